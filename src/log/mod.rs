@@ -1,0 +1,136 @@
+//! What happened: one append-only log for each feed. A log holds bytes and knows nothing of captions.
+//!
+//! Every engine promises, and `tests/log_contract.rs` checks on each of them:
+//!
+//! 1. offsets of one life of a feed's log rise strictly, and none is ever used twice;
+//! 2. what an append has acknowledged survives a crash of the process and of the machine (the memory engine: of neither);
+//! 3. records of one feed stand in the order in which `append` placed them in the queue;
+//! 4. `tail` yields only what is durable, in order, each record once, and goes on with what is to come;
+//! 5. after a failed write every append fails until the log is opened again; reading goes on;
+//! 6. a deleted log tells its tails, refuses its appends, and its name stays taken until `create` is asked to make it anew;
+//! 7. `erase` takes a record's bytes away for good and leaves its offset standing with an empty record.
+
+mod embedded;
+mod memory;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use tokio::sync::oneshot;
+
+pub use self::embedded::{EmbeddedLog, EmbeddedOptions};
+pub use self::memory::MemoryLog;
+use crate::position::{FeedId, Offset};
+
+/// One life of one feed's log. A name that was deleted and created anew has another `life`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogId {
+    /// The feed whose log it is.
+    pub feed: FeedId,
+    /// Which life of that name; unique within one archive and never used again.
+    pub life: u64,
+}
+
+/// A record as it lies in a log: its place and its bytes (empty once erased).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place.
+    pub offset: Offset,
+    /// Its bytes, as they were appended.
+    pub record: Bytes,
+}
+
+/// What is known of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing was ever logged under it.
+    Absent,
+    /// It has a log.
+    Here(LogId),
+    /// It had one, which was deleted.
+    Deleted,
+}
+
+/// Why a log could not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// A write failed before, here or elsewhere in this log; it takes nothing more until it is opened again.
+    #[error("the archive takes no more writes since one failed ({0}); mend the cause and start the server again")]
+    Poisoned(String),
+    /// The log was deleted.
+    #[error("the feed {0} was deleted")]
+    Deleted(FeedId),
+    /// The log is closed or closing.
+    #[error("the archive is closed")]
+    Closed,
+    /// The storage could not be opened or read.
+    #[error("the archive at {place} cannot be used: {cause}")]
+    Storage {
+        /// The file or directory.
+        place: String,
+        /// What the storage said.
+        cause: String,
+    },
+}
+
+/// The answer to an append that has its place in the queue: ready once the record is durable.
+///
+/// Dropping it does not take the record back: it may or may not come to stand in the log. A publisher sends it again
+/// in that case, and the fold knows a repeat.
+#[derive(Debug)]
+pub struct Appended(pub(crate) oneshot::Receiver<Result<Offset, LogError>>);
+
+impl Future for Appended {
+    type Output = Result<Offset, LogError>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(LogError::Closed)))
+    }
+}
+
+/// A log of logs: see the room's promises above.
+pub trait Log: Send + Sync + 'static {
+    /// What is known of `feed`.
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>>;
+
+    /// The log of `feed`, made if there is none. A deleted name is [`LogError::Deleted`] unless `anew`.
+    /// Durable when ready. With several callers at once all get the same life.
+    fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>>;
+
+    /// Puts `record` in the queue of what is to be written. The outer future waits while the queue is full and is
+    /// cancel-safe (nothing was queued if it is dropped before it is ready); the [`Appended`] it gives waits for
+    /// durability. Whoever awaits the outer futures of one feed one after another has its records in that order.
+    ///
+    /// # Errors
+    /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Deleted`], [`LogError::Closed`].
+    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>>;
+
+    /// The offset after the last durable record.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] for a log that is no more.
+    fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>>;
+
+    /// Every durable record from `from` on, those to come included, in batches as they are found (never empty ones).
+    /// Ends after an `Err`: [`LogError::Deleted`] when the log goes, [`LogError::Closed`] at shutdown.
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>>;
+
+    /// The logs there are, by name.
+    fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>>;
+
+    /// Deletes a log; its name stays taken. Durable when ready. Deleting what is gone already is well.
+    fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>>;
+
+    /// Empties the record at `offset`, for good and in every copy that the engine keeps. Durable when ready.
+    fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>>;
+
+    /// Why appends are refused, if they are.
+    fn poisoned(&self) -> Option<LogError>;
+
+    /// Writes what is queued, then refuses all else. For the end of a server; ready when the storage is closed.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}

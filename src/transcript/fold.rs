@@ -1,0 +1,833 @@
+//! Folding: one record after another becomes the transcript.
+//!
+//! [`Transcript::apply`] takes the records of a log in order. [`Transcript::changes_since`] says what a reader has to
+//! learn who has seen the first so many changes. One `Transcript` is one view: with interim lines or without.
+//!
+//! Cost: a record whose line comes after all others O(log n); a line in the midst looks at boundaries only around its
+//! place; an answer costs what it holds. Every change of the view gets the next number; records that change nothing in
+//! it get none, so that a cursor shows nothing of the log behind the view.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::assembly::{Assembly, Placed, Slot};
+use super::line::{Break, Comparison, Content, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
+use super::mark::{Mark, MarkKind, marks};
+use super::order::{compare_ids, sort_key};
+use super::record::{Meta, Op, Published, Record};
+use super::speaker::{Speaker, SpeakerIndex, Speakers};
+use super::time::{MediaMs, Timestamp};
+use super::turn::{Turn, TurnSettings, TurnState};
+use crate::position::{Cursor, Epoch, Offset};
+
+/// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
+/// from before start over instead of keeping what the new rules would not give them.
+pub const RULES: u32 = 1;
+
+/// Where an event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedState {
+    /// There is no such feed yet; only readers who wait for one see this.
+    None,
+    /// It has not begun.
+    #[default]
+    Scheduled,
+    /// It goes on.
+    Live,
+    /// It rests.
+    Paused,
+    /// It is over; corrections are still taken.
+    Ended,
+}
+
+impl FeedState {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Scheduled => "scheduled",
+            Self::Live => "live",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Which lines a fold shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FoldView {
+    /// All of them, interim ones too.
+    #[default]
+    Interim,
+    /// Those whose head is final or abandoned.
+    FinalOnly,
+}
+
+/// What a record did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// True if the view differs now.
+    pub changed: bool,
+    /// Lines of which one revision was given two contents.
+    pub conflicts: Vec<(LineKey, u64)>,
+}
+
+/// What differs between two places of a view.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// The number of the last change that is in.
+    pub to: u64,
+    /// Lines to show; each replaces any earlier one of its key.
+    pub lines: Vec<Line>,
+    /// Keys that are no longer shown.
+    pub gone: Vec<String>,
+    /// Turns whose facts changed.
+    pub turns: Vec<Turn>,
+    /// Ids of turns that are no more.
+    pub gone_turns: Vec<Arc<str>>,
+    /// Speakers whose facts changed.
+    pub speakers: Vec<Speaker>,
+    /// The feed's state and what is known of it, if one of them changed.
+    pub feed: Option<(FeedState, Meta)>,
+    /// True if there is more behind these changes that the limit left out.
+    pub behind: bool,
+}
+
+impl Changes {
+    /// True if there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { lines, gone, turns, gone_turns, speakers, feed, .. } = self;
+        lines.is_empty()
+            && gone.is_empty()
+            && turns.is_empty()
+            && gone_turns.is_empty()
+            && speakers.is_empty()
+            && feed.is_none()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    Feed,
+    Speaker(SpeakerIndex),
+    Line(Slot),
+    Turn(Slot),
+}
+
+/// When an item was first and last changed; 0 is never.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    first: u64,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Head {
+    rev: u64,
+    said: Said,
+    received_at: Timestamp,
+    /// The source went away; the interim text stands as final.
+    abandoned: bool,
+}
+
+#[derive(Debug)]
+struct LineSlot {
+    source: u32,
+    id: Arc<str>,
+    /// Time and kind of the key's first record, for its versions without a time.
+    arrival: (MediaMs, TimeSource),
+    head: Head,
+    told: Told,
+}
+
+#[derive(Debug, Default)]
+struct TurnMemo {
+    rev: u64,
+    was_closed: bool,
+    /// As readers were told last; none while there is no such turn.
+    shown: Option<Turn>,
+    told: Told,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: Arc<str>,
+    slots: HashMap<Arc<str>, Slot>,
+    sessions: HashMap<Arc<str>, u64>,
+    last_id: Option<Arc<str>>,
+}
+
+/// A moment of media time and when the server learned of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// The media time.
+    pub media_ms: MediaMs,
+    /// When it was taken.
+    pub at: Timestamp,
+}
+
+/// The transcript of one feed in one view.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    view: FoldView,
+    next: Offset,
+    opened: Option<(Epoch, Timestamp, bool)>,
+    settings: TurnSettings,
+    state: FeedState,
+    meta: Meta,
+    ended_at: Option<Timestamp>,
+    last_line_at: Option<Timestamp>,
+    sources: Vec<Source>,
+    source_index: HashMap<Arc<str>, u32>,
+    /// The source on air: that of the feed's first line.
+    holder: Option<u32>,
+    lines: Vec<LineSlot>,
+    /// Lines whose head is interim and not abandoned.
+    interim: HashSet<Slot>,
+    speakers: Speakers,
+    speakers_told: Vec<Told>,
+    assembly: Assembly,
+    turns: HashMap<Slot, TurnMemo>,
+    last_turn: Option<Slot>,
+    clock: Option<Reached>,
+    reach: Option<Reached>,
+    op_ids: HashSet<Arc<str>>,
+    changes: u64,
+    feed_told: Told,
+    log: BTreeSet<(u64, Item)>,
+    /// What the record at hand has changed so far.
+    pending: Vec<Item>,
+}
+
+impl Transcript {
+    /// An empty transcript, before the first record.
+    #[must_use]
+    pub fn new(view: FoldView) -> Self {
+        Self { view, ..Self::default() }
+    }
+
+    /// Takes the next record. Records come in the order of their offsets; one that was taken already is passed over.
+    pub fn apply(&mut self, offset: Offset, record: Record) -> Applied {
+        let mut applied = Applied::default();
+        if offset < self.next {
+            return applied;
+        }
+        self.next = offset.next();
+        if !self.is_repeat(&record) {
+            self.operate(record, &mut applied);
+            self.settle_turns();
+            applied.changed = self.number_changes();
+        }
+        applied
+    }
+
+    fn is_repeat(&mut self, record: &Record) -> bool {
+        if let Some(op_id) = &record.op_id
+            && !self.op_ids.insert(op_id.clone())
+        {
+            return true;
+        }
+        let Some(Published { source, session, seq }) = &record.published else { return false };
+        let source = self.source(source);
+        let sessions = &mut self.sources[source as usize].sessions;
+        match sessions.get_mut(session) {
+            Some(greatest) if *seq <= *greatest => true,
+            Some(greatest) => {
+                *greatest = *seq;
+                false
+            }
+            None => {
+                sessions.insert(session.clone(), *seq);
+                false
+            }
+        }
+    }
+
+    fn operate(&mut self, record: Record, applied: &mut Applied) {
+        let at = record.received_at;
+        match record.op {
+            Op::Line { source, lines } => {
+                let source = self.source(&source);
+                self.last_line_at = self.last_line_at.max(Some(at));
+                for version in lines {
+                    self.take_version(source, version, at, applied);
+                }
+            }
+            Op::Retract { source, id, rev } => {
+                let source = self.source(&source);
+                self.take_said(source, &id, rev, Said::Retracted, (None, at), applied);
+            }
+            Op::Clock { source, media_ms } => {
+                let source = self.source(&source);
+                self.reach_time(source, media_ms, at);
+            }
+            Op::Abandon { source, id, rev } => self.abandon(&source, &id, rev),
+            Op::Rename { speaker, name, kind } => {
+                let speaker = self.speaker(&speaker);
+                if self.speakers.rename(speaker, &name, kind.as_ref()) {
+                    self.pending.push(Item::Speaker(speaker));
+                }
+            }
+            Op::Merge { from, into } => {
+                let (from, into) = (self.speaker(&from), self.speaker(&into));
+                if self.speakers.merge(from, into) {
+                    self.show_speaker(into);
+                    self.pending.push(Item::Speaker(from));
+                    self.assembly.resettle((self.settings, &self.speakers));
+                }
+            }
+            Op::Unmerge { from } => {
+                let from = self.speaker(&from);
+                if self.speakers.unmerge(from) {
+                    self.pending.push(Item::Speaker(from));
+                    self.assembly.resettle((self.settings, &self.speakers));
+                }
+            }
+            Op::Open { epoch, settings, imported } => {
+                if self.opened.is_none() {
+                    self.opened = Some((epoch, at, imported));
+                    self.settings = settings;
+                    self.pending.push(Item::Feed);
+                }
+            }
+            Op::Pause if self.state == FeedState::Live => self.set_state(FeedState::Paused, at),
+            Op::Resume if matches!(self.state, FeedState::Scheduled | FeedState::Paused) => {
+                self.set_state(FeedState::Live, at);
+            }
+            Op::End if self.state != FeedState::Ended => {
+                let on_air = record.published.is_none_or(|by| self.is_on_air(&by.source));
+                if on_air {
+                    self.set_state(FeedState::Ended, at);
+                }
+            }
+            Op::Reopen if self.state == FeedState::Ended => self.set_state(FeedState::Live, at),
+            Op::Meta(meta) => {
+                if self.meta.update(&meta) {
+                    self.pending.push(Item::Feed);
+                }
+            }
+            Op::Pause | Op::Resume | Op::End | Op::Reopen | Op::Unknown => {}
+        }
+    }
+
+    fn set_state(&mut self, state: FeedState, at: Timestamp) {
+        self.state = state;
+        self.ended_at = (state == FeedState::Ended).then_some(at);
+        self.pending.push(Item::Feed);
+    }
+
+    fn source(&mut self, name: &Arc<str>) -> u32 {
+        if let Some(index) = self.source_index.get(name) {
+            return *index;
+        }
+        let index = u32::try_from(self.sources.len()).expect("fewer than four billion sources fit in memory");
+        self.sources.push(Source {
+            name: name.clone(),
+            slots: HashMap::new(),
+            sessions: HashMap::new(),
+            last_id: None,
+        });
+        self.source_index.insert(name.clone(), index);
+        index
+    }
+
+    fn speaker(&mut self, id: &str) -> SpeakerIndex {
+        let index = self.speakers.intern(id);
+        if self.speakers_told.len() <= index as usize {
+            self.speakers_told.push(Told::default());
+        }
+        index
+    }
+
+    fn show_speaker(&mut self, speaker: SpeakerIndex) {
+        if self.speakers_told[speaker as usize].first == 0 {
+            self.pending.push(Item::Speaker(speaker));
+        }
+    }
+
+    fn take_version(&mut self, source: u32, version: Version, at: Timestamp, applied: &mut Applied) {
+        let Version { id, rev, arrival_ms, time_source, content } = version;
+        if let Some(reached) = content.end_ms.max(content.start_ms) {
+            self.reach_time(source, reached, at);
+        }
+        let arrival = arrival_ms.map(|ms| (ms, time_source.unwrap_or(TimeSource::Arrival)));
+        self.take_said(source, &id, rev, Said::Content(content), (arrival, at), applied);
+    }
+
+    fn take_said(
+        &mut self,
+        source: u32,
+        id: &Arc<str>,
+        rev: Option<u64>,
+        said: Said,
+        (arrival, at): (Option<(MediaMs, TimeSource)>, Timestamp),
+        applied: &mut Applied,
+    ) {
+        self.holder.get_or_insert(source);
+        let Some(&slot) = self.sources[source as usize].slots.get(id) else {
+            let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
+            let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
+            let slot = self.new_line(LineSlot { source, id: id.clone(), arrival, head, told: Told::default() });
+            self.head_changed(slot);
+            return;
+        };
+        let head = &self.lines[slot as usize].head;
+        let rev = rev.unwrap_or_else(|| if said == head.said { head.rev } else { head.rev.saturating_add(1) });
+        let Comparison { order, conflict } = compare_versions((rev, &said), (head.rev, &head.said));
+        if conflict {
+            applied.conflicts.push((self.key(slot), rev));
+        }
+        if order.is_gt() {
+            self.lines[slot as usize].head = Head { rev, said, received_at: at, abandoned: false };
+            self.head_changed(slot);
+        }
+    }
+
+    fn since_opening(&self, at: Timestamp) -> MediaMs {
+        self.opened.as_ref().map_or(0, |(_, opened, _)| at.since(*opened).max(0))
+    }
+
+    fn new_line(&mut self, line: LineSlot) -> Slot {
+        let slot = Slot::try_from(self.lines.len()).expect("fewer than four billion lines fit in memory");
+        let source = &mut self.sources[line.source as usize];
+        if source.last_id.as_ref().is_none_or(|last| compare_ids(last, &line.id).is_lt()) {
+            source.last_id = Some(line.id.clone());
+        }
+        source.slots.insert(line.id.clone(), slot);
+        self.lines.push(line);
+        slot
+    }
+
+    fn abandon(&mut self, source: &Arc<str>, id: &str, rev: Option<u64>) {
+        let Some(slot) = self.slot(source, id) else { return };
+        let head = &mut self.lines[slot as usize].head;
+        let is_interim = matches!(&head.said, Said::Content(content) if content.status == Status::Interim);
+        if is_interim && !head.abandoned && rev.is_none_or(|rev| rev == head.rev) {
+            head.abandoned = true;
+            self.head_changed(slot);
+        }
+    }
+
+    fn reach_time(&mut self, source: u32, media_ms: MediaMs, at: Timestamp) {
+        let reached = Reached { media_ms, at };
+        let further = |known: Option<Reached>| known.is_none_or(|known| known.media_ms < media_ms);
+        if further(self.reach) {
+            self.reach = Some(reached);
+        }
+        if self.holder.is_none_or(|holder| holder == source) && further(self.clock) {
+            self.clock = Some(reached);
+        }
+    }
+
+    /// Shows, moves or hides a line whose head is another one.
+    fn head_changed(&mut self, slot: Slot) {
+        let line = &self.lines[slot as usize];
+        let is_interim = line.is_interim();
+        if is_interim {
+            self.interim.insert(slot)
+        } else {
+            self.interim.remove(&slot)
+        };
+        let was_shown = self.assembly.is_shown(slot);
+        let on_air = self.holder == Some(line.source);
+        let in_view = self.view == FoldView::Interim || !is_interim;
+        let speaks = match &line.head.said {
+            Said::Content(content) if on_air && in_view && !content.text.trim().is_empty() => Some(content.clone()),
+            _ => None,
+        };
+        if was_shown || speaks.is_some() {
+            self.pending.push(Item::Line(slot));
+        }
+        match speaks {
+            Some(content) => self.show(slot, &content),
+            None => self.assembly.take(slot, (self.settings, &self.speakers)),
+        }
+    }
+
+    fn show(&mut self, slot: Slot, content: &Content) {
+        let speaker = content.speaker.as_ref().map(|label| self.speaker(label));
+        if let Some(speaker) = speaker {
+            self.show_speaker(speaker);
+        }
+        let line = &self.lines[slot as usize];
+        let start_ms = content.start_ms.unwrap_or(line.arrival.0);
+        let sort = sort_key(start_ms, &self.sources[line.source as usize].name, &line.id).into();
+        let breaks = content.break_before == Some(Break::Turn);
+        let placed = Placed { sort, start_ms, end_ms: content.end_ms, speaker, breaks };
+        self.assembly.put(slot, placed, (self.settings, &self.speakers));
+    }
+
+    /// Tells readers of the turns that began, ended or changed.
+    fn settle_turns(&mut self) {
+        let mut touched = self.assembly.take_touched();
+        let last = self.assembly.last_turn();
+        // Whether the last turn is open depends on clock and state too.
+        touched.extend(self.last_turn.into_iter().chain(last).map(|slot| (slot, false)));
+        self.last_turn = last;
+        touched.sort_unstable();
+        for (index, &(slot, content)) in touched.iter().enumerate() {
+            // Sorted: of equal slots the last one says whether any of them changed.
+            if touched.get(index + 1).is_none_or(|next| next.0 != slot) {
+                self.settle_turn(slot, content);
+            }
+        }
+    }
+
+    fn settle_turn(&mut self, slot: Slot, content: bool) {
+        let Some(span) = self.assembly.turn(slot) else {
+            if let Some(memo) = self.turns.get_mut(&slot)
+                && memo.shown.take().is_some()
+            {
+                self.pending.push(Item::Turn(slot));
+            }
+            return;
+        };
+        let passed = self
+            .clock
+            .is_some_and(|clock| clock.media_ms >= span.quiet_from_ms.saturating_add(self.settings.turn_gap_ms));
+        let is_last = self.last_turn == Some(slot);
+        let closed = !is_last || passed || self.state == FeedState::Ended;
+        let id = self.turns.get(&slot).and_then(|memo| memo.shown.as_ref()).map(|turn| turn.id.clone());
+        let id = id.unwrap_or_else(|| self.key(slot).to_string().into());
+        let memo = self.turns.entry(slot).or_default();
+        let was_open = memo.shown.as_ref().is_none_or(|turn| turn.state == TurnState::Open);
+        if closed {
+            if memo.was_closed && (content || was_open) {
+                memo.rev += 1;
+            }
+            memo.was_closed = true;
+        }
+        let turn = Turn {
+            id,
+            sort: span.sort,
+            speaker: span.speaker.map(|speaker| self.speakers.id(speaker).clone()),
+            start_ms: span.start_ms,
+            end_ms: span.end_ms,
+            state: if closed { TurnState::Closed } else { TurnState::Open },
+            rev: memo.rev,
+        };
+        if memo.shown.as_ref() != Some(&turn) {
+            memo.shown = Some(turn);
+            self.pending.push(Item::Turn(slot));
+        }
+    }
+
+    /// Gives what the record changed the next number.
+    fn number_changes(&mut self) -> bool {
+        if self.pending.is_empty() {
+            return false;
+        }
+        self.changes += 1;
+        let number = self.changes;
+        for item in std::mem::take(&mut self.pending) {
+            let told = match item {
+                Item::Feed => &mut self.feed_told,
+                Item::Speaker(index) => &mut self.speakers_told[index as usize],
+                Item::Line(slot) => &mut self.lines[slot as usize].told,
+                Item::Turn(slot) => &mut self.turns.entry(slot).or_default().told,
+            };
+            if told.first == 0 {
+                told.first = number;
+            } else {
+                self.log.remove(&(told.last, item));
+            }
+            told.last = number;
+            self.log.insert((number, item));
+        }
+        true
+    }
+
+    fn slot(&self, source: &str, id: &str) -> Option<Slot> {
+        let source = self.source_index.get(source)?;
+        self.sources[*source as usize].slots.get(id).copied()
+    }
+
+    fn key(&self, slot: Slot) -> LineKey {
+        let line = &self.lines[slot as usize];
+        LineKey { source: self.sources[line.source as usize].name.clone(), id: line.id.clone() }
+    }
+
+    fn is_on_air(&self, source: &str) -> bool {
+        self.holder.is_none_or(|holder| &*self.sources[holder as usize].name == source)
+    }
+}
+
+impl LineSlot {
+    fn is_interim(&self) -> bool {
+        let interim = matches!(&self.head.said, Said::Content(content) if content.status == Status::Interim);
+        interim && !self.head.abandoned
+    }
+}
+
+/// What readers ask.
+impl Transcript {
+    /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
+    /// to pass `bytes_max` (at least one change, however large).
+    #[must_use]
+    pub fn changes_since(&self, since: u64, bytes_max: usize) -> Changes {
+        let mut changes = Changes { to: since.min(self.changes), ..Changes::default() };
+        let mut bytes = 0;
+        for &(number, item) in self.log.range((since.saturating_add(1), Item::Feed)..) {
+            if number != changes.to && bytes >= bytes_max {
+                changes.behind = true;
+                return changes;
+            }
+            changes.to = number;
+            bytes += self.tell(item, since, &mut changes);
+        }
+        changes.to = self.changes.max(changes.to);
+        changes
+    }
+
+    /// What a reader has to learn who wants to begin now: no lines, but all speakers, the last turn and the state.
+    #[must_use]
+    pub fn changes_from_now(&self) -> Changes {
+        let speakers = self.speakers.indices().filter(|index| self.speakers_told[*index as usize].first != 0);
+        Changes {
+            to: self.changes,
+            speakers: speakers.map(|index| self.speakers.get(index)).collect(),
+            turns: self.last_turn.and_then(|slot| self.turns.get(&slot)?.shown.clone()).into_iter().collect(),
+            feed: (self.feed_told.first != 0).then(|| (self.state, self.meta.clone())),
+            ..Changes::default()
+        }
+    }
+
+    /// Adds what is to be told of `item`; gives about how many bytes its encoding takes.
+    fn tell(&self, item: Item, since: u64, changes: &mut Changes) -> usize {
+        match item {
+            Item::Feed => {
+                changes.feed = Some((self.state, self.meta.clone()));
+                64
+            }
+            Item::Speaker(index) => {
+                let speaker = self.speakers.get(index);
+                let bytes = 48 + 2 * speaker.id.len();
+                changes.speakers.push(speaker);
+                bytes
+            }
+            Item::Line(slot) => match self.shown_line(slot) {
+                Some(line) => {
+                    let bytes = 220 + line.text.len() + 64 * line.words.len();
+                    changes.lines.push(line);
+                    bytes
+                }
+                // Who has not seen it come need not see it go.
+                None if self.lines[slot as usize].told.first <= since => {
+                    changes.gone.push(self.key(slot).to_string());
+                    24
+                }
+                None => 0,
+            },
+            Item::Turn(slot) => {
+                let memo = &self.turns[&slot];
+                match &memo.shown {
+                    Some(turn) => {
+                        changes.turns.push(turn.clone());
+                        160
+                    }
+                    None if memo.told.first <= since => {
+                        changes.gone_turns.push(self.key(slot).to_string().into());
+                        24
+                    }
+                    None => 0,
+                }
+            }
+        }
+    }
+
+    fn shown_line(&self, slot: Slot) -> Option<Line> {
+        if !self.assembly.is_shown(slot) {
+            return None;
+        }
+        let LineSlot { source, id, arrival, head, .. } = &self.lines[slot as usize];
+        let Said::Content(content) = &head.said else { return None };
+        let (sort, start_ms) = self.assembly.place(slot);
+        let mut marks = marks(&content.text);
+        if head.abandoned {
+            let end = content.text.chars().count();
+            marks.push(Mark { kind: MarkKind::Unconfirmed, start: 0, end, at_ms: None });
+        }
+        Some(Line {
+            source: self.sources[*source as usize].name.clone(),
+            id: id.clone(),
+            rev: head.rev,
+            sort: sort.clone(),
+            start_ms,
+            end_ms: content.end_ms,
+            speaker: content.speaker.clone(),
+            text: content.text.clone(),
+            status: if head.abandoned { Status::Final } else { content.status },
+            lang: content.lang.clone(),
+            break_before: content.break_before,
+            time_source: content.start_ms.is_none().then_some(arrival.1),
+            marks,
+            words: content.words.clone(),
+            received_at: head.received_at,
+        })
+    }
+
+    /// The whole transcript, turn by turn, with the lines of each.
+    pub fn assembled(&self) -> impl DoubleEndedIterator<Item = (Turn, Vec<Line>)> {
+        self.assembly.turns().filter_map(|first| {
+            let turn = self.turns.get(&first)?.shown.clone()?;
+            let rest = self.assembly.lines_from(turn.sort.clone());
+            let lines = rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot));
+            Some((turn, lines.filter_map(|(_, slot)| self.shown_line(slot)).collect()))
+        })
+    }
+
+    /// The speakers that readers know of, in the order in which they were met.
+    #[must_use]
+    pub fn speakers(&self) -> Vec<Speaker> {
+        self.changes_from_now().speakers
+    }
+
+    /// What to call the speaker `id`, after merges and renames.
+    #[must_use]
+    pub fn speaker_name(&self, id: &str) -> Arc<str> {
+        match self.speakers.find(id) {
+            Some(index) => self.speakers.get(self.speakers.root(index)).name,
+            None => id.into(),
+        }
+    }
+
+    /// Which view this is.
+    #[must_use]
+    pub fn view(&self) -> FoldView {
+        self.view
+    }
+
+    /// The place after the last record taken.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// This life of the log, once its first record was taken.
+    #[must_use]
+    pub fn epoch(&self) -> Option<&Epoch> {
+        self.opened.as_ref().map(|(epoch, ..)| epoch)
+    }
+
+    /// When the feed was opened.
+    #[must_use]
+    pub fn opened_at(&self) -> Option<Timestamp> {
+        self.opened.as_ref().map(|(_, at, _)| *at)
+    }
+
+    /// True for an event read from a file.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.opened.as_ref().is_some_and(|(.., imported)| *imported)
+    }
+
+    /// The number of changes so far.
+    #[must_use]
+    pub fn change(&self) -> u64 {
+        self.changes
+    }
+
+    /// The cursor of a reader of this view who has taken `change` changes. None before the first record.
+    #[must_use]
+    pub fn cursor(&self, change: u64) -> Option<Cursor> {
+        Some(Cursor { epoch: self.view_epoch()?, change })
+    }
+
+    /// What the cursors of this view begin with: the feed's epoch, the number of the rules, the view.
+    #[must_use]
+    pub fn view_epoch(&self) -> Option<Epoch> {
+        let view = match self.view {
+            FoldView::Interim => 'i',
+            FoldView::FinalOnly => 'f',
+        };
+        self.epoch().map(|epoch| Epoch::new(&format!("{epoch}.{RULES}{view}")))
+    }
+
+    /// Where the event stands.
+    #[must_use]
+    pub fn state(&self) -> FeedState {
+        self.state
+    }
+
+    /// What is known of the event.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// When the event ended, while it is ended.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.ended_at
+    }
+
+    /// When the last line came.
+    #[must_use]
+    pub fn last_line_at(&self) -> Option<Timestamp> {
+        self.last_line_at
+    }
+
+    /// The greatest media time of any line or clock.
+    #[must_use]
+    pub fn reach(&self) -> Option<Reached> {
+        self.reach
+    }
+
+    /// The greatest media time of a line or clock of the source on air.
+    #[must_use]
+    pub fn clock(&self) -> Option<Reached> {
+        self.clock
+    }
+
+    /// The source on air, once there was a line.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Arc<str>> {
+        self.holder.map(|holder| &self.sources[holder as usize].name)
+    }
+
+    /// The last turn.
+    #[must_use]
+    pub fn last_turn(&self) -> Option<&Turn> {
+        self.last_turn.and_then(|slot| self.turns.get(&slot)?.shown.as_ref())
+    }
+
+    /// The greatest `seq` of a source's session; 0 for one that was never met.
+    #[must_use]
+    pub fn seq(&self, source: &str, session: &str) -> u64 {
+        let source = self.source_index.get(source).map(|index| &self.sources[*index as usize]);
+        source.and_then(|source| source.sessions.get(session).copied()).unwrap_or(0)
+    }
+
+    /// The greatest id of a source, by natural order.
+    #[must_use]
+    pub fn last_id(&self, source: &str) -> Option<&Arc<str>> {
+        self.sources[*self.source_index.get(source)? as usize].last_id.as_ref()
+    }
+
+    /// True if the log holds a version of this line, shown or not.
+    #[must_use]
+    pub fn knows(&self, source: &str, id: &str) -> bool {
+        self.slot(source, id).is_some()
+    }
+
+    /// The interim lines of a source and their revisions: what has to be abandoned if it does not come back.
+    #[must_use]
+    pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64)> {
+        let Some(source) = self.source_index.get(source) else { return Vec::new() };
+        let mut slots: Vec<Slot> = self.interim.iter().copied().collect();
+        slots.sort_unstable();
+        let lines = slots.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
+        lines.map(|line| (line.id.clone(), line.head.rev)).collect()
+    }
+
+    /// How many lines and turns are shown.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.assembly.line_count(), self.assembly.turn_count())
+    }
+}

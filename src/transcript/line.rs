@@ -1,0 +1,314 @@
+//! A caption line: its key, its versions, and the rule that names its head (semantics, sections 1 and 3).
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::mark::Mark;
+use super::time::{MediaMs, Timestamp};
+use crate::position::{BadName, is_plain_name};
+
+/// The source of lines when none is named.
+pub const DEFAULT_SOURCE: &str = "main";
+
+/// Checks the name of a source: `[a-z0-9][a-z0-9_-]{0,63}`.
+///
+/// # Errors
+/// [`BadName`] with the rule in words.
+pub fn check_source(name: &str) -> Result<(), BadName> {
+    const RULE: &str = "1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit";
+    if is_plain_name(name, 64) { Ok(()) } else { Err(BadName::new("source", name, RULE)) }
+}
+
+/// Checks the id of a line: 1 to 128 of `[A-Za-z0-9._:-]`.
+///
+/// # Errors
+/// [`BadName`] with the rule in words.
+pub fn check_line_id(id: &str) -> Result<(), BadName> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+    if (1..=128).contains(&id.len()) && id.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(BadName::new("id", id, "1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'"))
+    }
+}
+
+/// What a line is known by: who sends it and what the sender calls it. Never its time, text or speaker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LineKey {
+    /// The source.
+    pub source: Arc<str>,
+    /// The id, unique within the source.
+    pub id: Arc<str>,
+}
+
+impl fmt::Display for LineKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.source, self.id)
+    }
+}
+
+/// Whether a version may still change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// A first guess.
+    Interim,
+    /// As the source means it, until it corrects it.
+    #[default]
+    Final,
+}
+
+/// What a source says about where a line stands among its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Break {
+    /// A new turn begins here, whoever speaks.
+    Turn,
+}
+
+/// Where a line's start comes from, if not from its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeSource {
+    /// When its first version came, counted from the opening of the feed.
+    Arrival,
+    /// Its place in the file it was read from.
+    Order,
+}
+
+/// One word of a line, where the source times its words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// The word as it stands in the text.
+    pub text: Arc<str>,
+    /// Where it starts, in media time.
+    pub start_ms: MediaMs,
+    /// Where it ends, in media time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<MediaMs>,
+    /// How sure the source is, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+}
+
+/// What a version of a line says: everything of it but its `rev` and its arrival.
+///
+/// The field order is the canonical order: [`content_hash`] is pinned by a golden and decides conflicts for ever.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Content {
+    /// Interim or final.
+    #[serde(default)]
+    pub status: Status,
+    /// Where the speech starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<MediaMs>,
+    /// Where it ends, if known; not before `start_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<MediaMs>,
+    /// The label the source gives the speaker; not an identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<Arc<str>>,
+    /// What was said. A text that is empty after trimming is not shown.
+    #[serde(default)]
+    pub text: Arc<str>,
+    /// BCP 47 tag of the text's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Arc<str>>,
+    /// Whether a turn begins here whatever else holds.
+    #[serde(default, rename = "break", skip_serializing_if = "Option::is_none")]
+    pub break_before: Option<Break>,
+    /// The words with their times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
+}
+
+/// One version of a line as a record holds it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Version {
+    /// Which line of the record's source.
+    pub id: Arc<str>,
+    /// Its revision as the source numbered it; without one the fold numbers it in log order.
+    pub rev: Option<u64>,
+    /// For a version without a usable time: its arrival counted from the feed's opening, or its place in a file.
+    pub arrival_ms: Option<MediaMs>,
+    /// What `arrival_ms` counts, where it is not the arrival.
+    pub time_source: Option<TimeSource>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a version makes of its line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// The line says this.
+    Content(Content),
+    /// The line is taken back.
+    Retracted,
+}
+
+impl Said {
+    fn is_interim(&self) -> bool {
+        matches!(self, Self::Content(content) if content.status == Status::Interim)
+    }
+
+    /// True for a retraction.
+    #[must_use]
+    pub fn is_retracted(&self) -> bool {
+        matches!(self, Self::Retracted)
+    }
+}
+
+/// SHA-256 of the canonical encoding: JSON in the field order of [`Content`], `null` for a retraction.
+#[must_use]
+pub fn content_hash(said: &Said) -> [u8; 32] {
+    let canonical = match said {
+        Said::Content(content) => serde_json::to_vec(content).expect("a content has no map with odd keys"),
+        Said::Retracted => b"null".to_vec(),
+    };
+    Sha256::digest(&canonical).into()
+}
+
+/// How two versions of one line stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Comparison {
+    /// Which one is the head; `Equal` for a duplicate.
+    pub order: Ordering,
+    /// True when the same revision was given two contents, and only the hash could decide.
+    pub conflict: bool,
+}
+
+/// The head rule: the greater of two versions by (not interim, rev, retracted, hash of the content).
+///
+/// A join, so that neither the order of arrival nor repetition matters.
+#[must_use]
+pub fn compare_versions(a: (u64, &Said), b: (u64, &Said)) -> Comparison {
+    let rank = |(rev, said): (u64, &Said)| (!said.is_interim(), rev, said.is_retracted());
+    match rank(a).cmp(&rank(b)) {
+        Ordering::Equal if a.1 == b.1 => Comparison { order: Ordering::Equal, conflict: false },
+        // The hash costs more than all the rest and is needed for conflicts only.
+        Ordering::Equal => Comparison { order: content_hash(a.1).cmp(&content_hash(b.1)), conflict: true },
+        order => Comparison { order, conflict: false },
+    }
+}
+
+/// A line as readers see it: the one schema of socket, transcript and export.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Who sent it.
+    pub source: Arc<str>,
+    /// What the source calls it.
+    pub id: Arc<str>,
+    /// The revision shown.
+    pub rev: u64,
+    /// Its place: plain comparison of these strings is the order of lines.
+    pub sort: Arc<str>,
+    /// Where it starts: as the source said, else as `time_source` says.
+    pub start_ms: MediaMs,
+    /// Where it ends, if known.
+    #[serde(default)]
+    pub end_ms: Option<MediaMs>,
+    /// The id of its speaker before merges.
+    #[serde(default)]
+    pub speaker: Option<Arc<str>>,
+    /// What was said.
+    pub text: Arc<str>,
+    /// Whether it may still change.
+    pub status: Status,
+    /// The language of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Arc<str>>,
+    /// Whether its source begins a turn here.
+    #[serde(default, rename = "break", skip_serializing_if = "Option::is_none")]
+    pub break_before: Option<Break>,
+    /// Where `start_ms` comes from, if not from the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_source: Option<TimeSource>,
+    /// What is notated inside the text.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
+    /// The words with their times, where the source gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
+    /// When the server took the version shown.
+    pub received_at: Timestamp,
+}
+
+impl Line {
+    /// What it is known by.
+    #[must_use]
+    pub fn key(&self) -> LineKey {
+        LineKey { source: self.source.clone(), id: self.id.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str, status: Status) -> Said {
+        Said::Content(Content { text: text.into(), status, ..Content::default() })
+    }
+
+    #[test]
+    fn the_head_rule_as_a_table() {
+        use Status::{Final, Interim};
+        // Each version beats all above it.
+        let rising = [
+            (0, said("a", Interim)),
+            (7, said("a", Interim)),
+            (0, said("a", Final)),
+            (1, said("a", Final)),
+            (1, Said::Retracted),
+            (2, said("back", Final)),
+        ];
+        for (i, a) in rising.iter().enumerate() {
+            for (j, b) in rising.iter().enumerate() {
+                let found = compare_versions((a.0, &a.1), (b.0, &b.1));
+                assert_eq!(found, Comparison { order: i.cmp(&j), conflict: false }, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_conflict_is_decided_by_the_hash_and_said() {
+        let (a, b) = (said("a", Status::Final), said("b", Status::Final));
+        let ab = compare_versions((1, &a), (1, &b));
+        let ba = compare_versions((1, &b), (1, &a));
+        assert!(ab.conflict && ba.conflict);
+        assert_eq!(ab.order, ba.order.reverse());
+    }
+
+    #[test]
+    fn the_canonical_encoding_is_pinned() {
+        let content = Content {
+            status: Status::Final,
+            start_ms: Some(41_000),
+            end_ms: Some(64_000),
+            speaker: Some("Chair".into()),
+            text: "We are in session…".into(),
+            lang: Some("en".into()),
+            break_before: Some(Break::Turn),
+            words: vec![Word { text: "We".into(), start_ms: 41_000, end_ms: Some(41_200), confidence: Some(0.98) }],
+        };
+        let json = serde_json::to_string(&content).expect("encodes");
+        assert_eq!(
+            json,
+            r#"{"status":"final","start_ms":41000,"end_ms":64000,"speaker":"Chair","text":"We are in session…","lang":"en","break":"turn","words":[{"text":"We","start_ms":41000,"end_ms":41200,"confidence":0.98}]}"#
+        );
+        let hex = |said: &Said| content_hash(said).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        assert_eq!(hex(&Said::Content(content)), include_str!("../../tests/golden/content_hash.txt").trim());
+        assert_eq!(hex(&Said::Retracted), "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b");
+    }
+
+    #[test]
+    fn names_follow_their_rules() {
+        assert!(
+            check_source("asr-2").is_ok() && check_source("ASR").is_err() && check_source(&"a".repeat(65)).is_err()
+        );
+        assert!(check_line_id("A.b_c:1-2").is_ok() && check_line_id("").is_err() && check_line_id("a/b").is_err());
+    }
+}

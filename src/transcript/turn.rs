@@ -1,0 +1,111 @@
+//! A speaker turn, and the rule that opens a new one (semantics, section 5).
+//!
+//! A turn is derived, never stored: it is a boundary before a line. Its lines are those up to the next boundary.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::speaker::SpeakerIndex;
+use super::time::MediaMs;
+
+/// Whether more may be said in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TurnState {
+    /// The last turn of a feed that goes on.
+    Open,
+    /// Another turn follows, time has passed it by, or the feed ended. It may still be corrected.
+    Closed,
+}
+
+/// A turn as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The key of its first line.
+    pub id: Arc<str>,
+    /// The `sort` of its first line: a line belongs to the last turn whose `sort` is not greater than its own.
+    pub sort: Arc<str>,
+    /// The id of its first line's speaker, before merges.
+    #[serde(default)]
+    pub speaker: Option<Arc<str>>,
+    /// Where its first line starts.
+    pub start_ms: MediaMs,
+    /// The greatest end known of any of its lines.
+    #[serde(default)]
+    pub end_ms: Option<MediaMs>,
+    /// Whether more may be said in it.
+    pub state: TurnState,
+    /// Rises with every change of a turn that was closed before; never falls.
+    pub rev: u64,
+}
+
+/// The settings that the rule reads, fixed by a feed's first record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnSettings {
+    /// A pause this long ends a turn (B3).
+    pub turn_gap_ms: MediaMs,
+    /// The longest stretch of an unknown speaker without a boundary (B4).
+    pub max_unknown_turn_ms: MediaMs,
+}
+
+impl Default for TurnSettings {
+    fn default() -> Self {
+        Self { turn_gap_ms: 5_000, max_unknown_turn_ms: 60_000 }
+    }
+}
+
+/// What the rule looks at in a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) start_ms: MediaMs,
+    pub(crate) end_ms: Option<MediaMs>,
+    /// After merges.
+    pub(crate) speaker: Option<SpeakerIndex>,
+    pub(crate) breaks: bool,
+}
+
+/// Whether `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
+pub(crate) fn opens_turn(settings: TurnSettings, last: Place, turn_end: Option<MediaMs>, line: Place) -> bool {
+    let other_speaker = line.speaker != last.speaker; // B1
+    let forced = line.breaks; // B2
+    // B3: a last line without an end never counts as a pause, or transcripts with starts only would fall apart.
+    let after_pause =
+        last.end_ms.is_some() && turn_end.is_some_and(|end| line.start_ms.saturating_sub(end) >= settings.turn_gap_ms);
+    let bucket = |ms: MediaMs| ms.div_euclid(settings.max_unknown_turn_ms.max(1));
+    let endless = line.speaker.is_none() && bucket(line.start_ms) != bucket(last.start_ms); // B4
+    other_speaker || forced || after_pause || endless
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMED: Place = Place { start_ms: 10_000, end_ms: Some(12_000), speaker: Some(1), breaks: false };
+
+    fn check(last: Place, turn_end: Option<MediaMs>, line: Place, opens: bool) {
+        assert_eq!(opens_turn(TurnSettings::default(), last, turn_end, line), opens, "{last:?} {turn_end:?} {line:?}");
+    }
+
+    #[test]
+    fn the_turn_rule_as_a_table() {
+        let at = |start_ms| Place { start_ms, end_ms: None, ..NAMED };
+        check(NAMED, Some(12_000), at(12_000), false);
+        // B1
+        check(NAMED, Some(12_000), Place { speaker: Some(2), ..at(12_000) }, true);
+        check(NAMED, Some(12_000), Place { speaker: None, ..at(12_000) }, true);
+        check(Place { speaker: None, ..NAMED }, Some(12_000), Place { speaker: None, ..at(12_000) }, false);
+        // B2
+        check(NAMED, Some(12_000), Place { breaks: true, ..at(12_000) }, true);
+        // B3, its edge, the greatest end of the turn, and a last line without an end
+        check(NAMED, Some(12_000), at(16_999), false);
+        check(NAMED, Some(12_000), at(17_000), true);
+        check(NAMED, Some(20_000), at(17_000), false);
+        check(Place { end_ms: None, ..NAMED }, Some(12_000), at(600_000), false);
+        // B4, only for the unknown
+        let unknown = |start_ms| Place { speaker: None, ..at(start_ms) };
+        check(unknown(59_000), None, unknown(60_000), true);
+        check(unknown(60_000), None, unknown(119_999), false);
+        check(at(59_000), None, at(60_000), false);
+    }
+}

@@ -1,0 +1,16 @@
+//! What goes over the socket: messages, their limits, and the codes of refusals and closes (protocol version 1).
+//!
+//! Both ends use this room, so that server, client and tests cannot drift apart; `docs/asyncapi.yaml` is held to it by
+//! `tests/wire.rs`. Reading is total: any bytes give a message or a [`Refusal`] that names the place and the mend.
+//! Nothing here knows a socket.
+
+pub mod close;
+pub mod publish;
+pub mod subscribe;
+
+pub use self::close::CloseCode;
+pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
+pub use self::subscribe::{FromSubscriber, Seek, ToSubscriber, encode_changes};
+
+/// The WebSocket subprotocol; a client may name it or not.
+pub const SUBPROTOCOL: &str = "captionwire.v1";
