@@ -1,5 +1,10 @@
 //! captionwire: live captions in, speaker turns out, nothing lost on the way.
 
+pub mod config;
+pub mod feed;
+pub mod format;
+pub mod log;
 pub mod position;
+pub mod server;
 pub mod transcript;
 pub mod wire;

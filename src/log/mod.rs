@@ -78,6 +78,15 @@ pub enum LogError {
     },
 }
 
+/// What a log has written since it was opened. `records / commits` tells how many records share one flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogStats {
+    /// Times that appends were made durable, several records at once.
+    pub commits: u64,
+    /// Records made durable.
+    pub records: u64,
+}
+
 /// The answer to an append that has its place in the queue: ready once the record is durable.
 ///
 /// Dropping it does not take the record back: it may or may not come to stand in the log. A publisher sends it again
@@ -130,6 +139,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// Why appends are refused, if they are.
     fn poisoned(&self) -> Option<LogError>;
+
+    /// What was written since the log was opened; zeros from an engine that does not count.
+    fn stats(&self) -> LogStats {
+        LogStats::default()
+    }
 
     /// Writes what is queued, then refuses all else. For the end of a server; ready when the storage is closed.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -1,0 +1,33 @@
+# `just check` and `just test` are what CI runs: both are defined once, in .ci/run and scripts/test.sh.
+
+# What there is.
+default:
+    @just --list
+
+# Format, lints, documentation.
+check:
+    .ci/run check
+
+# All tests; installs what they need where it may.
+test *args:
+    sh scripts/test.sh {{args}}
+
+# All that CI runs.
+ci:
+    .ci/run
+
+# The tests with cargo-nextest, which ends those that hang.
+nextest *args:
+    cargo nextest run --locked {{args}}
+
+# Licences, advisories and origins of all dependencies; needs cargo-deny.
+deny:
+    cargo deny --locked check
+
+# The figures of the README and of docs/adr.
+bench *args:
+    cargo bench --locked {{args}}
+
+# The shipped hearing, captioned live.
+demo *args:
+    cargo run --release --locked -- demo {{args}}

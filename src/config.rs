@@ -1,0 +1,331 @@
+//! `config/captionwire.toml`, environment and flags become one checked [`Config`].
+//!
+//! Precedence: flags, then environment (both arrive here as [`Overrides`]), then the file, then the defaults below.
+//! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Where records go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// An archive in the data directory.
+    #[default]
+    Embedded,
+    /// The archive of the data directory, beside the server that writes it: nothing can be published.
+    ReadOnly,
+    /// In memory: gone when the server stops.
+    Ephemeral,
+}
+
+/// All that the server is told.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Without authentication only loopback addresses are taken.
+    pub listen: SocketAddr,
+    /// The directory of the archive; made if it is not there.
+    pub data: PathBuf,
+    /// Where records go; set by flags only.
+    #[serde(skip)]
+    pub storage: Storage,
+    /// Sizes and numbers.
+    pub limits: LimitsConfig,
+    /// Waits.
+    pub times: TimesConfig,
+    /// How captions are understood.
+    pub captions: CaptionsConfig,
+    /// What is deleted, and when.
+    pub retention: RetentionConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
+            data: PathBuf::from("captionwire-data"),
+            storage: Storage::default(),
+            limits: LimitsConfig::default(),
+            times: TimesConfig::default(),
+            captions: CaptionsConfig::default(),
+            retention: RetentionConfig::default(),
+        }
+    }
+}
+
+/// Sizes and numbers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Bytes. No caption message comes near 64 KiB; larger ones are refused by their length.
+    pub message_bytes: usize,
+    /// Bytes of a line's text: minutes of speech without a pause.
+    pub text_bytes: usize,
+    /// Messages a publisher may run ahead of its acknowledgements; then its socket is not read.
+    pub unacked: usize,
+    /// Bytes of an imported file: a day of speech is a few MiB.
+    pub import_bytes: usize,
+    /// Connections in all: each idle one costs some KiB of memory and a descriptor.
+    pub connections_max: usize,
+    /// Readers that may wait for feeds that do not exist yet.
+    pub waiting_readers_max: usize,
+    /// Replays in all: each folds its feed again.
+    pub replays_max: usize,
+    /// Replays from one address.
+    pub replays_per_address_max: usize,
+    /// Refusals in a row after which a publisher is closed: it is not going to mend itself.
+    pub refusals_in_a_row_max: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            message_bytes: 65_536,
+            text_bytes: 16_384,
+            unacked: 1_024,
+            import_bytes: 64 * 1024 * 1024,
+            connections_max: 10_000,
+            waiting_readers_max: 1_000,
+            replays_max: 64,
+            replays_per_address_max: 8,
+            refusals_in_a_row_max: 20,
+        }
+    }
+}
+
+/// Waits, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimesConfig {
+    /// A write to a reader that makes no progress for this long ends the connection (4001).
+    pub write_timeout_ms: u64,
+    /// One message to a reader may take this long in all (4001).
+    pub message_timeout_ms: u64,
+    /// Silence after which a reader hears that there is nothing to hear.
+    pub heartbeat_ms: u64,
+    /// A client that has not sent its request's head by then is gone.
+    pub handshake_timeout_ms: u64,
+    /// A live feed without a line or clock for this long has its clock moved on, so that its last turn closes.
+    pub idle_clock_after_ms: u64,
+    /// A live feed without a publisher for this long ends; 0 is never.
+    pub end_after_ms: u64,
+    /// Interim lines of a source that has been gone this long stand as they are.
+    pub abandon_after_ms: u64,
+    /// Readers of an ended feed are closed this long after its end.
+    pub ended_linger_ms: u64,
+    /// How long a stopping server waits for its connections.
+    pub shutdown_grace_ms: u64,
+}
+
+impl Default for TimesConfig {
+    fn default() -> Self {
+        Self {
+            write_timeout_ms: 10_000,
+            message_timeout_ms: 60_000,
+            heartbeat_ms: 10_000,
+            handshake_timeout_ms: 10_000,
+            idle_clock_after_ms: 10_000,
+            end_after_ms: 0,
+            abandon_after_ms: 60_000,
+            ended_linger_ms: 600_000,
+            shutdown_grace_ms: 10_000,
+        }
+    }
+}
+
+/// How captions are understood. The first two are fixed for a feed when it is opened.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptionsConfig {
+    /// A pause this long ends a turn. Milliseconds.
+    pub turn_gap_ms: i64,
+    /// The longest stretch without a boundary where nobody is named. Milliseconds.
+    pub max_unknown_turn_ms: i64,
+    /// The greatest media time: a week. Milliseconds.
+    pub max_media_ms: i64,
+    /// How far a time may lie ahead of all before it: an engine that restarts its clock is caught. Milliseconds.
+    pub max_jump_ms: i64,
+}
+
+impl Default for CaptionsConfig {
+    fn default() -> Self {
+        Self { turn_gap_ms: 5_000, max_unknown_turn_ms: 60_000, max_media_ms: 604_800_000, max_jump_ms: 21_600_000 }
+    }
+}
+
+/// What is deleted, and when. Whole ended feeds only: a live transcript is never shortened.
+#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days after its end at which a feed is deleted; 0 is never.
+    pub ended_after_days: u64,
+    /// Bytes of the archive above which the feeds that ended first are deleted; 0 is no limit.
+    pub archive_bytes_max: u64,
+}
+
+/// What flags and environment say, where they say something.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Where to listen.
+    pub listen: Option<String>,
+    /// The directory of the archive.
+    pub data: Option<PathBuf>,
+    /// Keep everything in memory.
+    pub ephemeral: bool,
+}
+
+/// A configuration that cannot be used, and where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("the configuration {path} could not be read: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be; the message shows line and column.
+    #[error("in the configuration {path}:\n{source}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{key} = {value} cannot be used: {rule}")]
+    BadValue {
+        /// Which setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        rule: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads `file` if one is given, lays `overrides` over it and checks all of it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and line, or the setting.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                toml::from_str(&text)
+                    .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?
+            }
+        };
+        if let Some(listen) = overrides.listen {
+            const RULE: &str = "an address and port, such as 127.0.0.1:7700";
+            config.listen =
+                listen.parse().map_err(|_| ConfigError::BadValue { key: "listen", value: listen, rule: RULE })?;
+        }
+        if let Some(data) = overrides.data {
+            config.data = data;
+        }
+        if overrides.ephemeral {
+            config.storage = Storage::Ephemeral;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let bad = |key, value: String, rule| Err(ConfigError::BadValue { key, value, rule });
+        if !self.listen.ip().is_loopback() {
+            let rule = "without authentication the server listens on this machine only: use 127.0.0.1 or [::1]";
+            return bad("listen", self.listen.to_string(), rule);
+        }
+        for (key, value) in [
+            ("limits.message_bytes", self.limits.message_bytes),
+            ("limits.text_bytes", self.limits.text_bytes),
+            ("limits.unacked", self.limits.unacked),
+            ("limits.import_bytes", self.limits.import_bytes),
+            ("limits.connections_max", self.limits.connections_max),
+            ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),
+        ] {
+            if value == 0 {
+                return bad(key, value.to_string(), "at least 1");
+            }
+        }
+        if self.limits.text_bytes > self.limits.message_bytes {
+            return bad("limits.text_bytes", self.limits.text_bytes.to_string(), "at most limits.message_bytes");
+        }
+        for (key, value) in [
+            ("times.write_timeout_ms", self.times.write_timeout_ms),
+            ("times.message_timeout_ms", self.times.message_timeout_ms),
+            ("times.heartbeat_ms", self.times.heartbeat_ms),
+            ("times.handshake_timeout_ms", self.times.handshake_timeout_ms),
+            ("times.idle_clock_after_ms", self.times.idle_clock_after_ms),
+            ("times.abandon_after_ms", self.times.abandon_after_ms),
+        ] {
+            if value == 0 {
+                return bad(key, value.to_string(), "at least 1 millisecond");
+            }
+        }
+        for (key, value) in [
+            ("captions.turn_gap_ms", self.captions.turn_gap_ms),
+            ("captions.max_unknown_turn_ms", self.captions.max_unknown_turn_ms),
+            ("captions.max_media_ms", self.captions.max_media_ms),
+            ("captions.max_jump_ms", self.captions.max_jump_ms),
+        ] {
+            if value < 1 {
+                return bad(key, value.to_string(), "at least 1 millisecond");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TimesConfig {
+    /// The wait of `ms` milliseconds.
+    #[must_use]
+    pub fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, text).expect("written");
+        Config::load(Some(&path), Overrides::default())
+    }
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/captionwire.toml"));
+        let shipped = Config::load(Some(path), Overrides::default()).expect("it can be read");
+        assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        let unknown = load("[limits]\nmesage_bytes = 3\n").expect_err("a typing error").to_string();
+        assert!(unknown.contains("line 2") && unknown.contains("mesage_bytes"), "{unknown}");
+        let open = load("listen = \"0.0.0.0:7700\"").expect_err("not loopback").to_string();
+        assert!(open.contains("listen") && open.contains("127.0.0.1"), "{open}");
+        assert!(load("[limits]\nunacked = 0").is_err());
+        assert!(load("[captions]\nturn_gap_ms = -1").is_err());
+    }
+
+    #[test]
+    fn flags_win() {
+        let overrides = Overrides { listen: Some("[::1]:0".into()), data: Some("x".into()), ephemeral: true };
+        let config = Config::load(None, overrides).expect("a configuration");
+        assert_eq!((config.listen.port(), config.storage), (0, Storage::Ephemeral));
+    }
+}

@@ -1,0 +1,276 @@
+//! What is live: a feed follows its log's tail, folds it, and rings a bell.
+//!
+//! Reading begins at the log: whatever is appended comes back here, once it is durable, and only then do readers learn
+//! of it. A bell is no queue: it says how far the fold is, and who hears it late misses nothing, because every reader
+//! brings its own cursor. The last handle of a feed that is dropped ends its tasks.
+//!
+//! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one life of one feed), [`View`] (one fold of it).
+
+mod view;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use self::view::{Bell, Bodies, Conflict, Following, View};
+use crate::log::{Appended, Found, Log, LogError, LogId};
+use crate::position::{FeedId, Offset};
+use crate::transcript::{FoldView, Record};
+
+/// What a name leads to.
+#[derive(Debug, Clone)]
+pub enum Opened {
+    /// There is no such feed.
+    Absent,
+    /// There is one.
+    Here(Arc<Feed>),
+    /// There was one, which was deleted.
+    Deleted,
+}
+
+/// The feeds that are open, by name.
+#[derive(Debug)]
+pub struct Feeds {
+    log: Shared,
+    open: Mutex<HashMap<FeedId, Arc<Feed>>>,
+    created: watch::Sender<u64>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// The log, printable as part of those who hold it.
+#[derive(Clone)]
+struct Shared(Arc<dyn Log>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+impl Feeds {
+    /// The feeds of `log`. Their tasks run on `tasks` and end with `stop`.
+    #[must_use]
+    pub fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { log: Shared(log), open: Mutex::default(), created: watch::Sender::new(0), tasks, stop }
+    }
+
+    /// The log under the feeds.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log.0
+    }
+
+    /// Opens `name`, if there is such a feed.
+    ///
+    /// # Errors
+    /// What the log says when it cannot be read.
+    pub async fn open(&self, name: &FeedId) -> Result<Opened, LogError> {
+        if let Some(feed) = self.opened(name) {
+            return Ok(Opened::Here(feed));
+        }
+        Ok(match self.log.0.find(name).await? {
+            Found::Absent => Opened::Absent,
+            Found::Deleted => Opened::Deleted,
+            Found::Here(log) => Opened::Here(self.enter(log)),
+        })
+    }
+
+    /// The feed `name`, created with `first` as its first records if it is not there; says whether it was created.
+    /// Ready once the records are durable. With several callers at once each may write its `first`: the fold takes the
+    /// first `feed.open` and passes over the others.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] for a deleted name unless `anew`; what the log says otherwise.
+    pub async fn create(
+        &self,
+        name: &FeedId,
+        anew: bool,
+        first: impl FnOnce() -> Vec<Record>,
+    ) -> Result<(Arc<Feed>, bool), LogError> {
+        match self.open(name).await? {
+            Opened::Here(feed) => return Ok((feed, false)),
+            Opened::Deleted if !anew => return Err(LogError::Deleted(name.clone())),
+            Opened::Deleted | Opened::Absent => {}
+        }
+        let log = self.log.0.create(name, anew).await?;
+        let feed = self.enter(log);
+        feed.append_all(first()).await?;
+        self.created.send_modify(|number| *number += 1);
+        Ok((feed, true))
+    }
+
+    /// Rings whenever a feed is created: for readers who wait for one.
+    #[must_use]
+    pub fn creations(&self) -> watch::Receiver<u64> {
+        self.created.subscribe()
+    }
+
+    /// Deletes a feed. With `replace` its readers are told to wait for the next life of the name.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub async fn delete(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
+        feed.replaced.store(replace, Ordering::SeqCst);
+        self.log.0.delete(&feed.log_id).await?;
+        self.lock().retain(|_, open| open.log_id != feed.log_id);
+        Ok(())
+    }
+
+    /// The feeds that are open now.
+    #[must_use]
+    pub fn all_open(&self) -> Vec<Arc<Feed>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Puts a feed away unless somebody else holds it; it is folded again when asked for.
+    pub fn put_away(&self, feed: Arc<Feed>) {
+        let mut open = self.lock();
+        // Two handles are this one and the map's; handles are given out under this lock only.
+        if Arc::strong_count(&feed) <= 2 {
+            open.remove(feed.name());
+        }
+    }
+
+    fn opened(&self, name: &FeedId) -> Option<Arc<Feed>> {
+        self.lock().get(name).cloned()
+    }
+
+    fn enter(&self, log_id: LogId) -> Arc<Feed> {
+        let mut open = self.lock();
+        match open.get(&log_id.feed) {
+            Some(feed) if feed.log_id == log_id => feed.clone(),
+            _ => {
+                let feed = Arc::new(Feed::new(log_id, self.log.clone(), self.tasks.clone(), &self.stop));
+                open.insert(feed.name().clone(), feed.clone());
+                feed
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FeedId, Arc<Feed>>> {
+        // Every change under this lock is one call on the map: a panic elsewhere leaves it whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One life of one feed.
+#[derive(Debug)]
+pub struct Feed {
+    log_id: LogId,
+    log: Shared,
+    views: Mutex<HashMap<FoldView, Arc<View>>>,
+    replaced: AtomicBool,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Ends the followers with the last handle.
+    _guard: DropGuard,
+}
+
+impl Feed {
+    fn new(log_id: LogId, log: Shared, tasks: TaskTracker, stop: &CancellationToken) -> Self {
+        let stop = stop.child_token();
+        let guard = stop.clone().drop_guard();
+        Self {
+            log_id,
+            log,
+            views: Mutex::default(),
+            replaced: AtomicBool::new(false),
+            tasks,
+            stop,
+            _guard: guard,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &FeedId {
+        &self.log_id.feed
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log_id(&self) -> &LogId {
+        &self.log_id
+    }
+
+    /// True for a feed that was deleted to make room for another life of its name.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::SeqCst)
+    }
+
+    /// A view of the feed that has folded all that was durable when this was called.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] when the feed is no more, and what the log says otherwise.
+    pub async fn view(&self, which: FoldView) -> Result<Arc<View>, LogError> {
+        let view = self.follow(which);
+        view.reach(self.head().await?).await?;
+        Ok(view)
+    }
+
+    /// The offset after the last durable record.
+    ///
+    /// # Errors
+    /// As [`Feed::view`].
+    pub async fn head(&self) -> Result<Offset, LogError> {
+        self.log.0.head(&self.log_id).await
+    }
+
+    /// Every durable record from the start on, those to come included.
+    pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::Entry>, LogError>> {
+        self.log.0.tail(&self.log_id, Offset::START)
+    }
+
+    /// Puts a record in the log's queue; the [`Appended`] it gives waits for durability. See [`Log::append`].
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn append(&self, record: &Record) -> Result<Appended, LogError> {
+        self.log.0.append(&self.log_id, record.encode()).await
+    }
+
+    /// Appends records one after another and waits until all are durable; gives the offset after the last.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; of the records a first part may then be durable.
+    pub async fn append_all(&self, records: Vec<Record>) -> Result<Offset, LogError> {
+        /// Enough in flight for the engine to commit many at once, few enough to hold in memory.
+        const IN_FLIGHT_MAX: usize = 4096;
+        let mut next = Offset::START;
+        let mut waiting = std::collections::VecDeque::new();
+        for record in records {
+            if waiting.len() == IN_FLIGHT_MAX
+                && let Some(oldest) = waiting.pop_front()
+            {
+                let oldest: Appended = oldest;
+                next = oldest.await?.next();
+            }
+            waiting.push_back(self.append(&record).await?);
+        }
+        for appended in waiting {
+            next = appended.await?.next();
+        }
+        Ok(next)
+    }
+
+    fn follow(&self, which: FoldView) -> Arc<View> {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = views.entry(which).or_insert_with(|| {
+            let view = Arc::new(View::new(self.name().clone(), which));
+            let tail = self.log.0.tail(&self.log_id, Offset::START);
+            self.tasks.spawn(view::follow(view.clone(), tail, self.stop.clone()));
+            view
+        });
+        view.clone()
+    }
+}
+
+/// Bytes that go out as one message.
+pub type Body = Bytes;

@@ -1,0 +1,252 @@
+//! One fold of a feed that follows the log, and the bodies that are made of it once for all readers.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Body;
+use crate::log::{Entry, LogError};
+use crate::position::{Cursor, FeedId, Offset};
+use crate::transcript::{Changes, FoldView, LineKey, Record, Transcript};
+use crate::wire::encode_changes;
+use crate::wire::subscribe::CHANGES_BYTES_MAX;
+
+/// Records folded under one lock: some milliseconds in which no reader is answered.
+const FOLD_AT_ONCE: usize = 512;
+/// Bodies kept for the readers who stand at the same place: those of the last commits, and the pages of a backlog.
+const BODIES_MAX: usize = 32;
+/// Conflicts kept for the publishers to be told of; older ones are in the log all the same.
+const CONFLICTS_MAX: usize = 256;
+
+/// How far a view is.
+#[derive(Debug, Clone)]
+pub struct Bell {
+    /// The place after the last record folded.
+    pub next: Offset,
+    /// The number of the last change.
+    pub change: u64,
+    /// Whether it goes on.
+    pub following: Following,
+}
+
+/// Whether a view goes on.
+#[derive(Debug, Clone)]
+pub enum Following {
+    /// It does.
+    Yes,
+    /// It does not, and why: the feed was deleted, the server stops, the log cannot be read.
+    No(LogError),
+}
+
+/// One revision of a line that was given two contents.
+#[derive(Debug, Clone)]
+pub struct Conflict {
+    /// Counts the conflicts of the view, from 1.
+    pub number: u64,
+    /// The line.
+    pub key: LineKey,
+    /// The revision.
+    pub rev: u64,
+}
+
+/// Messages that take a reader from one place to another.
+#[derive(Debug)]
+pub struct Bodies {
+    since: u64,
+    /// The number of the change that the reader has seen after them.
+    pub to: u64,
+    /// True if more is waiting behind them because of the size limit.
+    pub behind: bool,
+    /// The messages.
+    pub parts: Vec<Body>,
+}
+
+/// One fold of a feed.
+#[derive(Debug)]
+pub struct View {
+    feed: FeedId,
+    transcript: RwLock<Transcript>,
+    bell: watch::Sender<Bell>,
+    bodies: Mutex<VecDeque<Arc<Bodies>>>,
+    conflicts: Mutex<VecDeque<Conflict>>,
+}
+
+impl View {
+    pub(super) fn new(feed: FeedId, which: FoldView) -> Self {
+        Self {
+            feed,
+            transcript: RwLock::new(Transcript::new(which)),
+            bell: watch::Sender::new(Bell { next: Offset::START, change: 0, following: Following::Yes }),
+            bodies: Mutex::default(),
+            conflicts: Mutex::default(),
+        }
+    }
+
+    /// The transcript as it stands. Hold it for a few lines, never across an await.
+    pub fn transcript(&self) -> RwLockReadGuard<'_, Transcript> {
+        // The fold does not panic (its property tests); if it did, its readers would still see what was folded before.
+        self.transcript.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings with every change of the view and at its end. Subscribe before looking, and nothing is missed.
+    #[must_use]
+    pub fn bell(&self) -> watch::Receiver<Bell> {
+        self.bell.subscribe()
+    }
+
+    /// Waits until everything before `offset` is folded. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why the view does not go on, if it stops before.
+    pub async fn reach(&self, offset: Offset) -> Result<(), LogError> {
+        let mut bell = self.bell.subscribe();
+        let far_enough = |bell: &Bell| bell.next >= offset || matches!(bell.following, Following::No(_));
+        let reached = match bell.wait_for(far_enough).await {
+            Ok(bell) => bell.clone(),
+            Err(_) => return Err(LogError::Closed),
+        };
+        match reached.following {
+            Following::No(why) if reached.next < offset => Err(why),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a reader of this view has to be sent who has seen `since` changes; none if that is all there are.
+    #[must_use]
+    pub fn bodies(&self, since: u64) -> Option<Arc<Bodies>> {
+        let change = self.bell.borrow().change;
+        if since >= change {
+            return None;
+        }
+        let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        // A page that left something out stays good: what changed since comes behind it.
+        if let Some(known) = bodies.iter().find(|known| known.since == since && (known.to >= change || known.behind)) {
+            return Some(known.clone());
+        }
+        let made = Arc::new(self.make_bodies(since));
+        bodies.retain(|known| known.since != since);
+        if bodies.len() == BODIES_MAX {
+            bodies.pop_front();
+        }
+        bodies.push_back(made.clone());
+        Some(made)
+    }
+
+    fn make_bodies(&self, since: u64) -> Bodies {
+        let (cursors, changes) = {
+            let transcript = self.transcript();
+            // Below the limit of a message by what the estimate of the sizes may miss.
+            let changes = transcript.changes_since(since, CHANGES_BYTES_MAX / 2);
+            ((transcript.cursor(since), transcript.cursor(changes.to)), changes)
+        };
+        let (to, behind) = (changes.to, changes.behind);
+        let parts = match cursors {
+            (Some(before), Some(after)) => encode_changes(&self.feed, &before, &after, changes),
+            _ => Vec::new(),
+        };
+        Bodies { since, to, behind, parts }
+    }
+
+    /// What a reader is sent who wants to begin now, and where it stands then.
+    #[must_use]
+    pub fn bodies_from_now(&self) -> (u64, Vec<Body>) {
+        let (cursor, changes): (Option<Cursor>, Changes) = {
+            let transcript = self.transcript();
+            let changes = transcript.changes_from_now();
+            (transcript.cursor(changes.to), changes)
+        };
+        let to = changes.to;
+        (to, cursor.map_or_else(Vec::new, |cursor| encode_changes(&self.feed, &cursor, &cursor, changes)))
+    }
+
+    /// The conflicts after the `seen`-th.
+    #[must_use]
+    pub fn conflicts(&self, seen: u64) -> Vec<Conflict> {
+        let conflicts = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
+        conflicts.iter().filter(|conflict| conflict.number > seen).cloned().collect()
+    }
+
+    /// The number of the last conflict; 0 before the first.
+    #[must_use]
+    pub fn last_conflict(&self) -> u64 {
+        let conflicts = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
+        conflicts.back().map_or(0, |conflict| conflict.number)
+    }
+
+    fn fold(&self, entries: Vec<(Offset, Record)>) {
+        let mut conflicts = Vec::new();
+        let (next, change) = {
+            let mut transcript = self.transcript.write().unwrap_or_else(PoisonError::into_inner);
+            for (offset, record) in entries {
+                conflicts.extend(transcript.apply(offset, record).conflicts);
+            }
+            (transcript.next_offset(), transcript.change())
+        };
+        if !conflicts.is_empty() {
+            self.keep_conflicts(conflicts);
+        }
+        self.bell.send_modify(|bell| (bell.next, bell.change) = (next, change));
+    }
+
+    fn keep_conflicts(&self, new: Vec<(LineKey, u64)>) {
+        let mut kept = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = kept.back().map_or(0, |conflict| conflict.number);
+        for (key, rev) in new {
+            number += 1;
+            if kept.len() == CONFLICTS_MAX {
+                kept.pop_front();
+            }
+            kept.push_back(Conflict { number, key, rev });
+        }
+    }
+
+    fn end(&self, why: LogError) {
+        self.bell.send_modify(|bell| bell.following = Following::No(why));
+    }
+}
+
+/// Ends the view when its follower is gone, however that went: a reader is told, never left waiting.
+struct EndWith<'a>(&'a View, Option<LogError>);
+
+impl Drop for EndWith<'_> {
+    fn drop(&mut self) {
+        self.0.end(self.1.take().unwrap_or(LogError::Closed));
+    }
+}
+
+/// Follows the tail until it ends or `stop` says so.
+pub(super) async fn follow(
+    view: Arc<View>,
+    mut tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+    stop: CancellationToken,
+) {
+    let mut end = EndWith(&view, None);
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            batch = tail.next() => batch,
+        };
+        match batch {
+            Some(Ok(entries)) => {
+                for some in entries.chunks(FOLD_AT_ONCE) {
+                    let decoded = some.iter().map(|entry| (entry.offset, Record::decode(&entry.record))).collect();
+                    view.fold(decoded);
+                    tokio::task::yield_now().await;
+                }
+            }
+            Some(Err(why)) => {
+                if !matches!(why, LogError::Deleted(_) | LogError::Closed) {
+                    tracing::error!(feed = %view.feed, %why, "the feed's log cannot be read any further");
+                }
+                end.1 = Some(why);
+                return;
+            }
+            None => return,
+        }
+    }
+}

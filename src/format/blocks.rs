@@ -1,0 +1,243 @@
+//! What both dialects share: a transcript is blocks, a label and a time alone on a line and the text under it.
+//!
+//! A block becomes one line. Its paragraphs are joined by `\n`, blank lines between them stay, those around them go.
+
+use std::sync::Arc;
+
+use super::{PROBLEMS_MAX, Problem, Reading};
+use crate::transcript::time::clock;
+use crate::transcript::{Content, MediaMs, Meta, Version};
+
+/// The longest label, in characters (semantics, section 9): a longer one is a sentence.
+pub(super) const LABEL_MAX: usize = 80;
+
+/// Hours of up to seven digits: every start that a line can have can be written and read again.
+const HOUR_DIGITS_MAX: usize = 7;
+
+/// The lines of `text` with their numbers. A line ends at `\n`, `\r\n` or a `\r` alone.
+pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = Some(text);
+    let lines = std::iter::from_fn(move || {
+        let whole = rest?;
+        match whole.find(['\n', '\r']) {
+            Some(end) => {
+                let ending = if whole[end..].starts_with("\r\n") { 2 } else { 1 };
+                rest = Some(&whole[end + ending..]);
+                Some(&whole[..end])
+            }
+            None => rest.take().filter(|last| !last.is_empty()),
+        }
+    });
+    (1..).zip(lines)
+}
+
+/// The first line of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head<'a> {
+    pub(super) label: &'a str,
+    pub(super) start_ms: MediaMs,
+    /// What is odd about it, though it can be understood.
+    pub(super) odd: Option<&'static str>,
+}
+
+/// A line that resembles the first line of a block and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NearMiss {
+    /// The byte at which the trouble is.
+    pub(super) at: usize,
+    pub(super) why: &'static str,
+}
+
+/// `(?:(\d+):)?(\d{1,2}):(\d{2})`. Without hours the minutes may pass 59: some write an hour and a half as `90:00`.
+pub(super) fn parse_time(text: &str) -> Option<MediaMs> {
+    let mut parts = text.split(':').rev();
+    let (seconds, minutes, hours) = (parts.next()?, parts.next()?, parts.next());
+    let sized = seconds.len() == 2
+        && (1..=2).contains(&minutes.len())
+        && hours.is_none_or(|hours| (1..=HOUR_DIGITS_MAX).contains(&hours.len()));
+    if parts.next().is_some() || !sized || !text.bytes().all(|b| b.is_ascii_digit() || b == b':') {
+        return None;
+    }
+    let (seconds, minutes): (i64, i64) = (seconds.parse().ok()?, minutes.parse().ok()?);
+    let in_range = seconds < 60 && (hours.is_none() || minutes < 60);
+    let hours: i64 = hours.map_or(Some(0), |hours| hours.parse().ok())?;
+    in_range.then_some(((hours * 60 + minutes) * 60 + seconds) * 1000)
+}
+
+/// Text that grows line by line; blank lines at its edges vanish.
+#[derive(Debug, Default)]
+struct Paragraphs {
+    text: String,
+    blanks: usize,
+}
+
+impl Paragraphs {
+    fn push(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            self.blanks += 1;
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.extend(std::iter::repeat_n('\n', self.blanks + 1));
+        }
+        self.blanks = 0;
+        self.text.push_str(line);
+    }
+
+    /// Takes the last line off if it begins with `start`.
+    fn pop_line(&mut self, start: &str) -> Option<String> {
+        let at = self.text.rfind('\n').map_or(0, |end| end + 1);
+        if !self.text[at..].starts_with(start) {
+            return None;
+        }
+        let line = self.text.split_off(at);
+        self.text.truncate(self.text.trim_end_matches('\n').len());
+        Some(line)
+    }
+}
+
+/// `text` as a reader would give it back: no blank lines around it, `\n` alone, no zero byte, which no reader takes.
+pub(super) fn tidy(text: &str) -> String {
+    let mut paragraphs = Paragraphs::default();
+    numbered(text).for_each(|(_, line)| paragraphs.push(line));
+    paragraphs.text.replace('\0', "\u{FFFD}")
+}
+
+/// Gathers a file's blocks.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    meta: Meta,
+    /// The file held bytes that were no UTF-8: each run of them is a U+FFFD now.
+    is_repaired: bool,
+    preamble: Paragraphs,
+    open: Option<Open>,
+    last_start_ms: Option<MediaMs>,
+    lines: Vec<Version>,
+    problems: Vec<Problem>,
+    left_out: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    at: usize,
+    label: Arc<str>,
+    start_ms: MediaMs,
+    text: Paragraphs,
+}
+
+impl Blocks {
+    pub(super) fn new(meta: Meta, is_repaired: bool) -> Self {
+        Self { meta, is_repaired, ..Self::default() }
+    }
+
+    pub(super) fn problem(&mut self, line: usize, column: usize, message: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(Problem { line, column, message });
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Begins a block at line `at`.
+    pub(super) fn begin(&mut self, at: usize, head: Head<'_>) {
+        self.end();
+        if let Some(odd) = head.odd {
+            self.problem(at, 1, format!("{odd}; read as the block of {:?} all the same", excerpt(head.label)));
+        }
+        if let Some(before) = self.last_start_ms.filter(|before| head.start_ms < *before) {
+            let (from, to) = (clock(before), clock(head.start_ms));
+            self.problem(at, 1, format!("time goes back from {from} to {to}; the line will stand where its time says"));
+        }
+        self.last_start_ms = Some(head.start_ms);
+        let label = head.label.into();
+        self.open = Some(Open { at, label, start_ms: head.start_ms, text: Paragraphs::default() });
+    }
+
+    /// A line that is no block's first.
+    pub(super) fn text(&mut self, at: usize, line: &str, near_miss: Option<NearMiss>) {
+        if let Some(NearMiss { at: byte, why }) = near_miss {
+            let column = line[..byte].chars().count() + 1;
+            let kept = if self.open.is_some() { "text of the block before" } else { "part of the preamble" };
+            self.problem(at, column, format!("{:?} begins no block: {why}; kept as {kept}", excerpt(line)));
+        }
+        match &mut self.open {
+            Some(open) => open.text.push(line),
+            None => self.preamble.push(line),
+        }
+    }
+
+    /// A line that belongs to no block wherever it stands.
+    pub(super) fn aside(&mut self, line: &str) {
+        self.preamble.push(line);
+    }
+
+    /// Notes bytes of line `at` that were no UTF-8.
+    pub(super) fn check_utf8(&mut self, at: usize, line: &str) {
+        if self.is_repaired
+            && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
+        {
+            self.problem(at, column + 1, "bytes that are no UTF-8 are read as U+FFFD".to_owned());
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(Open { at, label, start_ms, text }) = self.open.take() else { return };
+        if text.text.is_empty() {
+            self.problem(at, 1, format!("the block of {:?} has no text: left out", excerpt(&label)));
+            return;
+        }
+        let id = (self.lines.len() + 1).to_string().into();
+        let content =
+            Content { start_ms: Some(start_ms), speaker: Some(label), text: text.text.into(), ..Content::default() };
+        self.lines.push(Version { id, content, ..Version::default() });
+    }
+
+    /// A last line that begins with `trailer` is no speech.
+    pub(super) fn finish(mut self, dialect: &'static str, trailer: Option<&str>) -> Reading {
+        if let (Some(start), Some(open)) = (trailer, &mut self.open) {
+            self.meta.trailer = open.text.pop_line(start).map(Arc::from);
+        }
+        self.end();
+        let text = self.preamble.text;
+        self.meta.preamble = (!text.is_empty()).then(|| text.into());
+        if let (1.., Some(last)) = (self.left_out, self.problems.last()) {
+            let message = format!("{} further problems are left out of this list", self.left_out);
+            self.problems.push(Problem { message, ..*last });
+        }
+        Reading { dialect, meta: self.meta, lines: self.lines, problems: self.problems }
+    }
+}
+
+/// The beginning of `text`, for a message.
+pub(super) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_a_table() {
+        let ok =
+            [("00:41", 41), ("0:41", 41), ("90:00", 5400), ("1:00:12", 3612), ("01:00:12", 3612), ("1:1:12", 3672)];
+        for (text, seconds) in ok {
+            assert_eq!(parse_time(text), Some(seconds * 1000), "{text}");
+        }
+        for bad in ["", ":", "41", "12:75", "1:60:00", "1:2:3:4", "0:4", "000:00", "+1:00", "12345678:00:00", "::00"] {
+            assert_eq!(parse_time(bad), None, "{bad}");
+        }
+        assert_eq!(parse_time("9999999:59:59"), Some((9_999_999 * 3600 + 3599) * 1000));
+    }
+
+    #[test]
+    fn every_way_to_end_a_line_ends_it() {
+        let lines: Vec<_> = numbered("a\r\nb\rc\n\nd").collect();
+        assert_eq!(lines, [(1, "a"), (2, "b"), (3, "c"), (4, ""), (5, "d")]);
+        assert_eq!(numbered("").count(), 0);
+        assert_eq!(numbered("a\n").count(), 1);
+    }
+}

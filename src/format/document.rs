@@ -1,0 +1,96 @@
+//! What a writer writes: a transcript, or a part of it, at one moment.
+
+use std::collections::HashMap;
+
+use crate::position::{Cursor, Epoch, FeedId};
+use crate::transcript::{FeedState, Line, MediaMs, Meta, Speaker, Transcript, Turn};
+
+/// Which part of a transcript. All limits hold together; the default is the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Range {
+    /// Lines that start at this media time or later.
+    pub from_ms: Option<MediaMs>,
+    /// Lines that start before this media time.
+    pub to_ms: Option<MediaMs>,
+    /// The last so many of the turns that are left.
+    pub last_turns: Option<usize>,
+}
+
+impl Range {
+    fn holds(&self, line: &Line) -> bool {
+        self.from_ms.is_none_or(|from| line.start_ms >= from) && self.to_ms.is_none_or(|to| line.start_ms < to)
+    }
+}
+
+/// A transcript at one moment, ready to be written.
+#[derive(Debug, Clone)]
+pub struct Document<'a> {
+    /// The feed.
+    pub feed: &'a FeedId,
+    /// What is known of it.
+    pub meta: &'a Meta,
+    /// Where the event stands.
+    pub state: FeedState,
+    /// This life of the feed's log.
+    pub epoch: Option<Epoch>,
+    /// From here a subscriber can go on after what is written.
+    pub cursor: Option<Cursor>,
+    /// All speakers of the feed that readers know of, those outside the range too.
+    pub speakers: Vec<Speaker>,
+    /// Turns with the lines of them that are in the range. The facts of a turn are those of the whole turn.
+    pub turns: Vec<(Turn, Vec<Line>)>,
+}
+
+impl<'a> Document<'a> {
+    /// The part `range` of `transcript` as it stands now. Costs what it holds, and as much time as the whole transcript
+    /// unless `last_turns` limits it.
+    #[must_use]
+    pub fn of(feed: &'a FeedId, transcript: &'a Transcript, range: Range) -> Self {
+        let within = transcript.assembled().rev().filter_map(|(turn, mut lines)| {
+            lines.retain(|line| range.holds(line));
+            (!lines.is_empty()).then_some((turn, lines))
+        });
+        let mut turns: Vec<_> = within.take(range.last_turns.unwrap_or(usize::MAX)).collect();
+        turns.reverse();
+        Self {
+            feed,
+            meta: transcript.meta(),
+            state: transcript.state(),
+            epoch: transcript.epoch().cloned(),
+            cursor: transcript.cursor(transcript.change()),
+            speakers: transcript.speakers(),
+            turns,
+        }
+    }
+
+    /// All lines, in order.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.turns.iter().flat_map(|(_, lines)| lines)
+    }
+
+    pub(super) fn names(&self) -> Names<'_> {
+        Names { speakers: self.speakers.iter().map(|speaker| (&*speaker.id, speaker)).collect() }
+    }
+}
+
+/// What to call speakers, after merges and renames.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    speakers: HashMap<&'a str, &'a Speaker>,
+}
+
+impl<'a> Names<'a> {
+    /// None for no speaker; the id itself for one that the document does not list.
+    pub(super) fn of(&self, speaker: Option<&'a str>) -> Option<&'a str> {
+        let mut id = speaker?;
+        // The fold closes no cycle of merges; a document from elsewhere might, and then the walk ends all the same.
+        for _ in 0..=self.speakers.len() {
+            match self.speakers.get(id) {
+                Some(Speaker { into: Some(into), .. }) => id = into,
+                Some(known) => return Some(&known.name),
+                None => return Some(id),
+            }
+        }
+        Some(id)
+    }
+}

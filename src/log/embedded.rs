@@ -1,0 +1,368 @@
+//! The archive on the local disk: every feed's log in one SQLite file.
+//!
+//! It promises what [`Log`] promises. One thread writes: it takes whatever is queued, of all feeds, commits it with one
+//! flush, and only then answers; nobody waits for a timer, the flush itself gathers the next batch. Readers have
+//! connections of their own and never hold up the writer.
+//!
+//! * `schema` opens the file: settings, identity, migrations, and the lock against a second server.
+//! * `frames` is how records lie in a row.
+//! * `writer` is the thread.
+//! * `readers` is the pool, and what can be read.
+//! * `live` tells tails what was committed.
+//!
+//! Other programs may read the file beside the server, with `sqlite3 -readonly`. One that writes to it for more than
+//! five seconds makes the server's next commit fail, and so poisons the log; one that reads for so long makes an
+//! erasure fail, which says so and can be asked for again.
+//!
+//! A record is kept as the `Bytes` it came in until all tails have it: whoever appends a slice of a larger buffer keeps
+//! that buffer alive.
+//!
+//! It does not work on a network file system (SQLite's WAL needs shared memory), and it does not hide what was erased
+//! from someone who reads the raw disk below the file system. Why SQLite, and why this layout: `docs/adr/0001-embedded-log.md`.
+
+mod frames;
+mod live;
+mod readers;
+mod schema;
+mod writer;
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use self::live::{Registry, Tail};
+use self::readers::Readers;
+use self::writer::Command;
+use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
+use crate::position::{FeedId, Offset};
+
+/// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
+/// everybody; a caption line is a millionth of this.
+const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a queued command weighs beside its record's bytes: its place in the queue and its answer.
+const COMMAND_BYTES: usize = 128;
+
+/// The bounds of an [`EmbeddedLog`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedOptions {
+    /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits. 16 MiB: half a second
+    /// of the most the writer can do, so a slow disk is felt by publishers before it is felt by the memory.
+    pub queue_bytes_max: usize,
+    /// Bytes of records in one commit. 1 MiB: larger ones gain nothing and make all that is queued behind them wait.
+    pub batch_bytes_max: usize,
+    /// Records in one commit. 4096: the flush is a small part of the cost by then.
+    pub batch_records_max: usize,
+    /// Bytes that a tail reads at a time, short of the last row. 256 KiB: a read transaction of about a millisecond,
+    /// and a long one would keep the WAL from being written back.
+    pub read_page_bytes: usize,
+    /// Connections for reading. 2: reads are short, and a late joiner must not wait behind a long catch-up.
+    pub readers: usize,
+    /// The largest size of the archive in pages of 4 KiB; beyond it writes fail as on a full disk. `None`: the disk's.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            queue_bytes_max: 16 * 1024 * 1024,
+            batch_bytes_max: 1024 * 1024,
+            batch_records_max: 4096,
+            read_page_bytes: 256 * 1024,
+            readers: 2,
+            max_pages: None,
+        }
+    }
+}
+
+/// Every feed's log, in `archive.db` of one directory.
+///
+/// Dropping it writes what is queued and closes the file, and blocks for that long; [`Log::close`] does not block.
+pub struct EmbeddedLog {
+    shared: Arc<Shared>,
+    /// `None` beside a running server.
+    writer: Option<Writing>,
+}
+
+/// What only the one writer of an archive has.
+struct Writing {
+    commands: mpsc::Sender<Command>,
+    /// Its other end is the thread's, and goes with it.
+    alive: watch::Receiver<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held until all is closed, so that the next server finds a file nobody writes.
+    lock: Mutex<Option<File>>,
+}
+
+/// What the callers and the writer's thread both use.
+struct Shared {
+    file: PathBuf,
+    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
+    room: Semaphore,
+    queue_bytes_max: usize,
+    read_page_bytes: usize,
+    /// Why nothing is written any more.
+    poison: OnceLock<LogError>,
+    registry: Arc<Registry>,
+    readers: Arc<Readers>,
+    commits: AtomicU64,
+    records: AtomicU64,
+}
+
+impl Shared {
+    fn poison(&self, cause: &dyn fmt::Display) -> LogError {
+        let error = self.poison.get_or_init(|| LogError::Poisoned(cause.to_string())).clone();
+        tracing::error!(file = %self.file.display(), %cause, "the archive takes no more writes");
+        // Whoever waits for room must learn of it, not wait for a writer that frees none.
+        self.room.close();
+        error
+    }
+
+    /// What to tell someone whose command was not taken.
+    fn refusal(&self) -> LogError {
+        self.poison.get().cloned().unwrap_or(LogError::Closed)
+    }
+}
+
+impl EmbeddedLog {
+    /// Opens the archive in `dir` for writing, and makes both if they are missing (the directory for its owner alone).
+    /// Blocks, for milliseconds as a rule.
+    ///
+    /// # Errors
+    /// [`LogError::Storage`]: another server has it, it is no archive of ours or a newer one, or the disk says no.
+    pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
+        schema::make_directory(dir)?;
+        let lock = schema::lock(dir)?;
+        let file = dir.join(schema::FILE_NAME);
+        let db = schema::open_writer(&file, options.max_pages)?;
+        schema::sync_directory(dir)?;
+        let shared = Arc::new(Shared::new(file, &options, false)?);
+        let (commands, inbox) = mpsc::channel();
+        let (alive_until_dropped, alive) = watch::channel(());
+        let thread = std::thread::Builder::new()
+            .name("archive-writer".into())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    writer::run(db, &shared, &inbox, &options);
+                    shared.registry.close();
+                    drop(alive_until_dropped);
+                }
+            })
+            .map_err(|cause| schema::unusable(dir, &cause))?;
+        let thread = Mutex::new(Some(thread));
+        let writer = Writing { commands, alive, thread, lock: Mutex::new(Some(lock)) };
+        Ok(Self { shared, writer: Some(writer) })
+    }
+
+    /// Opens the archive in `dir` for reading, beside a server that may be running on it.
+    ///
+    /// It takes no lock and refuses all writes with [`LogError::Storage`]. Its tails look four times a second for what
+    /// the server has committed since.
+    ///
+    /// # Errors
+    /// [`LogError::Storage`]: there is none, it is no archive of ours, or one of another version.
+    pub fn open_read_only(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
+        let file = dir.join(schema::FILE_NAME);
+        let shared = Shared::new(file.clone(), &options, true)?;
+        let cause = "it was opened for reading only".to_string();
+        let refusal = LogError::Storage { place: file.display().to_string(), cause };
+        shared.poison.get_or_init(|| refusal);
+        shared.room.close();
+        Ok(Self { shared: Arc::new(shared), writer: None })
+    }
+
+    /// Puts a command in the queue once there is room for it. Cancel-safe: queued only when ready.
+    async fn send(&self, bytes: usize, command: impl FnOnce(u32) -> Command) -> Result<(), LogError> {
+        if let Some(poison) = self.shared.poison.get() {
+            return Err(poison.clone());
+        }
+        let weight = self.shared.weight(bytes);
+        let room = self.shared.room.acquire_many(weight).await;
+        // The writer gives the room back when it has answered.
+        room.map_err(|_| self.shared.refusal())?.forget();
+        let writer = self.writer.as_ref().ok_or_else(|| self.shared.refusal())?;
+        writer.commands.send(command(weight)).map_err(|_| self.shared.refusal())
+    }
+
+    /// Sends a command and waits for its answer.
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(u32, oneshot::Sender<Result<T, LogError>>) -> Command,
+    ) -> Result<T, LogError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(0, |weight| command(weight, reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.refusal()))
+    }
+}
+
+impl Shared {
+    fn new(file: PathBuf, options: &EmbeddedOptions, beside: bool) -> Result<Self, LogError> {
+        let queue_bytes_max = options.queue_bytes_max.clamp(COMMAND_BYTES, u32::MAX as usize);
+        Ok(Self {
+            room: Semaphore::new(queue_bytes_max),
+            queue_bytes_max,
+            read_page_bytes: options.read_page_bytes,
+            poison: OnceLock::new(),
+            registry: Arc::default(),
+            readers: Arc::new(Readers::open(&file, options.readers, beside)?),
+            commits: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            file,
+        })
+    }
+
+    /// The room that a command with so many bytes takes. What is larger than the queue takes all of it, and passes.
+    fn weight(&self, bytes: usize) -> u32 {
+        let bytes = bytes.saturating_add(COMMAND_BYTES).min(self.queue_bytes_max);
+        u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
+    }
+}
+
+impl Log for EmbeddedLog {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+        let feed = feed.clone();
+        Box::pin(self.shared.readers.read(move |db| readers::find(db, &feed)))
+    }
+
+    fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        Box::pin(self.ask(move |weight, reply| Command::Create { feed, anew, weight, reply }))
+    }
+
+    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+        let log = log.clone();
+        Box::pin(async move {
+            if record.len() > RECORD_BYTES_MAX {
+                let cause = format!("a record has {} bytes, of {RECORD_BYTES_MAX} at most", record.len());
+                return Err(LogError::Storage { place: log.feed.to_string(), cause });
+            }
+            let (reply, answer) = oneshot::channel();
+            let bytes = record.len();
+            self.send(bytes, |weight| Command::Append { log, record, weight, reply }).await?;
+            Ok(Appended(answer))
+        })
+    }
+
+    fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
+        let log = log.clone();
+        Box::pin(self.shared.readers.read(move |db| readers::head(db, &log).map(Offset)))
+    }
+
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+        let readers = Arc::clone(&self.shared.readers);
+        let page_bytes = self.shared.read_page_bytes;
+        Tail::new(&self.shared.registry, readers, log, from, page_bytes).into_stream().boxed()
+    }
+
+    fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
+        Box::pin(self.shared.readers.read(readers::logs))
+    }
+
+    fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let log = log.clone();
+        Box::pin(self.ask(move |weight, reply| Command::Delete { log, weight, reply }))
+    }
+
+    fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
+        let log = log.clone();
+        Box::pin(self.ask(move |weight, reply| Command::Erase { log, offset, weight, reply }))
+    }
+
+    fn poisoned(&self) -> Option<LogError> {
+        self.shared.poison.get().cloned()
+    }
+
+    fn stats(&self) -> LogStats {
+        LogStats {
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            records: self.shared.records.load(Ordering::Relaxed),
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.shared.room.close();
+            if let Some(writer) = &self.writer {
+                // An error means that the thread has ended already.
+                let _ = writer.commands.send(Command::Close);
+                let mut alive = writer.alive.clone();
+                while alive.changed().await.is_ok() {}
+            }
+            self.shared.registry.close();
+            self.shared.readers.close().await;
+            self.unlock();
+        })
+    }
+}
+
+impl EmbeddedLog {
+    fn unlock(&self) {
+        if let Some(writer) = &self.writer {
+            drop(writer.lock.lock().expect("nothing panics with it").take());
+        }
+    }
+}
+
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        self.shared.room.close();
+        if let Some(writer) = &self.writer {
+            let _ = writer.commands.send(Command::Close);
+            let thread = writer.thread.lock().expect("nothing panics with it").take();
+            // A panic of the thread was caught within it and poisoned the log; there is no more to say.
+            let _ = thread.map(JoinHandle::join);
+        }
+        self.shared.registry.close();
+        self.shared.readers.close_idle();
+        self.unlock();
+    }
+}
+
+impl fmt::Debug for EmbeddedLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedLog").field("file", &self.shared.file).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A panic of the writer must not leave anyone waiting.
+    #[tokio::test]
+    async fn a_panic_of_the_writer_poisons_the_log() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = EmbeddedLog::open(dir.path(), EmbeddedOptions::default()).expect("opens");
+        let feed = FeedId::new("geneva").expect("a name");
+        let id = log.create(&feed, false).await.expect("a log");
+        log.append(&id, Bytes::from_static(b"kept")).await.expect("queued").await.expect("durable");
+        let answer = log.ask::<()>(|_, _| Command::Panic).await;
+        assert!(matches!(answer, Err(LogError::Poisoned(_) | LogError::Closed)), "{answer:?}");
+        let refused = async { log.append(&id, Bytes::new()).await?.await }.await;
+        assert!(matches!(refused, Err(LogError::Poisoned(_))), "{refused:?}");
+        assert_eq!(log.head(&id).await.expect("reading goes on"), Offset(1));
+        log.close().await;
+    }
+
+    /// Nothing is kept for logs that nobody tails any more.
+    #[tokio::test]
+    async fn a_dropped_tail_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = EmbeddedLog::open(dir.path(), EmbeddedOptions::default()).expect("opens");
+        let id = log.create(&FeedId::new("geneva").expect("a name"), false).await.expect("a log");
+        let tails = [log.tail(&id, Offset(0)), log.tail(&id, Offset(0))];
+        log.append(&id, Bytes::from_static(b"kept")).await.expect("queued").await.expect("durable");
+        assert_eq!(log.shared.registry.followed(), 1);
+        drop(tails);
+        assert_eq!(log.shared.registry.followed(), 0);
+    }
+}

@@ -1,0 +1,306 @@
+//! Telling tails what was committed, without reading it back.
+//!
+//! A log that someone tails has a ring of its latest records, filled by the writer after each commit. A tail within the
+//! ring takes from it; one that is behind it reads the file. Nothing is kept for logs that nobody tails, and nothing
+//! that every tail of a log has passed.
+//!
+//! No wake-up is lost: a tail notes the news it has seen, *then* looks, and waits for news after that.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use tokio::sync::watch;
+
+use super::readers::{self, Readers};
+use crate::log::{Entry, LogError, LogId};
+use crate::position::Offset;
+
+/// Bytes in the ring of one log: a tail that lags behind by more than that reads the file, at a small cost. 256 KiB:
+/// a thousand caption lines, minutes of the liveliest event.
+const RING_BYTES_MAX: usize = 256 * 1024;
+
+/// What a record in the ring weighs beside its bytes.
+const ENTRY_BYTES: usize = 64;
+
+/// How often to look for what another program has written. It notes that nowhere we could wait for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The logs that are being tailed.
+#[derive(Default)]
+pub(super) struct Registry(Mutex<Followed>);
+
+#[derive(Default)]
+struct Followed {
+    closed: bool,
+    tails_ever: u64,
+    logs: HashMap<u64, Arc<Live>>,
+}
+
+/// One log that is being tailed.
+struct Live {
+    ring: Mutex<Ring>,
+    news: watch::Sender<News>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// There may be more records.
+    Going,
+    Deleted,
+    Closed,
+}
+
+#[derive(Default)]
+struct Ring {
+    /// The offset after the last record here, unknown until the first commit that came by.
+    head: Option<u64>,
+    records: VecDeque<Bytes>,
+    bytes: usize,
+    /// Where each tail is, by its number.
+    tails: HashMap<u64, u64>,
+}
+
+/// What a tail finds in the ring.
+enum Look {
+    /// The next records.
+    Entries(Vec<Entry>),
+    /// All there is has been taken.
+    Nothing,
+    /// The ring cannot tell; the file can.
+    Elsewhere,
+}
+
+impl Registry {
+    /// Tells the tails of a log that `records` from `first` on are durable.
+    pub(super) fn committed(&self, life: u64, first: u64, records: &[Bytes]) {
+        let Some(live) = self.live(life) else { return };
+        live.ring().add(first, records);
+        live.news.send_replace(News::Going);
+    }
+
+    /// Takes the bytes of an erased record out of the ring.
+    pub(super) fn erased(&self, life: u64, offset: Offset) {
+        if let Some(live) = self.live(life) {
+            live.ring().erase(offset.0);
+        }
+    }
+
+    /// Ends the tails of a log that was deleted.
+    pub(super) fn deleted(&self, life: u64) {
+        if let Some(live) = self.live(life) {
+            live.news.send_replace(News::Deleted);
+        }
+    }
+
+    /// Ends all tails, those to come too.
+    pub(super) fn close(&self) {
+        let mut followed = self.followed_logs();
+        followed.closed = true;
+        for live in followed.logs.values() {
+            live.news.send_if_modified(|news| {
+                let going = *news == News::Going;
+                if going {
+                    *news = News::Closed;
+                }
+                going
+            });
+        }
+    }
+
+    fn live(&self, life: u64) -> Option<Arc<Live>> {
+        self.followed_logs().logs.get(&life).cloned()
+    }
+
+    fn followed_logs(&self) -> MutexGuard<'_, Followed> {
+        self.0.lock().expect("nothing panics with it")
+    }
+
+    /// How many logs are being tailed.
+    #[cfg(test)]
+    pub(super) fn followed(&self) -> usize {
+        self.followed_logs().logs.len()
+    }
+}
+
+impl Live {
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().expect("nothing panics with it")
+    }
+}
+
+impl Ring {
+    fn first(&self) -> Option<u64> {
+        self.head.map(|head| head - self.records.len() as u64)
+    }
+
+    fn add(&mut self, first: u64, records: &[Bytes]) {
+        // Every commit comes by here, so there is no gap; if there were one, the file would fill it.
+        if self.head != Some(first) {
+            self.records.clear();
+            self.bytes = 0;
+        }
+        let mut head = first;
+        for record in records {
+            self.bytes += record.len() + ENTRY_BYTES;
+            self.records.push_back(record.clone());
+            head += 1;
+            while self.bytes > RING_BYTES_MAX {
+                self.drop_first();
+            }
+        }
+        self.head = Some(head);
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(record) = self.records.pop_front() {
+            self.bytes -= record.len() + ENTRY_BYTES;
+        }
+    }
+
+    fn erase(&mut self, offset: u64) {
+        let Some(at) = self.first().and_then(|first| offset.checked_sub(first)) else { return };
+        if let Some(record) = self.records.get_mut(at as usize) {
+            self.bytes -= record.len();
+            *record = Bytes::new();
+        }
+    }
+
+    /// The next records for a tail that has all before `from`. What every tail has is dropped.
+    fn take(&mut self, tail: u64, from: u64, page_bytes: usize) -> Look {
+        self.tails.insert(tail, from);
+        let (Some(head), Some(first)) = (self.head, self.first()) else { return Look::Elsewhere };
+        if from >= head {
+            self.drop_passed();
+            return Look::Nothing;
+        }
+        let Some(skip) = from.checked_sub(first) else { return Look::Elsewhere };
+        let mut bytes = 0;
+        let records = self.records.range(skip as usize..).take_while(|record| {
+            let taken = bytes < page_bytes.max(1);
+            bytes += record.len();
+            taken
+        });
+        let entry = |(offset, record): (u64, &Bytes)| Entry { offset: Offset(offset), record: record.clone() };
+        let entries = (from..).zip(records).map(entry).collect();
+        self.drop_passed();
+        Look::Entries(entries)
+    }
+
+    fn drop_passed(&mut self) {
+        let passed_by_all = self.tails.values().min().copied().unwrap_or(u64::MAX);
+        while !self.records.is_empty() && self.first() < Some(passed_by_all) {
+            self.drop_first();
+        }
+    }
+}
+
+/// A tail's place among those of its log; leaves when dropped.
+struct Follower {
+    registry: Arc<Registry>,
+    live: Arc<Live>,
+    life: u64,
+    number: u64,
+    news: watch::Receiver<News>,
+}
+
+impl Follower {
+    fn new(registry: &Arc<Registry>, life: u64, from: u64) -> Self {
+        let mut followed = registry.followed_logs();
+        followed.tails_ever += 1;
+        let number = followed.tails_ever;
+        let news = if followed.closed { News::Closed } else { News::Going };
+        let fresh = || Arc::new(Live { ring: Mutex::default(), news: watch::Sender::new(news) });
+        let live = Arc::clone(followed.logs.entry(life).or_insert_with(fresh));
+        live.ring().tails.insert(number, from);
+        drop(followed);
+        let news = live.news.subscribe();
+        Self { registry: Arc::clone(registry), live, life, number, news }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut followed = self.registry.followed_logs();
+        let mut ring = self.live.ring();
+        ring.tails.remove(&self.number);
+        if ring.tails.is_empty() {
+            followed.logs.remove(&self.life);
+        }
+    }
+}
+
+/// One reader of one log, from some offset on.
+pub(super) struct Tail {
+    follower: Follower,
+    readers: Arc<Readers>,
+    log: LogId,
+    next: u64,
+    page_bytes: usize,
+}
+
+impl Tail {
+    pub(super) fn new(
+        registry: &Arc<Registry>,
+        readers: Arc<Readers>,
+        log: &LogId,
+        from: Offset,
+        page_bytes: usize,
+    ) -> Self {
+        let follower = Follower::new(registry, log.life, from.0);
+        Self { follower, readers, log: log.clone(), next: from.0, page_bytes }
+    }
+
+    /// Everything that comes, until the first error.
+    pub(super) fn into_stream(self) -> impl Stream<Item = Result<Vec<Entry>, LogError>> + Send + 'static {
+        stream::unfold(Some(self), |tail| async {
+            let mut tail = tail?;
+            match tail.batch().await {
+                Ok(batch) => Some((Ok(batch), Some(tail))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    async fn batch(&mut self) -> Result<Vec<Entry>, LogError> {
+        loop {
+            // Marks the news as seen before looking, so that whatever is committed from here on wakes `wait`.
+            let news = *self.follower.news.borrow_and_update();
+            match news {
+                News::Going => {}
+                News::Deleted => return Err(LogError::Deleted(self.log.feed.clone())),
+                News::Closed => return Err(LogError::Closed),
+            }
+            let batch = self.look().await?;
+            if let Some(last) = batch.last() {
+                self.next = last.offset.0 + 1;
+                return Ok(batch);
+            }
+            self.wait().await;
+        }
+    }
+
+    async fn look(&self) -> Result<Vec<Entry>, LogError> {
+        let look = self.follower.live.ring().take(self.follower.number, self.next, self.page_bytes);
+        match look {
+            Look::Entries(entries) => Ok(entries),
+            Look::Nothing => Ok(Vec::new()),
+            Look::Elsewhere => {
+                let (log, from, bytes) = (self.log.clone(), self.next, self.page_bytes);
+                self.readers.read(move |db| readers::page(db, &log, from, bytes)).await
+            }
+        }
+    }
+
+    async fn wait(&mut self) {
+        let changed = self.follower.news.changed();
+        // The sender cannot be gone, the follower holds it; running out of time means to look again.
+        if self.readers.beside {
+            let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
+        } else {
+            let _ = changed.await;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reading: a few connections, and what is asked of them.
+//!
+//! Every read is one short transaction, so that it sees one moment of the archive and does not keep the WAL from being
+//! written back.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{frames, schema};
+use crate::log::{Entry, Found, LogError, LogId};
+use crate::position::{FeedId, Offset};
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// What SQLite said.
+    Sqlite(rusqlite::Error),
+    /// The row of `batches` with this id is not as it was written.
+    Damaged(i64),
+    /// There is no such log any more.
+    Deleted(FeedId),
+    /// There is no such record.
+    NoRecord(FeedId, Offset),
+    /// A record was erased, but not in the WAL.
+    CopyLeft,
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Trouble {
+    pub(super) fn at(self, file: &Path) -> LogError {
+        match self {
+            Self::Sqlite(error) => schema::unusable(file, &error),
+            Self::Damaged(row) => schema::unusable(file, &format!("row {row} of batches is damaged")),
+            Self::Deleted(feed) => LogError::Deleted(feed),
+            Self::CopyLeft => schema::unusable(
+                file,
+                &"the record is erased, but another program keeps reading the archive, so a copy stays in its WAL; \
+                  end that program and erase the record again",
+            ),
+            Self::NoRecord(feed, offset) => {
+                schema::unusable(file, &format!("the feed {feed} has no record at {offset}"))
+            }
+        }
+    }
+}
+
+/// The connections for reading. A read waits while all of them are busy.
+pub(super) struct Readers {
+    file: PathBuf,
+    /// Whether another program writes the archive, so that nobody here knows when.
+    pub(super) beside: bool,
+    count: u32,
+    /// One for each connection; closed with the log.
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn open(file: &Path, count: usize, beside: bool) -> Result<Self, LogError> {
+        let count = count.clamp(1, 1024);
+        let idle: Result<Vec<_>, _> = (0..count).map(|_| schema::open_reader(file, beside)).collect();
+        Ok(Self {
+            file: file.to_path_buf(),
+            beside,
+            count: count as u32,
+            permits: Arc::new(Semaphore::new(count)),
+            idle: Mutex::new(idle?),
+        })
+    }
+
+    /// Asks `question` of a connection, on a thread that may block.
+    pub(super) async fn read<T, Q>(self: &Arc<Self>, question: Q) -> Result<T, LogError>
+    where
+        T: Send + 'static,
+        Q: FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LogError::Closed)?;
+        let readers = Arc::clone(self);
+        let answer = tokio::task::spawn_blocking(move || readers.answer(question, permit)).await;
+        // A task that did not end belongs to a runtime that is going down.
+        answer.unwrap_or(Err(LogError::Closed))
+    }
+
+    fn answer<T>(
+        &self,
+        question: impl FnOnce(&mut Connection) -> Result<T, Trouble>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<T, LogError> {
+        let mut db = match self.idle().pop() {
+            Some(db) => db,
+            // A question that panicked took its connection with it.
+            None => schema::open_reader(&self.file, self.beside)?,
+        };
+        let answer = question(&mut db).map_err(|trouble| trouble.at(&self.file));
+        let mut idle = self.idle();
+        if !self.permits.is_closed() {
+            idle.push(db);
+        }
+        drop(idle);
+        drop(permit);
+        answer
+    }
+
+    /// Ready once no connection is left.
+    pub(super) async fn close(&self) {
+        // An error means that they were closed before.
+        let all = self.permits.acquire_many(self.count).await;
+        self.close_idle();
+        drop(all);
+    }
+
+    /// Closes the connections that nobody uses; the others close when their read is done.
+    pub(super) fn close_idle(&self) {
+        self.permits.close();
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().expect("nothing panics with it")
+    }
+}
+
+/// What is known of a name: the state of its last life.
+pub(super) fn find(db: &mut Connection, feed: &FeedId) -> Result<Found, Trouble> {
+    let sql = "SELECT id, state = 'here' FROM feeds WHERE name = ?1 ORDER BY id DESC LIMIT 1";
+    let found =
+        db.prepare_cached(sql)?.query_row([feed.as_str()], |row| Ok((number(row, 0)?, row.get(1)?))).optional()?;
+    Ok(match found {
+        None => Found::Absent,
+        Some((life, true)) => Found::Here(LogId { feed: feed.clone(), life }),
+        Some((_, false)) => Found::Deleted,
+    })
+}
+
+/// The logs there are, by name.
+pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, Trouble> {
+    let mut rows = db.prepare_cached("SELECT name, id FROM feeds WHERE state = 'here' ORDER BY name")?;
+    let mut rows = rows.query([])?;
+    let mut logs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        match FeedId::new(&name) {
+            Ok(feed) => logs.push(LogId { feed, life: number(row, 1)? }),
+            // Only someone who edits the file by hand makes such a name; the others are not to suffer for it.
+            Err(bad) => tracing::warn!(%bad, "a feed of the archive is left out"),
+        }
+    }
+    Ok(logs)
+}
+
+/// SQLite has signed numbers only; those that the archive keeps are not negative.
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get(column).map(i64::cast_unsigned)
+}
+
+/// The offset after the last record. Of the writer's connection or within a transaction.
+pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, Trouble> {
+    let sql = "SELECT (SELECT first + count FROM batches WHERE log = ?1 ORDER BY first DESC LIMIT 1)
+        FROM feeds WHERE id = ?1 AND name = ?2 AND state = 'here'";
+    let head =
+        db.prepare_cached(sql)?.query_row((log.life.cast_signed(), log.feed.as_str()), |row| row.get(0)).optional()?;
+    let head: Option<i64> = head.ok_or_else(|| Trouble::Deleted(log.feed.clone()))?;
+    Ok(head.map_or(0, i64::cast_unsigned))
+}
+
+/// The records from `from` on, until they are `bytes` or more; nothing if there are none yet.
+pub(super) fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<Entry>, Trouble> {
+    // One moment for both: the rows of a log that is being deleted go by and by, after its mark is set.
+    let moment = db.transaction()?;
+    if head(&moment, log)? <= from {
+        return Ok(Vec::new());
+    }
+    let mut rows = moment.prepare_cached(
+        "SELECT id, first, body FROM batches WHERE log = ?1 AND first >=
+           (SELECT first FROM batches WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1)
+         ORDER BY first",
+    )?;
+    let mut rows = rows.query((log.life.cast_signed(), from.cast_signed()))?;
+    let mut page = Vec::new();
+    let mut read = 0;
+    while read < bytes.max(1)
+        && let Some(row) = rows.next()?
+    {
+        let first = number(row, 1)?;
+        let body = Bytes::from(row.get::<_, Vec<u8>>(2)?);
+        read += body.len();
+        let records = frames::cut(body).ok_or(Trouble::Damaged(row.get(0)?))?;
+        let entries = (first..).zip(records).skip_while(|(offset, _)| *offset < from);
+        page.extend(entries.map(|(offset, record)| Entry { offset: Offset(offset), record }));
+    }
+    Ok(page)
+}

@@ -1,0 +1,231 @@
+//! The file itself: who it belongs to, which version it has, how every connection is set, and who may write it.
+
+use std::fmt::Display;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::log::LogError;
+
+/// The archive's name in its directory.
+pub(super) const FILE_NAME: &str = "archive.db";
+/// The name of the file whose lock says that a server is writing.
+const LOCK_NAME: &str = "archive.lock";
+
+/// "CapW": marks an SQLite file as ours.
+const APPLICATION_ID: i64 = 0x4361_7057;
+
+/// What leads from each version of the file to the next: the first makes version 1 of an empty file. A step that was
+/// released is never changed.
+///
+/// Rows of `batches` are only ever added at the end (`id` rises), so a body is written once and not moved again.
+/// `records` is for people: it cuts the rows of the whole archive apart and is slow on a large one.
+const STEPS: &[&str] = &["
+CREATE TABLE feeds(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the life
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('here', 'deleted'))
+) STRICT;
+CREATE INDEX feeds_by_name ON feeds(name);
+CREATE UNIQUE INDEX feeds_here ON feeds(name) WHERE state = 'here';
+CREATE TABLE batches(
+  id INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,     -- feeds.id
+  first INTEGER NOT NULL CHECK(first >= 0),  -- the offset of the first record
+  count INTEGER NOT NULL CHECK(count > 0),
+  body BLOB NOT NULL,       -- each record: its length in decimal, a colon, its bytes, a line feed
+  UNIQUE(log, first)
+) STRICT;
+CREATE VIEW records(feed, life, \"offset\", record) AS
+  WITH RECURSIVE cut(id, n, at, size) AS (
+    SELECT id, 0, 1, CAST(CAST(substr(body, 1, 12) AS TEXT) AS INTEGER) FROM batches
+    UNION ALL
+    SELECT b.id, c.n + 1, c.at + length(c.size) + c.size + 2,
+      CAST(CAST(substr(b.body, c.at + length(c.size) + c.size + 2, 12) AS TEXT) AS INTEGER)
+    FROM cut AS c JOIN batches AS b USING(id) WHERE c.n + 1 < b.count
+  )
+  SELECT f.name, f.id, b.first + c.n, CAST(substr(b.body, c.at + length(c.size) + 1, c.size) AS TEXT)
+  FROM cut AS c JOIN batches AS b USING(id) JOIN feeds AS f ON f.id = b.log;
+"];
+
+/// The version that this program writes.
+const VERSION: i64 = STEPS.len() as i64;
+
+/// Settings of the writer's connection; each is read back, since SQLite ignores in silence what it does not take.
+const WRITER_SETTINGS: &[(&str, &str)] = &[
+    ("journal_mode", "wal"),
+    // FULL: a commit is flushed before it is answered. NORMAL would flush at checkpoints only.
+    ("synchronous", "2"),
+    // What was erased or deleted is overwritten, not only unlinked.
+    ("secure_delete", "1"),
+    // Larger ones gain nothing at live batch sizes and lengthen the slowest commits.
+    ("wal_autocheckpoint", "1000"),
+    ("journal_size_limit", "67108864"),
+    ("cache_size", "-65536"),
+    ("temp_store", "2"),
+    // A mapped file turns an I/O error into a signal, and is not needed.
+    ("mmap_size", "0"),
+    ("trusted_schema", "0"),
+    ("cell_size_check", "1"),
+];
+
+/// Settings of each reader's connection.
+const READER_SETTINGS: &[(&str, &str)] = &[
+    ("query_only", "1"),
+    ("synchronous", "2"),
+    ("cache_size", "-8192"),
+    ("temp_store", "2"),
+    ("mmap_size", "0"),
+    ("trusted_schema", "0"),
+    ("cell_size_check", "1"),
+];
+
+/// How long to wait for someone else's lock (another program with the file open, a checkpoint) before giving up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn unusable(place: &Path, cause: &dyn Display) -> LogError {
+    LogError::Storage { place: place.display().to_string(), cause: cause.to_string() }
+}
+
+/// Makes the directory, for its owner alone; one that is there keeps its rights.
+pub(super) fn make_directory(dir: &Path) -> Result<(), LogError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|cause| unusable(dir, &cause))
+}
+
+/// Makes the names of new files durable, which flushing the files themselves does not.
+pub(super) fn sync_directory(dir: &Path) -> Result<(), LogError> {
+    if cfg!(unix) {
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        for dir in [Some(dir), above].into_iter().flatten() {
+            let synced = File::open(dir).and_then(|dir| dir.sync_all());
+            synced.map_err(|cause| unusable(dir, &cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the lock that only one server has. It goes with the file handle, and with the process however that ends.
+pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
+    let path = dir.join(LOCK_NAME);
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(|cause| unusable(&path, &cause))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let pid = std::process::id();
+            let noted = file.set_len(0).and_then(|()| writeln!(file, "{pid}"));
+            noted.map_err(|cause| unusable(&path, &cause))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(unusable(dir, &held_by(&mut file))),
+        Err(TryLockError::Error(cause)) => Err(unusable(&path, &cause)),
+    }
+}
+
+/// Who holds the lock, in words, with what to do about it.
+fn held_by(file: &mut File) -> String {
+    let mut pid = String::new();
+    // Some systems do not let a locked file be read; the message does without the number then.
+    let holder = match file.take(20).read_to_string(&mut pid) {
+        Ok(_) if !pid.trim().is_empty() => format!("another server (process {})", pid.trim()),
+        _ => "another server".to_string(),
+    };
+    format!("{holder} is writing it; stop that one first, or give this one a directory of its own")
+}
+
+/// The one connection that writes. Brings an older file up to this version.
+pub(super) fn open_writer(file: &Path, max_pages: Option<u32>) -> Result<Connection, LogError> {
+    let mut db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    // Before any setting: the journal mode is written to the file, which may be someone else's.
+    let version = version(file, &db)?;
+    apply(file, &db, WRITER_SETTINGS)?;
+    if let Some(pages) = max_pages {
+        let set = db.pragma_update(None, "max_page_count", pages);
+        set.map_err(|cause| unusable(file, &cause))?;
+    }
+    migrate(&mut db, version).map_err(|cause| unusable(file, &cause))?;
+    Ok(db)
+}
+
+/// A connection that reads. `beside`: of a program that is not the server, and so may not write even the WAL's index.
+pub(super) fn open_reader(file: &Path, beside: bool) -> Result<Connection, LogError> {
+    let flags = match beside {
+        true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        false => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let db = connect(file, flags)?;
+    let version = version(file, &db)?;
+    if version < VERSION {
+        let cause =
+            format!("it has version {version} of the format, this program reads {VERSION}; start the server once");
+        return Err(unusable(file, &cause));
+    }
+    apply(file, &db, READER_SETTINGS)?;
+    Ok(db)
+}
+
+fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, LogError> {
+    // Each connection is used by one thread at a time, so SQLite need not lock it.
+    let db = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let db = db.map_err(|cause| unusable(file, &cause))?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(|cause| unusable(file, &cause))?;
+    Ok(db)
+}
+
+/// The version of a file that is ours, 0 if it is empty.
+fn version(file: &Path, db: &Connection) -> Result<i64, LogError> {
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|cause| unusable(file, &cause));
+    let owner = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let empty = owner == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if owner != APPLICATION_ID && !empty {
+        let cause =
+            format!("it is an SQLite file of another program (application_id {owner:#x}), not a caption archive");
+        return Err(unusable(file, &cause));
+    }
+    if version > VERSION {
+        let cause =
+            format!("it has version {version} of the format, and this program knows up to {VERSION}; use a newer one");
+        return Err(unusable(file, &cause));
+    }
+    Ok(version)
+}
+
+fn apply(file: &Path, db: &Connection, settings: &[(&str, &str)]) -> Result<(), LogError> {
+    for (name, wanted) in settings {
+        let set = db.execute_batch(&format!("PRAGMA {name} = {wanted}"));
+        set.map_err(|cause| unusable(file, &cause))?;
+        let got = db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, Value>(0));
+        let got = match got.map_err(|cause| unusable(file, &cause))? {
+            Value::Integer(number) => number.to_string(),
+            Value::Text(text) => text,
+            other => format!("{other:?}"),
+        };
+        if got != *wanted {
+            return Err(unusable(file, &format!("SQLite did not take {name} = {wanted}, it stayed {got}")));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the steps that the file has not had, all or none.
+fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
+    let missing = usize::try_from(version).map_or(STEPS, |done| &STEPS[done..]);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in missing {
+        change.execute_batch(step)?;
+    }
+    change.pragma_update(None, "application_id", APPLICATION_ID)?;
+    change.pragma_update(None, "user_version", VERSION)?;
+    change.commit()
+}

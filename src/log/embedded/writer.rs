@@ -1,0 +1,387 @@
+//! The one thread that writes.
+//!
+//! It takes what is queued, commits it, answers, and wakes the tails: in that order, so that nobody hears of a record
+//! that is not durable. After a failed write it writes nothing more and tells everyone so; a panic counts as one.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use bytes::Bytes;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::readers::{self, Trouble};
+use super::{EmbeddedOptions, Shared, frames};
+use crate::log::{Found, LogError, LogId};
+use crate::position::{FeedId, Offset};
+
+/// Bytes in one row, short of its last record. 64 KiB: what an erasure writes again and a reader reads at least.
+const ROW_BYTES_MAX: usize = 64 * 1024;
+
+/// Rows of a deleted log that go in one commit: some 4 MiB at most, so others wait for milliseconds.
+const PURGE_ROWS: usize = 64;
+
+type Reply<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// What the writer is asked. `weight` is the room it takes in the queue.
+pub(super) enum Command {
+    Append {
+        log: LogId,
+        record: Bytes,
+        weight: u32,
+        reply: Reply<Offset>,
+    },
+    Create {
+        feed: FeedId,
+        anew: bool,
+        weight: u32,
+        reply: Reply<LogId>,
+    },
+    Delete {
+        log: LogId,
+        weight: u32,
+        reply: Reply<()>,
+    },
+    Erase {
+        log: LogId,
+        offset: Offset,
+        weight: u32,
+        reply: Reply<()>,
+    },
+    /// Ends the writer; what is queued before it is written.
+    Close,
+    #[cfg(test)]
+    Panic,
+}
+
+/// Obeys until it is told to close.
+pub(super) fn run(db: Connection, shared: &Shared, inbox: &Receiver<Command>, options: &EmbeddedOptions) {
+    let mut writer = Writer { db, shared, inbox, options, heads: HashMap::new(), held: None, purges: VecDeque::new() };
+    let obeyed = catch_unwind(AssertUnwindSafe(|| {
+        writer.resume_purges();
+        writer.obey_all();
+    }));
+    if obeyed.is_err() {
+        shared.poison(&"the writer stopped at a fault of the program; see the server's output");
+        writer.obey_all();
+    }
+    writer.finish();
+}
+
+struct Writer<'a> {
+    db: Connection,
+    shared: &'a Shared,
+    inbox: &'a Receiver<Command>,
+    options: &'a EmbeddedOptions,
+    /// The offset of the next record, of the logs that were written to since the start.
+    heads: HashMap<u64, u64>,
+    /// A command that was taken from the queue and has yet to be obeyed.
+    held: Option<Command>,
+    /// Deleted logs that still have rows.
+    purges: VecDeque<Purge>,
+}
+
+/// A deleted log whose rows are going, and who waits for that.
+struct Purge {
+    life: u64,
+    reply: Option<Reply<()>>,
+}
+
+/// An append that has been taken from the queue.
+struct Append {
+    log: LogId,
+    record: Bytes,
+    reply: Reply<Offset>,
+}
+
+/// The records of one log in one commit.
+struct Run {
+    life: u64,
+    first: u64,
+    appends: Vec<Append>,
+}
+
+impl Writer<'_> {
+    fn obey_all(&mut self) {
+        while let Some(command) = self.next() {
+            match command {
+                Command::Close => return,
+                Command::Append { log, record, weight, reply } => {
+                    self.append(Append { log, record, reply }, weight);
+                }
+                Command::Create { feed, anew, weight, reply } => {
+                    self.answer(weight, reply, |writer| writer.create(&feed, anew));
+                }
+                Command::Delete { log, weight, reply } => self.delete(&log, weight, reply),
+                Command::Erase { log, offset, weight, reply } => {
+                    self.answer(weight, reply, |writer| writer.erase(&log, offset));
+                }
+                #[cfg(test)]
+                Command::Panic => panic!("asked for by a test"),
+            }
+            // Between others' commands, so that neither waits for the other for long.
+            self.purge_some();
+        }
+    }
+
+    /// The next command; rows of deleted logs go while there is none.
+    fn next(&mut self) -> Option<Command> {
+        if let Some(command) = self.held.take() {
+            return Some(command);
+        }
+        while !self.purges.is_empty() {
+            match self.inbox.try_recv() {
+                Ok(command) => return Some(command),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => self.purge_some(),
+            }
+        }
+        self.inbox.recv().ok()
+    }
+
+    /// Answers with what `write` gave, and gives the command's room in the queue back.
+    fn answer<T>(&mut self, weight: u32, reply: Reply<T>, write: impl FnOnce(&mut Self) -> Result<T, Trouble>) {
+        let answer = self.attempt(write);
+        // Whoever asked may have left; what was asked is done all the same.
+        let _ = reply.send(answer);
+        self.shared.room.add_permits(weight as usize);
+    }
+
+    /// Writes, unless a write has failed before; poisons the log if this one does.
+    fn attempt<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, Trouble>) -> Result<T, LogError> {
+        if let Some(poison) = self.shared.poison.get() {
+            return Err(poison.clone());
+        }
+        write(self).map_err(|trouble| match trouble {
+            Trouble::Sqlite(error) => self.shared.poison(&error),
+            other => other.at(&self.shared.file),
+        })
+    }
+
+    /// Writes this record and what stands behind it in the queue, up to the bounds of a batch.
+    fn append(&mut self, append: Append, weight: u32) {
+        let mut bytes = append.record.len();
+        let mut weights = weight as usize;
+        let mut batch = vec![append];
+        while batch.len() < self.options.batch_records_max && bytes < self.options.batch_bytes_max {
+            match self.inbox.try_recv() {
+                Ok(Command::Append { log, record, weight, reply }) => {
+                    bytes += record.len();
+                    weights += weight as usize;
+                    batch.push(Append { log, record, reply });
+                }
+                other => {
+                    self.held = other.ok();
+                    break;
+                }
+            }
+        }
+        self.append_batch(batch);
+        self.shared.room.add_permits(weights);
+    }
+
+    fn append_batch(&mut self, batch: Vec<Append>) {
+        let runs = self.sort(batch);
+        if runs.is_empty() {
+            return;
+        }
+        let committed = self.attempt(|writer| writer.commit(&runs));
+        if committed.is_ok() {
+            self.count(&runs);
+        }
+        for run in runs {
+            self.settle(run, &committed);
+        }
+    }
+
+    /// Gathers the records of each log. Those of deleted logs are answered here and left out.
+    fn sort(&mut self, batch: Vec<Append>) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut run_of: HashMap<u64, usize> = HashMap::new();
+        for append in batch {
+            if let Some(run) = run_of.get(&append.log.life) {
+                runs[*run].appends.push(append);
+                continue;
+            }
+            match self.attempt(|writer| writer.head(&append.log)) {
+                Ok(first) => {
+                    run_of.insert(append.log.life, runs.len());
+                    runs.push(Run { life: append.log.life, first, appends: vec![append] });
+                }
+                Err(error) => drop(append.reply.send(Err(error))),
+            }
+        }
+        runs
+    }
+
+    /// The offset of the log's next record.
+    fn head(&mut self, log: &LogId) -> Result<u64, Trouble> {
+        if let Some(head) = self.heads.get(&log.life) {
+            return Ok(*head);
+        }
+        let head = readers::head(&self.db, log)?;
+        self.heads.insert(log.life, head);
+        Ok(head)
+    }
+
+    fn commit(&mut self, runs: &[Run]) -> Result<(), Trouble> {
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for run in runs {
+            insert(&change, run)?;
+        }
+        Ok(change.commit()?)
+    }
+
+    fn count(&self, runs: &[Run]) {
+        let records: usize = runs.iter().map(|run| run.appends.len()).sum();
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        self.shared.records.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    /// Answers the appends of a run that was committed, or was not, and tells the tails.
+    fn settle(&mut self, run: Run, committed: &Result<(), LogError>) {
+        let Run { life, first, appends } = run;
+        if let Err(error) = committed {
+            for append in appends {
+                let _ = append.reply.send(Err(error.clone()));
+            }
+            return;
+        }
+        self.heads.insert(life, first + appends.len() as u64);
+        let mut records = Vec::with_capacity(appends.len());
+        for (offset, append) in (first..).zip(appends) {
+            // A publisher that has left has its record in the log all the same.
+            let _ = append.reply.send(Ok(Offset(offset)));
+            records.push(append.record);
+        }
+        self.shared.registry.committed(life, first, &records);
+    }
+
+    /// Makes a log, or finds the one there is.
+    fn create(&mut self, feed: &FeedId, anew: bool) -> Result<LogId, Trouble> {
+        match readers::find(&mut self.db, feed)? {
+            Found::Here(log) => return Ok(log),
+            Found::Deleted if !anew => return Err(Trouble::Deleted(feed.clone())),
+            Found::Deleted | Found::Absent => {}
+        }
+        self.db.execute("INSERT INTO feeds(name, state) VALUES (?1, 'here')", [feed.as_str()])?;
+        let life = self.db.last_insert_rowid();
+        Ok(LogId { feed: feed.clone(), life: life.cast_unsigned() })
+    }
+
+    /// Marks the log as deleted, which is what everyone goes by; its rows then go by and by, and the answer waits for
+    /// the last of them.
+    fn delete(&mut self, log: &LogId, weight: u32, reply: Reply<()>) {
+        let sql = "UPDATE feeds SET state = 'deleted' WHERE id = ?1 AND name = ?2 AND state = 'here'";
+        let life = log.life;
+        let marked = self.attempt(|writer| {
+            writer.db.execute(sql, (life.cast_signed(), log.feed.as_str()))?;
+            Ok(())
+        });
+        match marked {
+            Ok(()) => {
+                self.heads.remove(&life);
+                self.shared.registry.deleted(life);
+                self.purges.push_back(Purge { life, reply: Some(reply) });
+            }
+            Err(error) => drop(reply.send(Err(error))),
+        }
+        self.shared.room.add_permits(weight as usize);
+    }
+
+    /// Takes up deletions that the end of the last server cut short.
+    fn resume_purges(&mut self) {
+        let sql = "SELECT id FROM feeds WHERE state = 'deleted' AND EXISTS(SELECT 1 FROM batches WHERE log = feeds.id)";
+        let left = self.attempt(|writer| {
+            let mut rows = writer.db.prepare(sql)?;
+            let lives = rows.query_map([], |row| row.get::<_, i64>(0))?;
+            Ok(lives.collect::<rusqlite::Result<Vec<_>>>()?)
+        });
+        let purge = |life: i64| Purge { life: life.cast_unsigned(), reply: None };
+        self.purges.extend(left.into_iter().flatten().map(purge));
+    }
+
+    /// Removes some rows of the first log that is to go.
+    fn purge_some(&mut self) {
+        let Some(purge) = self.purges.pop_front() else { return };
+        let purged = self.attempt(|writer| {
+            let gone = writer.remove_rows(purge.life)? < PURGE_ROWS;
+            // So that no copy of what was deleted stays there either; if someone is reading just then, the next
+            // checkpoint does it.
+            if gone { writer.empty_wal().map(|_| gone) } else { Ok(gone) }
+        });
+        let answer = match purged {
+            Ok(false) => return self.purges.push_front(purge),
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let _ = purge.reply.map(|reply| reply.send(answer));
+    }
+
+    fn remove_rows(&self, life: u64) -> rusqlite::Result<usize> {
+        let sql = "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE log = ?1 LIMIT ?2)";
+        self.db.prepare_cached(sql)?.execute((life.cast_signed(), PURGE_ROWS as i64))
+    }
+
+    /// Writes a row again without the bytes of one record.
+    fn erase(&mut self, log: &LogId, offset: Offset) -> Result<(), Trouble> {
+        if offset.0 >= self.head(log)? {
+            return Err(Trouble::NoRecord(log.feed.clone(), offset));
+        }
+        let (row, first, body) = self.db.query_row(
+            "SELECT id, first, body FROM batches WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
+            (log.life.cast_signed(), offset.0.cast_signed()),
+            |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, Vec<u8>>(2)?)),
+        )?;
+        let records = frames::cut(Bytes::from(body)).ok_or(Trouble::Damaged(row))?;
+        let mut body = Vec::new();
+        for (at, record) in (first..).zip(&records) {
+            frames::push(&mut body, if at == offset.0 { b"" } else { record });
+        }
+        self.db.execute("UPDATE batches SET body = ?2 WHERE id = ?1", (row, body))?;
+        self.shared.registry.erased(log.life, offset);
+        if self.empty_wal()? { Ok(()) } else { Err(Trouble::CopyLeft) }
+    }
+
+    /// Writes the WAL back to the file and cuts it to nothing; false if someone kept reading it for too long.
+    fn empty_wal(&self) -> Result<bool, Trouble> {
+        let busy: i64 = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(busy == 0)
+    }
+
+    /// Closes the file in order. What still has rows to go is deleted by its mark already.
+    fn finish(mut self) {
+        for purge in self.purges.drain(..) {
+            let _ = purge.reply.map(|reply| reply.send(Ok(())));
+        }
+        // Without it the next start takes longer, and nothing else; after a failed write it may well fail too.
+        if let Err(trouble) = self.empty_wal() {
+            tracing::warn!(?trouble, "the archive's WAL was not written back at the end");
+        }
+        if let Err((_, error)) = self.db.close() {
+            tracing::warn!(%error, "the archive was not closed in order");
+        }
+    }
+}
+
+/// Adds the rows of a run.
+fn insert(change: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
+    let mut insert = change.prepare_cached("INSERT INTO batches(log, first, count, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut body = Vec::new();
+    let mut first = run.first;
+    let mut rest = run.appends.as_slice();
+    while !rest.is_empty() {
+        body.clear();
+        let mut count = 0;
+        while count < rest.len() && body.len() < ROW_BYTES_MAX {
+            frames::push(&mut body, &rest[count].record);
+            count += 1;
+        }
+        insert.execute((run.life.cast_signed(), first.cast_signed(), count as i64, &body))?;
+        first += count as u64;
+        rest = &rest[count..];
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! The archive that is gone when the process is: for `serve --ephemeral` and for tests.
+//!
+//! It promises what [`Log`] promises, but for durability: a record is acknowledged as soon as it is in memory. All
+//! records stay in memory until their log is deleted. A test can make its writes fail with [`MemoryLog::fail_appends`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use futures::future::{self, BoxFuture, FutureExt};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{oneshot, watch};
+
+use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
+use crate::position::{FeedId, Offset};
+
+/// Records that a tail gives out at a time: enough that giving them out costs little, few enough to share the lock.
+const PAGE_RECORDS: usize = 1024;
+
+/// Every feed's log, in memory.
+#[derive(Debug, Default)]
+pub struct MemoryLog {
+    logs: Mutex<Logs>,
+}
+
+#[derive(Debug, Default)]
+struct Logs {
+    closed: bool,
+    poison: Option<LogError>,
+    lives_ever: u64,
+    /// The last life of each name.
+    names: BTreeMap<FeedId, u64>,
+    /// Lives that are not deleted.
+    lives: HashMap<u64, Arc<Life>>,
+    stats: LogStats,
+}
+
+/// One life of one log. It outlives its deletion for as long as it has tails.
+#[derive(Debug)]
+struct Life {
+    feed: FeedId,
+    records: Mutex<Vec<Bytes>>,
+    news: watch::Sender<News>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Going,
+    Deleted,
+    Closed,
+}
+
+impl MemoryLog {
+    /// An archive that holds nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Fails all writes from now on with `reason`, as a broken disk would. For tests.
+    pub fn fail_appends(&self, reason: &str) {
+        self.logs().poison.get_or_insert_with(|| LogError::Poisoned(reason.to_string()));
+    }
+
+    fn logs(&self) -> MutexGuard<'_, Logs> {
+        self.logs.lock().expect("nothing panics with it")
+    }
+
+    fn append_now(&self, log: &LogId, record: Bytes) -> Result<Offset, LogError> {
+        let mut logs = self.writable()?;
+        let life = logs.life(log)?;
+        let offset = life.push(record);
+        logs.stats.commits += 1;
+        logs.stats.records += 1;
+        drop(logs);
+        life.news.send_replace(News::Going);
+        Ok(offset)
+    }
+
+    fn create_now(&self, feed: &FeedId, anew: bool) -> Result<LogId, LogError> {
+        let mut logs = self.writable()?;
+        match logs.find(feed) {
+            Found::Here(log) => return Ok(log),
+            Found::Deleted if !anew => return Err(LogError::Deleted(feed.clone())),
+            Found::Deleted | Found::Absent => {}
+        }
+        logs.lives_ever += 1;
+        let life = logs.lives_ever;
+        logs.names.insert(feed.clone(), life);
+        logs.lives.insert(life, Arc::new(Life::new(feed)));
+        Ok(LogId { feed: feed.clone(), life })
+    }
+
+    fn delete_now(&self, log: &LogId) -> Result<(), LogError> {
+        let life = self.writable()?.lives.remove(&log.life);
+        if let Some(life) = life {
+            life.records().clear();
+            life.news.send_replace(News::Deleted);
+        }
+        Ok(())
+    }
+
+    fn erase_now(&self, log: &LogId, offset: Offset) -> Result<(), LogError> {
+        let life = self.writable()?.life(log)?;
+        match life.records().get_mut(offset.0 as usize) {
+            Some(record) => *record = Bytes::new(),
+            None => {
+                let cause = format!("the feed {} has no record at {offset}", log.feed);
+                return Err(LogError::Storage { place: "memory".into(), cause });
+            }
+        }
+        Ok(())
+    }
+
+    fn close_now(&self) {
+        let mut logs = self.logs();
+        logs.closed = true;
+        for life in logs.lives.values() {
+            life.news.send_replace(News::Closed);
+        }
+    }
+
+    fn writable(&self) -> Result<MutexGuard<'_, Logs>, LogError> {
+        let logs = self.readable()?;
+        logs.poison.clone().map_or(Ok(logs), Err)
+    }
+
+    fn readable(&self) -> Result<MutexGuard<'_, Logs>, LogError> {
+        let logs = self.logs();
+        if logs.closed { Err(LogError::Closed) } else { Ok(logs) }
+    }
+}
+
+impl Logs {
+    fn find(&self, feed: &FeedId) -> Found {
+        match self.names.get(feed) {
+            None => Found::Absent,
+            Some(life) if !self.lives.contains_key(life) => Found::Deleted,
+            Some(life) => Found::Here(LogId { feed: feed.clone(), life: *life }),
+        }
+    }
+
+    fn life(&self, log: &LogId) -> Result<Arc<Life>, LogError> {
+        self.lives.get(&log.life).cloned().ok_or_else(|| LogError::Deleted(log.feed.clone()))
+    }
+}
+
+impl Life {
+    fn new(feed: &FeedId) -> Self {
+        Self { feed: feed.clone(), records: Mutex::default(), news: watch::Sender::new(News::Going) }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.records.lock().expect("nothing panics with it")
+    }
+
+    fn push(&self, record: Bytes) -> Offset {
+        let mut records = self.records();
+        records.push(record);
+        Offset(records.len() as u64 - 1)
+    }
+
+    fn page(&self, from: u64) -> Vec<Entry> {
+        let records = self.records();
+        let rest = usize::try_from(from).ok().and_then(|from| records.get(from..)).unwrap_or_default();
+        let entry = |(offset, record): (u64, &Bytes)| Entry { offset: Offset(offset), record: record.clone() };
+        (from..).zip(rest.iter().take(PAGE_RECORDS)).map(entry).collect()
+    }
+}
+
+impl Drop for MemoryLog {
+    fn drop(&mut self) {
+        self.close_now();
+    }
+}
+
+/// One reader of one log, from `next` on.
+struct Tail {
+    life: Arc<Life>,
+    news: watch::Receiver<News>,
+    next: u64,
+}
+
+impl Tail {
+    async fn batch(&mut self) -> Result<Vec<Entry>, LogError> {
+        loop {
+            // Marks the news as seen before looking, so that whatever is appended from here on wakes `changed`.
+            let news = *self.news.borrow_and_update();
+            match news {
+                News::Going => {}
+                News::Deleted => return Err(LogError::Deleted(self.life.feed.clone())),
+                News::Closed => return Err(LogError::Closed),
+            }
+            let batch = self.life.page(self.next);
+            if let Some(last) = batch.last() {
+                self.next = last.offset.0 + 1;
+                return Ok(batch);
+            }
+            // The sender is `life`'s, and here as long as this is.
+            let _ = self.news.changed().await;
+        }
+    }
+}
+
+impl Log for MemoryLog {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+        let found = self.readable().map(|logs| logs.find(feed));
+        future::ready(found).boxed()
+    }
+
+    fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        async move { self.create_now(&feed, anew) }.boxed()
+    }
+
+    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+        let log = log.clone();
+        async move {
+            let (reply, answer) = oneshot::channel();
+            let offset = self.append_now(&log, record)?;
+            let _ = reply.send(Ok(offset));
+            Ok(Appended(answer))
+        }
+        .boxed()
+    }
+
+    fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
+        let life = self.readable().and_then(|logs| logs.life(log));
+        future::ready(life.map(|life| Offset(life.records().len() as u64))).boxed()
+    }
+
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+        let life = match self.readable().and_then(|logs| logs.life(log)) {
+            Ok(life) => life,
+            Err(error) => return stream::once(future::ready(Err(error))).boxed(),
+        };
+        let tail = Tail { news: life.news.subscribe(), life, next: from.0 };
+        stream::unfold(Some(tail), |tail| async {
+            let mut tail = tail?;
+            match tail.batch().await {
+                Ok(batch) => Some((Ok(batch), Some(tail))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+
+    fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
+        let here = |(feed, life): (&FeedId, &u64)| LogId { feed: feed.clone(), life: *life };
+        let logs = self.readable().map(|logs| {
+            let names = logs.names.iter().filter(|(_, life)| logs.lives.contains_key(life));
+            names.map(here).collect()
+        });
+        future::ready(logs).boxed()
+    }
+
+    fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let log = log.clone();
+        async move { self.delete_now(&log) }.boxed()
+    }
+
+    fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
+        let log = log.clone();
+        async move { self.erase_now(&log, offset) }.boxed()
+    }
+
+    fn poisoned(&self) -> Option<LogError> {
+        self.logs().poison.clone()
+    }
+
+    fn stats(&self) -> LogStats {
+        self.logs().stats
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move { self.close_now() }.boxed()
+    }
+}

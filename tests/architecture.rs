@@ -1,0 +1,349 @@
+//! The map of the house, held: who may import whom, and what each room keeps out (ARCHITECTURE.md says why).
+//!
+//! Source files are read as tokens, so that comments and strings count for nothing and `use` trees, paths in the midst
+//! of code and `super::super::` all come to the same: a path from the root of the crate. Code for tests is held to the
+//! map as well; what needs rooms from further right belongs into `tests/`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+/// The rooms from left to right, each with those it may see. `main.rs` and `lib.rs` see all.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("position", &[]),
+    ("config", &[]),
+    ("transcript", &["position"]),
+    ("format", &["position", "transcript"]),
+    ("wire", &["position", "transcript"]),
+    ("log", &["position"]),
+    ("feed", &["position", "transcript", "wire", "log"]),
+    ("client", &["position", "transcript", "wire"]),
+    ("server", &["position", "config", "transcript", "format", "wire", "log", "feed", "client"]),
+    ("cli", &["position", "config", "transcript", "format", "wire", "log", "feed", "client", "server"]),
+];
+
+/// What of the world outside belongs to some rooms only. `main` may do what `cli` may.
+const OUTSIDE: &[(&[&str], &[&str])] = &[
+    (&["tokio_tungstenite", "hyper", "hyper_util", "tokio::net", "std::net::TcpStream"], &["server", "client"]),
+    (&["axum", "tower", "std::net::TcpListener"], &["server"]),
+    (&["rusqlite"], &["log"]),
+    (&["toml"], &["config"]),
+    (&["clap", "anyhow", "indicatif", "anstream"], &["cli"]),
+    // Position, transcript, format and wire are pure: text and records in, values out.
+    (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "server", "cli"]),
+    (&["std::fs", "std::env", "std::process"], &["config", "log", "server", "cli"]),
+    (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "server", "cli"]),
+    (&["std::time::SystemTime", "jiff::Timestamp::now", "jiff::Zoned::now"], &["server", "cli"]),
+];
+
+/// A file of the house, or one that a test made up.
+struct Source {
+    /// Its path below `src`.
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The modules that lead to it: `feed/view.rs` is `feed`, `view`.
+    fn module(&self) -> Vec<String> {
+        let mut module: Vec<String> =
+            self.path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
+            module.pop();
+        }
+        module
+    }
+
+    fn room(&self) -> Option<String> {
+        self.module().first().filter(|room| *room != "main").cloned()
+    }
+
+    fn tokens(&self) -> TokenStream {
+        self.text.parse().unwrap_or_else(|error| panic!("src/{} does not lex: {error}", self.path.display()))
+    }
+}
+
+/// Every file below `src`.
+fn house() -> Vec<Source> {
+    fn walk(dir: &Path, root: &Path, found: &mut Vec<Source>) {
+        let entries = std::fs::read_dir(dir).expect("a directory of the house");
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                walk(&path, root, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                found.push(Source { path: path.strip_prefix(root).expect("below the root").to_owned(), text });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &root, &mut found);
+    assert!(found.len() > 20, "the house was not found");
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Collects the paths of code: `crate::…`, `self::…` and `super::…` become `crate::…` from the root.
+struct Paths {
+    found: BTreeSet<Vec<String>>,
+}
+
+impl Paths {
+    fn of(tokens: TokenStream, module: &[String]) -> BTreeSet<Vec<String>> {
+        let mut paths = Self { found: BTreeSet::new() };
+        paths.scan(tokens, module, &[]);
+        paths.found
+    }
+
+    /// Reads the code of `module`; within the braces of a `use` tree every path goes on from `prefix`.
+    fn scan(&mut self, tokens: TokenStream, module: &[String], prefix: &[String]) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut path = prefix.to_vec();
+        let mut joined = !prefix.is_empty();
+        let mut at = 0;
+        while at < tokens.len() {
+            match &tokens[at] {
+                TokenTree::Ident(name) if name == "mod" => {
+                    if let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) =
+                        (tokens.get(at + 1), tokens.get(at + 2))
+                    {
+                        self.scan(body.stream(), &[module, &[name.to_string()]].concat(), &[]);
+                        at += 2;
+                    }
+                }
+                // A path may begin with `::` after these.
+                TokenTree::Ident(word) if word == "use" || word == "dyn" || word == "as" => {
+                    self.end(&mut path, joined, module);
+                    joined = false;
+                }
+                TokenTree::Ident(name) => {
+                    if !joined {
+                        self.end(&mut path, false, module);
+                    }
+                    path.push(name.to_string());
+                    joined = false;
+                }
+                TokenTree::Punct(colon) if colon.as_char() == ':' && is_colon(tokens.get(at + 1)) => {
+                    joined = true;
+                    at += 1;
+                }
+                TokenTree::Group(group) if joined && group.delimiter() == Delimiter::Brace => {
+                    self.scan(group.stream(), module, &path);
+                    (path, joined) = (Vec::new(), false);
+                }
+                TokenTree::Group(group) => {
+                    self.end(&mut path, joined, module);
+                    joined = false;
+                    self.scan(group.stream(), module, &[]);
+                }
+                TokenTree::Punct(comma) if comma.as_char() == ',' && !prefix.is_empty() => {
+                    self.end(&mut path, joined, module);
+                    (path, joined) = (prefix.to_vec(), true);
+                }
+                _ => {
+                    self.end(&mut path, joined, module);
+                    joined = false;
+                }
+            }
+            at += 1;
+        }
+        self.end(&mut path, joined, module);
+    }
+
+    /// Takes a path that is complete. `open` is true for one that a `*` or the like follows.
+    fn end(&mut self, path: &mut Vec<String>, open: bool, module: &[String]) {
+        let mut path = std::mem::take(path);
+        if open {
+            path.push("*".into());
+        }
+        // A lone `self` is a value, a lone `crate` the word in `pub(crate)`.
+        if path.len() < 2 {
+            return;
+        }
+        let mut base = match path[0].as_str() {
+            "crate" | "captionwire" => Vec::new(),
+            "self" | "super" => module.to_vec(),
+            _ => {
+                self.found.insert(path);
+                return;
+            }
+        };
+        let words = path.iter().take_while(|word| matches!(word.as_str(), "crate" | "captionwire" | "self" | "super"));
+        let words = words.count().max(1);
+        for _ in path[..words].iter().filter(|word| *word == "super") {
+            base.pop();
+        }
+        let absolute = [vec!["crate".to_owned()], base, path[words..].to_vec()].concat();
+        self.found.insert(absolute);
+    }
+}
+
+fn is_colon(token: Option<&TokenTree>) -> bool {
+    matches!(token, Some(TokenTree::Punct(colon)) if colon.as_char() == ':')
+}
+
+/// What in `source` is against the map.
+fn faults(source: &Source) -> Vec<String> {
+    let place = source.path.display();
+    let mut faults = Vec::new();
+    let room = source.room();
+    if let Some(room) = &room {
+        let (_, may_see) = ROOMS.iter().find(|(name, _)| name == room).unwrap_or(&("", &[]));
+        for path in Paths::of(source.tokens(), &source.module()).iter().filter(|path| path[0] == "crate") {
+            if path[1] != *room && !may_see.contains(&path[1].as_str()) {
+                faults.push(format!("src/{place}: {room} may not see {}; it sees {may_see:?}", path.join("::")));
+            }
+        }
+    }
+    for path in Paths::of(without_tests(source.tokens()), &source.module()) {
+        let written = path.join("::");
+        for (names, rooms) in OUTSIDE {
+            let is_named = |name: &&str| written == **name || written.starts_with(&format!("{name}::"));
+            let may = match &room {
+                Some(room) => rooms.contains(&room.as_str()),
+                None => rooms.contains(&"cli"),
+            };
+            if !may && names.iter().any(is_named) {
+                faults.push(format!("src/{place}: {written} belongs to {rooms:?}"));
+            }
+        }
+    }
+    faults
+}
+
+/// `tokens` without what `#[cfg(test)]` stands before.
+fn without_tests(tokens: TokenStream) -> TokenStream {
+    let mut kept = Vec::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match (token, tokens.peek()) {
+            (TokenTree::Punct(hash), Some(TokenTree::Group(attribute)))
+                if hash.as_char() == '#' && attribute.to_string().replace(' ', "") == "[cfg(test)]" =>
+            {
+                let is_last = |token: &TokenTree| match token {
+                    TokenTree::Group(body) => body.delimiter() == Delimiter::Brace,
+                    other => other.to_string() == ";",
+                };
+                tokens.by_ref().find(is_last);
+            }
+            (TokenTree::Group(group), _) => {
+                kept.push(TokenTree::Group(Group::new(group.delimiter(), without_tests(group.stream()))));
+            }
+            (other, _) => kept.push(other),
+        }
+    }
+    kept.into_iter().collect()
+}
+
+fn unwraps(tokens: TokenStream) -> usize {
+    let mut count = 0;
+    let mut after_dot = false;
+    for token in tokens {
+        if let TokenTree::Group(group) = &token {
+            count += unwraps(group.stream());
+        }
+        count += usize::from(after_dot && token.to_string() == "unwrap");
+        after_dot = token.to_string() == ".";
+    }
+    count
+}
+
+#[test]
+fn a_room_sees_only_rooms_to_its_left() {
+    let faults: Vec<String> = house().iter().flat_map(faults).collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let map: BTreeSet<String> = ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect();
+    let rooms: BTreeSet<String> = house().iter().filter_map(Source::room).collect();
+    assert_eq!(rooms, map, "the rooms of src, and those this test knows");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let drawn = std::fs::read_to_string(path).expect("ARCHITECTURE.md");
+    for room in map {
+        let is_drawn = drawn.contains(&format!("\n  {room}/")) || drawn.contains(&format!("\n  {room}.rs"));
+        assert!(is_drawn, "ARCHITECTURE.md does not draw {room}");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<PathBuf> =
+        house().into_iter().filter(|source| !source.text.starts_with("//!")).map(|source| source.path).collect();
+    assert!(silent.is_empty(), "these do not begin with //!: {silent:?}");
+}
+
+#[test]
+fn unwrap_is_for_tests() {
+    for source in house().iter().filter(|source| !source.path.ends_with("tests.rs")) {
+        assert_eq!(
+            unwraps(without_tests(source.tokens())),
+            0,
+            "src/{}: say with expect() why it cannot happen",
+            source.path.display()
+        );
+    }
+}
+
+#[test]
+fn a_bad_import_is_caught() {
+    let check = |path: &str, text: &str, bad: bool| {
+        let faults = faults(&Source { path: path.into(), text: text.into() });
+        assert_eq!(!faults.is_empty(), bad, "{path}: {text} gave {faults:?}");
+    };
+    for (path, text) in [
+        ("log/memory.rs", "use crate::transcript::Record;"),
+        ("log/memory.rs", "use crate::{position::Offset, transcript::{Line, Record}};"),
+        ("log/memory.rs", "use super::super::transcript as words;"),
+        ("log/memory.rs", "mod deep { use super::super::super::transcript::Record; }"),
+        ("log/mod.rs", "fn f() { let _ = crate::transcript::Record::decode(b\"\"); }"),
+        ("log/mod.rs", "fn f(a: Vec<crate::feed::Feed>) {}"),
+        ("log/mod.rs", "use super::*;"),
+        ("log/mod.rs", "use crate::*;"),
+        ("log/mod.rs", "#[cfg(test)] mod tests { use crate::feed::Feed; }"),
+        ("log/mod.rs", "macro_rules! m { () => { $crate::wire::SUBPROTOCOL } }"),
+        ("transcript/fold.rs", "use crate::log::Log;"),
+        ("transcript/fold.rs", "use std::{io::Read, fs::File};"),
+        ("transcript/fold.rs", "fn f() { std::time::Instant::now(); }"),
+        ("wire/publish.rs", "use crate::format::Problem;"),
+        ("wire/mod.rs", "use tokio_tungstenite::tungstenite::Message;"),
+        ("feed/view.rs", "use crate::client::Subscriber;"),
+        ("feed/view.rs", "use crate::config::Config;"),
+        ("client/mod.rs", "use crate::log::Log;"),
+        ("client/mod.rs", "use crate::server::Server;"),
+        ("server/mod.rs", "use crate::cli::Serve;"),
+        ("server/mod.rs", "use ::rusqlite::Connection;"),
+        ("config.rs", "use crate::position::FeedId;"),
+        ("attic.rs", "use crate::position::FeedId;"),
+        ("main.rs", "use rusqlite::Connection;"),
+    ] {
+        check(path, text, true);
+    }
+    for (path, text) in [
+        ("log/memory.rs", "use super::{Log, LogError}; use crate::{log::Entry, position::{FeedId, Offset}};"),
+        ("log/memory.rs", "/// As [`crate::transcript::Record`]. \n fn f() { let _ = \"crate::transcript\"; }"),
+        ("log/mod.rs", "pub(crate) fn f(&self) {} mod tests { use super::*; use super::Log; }"),
+        ("log/embedded/live.rs", "use super::super::Log; pub(super) struct S;"),
+        ("transcript/fold.rs", "use std::time::Duration; use std::sync::Arc;"),
+        ("transcript/fold.rs", "#[cfg(test)] mod tests { use std::fs::File; }"),
+        ("cli/serve.rs", "use crate::server::Server; use crate::config::Config; use clap::Parser;"),
+        ("lib.rs", "pub mod feed; pub use self::feed::Feed;"),
+        ("main.rs", "use captionwire::cli; use anyhow::Context;"),
+    ] {
+        check(path, text, false);
+    }
+}
+
+#[test]
+fn an_unwrap_is_caught() {
+    let count = |text: &str| unwraps(without_tests(text.parse().expect("Rust")));
+    assert_eq!(count("fn f() { a.b().unwrap(); }"), 1);
+    assert_eq!(count("fn f() { g(a.unwrap(), |x| x.unwrap()) }"), 2);
+    assert_eq!(count("fn f() { a.unwrap_or(1); a.expect(\"never\"); } // .unwrap()"), 0);
+    assert_eq!(count("#[cfg(test)] mod tests { fn f() { a.unwrap(); } }"), 0);
+    assert_eq!(count("#[cfg(test)] use a::b; fn f() { a.unwrap() }"), 1);
+    assert_eq!(count("#[cfg(test)] #[allow(x)] mod tests { fn f() { a.unwrap(); } } fn f() { a.unwrap() }"), 1);
+}

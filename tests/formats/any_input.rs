@@ -1,0 +1,233 @@
+//! What holds for any file that is read and any lines that are written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use captionwire::format::{Document, Format, PROBLEMS_MAX, read, write};
+use captionwire::transcript::{FeedState, Line, Meta, Status, Turn, TurnState};
+use proptest::prelude::*;
+
+use super::{IMPORTED_AT, export, feed, fold, version};
+
+/// Bytes that readers stumble over, or any.
+fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&[u8]> = vec![
+        b"Ann: (00:01)",
+        b"Ann: 00:00:02",
+        b"Ann:00:00:01",
+        b"Ann 00:00:09",
+        b": (",
+        b")",
+        b"(12:75)",
+        b"---",
+        b"title: x",
+        b"# h",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b" ",
+        b":",
+        b"00:",
+        b"99999999999999999999:00:00",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\xe2\x80",
+        b"\xe2\x80\xa8",
+        b"Published at ",
+        b"word",
+        b"\xc3\xa9: 00:00:01",
+    ];
+    let piece = prop_oneof![
+        8 => prop::sample::select(pieces).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop_oneof![prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat()), any::<Vec<u8>>()]
+}
+
+/// Text, with what formats give a meaning to mixed in.
+fn hostile_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "-->",
+            "--->",
+            "\n",
+            "\n\n",
+            "\r",
+            " ",
+            "<v x>",
+            "&",
+            ">>",
+            "\0",
+            "7",
+            "NOTE",
+            "Bob: (00:01)",
+            "Bob: 00:00:01",
+            "Published at x",
+            "a",
+            "é",
+            "\u{2028}",
+            "\u{85}",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,12}",
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// Lines such as no fold would give: any times in any order, any text.
+fn any_document_lines() -> impl Strategy<Value = Vec<Line>> {
+    let time = || prop_oneof![4 => 0..20_000_i64, 1 => any::<i64>()];
+    let line = (time(), prop::option::of(time()), prop::option::of(hostile_text()), hostile_text());
+    prop::collection::vec(line, 0..12).prop_map(|lines| {
+        let number =
+            |(index, (start_ms, end_ms, speaker, text)): (usize, (i64, Option<i64>, Option<String>, String))| Line {
+                source: "main".into(),
+                id: index.to_string().into(),
+                rev: 0,
+                sort: "".into(),
+                start_ms,
+                end_ms,
+                speaker: speaker.map(Arc::from),
+                text: text.into(),
+                status: Status::Final,
+                lang: None,
+                break_before: None,
+                time_source: None,
+                marks: vec![],
+                words: vec![],
+                received_at: IMPORTED_AT,
+            };
+        lines.into_iter().enumerate().map(number).collect()
+    })
+}
+
+fn write_lines(format: Format, lines: Vec<Line>) -> String {
+    let turn = |line: &Line| Turn {
+        id: line.id.clone(),
+        sort: line.sort.clone(),
+        speaker: line.speaker.clone(),
+        start_ms: line.start_ms,
+        end_ms: line.end_ms,
+        state: TurnState::Closed,
+        rev: 0,
+    };
+    let turns = lines.into_iter().map(|line| (turn(&line), vec![line])).collect();
+    let (feed, meta) = (feed(), Meta { title: Some("A --> B\n\nC".into()), ..Meta::default() });
+    let state = FeedState::Ended;
+    write(format, &Document { feed: &feed, meta: &meta, state, epoch: None, cursor: None, speakers: vec![], turns })
+}
+
+fn cue_time(text: &str) -> i64 {
+    let parts: Vec<i64> = text.split([':', '.', ',']).map(|part| part.parse().expect("a number")).collect();
+    assert_eq!(parts.len(), 4, "{text}");
+    ((parts[0] * 60 + parts[1]) * 60 + parts[2]) * 1000 + parts[3]
+}
+
+/// The rules that WebVTT and SRT share; gives the payloads.
+fn check_cues(cues: &[&str]) -> Vec<String> {
+    let (mut latest, mut ids, mut payloads) = (0, BTreeSet::new(), Vec::new());
+    for cue in cues {
+        let rows: Vec<&str> = cue.trim_end_matches('\n').split('\n').collect();
+        assert!(rows.len() >= 3, "id, times and payload: {cue:?}");
+        assert!(ids.insert(rows[0].to_owned()), "ids are unique: {cue:?}");
+        let (start, end) = rows[1].split_once(" --> ").expect("times");
+        let (start, end) = (cue_time(start), cue_time(end));
+        assert!(start >= latest && end > start, "starts never decrease, a cue ends after it starts: {cue:?}");
+        latest = start;
+        for row in &rows[2..] {
+            assert!(!row.contains("-->") && !row.trim().is_empty() && !row.contains(['\r', '\0']), "{cue:?}");
+        }
+        payloads.push(rows[2..].join("\n"));
+    }
+    payloads
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.replace('\0', "\u{fffd}").split_whitespace().map(str::to_owned).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a file holds, reading it ends, and what was read can be folded and written.
+    #[test]
+    fn reading_never_panics(bytes in hostile_bytes(), name in prop::option::of(".{0,12}")) {
+        if let Ok(reading) = read(&bytes, name.as_deref()) {
+            prop_assert!(!reading.lines.is_empty() && reading.problems.len() <= PROBLEMS_MAX + 1);
+            let transcript = fold(reading.meta, reading.lines, vec![]);
+            for format in Format::ALL {
+                prop_assert!(!export(format, &transcript).is_empty());
+            }
+        }
+    }
+
+    /// A rev.com export is read back as the lines it was written from; hostile text may gain or lose blanks, no more.
+    #[test]
+    fn a_rev_export_is_read_back(
+        lines in prop::collection::vec((0..20_000_i64, "[A-Za-z(][A-Za-z0-9 .:()é]{0,60}[a-z:)]", hostile_text()), 1..12),
+        preamble in prop::option::of(hostile_text()),
+        trailer in prop::option::of(Just("Published at www.example.org")),
+    ) {
+        let lines: Vec<_> = lines.into_iter().filter(|(_, _, text)| !words(text).is_empty()).collect();
+        prop_assume!(!lines.is_empty());
+        let versions = (1..).zip(&lines).map(|(id, (start, label, text)): (usize, _)| {
+            version(&id.to_string(), start * 1000, Some(label), text)
+        });
+        let meta = Meta { preamble: preamble.map(|text| text.into()),
+            trailer: trailer.map(Arc::from), ..Meta::default() };
+        let transcript = fold(meta.clone(), versions.collect(), vec![]);
+        let written = export(Format::Rev, &transcript);
+        let reading = read(written.as_bytes(), Some("x.rev.txt")).expect("it can be read");
+        let expected: Vec<Line> = transcript.assembled().flat_map(|(_, lines)| lines).collect();
+        prop_assert_eq!(reading.lines.len(), expected.len(), "{}", written);
+        for (read, line) in reading.lines.iter().zip(&expected) {
+            prop_assert_eq!(read.content.start_ms, Some(line.start_ms));
+            prop_assert_eq!(&read.content.speaker, &line.speaker);
+            prop_assert_eq!(words(&read.content.text), words(&line.text));
+            let is_sane = !line.text.contains(": (") && !line.text.contains(['\r', '\0']) && !line.text.contains("Published at")
+                && line.text.split('\n').all(|row| !row.trim().is_empty());
+            if is_sane {
+                prop_assert_eq!(&read.content.text, &line.text);
+            }
+        }
+        prop_assert_eq!(&reading.meta.trailer, &meta.trailer);
+        // What was written once is written the same again.
+        let again = fold(reading.meta, reading.lines, vec![]);
+        prop_assert_eq!(export(Format::Rev, &again), written);
+    }
+
+    /// W3C WebVTT, "WebVTT file structure", for whatever lines there are.
+    #[test]
+    fn webvtt_is_valid_whatever_the_lines_say(lines in any_document_lines()) {
+        let written = write_lines(Format::Vtt, lines.clone());
+        let mut blocks = written.split("\n\n");
+        prop_assert_eq!(blocks.next(), Some("WEBVTT"));
+        let note = blocks.next().expect("the title");
+        prop_assert!(note.starts_with("NOTE A -- > B C"), "{}", note);
+        let cues: Vec<_> = blocks.collect();
+        let shown: Vec<_> = lines.iter().filter(|line| !line.text.trim().is_empty()).collect();
+        prop_assert_eq!(cues.len(), shown.len(), "{}", written);
+        for (payload, line) in check_cues(&cues).iter().zip(shown) {
+            let text = match payload.strip_prefix("<v ") {
+                Some(voice) => voice.split_once('>').expect("a closed tag").1,
+                None => payload,
+            };
+            let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            prop_assert_eq!(words(&text), words(&line.text));
+        }
+    }
+
+    /// The same rules for SubRip, whose cues are counted from 1.
+    #[test]
+    fn subrip_is_valid_whatever_the_lines_say(lines in any_document_lines()) {
+        let written = write_lines(Format::Srt, lines.clone());
+        let cues: Vec<_> = written.split("\n\n").filter(|cue| !cue.is_empty()).collect();
+        let shown = lines.iter().filter(|line| !line.text.trim().is_empty()).count();
+        prop_assert_eq!(cues.len(), shown, "{}", written);
+        check_cues(&cues);
+        for (number, cue) in (1..).zip(&cues) {
+            let counted = format!("{number}\n");
+            prop_assert!(cue.starts_with(&counted), "{}", cue);
+        }
+    }
+}

@@ -1,0 +1,848 @@
+//! What every log promises (`src/log/mod.rs`), checked on every engine; then what the embedded one promises besides.
+//!
+//! Nothing here sleeps. Every wait has a limit, so that a lost wake-up is a failure and not a hang.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use captionwire::log::{EmbeddedLog, EmbeddedOptions, Entry, Found, Log, LogError, LogId, MemoryLog};
+use captionwire::position::{FeedId, Offset};
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::BoxStream;
+use proptest::prelude::*;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
+
+/// An engine with an empty archive, and a way to break it.
+trait Engine {
+    fn new() -> Self;
+    fn log(&self) -> &dyn Log;
+    /// Makes the next write fail.
+    fn break_writes(&self);
+    /// Closes the archive and opens it again, if it outlives that.
+    async fn reopen(&mut self);
+}
+
+struct Memory(Arc<MemoryLog>);
+
+impl Engine for Memory {
+    fn new() -> Self {
+        Self(Arc::new(MemoryLog::new()))
+    }
+    fn log(&self) -> &dyn Log {
+        &*self.0
+    }
+    fn break_writes(&self) {
+        self.0.fail_appends("the test said so");
+    }
+    async fn reopen(&mut self) {}
+}
+
+struct Embedded {
+    log: EmbeddedLog,
+    dir: TempDir,
+}
+
+impl Embedded {
+    fn with(options: EmbeddedOptions) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        Self { log: EmbeddedLog::open(dir.path(), options).expect("opens"), dir }
+    }
+
+    /// A connection of somebody else's.
+    fn beside(&self) -> Connection {
+        Connection::open(self.dir.path().join("archive.db")).expect("opens")
+    }
+}
+
+impl Engine for Embedded {
+    fn new() -> Self {
+        // Small bounds, so that few records reach them.
+        Self::with(EmbeddedOptions { batch_records_max: 7, read_page_bytes: 64, ..EmbeddedOptions::default() })
+    }
+    fn log(&self) -> &dyn Log {
+        &self.log
+    }
+    fn break_writes(&self) {
+        let trigger =
+            "CREATE TRIGGER broken BEFORE INSERT ON batches BEGIN SELECT RAISE(ABORT, 'the disk is broken'); END";
+        self.beside().execute_batch(trigger).expect("a trigger");
+    }
+    async fn reopen(&mut self) {
+        self.log.close().await;
+        self.log = open(self.dir.path());
+    }
+}
+
+fn open(dir: &Path) -> EmbeddedLog {
+    EmbeddedLog::open(dir, EmbeddedOptions::default()).expect("opens")
+}
+
+fn feed(name: &str) -> FeedId {
+    FeedId::new(name).expect("a name")
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("nothing waits for 10 seconds")
+}
+
+async fn create(log: &dyn Log, name: &str) -> LogId {
+    soon(log.create(&feed(name), false)).await.expect("a log")
+}
+
+async fn append(log: &dyn Log, id: &LogId, record: impl Into<Bytes>) -> Result<Offset, LogError> {
+    let record = record.into();
+    soon(async { log.append(id, record).await?.await }).await
+}
+
+async fn append_all(log: &dyn Log, id: &LogId, records: impl IntoIterator<Item = String>) {
+    for record in records {
+        append(log, id, record).await.expect("appended");
+    }
+}
+
+/// The next `count` records of a tail, which must come in order and without gaps from `from` on.
+async fn take(tail: &mut Tail, from: u64, count: usize) -> Vec<String> {
+    let mut records = Vec::new();
+    while records.len() < count {
+        let batch = soon(tail.next()).await.expect("goes on").expect("no error");
+        assert!(!batch.is_empty(), "a batch is never empty");
+        for entry in batch {
+            assert_eq!(entry.offset, Offset(from + records.len() as u64), "in order, each once");
+            records.push(String::from_utf8(entry.record.to_vec()).expect("text"));
+        }
+    }
+    assert_eq!(records.len(), count, "nothing more than was appended");
+    records
+}
+
+fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("record {n}")).collect()
+}
+
+async fn assert_ends<F: Fn(&LogError) -> bool>(tail: &mut Tail, with: F) {
+    let last = soon(tail.next()).await.expect("tells why it ends");
+    assert!(last.as_ref().is_err_and(with), "{last:?}");
+    assert!(soon(tail.next()).await.is_none(), "ends after an error");
+}
+
+fn is_deleted(error: &LogError) -> bool {
+    matches!(error, LogError::Deleted(_))
+}
+
+fn is_closed(error: &LogError) -> bool {
+    matches!(error, LogError::Closed)
+}
+
+/// Every check as a test of each engine.
+macro_rules! on_every_engine {
+    ($($check:ident),* $(,)?) => {
+        mod memory { $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() { super::$check::<super::Memory>().await; })* }
+        mod embedded { $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() { super::$check::<super::Embedded>().await; })* }
+    };
+}
+
+on_every_engine! {
+    offsets_rise_and_are_never_used_again,
+    what_was_acknowledged_is_there_after_reopening,
+    pipelined_appends_stand_in_the_order_of_the_queue,
+    each_of_many_feeds_keeps_its_order,
+    a_tail_goes_from_what_was_to_what_comes,
+    many_tails_see_the_same,
+    a_tail_that_began_before_the_first_record_gets_it,
+    a_tail_from_beyond_the_head_waits_for_its_offset,
+    a_tail_never_misses_a_wake_up,
+    a_tail_that_begins_during_a_commit_misses_nothing,
+    after_a_failed_write_appends_fail_and_reading_goes_on,
+    a_deleted_log_is_gone_and_its_name_is_taken,
+    a_name_created_anew_has_another_life,
+    erasing_leaves_an_empty_record,
+    all_who_create_at_once_get_the_same_life,
+    logs_are_listed_by_name,
+    any_bytes_are_kept,
+    close_writes_what_is_queued_and_ends_all,
+    statistics_count_records,
+}
+
+async fn offsets_rise_and_are_never_used_again<E: Engine>() {
+    let mut engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    for expected in 0..3 {
+        assert_eq!(append(engine.log(), &id, "x").await.expect("appended"), Offset(expected));
+    }
+    soon(engine.log().erase(&id, Offset(2))).await.expect("erased");
+    assert_eq!(append(engine.log(), &id, "x").await.expect("appended"), Offset(3));
+    engine.reopen().await;
+    assert_eq!(append(engine.log(), &id, "x").await.expect("appended"), Offset(4));
+    assert_eq!(engine.log().head(&id).await.expect("a head"), Offset(5));
+}
+
+async fn what_was_acknowledged_is_there_after_reopening<E: Engine>() {
+    let mut engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &id, numbered(0..40)).await;
+    engine.reopen().await;
+    assert_eq!(engine.log().find(&id.feed).await.expect("found"), Found::Here(id.clone()));
+    assert_eq!(take(&mut engine.log().tail(&id, Offset(0)), 0, 40).await, numbered(0..40));
+}
+
+async fn pipelined_appends_stand_in_the_order_of_the_queue<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    let mut answers = Vec::new();
+    for record in numbered(0..300) {
+        answers.push(soon(engine.log().append(&id, record.into())).await.expect("queued"));
+    }
+    let offsets = soon(join_all(answers)).await;
+    for (expected, offset) in offsets.into_iter().enumerate() {
+        assert_eq!(offset.expect("durable"), Offset(expected as u64));
+    }
+    assert_eq!(take(&mut engine.log().tail(&id, Offset(0)), 0, 300).await, numbered(0..300));
+}
+
+async fn each_of_many_feeds_keeps_its_order<E: Engine + Send + Sync + 'static>() {
+    let engine = Arc::new(E::new());
+    let mut publishers = JoinSet::new();
+    for n in 0..8 {
+        let engine = Arc::clone(&engine);
+        publishers.spawn(async move {
+            let id = create(engine.log(), &format!("feed-{n}")).await;
+            let mut tail = engine.log().tail(&id, Offset(0));
+            let mut answers = Vec::new();
+            for record in numbered(0..200) {
+                answers.push(soon(engine.log().append(&id, record.into())).await.expect("queued"));
+            }
+            assert_eq!(take(&mut tail, 0, 200).await, numbered(0..200));
+            assert!(soon(join_all(answers)).await.iter().all(Result::is_ok));
+        });
+    }
+    while let Some(done) = publishers.join_next().await {
+        done.expect("no publisher fails");
+    }
+}
+
+async fn a_tail_goes_from_what_was_to_what_comes<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &id, numbered(0..50)).await;
+    let mut tail = engine.log().tail(&id, Offset(20));
+    assert_eq!(take(&mut tail, 20, 30).await, numbered(20..50));
+    append_all(engine.log(), &id, numbered(50..80)).await;
+    assert_eq!(take(&mut tail, 50, 30).await, numbered(50..80));
+}
+
+async fn many_tails_see_the_same<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &id, numbered(0..10)).await;
+    let mut tails: Vec<_> = (0..20).map(|from| engine.log().tail(&id, Offset(from))).collect();
+    append_all(engine.log(), &id, numbered(10..40)).await;
+    for (from, tail) in tails.iter_mut().enumerate() {
+        assert_eq!(take(tail, from as u64, 40 - from).await, numbered(from..40));
+    }
+}
+
+async fn a_tail_that_began_before_the_first_record_gets_it<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    let mut tail = engine.log().tail(&id, Offset::START);
+    assert!(futures::poll!(tail.next()).is_pending());
+    append_all(engine.log(), &id, numbered(0..1)).await;
+    assert_eq!(take(&mut tail, 0, 1).await, numbered(0..1));
+}
+
+async fn a_tail_from_beyond_the_head_waits_for_its_offset<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    let mut tail = engine.log().tail(&id, Offset(5));
+    let mut never = engine.log().tail(&id, Offset(u64::MAX));
+    assert!(futures::poll!(never.next()).is_pending());
+    append_all(engine.log(), &id, numbered(0..7)).await;
+    assert_eq!(take(&mut tail, 5, 2).await, numbered(5..7));
+    assert!(futures::poll!(never.next()).is_pending());
+}
+
+/// One record, its echo, the next: a single lost wake-up stops it.
+async fn a_tail_never_misses_a_wake_up<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    let mut tail = engine.log().tail(&id, Offset(0));
+    for n in 0..500 {
+        let answer = soon(engine.log().append(&id, format!("record {n}").into())).await.expect("queued");
+        take(&mut tail, n, 1).await;
+        assert_eq!(soon(answer).await.expect("durable"), Offset(n));
+    }
+}
+
+/// The first look of a tail reads the file; what is committed around that moment must wake it.
+async fn a_tail_that_begins_during_a_commit_misses_nothing<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    for n in 0..400 {
+        let answer = soon(engine.log().append(&id, format!("record {n}").into())).await.expect("queued");
+        // Begins a microsecond later each time, from before the commit to after it.
+        let queued = Instant::now();
+        while queued.elapsed() < Duration::from_micros(n) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(take(&mut engine.log().tail(&id, Offset(n)), n, 1).await, [format!("record {n}")]);
+        soon(answer).await.expect("durable");
+    }
+}
+
+async fn after_a_failed_write_appends_fail_and_reading_goes_on<E: Engine>() {
+    let engine = E::new();
+    let (id, other) = (create(engine.log(), "geneva").await, create(engine.log(), "basel").await);
+    append_all(engine.log(), &id, numbered(0..5)).await;
+    let mut tail = engine.log().tail(&id, Offset(0));
+    assert!(engine.log().poisoned().is_none());
+    engine.break_writes();
+    for id in [&id, &other, &id] {
+        let refused = append(engine.log(), id, "lost").await;
+        assert!(matches!(refused, Err(LogError::Poisoned(_))), "{refused:?}");
+    }
+    assert!(matches!(engine.log().poisoned(), Some(LogError::Poisoned(_))));
+    let refused = soon(engine.log().create(&feed("chur"), false)).await;
+    assert!(matches!(refused, Err(LogError::Poisoned(_))), "{refused:?}");
+    assert_eq!(take(&mut tail, 0, 5).await, numbered(0..5));
+    assert_eq!(take(&mut engine.log().tail(&id, Offset(3)), 3, 2).await, numbered(3..5));
+    assert_eq!(engine.log().head(&id).await.expect("reading goes on"), Offset(5));
+    soon(engine.log().close()).await;
+    assert_ends(&mut tail, is_closed).await;
+}
+
+async fn a_deleted_log_is_gone_and_its_name_is_taken<E: Engine>() {
+    let mut engine = E::new();
+    let (id, other) = (create(engine.log(), "geneva").await, create(engine.log(), "basel").await);
+    append_all(engine.log(), &id, numbered(0..5)).await;
+    append_all(engine.log(), &other, numbered(0..5)).await;
+    // One that has all there is, and no reason to look again before it is told.
+    let mut waiting = engine.log().tail(&id, Offset(5));
+    append_all(engine.log(), &id, numbered(5..6)).await;
+    take(&mut waiting, 5, 1).await;
+    let mut tails = [0, 0, 5, 9].map(|from| engine.log().tail(&id, Offset(from)));
+    take(&mut tails[0], 0, 6).await;
+    soon(engine.log().delete(&id)).await.expect("deleted");
+    for tail in &mut tails {
+        assert_ends(tail, is_deleted).await;
+    }
+    assert_ends(&mut waiting, is_deleted).await;
+    soon(engine.log().delete(&id)).await.expect("deleting again is well");
+    for _ in 0..2 {
+        assert!(append(engine.log(), &id, "late").await.is_err_and(|error| is_deleted(&error)));
+        assert!(engine.log().head(&id).await.is_err_and(|error| is_deleted(&error)));
+        assert!(soon(engine.log().erase(&id, Offset(0))).await.is_err_and(|error| is_deleted(&error)));
+        assert_ends(&mut engine.log().tail(&id, Offset(0)), is_deleted).await;
+        let again = engine.log().create(&id.feed, false).await;
+        assert!(again.is_err_and(|error| is_deleted(&error)));
+        assert_eq!(engine.log().find(&id.feed).await.expect("found"), Found::Deleted);
+        assert_eq!(engine.log().logs().await.expect("listed"), std::slice::from_ref(&other));
+        engine.reopen().await;
+    }
+    assert!(engine.log().poisoned().is_none(), "that was nobody's failure");
+    assert_eq!(take(&mut engine.log().tail(&other, Offset(0)), 0, 5).await, numbered(0..5));
+}
+
+async fn a_name_created_anew_has_another_life<E: Engine>() {
+    let mut engine = E::new();
+    let old = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &old, numbered(0..5)).await;
+    assert_eq!(soon(engine.log().create(&old.feed, true)).await.expect("here"), old, "`anew` is for deleted ones");
+    soon(engine.log().delete(&old)).await.expect("deleted");
+    let new = soon(engine.log().create(&old.feed, true)).await.expect("anew");
+    assert_ne!(new.life, old.life);
+    assert_eq!(append(engine.log(), &new, "first").await.expect("appended"), Offset(0));
+    engine.reopen().await;
+    assert!(append(engine.log(), &old, "late").await.is_err_and(|error| is_deleted(&error)));
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(new.clone()));
+    assert_eq!(take(&mut engine.log().tail(&new, Offset(0)), 0, 1).await, ["first"]);
+    soon(engine.log().delete(&old)).await.expect("deleting the old life again is well");
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(new));
+}
+
+async fn erasing_leaves_an_empty_record<E: Engine>() {
+    let mut engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &id, numbered(0..5)).await;
+    // One tail that waits at the end, and one that has yet to take what is being erased.
+    let mut waiting = engine.log().tail(&id, Offset(5));
+    let mut behind = engine.log().tail(&id, Offset(0));
+    assert!(futures::poll!(waiting.next()).is_pending());
+    append_all(engine.log(), &id, numbered(5..10)).await;
+    for offset in [0, 3, 7, 9, 7] {
+        soon(engine.log().erase(&id, Offset(offset))).await.expect("erased");
+    }
+    assert!(soon(engine.log().erase(&id, Offset(10))).await.is_err(), "there is none yet");
+    assert!(soon(engine.log().erase(&id, Offset(u64::MAX))).await.is_err(), "there is none yet");
+    let mut expected = numbered(0..10);
+    for offset in [0, 3, 7, 9] {
+        expected[offset].clear();
+    }
+    assert_eq!(take(&mut behind, 0, 10).await, expected);
+    engine.reopen().await;
+    assert_eq!(engine.log().head(&id).await.expect("a head"), Offset(10));
+    assert_eq!(take(&mut engine.log().tail(&id, Offset(2)), 2, 8).await, expected[2..]);
+}
+
+async fn all_who_create_at_once_get_the_same_life<E: Engine>() {
+    let engine = E::new();
+    let name = feed("geneva");
+    assert_eq!(engine.log().find(&name).await.expect("found"), Found::Absent);
+    let ids = soon(join_all((0..10).map(|_| engine.log().create(&name, false)))).await;
+    let ids: Vec<_> = ids.into_iter().map(|id| id.expect("a log")).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]));
+}
+
+async fn logs_are_listed_by_name<E: Engine>() {
+    let engine = E::new();
+    assert_eq!(engine.log().logs().await.expect("listed"), []);
+    let c = create(engine.log(), "c").await;
+    let a = create(engine.log(), "a").await;
+    let b = create(engine.log(), "b").await;
+    assert_eq!(engine.log().logs().await.expect("listed"), [a, b, c]);
+}
+
+async fn any_bytes_are_kept<E: Engine>() {
+    let mut engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    let records = [&b""[..], b"\n", b"3:abc\n", &[0, 255, 10, 58], &[b'x'; 200_000], b"{\"a\":\"\xc3\xa4\"}", b""];
+    let records = records.map(Bytes::from_static);
+    let answers = records.iter().map(|record| engine.log().append(&id, record.clone()));
+    for answer in soon(join_all(answers)).await {
+        soon(answer.expect("queued")).await.expect("durable");
+    }
+    engine.reopen().await;
+    let found: Vec<_> = read(engine.log(), &id, 0).await.into_iter().map(|entry| entry.record).collect();
+    assert_eq!(found, records);
+}
+
+async fn close_writes_what_is_queued_and_ends_all<E: Engine>() {
+    let mut engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    let mut tail = engine.log().tail(&id, Offset(1000));
+    let mut answers = Vec::new();
+    for record in numbered(0..100) {
+        answers.push(soon(engine.log().append(&id, record.into())).await.expect("queued"));
+    }
+    soon(engine.log().close()).await;
+    assert!(soon(join_all(answers)).await.iter().all(Result::is_ok));
+    assert_ends(&mut tail, is_closed).await;
+    assert_ends(&mut engine.log().tail(&id, Offset(0)), is_closed).await;
+    assert!(append(engine.log(), &id, "late").await.is_err_and(|error| is_closed(&error)));
+    assert!(soon(engine.log().create(&id.feed, false)).await.is_err_and(|error| is_closed(&error)));
+    assert!(soon(engine.log().find(&id.feed)).await.is_err_and(|error| is_closed(&error)));
+    soon(engine.log().close()).await;
+    engine.reopen().await;
+}
+
+async fn statistics_count_records<E: Engine>() {
+    let engine = E::new();
+    let id = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &id, numbered(0..10)).await;
+    let stats = engine.log().stats();
+    assert_eq!(stats.records, 10);
+    assert!((1..=10).contains(&stats.commits), "{stats:?}");
+}
+
+/// Everything from `from` to the head.
+async fn read(log: &dyn Log, id: &LogId, from: u64) -> Vec<Entry> {
+    let head = log.head(id).await.expect("a head").0;
+    let mut tail = log.tail(id, Offset(from));
+    let mut entries = Vec::new();
+    while from + (entries.len() as u64) < head {
+        entries.extend(soon(tail.next()).await.expect("goes on").expect("no error"));
+    }
+    entries
+}
+
+// Any sequence of operations, against a model that is a vector for each life.
+
+#[derive(Debug, Clone)]
+enum Op {
+    Create {
+        feed: usize,
+        anew: bool,
+    },
+    /// `life` counts back from the youngest.
+    Append {
+        life: usize,
+        records: Vec<Vec<u8>>,
+    },
+    Erase {
+        life: usize,
+        at: usize,
+    },
+    Delete {
+        life: usize,
+    },
+    Read {
+        life: usize,
+        from: usize,
+    },
+    Reopen,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let record = prop::collection::vec(any::<u8>(), 0..40);
+    prop_oneof![
+        2 => (0..3_usize, any::<bool>()).prop_map(|(feed, anew)| Op::Create { feed, anew }),
+        6 => (0..4_usize, prop::collection::vec(record, 1..12)).prop_map(|(life, records)| Op::Append { life, records }),
+        2 => (0..4_usize, 0..30_usize).prop_map(|(life, at)| Op::Erase { life, at }),
+        1 => (0..4_usize).prop_map(|life| Op::Delete { life }),
+        3 => (0..4_usize, 0..30_usize).prop_map(|(life, from)| Op::Read { life, from }),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+/// One life as it should be; `None` once deleted.
+struct Life {
+    id: LogId,
+    records: Option<Vec<Vec<u8>>>,
+}
+
+async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
+    let mut engine = E::new();
+    let mut lives: Vec<Life> = Vec::new();
+    let mut last: HashMap<FeedId, usize> = HashMap::new();
+    for op in ops {
+        let nth = |life: &usize| lives.len().checked_sub(life + 1);
+        match op {
+            Op::Create { feed: n, anew } => {
+                let name = feed(&format!("feed-{n}"));
+                let made = soon(engine.log().create(&name, anew)).await;
+                let known = last.get(&name).map(|at| &lives[*at]);
+                match known {
+                    Some(life) if life.records.is_some() => assert_eq!(made.expect("here"), life.id),
+                    Some(_) if !anew => assert!(made.is_err_and(|error| is_deleted(&error))),
+                    _ => {
+                        let id = made.expect("made");
+                        assert!(lives.iter().all(|life| life.id.life != id.life), "a life is never used again");
+                        last.insert(name, lives.len());
+                        lives.push(Life { id, records: Some(Vec::new()) });
+                    }
+                }
+            }
+            Op::Append { life, records } => {
+                let Some(at) = nth(&life) else { continue };
+                let mut answers = Vec::new();
+                for record in &records {
+                    answers.push(soon(engine.log().append(&lives[at].id, record.clone().into())).await);
+                }
+                for (record, answer) in records.into_iter().zip(answers) {
+                    let answer = match answer {
+                        Ok(answer) => soon(answer).await,
+                        Err(error) => Err(error),
+                    };
+                    match &mut lives[at].records {
+                        Some(model) => {
+                            assert_eq!(answer.expect("appended"), Offset(model.len() as u64));
+                            model.push(record);
+                        }
+                        None => assert!(answer.is_err_and(|error| is_deleted(&error))),
+                    }
+                }
+            }
+            Op::Erase { life, at: offset } => {
+                let Some(at) = nth(&life) else { continue };
+                let erased = soon(engine.log().erase(&lives[at].id, Offset(offset as u64))).await;
+                match lives[at].records.as_mut().and_then(|model| model.get_mut(offset)) {
+                    Some(record) => {
+                        erased.expect("erased");
+                        record.clear();
+                    }
+                    None => assert!(erased.is_err()),
+                }
+            }
+            Op::Delete { life } => {
+                let Some(at) = nth(&life) else { continue };
+                soon(engine.log().delete(&lives[at].id)).await.expect("deleted");
+                lives[at].records = None;
+            }
+            Op::Read { life, from } => {
+                let Some(at) = nth(&life) else { continue };
+                let Some(model) = &lives[at].records else { continue };
+                let found = read(engine.log(), &lives[at].id, from as u64).await;
+                let found: Vec<_> = found.into_iter().map(|entry| (entry.offset.0, entry.record.to_vec())).collect();
+                let expected: Vec<_> = (0..).zip(model.iter().cloned()).skip(from).collect();
+                assert_eq!(found, expected);
+            }
+            Op::Reopen => engine.reopen().await,
+        }
+    }
+    for life in &lives {
+        let head = engine.log().head(&life.id).await.ok();
+        assert_eq!(head, life.records.as_ref().map(|model| Offset(model.len() as u64)));
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn memory_agrees_with_the_model(ops in prop::collection::vec(op(), 1..40)) {
+        block_on(agrees_with_the_model::<Memory>(ops));
+    }
+
+    #[test]
+    fn embedded_agrees_with_the_model(ops in prop::collection::vec(op(), 1..40)) {
+        block_on(agrees_with_the_model::<Embedded>(ops));
+    }
+}
+
+// The embedded engine alone.
+
+/// The bytes of the archive and of everything that SQLite keeps beside it.
+fn raw(dir: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(dir).expect("a directory").map(|file| file.expect("a file").path());
+    let mut files: Vec<PathBuf> = files.filter(|file| !file.ends_with("archive.lock")).collect();
+    files.sort();
+    files.iter().flat_map(|file| std::fs::read(file).expect("can be read")).collect()
+}
+
+fn contains(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// A promise is kept on the disk when the answer comes, not a moment later.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledged_record_is_committed() {
+    let engine = Embedded::new();
+    let id = create(engine.log(), "geneva").await;
+    let beside = engine.beside();
+    let committed = || -> i64 {
+        let count = "SELECT coalesce(sum(count), 0) FROM batches";
+        beside.query_row(count, [], |row| row.get(0)).expect("counted")
+    };
+    let mut tail = engine.log().tail(&id, Offset(0));
+    for n in 0..100 {
+        let answer = soon(engine.log().append(&id, "x".into())).await.expect("queued");
+        if n % 2 == 0 {
+            soon(answer).await.expect("durable");
+            assert_eq!(committed(), n + 1, "acknowledged");
+            take(&mut tail, n as u64, 1).await;
+        } else {
+            take(&mut tail, n as u64, 1).await;
+            assert_eq!(committed(), n + 1, "given to a tail");
+        }
+    }
+}
+
+/// Many appends that wait together share a flush.
+#[tokio::test]
+async fn what_waits_together_is_committed_together() {
+    let engine = Embedded::with(EmbeddedOptions::default());
+    let id = create(engine.log(), "geneva").await;
+    let answers = join_all((0..1000).map(|_| engine.log.append(&id, "x".into()))).await;
+    for answer in answers {
+        soon(answer.expect("queued")).await.expect("durable");
+    }
+    let stats = engine.log.stats();
+    assert_eq!(stats.records, 1000);
+    assert!(stats.commits < 500, "{stats:?}");
+}
+
+/// A tail that is further behind than the ring reaches reads the file, and finds its way back.
+#[tokio::test]
+async fn a_slow_tail_misses_nothing() {
+    let engine = Embedded::with(EmbeddedOptions::default());
+    let id = create(engine.log(), "geneva").await;
+    let long = |n: usize| format!("{n} {}", "x".repeat(2000));
+    let mut slow = engine.log.tail(&id, Offset(0));
+    for round in 0..3 {
+        append_all(&engine.log, &id, (round * 400..round * 400 + 400).map(long)).await;
+        let taken = take(&mut slow, round as u64 * 400, 400).await;
+        assert!(taken.iter().enumerate().all(|(n, record)| *record == long(round * 400 + n)));
+    }
+}
+
+#[tokio::test]
+async fn erased_and_deleted_bytes_are_nowhere_in_the_files() {
+    let engine = Embedded::new();
+    let mut ids = Vec::new();
+    for n in 0..13 {
+        ids.push(create(&engine.log, &format!("feed-{n}")).await);
+    }
+    // Sizes from a few bytes to several pages, and logs that lie between each other in the file.
+    let secret = |n: usize| format!("<secret {n:05}> {}", "y".repeat(n * n * 7919 % 9000));
+    let mut places = Vec::new();
+    for n in 0..400 {
+        let id = &ids[n * 31 % 13];
+        places.push((id, append(&engine.log, id, secret(n)).await.expect("appended")));
+    }
+    let mut tails: Vec<Tail> = ids.iter().map(|id| engine.log.tail(id, Offset(0))).collect();
+    for tail in &mut tails {
+        soon(tail.next()).await.expect("goes on").expect("no error");
+    }
+    for deleted in [3, 8] {
+        soon(engine.log.delete(&ids[deleted])).await.expect("deleted");
+    }
+    let is_gone = |n: usize| [&ids[3], &ids[8]].contains(&places[n].0) || n.is_multiple_of(3);
+    for n in (0..400).filter(|n| n % 3 == 0 && ![&ids[3], &ids[8]].contains(&places[*n].0)) {
+        soon(engine.log.erase(places[n].0, places[n].1)).await.expect("erased");
+    }
+    let raw = raw(engine.dir.path());
+    let found = raw.windows(14).filter(|bytes| bytes.starts_with(b"<secret ")).map(<[u8]>::to_vec);
+    let found: HashSet<_> = found.collect();
+    for n in 0..400 {
+        assert_eq!(found.contains(format!("<secret {n:05}>").as_bytes()), !is_gone(n), "{n}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_log_is_deleted_while_others_go_on() {
+    let mut engine = Embedded::new();
+    let (large, other) = (create(&engine.log, "large").await, create(&engine.log, "other").await);
+    let answers = join_all((0..3000).map(|n| engine.log.append(&large, format!("{n}").into()))).await;
+    join_all(answers.into_iter().map(|answer| answer.expect("queued"))).await;
+    let mut deleted = engine.log.delete(&large);
+    assert!(futures::poll!(&mut deleted).is_pending());
+    append_all(&engine.log, &other, numbered(0..20)).await;
+    soon(deleted).await.expect("deleted");
+    let rows: i64 =
+        engine.beside().query_row("SELECT count(*) FROM batches WHERE log = 1", [], |row| row.get(0)).expect("counted");
+    assert_eq!(rows, 0);
+    engine.reopen().await;
+    assert_eq!(take(&mut engine.log.tail(&other, Offset(0)), 0, 20).await, numbered(0..20));
+}
+
+/// As after a crash between the mark and the last row.
+#[tokio::test]
+async fn a_deletion_cut_short_is_taken_up_again() {
+    let mut engine = Embedded::new();
+    let id = create(&engine.log, "geneva").await;
+    append_all(&engine.log, &id, numbered(0..5)).await;
+    engine.beside().execute_batch("UPDATE feeds SET state = 'deleted'").expect("marked");
+    engine.reopen().await;
+    // The writer goes on with it after the first thing that it is asked, if not before.
+    create(&engine.log, "basel").await;
+    create(&engine.log, "chur").await;
+    assert!(!contains(&raw(engine.dir.path()), "record 3"));
+}
+
+#[tokio::test]
+async fn one_directory_has_one_server() {
+    let engine = Embedded::new();
+    let second = EmbeddedLog::open(engine.dir.path(), EmbeddedOptions::default()).expect_err("refused").to_string();
+    assert!(second.contains(&format!("process {}", std::process::id())), "{second}");
+    let Embedded { log, dir } = engine;
+    drop(log);
+    let third = open(dir.path());
+    third.close().await;
+    open(dir.path());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_directory_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let inner = dir.path().join("a/b");
+    open(&inner);
+    let mode = inner.metadata().expect("is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_full_archive_poisons_and_keeps_what_it_has() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = EmbeddedOptions { max_pages: Some(40), ..EmbeddedOptions::default() };
+    let log = EmbeddedLog::open(dir.path(), options).expect("opens");
+    let id = create(&log, "geneva").await;
+    let mut kept = 0;
+    let error = loop {
+        match append(&log, &id, vec![b'x'; 3000]).await {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&error, LogError::Poisoned(cause) if cause.contains("full")), "{error}");
+    assert!(kept > 10);
+    assert_eq!(read(&log, &id, 0).await.len(), kept);
+    drop(log);
+    let log = open(dir.path());
+    assert_eq!(append(&log, &id, "more").await.expect("appended"), Offset(kept as u64));
+}
+
+/// A full queue holds appends back, and one that gives up waiting has left nothing in it.
+#[tokio::test]
+async fn a_full_queue_waits_and_an_append_that_left_is_not_in_it() {
+    let engine = Embedded::with(EmbeddedOptions { queue_bytes_max: 200, ..EmbeddedOptions::default() });
+    let id = create(&engine.log, "geneva").await;
+    // The writer cannot commit while someone else is writing.
+    let beside = engine.beside();
+    beside.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let first = soon(engine.log.append(&id, "first".into())).await.expect("queued");
+    let mut left = engine.log.append(&id, "left".into());
+    assert!(futures::poll!(&mut left).is_pending());
+    let mut waiting = engine.log.append(&id, "waiting".into());
+    assert!(futures::poll!(&mut waiting).is_pending());
+    drop(left);
+    beside.execute_batch("ROLLBACK").expect("unlocked");
+    soon(first).await.expect("durable");
+    soon(soon(waiting).await.expect("queued")).await.expect("durable");
+    // Larger than the queue: passes alone.
+    append(&engine.log, &id, vec![b'x'; 5000]).await.expect("durable");
+    let lengths: Vec<_> = read(&engine.log, &id, 0).await.into_iter().map(|entry| entry.record.len()).collect();
+    assert_eq!(lengths, [5, 7, 5000]);
+}
+
+/// Not multi-threaded and not paused: the reader polls by the clock.
+#[tokio::test]
+async fn an_archive_is_read_beside_its_server() {
+    let engine = Embedded::new();
+    let id = create(&engine.log, "geneva").await;
+    append_all(&engine.log, &id, numbered(0..5)).await;
+    let beside = EmbeddedLog::open_read_only(engine.dir.path(), EmbeddedOptions::default()).expect("opens");
+    assert_eq!(beside.find(&id.feed).await.expect("found"), Found::Here(id.clone()));
+    let mut tail = beside.tail(&id, Offset(0));
+    assert_eq!(take(&mut tail, 0, 5).await, numbered(0..5));
+    append_all(&engine.log, &id, numbered(5..8)).await;
+    assert_eq!(take(&mut tail, 5, 3).await, numbered(5..8));
+    let refused = append(&beside, &id, "x").await.expect_err("refused").to_string();
+    assert!(refused.contains("reading only"), "{refused}");
+    assert!(beside.delete(&id).await.is_err() && beside.create(&id.feed, false).await.is_err());
+    soon(engine.log.delete(&id)).await.expect("deleted");
+    assert_ends(&mut tail, is_deleted).await;
+    // Also when the server is gone, and with it the WAL.
+    engine.log.close().await;
+    let after = EmbeddedLog::open_read_only(engine.dir.path(), EmbeddedOptions::default()).expect("opens");
+    assert_eq!(after.find(&id.feed).await.expect("found"), Found::Deleted);
+    let none = tempfile::tempdir().expect("a directory");
+    assert!(EmbeddedLog::open_read_only(none.path(), EmbeddedOptions::default()).is_err());
+    assert_eq!(std::fs::read_dir(none.path()).expect("a directory").count(), 0, "a reader makes no files");
+}
+
+/// What `sqlite3 archive.db 'SELECT * FROM records'` shows.
+#[tokio::test]
+async fn the_records_can_be_read_with_sql() {
+    let engine = Embedded::new();
+    let (a, b) = (create(&engine.log, "a").await, create(&engine.log, "b").await);
+    let texts = |n: usize| format!("{{\"text\":\"Grüezi {n}:\",\"x\":\"{}\"}}", "z".repeat(n));
+    let answers = join_all((0..40).map(|n| engine.log.append(&a, texts(n).into()))).await;
+    join_all(answers.into_iter().map(|answer| answer.expect("queued"))).await;
+    append(&engine.log, &b, "only").await.expect("appended");
+    soon(engine.log.erase(&a, Offset(17))).await.expect("erased");
+    let beside = engine.beside();
+    let mut rows =
+        beside.prepare("SELECT feed, \"offset\", record FROM records ORDER BY feed, \"offset\"").expect("a view");
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
+    let rows: Vec<(String, i64, String)> = rows.map(|row| row.expect("a row")).collect();
+    let mut expected: Vec<_> = (0..40).map(|n| ("a".to_string(), n, texts(n as usize))).collect();
+    expected[17].2.clear();
+    expected.push(("b".to_string(), 0, "only".to_string()));
+    assert_eq!(rows, expected);
+}

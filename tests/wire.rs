@@ -1,0 +1,532 @@
+//! `docs/asyncapi.yaml` and the code, held to each other: every example decodes with the types of the wire and encodes
+//! to itself, every message type of the code is in the document, every field that the code writes is in its schema, and
+//! the codes of refusals and closes are the code's own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use captionwire::position::{Cursor, Epoch, FeedId};
+use captionwire::transcript::{
+    Break, Content, FeedState, Line, Mark, MarkKind, Speaker, Status, TimeSource, Timestamp, Turn, TurnState, Version,
+    Word,
+};
+use captionwire::wire::close::is_temporary;
+use captionwire::wire::subscribe::{ChangesMessage, Pace};
+use captionwire::wire::{
+    CloseCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Refusal, Seek, ToPublisher, ToSubscriber,
+};
+use serde_json::{Value, json};
+
+const LIMITS: Limits = Limits { message_bytes: 65_536, text_bytes: 16_384, unacked: 1_024 };
+const MEDIA_MS_MAX: i64 = 604_800_000;
+
+/// Names every variant of a message type once. A new variant does not compile until it has its name here, and then
+/// fails until the document has it.
+macro_rules! names {
+    ($name:ident, $all:ident, $message:ty, $($pattern:pat => $kind:literal),+ $(,)?) => {
+        fn $name(message: &$message) -> &'static str {
+            match message {
+                $($pattern => $kind),+
+            }
+        }
+        const $all: &[&str] = &[$($kind),+];
+    };
+}
+
+names! { from_publisher, FROM_PUBLISHER, Incoming,
+    Incoming::Line(_) => "line",
+    Incoming::Lines(_) => "lines",
+    Incoming::Retract { .. } => "retract",
+    Incoming::Clock { .. } => "clock",
+    Incoming::End => "end",
+}
+
+names! { to_publisher, TO_PUBLISHER, ToPublisher,
+    ToPublisher::Welcome { .. } => "welcome",
+    ToPublisher::Ack { .. } => "ack",
+    ToPublisher::Nack { .. } => "nack",
+    ToPublisher::Warning { .. } => "warning",
+    ToPublisher::Status { .. } => "status",
+}
+
+names! { to_subscriber, TO_SUBSCRIBER, ToSubscriber,
+    ToSubscriber::Hello { .. } => "hello",
+    ToSubscriber::Changes(_) => "changes",
+    ToSubscriber::Live { .. } => "live",
+    ToSubscriber::Heartbeat { .. } => "heartbeat",
+    ToSubscriber::Reset { .. } => "reset",
+    ToSubscriber::Replay { .. } => "replay",
+}
+
+names! { from_subscriber, FROM_SUBSCRIBER, FromSubscriber,
+    FromSubscriber::Step => "step",
+    FromSubscriber::Pause => "pause",
+    FromSubscriber::Resume => "resume",
+    FromSubscriber::Pace { .. } => "pace",
+    FromSubscriber::Seek(_) => "seek",
+}
+
+/// The document.
+struct Document(Value);
+
+impl Document {
+    fn read() -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/asyncapi.yaml");
+        let text = std::fs::read_to_string(path).expect("docs/asyncapi.yaml");
+        Self(serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("docs/asyncapi.yaml: {error}")))
+    }
+
+    /// Follows `$ref` to its end.
+    fn follow<'a>(&'a self, mut value: &'a Value) -> &'a Value {
+        while let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').expect("a reference into this document");
+            value = self.0.pointer(pointer).unwrap_or_else(|| panic!("nothing is at {reference}"));
+        }
+        value
+    }
+
+    /// The messages of one operation.
+    fn messages(&self, operation: &str) -> Vec<&Value> {
+        let messages = self.0["operations"][operation]["messages"].as_array().expect("an operation has messages");
+        messages.iter().map(|message| self.follow(message)).collect()
+    }
+
+    fn names(&self, operation: &str) -> BTreeSet<String> {
+        self.messages(operation).iter().map(|message| string(&message["name"]).to_owned()).collect()
+    }
+
+    /// What in `value` is against `schema`. A field that the schema does not have is a fault as well.
+    fn faults(&self, schema: &Value, value: &Value, place: &str, faults: &mut Vec<String>) {
+        let schema = self.follow(schema);
+        let mut fault = |what: String| faults.push(format!("{place}: {what} ({value})"));
+        if let Some(expected) = schema.get("const")
+            && expected != value
+        {
+            fault(format!("is not {expected}"));
+        }
+        if let Some(allowed) = schema.get("enum")
+            && !allowed.as_array().is_some_and(|allowed| allowed.contains(value))
+        {
+            fault("is none of its enum".into());
+        }
+        if let Some(kinds) = schema.get("type") {
+            let kinds: Vec<&str> = match kinds {
+                Value::Array(kinds) => kinds.iter().map(string).collect(),
+                kind => vec![string(kind)],
+            };
+            if !kinds.iter().any(|kind| is_of(value, kind)) {
+                fault(format!("is not of type {kinds:?}"));
+            }
+        }
+        if let (Some(least), Some(number)) = (schema.get("minimum").and_then(Value::as_f64), value.as_f64())
+            && number < least
+        {
+            fault(format!("is below {least}"));
+        }
+        if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
+            let fits = |choice: &&Value| {
+                let mut faults = Vec::new();
+                self.faults(choice, value, place, &mut faults);
+                faults.is_empty()
+            };
+            if choices.iter().filter(fits).count() != 1 {
+                fault("does not fit one choice of oneOf".into());
+            }
+        }
+        if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
+            for (index, value) in values.iter().enumerate() {
+                self.faults(items, value, &format!("{place}[{index}]"), faults);
+            }
+        }
+        let Some(fields) = value.as_object() else { return };
+        let (properties, required) = self.properties(schema);
+        for (name, property) in &properties {
+            match fields.get(name) {
+                Some(value) => self.faults(property, value, &format!("{place}.{name}"), faults),
+                None if required.contains(name) => faults.push(format!("{place}: lacks {name}")),
+                None => {}
+            }
+        }
+        for name in fields.keys().filter(|name| !properties.iter().any(|(known, _)| known == *name)) {
+            faults.push(format!("{place}: {name} is not in the schema"));
+        }
+    }
+
+    /// The properties of an object's schema and the names of those required, `allOf` included.
+    fn properties<'a>(&'a self, schema: &'a Value) -> (Vec<(String, &'a Value)>, BTreeSet<String>) {
+        let mut properties = Vec::new();
+        let mut required = BTreeSet::new();
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            let (more, more_required) = self.properties(self.follow(part));
+            properties.extend(more);
+            required.extend(more_required);
+        }
+        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            properties.push((name.clone(), property));
+        }
+        required.extend(
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().map(|name| string(name).to_owned()),
+        );
+        (properties, required)
+    }
+
+    /// Checks `value` against the schema of the message `name`.
+    fn check(&self, name: &str, value: &Value) {
+        let mut faults = Vec::new();
+        let message = &self.0["components"]["messages"][name];
+        assert!(message.is_object(), "the document has no message {name}");
+        self.faults(&message["payload"], value, name, &mut faults);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+}
+
+fn string(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
+}
+
+fn is_of(value: &Value, kind: &str) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("{other} is no type of JSON schema"),
+    }
+}
+
+/// Equal as JSON says it: `4` and `4.0` are one number.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// A message of a publisher as JSON. The server only reads them, so this is what its types say, written out.
+fn encode_from_publisher(message: &FromPublisher) -> Value {
+    let says = message.says.as_ref().unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
+    let mut value = match says {
+        Incoming::Line(version) => encode_version(version),
+        Incoming::Lines(lines) => {
+            let line = |line: &Result<Version, Refusal>| encode_version(line.as_ref().expect("a line that is taken"));
+            json!({ "lines": lines.iter().map(line).collect::<Vec<_>>() })
+        }
+        Incoming::Retract { id, rev } => with(json!({ "id": id }), "rev", rev.map(Value::from)),
+        Incoming::Clock { media_ms } => json!({ "media_ms": media_ms }),
+        Incoming::End => json!({}),
+    };
+    value["type"] = from_publisher(says).into();
+    with(value, "seq", message.seq.map(Value::from))
+}
+
+fn encode_version(version: &Version) -> Value {
+    let Version { id, rev, arrival_ms, time_source, content } = version;
+    assert_eq!((arrival_ms, time_source), (&None, &None), "the server sets these");
+    let mut value = serde_json::to_value(content).expect("a content is JSON");
+    value["id"] = (**id).into();
+    with(value, "rev", rev.map(Value::from))
+}
+
+fn with(mut object: Value, name: &str, value: Option<Value>) -> Value {
+    if let Some(value) = value {
+        object[name] = value;
+    }
+    object
+}
+
+/// Decodes what the document gives as an example; gives the name of what it is and what it is encoded to.
+fn through_the_code(operation: &str, example: &Value) -> (&'static str, Value) {
+    let text = example.to_string();
+    match operation {
+        "receiveFromPublisher" => {
+            let message = FromPublisher::decode(&text, &LIMITS, MEDIA_MS_MAX);
+            (message.says.as_ref().map_or("refused", from_publisher), encode_from_publisher(&message))
+        }
+        "sendToPublisher" => {
+            let message: ToPublisher = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            (to_publisher(&message), serde_json::from_str(&message.encode()).expect("JSON"))
+        }
+        "sendToSubscriber" => {
+            let message: ToSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            (to_subscriber(&message), serde_json::from_slice(&message.encode()).expect("JSON"))
+        }
+        "receiveFromSubscriber" => {
+            let message: FromSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            (from_subscriber(&message), serde_json::to_value(&message).expect("JSON"))
+        }
+        other => panic!("the test does not know the operation {other}"),
+    }
+}
+
+const OPERATIONS: [(&str, &[&str]); 4] = [
+    ("receiveFromPublisher", FROM_PUBLISHER),
+    ("sendToPublisher", TO_PUBLISHER),
+    ("sendToSubscriber", TO_SUBSCRIBER),
+    ("receiveFromSubscriber", FROM_SUBSCRIBER),
+];
+
+#[test]
+fn every_example_decodes_and_encodes_to_itself() {
+    let document = Document::read();
+    for (operation, _) in OPERATIONS {
+        for message in document.messages(operation) {
+            let name = string(&message["name"]);
+            let examples = message["examples"].as_array().map(Vec::as_slice).unwrap_or_default();
+            assert!(!examples.is_empty(), "{name} has no example");
+            for example in examples {
+                let payload = &example["payload"];
+                document.check(name, payload);
+                let (kind, encoded) = through_the_code(operation, payload);
+                assert_eq!(kind, name, "{payload}");
+                assert!(same(&encoded, payload), "{name}:\n  the document has {payload}\n  the code says    {encoded}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_message_type_is_in_the_document() {
+    let document = Document::read();
+    let operations = document.0["operations"].as_object().expect("operations");
+    assert_eq!(operations.len(), OPERATIONS.len());
+    for (operation, known) in OPERATIONS {
+        let known: BTreeSet<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(document.names(operation), known, "{operation}");
+    }
+}
+
+/// Values with every field set, written as literals: a new field does not compile until it is set here, and then fails
+/// until its schema has it.
+#[test]
+fn every_field_that_the_code_writes_is_in_the_document() {
+    let text = |text: &str| -> Arc<str> { text.into() };
+    let feed = FeedId::new("geneva").expect("a name");
+    let cursor = Cursor { epoch: Epoch::new("k3f9q2hxw7m5.1i"), change: 57 };
+    let at = Timestamp(1_700_000_000_123);
+    let word = Word { text: text("Good"), start_ms: 65_000, end_ms: Some(65_200), confidence: Some(0.5) };
+    let content = Content {
+        status: Status::Interim,
+        start_ms: Some(65_000),
+        end_ms: Some(66_000),
+        speaker: Some(text("Reporter")),
+        text: text("Good evening"),
+        lang: Some(text("en")),
+        break_before: Some(Break::Turn),
+        words: vec![word.clone()],
+    };
+    let version = Version { id: text("2"), rev: Some(3), arrival_ms: None, time_source: None, content };
+    let line = Line {
+        source: text("main"),
+        id: text("2"),
+        rev: 3,
+        sort: text("0000000065000!main!0012!2"),
+        start_ms: 65_000,
+        end_ms: Some(66_000),
+        speaker: Some(text("Reporter")),
+        text: text("Good evening"),
+        status: Status::Final,
+        lang: Some(text("en")),
+        break_before: Some(Break::Turn),
+        time_source: Some(TimeSource::Arrival),
+        marks: vec![Mark { kind: MarkKind::Inaudible, start: 0, end: 1, at_ms: Some(1) }],
+        words: vec![word],
+        received_at: at,
+    };
+    let turn = Turn {
+        id: text("main/2"),
+        sort: line.sort.clone(),
+        speaker: Some(text("Reporter")),
+        start_ms: 65_000,
+        end_ms: Some(66_000),
+        state: TurnState::Open,
+        rev: 0,
+    };
+    let speaker =
+        Speaker { id: text("S1"), name: text("Ann"), kind: Some(text("person")), into: Some(text("Reporter")) };
+    let changes = ChangesMessage {
+        feed: feed.clone(),
+        cursor: cursor.clone(),
+        lines: vec![line],
+        gone: vec!["main/1".into()],
+        turns: vec![turn],
+        gone_turns: vec![text("main/1")],
+        speakers: vec![speaker],
+        state: Some(FeedState::Live),
+        title: Some(text("Press conference")),
+        language: Some(text("en")),
+        more: true,
+        behind: true,
+    };
+    let limits = LIMITS;
+    let (source, session, epoch) = (text("main"), text("enc-7"), Epoch::new("k3f9q2hxw7m5"));
+    let (holder, last_id) = (Some(text("main")), Some(text("41")));
+
+    let mut written = Vec::new();
+    for says in [
+        Incoming::Line(version.clone()),
+        Incoming::Lines(vec![Ok(version)]),
+        Incoming::Retract { id: text("2"), rev: Some(3) },
+        Incoming::Clock { media_ms: 70_000 },
+        Incoming::End,
+    ] {
+        written.push((from_publisher(&says), encode_from_publisher(&FromPublisher { seq: Some(1), says: Ok(says) })));
+    }
+    for message in [
+        ToPublisher::Welcome {
+            feed: feed.clone(),
+            source,
+            session,
+            seq: 41,
+            epoch: epoch.clone(),
+            last_id,
+            on_air: true,
+            holder: holder.clone(),
+            term: 3,
+            limits,
+        },
+        ToPublisher::Ack { seq: 3 },
+        ToPublisher::Nack {
+            seq: 4,
+            code: NackCode::BadTime,
+            message: "why".into(),
+            field: Some("start_ms".into()),
+            index: Some(1),
+            retry: false,
+        },
+        ToPublisher::Warning { code: text("conflict"), message: "why".into(), id: Some(text("2")), rev: Some(3) },
+        ToPublisher::Status { on_air: false, holder, term: 8 },
+    ] {
+        written.push((to_publisher(&message), serde_json::to_value(&message).expect("JSON")));
+    }
+    for message in [
+        ToSubscriber::Hello {
+            feed: feed.clone(),
+            title: Some(text("Press conference")),
+            state: FeedState::Live,
+            epoch: Some(epoch),
+            server_at: at,
+        },
+        ToSubscriber::Changes(Box::new(changes)),
+        ToSubscriber::Live { feed: feed.clone(), cursor: cursor.clone() },
+        ToSubscriber::Heartbeat { feed: feed.clone(), cursor: Some(cursor.clone()), server_at: at },
+        ToSubscriber::Reset { feed: feed.clone(), reason: text("epoch") },
+        ToSubscriber::Replay { feed, paused: false, pace: Pace::Times(20.0), media_ms: 5 },
+    ] {
+        written.push((to_subscriber(&message), serde_json::to_value(&message).expect("JSON")));
+    }
+    for message in [
+        FromSubscriber::Step,
+        FromSubscriber::Pause,
+        FromSubscriber::Resume,
+        FromSubscriber::Pace { pace: Pace::Max },
+        FromSubscriber::Seek(Seek { media_ms: Some(5), cursor: Some(cursor) }),
+    ] {
+        written.push((from_subscriber(&message), serde_json::to_value(&message).expect("JSON")));
+    }
+
+    let document = Document::read();
+    for (name, value) in &written {
+        document.check(name, value);
+    }
+    let names: BTreeSet<&str> = written.iter().map(|(name, _)| *name).collect();
+    let known: BTreeSet<&str> = OPERATIONS.iter().flat_map(|(_, known)| known.iter().copied()).collect();
+    assert_eq!(names, known);
+}
+
+#[test]
+fn the_codes_of_refusals_are_in_the_document() {
+    let document = Document::read();
+    let known: Vec<Value> = NackCode::ALL.iter().map(|code| serde_json::to_value(code).expect("a name")).collect();
+    assert_eq!(document.0["components"]["schemas"]["NackCode"]["enum"], Value::from(known.clone()));
+    let table = document.0["x-nack-codes"].as_array().expect("a table");
+    assert_eq!(table.iter().map(|row| row["code"].clone()).collect::<Vec<_>>(), known);
+    assert!(table.iter().all(|row| !string(&row["meaning"]).is_empty()));
+    // `ALL` is complete: a new code does not compile until it has its place here.
+    for (place, code) in NackCode::ALL.into_iter().enumerate() {
+        let expected = match code {
+            NackCode::BadJson => 0,
+            NackCode::NotText => 1,
+            NackCode::UnknownType => 2,
+            NackCode::MissingField => 3,
+            NackCode::BadField => 4,
+            NackCode::BadSeq => 5,
+            NackCode::BadId => 6,
+            NackCode::BadTime => 7,
+            NackCode::TextTooLong => 8,
+            NackCode::ControlCharacters => 9,
+            NackCode::Ended => 10,
+            NackCode::Unsupported => 11,
+        };
+        assert_eq!(place, expected);
+    }
+}
+
+#[test]
+fn the_codes_of_closes_are_in_the_document() {
+    let document = Document::read();
+    let table = document.0["x-close-codes"].as_array().expect("a table");
+    let known: Vec<(u64, bool)> =
+        CloseCode::ALL.iter().map(|code| (code.number().into(), is_temporary(code.number()))).collect();
+    let told = table.iter().map(|row| {
+        assert!(!string(&row["meaning"]).is_empty());
+        (row["code"].as_u64().expect("a number"), row["come_again"].as_bool().expect("a flag"))
+    });
+    assert_eq!(told.collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn marks_are_in_the_document() {
+    // A new kind does not compile until it has its place here.
+    let name = |kind: MarkKind| match kind {
+        MarkKind::Inaudible => "inaudible",
+        MarkKind::Crosstalk => "crosstalk",
+        MarkKind::ForeignLanguage => "foreign_language",
+        MarkKind::Laughter => "laughter",
+        MarkKind::Applause => "applause",
+        MarkKind::Music => "music",
+        MarkKind::Silence => "silence",
+        MarkKind::Uncertain => "uncertain",
+        MarkKind::CutOff => "cut_off",
+        MarkKind::TrailOff => "trail_off",
+        MarkKind::SpeakerChange => "speaker_change",
+        MarkKind::NewStory => "new_story",
+        MarkKind::Unconfirmed => "unconfirmed",
+    };
+    let document = Document::read();
+    let kinds = document.0["components"]["schemas"]["Mark"]["properties"]["kind"]["enum"].as_array().expect("an enum");
+    assert_eq!(kinds.len(), 13);
+    for kind in kinds {
+        let known: MarkKind = serde_json::from_value(kind.clone()).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(name(known), string(kind));
+    }
+}
+
+#[test]
+fn a_document_that_parted_is_caught() {
+    let document = Document::read();
+    let faults = |name: &str, value: Value| {
+        let mut faults = Vec::new();
+        let payload = &document.0["components"]["messages"][name]["payload"];
+        document.faults(payload, &value, name, &mut faults);
+        faults.len()
+    };
+    assert_eq!(faults("ack", json!({"type": "ack", "seq": 1})), 0);
+    assert_eq!(faults("ack", json!({"type": "ack"})), 1);
+    assert_eq!(faults("ack", json!({"type": "nack", "seq": 1})), 1);
+    assert_eq!(faults("ack", json!({"type": "ack", "seq": "1"})), 1);
+    assert_eq!(faults("ack", json!({"type": "ack", "seq": 0})), 1);
+    assert_eq!(faults("ack", json!({"type": "ack", "seq": 1, "mood": 1})), 1);
+    assert_eq!(faults("line", json!({"type": "line", "id": "1", "text": "a", "status": "maybe"})), 1);
+    assert_eq!(faults("pace", json!({"type": "pace", "pace": "fast"})), 1);
+    let turn = json!({"id": "main/1", "sort": "a", "speaker": null, "start_ms": 0, "end_ms": null, "state": "open"});
+    assert_eq!(faults("changes", json!({"type": "changes", "feed": "a", "cursor": "a:1", "turns": [turn]})), 1);
+    assert!(!same(&json!({"a": [1, 2]}), &json!({"a": [1]})) && !same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
+    assert!(same(&json!({"a": 4, "b": null}), &json!({"b": null, "a": 4.0})));
+}
