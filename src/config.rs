@@ -32,6 +32,8 @@ pub struct Config {
     /// Where records go; set by flags only.
     #[serde(skip)]
     pub storage: Storage,
+    /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
+    pub allowed_origins: Vec<String>,
     /// Sizes and numbers.
     pub limits: LimitsConfig,
     /// Waits.
@@ -48,6 +50,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
             data: PathBuf::from("captionwire-data"),
             storage: Storage::default(),
+            allowed_origins: Vec::new(),
             limits: LimitsConfig::default(),
             times: TimesConfig::default(),
             captions: CaptionsConfig::default(),
@@ -106,8 +109,10 @@ pub struct TimesConfig {
     pub message_timeout_ms: u64,
     /// Silence after which a reader hears that there is nothing to hear.
     pub heartbeat_ms: u64,
-    /// A client that has not sent its request's head by then is gone.
+    /// A client that has not sent its request's head, or has not answered a close, by then is gone.
     pub handshake_timeout_ms: u64,
+    /// A client from which nothing came for this long, not even the answer to a ping, is gone.
+    pub silence_timeout_ms: u64,
     /// A live feed without a line or clock for this long has its clock moved on, so that its last turn closes.
     pub idle_clock_after_ms: u64,
     /// A live feed without a publisher for this long ends; 0 is never.
@@ -127,6 +132,7 @@ impl Default for TimesConfig {
             message_timeout_ms: 60_000,
             heartbeat_ms: 10_000,
             handshake_timeout_ms: 10_000,
+            silence_timeout_ms: 60_000,
             idle_clock_after_ms: 10_000,
             end_after_ms: 0,
             abandon_after_ms: 60_000,
@@ -245,6 +251,13 @@ impl Config {
             let rule = "without authentication the server listens on this machine only: use 127.0.0.1 or [::1]";
             return bad("listen", self.listen.to_string(), rule);
         }
+        for origin in &self.allowed_origins {
+            // What browsers send as Origin: scheme, host and port, nothing behind.
+            let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            if authority.is_none_or(|authority| authority.is_empty() || authority.contains(['/', '*', ' '])) {
+                return bad("allowed_origins", origin.clone(), "an origin is written like http://localhost:8000");
+            }
+        }
         for (key, value) in [
             ("limits.message_bytes", self.limits.message_bytes),
             ("limits.text_bytes", self.limits.text_bytes),
@@ -265,12 +278,21 @@ impl Config {
             ("times.message_timeout_ms", self.times.message_timeout_ms),
             ("times.heartbeat_ms", self.times.heartbeat_ms),
             ("times.handshake_timeout_ms", self.times.handshake_timeout_ms),
+            ("times.silence_timeout_ms", self.times.silence_timeout_ms),
             ("times.idle_clock_after_ms", self.times.idle_clock_after_ms),
             ("times.abandon_after_ms", self.times.abandon_after_ms),
         ] {
             if value == 0 {
                 return bad(key, value.to_string(), "at least 1 millisecond");
             }
+        }
+        if self.times.silence_timeout_ms <= self.times.heartbeat_ms {
+            let value = self.times.silence_timeout_ms.to_string();
+            return bad(
+                "times.silence_timeout_ms",
+                value,
+                "more than times.heartbeat_ms, after which clients are asked",
+            );
         }
         for (key, value) in [
             ("captions.turn_gap_ms", self.captions.turn_gap_ms),
@@ -318,6 +340,9 @@ mod tests {
         assert!(unknown.contains("line 2") && unknown.contains("mesage_bytes"), "{unknown}");
         let open = load("listen = \"0.0.0.0:7700\"").expect_err("not loopback").to_string();
         assert!(open.contains("listen") && open.contains("127.0.0.1"), "{open}");
+        for bad in ["*", "http://", "localhost:8000", "http://a/b"] {
+            assert!(load(&format!("allowed_origins = [{bad:?}]")).is_err(), "{bad}");
+        }
         assert!(load("[limits]\nunacked = 0").is_err());
         assert!(load("[captions]\nturn_gap_ms = -1").is_err());
     }

@@ -169,6 +169,7 @@ on_every_engine! {
     erasing_leaves_an_empty_record,
     all_who_create_at_once_get_the_same_life,
     logs_are_listed_by_name,
+    a_log_says_how_much_it_holds,
     any_bytes_are_kept,
     close_writes_what_is_queued_and_ends_all,
     statistics_count_records,
@@ -410,6 +411,19 @@ async fn logs_are_listed_by_name<E: Engine>() {
     let a = create(engine.log(), "a").await;
     let b = create(engine.log(), "b").await;
     assert_eq!(engine.log().logs().await.expect("listed"), [a, b, c]);
+}
+
+async fn a_log_says_how_much_it_holds<E: Engine>() {
+    let engine = E::new();
+    let (small, large) = (create(engine.log(), "small").await, create(engine.log(), "large").await);
+    append(engine.log(), &small, "x").await.expect("appended");
+    append_all(engine.log(), &large, (0..100).map(|_| "x".repeat(1_000))).await;
+    let bytes = |id| engine.log().bytes(id);
+    assert!((1..100).contains(&bytes(&small).await.expect("there")));
+    // What frames the records may be counted with them.
+    assert!((100_000..110_000).contains(&bytes(&large).await.expect("there")));
+    soon(engine.log().delete(&large)).await.expect("deleted");
+    assert!(is_deleted(&bytes(&large).await.expect_err("it is gone")));
 }
 
 async fn any_bytes_are_kept<E: Engine>() {

@@ -39,6 +39,8 @@ pub struct Feeds {
     log: Shared,
     open: Mutex<HashMap<FeedId, Arc<Feed>>>,
     created: watch::Sender<u64>,
+    /// One creation at a time, so that a log begins with the records of one of them.
+    creating: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -57,7 +59,14 @@ impl Feeds {
     /// The feeds of `log`. Their tasks run on `tasks` and end with `stop`.
     #[must_use]
     pub fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { log: Shared(log), open: Mutex::default(), created: watch::Sender::new(0), tasks, stop }
+        Self {
+            log: Shared(log),
+            open: Mutex::default(),
+            created: watch::Sender::new(0),
+            creating: tokio::sync::Mutex::default(),
+            tasks,
+            stop,
+        }
     }
 
     /// The log under the feeds.
@@ -82,8 +91,7 @@ impl Feeds {
     }
 
     /// The feed `name`, created with `first` as its first records if it is not there; says whether it was created.
-    /// Ready once the records are durable. With several callers at once each may write its `first`: the fold takes the
-    /// first `feed.open` and passes over the others.
+    /// Ready once the records are durable. With several callers at once one creates it.
     ///
     /// # Errors
     /// [`LogError::Deleted`] for a deleted name unless `anew`; what the log says otherwise.
@@ -93,6 +101,10 @@ impl Feeds {
         anew: bool,
         first: impl FnOnce() -> Vec<Record>,
     ) -> Result<(Arc<Feed>, bool), LogError> {
+        if let Some(feed) = self.opened(name) {
+            return Ok((feed, false));
+        }
+        let _creating = self.creating.lock().await;
         match self.open(name).await? {
             Opened::Here(feed) => return Ok((feed, false)),
             Opened::Deleted if !anew => return Err(LogError::Deleted(name.clone())),
@@ -176,15 +188,7 @@ impl Feed {
     fn new(log_id: LogId, log: Shared, tasks: TaskTracker, stop: &CancellationToken) -> Self {
         let stop = stop.child_token();
         let guard = stop.clone().drop_guard();
-        Self {
-            log_id,
-            log,
-            views: Mutex::default(),
-            replaced: AtomicBool::new(false),
-            tasks,
-            stop,
-            _guard: guard,
-        }
+        Self { log_id, log, views: Mutex::default(), replaced: AtomicBool::new(false), tasks, stop, _guard: guard }
     }
 
     /// Its name.

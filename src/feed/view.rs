@@ -194,9 +194,8 @@ impl View {
 
     fn keep_conflicts(&self, new: Vec<(LineKey, u64)>) {
         let mut kept = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut number = kept.back().map_or(0, |conflict| conflict.number);
-        for (key, rev) in new {
-            number += 1;
+        let next = kept.back().map_or(0, |conflict| conflict.number) + 1;
+        for (number, (key, rev)) in (next..).zip(new) {
             if kept.len() == CONFLICTS_MAX {
                 kept.pop_front();
             }

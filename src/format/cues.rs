@@ -18,7 +18,7 @@ const CHARS_PER_SECOND: i64 = 15;
 const SHORTEST_MS: MediaMs = 1_000;
 
 /// When a line is on the screen. W3C WebVTT: starts never decrease, and a cue ends after it starts.
-fn spans<'a>(document: &'a Document) -> Vec<(&'a Line, MediaMs, MediaMs)> {
+fn spans(document: &Document) -> Vec<(&Line, MediaMs, MediaMs)> {
     let mut cues: Vec<(&Line, MediaMs, MediaMs)> = Vec::new();
     let mut latest = 0;
     for line in document.lines().filter(|line| !line.text.trim().is_empty()) {

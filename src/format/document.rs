@@ -24,11 +24,11 @@ impl Range {
 
 /// A transcript at one moment, ready to be written.
 #[derive(Debug, Clone)]
-pub struct Document<'a> {
+pub struct Document {
     /// The feed.
-    pub feed: &'a FeedId,
+    pub feed: FeedId,
     /// What is known of it.
-    pub meta: &'a Meta,
+    pub meta: Meta,
     /// Where the event stands.
     pub state: FeedState,
     /// This life of the feed's log.
@@ -41,11 +41,11 @@ pub struct Document<'a> {
     pub turns: Vec<(Turn, Vec<Line>)>,
 }
 
-impl<'a> Document<'a> {
+impl Document {
     /// The part `range` of `transcript` as it stands now. Costs what it holds, and as much time as the whole transcript
     /// unless `last_turns` limits it.
     #[must_use]
-    pub fn of(feed: &'a FeedId, transcript: &'a Transcript, range: Range) -> Self {
+    pub fn of(feed: &FeedId, transcript: &Transcript, range: Range) -> Self {
         let within = transcript.assembled().rev().filter_map(|(turn, mut lines)| {
             lines.retain(|line| range.holds(line));
             (!lines.is_empty()).then_some((turn, lines))
@@ -53,8 +53,8 @@ impl<'a> Document<'a> {
         let mut turns: Vec<_> = within.take(range.last_turns.unwrap_or(usize::MAX)).collect();
         turns.reverse();
         Self {
-            feed,
-            meta: transcript.meta(),
+            feed: feed.clone(),
+            meta: transcript.meta().clone(),
             state: transcript.state(),
             epoch: transcript.epoch().cloned(),
             cursor: transcript.cursor(transcript.change()),

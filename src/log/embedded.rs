@@ -267,6 +267,11 @@ impl Log for EmbeddedLog {
         Box::pin(self.shared.readers.read(readers::logs))
     }
 
+    fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
+        let log = log.clone();
+        Box::pin(self.shared.readers.read(move |db| readers::bytes(db, &log)))
+    }
+
     fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
         Box::pin(self.ask(move |weight, reply| Command::Delete { log, weight, reply }))

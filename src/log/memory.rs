@@ -254,6 +254,12 @@ impl Log for MemoryLog {
         future::ready(logs).boxed()
     }
 
+    fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
+        let life = self.readable().and_then(|logs| logs.life(log));
+        let bytes = life.map(|life| life.records().iter().map(|record| record.len() as u64).sum());
+        future::ready(bytes).boxed()
+    }
+
     fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
         async move { self.delete_now(&log) }.boxed()

@@ -131,6 +131,12 @@ pub trait Log: Send + Sync + 'static {
     /// The logs there are, by name.
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>>;
 
+    /// The bytes of all records that a log holds; what the storage needs around them is not counted.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] for a log that is no more.
+    fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>>;
+
     /// Deletes a log; its name stays taken. Durable when ready. Deleting what is gone already is well.
     fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>>;
 

@@ -1,12 +1,65 @@
-//! The server.
+//! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
+//!
+//! In reading order: [`clock`], `app` (what connections share), `routes`, `guard` (who may speak at all), `upgrade` and
+//! `socket`, then `publish` with `admit` and `slots`, `subscribe`, `replay`, and the rest of HTTP: `feeds`, `lines`,
+//! `transcripts`, `pages`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
+//!
+//! Each connection is a task of its own: a panic in one ends that one.
+
+mod admit;
+mod app;
+mod body;
+pub mod clock;
+mod feeds;
+mod guard;
+mod lines;
+mod pages;
+mod problem;
+mod publish;
+mod replay;
+mod routes;
+mod slots;
+mod socket;
+mod subscribe;
+mod summary;
+mod transcripts;
+mod upgrade;
+mod upkeep;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::config::Config;
-use crate::log::LogError;
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
-/// Why a server could not start or go on.
+use self::app::{App, Presence, Seats};
+pub use self::clock::Clock;
+use self::guard::Peer;
+pub use self::routes::ROUTES;
+use self::slots::Slots;
+use self::socket::PatientStream;
+use self::summary::Summaries;
+use crate::config::{Config, Storage, TimesConfig};
+use crate::feed::Feeds;
+use crate::log::{EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
+
+/// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
+const REFUSED_AT_ONCE: usize = 64;
+/// A server without descriptors waits this long for some to come back.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// The head of a request: a URL with a token fits many times over.
+const REQUEST_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
@@ -19,23 +72,60 @@ pub enum ServerError {
         source: std::io::Error,
     },
     /// The archive could not be opened.
-    #[error("cannot open the archive: {0}")]
+    #[error(transparent)]
     Archive(#[from] LogError),
 }
 
 /// A server that listens already.
 #[derive(Debug)]
 pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
     addr: SocketAddr,
+    /// Feeds follow their logs until this; after the connections have gone.
+    feeds_stop: CancellationToken,
+    feed_tasks: TaskTracker,
 }
 
 impl Server {
     /// Opens the archive and listens; requests are answered once it runs.
     ///
     /// # Errors
-    /// [`ServerError`].
+    /// [`ServerError`], with the archive closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
-        Ok(Self { addr: config.listen })
+        Self::bind_with(config, Clock::of_this_machine()).await
+    }
+
+    /// As [`Server::bind`], with another clock.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn bind_with(config: Config, clock: Clock) -> Result<Self, ServerError> {
+        // First the address: where it is taken, a second server is told that, not that the archive is.
+        let cannot = |source| ServerError::Listen { addr: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(cannot)?;
+        let addr = listener.local_addr().map_err(cannot)?;
+        let log: Arc<dyn Log> = match config.storage {
+            Storage::Embedded => Arc::new(EmbeddedLog::open(&config.data, EmbeddedOptions::default())?),
+            Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
+            Storage::Ephemeral => Arc::new(MemoryLog::new()),
+        };
+        let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
+        let app = App {
+            clock,
+            feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
+            slots: Slots::default(),
+            summaries: Summaries::default(),
+            presence: Presence::default(),
+            connections: Seats::new(config.limits.connections_max),
+            waiting: Seats::new(config.limits.waiting_readers_max),
+            replays: Seats::new(config.limits.replays_max),
+            replays_by_address: Mutex::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config,
+        };
+        Ok(Self { app: Arc::new(app), listener, addr, feeds_stop, feed_tasks })
     }
 
     /// Where it listens; the port is the real one where port 0 was asked for.
@@ -44,8 +134,82 @@ impl Server {
         self.addr
     }
 
-    /// Serves until `stop` is ready, then finishes what is under way and stops.
+    /// Serves until `stop` is ready, then stops: takes no more connections, answers what was appended, tells clients to
+    /// come again elsewhere or later (1001), and closes the archive. Says whom it left behind.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        stop.await;
+        let Self { app, listener, feeds_stop, feed_tasks, .. } = self;
+        let router = routes::router(&app);
+        let upkeep_tasks = TaskTracker::new();
+        // Beside another server, the other one looks after the feeds.
+        if app.config.storage != Storage::ReadOnly {
+            upkeep_tasks.spawn(upkeep::run(app.clone()));
+        }
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, addr)) => accept(&app, &router, stream, addr),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be taken");
+                        tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        tracing::info!(connections = app.connections.taken(), "stopping");
+        app.stop.cancel();
+        app.tasks.close();
+        upkeep_tasks.close();
+        let grace = TimesConfig::ms(app.config.times.shutdown_grace_ms);
+        let gone = async {
+            app.tasks.wait().await;
+            upkeep_tasks.wait().await;
+        };
+        if tokio::time::timeout(grace, gone).await.is_err() {
+            tracing::warn!(connections = app.tasks.len(), "connections did not close in time and were left");
+        }
+        feeds_stop.cancel();
+        feed_tasks.close();
+        feed_tasks.wait().await;
+        app.feeds.log().close().await;
+        tracing::info!("stopped");
     }
+}
+
+/// Serves a connection on a task of its own.
+fn accept(app: &Arc<App>, router: &Router, stream: TcpStream, addr: SocketAddr) {
+    let seat = Seats::take(app, |app| &app.connections);
+    if seat.is_none() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
+        return;
+    }
+    // Captions are small and wanted at once.
+    let _ = stream.set_nodelay(true);
+    let times = &app.config.times;
+    let io = TokioIo::new(PatientStream::new(stream, TimesConfig::ms(times.write_timeout_ms)));
+    let peer = Peer::new(addr, seat);
+    let router = router.clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        router.clone().oneshot(request)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(TimesConfig::ms(times.handshake_timeout_ms))
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let stop = app.stop.clone();
+    app.tasks.spawn(async move {
+        let mut connection = std::pin::pin!(connection);
+        // How a connection breaks off is the client's business.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    });
 }

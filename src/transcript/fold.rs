@@ -825,6 +825,13 @@ impl Transcript {
         lines.map(|line| (line.id.clone(), line.head.rev)).collect()
     }
 
+    /// The sources that have interim lines, by name.
+    #[must_use]
+    pub fn interim_sources(&self) -> BTreeSet<Arc<str>> {
+        let source_of = |slot: &Slot| self.sources[self.lines[*slot as usize].source as usize].name.clone();
+        self.interim.iter().map(source_of).collect()
+    }
+
     /// How many lines and turns are shown.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -484,8 +485,8 @@ impl ToPublisher {
 
     /// As it goes over the wire.
     #[must_use]
-    pub fn encode(&self) -> String {
-        serde_json::to_string(self).expect("a message has no map with odd keys")
+    pub fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a message has no map with odd keys").into()
     }
 }
 

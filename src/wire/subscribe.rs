@@ -272,15 +272,63 @@ pub enum FromSubscriber {
     Seek(Seek),
 }
 
-/// Where to go in a replay. One of the two is given.
+impl FromSubscriber {
+    /// Reads a text frame.
+    ///
+    /// # Errors
+    /// What is wrong and the mend, for the reason of a close frame.
+    pub fn decode(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Kind {
+            r#type: String,
+        }
+        const KINDS: [&str; 5] = ["step", "pause", "resume", "pace", "seek"];
+        let Ok(Kind { r#type: kind }) = serde_json::from_str(text) else {
+            return Err("a message is a JSON object with a type".into());
+        };
+        if !KINDS.contains(&kind.as_str()) {
+            return Err("a subscriber says step, pause, resume, pace or seek".into());
+        }
+        serde_json::from_str(text).map_err(|error| format!("{kind}: {error}"))
+    }
+}
+
+/// Where to go in a replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seek {
+#[serde(try_from = "RawSeek", into = "RawSeek")]
+pub enum Seek {
     /// The first record whose line starts at or after this media time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media_ms: Option<MediaMs>,
+    Media(MediaMs),
     /// The place of this cursor of the same view.
+    Cursor(Cursor),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct RawSeek {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<Cursor>,
+    media_ms: Option<MediaMs>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<Cursor>,
+}
+
+impl TryFrom<RawSeek> for Seek {
+    type Error = &'static str;
+    fn try_from(raw: RawSeek) -> Result<Self, Self::Error> {
+        match (raw.media_ms, raw.cursor) {
+            (Some(media_ms), None) => Ok(Self::Media(media_ms)),
+            (None, Some(cursor)) => Ok(Self::Cursor(cursor)),
+            _ => Err("a seek names media_ms or cursor"),
+        }
+    }
+}
+
+impl From<Seek> for RawSeek {
+    fn from(seek: Seek) -> Self {
+        match seek {
+            Seek::Media(media_ms) => Self { media_ms: Some(media_ms), cursor: None },
+            Seek::Cursor(cursor) => Self { media_ms: None, cursor: Some(cursor) },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -308,6 +356,17 @@ mod tests {
             told.extend(message.gone);
         }
         assert_eq!(told, gone);
+    }
+
+    #[test]
+    fn what_a_subscriber_says_is_read_or_refused() {
+        assert_eq!(FromSubscriber::decode(r#"{"type":"step","more":1}"#), Ok(FromSubscriber::Step));
+        let seek = FromSubscriber::Seek(Seek::Media(7));
+        assert_eq!(FromSubscriber::decode(r#"{"type":"seek","media_ms":7}"#), Ok(seek));
+        for bad in ["", "[]", "{}", r#"{"type":"dance"}"#, r#"{"type":"seek"}"#, r#"{"type":"pace","pace":0}"#] {
+            assert!(FromSubscriber::decode(bad).is_err(), "{bad}");
+        }
+        assert!(FromSubscriber::decode(r#"{"type":"seek","media_ms":1,"cursor":"e:1"}"#).is_err());
     }
 
     #[test]

@@ -172,6 +172,15 @@ pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, Trouble> {
     Ok(head.map_or(0, i64::cast_unsigned))
 }
 
+/// The bytes of all bodies of a log.
+pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, Trouble> {
+    let moment = db.transaction()?;
+    head(&moment, log)?;
+    let sql = "SELECT COALESCE(SUM(LENGTH(body)), 0) FROM batches WHERE log = ?1";
+    let bytes = moment.prepare_cached(sql)?.query_row([log.life.cast_signed()], |row| number(row, 0))?;
+    Ok(bytes)
+}
+
 /// The records from `from` on, until they are `bytes` or more; nothing if there are none yet.
 pub(super) fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<Entry>, Trouble> {
     // One moment for both: the rows of a log that is being deleted go by and by, after its mark is set.

@@ -1,0 +1,86 @@
+//! The checks of what is published that need to know the feed; those that do not are `wire`'s.
+
+use std::sync::Arc;
+
+use super::app::App;
+use crate::feed::View;
+use crate::transcript::fold::Reached;
+use crate::transcript::{FeedState, MediaMs, Timestamp, Version};
+use crate::wire::{NackCode, Refusal};
+
+/// What one publisher's lines are held to.
+#[derive(Debug)]
+pub(super) struct Admission {
+    view: Arc<View>,
+    source: Arc<str>,
+    opened_at: Timestamp,
+    max_jump_ms: MediaMs,
+    /// The greatest time that this publisher has sent; what was folded is asked of the view.
+    reach: Option<Reached>,
+}
+
+impl Admission {
+    /// For lines of `source` in the feed of `view`, which has folded its log.
+    pub(super) fn new(app: &App, view: Arc<View>, source: Arc<str>) -> Self {
+        let opened_at = view.transcript().opened_at().unwrap_or_default();
+        Self { view, source, opened_at, max_jump_ms: app.config.captions.max_jump_ms, reach: None }
+    }
+
+    /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
+    pub(super) fn line(&mut self, version: &mut Version, now: Timestamp) -> Result<(), Refusal> {
+        let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
+        {
+            let transcript = self.view.transcript();
+            if transcript.state() == FeedState::Ended && !transcript.knows(&self.source, &version.id) {
+                let message = "the feed has ended: only corrections of its lines are taken, until it is reopened";
+                return Err(Refusal::new(NackCode::Ended, "id", message));
+            }
+        }
+        if let Some(start_ms) = start_ms {
+            self.check_jump("start_ms", start_ms, now)?;
+        }
+        if let Some(end_ms) = end_ms {
+            self.check_jump("end_ms", end_ms, now)?;
+        }
+        if start_ms.is_none() {
+            version.arrival_ms = Some(now.since(self.opened_at).max(0));
+        }
+        self.reached(end_ms.max(start_ms).or(version.arrival_ms), now);
+        Ok(())
+    }
+
+    /// Takes the time of a clock that came `now`, or says why not.
+    pub(super) fn clock(&mut self, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
+        self.check_jump("media_ms", media_ms, now)?;
+        self.reached(Some(media_ms), now);
+        Ok(())
+    }
+
+    fn reached(&mut self, media_ms: Option<MediaMs>, at: Timestamp) {
+        if let Some(media_ms) = media_ms
+            && self.reach.is_none_or(|reach| reach.media_ms < media_ms)
+        {
+            self.reach = Some(Reached { media_ms, at });
+        }
+    }
+
+    /// The first time of a feed may stand anywhere; from then on times go with the server's.
+    fn check_jump(&self, field: &'static str, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
+        let furthest =
+            |reach: Reached| reach.media_ms.saturating_add(now.since(reach.at).max(0)).saturating_add(self.max_jump_ms);
+        let own = self.reach.map(furthest);
+        if own.is_some_and(|furthest| media_ms <= furthest) {
+            return Ok(());
+        }
+        let Some(furthest) = self.view.transcript().reach().map(furthest).max(own) else { return Ok(()) };
+        if media_ms <= furthest {
+            return Ok(());
+        }
+        let message = format!(
+            "{field} is {media_ms} and may be {furthest} at most, {} ms past all times of the feed before it: it is \
+             milliseconds of the feed's media time",
+            self.max_jump_ms
+        );
+        Err(Refusal::new(NackCode::BadTime, field, message))
+    }
+}

@@ -1,0 +1,202 @@
+//! What all connections share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use super::slots::Slots;
+use super::socket::End;
+use super::summary::Summaries;
+use crate::config::Config;
+use crate::feed::{Feed, Feeds};
+use crate::log::{LogError, LogId};
+use crate::position::{Epoch, FeedId};
+use crate::transcript::{Op, Record, TurnSettings};
+use crate::wire::{CloseCode, Limits};
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) feeds: Feeds,
+    pub(super) slots: Slots,
+    pub(super) summaries: Summaries,
+    pub(super) presence: Presence,
+    /// The connections there are, and how many there may be.
+    pub(super) connections: Seats,
+    /// Readers that wait for a feed.
+    pub(super) waiting: Seats,
+    pub(super) replays: Seats,
+    pub(super) replays_by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Connections end with this.
+    pub(super) stop: CancellationToken,
+    /// Every task of a connection.
+    pub(super) tasks: TaskTracker,
+}
+
+impl App {
+    /// What publishers have to keep to.
+    pub(super) fn limits(&self) -> Limits {
+        let limits = &self.config.limits;
+        Limits { message_bytes: limits.message_bytes, text_bytes: limits.text_bytes, unacked: limits.unacked }
+    }
+
+    /// A record that no publisher sent, received now.
+    pub(super) fn record(&self, op: Op) -> Record {
+        Record::new(self.clock.now(), op)
+    }
+
+    /// The first record of a new log.
+    pub(super) fn opening(&self, imported: bool) -> Record {
+        let captions = &self.config.captions;
+        let settings =
+            TurnSettings { turn_gap_ms: captions.turn_gap_ms, max_unknown_turn_ms: captions.max_unknown_turn_ms };
+        self.record(Op::Open { epoch: Epoch::from_random(random()), settings, imported })
+    }
+
+    /// The feed `name`, created live if it is not there.
+    pub(super) async fn open_to_publish(&self, name: &FeedId) -> Result<Arc<Feed>, LogError> {
+        let first = || vec![self.opening(false), self.record(Op::Resume)];
+        self.feeds.create(name, false, first).await.map(|(feed, _)| feed)
+    }
+}
+
+/// 64 random bits of the operating system.
+pub(super) fn random() -> u64 {
+    // Without them no epoch is safe; no machine that runs this lacks them.
+    getrandom::u64().expect("the operating system has random numbers")
+}
+
+/// What a connection is closed with when the log says `error`.
+pub(super) fn end_of(error: &LogError) -> End {
+    match error {
+        LogError::Deleted(_) => End::close(CloseCode::FeedDeleted, error.to_string()),
+        LogError::Closed => End::close(CloseCode::GoingAway, "the server is going away"),
+        _ => End::close(CloseCode::StorageUnavailable, error.to_string()),
+    }
+}
+
+/// A number of seats, some of them taken.
+#[derive(Debug)]
+pub(super) struct Seats {
+    taken: AtomicUsize,
+    max: usize,
+}
+
+impl Seats {
+    pub(super) fn new(max: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), max }
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Takes a seat of those that `seats` finds in the app; none if there is none left.
+    pub(super) fn take(app: &Arc<App>, seats: fn(&App) -> &Self) -> Option<Seat> {
+        let these = seats(app);
+        let mut taken = these.taken();
+        while taken < these.max {
+            match these.taken.compare_exchange_weak(taken, taken + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(Seat { app: app.clone(), seats }),
+                Err(now) => taken = now,
+            }
+        }
+        None
+    }
+}
+
+/// One seat, given back when dropped.
+pub(super) struct Seat {
+    app: Arc<App>,
+    seats: fn(&App) -> &Seats,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        (self.seats)(&self.app).taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a connection to a feed is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It publishes as this source.
+    Publisher(Arc<str>),
+    /// It reads.
+    Reader,
+}
+
+/// Who is connected to which feed.
+#[derive(Debug, Default)]
+pub(super) struct Presence(Mutex<HashMap<LogId, Present>>);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Present {
+    pub(super) publishers: HashMap<Arc<str>, usize>,
+    pub(super) readers: usize,
+}
+
+impl Present {
+    /// How many connections publish.
+    pub(super) fn publisher_count(&self) -> usize {
+        self.publishers.values().sum()
+    }
+}
+
+impl Presence {
+    /// Notes a connection for as long as what is returned lives.
+    pub(super) fn enter(app: &Arc<App>, log_id: &LogId, role: Role) -> PresenceGuard {
+        {
+            let mut all = app.presence.lock();
+            let present = all.entry(log_id.clone()).or_default();
+            match &role {
+                Role::Reader => present.readers += 1,
+                Role::Publisher(source) => *present.publishers.entry(source.clone()).or_default() += 1,
+            }
+        }
+        PresenceGuard { app: app.clone(), log_id: log_id.clone(), role }
+    }
+
+    /// Who is connected to a feed.
+    pub(super) fn of(&self, log_id: &LogId) -> Present {
+        self.lock().get(log_id).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Present>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is noted.
+pub(super) struct PresenceGuard {
+    app: Arc<App>,
+    log_id: LogId,
+    role: Role,
+}
+
+impl Drop for PresenceGuard {
+    fn drop(&mut self) {
+        let mut all = self.app.presence.lock();
+        let Some(present) = all.get_mut(&self.log_id) else { return };
+        match &self.role {
+            Role::Reader => present.readers -= 1,
+            Role::Publisher(source) => {
+                let Some(count) = present.publishers.get_mut(source) else { return };
+                *count -= 1;
+                if *count == 0 {
+                    present.publishers.remove(source);
+                }
+            }
+        }
+        if present.readers == 0 && present.publishers.is_empty() {
+            all.remove(&self.log_id);
+        }
+    }
+}

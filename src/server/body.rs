@@ -1,0 +1,57 @@
+//! Bodies of requests, read within bounds.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+
+use super::app::App;
+use super::problem::{Problem, ProblemCode};
+use crate::config::TimesConfig;
+
+/// Reads a body of at most `bytes_max`. One that stops coming, or comes too slowly, is given up.
+pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(ProblemCode::TooLarge, format!("the body may have {bytes_max} bytes"));
+    let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if said.is_some_and(|said| said > bytes_max as u64) {
+        return Err(too_large());
+    }
+    let times = &app.config.times;
+    let reading = async {
+        let mut body = body;
+        let mut read = BytesMut::new();
+        loop {
+            let frame = tokio::time::timeout(TimesConfig::ms(times.write_timeout_ms), body.frame()).await;
+            let Some(frame) = frame.map_err(|_| too_slow())? else { return Ok(read.freeze()) };
+            let frame = frame.map_err(|_| Problem::bad("the body broke off"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if read.len() + data.len() > bytes_max {
+                return Err(too_large());
+            }
+            read.extend_from_slice(&data);
+        }
+    };
+    tokio::time::timeout(TimesConfig::ms(times.message_timeout_ms), reading).await.map_err(|_| too_slow())?
+}
+
+fn too_slow() -> Problem {
+    Problem::new(ProblemCode::TooSlow, "the body came too slowly")
+}
+
+/// Reads a body that says that it is JSON.
+pub(super) async fn read_json<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    if media_type(headers) != Some("application/json") {
+        let detail = "send JSON, and say so: Content-Type: application/json";
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+    }
+    let bytes = read(app, headers, body, app.config.limits.message_bytes).await?;
+    // serde_json names line and column, and the field.
+    serde_json::from_slice(&bytes).map_err(|error| Problem::bad(format!("the body: {error}")))
+}
+
+/// The body's type, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    value.split(';').next().map(str::trim)
+}

@@ -1,0 +1,232 @@
+//! Feeds over HTTP: which there are, how they stand, what is known of them, and who is who in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::app::App;
+use super::body::read_json;
+use super::problem::Problem;
+use super::summary::{Summaries, Summary};
+use crate::feed::{Feed, Opened, View};
+use crate::position::FeedId;
+use crate::transcript::{FeedState, FoldView, Meta, Op, Record, Speaker};
+
+/// The longest title, in bytes: a line on a page.
+const TITLE_BYTES_MAX: usize = 512;
+/// The longest language tag, in bytes. RFC 5646, section 4.4.1, advises room for 35.
+const LANGUAGE_BYTES_MAX: usize = 35;
+/// The longest name, id or kind of a speaker, and the longest `op_id`, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// The feed of that name, or the problem to answer.
+pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Feed>, Problem> {
+    let name = FeedId::new(name)?;
+    match app.feeds.open(&name).await? {
+        Opened::Here(feed) => Ok(feed),
+        Opened::Absent => Err(Problem::no_such_feed(&name)),
+        Opened::Deleted => Err(Problem::feed_deleted(&name)),
+    }
+}
+
+#[derive(Serialize)]
+struct FeedList {
+    feeds: Vec<Summary>,
+}
+
+/// `GET /v1/feeds`
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let state = match query.get("state").map(String::as_str) {
+        None => None,
+        Some("scheduled") => Some(FeedState::Scheduled),
+        Some("live") => Some(FeedState::Live),
+        Some("paused") => Some(FeedState::Paused),
+        Some("ended") => Some(FeedState::Ended),
+        Some(_) => return Err(Problem::bad("state is scheduled, live, paused or ended")),
+    };
+    let feeds = Summaries::all(&app).await?.into_iter().map(|(_, summary)| summary);
+    let feeds = feeds.filter(|summary| state.is_none_or(|state| summary.state == state)).collect();
+    Ok(Json(FeedList { feeds }).into_response())
+}
+
+/// `GET /v1/feeds/{feed}`
+pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    answer(&app, &feed, StatusCode::OK).await
+}
+
+async fn answer(app: &App, feed: &Arc<Feed>, status: StatusCode) -> Result<Response, Problem> {
+    let summary = Summaries::of(app, feed).await?;
+    Ok((status, Json(summary)).into_response())
+}
+
+/// What a request may say of a feed.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct FeedFacts {
+    title: Option<Arc<str>>,
+    language: Option<Arc<str>>,
+}
+
+impl FeedFacts {
+    fn into_meta(self) -> Result<Meta, Problem> {
+        check_text("title", self.title.as_deref(), TITLE_BYTES_MAX)?;
+        check_text("language", self.language.as_deref(), LANGUAGE_BYTES_MAX)?;
+        Ok(Meta { title: self.title, language: self.language, ..Meta::default() })
+    }
+}
+
+fn check_text(what: &str, text: Option<&str>, bytes_max: usize) -> Result<(), Problem> {
+    let Some(text) = text else { return Ok(()) };
+    if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
+        return Err(Problem::bad(format!("{what} is 1 to {bytes_max} bytes of text without control characters")));
+    }
+    Ok(())
+}
+
+/// `PUT /v1/feeds/{feed}`: the body may be left out.
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = FeedId::new(&name)?;
+    let is_empty = hyper::body::Body::is_end_stream(&body);
+    let facts = if is_empty { FeedFacts::default() } else { read_json(&app, &headers, body).await? };
+    let meta = facts.into_meta()?;
+    let first = || {
+        let mut first = vec![app.opening(false)];
+        if meta != Meta::default() {
+            first.push(app.record(Op::Meta(meta.clone())));
+        }
+        first
+    };
+    let (feed, is_new) = app.feeds.create(&name, true, first).await?;
+    if !is_new && meta != Meta::default() {
+        feed.append_all(vec![app.record(Op::Meta(meta))]).await?;
+    }
+    answer(&app, &feed, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
+}
+
+/// `PATCH /v1/feeds/{feed}`
+pub(super) async fn patch(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    let meta = read_json::<FeedFacts>(&app, &headers, body).await?.into_meta()?;
+    if meta != Meta::default() {
+        feed.append_all(vec![app.record(Op::Meta(meta))]).await?;
+    }
+    answer(&app, &feed, StatusCode::OK).await
+}
+
+/// `DELETE /v1/feeds/{feed}`
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    app.feeds.delete(&feed, false).await?;
+    tracing::info!(feed = %feed.name(), "the feed was deleted");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Deserialize)]
+struct WantedState {
+    state: FeedState,
+}
+
+/// `POST /v1/feeds/{feed}/state`
+pub(super) async fn set_state(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    let WantedState { state } = read_json(&app, &headers, body).await?;
+    let view = feed.view(FoldView::Interim).await?;
+    let now = view.transcript().state();
+    let op = match (now, state) {
+        (now, state) if now == state => None,
+        (FeedState::Scheduled | FeedState::Paused, FeedState::Live) => Some(Op::Resume),
+        (FeedState::Ended, FeedState::Live) => Some(Op::Reopen),
+        (FeedState::Live, FeedState::Paused) => Some(Op::Pause),
+        (_, FeedState::Ended) => Some(Op::End),
+        (now, FeedState::Paused) => {
+            return Err(Problem::bad(format!("only a live feed can be paused; this one is {}", now.as_str())));
+        }
+        _ => return Err(Problem::bad("state is live, paused or ended")),
+    };
+    if let Some(op) = op {
+        feed.append_all(vec![app.record(op)]).await?;
+    }
+    answer(&app, &feed, StatusCode::OK).await
+}
+
+/// An operation of the desk.
+#[derive(Deserialize)]
+#[serde(tag = "op")]
+enum DeskOp {
+    #[serde(rename = "speaker.rename")]
+    Rename { op_id: Arc<str>, speaker: Arc<str>, name: Arc<str>, kind: Option<Arc<str>> },
+    #[serde(rename = "speaker.merge")]
+    Merge { op_id: Arc<str>, from: Arc<str>, into: Arc<str> },
+    #[serde(rename = "speaker.unmerge")]
+    Unmerge { op_id: Arc<str>, from: Arc<str> },
+}
+
+#[derive(Serialize)]
+struct DeskAnswer {
+    op_id: Arc<str>,
+    changed: bool,
+}
+
+/// `POST /v1/feeds/{feed}/desk`
+pub(super) async fn desk(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    let (op_id, about, op) = match read_json(&app, &headers, body).await? {
+        DeskOp::Rename { op_id, speaker, name, kind } => {
+            check_text("speaker", Some(&speaker), NAME_BYTES_MAX)?;
+            check_text("name", Some(&name), NAME_BYTES_MAX)?;
+            check_text("kind", kind.as_deref(), NAME_BYTES_MAX)?;
+            (op_id, speaker.clone(), Op::Rename { speaker, name, kind })
+        }
+        DeskOp::Merge { op_id, from, into } => {
+            check_text("from", Some(&from), NAME_BYTES_MAX)?;
+            check_text("into", Some(&into), NAME_BYTES_MAX)?;
+            (op_id, from.clone(), Op::Merge { from, into })
+        }
+        DeskOp::Unmerge { op_id, from } => {
+            check_text("from", Some(&from), NAME_BYTES_MAX)?;
+            (op_id, from.clone(), Op::Unmerge { from })
+        }
+    };
+    check_text("op_id", Some(&op_id), NAME_BYTES_MAX)?;
+    let view = feed.view(FoldView::Interim).await?;
+    let before = speaker(&view, &about);
+    let record = Record { op_id: Some(op_id.clone()), ..app.record(op) };
+    let end = feed.append_all(vec![record]).await?;
+    view.reach(end).await?;
+    let changed = before != speaker(&view, &about);
+    Ok(Json(DeskAnswer { op_id, changed }).into_response())
+}
+
+/// What readers know of a speaker.
+fn speaker(view: &View, id: &str) -> Option<Speaker> {
+    view.transcript().speakers().into_iter().find(|speaker| *speaker.id == *id)
+}

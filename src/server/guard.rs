@@ -1,0 +1,134 @@
+//! Who may speak to the server at all: while there is no authentication, programs of this machine and pages that are the
+//! server's own or allowed.
+//!
+//! A page of another site can make a browser of this machine send requests here. Its `Origin` tells (and is refused), and
+//! a name that was pointed at this machine for the purpose (DNS rebinding) is told by `Host`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::app::{App, Seat};
+use super::problem::{Problem, ProblemCode};
+
+/// Where a connection comes from, and its seat.
+#[derive(Clone)]
+pub(super) struct Peer {
+    addr: SocketAddr,
+    /// None for a connection above the limit, which is only told so.
+    seat: Option<Arc<Seat>>,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.addr.fmt(f)
+    }
+}
+
+impl Peer {
+    pub(super) fn new(addr: SocketAddr, seat: Option<Seat>) -> Self {
+        Self { addr, seat: seat.map(Arc::new) }
+    }
+
+    /// The address of the client.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.addr.ip()
+    }
+
+    /// Whether the connection has a place among those that the server may hold.
+    pub(super) fn has_seat(&self) -> bool {
+        self.seat.is_some()
+    }
+}
+
+/// Set for a request whose `Origin` may not speak to the server: sockets say it as a close code.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ForeignOrigin;
+
+const HOST_RULE: &str = "Host must be localhost, 127.0.0.1 or [::1]: the server has no authentication, so only this machine may speak to it";
+pub(super) const ORIGIN_RULE: &str =
+    "pages of this origin may not speak to the server: add it to allowed_origins in the configuration";
+
+/// Lets a request pass, or refuses it; adds what browsers have to be told.
+pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if !request.headers().get(header::HOST).is_some_and(is_local) {
+        return Problem::new(ProblemCode::Forbidden, HOST_RULE).into_response();
+    }
+    let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
+    let peer = request.extensions().get::<Peer>();
+    if !is_socket && !peer.is_some_and(Peer::has_seat) {
+        let detail = format!("the server holds {} connections already", app.config.limits.connections_max);
+        return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let allowed = match &origin {
+        None => None,
+        Some(origin) if is_own(origin, request.headers()) => None,
+        Some(origin) if app.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) => {
+            Some(origin.clone())
+        }
+        Some(_) if is_socket => {
+            request.extensions_mut().insert(ForeignOrigin);
+            None
+        }
+        Some(_) => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
+    };
+    let mut response = match (&allowed, request.method() == Method::OPTIONS) {
+        (Some(_), true) => StatusCode::NO_CONTENT.into_response(),
+        _ => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    say(header::REFERRER_POLICY, "no-referrer");
+    if let Some(origin) = allowed {
+        say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE");
+        say(header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, If-None-Match");
+        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
+        say(header::VARY, "Origin");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}
+
+fn is_local(host: &HeaderValue) -> bool {
+    let Ok(authority) = http::uri::Authority::try_from(host.as_bytes()) else { return false };
+    matches!(authority.host(), "127.0.0.1" | "[::1]") || authority.host().eq_ignore_ascii_case("localhost")
+}
+
+fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    origin.as_bytes().strip_prefix(b"http://").is_some_and(|authority| Some(authority) == host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine() {
+        for host in ["localhost", "LOCALHOST:7700", "127.0.0.1:7700", "[::1]:7700", "[::1]"] {
+            assert!(is_local(&HeaderValue::from_static(host)), "{host}");
+        }
+        for host in
+            ["localhost.example.org", "example.org:7700", "127.0.0.1.example.org", "user@example.org", "", "::1"]
+        {
+            assert!(!is_local(&HeaderValue::from_static(host)), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_own_with_its_port() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:7700"));
+        let is_own = |origin| is_own(&HeaderValue::from_static(origin), &headers);
+        assert!(is_own("http://127.0.0.1:7700"));
+        for other in ["http://127.0.0.1:8000", "https://127.0.0.1:7700", "null", "http://evil.example"] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
+}

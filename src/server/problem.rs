@@ -1,0 +1,119 @@
+//! Errors over HTTP: `application/problem+json` (RFC 9457).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::log::LogError;
+use crate::position::{BadName, FeedId};
+
+/// What went wrong. The codes are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ProblemCode {
+    BadRequest,
+    Forbidden,
+    NoSuchFeed,
+    NoSuchLine,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    FeedExists,
+    FeedDeleted,
+    TooLarge,
+    TooSlow,
+    TooManyConnections,
+    UpgradeRequired,
+    UnsupportedMediaType,
+    Unsupported,
+    StorageUnavailable,
+}
+
+impl ProblemCode {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::Unsupported => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NoSuchFeed | Self::NoSuchLine | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict | Self::FeedExists => StatusCode::CONFLICT,
+            Self::FeedDeleted => StatusCode::GONE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::StorageUnavailable | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// An error, as it is answered.
+#[derive(Debug)]
+pub(super) struct Problem {
+    code: ProblemCode,
+    detail: String,
+}
+
+impl Problem {
+    /// What is wrong and the mend.
+    pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    pub(super) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(ProblemCode::BadRequest, detail)
+    }
+
+    pub(super) fn no_such_feed(name: &FeedId) -> Self {
+        Self::new(ProblemCode::NoSuchFeed, format!("there is no feed {name}"))
+    }
+
+    pub(super) fn feed_deleted(name: &FeedId) -> Self {
+        let detail = format!("the feed {name} was deleted; PUT /v1/feeds/{name} begins it anew");
+        Self::new(ProblemCode::FeedDeleted, detail)
+    }
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Deleted(name) => Self::feed_deleted(&name),
+            error => Self::new(ProblemCode::StorageUnavailable, error.to_string()),
+        }
+    }
+}
+
+impl From<BadName> for Problem {
+    fn from(error: BadName) -> Self {
+        Self::bad(error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            r#type: &'static str,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            code: ProblemCode,
+        }
+        let status = self.code.status();
+        let title = status.canonical_reason().unwrap_or("Error");
+        let body =
+            Told { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail, code: self.code };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/problem+json");
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, json);
+        if self.code == ProblemCode::UpgradeRequired {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        response
+    }
+}

@@ -1,0 +1,459 @@
+//! A publisher's connection: what comes in is checked, appended, and acknowledged once it is durable.
+//!
+//! Answers go out in the order of the messages, whatever each of them waits for. No more than `limits.unacked` wait at a
+//! time: then the socket is not read, and TCP holds the publisher back.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::admit::Admission;
+use super::app::{App, Presence, Role, end_of, random};
+use super::slots::{Held, Place, Slots};
+use super::socket::{End, Frame, Socket};
+use super::upgrade::Asked;
+use crate::config::TimesConfig;
+use crate::feed::{Bell, Feed, Following, View};
+use crate::log::{Appended, LogError};
+use crate::position::{BadName, Epoch, FeedId};
+use crate::transcript::line::{check_line_id, check_source};
+use crate::transcript::{FeedState, FoldView, Op, Published, Record};
+use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
+
+/// Who publishes, and as what.
+#[derive(Debug, Clone)]
+pub(super) struct Publisher {
+    pub(super) source: Arc<str>,
+    pub(super) session: Arc<str>,
+}
+
+impl Publisher {
+    /// Reads the query's `source` and `session`; without a session it is a new one.
+    pub(super) fn new(source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
+        let source = source.unwrap_or("main");
+        check_source(source)?;
+        let session = match session {
+            Some(session) => {
+                // Sessions are named by the same rule as lines.
+                check_line_id(session).map_err(|bad| BadName { what: "session", ..bad })?;
+                session.into()
+            }
+            None => format!("s-{}", Epoch::from_random(random())).into(),
+        };
+        Ok(Self { source: source.into(), session })
+    }
+}
+
+/// Serves a publisher to its end.
+pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Asked) -> (Socket, End) {
+    let Err(end) = publish(&app, &name, &mut socket, &asked).await;
+    (socket, end)
+}
+
+async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
+    asked.refuse(&[("format", Some("captionwire"))])?;
+    let publisher = Publisher::new(asked.get("source"), asked.get("session"))
+        .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
+    let feed = app.open_to_publish(name).await.map_err(|error| end_of(&error))?;
+    let Publisher { source, session } = &publisher;
+    let place = Place::Source(feed.log_id().clone(), source.clone());
+    let Some(held) = Slots::replace(app, place).await else { return Err(replaced()) };
+    let session_place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
+    let _session = Slots::wait_for(app, session_place).await;
+    let _present = Presence::enter(app, feed.log_id(), Role::Publisher(source.clone()));
+    // All that was appended for this session before is folded now, so that the welcome says the truth.
+    let view = feed.view(FoldView::Interim).await.map_err(|error| end_of(&error))?;
+    let state = view.transcript().state();
+    if state == FeedState::Scheduled {
+        feed.append_all(vec![app.record(Op::Resume)]).await.map_err(|error| end_of(&error))?;
+    }
+    let mut connection = Connection::new(app, feed, view, publisher, held);
+    let welcome = connection.welcome()?;
+    socket.send(welcome.encode()).await?;
+    connection.run(socket).await
+}
+
+fn replaced() -> End {
+    End::close(CloseCode::Replaced, "a newer connection publishes as this source")
+}
+
+/// How the messages of a connection are numbered: all by the publisher, or all by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    /// Not known before the first message that can be read; so many could not be.
+    Open {
+        unreadable: u64,
+    },
+    Given,
+    Implied,
+}
+
+/// An answer that waits for those before it.
+#[derive(Debug)]
+enum Answer {
+    /// The message is acknowledged once it is durable.
+    Durable { seq: u64, appended: Appended },
+    /// The message is acknowledged: the log has it, or there was nothing to keep.
+    Ack { seq: u64 },
+    /// The message, or one line of it, is refused.
+    Nack(ToPublisher),
+}
+
+struct Connection<'a> {
+    app: &'a Arc<App>,
+    feed: Arc<Feed>,
+    view: Arc<View>,
+    bell: watch::Receiver<Bell>,
+    publisher: Publisher,
+    held: Held,
+    limits: Limits,
+    admission: Admission,
+    /// The greatest number that was taken or refused.
+    seq: u64,
+    numbering: Numbering,
+    answers: VecDeque<Answer>,
+    acked: u64,
+    refused_in_a_row: usize,
+    /// An `end` is under way: what comes next has to see what it does.
+    ending: bool,
+    conflicts_seen: u64,
+}
+
+impl<'a> Connection<'a> {
+    fn new(app: &'a Arc<App>, feed: Arc<Feed>, view: Arc<View>, publisher: Publisher, held: Held) -> Self {
+        let bell = view.bell();
+        let seq = view.transcript().seq(&publisher.source, &publisher.session);
+        Self {
+            limits: app.limits(),
+            admission: Admission::new(app, view.clone(), publisher.source.clone()),
+            numbering: Numbering::Open { unreadable: 0 },
+            answers: VecDeque::new(),
+            acked: seq,
+            refused_in_a_row: 0,
+            ending: false,
+            conflicts_seen: view.last_conflict(),
+            app,
+            feed,
+            view,
+            bell,
+            publisher,
+            held,
+            seq,
+        }
+    }
+
+    fn welcome(&self) -> Result<ToPublisher, End> {
+        let transcript = self.view.transcript();
+        // The view has folded the log, and a log's first record opens it.
+        let Some(epoch) = transcript.epoch().cloned() else {
+            return Err(End::close(CloseCode::StorageUnavailable, "the feed's log does not begin as it should"));
+        };
+        let Publisher { source, session } = &self.publisher;
+        let holder = transcript.holder().cloned();
+        Ok(ToPublisher::Welcome {
+            feed: self.feed.name().clone(),
+            source: source.clone(),
+            session: session.clone(),
+            seq: self.seq,
+            epoch,
+            last_id: transcript.last_id(source).cloned(),
+            on_air: holder.as_ref().is_none_or(|holder| holder == source),
+            holder,
+            term: 0,
+            limits: self.limits,
+        })
+    }
+
+    async fn run(&mut self, socket: &mut Socket) -> Result<Infallible, End> {
+        let times = &self.app.config.times;
+        let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
+        let mut heard = Instant::now();
+        let mut ping_at = heard + ping_after;
+        loop {
+            let may_read = self.answers.len() < self.limits.unacked;
+            let step = tokio::select! {
+                biased;
+                () = self.held.replaced.cancelled() => Err(replaced()),
+                () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
+                ready = first_answers(&mut self.answers), if !self.answers.is_empty() => {
+                    self.send_answers(socket, ready).await?;
+                    continue;
+                }
+                Ok(()) = self.bell.changed() => {
+                    self.look_at_the_feed(socket).await?;
+                    continue;
+                }
+                frame = socket.next(), if may_read => frame,
+                () = tokio::time::sleep_until(ping_at) => {
+                    // Who is not read cannot be heard either.
+                    if may_read && heard.elapsed() >= gone_after {
+                        return Err(End::Gone);
+                    }
+                    socket.ping().await?;
+                    ping_at = Instant::now() + ping_after;
+                    continue;
+                }
+            };
+            let done = match step {
+                Ok(Frame::Sign) => Ok(()),
+                Ok(Frame::Text(text)) => self.take(&text).await,
+                Ok(Frame::Binary) => {
+                    let message = "a binary message: captions are JSON in text messages";
+                    let seq = self.unreadable_seq();
+                    self.refuse(seq, None, Refusal { code: NackCode::NotText, message: message.into(), field: None })
+                }
+                Err(end) => Err(end),
+            };
+            heard = Instant::now();
+            if let Err(end) = done {
+                self.finish_answers(socket).await?;
+                return Err(end);
+            }
+        }
+    }
+
+    /// Takes one message.
+    async fn take(&mut self, text: &str) -> Result<(), End> {
+        let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
+        let seq = match self.number(&message) {
+            Ok(Some(seq)) => seq,
+            // The log has it, or will have it: acknowledged when all before it is.
+            Ok(None) => {
+                self.answers.push_back(Answer::Ack { seq: message.seq.unwrap_or(self.seq) });
+                return Ok(());
+            }
+            Err((seq, refusal)) => return self.refuse(seq, None, refusal),
+        };
+        match message.says {
+            Ok(says) => {
+                if std::mem::take(&mut self.ending) {
+                    self.see_the_end().await?;
+                }
+                self.say(seq, says).await
+            }
+            Err(refusal) => self.refuse(seq, None, refusal),
+        }
+    }
+
+    /// The number of a message; none for a repeat; or why it cannot have one, with the number to answer under.
+    fn number(&mut self, message: &FromPublisher) -> Result<Option<u64>, (u64, Refusal)> {
+        if let (Err(refusal), None) = (&message.says, message.seq)
+            && (refusal.code == NackCode::BadJson || refusal.field == Some("seq"))
+        {
+            return Err((self.unreadable_seq(), refusal.clone()));
+        }
+        if let Numbering::Open { unreadable } = self.numbering {
+            self.numbering = match message.seq {
+                Some(_) => Numbering::Given,
+                None => {
+                    self.seq += unreadable;
+                    Numbering::Implied
+                }
+            };
+        }
+        let bad = |message: &str| Refusal::new(NackCode::BadSeq, "seq", message);
+        match (self.numbering, message.seq) {
+            (Numbering::Given, Some(0)) => Err((0, bad("seq counts from 1"))),
+            (Numbering::Given, Some(seq)) if seq <= self.seq => Ok(None),
+            (Numbering::Given, Some(seq)) => {
+                self.seq = seq;
+                Ok(Some(seq))
+            }
+            (Numbering::Given, None) => {
+                Err((self.seq + 1, bad("seq is missing: a connection gives it on all its messages or on none")))
+            }
+            (_, Some(_)) => {
+                self.seq += 1;
+                Err((self.seq, bad("seq is given: a connection gives it on all its messages or on none")))
+            }
+            (_, None) => {
+                self.seq += 1;
+                Ok(Some(self.seq))
+            }
+        }
+    }
+
+    /// The number under which something is answered that could not be read. It takes this number only where the server
+    /// counts: a publisher that counts itself may give the number to its next message.
+    fn unreadable_seq(&mut self) -> u64 {
+        match &mut self.numbering {
+            Numbering::Open { unreadable } => {
+                *unreadable += 1;
+                self.seq + *unreadable
+            }
+            Numbering::Given => self.seq + 1,
+            Numbering::Implied => {
+                self.seq += 1;
+                self.seq
+            }
+        }
+    }
+
+    /// Waits until what was sent before an `end`, and the `end`, are folded.
+    async fn see_the_end(&mut self) -> Result<(), End> {
+        let gone_on = async {
+            for answer in &mut self.answers {
+                if let Answer::Durable { seq, appended } = answer {
+                    appended.await?;
+                    *answer = Answer::Ack { seq: *seq };
+                }
+            }
+            let head = self.feed.head().await?;
+            self.view.reach(head).await
+        };
+        gone_on.await.map_err(|error: LogError| end_of(&error))
+    }
+
+    async fn say(&mut self, seq: u64, says: Incoming) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let source = self.publisher.source.clone();
+        let op = match says {
+            Incoming::Line(mut version) => match self.admission.line(&mut version, now) {
+                Ok(()) => Op::Line { source, lines: vec![version] },
+                Err(refusal) => return self.refuse(seq, None, refusal),
+            },
+            Incoming::Lines(read) => {
+                let mut lines = Vec::with_capacity(read.len());
+                for (index, version) in read.into_iter().enumerate() {
+                    let admitted = version.and_then(|mut version| {
+                        self.admission.line(&mut version, now)?;
+                        Ok(version)
+                    });
+                    match admitted {
+                        Ok(version) => lines.push(version),
+                        Err(refusal) => {
+                            self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, Some(index), refusal)))
+                        }
+                    }
+                }
+                if lines.is_empty() {
+                    self.answers.push_back(Answer::Ack { seq });
+                    return self.count_refusal();
+                }
+                Op::Line { source, lines }
+            }
+            Incoming::Retract { id, rev } => Op::Retract { source, id, rev },
+            Incoming::Clock { media_ms } => match self.admission.clock(media_ms, now) {
+                Ok(()) => Op::Clock { source, media_ms },
+                Err(refusal) => return self.refuse(seq, None, refusal),
+            },
+            Incoming::End => {
+                self.ending = true;
+                Op::End
+            }
+        };
+        self.refused_in_a_row = 0;
+        let Publisher { source, session } = self.publisher.clone();
+        let record = Record { received_at: now, published: Some(Published { source, session, seq }), op_id: None, op };
+        let appended = self.feed.append(&record).await.map_err(|error| end_of(&error))?;
+        self.answers.push_back(Answer::Durable { seq, appended });
+        Ok(())
+    }
+
+    fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+        self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, index, refusal)));
+        self.count_refusal()
+    }
+
+    fn count_refusal(&mut self) -> Result<(), End> {
+        self.refused_in_a_row += 1;
+        let max = self.app.config.limits.refusals_in_a_row_max;
+        if self.refused_in_a_row > max {
+            let reason = format!("more than {max} messages in a row were refused: see the nacks");
+            return Err(End::close(CloseCode::BadRequest, reason));
+        }
+        Ok(())
+    }
+
+    async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Ready>) -> Result<(), End> {
+        let mut ack = None;
+        for ready in ready {
+            match ready {
+                Ready::Ack(seq) => ack = ack.max(Some(seq)),
+                Ready::Nack(nack) => {
+                    self.send_ack(socket, ack.take()).await?;
+                    socket.send(nack.encode()).await?;
+                }
+                Ready::Failed(error) => {
+                    self.send_ack(socket, ack.take()).await?;
+                    // All after it fail too: the log takes no more.
+                    self.answers.clear();
+                    return Err(end_of(&error));
+                }
+            }
+        }
+        self.send_ack(socket, ack).await
+    }
+
+    async fn send_ack(&mut self, socket: &mut Socket, ack: Option<u64>) -> Result<(), End> {
+        let Some(seq) = ack else { return Ok(()) };
+        self.acked = self.acked.max(seq);
+        socket.send(ToPublisher::Ack { seq: self.acked }.encode()).await
+    }
+
+    /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
+    async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
+        while !self.answers.is_empty() {
+            let ready = first_answers(&mut self.answers).await;
+            self.send_answers(socket, ready).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
+        let following = self.bell.borrow_and_update().following.clone();
+        if let Following::No(why) = following {
+            self.finish_answers(socket).await?;
+            return Err(end_of(&why));
+        }
+        if self.view.last_conflict() == self.conflicts_seen {
+            return Ok(());
+        }
+        for conflict in self.view.conflicts(self.conflicts_seen) {
+            self.conflicts_seen = conflict.number;
+            if conflict.key.source == self.publisher.source {
+                let message = format!(
+                    "revision {} of line {} was sent with two contents: give a correction a higher rev, or none",
+                    conflict.rev, conflict.key.id
+                );
+                let (id, rev) = (Some(conflict.key.id), Some(conflict.rev));
+                socket.send(ToPublisher::Warning { code: "conflict".into(), message, id, rev }.encode()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An answer that can go out.
+enum Ready {
+    Ack(u64),
+    Nack(ToPublisher),
+    Failed(LogError),
+}
+
+/// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
+async fn first_answers(answers: &mut VecDeque<Answer>) -> Vec<Ready> {
+    futures::future::poll_fn(|cx| {
+        let mut ready = Vec::new();
+        while let Some(first) = answers.front_mut() {
+            ready.push(match first {
+                Answer::Durable { seq, appended } => match Pin::new(appended).poll(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(_)) => Ready::Ack(*seq),
+                    Poll::Ready(Err(error)) => Ready::Failed(error),
+                },
+                Answer::Ack { seq } => Ready::Ack(*seq),
+                Answer::Nack(nack) => Ready::Nack(nack.clone()),
+            });
+            answers.pop_front();
+        }
+        if ready.is_empty() { Poll::Pending } else { Poll::Ready(ready) }
+    })
+    .await
+}

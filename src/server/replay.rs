@@ -1,0 +1,439 @@
+//! An archived log, played again: the same protocol, with a fold of its own that takes records when they are due.
+//!
+//! The fold is deterministic, so the cursors of a replay are those of the live view: at the log's end the connection goes
+//! on in the live loop where it stands.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::time::Instant;
+
+use super::app::{App, Seat, Seats};
+use super::socket::End;
+use super::subscribe::{Left, Place, Reader};
+use super::upgrade::Asked;
+use crate::feed::{Feed, View};
+use crate::log::{Entry, LogError};
+use crate::position::{Cursor, Offset};
+use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
+use crate::wire::subscribe::{CHANGES_BYTES_MAX, Pace};
+use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber, encode_changes};
+
+/// Records folded at once: some milliseconds in which the connection does nothing else.
+const FOLD_AT_ONCE: usize = 512;
+/// A gap is shortened to this where the replay is faster than the event, unless `max_gap_ms` says otherwise.
+const MAX_GAP_MS: i64 = 10_000;
+
+/// What time a replay goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// When the server took the records.
+    Arrival,
+    /// Where the speech stands in the event.
+    Media,
+}
+
+/// What is asked of a replay.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pace: Pace,
+    by: Option<By>,
+    max_gap_ms: Option<i64>,
+}
+
+impl Wanted {
+    /// Reads the query; none where no `pace` is given.
+    pub(super) fn new(asked: &Asked) -> Result<Option<Self>, End> {
+        let bad = |reason: &'static str| End::close(CloseCode::BadRequest, reason);
+        let Some(pace) = asked.get("pace") else {
+            return match (asked.get("pace_by"), asked.get("max_gap_ms")) {
+                (None, None) => Ok(None),
+                _ => Err(bad("pace_by and max_gap_ms say how to replay: give a pace too")),
+            };
+        };
+        let by = match asked.get("pace_by") {
+            None => None,
+            Some("arrival") => Some(By::Arrival),
+            Some("media") => Some(By::Media),
+            Some(_) => return Err(bad("pace_by is arrival or media")),
+        };
+        let max_gap_ms = match asked.get("max_gap_ms").map(str::parse) {
+            None => None,
+            Some(Ok(ms)) if ms >= 0 => Some(ms),
+            Some(_) => return Err(bad("max_gap_ms is a whole number of milliseconds")),
+        };
+        Ok(Some(Self { pace: pace.parse().map_err(bad)?, by, max_gap_ms }))
+    }
+}
+
+/// A seat among all replays, and one among those of an address.
+pub(super) struct ReplaySeats {
+    app: Arc<App>,
+    ip: IpAddr,
+    _seat: Seat,
+}
+
+/// Takes the seats of a replay for a client at `ip`.
+pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<ReplaySeats, End> {
+    let full = |reason| End::close(CloseCode::TooManyConnections, reason);
+    let Some(seat) = Seats::take(app, |app| &app.replays) else {
+        return Err(full("as many replays run as may"));
+    };
+    let mut by_address = app.replays_by_address.lock().unwrap_or_else(PoisonError::into_inner);
+    let here = by_address.entry(ip).or_default();
+    if *here >= app.config.limits.replays_per_address_max {
+        return Err(full("as many replays run from this address as may"));
+    }
+    *here += 1;
+    Ok(ReplaySeats { app: app.clone(), ip, _seat: seat })
+}
+
+impl Drop for ReplaySeats {
+    fn drop(&mut self) {
+        let mut by_address = self.app.replays_by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = by_address.get_mut(&self.ip) {
+            *here -= 1;
+            if *here == 0 {
+                by_address.remove(&self.ip);
+            }
+        }
+    }
+}
+
+/// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives.
+pub(super) async fn play(
+    reader: &mut Reader<'_>,
+    feed: &Arc<Feed>,
+    view: &Arc<View>,
+    wanted: Wanted,
+) -> Result<Left, End> {
+    let mut player = Player::new(feed, view, wanted);
+    player.since = reader.begin(view).await?;
+    if player.since > 0
+        && let Err(error) = player.skip_to_change(player.since).await
+    {
+        return reader.life_ended(feed, &error);
+    }
+    loop {
+        if let Err(error) = player.play_to_end(reader, view).await? {
+            return reader.life_ended(feed, &error);
+        }
+        let goes_on = view.transcript().state() != FeedState::Ended;
+        if !goes_on && !reader.wanted.is_until_head {
+            return Err(End::close(CloseCode::Done, "the replay is at its end"));
+        }
+        let mut place = Place { since: player.since, target: player.since, live_at: None };
+        loop {
+            match reader.follow(feed, view, &mut place).await? {
+                Left::Replaced => return Ok(Left::Replaced),
+                Left::Said(FromSubscriber::Seek(seek)) => {
+                    if let Err(error) = player.seek(reader, view, seek).await? {
+                        return reader.life_ended(feed, &error);
+                    }
+                    break;
+                }
+                // There is nothing to steer while it is live; the answer says so, and a new pace holds for the next seek.
+                Left::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
+                Left::Said(_) => {}
+            }
+            let answer = player.status(view);
+            reader.socket.send(answer.encode()).await?;
+        }
+    }
+}
+
+/// When the next record is due.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    At(Instant),
+    /// The replay rests; so much of the log's time was still to go.
+    Resting {
+        ms_left: f64,
+    },
+}
+
+struct Player {
+    feed: Arc<Feed>,
+    which: FoldView,
+    transcript: Transcript,
+    tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+    /// Records read and not yet played.
+    ahead: VecDeque<(Offset, Record)>,
+    /// What the reader has seen.
+    since: u64,
+    pace: Pace,
+    by: By,
+    max_gap_ms: Option<i64>,
+    /// The greatest moment of those played, in milliseconds of whatever the replay goes by.
+    moment: Option<i64>,
+    due: Due,
+}
+
+impl Player {
+    fn new(feed: &Arc<Feed>, view: &View, wanted: Wanted) -> Self {
+        let (which, is_imported) = {
+            let transcript = view.transcript();
+            (transcript.view(), transcript.is_imported())
+        };
+        Self {
+            feed: feed.clone(),
+            which,
+            transcript: Transcript::new(which),
+            tail: feed.records(),
+            ahead: VecDeque::new(),
+            since: 0,
+            pace: wanted.pace,
+            by: wanted.by.unwrap_or(if is_imported { By::Media } else { By::Arrival }),
+            max_gap_ms: wanted.max_gap_ms,
+            moment: None,
+            due: Due::At(Instant::now()),
+        }
+    }
+
+    /// Plays until the log's end as it stands then.
+    async fn play_to_end(&mut self, reader: &mut Reader<'_>, view: &View) -> Result<Result<(), LogError>, End> {
+        loop {
+            let is_resting = matches!(self.due, Due::Resting { .. });
+            if !is_resting {
+                match self.fill().await {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(Ok(())),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            let due = match (self.due, self.pace) {
+                (Due::Resting { .. }, _) | (_, Pace::Step) => None,
+                (Due::At(_), Pace::Max) => Some(Instant::now()),
+                (Due::At(due), Pace::Times(_)) => Some(due),
+            };
+            let news = async {
+                match due {
+                    None => std::future::pending().await,
+                    // Once around, so that the reader is heard.
+                    Some(due) if due <= Instant::now() => tokio::task::yield_now().await,
+                    Some(due) => tokio::time::sleep_until(due).await,
+                }
+            };
+            let played = match reader.wait(news, Some((view, self.since)), None).await? {
+                None => {
+                    self.play_due();
+                    self.send_changes(reader).await?;
+                    Ok(())
+                }
+                Some(said) => self.obey(reader, view, said).await?,
+            };
+            if played.is_err() {
+                return Ok(played);
+            }
+        }
+    }
+
+    async fn obey(
+        &mut self,
+        reader: &mut Reader<'_>,
+        view: &View,
+        said: FromSubscriber,
+    ) -> Result<Result<(), LogError>, End> {
+        match said {
+            FromSubscriber::Step => {
+                match self.fill().await {
+                    Ok(true) => self.play_one(),
+                    Ok(false) => {}
+                    Err(error) => return Ok(Err(error)),
+                }
+                self.send_changes(reader).await?;
+            }
+            FromSubscriber::Pause => self.due = Due::Resting { ms_left: self.ms_left() },
+            FromSubscriber::Resume => self.due = Due::At(self.after(self.ms_left())),
+            FromSubscriber::Pace { pace } => {
+                let ms_left = self.ms_left();
+                self.pace = pace;
+                if let Due::At(due) = &mut self.due {
+                    *due = after(ms_left, pace);
+                }
+            }
+            FromSubscriber::Seek(seek) => return self.seek(reader, view, seek).await,
+        }
+        reader.socket.send(self.status(view).encode()).await?;
+        Ok(Ok(()))
+    }
+
+    /// Goes to another place: the reader drops what it has and is sent the transcript as it stood there.
+    async fn seek(&mut self, reader: &mut Reader<'_>, view: &View, seek: Seek) -> Result<Result<(), LogError>, End> {
+        self.transcript = Transcript::new(self.which);
+        self.tail = self.feed.records();
+        self.ahead.clear();
+        (self.since, self.moment) = (0, None);
+        self.due = match self.due {
+            Due::At(_) => Due::At(Instant::now()),
+            Due::Resting { .. } => Due::Resting { ms_left: 0.0 },
+        };
+        let (place, change) = {
+            let transcript = view.transcript();
+            (transcript.view_epoch(), transcript.change())
+        };
+        let reached = match seek {
+            Seek::Media(media_ms) => self.skip_to_media(media_ms).await,
+            Seek::Cursor(Cursor { epoch, change: to }) if Some(&epoch) == place.as_ref() && to <= change => {
+                self.skip_to_change(to).await
+            }
+            // A cursor of another view leads nowhere here: from the start, as for `from`.
+            Seek::Cursor(_) => Ok(()),
+        };
+        if reached.is_err() {
+            return Ok(reached);
+        }
+        reader.reset("seek").await?;
+        self.send_changes(reader).await?;
+        reader.socket.send(self.status(view).encode()).await?;
+        Ok(Ok(()))
+    }
+
+    /// Reads on if nothing is read ahead; false at the log's end as it stands.
+    async fn fill(&mut self) -> Result<bool, LogError> {
+        while self.ahead.is_empty() {
+            if self.transcript.next_offset() >= self.feed.head().await? {
+                return Ok(false);
+            }
+            // There is more, so it comes without waiting for anybody.
+            let Some(batch) = self.tail.next().await else { return Err(LogError::Closed) };
+            self.ahead.extend(batch?.iter().map(|entry| (entry.offset, Record::decode(&entry.record))));
+        }
+        Ok(true)
+    }
+
+    /// Plays what is due, or as many as fit.
+    fn play_due(&mut self) {
+        let now = Instant::now();
+        for _ in 0..FOLD_AT_ONCE {
+            match (self.due, self.pace) {
+                (Due::At(_), Pace::Max) => {}
+                (Due::At(due), Pace::Times(_)) if due <= now => {}
+                _ => return,
+            }
+            self.play_one();
+            if self.ahead.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn play_one(&mut self) {
+        let Some((offset, record)) = self.ahead.pop_front() else { return };
+        self.moment = self.moment.max(self.moment_of(&record));
+        self.transcript.apply(offset, record);
+        let gap_ms = match (self.ahead.front().and_then(|(_, next)| self.moment_of(next)), self.moment) {
+            (Some(next), Some(moment)) => next.saturating_sub(moment).max(0),
+            _ => 0,
+        };
+        let default_max = matches!(self.pace, Pace::Times(times) if times > 1.0).then_some(MAX_GAP_MS);
+        let gap_ms = gap_ms.min(self.max_gap_ms.or(default_max).unwrap_or(i64::MAX));
+        self.due = match self.due {
+            // From when it was due, not from now: delays do not add up.
+            Due::At(due) => Due::At(due + duration(gap_ms as f64, self.pace)),
+            Due::Resting { .. } => Due::Resting { ms_left: gap_ms as f64 },
+        };
+    }
+
+    /// When a record happened; none for one that goes with the one before it.
+    fn moment_of(&self, record: &Record) -> Option<i64> {
+        match (self.by, &record.op) {
+            (By::Arrival, _) => Some(record.received_at.0),
+            (By::Media, Op::Line { lines, .. }) => {
+                lines.iter().filter_map(|line| line.content.start_ms.or(line.arrival_ms)).min()
+            }
+            (By::Media, Op::Clock { media_ms, .. }) => Some(*media_ms),
+            (By::Media, _) => None,
+        }
+    }
+
+    /// Folds up to the change `to`, so that the next record is one that comes after it.
+    async fn skip_to_change(&mut self, to: u64) -> Result<(), LogError> {
+        self.skip_until(|transcript, _| transcript.change() >= to).await
+    }
+
+    /// Folds up to the first record of which a line starts at `media_ms` or later.
+    async fn skip_to_media(&mut self, media_ms: MediaMs) -> Result<(), LogError> {
+        let starts_there = |record: &Record| match &record.op {
+            Op::Line { lines, .. } => {
+                lines.iter().any(|line| line.content.start_ms.or(line.arrival_ms) >= Some(media_ms))
+            }
+            _ => false,
+        };
+        self.skip_until(|_, next| starts_there(next)).await
+    }
+
+    async fn skip_until(&mut self, is_there: impl Fn(&Transcript, &Record) -> bool) -> Result<(), LogError> {
+        while self.fill().await? {
+            for _ in 0..FOLD_AT_ONCE {
+                let Some((_, next)) = self.ahead.front() else { break };
+                if is_there(&self.transcript, next) {
+                    return Ok(());
+                }
+                if let Some((offset, record)) = self.ahead.pop_front() {
+                    self.transcript.apply(offset, record);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn send_changes(&mut self, reader: &mut Reader<'_>) -> Result<(), End> {
+        while self.since < self.transcript.change() {
+            // As the view does it, so that a replay is sent what a live reader was.
+            let changes = self.transcript.changes_since(self.since, CHANGES_BYTES_MAX / 2);
+            let (to, before) = (changes.to, self.transcript.cursor(self.since));
+            if let (Some(before), Some(after)) = (before, self.transcript.cursor(to)) {
+                for body in encode_changes(&reader.name, &before, &after, changes) {
+                    reader.socket.send(body).await?;
+                }
+            }
+            self.since = to;
+        }
+        Ok(())
+    }
+
+    /// How much of the log's time there is to go to the next record, in milliseconds.
+    fn ms_left(&self) -> f64 {
+        match (self.due, self.pace) {
+            (Due::Resting { ms_left }, _) => ms_left,
+            (Due::At(due), Pace::Times(times)) => {
+                due.saturating_duration_since(Instant::now()).as_secs_f64() * 1000.0 * times
+            }
+            (Due::At(_), Pace::Max | Pace::Step) => 0.0,
+        }
+    }
+
+    fn after(&self, ms_left: f64) -> Instant {
+        after(ms_left, self.pace)
+    }
+
+    fn status(&self, view: &View) -> ToSubscriber {
+        // Behind the end the live view is what the reader sees.
+        let media_ms = self.transcript.clock().or_else(|| view.transcript().clock().filter(|_| self.since > 0));
+        ToSubscriber::Replay {
+            feed: self.feed.name().clone(),
+            paused: matches!(self.due, Due::Resting { .. }),
+            pace: self.pace,
+            media_ms: media_ms.map_or(0, |reached| reached.media_ms),
+        }
+    }
+}
+
+fn after(ms: f64, pace: Pace) -> Instant {
+    Instant::now() + duration(ms, pace)
+}
+
+/// How long `ms` of the log's time take.
+fn duration(ms: f64, pace: Pace) -> Duration {
+    match pace {
+        // A gap of centuries is as good as one of years, which fits into any clock.
+        Pace::Times(times) => Duration::from_secs_f64((ms / times / 1000.0).min(1e9)),
+        Pace::Max | Pace::Step => Duration::ZERO,
+    }
+}

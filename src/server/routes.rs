@@ -1,0 +1,89 @@
+//! Which address leads where.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use http::StatusCode;
+
+use super::app::App;
+use super::problem::{Problem, ProblemCode};
+use super::upgrade::upgrade;
+use super::{feeds, guard, lines, pages, publish, subscribe, transcripts};
+use crate::position::FeedId;
+
+/// Every method and path that is answered, as `docs/openapi.yaml` writes them.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("get", "/v1/feeds"),
+    ("get", "/v1/feeds/{feed}"),
+    ("put", "/v1/feeds/{feed}"),
+    ("patch", "/v1/feeds/{feed}"),
+    ("delete", "/v1/feeds/{feed}"),
+    ("post", "/v1/feeds/{feed}/state"),
+    ("get", "/v1/feeds/{feed}/transcript.{format}"),
+    ("put", "/v1/feeds/{feed}/transcript"),
+    ("post", "/v1/feeds/{feed}/lines"),
+    ("get", "/v1/feeds/{feed}/lines/{source}/{id}/history"),
+    ("post", "/v1/feeds/{feed}/desk"),
+    ("get", "/v1/feeds/{feed}/publish"),
+    ("get", "/v1/feeds/{feed}/subscribe"),
+    ("get", "/"),
+    ("get", "/feeds/{feed}"),
+    ("get", "/viewer/{file}"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+];
+
+pub(super) fn router(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/feeds", get(feeds::list))
+        .route("/v1/feeds/{feed}", get(feeds::get).put(feeds::put).patch(feeds::patch).delete(feeds::delete))
+        .route("/v1/feeds/{feed}/state", post(feeds::set_state))
+        .route("/v1/feeds/{feed}/transcript", put(transcripts::put))
+        .route("/v1/feeds/{feed}/{file}", get(transcripts::get))
+        .route("/v1/feeds/{feed}/lines", post(lines::post))
+        .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(lines::history))
+        .route("/v1/feeds/{feed}/desk", post(feeds::desk))
+        .route("/v1/feeds/{feed}/publish", get(open_publish))
+        .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))
+        .route("/", get(pages::index))
+        .route("/feeds/{feed}", get(pages::feed))
+        .route("/viewer/{file}", get(pages::file))
+        .route("/favicon.ico", get(pages::icon))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .fallback(|| async { Problem::new(ProblemCode::NotFound, "there is nothing at this address") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(ProblemCode::MethodNotAllowed, "this address does not know this method")
+        })
+        .layer(from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app.clone())
+}
+
+async fn open_publish(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
+    match FeedId::new(&name) {
+        Ok(name) => upgrade(&app, request, move |app, socket, asked| publish::serve(app, name, socket, asked)),
+        Err(bad) => Problem::from(bad).into_response(),
+    }
+}
+
+async fn open_subscribe(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
+    match FeedId::new(&name) {
+        Ok(name) => upgrade(&app, request, move |app, socket, asked| subscribe::serve(app, name, socket, asked)),
+        Err(bad) => Problem::from(bad).into_response(),
+    }
+}
+
+async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let unavailable = |detail: String| Problem::new(ProblemCode::StorageUnavailable, detail);
+    if app.stop.is_cancelled() {
+        return Err(unavailable("the server is going away".into()));
+    }
+    match app.feeds.log().poisoned() {
+        Some(error) => Err(unavailable(error.to_string())),
+        None => Ok((StatusCode::OK, "ready\n").into_response()),
+    }
+}

@@ -1,0 +1,356 @@
+//! A subscriber's connection: a cursor that is sent what differs, again and again.
+//!
+//! The late joiner, the one that comes back, the slow one and the live one run the same loop; what a slow one has not
+//! taken merges into its next message. A replay ([`super::replay`]) is another way to the same loop.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::app::{App, Presence, Role, Seats, end_of};
+use super::replay;
+use super::socket::{End, Frame, Socket};
+use super::upgrade::Asked;
+use crate::config::TimesConfig;
+use crate::feed::{Feed, Following, Opened, View};
+use crate::log::LogError;
+use crate::position::{Cursor, FeedId};
+use crate::transcript::{FeedState, FoldView};
+use crate::wire::{CloseCode, FromSubscriber, ToSubscriber};
+
+/// Serves a subscriber to its end.
+pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Asked) -> (Socket, End) {
+    let Err(end) = subscribe(&app, name, &mut socket, &asked).await;
+    (socket, end)
+}
+
+async fn subscribe(app: &Arc<App>, name: FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
+    let wanted = Wanted::new(asked)?;
+    // Boxed: it is as large as all it may come to wait for, and most connections wait for little.
+    let mut reader = Reader {
+        app,
+        name,
+        from: wanted.from.clone(),
+        wanted,
+        socket,
+        is_greeted: false,
+        awaits_new_life: false,
+        heard: Instant::now(),
+    };
+    Box::pin(reader.run(asked)).await
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum From {
+    Start,
+    Now,
+    Cursor(Cursor),
+}
+
+/// What a subscriber asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    from: From,
+    pub(super) view: FoldView,
+    pub(super) is_until_head: bool,
+    wait: bool,
+    replay: Option<replay::Wanted>,
+}
+
+impl Wanted {
+    fn new(asked: &Asked) -> Result<Self, End> {
+        asked.refuse(&[("unit", Some("lines")), ("view", None)])?;
+        let bad = |reason: String| End::close(CloseCode::BadRequest, reason);
+        let from = match asked.get("from") {
+            None | Some("start") => From::Start,
+            Some("now") => From::Now,
+            Some(cursor) => From::Cursor(cursor.parse().map_err(|error| bad(format!("from: {error}")))?),
+        };
+        let is_until_head = match asked.get("until") {
+            None | Some("live") => false,
+            Some("head") => true,
+            Some(_) => return Err(bad("until is live or head".into())),
+        };
+        let view = if asked.flag("interim", true)? { FoldView::Interim } else { FoldView::FinalOnly };
+        let wait = asked.flag("wait", false)?;
+        Ok(Self { from, view, is_until_head, wait, replay: replay::Wanted::new(asked)? })
+    }
+}
+
+/// One subscriber.
+pub(super) struct Reader<'a> {
+    pub(super) app: &'a Arc<App>,
+    pub(super) name: FeedId,
+    pub(super) wanted: Wanted,
+    pub(super) socket: &'a mut Socket,
+    /// Where to begin in the life of the feed that comes next.
+    pub(super) from: From,
+    is_greeted: bool,
+    /// The feed was replaced, and its next life is about to begin.
+    awaits_new_life: bool,
+    pub(super) heard: Instant,
+}
+
+/// Where a reader stands in a view.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The changes it has seen.
+    pub(super) since: u64,
+    /// The end of its backlog.
+    pub(super) target: u64,
+    /// When it was told that it has all of its backlog.
+    pub(super) live_at: Option<Instant>,
+}
+
+/// Why following a feed came to its end, where the connection goes on.
+pub(super) enum Left {
+    /// The feed was deleted to make room for another life of its name.
+    Replaced,
+    /// The reader said something that only a replay understands.
+    Said(FromSubscriber),
+}
+
+impl Reader<'_> {
+    async fn run(&mut self, asked: &Asked) -> Result<Infallible, End> {
+        let _seats = match self.wanted.replay {
+            Some(_) => Some(replay::take_seats(self.app, asked.peer.ip())?),
+            None => None,
+        };
+        loop {
+            let feed = self.wait_for_feed().await?;
+            let _present = Presence::enter(self.app, feed.log_id(), Role::Reader);
+            match self.follow_life(&feed).await? {
+                Left::Replaced => {
+                    if self.is_greeted {
+                        self.reset("replaced").await?;
+                    }
+                    self.awaits_new_life = true;
+                    if self.from != From::Now {
+                        self.from = From::Start;
+                    }
+                }
+                Left::Said(_) => {
+                    return Err(End::close(CloseCode::BadRequest, "only a replay can be steered: ask with pace="));
+                }
+            }
+        }
+    }
+
+    /// The feed, as soon as there is one.
+    async fn wait_for_feed(&mut self) -> Result<Arc<Feed>, End> {
+        let mut creations = self.app.feeds.creations();
+        let mut seat = None;
+        loop {
+            match self.app.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
+                Opened::Here(feed) => return Ok(feed),
+                // Between two lives of a name that is replaced.
+                Opened::Deleted | Opened::Absent if self.awaits_new_life => {}
+                Opened::Deleted => return Err(end_of(&LogError::Deleted(self.name.clone()))),
+                Opened::Absent if self.wanted.wait => {
+                    if seat.is_none() {
+                        let Some(taken) = Seats::take(self.app, |app| &app.waiting) else {
+                            let reason = "as many readers wait for feeds as may";
+                            return Err(End::close(CloseCode::TooManyConnections, reason));
+                        };
+                        seat = Some(taken);
+                        self.hello(None).await?;
+                    }
+                }
+                Opened::Absent => {
+                    return Err(End::close(CloseCode::NoSuchFeed, format!("there is no feed {}", self.name)));
+                }
+            }
+            let created = async {
+                // The sender is the app's, which this connection holds.
+                let _ = creations.changed().await;
+            };
+            self.wait(created, None, None).await?;
+        }
+    }
+
+    async fn follow_life(&mut self, feed: &Arc<Feed>) -> Result<Left, End> {
+        let view = match feed.view(self.wanted.view).await {
+            Ok(view) => view,
+            Err(error) => return self.life_ended(feed, &error),
+        };
+        self.hello(Some(&view)).await?;
+        self.is_greeted = true;
+        match self.wanted.replay.clone() {
+            Some(wanted) => replay::play(self, feed, &view, wanted).await,
+            None => {
+                let since = self.begin(&view).await?;
+                let target = view.bell().borrow().change;
+                self.follow(feed, &view, &mut Place { since, target, live_at: None }).await
+            }
+        }
+    }
+
+    /// Where the reader stands in `view`; what it holds is dropped if that is nowhere.
+    pub(super) async fn begin(&mut self, view: &View) -> Result<u64, End> {
+        match self.from.clone() {
+            From::Start => Ok(0),
+            From::Now => {
+                let (to, bodies) = view.bodies_from_now();
+                for body in bodies {
+                    self.socket.send(body).await?;
+                }
+                Ok(to)
+            }
+            From::Cursor(cursor) => {
+                let (epoch, change) = {
+                    let transcript = view.transcript();
+                    (transcript.view_epoch(), transcript.change())
+                };
+                if epoch.as_ref() != Some(&cursor.epoch) {
+                    self.reset("epoch").await?;
+                    return Ok(0);
+                }
+                if cursor.change > change {
+                    self.reset("cursor").await?;
+                    return Ok(0);
+                }
+                Ok(cursor.change)
+            }
+        }
+    }
+
+    /// Sends all that differs from where the reader stands, then what comes.
+    pub(super) async fn follow(&mut self, feed: &Arc<Feed>, view: &Arc<View>, place: &mut Place) -> Result<Left, End> {
+        let mut bell = view.bell();
+        loop {
+            let following = bell.borrow_and_update().following.clone();
+            while let Some(bodies) = view.bodies(place.since) {
+                for body in &bodies.parts {
+                    self.socket.send(body.clone()).await?;
+                }
+                place.since = bodies.to;
+                if place.since >= place.target {
+                    self.live(view, place).await?;
+                }
+            }
+            self.live(view, place).await?;
+            if let Following::No(why) = following {
+                return self.life_ended(feed, &why);
+            }
+            let changed = async {
+                // The view outlives this, and its sender with it.
+                let _ = bell.changed().await;
+            };
+            if let Some(said) = self.wait(changed, Some((view, place.since)), self.lingers_until(view, place)).await? {
+                return Ok(Left::Said(said));
+            }
+        }
+    }
+
+    /// When a reader of an ended feed is done; none while the feed goes on.
+    fn lingers_until(&self, view: &View, place: &Place) -> Option<Instant> {
+        let ended_at = view.transcript().ended_at()?;
+        let ended_for = Duration::from_millis(u64::try_from(self.app.clock.now().since(ended_at)).unwrap_or(0));
+        let linger = TimesConfig::ms(self.app.config.times.ended_linger_ms);
+        // Counted from the later of both.
+        Some((place.live_at? + linger).max(Instant::now() + linger.saturating_sub(ended_for)))
+    }
+
+    /// Whether the feed of a view that went to its end goes on in another life.
+    pub(super) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<Left, End> {
+        match why {
+            LogError::Deleted(_) if feed.is_replaced() => Ok(Left::Replaced),
+            why => Err(end_of(why)),
+        }
+    }
+
+    /// Waits for `news`, or for what the reader says; heartbeats and pings go out meanwhile. `at` is where the reader
+    /// stands; at `until` the connection is done.
+    pub(super) async fn wait(
+        &mut self,
+        news: impl Future<Output = ()>,
+        at: Option<(&View, u64)>,
+        until: Option<Instant>,
+    ) -> Result<Option<FromSubscriber>, End> {
+        let times = &self.app.config.times;
+        let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
+        let mut news = std::pin::pin!(news);
+        loop {
+            let until_done = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let beat_at = self.socket.spoke + beat;
+            tokio::select! {
+                biased;
+                () = self.app.stop.cancelled() => {
+                    return Err(End::close(CloseCode::GoingAway, "the server is going away"));
+                }
+                () = &mut news => return Ok(None),
+                frame = self.socket.next() => {
+                    let frame = frame?;
+                    self.heard = Instant::now();
+                    match frame {
+                        Frame::Sign => {}
+                        Frame::Text(text) => return FromSubscriber::decode(&text).map(Some).map_err(|reason| {
+                            End::close(CloseCode::BadRequest, reason)
+                        }),
+                        Frame::Binary => {
+                            return Err(End::close(CloseCode::BadRequest, "a binary message: text is expected"));
+                        }
+                    }
+                }
+                () = until_done => return Err(End::close(CloseCode::Done, "the feed has ended")),
+                () = tokio::time::sleep_until(beat_at) => {
+                    if self.heard.elapsed() >= gone_after {
+                        return Err(End::Gone);
+                    }
+                    self.heartbeat(at).await?;
+                    self.socket.ping().await?;
+                }
+            }
+        }
+    }
+
+    async fn hello(&mut self, view: Option<&View>) -> Result<(), End> {
+        let server_at = self.app.clock.now();
+        let (title, state, epoch) = match view {
+            None => (None, FeedState::None, None),
+            Some(view) => {
+                let transcript = view.transcript();
+                (transcript.meta().title.clone(), transcript.state(), transcript.epoch().cloned())
+            }
+        };
+        let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
+        self.socket.send(hello.encode()).await
+    }
+
+    /// Says once that the backlog has been sent; a reader that wants no more is done with that.
+    async fn live(&mut self, view: &View, place: &mut Place) -> Result<(), End> {
+        if place.live_at.is_some() {
+            return Ok(());
+        }
+        if let Some(cursor) = cursor(view, place.since) {
+            self.socket.send(ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
+        }
+        if self.wanted.is_until_head {
+            return Err(End::close(CloseCode::Done, "this is all there is"));
+        }
+        place.live_at = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
+        let cursor = at.and_then(|(view, since)| cursor(view, since));
+        let server_at = self.app.clock.now();
+        self.socket.send(ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
+    }
+
+    pub(super) async fn reset(&mut self, reason: &str) -> Result<(), End> {
+        self.socket.send(ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+    }
+}
+
+fn cursor(view: &View, change: u64) -> Option<Cursor> {
+    view.transcript().cursor(change)
+}

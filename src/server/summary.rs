@@ -1,0 +1,122 @@
+//! What lists say of a feed, without folding it each time it is asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::app::App;
+use crate::feed::{Feed, Opened};
+use crate::log::{LogError, LogId};
+use crate::position::{Epoch, FeedId, Offset};
+use crate::transcript::{FeedState, FoldView, Timestamp, Transcript};
+
+/// How a feed stands.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Summary {
+    feed: FeedId,
+    title: Option<Arc<str>>,
+    pub(super) state: FeedState,
+    epoch: Option<Epoch>,
+    publishers: usize,
+    readers: usize,
+    last_line_at: Option<Timestamp>,
+    lines: usize,
+    turns: usize,
+    #[serde(skip)]
+    pub(super) ended_at: Option<Timestamp>,
+    /// Whether lines wait for their final version, which may never come.
+    #[serde(skip)]
+    has_interim: bool,
+}
+
+/// The summaries of feeds that need not be folded again, because nothing was added since.
+#[derive(Debug, Default)]
+pub(super) struct Summaries(Mutex<HashMap<LogId, (Offset, Summary)>>);
+
+impl Summaries {
+    /// How `feed` stands now.
+    pub(super) async fn of(app: &App, feed: &Feed) -> Result<Summary, LogError> {
+        let log_id = feed.log_id();
+        let head = feed.head().await?;
+        let known = app.summaries.lock().get(log_id).filter(|(at, _)| *at == head).map(|(_, known)| known.clone());
+        let mut summary = match known {
+            Some(known) => known,
+            None => {
+                let view = feed.view(FoldView::Interim).await?;
+                let (at, summary) = {
+                    let transcript = view.transcript();
+                    (transcript.next_offset(), Summary::new(feed.name(), &transcript))
+                };
+                app.summaries.lock().insert(log_id.clone(), (at, summary.clone()));
+                summary
+            }
+        };
+        let present = app.presence.of(log_id);
+        (summary.publishers, summary.readers) = (present.publisher_count(), present.readers);
+        Ok(summary)
+    }
+
+    /// How every feed stands, by name. Feeds that are deleted meanwhile are left out.
+    pub(super) async fn all(app: &App) -> Result<Vec<(LogId, Summary)>, LogError> {
+        let logs = app.feeds.log().logs().await?;
+        let mut summaries = Vec::with_capacity(logs.len());
+        for log_id in &logs {
+            let summary = match app.feeds.open(&log_id.feed).await? {
+                Opened::Here(feed) => {
+                    let summary = Self::of(app, &feed).await;
+                    app.put_away_if_cold(feed);
+                    summary
+                }
+                Opened::Absent | Opened::Deleted => continue,
+            };
+            match summary {
+                Ok(summary) => summaries.push((log_id.clone(), summary)),
+                Err(LogError::Deleted(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        app.summaries.lock().retain(|log_id, _| logs.contains(log_id));
+        Ok(summaries)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LogId, (Offset, Summary)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Summary {
+    fn new(feed: &FeedId, transcript: &Transcript) -> Self {
+        let (lines, turns) = transcript.counts();
+        Self {
+            feed: feed.clone(),
+            title: transcript.meta().title.clone(),
+            state: transcript.state(),
+            epoch: transcript.epoch().cloned(),
+            publishers: 0,
+            readers: 0,
+            last_line_at: transcript.last_line_at(),
+            lines,
+            turns,
+            ended_at: transcript.ended_at(),
+            has_interim: !transcript.interim_sources().is_empty(),
+        }
+    }
+}
+
+impl App {
+    /// Puts a feed away that nobody is connected to and that does not go on: it is folded again when asked for.
+    pub(super) fn put_away_if_cold(&self, feed: Arc<Feed>) {
+        let present = self.presence.of(feed.log_id());
+        let goes_on = || {
+            let summaries = self.summaries.lock();
+            // Without a summary nothing is known, and it stays.
+            summaries.get(feed.log_id()).is_none_or(|(_, summary)| {
+                matches!(summary.state, FeedState::Live | FeedState::Paused) || summary.has_interim
+            })
+        };
+        if present.readers == 0 && present.publisher_count() == 0 && !goes_on() {
+            self.feeds.put_away(feed);
+        }
+    }
+}

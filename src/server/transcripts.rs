@@ -1,0 +1,267 @@
+//! Transcripts over HTTP: written in a format of the reader's choice, and read from files.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::app::App;
+use super::body::read;
+use super::feeds::open;
+use super::problem::{Problem, ProblemCode};
+use crate::feed::{Feed, Opened};
+use crate::format::{Document, Format, Range, Reading};
+use crate::position::{Cursor, FeedId, Offset};
+use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
+
+/// `GET /v1/feeds/{feed}/transcript.{format}`
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path((name, file)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(format) = file.strip_prefix("transcript.") else {
+        return Err(Problem::new(ProblemCode::NotFound, "there is nothing at this address"));
+    };
+    let is_known = Format::ALL.iter().any(|known| known.extension() == format);
+    if !is_known {
+        let known: Vec<&str> = Format::ALL.iter().map(|known| known.extension()).collect();
+        let detail = format!("there is no format {format:?}; there are {}", known.join(", "));
+        return Err(Problem::new(ProblemCode::NotFound, detail));
+    }
+    let format = Format::from_str(format).map_err(|error| Problem::new(ProblemCode::NotFound, error.to_string()))?;
+    if query.contains_key("view") {
+        return Err(Problem::new(ProblemCode::Unsupported, "this server has no view beside the public one"));
+    }
+    let range = Range {
+        from_ms: number(&query, "from_ms")?,
+        to_ms: number(&query, "to_ms")?,
+        last_turns: number(&query, "last")?,
+    };
+    let feed = open(&app, &name).await?;
+    match query.get("at") {
+        None => {
+            let view = feed.view(FoldView::FinalOnly).await?;
+            let (etag, document) = {
+                let transcript = view.transcript();
+                let etag = etag(&transcript, format, range);
+                if is_known_to(&headers, &etag) {
+                    return Ok(not_modified(etag));
+                }
+                (etag, Document::of(feed.name(), &transcript, range))
+            };
+            written(format, etag, document).await
+        }
+        Some(at) => {
+            let transcript = fold_to(&feed, At::parse(at)?).await?;
+            let etag = etag(&transcript, format, range);
+            if is_known_to(&headers, &etag) {
+                return Ok(not_modified(etag));
+            }
+            let document = Document::of(feed.name(), &transcript, range);
+            written(format, etag, document).await
+        }
+    }
+}
+
+fn number<T: FromStr>(query: &HashMap<String, String>, name: &str) -> Result<Option<T>, Problem> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits => Ok(Some(number)),
+        _ => Err(Problem::bad(format!("{name} is a whole number"))),
+    }
+}
+
+/// Names the transcript as it stands, the format and the range.
+fn etag(transcript: &Transcript, format: Format, range: Range) -> String {
+    let cursor = transcript.cursor(transcript.change()).map(|cursor| cursor.to_string()).unwrap_or_default();
+    // Another release may write the same transcript otherwise.
+    let written = format!("{} {cursor} {format:?} {range:?}", env!("CARGO_PKG_VERSION"));
+    let mut etag = String::from("\"");
+    for byte in &Sha256::digest(written.as_bytes())[..16] {
+        let _ = write!(etag, "{byte:02x}");
+    }
+    etag.push('"');
+    etag
+}
+
+fn is_known_to(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+}
+
+fn not_modified(etag: String) -> Response {
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response()
+}
+
+async fn written(format: Format, etag: String, document: Document) -> Result<Response, Problem> {
+    // An hour of speech is quick, but a day of it is not for a thread that serves others.
+    let text = tokio::task::spawn_blocking(move || crate::format::write(format, &document)).await;
+    let text = text.map_err(|_| Problem::bad("the transcript could not be written"))?;
+    let content_type = HeaderValue::from_static(format.content_type());
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::ETAG, HeaderValue::from_str(&etag).map_err(|_| Problem::bad("no ETag"))?),
+    ];
+    Ok((headers, text).into_response())
+}
+
+/// A moment in a log.
+enum At {
+    Cursor(Cursor),
+    Time(Timestamp),
+}
+
+impl At {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match (text.parse(), Timestamp::parse(text)) {
+            (_, Some(time)) => Ok(Self::Time(time)),
+            (Ok(cursor), None) => Ok(Self::Cursor(cursor)),
+            (Err(_), None) => Err(Problem::bad("at is a cursor or a time such as 2026-11-23T18:31:05Z")),
+        }
+    }
+}
+
+/// The final lines of a feed as they stood.
+async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
+    let head = feed.head().await?;
+    let mut transcript = Transcript::new(FoldView::FinalOnly);
+    // A cursor of the view with interim lines counts that view's changes.
+    let mut counting = Transcript::new(FoldView::Interim);
+    let mut records = feed.records();
+    let mut next = Offset::START;
+    while next < head
+        && let Some(batch) = records.next().await
+    {
+        for entry in batch? {
+            next = entry.offset.next();
+            let record = Record::decode(&entry.record);
+            let is_after = match &at {
+                At::Time(time) => record.received_at > *time,
+                At::Cursor(cursor) => {
+                    let is_there = |counting: &Transcript| {
+                        counting.view_epoch().as_ref() == Some(&cursor.epoch) && counting.change() >= cursor.change
+                    };
+                    is_there(&transcript) || is_there(&counting)
+                }
+            };
+            if is_after {
+                return Ok(transcript);
+            }
+            if matches!(at, At::Cursor(_)) {
+                counting.apply(entry.offset, record.clone());
+            }
+            transcript.apply(entry.offset, record);
+        }
+        tokio::task::yield_now().await;
+    }
+    match at {
+        At::Cursor(cursor)
+            if ![&transcript, &counting]
+                .iter()
+                .any(|known| known.view_epoch().as_ref() == Some(&cursor.epoch) && known.change() >= cursor.change) =>
+        {
+            Err(Problem::bad("at: the cursor is not one of this feed as it is now"))
+        }
+        _ => Ok(transcript),
+    }
+}
+
+#[derive(Serialize)]
+struct Imported {
+    feed: FeedId,
+    lines: usize,
+    turns: usize,
+    problems: Vec<ImportProblem>,
+}
+
+#[derive(Serialize)]
+struct ImportProblem {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+/// `PUT /v1/feeds/{feed}/transcript`
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = FeedId::new(&name)?;
+    let replace = match query.get("replace").map(String::as_str) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::bad("replace is true or false")),
+    };
+    let body = read(&app, &headers, body, app.config.limits.import_bytes).await?;
+    let reading = tokio::task::spawn_blocking(move || crate::format::read(&body, None)).await;
+    let reading = match reading {
+        Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
+        Err(_) => return Err(Problem::bad("the file could not be read")),
+    };
+    check(&app, &reading)?;
+    let is_replaced = match app.feeds.open(&name).await? {
+        Opened::Here(feed) if replace => {
+            app.feeds.delete(&feed, true).await?;
+            true
+        }
+        Opened::Here(_) => {
+            let detail = format!("the feed {name} has a log; with ?replace=true the file takes its place");
+            return Err(Problem::new(ProblemCode::FeedExists, detail));
+        }
+        Opened::Deleted if !replace => return Err(Problem::feed_deleted(&name)),
+        Opened::Deleted | Opened::Absent => false,
+    };
+    let Reading { meta, lines, problems, .. } = reading;
+    let count = lines.len();
+    let records = || {
+        let mut records = vec![app.opening(true), app.record(Op::Meta(meta))];
+        // A record for each line, so that a replay has each in its time.
+        let source: Arc<str> = crate::transcript::line::DEFAULT_SOURCE.into();
+        records
+            .extend(lines.into_iter().map(|line| app.record(Op::Line { source: source.clone(), lines: vec![line] })));
+        records.push(app.record(Op::End));
+        records
+    };
+    let (feed, is_new) = app.feeds.create(&name, replace, records).await?;
+    if !is_new {
+        let detail = format!("the feed {name} was created meanwhile");
+        return Err(Problem::new(ProblemCode::FeedExists, detail));
+    }
+    let (_, turns) = feed.view(FoldView::FinalOnly).await?.transcript().counts();
+    tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
+    let problems = problems.into_iter();
+    let problems =
+        problems.map(|problem| ImportProblem { line: problem.line, column: problem.column, message: problem.message });
+    let imported = Imported { feed: name, lines: count, turns, problems: problems.collect() };
+    let status = if is_replaced { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(imported)).into_response())
+}
+
+/// A file is held to the limits of times only where they would break the axis of media time.
+fn check(app: &App, reading: &Reading) -> Result<(), Problem> {
+    let max = app.config.captions.max_media_ms;
+    match reading.lines.iter().find(|line| line.content.start_ms.is_some_and(|start| start > max)) {
+        None => Ok(()),
+        Some(line) => Err(Problem::bad(format!(
+            "block {} starts after {max} ms, the greatest media time of the configuration",
+            line.id
+        ))),
+    }
+}

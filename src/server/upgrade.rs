@@ -1,0 +1,150 @@
+//! A request for a WebSocket becomes a [`Socket`] with a task of its own.
+//!
+//! What refuses the connection is said as a close code after the upgrade: browsers show scripts nothing else.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::app::App;
+use super::guard::{ForeignOrigin, ORIGIN_RULE, Peer};
+use super::problem::{Problem, ProblemCode};
+use super::socket::{End, PatientStream, Socket};
+use crate::config::TimesConfig;
+use crate::wire::{CloseCode, SUBPROTOCOL};
+
+/// What a request for a socket says beside its path.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) peer: Peer,
+    query: HashMap<String, String>,
+}
+
+impl Asked {
+    /// A parameter of the query.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// A parameter that is `true`, `false` or not given.
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, End> {
+        match self.get(name) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(End::close(CloseCode::BadRequest, format!("{name} is true or false"))),
+        }
+    }
+
+    /// Refuses parameters that this server does not have yet, and values of others, rather than pass over them.
+    pub(super) fn refuse(&self, unsupported: &[(&str, Option<&str>)]) -> Result<(), End> {
+        for (name, only) in unsupported {
+            match (self.get(name), only) {
+                (None, _) => {}
+                (Some(value), Some(only)) if value == *only => {}
+                (Some(_), Some(only)) => {
+                    let reason = format!("this server has no other {name} than {only}");
+                    return Err(End::close(CloseCode::Unsupported, reason));
+                }
+                (Some(_), None) => {
+                    return Err(End::close(CloseCode::Unsupported, format!("this server has no {name}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers 101 and runs `serve` on the socket; the end it gives is said to the client.
+pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, serve: F) -> Response
+where
+    F: FnOnce(Arc<App>, Socket, Asked) -> S + Send + 'static,
+    S: Future<Output = (Socket, End)> + Send + 'static,
+{
+    let accept = match accept_key(request.headers()) {
+        Ok(accept) => accept,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let extensions = request.extensions_mut();
+    let is_foreign = extensions.get::<ForeignOrigin>().is_some();
+    let (Some(on_upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
+        return Problem::bad("this connection cannot become a WebSocket").into_response();
+    };
+    let asked = if is_foreign {
+        Err(End::close(CloseCode::Forbidden, ORIGIN_RULE))
+    } else if !peer.has_seat() {
+        Err(End::close(CloseCode::TooManyConnections, "the server holds as many connections as it may"))
+    } else {
+        query(request.uri().query()).map(|query| Asked { peer, query })
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if tokens(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == SUBPROTOCOL) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    let app = app.clone();
+    app.tasks.clone().spawn(async move {
+        let Some(socket) = open(&app, on_upgrade).await else { return };
+        let (socket, end) = match asked {
+            Ok(asked) => serve(app, socket, asked).await,
+            Err(end) => (socket, end),
+        };
+        socket.finish(end).await;
+    });
+    response
+}
+
+/// The socket, as soon as the answer has gone out.
+async fn open(app: &App, on_upgrade: OnUpgrade) -> Option<Socket> {
+    let times = &app.config.times;
+    let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
+    let parts = Upgraded::downcast::<TokioIo<PatientStream>>(upgraded).ok()?;
+    Some(Socket::new(parts.io.into_inner(), parts.read_buf, &app.config.limits, times).await)
+}
+
+/// The answer to the request's key (RFC 6455, section 4.2).
+fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    let has = |name: &HeaderName, token: &str| tokens(headers, name).any(|has| has.eq_ignore_ascii_case(token));
+    if !has(&header::UPGRADE, "websocket") || !has(&header::CONNECTION, "upgrade") {
+        let detail = "this address is a WebSocket: connect to it with a WebSocket client";
+        return Err(Problem::new(ProblemCode::UpgradeRequired, detail));
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let detail = "Sec-WebSocket-Version has to be 13";
+        return Err(Problem::new(ProblemCode::UpgradeRequired, detail));
+    }
+    // 16 bytes in base 64.
+    match headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes) {
+        Some(key) if key.len() == 24 && key.ends_with(b"==") => {
+            HeaderValue::from_str(&derive_accept_key(key)).map_err(|_| Problem::bad("a bad key"))
+        }
+        _ => Err(Problem::bad("Sec-WebSocket-Key has to be 16 bytes in base 64")),
+    }
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// The parameters of a query; of one given twice the last.
+fn query(query: Option<&str>) -> Result<HashMap<String, String>, End> {
+    let uri = format!("/?{}", query.unwrap_or_default());
+    let bad = || End::close(CloseCode::BadRequest, "the query cannot be read: write it as name=value&name=value");
+    let uri: http::Uri = uri.parse().map_err(|_| bad())?;
+    // As pairs, so that a parameter given twice is no error.
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| bad())?;
+    Ok(pairs.0.into_iter().collect())
+}

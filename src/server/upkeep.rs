@@ -1,0 +1,185 @@
+//! What happens by itself: clocks of silent feeds move on, what a lost source left behind is settled, feeds that are over
+//! are put away or deleted. All of it is records like any other, so it is seen the same way in every replay.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::app::App;
+use super::summary::Summaries;
+use crate::config::TimesConfig;
+use crate::feed::{Feed, Opened};
+use crate::log::{LogError, LogId};
+use crate::transcript::{FeedState, FoldView, Op, Transcript, TurnState};
+
+/// How often feeds are looked at, at most and at least; in between it goes by the shortest wait of the configuration.
+const LOOK_EVERY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(1);
+/// How often the archive is looked through for what may go.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+
+/// Looks after the feeds until the server stops.
+pub(super) async fn run(app: Arc<App>) {
+    let times = &app.config.times;
+    let shortest = times.idle_clock_after_ms.min(times.abandon_after_ms);
+    let shortest = if times.end_after_ms == 0 { shortest } else { shortest.min(times.end_after_ms) };
+    let every = TimesConfig::ms(shortest / 4).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
+    let mut upkeep = Upkeep { app: app.clone(), alone: HashMap::new(), failed: false };
+    // Feeds that go on are folded now, so that their clocks do too; the others are put away again.
+    upkeep.note(Summaries::all(&app).await.map(|_| ()));
+    let mut retention_at = Instant::now();
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let result = upkeep.look().await;
+        upkeep.note(result);
+        if retention_at <= Instant::now() {
+            retention_at = Instant::now() + RETENTION_EVERY;
+            let result = retain(&app).await;
+            upkeep.note(result);
+        }
+    }
+}
+
+struct Upkeep {
+    app: Arc<App>,
+    /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
+    alone: HashMap<(LogId, Option<Arc<str>>), Instant>,
+    failed: bool,
+}
+
+impl Upkeep {
+    /// Says a failure once, not once a second.
+    fn note(&mut self, result: Result<(), LogError>) {
+        match result {
+            Ok(()) => self.failed = false,
+            Err(LogError::Deleted(_) | LogError::Closed) => {}
+            Err(error) if !self.failed => {
+                self.failed = true;
+                tracing::error!(%error, "feeds cannot be looked after");
+            }
+            Err(_) => {}
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), LogError> {
+        let feeds = self.app.feeds.all_open();
+        let open: std::collections::HashSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
+        self.alone.retain(|(log_id, _), _| open.contains(log_id));
+        let mut result = Ok(());
+        for feed in feeds {
+            // One feed in trouble is no reason to leave the others.
+            let looked = self.look_at(&feed).await;
+            result = result.and(looked);
+            self.app.put_away_if_cold(feed);
+        }
+        result
+    }
+
+    async fn look_at(&mut self, feed: &Arc<Feed>) -> Result<(), LogError> {
+        Summaries::of(&self.app, feed).await?;
+        let view = feed.view(FoldView::Interim).await?;
+        let ops = {
+            let transcript = view.transcript();
+            let mut ops = self.settle_interim(feed, &transcript);
+            ops.extend(self.end(feed, &transcript).or_else(|| self.idle_clock(&transcript)));
+            ops
+        };
+        if ops.is_empty() {
+            return Ok(());
+        }
+        feed.append_all(ops.into_iter().map(|op| self.app.record(op)).collect()).await.map(|_| ())
+    }
+
+    /// How long something has been as it is, as far as was seen.
+    fn alone_for(&mut self, feed: &Feed, source: Option<Arc<str>>, is_alone: bool) -> Duration {
+        let key = (feed.log_id().clone(), source);
+        if !is_alone {
+            self.alone.remove(&key);
+            return Duration::ZERO;
+        }
+        self.alone.entry(key).or_insert_with(Instant::now).elapsed()
+    }
+
+    fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
+        let after = TimesConfig::ms(self.app.config.times.abandon_after_ms);
+        let present = self.app.presence.of(feed.log_id());
+        let mut ops = Vec::new();
+        for source in transcript.interim_sources() {
+            let is_here = present.publishers.contains_key(&source);
+            if self.alone_for(feed, Some(source.clone()), !is_here) >= after && !is_here {
+                ops.extend(transcript.interim_lines(&source).into_iter().map(|(id, rev)| Op::Abandon {
+                    source: source.clone(),
+                    id,
+                    rev: Some(rev),
+                }));
+            }
+        }
+        ops
+    }
+
+    fn end(&mut self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
+        let after = self.app.config.times.end_after_ms;
+        if after == 0 {
+            return None;
+        }
+        let is_alone =
+            transcript.state() == FeedState::Live && self.app.presence.of(feed.log_id()).publishers.is_empty();
+        let alone_for = self.alone_for(feed, None, is_alone);
+        (is_alone && alone_for >= TimesConfig::ms(after)).then_some(Op::End)
+    }
+
+    /// A clock for the source on air, where its last turn waits for one.
+    fn idle_clock(&self, transcript: &Transcript) -> Option<Op> {
+        let is_open = transcript.last_turn().is_some_and(|turn| turn.state == TurnState::Open);
+        if transcript.state() != FeedState::Live || !is_open {
+            return None;
+        }
+        let (holder, clock) = (transcript.holder()?, transcript.clock()?);
+        let heard_at = clock.at.max(transcript.last_line_at().unwrap_or(clock.at));
+        let idle_ms = self.app.clock.now().since(heard_at);
+        let after_ms = i64::try_from(self.app.config.times.idle_clock_after_ms).unwrap_or(i64::MAX);
+        (idle_ms >= after_ms)
+            .then(|| Op::Clock { source: holder.clone(), media_ms: clock.media_ms.saturating_add(idle_ms) })
+    }
+}
+
+/// Deletes ended feeds that are too old, or too many for the archive.
+async fn retain(app: &App) -> Result<(), LogError> {
+    let retention = &app.config.retention;
+    if retention.ended_after_days == 0 && retention.archive_bytes_max == 0 {
+        return Ok(());
+    }
+    let mut sizes = Vec::new();
+    for (log_id, summary) in Summaries::all(app).await? {
+        let bytes = app.feeds.log().bytes(&log_id).await?;
+        let ended_at = summary.ended_at.filter(|_| summary.state == FeedState::Ended);
+        sizes.push((log_id, bytes, ended_at));
+    }
+    let now = app.clock.now();
+    let mut total: u64 = sizes.iter().map(|(_, bytes, _)| bytes).sum();
+    // Those that ended first go first.
+    sizes.sort_by_key(|(_, _, ended_at)| *ended_at);
+    for (log_id, bytes, ended_at) in sizes {
+        let Some(ended_at) = ended_at else { continue };
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        let age_ms = u64::try_from(now.since(ended_at)).unwrap_or(0);
+        let days = retention.ended_after_days;
+        let is_old = days != 0 && age_ms >= days.saturating_mul(DAY_MS);
+        let is_too_much = retention.archive_bytes_max != 0 && total > retention.archive_bytes_max;
+        if !is_old && !is_too_much {
+            continue;
+        }
+        if let Opened::Here(feed) = app.feeds.open(&log_id.feed).await?
+            && *feed.log_id() == log_id
+        {
+            app.feeds.delete(&feed, false).await?;
+            total = total.saturating_sub(bytes);
+            tracing::info!(feed = %log_id.feed, age_ms, bytes, "an ended feed was deleted, as the configuration says");
+        }
+    }
+    Ok(())
+}
