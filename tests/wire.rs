@@ -251,7 +251,7 @@ fn through_the_code(operation: &str, example: &Value) -> (&'static str, Value) {
         }
         "sendToPublisher" => {
             let message: ToPublisher = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            (to_publisher(&message), serde_json::from_str(&message.encode()).expect("JSON"))
+            (to_publisher(&message), serde_json::from_slice(&message.encode()).expect("JSON"))
         }
         "sendToSubscriber" => {
             let message: ToSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -426,7 +426,8 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         FromSubscriber::Pause,
         FromSubscriber::Resume,
         FromSubscriber::Pace { pace: Pace::Max },
-        FromSubscriber::Seek(Seek { media_ms: Some(5), cursor: Some(cursor) }),
+        FromSubscriber::Seek(Seek::Media(5)),
+        FromSubscriber::Seek(Seek::Cursor(cursor)),
     ] {
         written.push((from_subscriber(&message), serde_json::to_value(&message).expect("JSON")));
     }

@@ -19,6 +19,7 @@ use super::upgrade::Asked;
 use crate::feed::{Feed, View};
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, Offset};
+use crate::transcript::fold::Reached;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
 use crate::wire::subscribe::{CHANGES_BYTES_MAX, Pace};
 use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber, encode_changes};
@@ -140,8 +141,8 @@ pub(super) async fn play(
                 Left::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
                 Left::Said(_) => {}
             }
-            let answer = player.status(view);
-            reader.socket.send(answer.encode()).await?;
+            let clock = view.transcript().clock();
+            reader.socket.send(player.status(clock).encode()).await?;
         }
     }
 }
@@ -258,7 +259,7 @@ impl Player {
             }
             FromSubscriber::Seek(seek) => return self.seek(reader, view, seek).await,
         }
-        reader.socket.send(self.status(view).encode()).await?;
+        reader.socket.send(self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
     }
 
@@ -289,7 +290,7 @@ impl Player {
         }
         reader.reset("seek").await?;
         self.send_changes(reader).await?;
-        reader.socket.send(self.status(view).encode()).await?;
+        reader.socket.send(self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
     }
 
@@ -413,14 +414,13 @@ impl Player {
         after(ms_left, self.pace)
     }
 
-    fn status(&self, view: &View) -> ToSubscriber {
-        // Behind the end the live view is what the reader sees.
-        let media_ms = self.transcript.clock().or_else(|| view.transcript().clock().filter(|_| self.since > 0));
+    /// How the replay stands; `clock` is how far the reader has seen.
+    fn status(&self, clock: Option<Reached>) -> ToSubscriber {
         ToSubscriber::Replay {
             feed: self.feed.name().clone(),
             paused: matches!(self.due, Due::Resting { .. }),
             pace: self.pace,
-            media_ms: media_ms.map_or(0, |reached| reached.media_ms),
+            media_ms: clock.map_or(0, |reached| reached.media_ms),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::socket::{End, Frame, Socket};
 use super::upgrade::Asked;
 use crate::config::TimesConfig;
 use crate::feed::{Feed, Following, Opened, View};
-use crate::log::LogError;
+use crate::log::{LogError, LogId};
 use crate::position::{Cursor, FeedId};
 use crate::transcript::{FeedState, FoldView};
 use crate::wire::{CloseCode, FromSubscriber, ToSubscriber};
@@ -36,7 +36,7 @@ async fn subscribe(app: &Arc<App>, name: FeedId, socket: &mut Socket, asked: &As
         wanted,
         socket,
         is_greeted: false,
-        awaits_new_life: false,
+        replaced: None,
         heard: Instant::now(),
     };
     Box::pin(reader.run(asked)).await
@@ -89,8 +89,8 @@ pub(super) struct Reader<'a> {
     /// Where to begin in the life of the feed that comes next.
     pub(super) from: From,
     is_greeted: bool,
-    /// The feed was replaced, and its next life is about to begin.
-    awaits_new_life: bool,
+    /// The life of the feed that was replaced; the next is about to begin.
+    replaced: Option<LogId>,
     pub(super) heard: Instant,
 }
 
@@ -127,7 +127,7 @@ impl Reader<'_> {
                     if self.is_greeted {
                         self.reset("replaced").await?;
                     }
-                    self.awaits_new_life = true;
+                    self.replaced = Some(feed.log_id().clone());
                     if self.from != From::Now {
                         self.from = From::Start;
                     }
@@ -145,9 +145,10 @@ impl Reader<'_> {
         let mut seat = None;
         loop {
             match self.app.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
-                Opened::Here(feed) => return Ok(feed),
+                Opened::Here(feed) if self.replaced.as_ref() != Some(feed.log_id()) => return Ok(feed),
                 // Between two lives of a name that is replaced.
-                Opened::Deleted | Opened::Absent if self.awaits_new_life => {}
+                _ if self.replaced.is_some() => {}
+                Opened::Here(feed) => return Ok(feed),
                 Opened::Deleted => return Err(end_of(&LogError::Deleted(self.name.clone()))),
                 Opened::Absent if self.wanted.wait => {
                     if seat.is_none() {

@@ -114,7 +114,7 @@ fn write_lines(format: Format, lines: Vec<Line>) -> String {
     let turns = lines.into_iter().map(|line| (turn(&line), vec![line])).collect();
     let (feed, meta) = (feed(), Meta { title: Some("A --> B\n\nC".into()), ..Meta::default() });
     let state = FeedState::Ended;
-    write(format, &Document { feed: &feed, meta: &meta, state, epoch: None, cursor: None, speakers: vec![], turns })
+    write(format, &Document { feed, meta, state, epoch: None, cursor: None, speakers: vec![], turns })
 }
 
 fn cue_time(text: &str) -> i64 {

@@ -1,0 +1,241 @@
+//! The real binary over HTTP: feeds, transcripts, speakers, pages, and who may ask for them.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Screen, Server, facts, hearing, line, real, soon};
+
+#[tokio::test]
+async fn feeds_are_made_listed_changed_and_deleted() {
+    let server = Server::start();
+    let made = server.json("PUT", "/v1/feeds/bern", json!({"title": "Federal council", "language": "de"})).await;
+    assert_eq!((made.status, &made.json()["state"]), (201, &json!("scheduled")));
+    assert_eq!(server.http("PUT", "/v1/feeds/bern", &[], b"").await.status, 200);
+    let changed = server.json("PATCH", "/v1/feeds/bern", json!({"title": "Bundesrat"})).await;
+    assert_eq!((changed.status, &changed.json()["title"]), (200, &json!("Bundesrat")));
+    server.json("PATCH", "/v1/feeds/bern", json!({"title": ""})).await.assert_problem(400, "bad_request");
+    server.http("PATCH", "/v1/feeds/bern", &[], b"{}").await.assert_problem(415, "unsupported_media_type");
+
+    let mut publisher = server.publish("arnhem/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(line("1", 0, "A", "one")).await;
+    publisher.acked(1).await;
+    let all = server.get("/v1/feeds").await.json();
+    let names: Vec<_> = all["feeds"].as_array().expect("feeds").iter().map(|feed| feed["feed"].clone()).collect();
+    assert_eq!(names, [json!("arnhem"), json!("bern")]);
+    let live = server.get("/v1/feeds?state=live").await.json();
+    let arnhem = &live["feeds"][0];
+    assert_eq!((live["feeds"].as_array().map(Vec::len), &arnhem["publishers"]), (Some(1), &json!(1)));
+    assert_eq!((&arnhem["lines"], &arnhem["turns"]), (&json!(1), &json!(1)));
+    assert!(arnhem["last_line_at"].is_string() && arnhem["epoch"].is_string(), "{arnhem}");
+    server.get("/v1/feeds?state=happy").await.assert_problem(400, "bad_request");
+
+    let state = |state: &'static str| server.json("POST", "/v1/feeds/arnhem/state", json!({"state": state}));
+    for wanted in ["paused", "live", "ended", "live"] {
+        assert_eq!(state(wanted).await.json()["state"], wanted);
+    }
+    server.json("POST", "/v1/feeds/bern/state", json!({"state": "paused"})).await.assert_problem(400, "bad_request");
+    state("scheduled").await.assert_problem(400, "bad_request");
+    assert_eq!(server.http("DELETE", "/v1/feeds/bern", &[], b"").await.status, 204);
+    server.get("/v1/feeds/bern").await.assert_problem(410, "feed_deleted");
+    server.get("/v1/feeds/basel").await.assert_problem(404, "no_such_feed");
+    server.get("/v1/feeds/Basel").await.assert_problem(400, "bad_request");
+    server.get("/v1/nothing").await.assert_problem(404, "not_found");
+    server.http("POST", "/v1/feeds", &[], b"").await.assert_problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_transcript_in_every_format() {
+    let server = Server::start();
+    let imported = server.import("hearing", &hearing()).await;
+    let facts = facts();
+    assert_eq!((&imported["lines"], &imported["turns"]), (&facts["blocks"], &facts["turns"]));
+    assert_eq!(imported["problems"], json!([]));
+    for (format, content_type, begins) in [
+        ("json", "application/json", "{"),
+        ("ndjson", "application/x-ndjson", "{"),
+        ("txt", "text/plain", ""),
+        ("md", "text/markdown", ""),
+        ("vtt", "text/vtt", "WEBVTT"),
+        ("srt", "application/x-subrip", "1\n"),
+        ("rev.txt", "text/plain", ""),
+    ] {
+        let path = format!("/v1/feeds/hearing/transcript.{format}");
+        let answer = server.get(&path).await;
+        let (status, is) = (answer.status, answer.header("content-type").unwrap_or_default().to_owned());
+        assert!(status == 200 && is.starts_with(content_type), "{format}: {status} {is}");
+        assert!(answer.text().starts_with(begins), "{format}");
+        // A reader that has it is told so, and only then.
+        let etag = answer.header("etag").expect("an ETag").to_owned();
+        let again = server.http("GET", &path, &[("If-None-Match", &etag)], b"").await;
+        assert_eq!((again.status, again.body.len()), (304, 0));
+        let part = server.http("GET", &format!("{path}?last=1"), &[("If-None-Match", &etag)], b"").await;
+        assert_eq!(part.status, 200);
+        assert!(part.body.len() < answer.body.len(), "{format}");
+    }
+    assert_eq!(server.get("/v1/feeds/hearing/transcript.rev.txt").await.text(), hearing());
+    server.get("/v1/feeds/hearing/transcript.doc").await.assert_problem(404, "not_found");
+    server.get("/v1/feeds/hearing/transcript.json?last=few").await.assert_problem(400, "bad_request");
+    server.get("/v1/feeds/hearing/transcript.json?view=public").await.assert_problem(400, "unsupported");
+    let some = server.get("/v1/feeds/hearing/transcript.json?from_ms=224000&to_ms=224001").await.json();
+    let lines: usize =
+        some["turns"].as_array().expect("turns").iter().map(|turn| turn["lines"].as_array().map_or(0, Vec::len)).sum();
+    assert_eq!(lines, 2);
+}
+
+#[tokio::test]
+async fn a_real_press_conference_comes_back_as_it_went_in() {
+    let Some(text) = real("press-conference.rev.txt") else { return };
+    let server = Server::start();
+    let imported = server.import("conference", &text).await;
+    assert_eq!((&imported["lines"], &imported["turns"]), (&json!(112), &json!(58)));
+    let exported = server.get("/v1/feeds/conference/transcript.rev.txt").await.text();
+    // The file lacks the newline at its end.
+    assert_eq!(exported.trim_end(), text.trim_end());
+}
+
+#[tokio::test]
+async fn a_transcript_as_it_stood_and_on_from_there() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut reader).await;
+    publisher.send(line("1", 0, "A", "one")).await;
+    screen.read_until(&mut reader, |screen| screen.lines.len() == 1).await;
+    let first = screen.cursor.clone().expect("a cursor");
+    let before = server.get("/v1/feeds/geneva/transcript.json").await.json();
+    publisher.send(line("1", 0, "A", "ONE")).await;
+    publisher.send(line("2", 9_000, "B", "two")).await;
+    screen.read_until(&mut reader, |screen| screen.lines.len() == 2).await;
+
+    let text = |answer: &Value| answer["turns"][0]["lines"][0]["text"].clone();
+    for at in [first.as_str(), before["cursor"].as_str().expect("a cursor")] {
+        let then = server.get(&format!("/v1/feeds/geneva/transcript.json?at={at}")).await.json();
+        assert_eq!((text(&then), then["turns"].as_array().map(Vec::len)), (json!("one"), Some(1)), "{at}");
+    }
+    let received = before["turns"][0]["lines"][0]["received_at"].as_str().expect("a time").to_owned();
+    let then = server.get(&format!("/v1/feeds/geneva/transcript.json?at={received}")).await.json();
+    assert_eq!(text(&then), json!("one"));
+    let long_ago = server.get("/v1/feeds/geneva/transcript.json?at=2000-01-01T00:00:00Z").await.json();
+    assert_eq!(long_ago["turns"], json!([]));
+    for bad in ["yesterday", "zzzz:1", &format!("{}9", first)] {
+        let answer = server.get(&format!("/v1/feeds/geneva/transcript.json?at={bad}")).await;
+        answer.assert_problem(400, "bad_request");
+    }
+
+    // From the transcript's cursor a subscription goes on without gap or repeat.
+    let cursor = before["cursor"].as_str().expect("a cursor");
+    let mut on = server.subscribe(&format!("geneva/subscribe?interim=false&from={cursor}")).await;
+    on.expect_next("hello").await;
+    let changes = on.expect_next("changes").await;
+    assert_eq!(changes["lines"].as_array().map(Vec::len), Some(2), "{changes}");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_read_and_files_that_can_in_part() {
+    let server = Server::start_with("[limits]\nimport_bytes = 1000");
+    let put = |body: Vec<u8>| {
+        let server = &server;
+        async move { server.http("PUT", "/v1/feeds/hearing/transcript", &[], &body).await }
+    };
+    put(b"nothing of the kind".to_vec()).await.assert_problem(400, "bad_request");
+    put(vec![0xFF, 0xFE, b'A', 0]).await.assert_problem(400, "bad_request");
+    put(vec![b'x'; 1_001]).await.assert_problem(413, "too_large");
+    server.get("/v1/feeds/hearing").await.assert_problem(404, "no_such_feed");
+    let answer = put(b"A: (00:01)\nOne.\n\nB: (99:99)\nTwo.\n\nC: (00:31)\nThree.\n".to_vec()).await;
+    let imported = answer.json();
+    assert_eq!(answer.status, 201, "{imported}");
+    assert_eq!(imported["problems"][0]["line"], 4, "{imported}");
+}
+
+#[tokio::test]
+async fn speakers_are_renamed_merged_and_unmerged() {
+    let server = Server::start();
+    server.import("hearing", &hearing()).await;
+    let desk = |op: Value| server.json("POST", "/v1/feeds/hearing/desk", op);
+    let turns = || async {
+        let transcript = server.get("/v1/feeds/hearing/transcript.json").await.json();
+        transcript["turns"].as_array().map_or(0, Vec::len)
+    };
+    let facts = facts();
+    assert_eq!(json!(turns().await), facts["turns"]);
+    let merge = json!({"op": "speaker.merge", "op_id": "1", "from": "Speaker 7", "into": "Ines Marlow"});
+    assert_eq!(desk(merge.clone()).await.json(), json!({"op_id": "1", "changed": true}));
+    assert_eq!(json!(turns().await), facts["turns_after_merge"]["Speaker 7 into Ines Marlow"]);
+    assert_eq!(desk(merge).await.json()["changed"], false);
+    let unmerge = json!({"op": "speaker.unmerge", "op_id": "2", "from": "Speaker 7"});
+    assert_eq!(desk(unmerge).await.json()["changed"], true);
+    assert_eq!(json!(turns().await), facts["turns"]);
+    let rename =
+        json!({"op": "speaker.rename", "op_id": "3", "speaker": "Speaker 5", "name": "Woman in the third row"});
+    assert_eq!(desk(rename).await.json()["changed"], true);
+    assert!(server.get("/v1/feeds/hearing/transcript.md").await.text().contains("Woman in the third row"));
+    for bad in [
+        json!({"op": "line.edit", "op_id": "4"}),
+        json!({"op": "speaker.merge", "op_id": "5"}),
+        json!({"op": "speaker.rename", "op_id": "", "speaker": "A", "name": "B"}),
+    ] {
+        desk(bad).await.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn only_this_machine_and_its_own_pages() {
+    let server = Server::start_with("allowed_origins = [\"http://localhost:8000\"]");
+    let own = format!("http://{}", server.addr());
+    server.http("GET", "/v1/feeds", &[("Host", "evil.example")], b"").await.assert_problem(403, "forbidden");
+    server.http("GET", "/v1/feeds", &[("Origin", "http://evil.example")], b"").await.assert_problem(403, "forbidden");
+    server.http("GET", "/v1/feeds", &[("Origin", "null")], b"").await.assert_problem(403, "forbidden");
+    assert_eq!(server.http("GET", "/v1/feeds", &[("Origin", &own)], b"").await.status, 200);
+    let allowed = server.http("GET", "/v1/feeds", &[("Origin", "http://localhost:8000")], b"").await;
+    assert_eq!(allowed.header("access-control-allow-origin"), Some("http://localhost:8000"));
+    let asked = server.http("OPTIONS", "/v1/feeds/a", &[("Origin", "http://localhost:8000")], b"").await;
+    assert_eq!((asked.status, asked.header("access-control-allow-methods").is_some()), (204, true));
+
+    // A browser's script sees no status of an upgrade, so a socket says it as a close code.
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    let mut request = server.ws("geneva/publish").into_client_request().expect("a URL");
+    request.headers_mut().insert("Origin", "http://evil.example".parse().expect("a header"));
+    let (stream, _) = soon(tokio_tungstenite::connect_async(request)).await.expect("upgraded");
+    assert_eq!(support::Socket { stream }.closed().await.0, 4501);
+    server.get("/v1/feeds/geneva").await.assert_problem(404, "no_such_feed");
+}
+
+#[tokio::test]
+async fn more_connections_than_there_may_be_are_told_so() {
+    let server = Server::start_with("[limits]\nconnections_max = 2");
+    let mut first = server.subscribe("geneva/subscribe?wait=true").await;
+    first.expect_next("hello").await;
+    let mut second = server.subscribe("geneva/subscribe?wait=true").await;
+    second.expect_next("hello").await;
+    assert_eq!(server.subscribe("geneva/subscribe?wait=true").await.closed().await.0, 4004);
+    server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
+    drop(first);
+    soon(async { while server.get("/healthz").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn pages_and_health() {
+    let server = Server::start();
+    for (path, content_type) in [
+        ("/", "text/html"),
+        ("/feeds/geneva", "text/html"),
+        ("/viewer/page.js", "text/javascript"),
+        ("/viewer/index.js", "text/javascript"),
+        ("/viewer/page.css", "text/css"),
+        ("/healthz", "text/plain"),
+        ("/readyz", "text/plain"),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").is_some_and(|is| is.starts_with(content_type)), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+    }
+    let policy = server.get("/feeds/geneva").await;
+    assert!(policy.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
+    assert_eq!(server.get("/favicon.ico").await.status, 204);
+    server.get("/viewer/other.js").await.assert_problem(404, "not_found");
+    server.get("/feeds/Geneva!").await.assert_problem(400, "bad_request");
+}

@@ -1,0 +1,460 @@
+//! Publishing to the real binary: what is acknowledged, what is refused and how, and that nobody else suffers.
+
+mod support;
+
+use futures::SinkExt;
+use serde_json::{Value, json};
+use support::{Screen, Server, Socket, line, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::Message;
+
+fn texts(screen: &Screen) -> Vec<String> {
+    screen.turns().into_iter().flat_map(|(_, lines)| lines).collect()
+}
+
+/// What a late joiner sees.
+async fn seen(server: &Server, feed: &str) -> Screen {
+    let mut screen = Screen::default();
+    let mut socket = server.subscribe(&format!("{feed}/subscribe?until=head")).await;
+    assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
+    screen
+}
+
+#[tokio::test]
+async fn a_line_grows_is_corrected_and_taken_back() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    let welcome = publisher.expect_next("welcome").await;
+    assert_eq!((&welcome["seq"], &welcome["source"], &welcome["on_air"]), (&json!(0), &json!("main"), &json!(true)));
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let mut finals = server.subscribe("geneva/subscribe?interim=false").await;
+    let (mut screen, mut final_screen) = (Screen::default(), Screen::default());
+    screen.read_to_live(&mut reader).await;
+    final_screen.read_to_live(&mut finals).await;
+
+    let mut guess = line("1", 41_000, "Reporter", "Good eve");
+    guess["status"] = json!("interim");
+    publisher.send(guess).await;
+    screen.read_until(&mut reader, |screen| texts(screen) == ["Good eve"]).await;
+    assert_eq!(screen.lines["main/1"]["status"], "interim");
+
+    publisher.send(line("1", 41_000, "Reporter", "Good evening.")).await;
+    screen.read_until(&mut reader, |screen| texts(screen) == ["Good evening."]).await;
+    assert_eq!(screen.lines["main/1"]["status"], "final");
+    // The first that a reader of final lines hears of it.
+    final_screen.read_until(&mut finals, |screen| !screen.lines.is_empty()).await;
+    assert_eq!(texts(&final_screen), ["Good evening."]);
+
+    publisher.send(line("2", 44_000, "President", "Thank you.")).await;
+    publisher.send(line("1", 41_000, "Reporter", "Good evening, Mr. President.")).await;
+    screen.read_until(&mut reader, |screen| texts(screen) == ["Good evening, Mr. President.", "Thank you."]).await;
+    publisher.send(json!({"type": "retract", "id": "1"})).await;
+    screen.read_until(&mut reader, |screen| texts(screen) == ["Thank you."]).await;
+    final_screen.read_until(&mut finals, |screen| texts(screen) == ["Thank you."]).await;
+    publisher.send(json!({"type": "end"})).await;
+    assert!(publisher.acked(6).await.is_empty());
+    screen.read_until(&mut reader, |screen| screen.state.as_deref() == Some("ended")).await;
+    assert_eq!(seen(&server, "geneva").await.turns(), screen.turns());
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_nothing_of_it_kept() {
+    let server = Server::start_with("[limits]\nrefusals_in_a_row_max = 100");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let long = "x".repeat(16_385);
+    let wrong: Vec<(String, &str, Option<&str>)> = vec![
+        ("no json".into(), "bad_json", None),
+        ("[1]".into(), "bad_json", None),
+        (r#"{"id":"1"}"#.into(), "missing_field", Some("type")),
+        (r#"{"type":"dance"}"#.into(), "unknown_type", Some("type")),
+        (r#"{"type":"claim","term":7}"#.into(), "unsupported", Some("type")),
+        (r#"{"type":"line","text":"x"}"#.into(), "missing_field", Some("id")),
+        (r#"{"type":"line","id":"1"}"#.into(), "missing_field", Some("text")),
+        (r#"{"type":"line","id":"a b","text":"x"}"#.into(), "bad_id", Some("id")),
+        (r#"{"type":"line","id":"1","text":"x","start_ms":-1}"#.into(), "bad_time", Some("start_ms")),
+        (r#"{"type":"line","id":"1","text":"x","start_ms":604800001}"#.into(), "bad_time", Some("start_ms")),
+        (r#"{"type":"line","id":"1","text":"x","start_ms":5,"end_ms":4}"#.into(), "bad_time", Some("end_ms")),
+        (r#"{"type":"line","id":"1","text":"x","start_ms":"5"}"#.into(), "bad_field", Some("start_ms")),
+        (r#"{"type":"line","id":"1","text":"a\u0000b"}"#.into(), "control_characters", Some("text")),
+        (json!({"type": "line", "id": "1", "text": long}).to_string(), "text_too_long", Some("text")),
+        (r#"{"type":"line","id":"1","text":"x","seq":"1"}"#.into(), "bad_field", Some("seq")),
+        (r#"{"type":"clock"}"#.into(), "missing_field", Some("media_ms")),
+    ];
+    for (index, (message, code, field)) in wrong.iter().enumerate() {
+        publisher.send_text(message).await;
+        let nack = publisher.expect_next("nack").await;
+        let wanted = (json!(code), json!(field), json!(index + 1), json!(false));
+        assert_eq!(
+            (nack["code"].clone(), nack["field"].clone(), nack["seq"].clone(), nack["retry"].clone()),
+            wanted,
+            "{nack}"
+        );
+        assert!(nack["message"].as_str().is_some_and(|message| message.len() > 8), "{nack}");
+    }
+    soon(publisher.stream.send(Message::binary(vec![1, 2, 3]))).await.expect("sent");
+    assert_eq!(publisher.expect_next("nack").await["code"], "not_text");
+    // The connection goes on, and the refused messages have taken their numbers.
+    publisher.send(line("1", 0, "A", "good")).await;
+    assert_eq!(publisher.expect_next("ack").await["seq"], wrong.len() + 2);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["good"]);
+}
+
+#[tokio::test]
+async fn in_lines_each_stands_alone() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let lines =
+        json!([{"id": "1", "start_ms": 0, "text": "one"}, {"id": "2"}, 7, {"id": "3", "start_ms": 9, "text": "three"}]);
+    publisher.send(json!({"type": "lines", "seq": 4, "lines": lines})).await;
+    let (first, second) = (publisher.expect_next("nack").await, publisher.expect_next("nack").await);
+    assert_eq!((&first["index"], &first["seq"], &first["code"]), (&json!(1), &json!(4), &json!("missing_field")));
+    assert_eq!((&second["index"], &second["seq"]), (&json!(2), &json!(4)));
+    assert_eq!(publisher.expect_next("ack").await["seq"], 4);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "three"]);
+}
+
+#[tokio::test]
+async fn numbers_are_given_or_counted_but_not_mixed() {
+    let server = Server::start();
+    let with = |seq: u64, text: &str| {
+        let mut line = line(&seq.to_string(), 0, "A", text);
+        line["seq"] = json!(seq);
+        line
+    };
+    let mut giving = server.publish("given/publish?session=s").await;
+    giving.expect_next("welcome").await;
+    giving.send(with(3, "three")).await;
+    assert_eq!(giving.expect_next("ack").await["seq"], 3);
+    giving.send(line("9", 0, "A", "without")).await;
+    assert_eq!(giving.expect_next("nack").await["code"], "bad_seq");
+    // What could not be read takes no number from a publisher that counts by itself.
+    giving.send_text("{").await;
+    assert_eq!(giving.expect_next("nack").await["code"], "bad_json");
+    giving.send(with(4, "four")).await;
+    assert_eq!(giving.expect_next("ack").await["seq"], 4);
+    // A repeat is acknowledged and changes nothing, whatever it says now.
+    giving.send(with(3, "something else")).await;
+    assert_eq!(giving.expect_next("ack").await["seq"], 4);
+    giving.send(with(0, "nought")).await;
+    assert_eq!(giving.expect_next("nack").await["code"], "bad_seq");
+    assert_eq!(texts(&seen(&server, "given").await), ["three", "four"]);
+
+    // Unreadable from the first message on: counted from there.
+    let mut counting = server.publish("counted/publish").await;
+    counting.expect_next("welcome").await;
+    counting.send_text("{").await;
+    assert_eq!(counting.expect_next("nack").await["seq"], 1);
+    counting.send(line("1", 0, "A", "one")).await;
+    assert_eq!(counting.expect_next("ack").await["seq"], 2);
+    counting.send(with(7, "seven")).await;
+    assert_eq!(counting.expect_next("nack").await["code"], "bad_seq");
+    counting.send(line("2", 0, "A", "two")).await;
+    assert_eq!(counting.expect_next("ack").await["seq"], 4);
+}
+
+#[tokio::test]
+async fn times_that_leap_are_refused_and_the_first_may_stand_anywhere() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    const HOUR_MS: i64 = 3_600_000;
+    // Pipelined: the second is held to the first although nothing is folded yet.
+    publisher.send(line("1", 50 * HOUR_MS, "A", "one")).await;
+    publisher.send(line("2", 57 * HOUR_MS, "A", "two")).await;
+    publisher.send(line("3", 55 * HOUR_MS, "A", "three")).await;
+    publisher.send(json!({"type": "clock", "media_ms": 62 * HOUR_MS})).await;
+    publisher.send(json!({"type": "clock", "media_ms": 60 * HOUR_MS})).await;
+    let refused = publisher.acked(5).await;
+    let refused: Vec<_> = refused.iter().map(|nack| (nack["seq"].as_u64(), nack["code"].as_str())).collect();
+    assert_eq!(refused, [(Some(2), Some("bad_time")), (Some(4), Some("bad_time"))]);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "three"]);
+}
+
+#[tokio::test]
+async fn an_ended_feed_takes_corrections_only() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    // One after the other without waiting: what comes after the end sees it.
+    publisher.send(line("1", 0, "A", "one")).await;
+    publisher.send(json!({"type": "end"})).await;
+    publisher.send(line("2", 1_000, "A", "two")).await;
+    publisher.send(line("1", 0, "A", "One.")).await;
+    let refused = publisher.acked(4).await;
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!((&refused[0]["seq"], &refused[0]["code"]), (&json!(3), &json!("ended")));
+    assert_eq!(server.json("POST", "/v1/feeds/geneva/state", json!({"state": "live"})).await.json()["state"], "live");
+    publisher.send(line("2", 1_000, "A", "two")).await;
+    assert!(publisher.acked(5).await.is_empty());
+    assert_eq!(texts(&seen(&server, "geneva").await), ["One.", "two"]);
+}
+
+#[tokio::test]
+async fn frames_that_cannot_be_taken_close_their_connection_and_no_other() {
+    let server = Server::start();
+    let mut good = server.publish("geneva/publish?source=good").await;
+    good.expect_next("welcome").await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut reader).await;
+
+    let mut large = server.publish("geneva/publish?source=large").await;
+    large.expect_next("welcome").await;
+    // More than the server takes, said in the header: it answers before all of it was sent.
+    let announced: u64 = 1 << 40;
+    let mut frame = vec![0x81, 0xFF];
+    frame.extend(announced.to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend([b'x'; 100]);
+    raw(&mut large, &frame).await;
+    assert_eq!(large.closed().await.0, 4504);
+
+    let mut garbled = server.publish("geneva/publish?source=garbled").await;
+    garbled.expect_next("welcome").await;
+    raw(&mut garbled, &[0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28]).await;
+    assert_eq!(garbled.closed().await.0, 1007);
+
+    let mut stubborn = server.publish("geneva/publish?source=stubborn").await;
+    stubborn.expect_next("welcome").await;
+    for _ in 0..21 {
+        stubborn.send_text("nonsense").await;
+    }
+    let mut nacks = 0;
+    let closed = loop {
+        match stubborn.next().await {
+            Ok(message) => nacks += u64::from(message["type"] == "nack"),
+            Err(closed) => break closed,
+        }
+    };
+    assert_eq!((nacks, closed.0), (21, 4503));
+
+    let mut chatty = server.subscribe("geneva/subscribe").await;
+    chatty.send(json!({"type": "dance"})).await;
+    assert_eq!(chatty.closed().await.0, 4503);
+
+    good.send(line("1", 0, "A", "still here")).await;
+    good.acked(1).await;
+    screen.read_until(&mut reader, |screen| texts(screen) == ["still here"]).await;
+}
+
+/// Writes bytes past the WebSocket client.
+async fn raw(socket: &mut Socket, bytes: &[u8]) {
+    let tokio_tungstenite::MaybeTlsStream::Plain(stream) = socket.stream.get_mut() else { panic!("plain TCP") };
+    soon(stream.write_all(bytes)).await.expect("sent");
+}
+
+#[tokio::test]
+async fn a_newer_connection_of_a_source_takes_its_place() {
+    let server = Server::start();
+    let mut older = server.publish("geneva/publish?session=s").await;
+    older.expect_next("welcome").await;
+    for seq in 1..=200u64 {
+        let mut line = line(&seq.to_string(), i64::try_from(seq).expect("small") * 10, "A", "x");
+        line["seq"] = json!(seq);
+        older.send(line).await;
+    }
+    let mut newer = server.publish("geneva/publish?session=s").await;
+    let welcome = newer.expect_next("welcome").await;
+    let (code, _) = older.closed().await;
+    assert_eq!(code, 4507);
+    // What the older had under way is in, and nothing comes behind the welcome.
+    let durable = welcome["seq"].as_u64().expect("a number");
+    assert_eq!(seen(&server, "geneva").await.lines.len() as u64, durable);
+    for seq in durable + 1..=201 {
+        let mut line = line(&seq.to_string(), i64::try_from(seq).expect("small") * 10, "A", "x");
+        line["seq"] = json!(seq);
+        newer.send(line).await;
+    }
+    newer.acked(201).await;
+    assert_eq!(seen(&server, "geneva").await.lines.len(), 201);
+    // Another source is another place.
+    let mut other = server.publish("geneva/publish?source=second").await;
+    let welcome = other.expect_next("welcome").await;
+    assert_eq!((&welcome["on_air"], &welcome["holder"]), (&json!(false), &json!("main")));
+    newer.send(json!({"type": "clock", "seq": 202, "media_ms": 5_000})).await;
+    newer.acked(202).await;
+}
+
+#[tokio::test]
+async fn who_runs_ahead_is_held_back_and_loses_nothing() {
+    let server = Server::start_with("[limits]\nunacked = 4");
+    let mut publisher = server.publish("geneva/publish").await;
+    assert_eq!(publisher.expect_next("welcome").await["limits"]["unacked"], 4);
+    for number in 0..2_000 {
+        publisher.send(line(&number.to_string(), number * 10, "A", "some text that fills the buffers")).await;
+    }
+    assert!(publisher.acked(2_000).await.is_empty());
+    assert_eq!(seen(&server, "geneva").await.lines.len(), 2_000);
+}
+
+#[tokio::test]
+async fn two_contents_of_one_revision_are_a_warning() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    for text in ["one", "another"] {
+        let mut line = line("1", 0, "A", text);
+        line["rev"] = json!(3);
+        publisher.send(line).await;
+    }
+    let warning = publisher.expect("warning").await;
+    assert_eq!((&warning["code"], &warning["id"], &warning["rev"]), (&json!("conflict"), &json!("1"), &json!(3)));
+}
+
+#[tokio::test]
+async fn a_silent_turn_closes_and_what_a_lost_source_left_is_settled() {
+    let server = Server::start_with("[times]\nidle_clock_after_ms = 200\nabandon_after_ms = 300\nend_after_ms = 2000");
+    let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
+    assert_eq!(reader.expect_next("hello").await["state"], "none");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut screen = Screen::default();
+    publisher.send(line("1", 0, "A", "one")).await;
+    let is_closed = |screen: &Screen| screen.turns.get("main/1").is_some_and(|turn| turn["state"] == "closed");
+    // Five seconds of the feed's time without a word, told by clocks of the server.
+    screen.read_until(&mut reader, is_closed).await;
+    let mut guess = line("2", 60_000, "B", "perha");
+    guess["status"] = json!("interim");
+    publisher.send(guess).await;
+    screen.read_until(&mut reader, |screen| screen.lines.contains_key("main/2")).await;
+    drop(publisher);
+    let is_settled = |screen: &Screen| screen.lines["main/2"]["status"] == "final";
+    screen.read_until(&mut reader, is_settled).await;
+    assert!(screen.lines["main/2"]["marks"].to_string().contains("unconfirmed"), "{}", screen.lines["main/2"]);
+    // And a feed that nobody publishes to any more ends.
+    screen.read_until(&mut reader, |screen| screen.state.as_deref() == Some("ended")).await;
+}
+
+#[tokio::test]
+async fn lines_over_http() {
+    let server = Server::start();
+    let path = "/v1/feeds/geneva/lines?session=s";
+    let answer = server.json("POST", path, json!({"id": "1", "start_ms": 0, "text": "one", "seq": 1})).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"accepted": 1, "repeats": 0, "refused": []})));
+    let some = json!([{"id": "1", "text": "one", "seq": 1}, {"id": "2", "seq": 2}, {"id": "3", "start_ms": 9, "text": "three", "seq": 3}]);
+    let answer = server.json("POST", path, some).await.json();
+    assert_eq!((&answer["accepted"], &answer["repeats"]), (&json!(1), &json!(1)));
+    assert_eq!((&answer["refused"][0]["index"], &answer["refused"][0]["field"]), (&json!(1), &json!("text")));
+    let ndjson =
+        b"{\"id\":\"4\",\"start_ms\":20,\"text\":\"four\"}\n\n{\"id\":\"5\",\"start_ms\":30,\"text\":\"five\"}\n";
+    let answer = server.http("POST", path, &[("Content-Type", "application/x-ndjson")], ndjson).await.json();
+    assert_eq!(answer["accepted"], 2);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "three", "four", "five"]);
+    server
+        .http("POST", path, &[("Content-Type", "text/plain")], b"x")
+        .await
+        .assert_problem(415, "unsupported_media_type");
+    // A socket that publishes as the session keeps it.
+    let mut socket = server.publish("geneva/publish?session=s").await;
+    assert_eq!(socket.expect_next("welcome").await["seq"], 5);
+    drop(socket);
+    let history = server.get("/v1/feeds/geneva/lines/main/1/history").await.json();
+    assert_eq!(history["versions"][0]["text"], "one");
+    server.get("/v1/feeds/geneva/lines/main/99/history").await.assert_problem(404, "no_such_line");
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_good_websocket_is_told_so() {
+    let server = Server::start();
+    server.get("/v1/feeds/geneva/publish").await.assert_problem(426, "upgrade_required");
+    let upgrade = |version: &'static str, key: &'static str| {
+        [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", version),
+            ("Sec-WebSocket-Key", key),
+        ]
+    };
+    let key = "dGhlIHNhbXBsZSBub25jZQ==";
+    let answer = server.http("GET", "/v1/feeds/geneva/publish", &upgrade("12", key), b"").await;
+    answer.assert_problem(426, "upgrade_required");
+    assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    server
+        .http("GET", "/v1/feeds/geneva/publish", &upgrade("13", "short"), b"")
+        .await
+        .assert_problem(400, "bad_request");
+    server.http("GET", "/v1/feeds/Geneva/publish", &upgrade("13", key), b"").await.assert_problem(400, "bad_request");
+    for (query, code) in [("source=A", 4503), ("session=a%20b", 4503), ("format=webcaptioner", 4505)] {
+        assert_eq!(server.publish(&format!("geneva/publish?{query}")).await.closed().await.0, code, "{query}");
+    }
+    // None of them has made a feed.
+    server.get("/v1/feeds/geneva").await.assert_problem(404, "no_such_feed");
+}
+
+#[tokio::test]
+async fn who_does_not_finish_its_request_is_gone() {
+    let server = Server::start_with("[times]\nhandshake_timeout_ms = 200");
+    let mut slow = tokio::net::TcpStream::connect(server.addr()).await.expect("connected");
+    slow.write_all(b"GET /v1/feeds HTTP/1.1\r\nHost: loc").await.expect("sent");
+    let mut rest = Vec::new();
+    let _ = soon(slow.read_to_end(&mut rest)).await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stopping_server_answers_what_it_took() {
+    let mut server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut reader).await;
+    for number in 0..50 {
+        publisher.send(line(&number.to_string(), number * 10, "A", "x")).await;
+    }
+    let reading = tokio::spawn(async move {
+        let mut acked = 0;
+        loop {
+            match publisher.next().await {
+                Ok(message) => acked = message["seq"].as_u64().unwrap_or(acked),
+                Err((code, _)) => return (acked, code),
+            }
+        }
+    });
+    let watching = tokio::spawn(async move { screen.read_to_close(&mut reader).await });
+    let (status, server) =
+        soon(async { tokio::task::spawn_blocking(move || (server.stop(), server)).await.expect("it stops") }).await;
+    assert!(status.success(), "{status}");
+    let (acked, code) = soon(reading).await.expect("read");
+    assert_eq!((code, soon(watching).await.expect("read").0), (1001, 1001));
+    let mut server = server;
+    server.restart();
+    assert_eq!(seen(&server, "geneva").await.lines.len() as u64, acked);
+}
+
+#[tokio::test]
+async fn silence_is_filled_and_the_dead_are_let_go() {
+    let server = Server::start_with("[times]\nheartbeat_ms = 100\nsilence_timeout_ms = 400");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let live = reader.expect("live").await;
+    let beat = reader.expect_next("heartbeat").await;
+    assert_eq!(beat["cursor"], live["cursor"]);
+    // Nobody reads here, so no ping is answered: the feed is left without a publisher.
+    let without = || async { server.get("/v1/feeds/geneva").await.json()["publishers"] == json!(0) };
+    soon(async {
+        while !without().await {
+            // The reader goes on answering pings, and stays.
+            reader.expect_next("heartbeat").await;
+        }
+    })
+    .await;
+    assert_eq!(server.get("/v1/feeds/geneva").await.json()["readers"], json!(1));
+    drop(publisher);
+}
+
+#[tokio::test]
+async fn a_line_without_a_time_is_given_that_of_its_arrival() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(json!({"type": "line", "id": "1", "text": "typed by hand"})).await;
+    publisher.acked(1).await;
+    let screen = seen(&server, "geneva").await;
+    let line: &Value = &screen.lines["main/1"];
+    assert_eq!(line["time_source"], "arrival");
+    assert!((0..60_000).contains(&line["start_ms"].as_i64().expect("a time")), "{line}");
+}

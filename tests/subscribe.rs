@@ -1,0 +1,453 @@
+//! Subscribing to the real binary: whoever joins when and reads how fast, all come to the same screen.
+
+mod support;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use support::{PATIENCE, Screen, Server, Socket, change, facts, hearing, line, lines_of, real, soon};
+
+/// Publishes `lines` as one session, giving each its number, and waits until all are durable.
+async fn publish(server: &Server, feed: &str, lines: &[Value]) {
+    let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
+    let mut seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+    for line in lines {
+        seq += 1;
+        let mut line = line.clone();
+        line["seq"] = json!(seq);
+        publisher.send(line).await;
+    }
+    assert!(publisher.acked(seq).await.is_empty());
+}
+
+async fn seen(server: &Server, query: &str) -> Screen {
+    let mut screen = Screen::default();
+    let mut socket = server.subscribe(query).await;
+    assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
+    screen
+}
+
+/// A reader that comes back with its cursor whenever it is cut off, until its feed has ended.
+async fn faithful_reader(url: String) -> Screen {
+    let mut screen = Screen::default();
+    loop {
+        let from = screen.cursor.clone().unwrap_or_else(|| "start".into());
+        let Ok((stream, _)) = tokio_tungstenite::connect_async(format!("{url}&from={from}")).await else {
+            // The server is being started again; there is nothing to wait for but that.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let mut socket = Socket { stream };
+        loop {
+            match socket.next().await {
+                Ok(message) => {
+                    screen.take(&message);
+                    if screen.state.as_deref() == Some("ended") && !screen.behind {
+                        return screen;
+                    }
+                }
+                Err(_) => {
+                    screen.cut();
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Publishes a transcript while the server is killed twice; readers that stayed and that come late see the same.
+async fn survives(text: &str, turns: usize) {
+    let lines = lines_of(text);
+    let mut server = Server::start();
+    let url = server.ws("event/subscribe?wait=true");
+    let readers: Vec<_> = (0..3).map(|_| tokio::spawn(faithful_reader(url.clone()))).collect();
+    let finals = tokio::spawn(faithful_reader(server.ws("event/subscribe?wait=true&interim=false")));
+    let mut sent_to = 0;
+    for part in 0..3 {
+        let mut publisher = server.publish("event/publish?session=p").await;
+        let durable = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+        assert!(durable >= sent_to, "what was acknowledged before is there: {durable} of {sent_to}");
+        // Again all that was not acknowledged, and a third more.
+        let until = lines.len() * (part + 1) / 3;
+        for (index, line) in lines.iter().enumerate().take(until) {
+            let seq = index as u64 + 1;
+            if seq > durable {
+                let mut line = line.clone();
+                line["seq"] = json!(seq);
+                publisher.send(line).await;
+            }
+        }
+        if part < 2 {
+            // Killed with an unknown part of it acknowledged.
+            sent_to = publisher.expect_next("ack").await["seq"].as_u64().expect("a number");
+            server.kill();
+            server.restart();
+        } else {
+            publisher.send(json!({"type": "end", "seq": lines.len() + 1})).await;
+            publisher.acked(lines.len() as u64 + 1).await;
+        }
+    }
+    let late = seen(&server, "event/subscribe?until=head").await;
+    assert_eq!(late.turns().len(), turns);
+    assert_eq!(late.lines.len(), lines.len());
+    for reader in readers {
+        let stayed = soon(reader).await.expect("it reads");
+        assert_eq!((&stayed.lines, stayed.turns()), (&late.lines, late.turns()));
+    }
+    assert_eq!(soon(finals).await.expect("it reads").turns(), late.turns());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_goes_on_where_it_was() {
+    survives(&hearing(), usize::try_from(facts()["turns"].as_u64().expect("a number")).expect("small")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_goes_on_where_it_was_with_a_real_press_conference() {
+    if let Some(text) = real("press-conference.rev.txt") {
+        survives(&text, 58).await;
+    }
+}
+
+/// What is written of the final turns, but for when they were received.
+fn final_turns(transcript: &Value) -> Value {
+    let mut turns = transcript["turns"].clone();
+    for turn in turns.as_array_mut().expect("turns") {
+        let turn = turn.as_object_mut().expect("a turn");
+        // Depends on history (semantics of turns), as the time of arrival does.
+        turn.remove("rev");
+        for line in turn["lines"].as_array_mut().expect("lines") {
+            line.as_object_mut().expect("a line").remove("received_at");
+        }
+    }
+    turns
+}
+
+async fn any_order_gives_the_same(text: &str) {
+    let lines: Vec<Value> = lines_of(text)
+        .into_iter()
+        .map(|mut line| {
+            line["rev"] = json!(1);
+            line
+        })
+        .collect();
+    let server = Server::start();
+    let end = json!({"type": "end"});
+    let in_order: Vec<Value> = lines.iter().chain([&end]).cloned().collect();
+    publish(&server, "straight", &in_order).await;
+    // Every line twice, in an order that has nothing to do with that of the event.
+    let count = lines.len();
+    let step = (count / 2..).find(|step| gcd(*step, count) == 1).expect("one of them");
+    let mut shuffled: Vec<Value> = (0..2 * count).map(|n| lines[n * step % count].clone()).collect();
+    shuffled.push(end);
+    publish(&server, "shuffled", &shuffled).await;
+    let straight = server.get("/v1/feeds/straight/transcript.json").await.json();
+    let shuffled = server.get("/v1/feeds/shuffled/transcript.json").await.json();
+    assert_eq!(straight["turns"].as_array().map(Vec::len), shuffled["turns"].as_array().map(Vec::len));
+    assert_eq!(final_turns(&straight).to_string(), final_turns(&shuffled).to_string());
+    let text = |feed: &'static str| {
+        let server = &server;
+        async move { server.get(&format!("/v1/feeds/{feed}/transcript.rev.txt")).await.text() }
+    };
+    assert_eq!(text("straight").await, text("shuffled").await);
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[tokio::test]
+async fn the_order_of_delivery_does_not_matter() {
+    any_order_gives_the_same(&hearing()).await;
+}
+
+#[tokio::test]
+async fn the_order_of_delivery_does_not_matter_to_a_real_press_conference() {
+    if let Some(text) = real("press-conference.rev.txt") {
+        any_order_gives_the_same(&text).await;
+    }
+}
+
+#[tokio::test]
+async fn lines_with_equal_times_stand_by_source_and_id() {
+    let server = Server::start();
+    let lines: Vec<Value> = ["10", "9", "a", "2"].iter().map(|id| line(id, 5_000, "A", id)).collect();
+    publish(&server, "geneva", &lines).await;
+    let screen = seen(&server, "geneva/subscribe?until=head").await;
+    assert_eq!(screen.turns(), [("A".to_owned(), ["2", "9", "10", "a"].map(str::to_owned).to_vec())]);
+}
+
+#[tokio::test]
+async fn where_to_begin() {
+    let server = Server::start();
+    publish(&server, "geneva", &[line("1", 0, "A", "one"), line("2", 9_000, "B", "two")]).await;
+    let whole = seen(&server, "geneva/subscribe?until=head").await;
+
+    // From now: no lines, but who speaks, the last turn, and a cursor to go on from.
+    let mut reader = server.subscribe("geneva/subscribe?from=now").await;
+    reader.expect_next("hello").await;
+    let now = reader.expect_next("changes").await;
+    assert_eq!((now.get("lines"), now["turns"].as_array().map(Vec::len)), (None, Some(1)), "{now}");
+    assert_eq!(now["speakers"].as_array().map(Vec::len), Some(2), "{now}");
+    assert_eq!(now["cursor"].as_str(), whole.cursor.as_deref());
+    reader.expect_next("live").await;
+    publish(&server, "geneva", &[line("3", 12_000, "B", "three")]).await;
+    let next = reader.expect_next("changes").await;
+    assert_eq!(next["lines"].as_array().map(Vec::len), Some(1), "{next}");
+
+    // From a cursor: what differs since, and nothing else.
+    let cursor = whole.cursor.clone().expect("a cursor");
+    let mut reader = server.subscribe(&format!("geneva/subscribe?from={cursor}")).await;
+    reader.expect_next("hello").await;
+    let since = reader.expect_next("changes").await;
+    assert_eq!(since["lines"].as_array().map(Vec::len), Some(1), "{since}");
+    reader.expect_next("live").await;
+
+    // From a cursor of another life, another view, or of what is not there yet: everything anew.
+    let epoch = cursor.rsplit_once(':').expect("a cursor").0.to_owned();
+    let others = ["zzzz.1i:1".to_owned(), format!("{epoch}:999"), format!("{}f:1", &epoch[..epoch.len() - 1])];
+    for (other, reason) in others.iter().zip(["epoch", "cursor", "epoch"]) {
+        let mut reader = server.subscribe(&format!("geneva/subscribe?from={other}")).await;
+        reader.expect_next("hello").await;
+        assert_eq!(reader.expect_next("reset").await["reason"], reason, "{other}");
+        let mut screen = Screen::default();
+        screen.read_to_live(&mut reader).await;
+        assert_eq!(screen.lines.len(), 3);
+    }
+    for (query, code) in [
+        ("from=nonsense", 4503),
+        ("interim=maybe", 4503),
+        ("until=tomorrow", 4503),
+        ("pace=0", 4503),
+        ("max_gap_ms=5", 4503),
+        ("unit=turns", 4505),
+        ("view=public", 4505),
+    ] {
+        assert_eq!(server.subscribe(&format!("geneva/subscribe?{query}")).await.closed().await.0, code, "{query}");
+    }
+    assert_eq!(server.subscribe("bern/subscribe").await.closed().await.0, 4502);
+}
+
+#[tokio::test]
+async fn a_feed_is_waited_for_deleted_and_created_anew() {
+    let server = Server::start_with("[limits]\nwaiting_readers_max = 1");
+    let mut waiting = server.subscribe("geneva/subscribe?wait=true").await;
+    let hello = waiting.expect_next("hello").await;
+    assert_eq!((&hello["state"], &hello["epoch"]), (&json!("none"), &Value::Null));
+    assert_eq!(server.subscribe("geneva/subscribe?wait=true").await.closed().await.0, 4004);
+    // Waiting makes no feed.
+    assert_eq!(server.get("/v1/feeds").await.json(), json!({"feeds": []}));
+    publish(&server, "geneva", &[line("1", 0, "A", "one")]).await;
+    let hello = waiting.expect_next("hello").await;
+    assert!(hello["epoch"].is_string(), "{hello}");
+    let mut screen = Screen::default();
+    screen.read_until(&mut waiting, |screen| screen.lines.len() == 1).await;
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    assert_eq!(server.http("DELETE", "/v1/feeds/geneva", &[], b"").await.status, 204);
+    assert_eq!((waiting.closed().await.0, publisher.closed().await.0), (4506, 4506));
+    assert_eq!(server.publish("geneva/publish").await.closed().await.0, 4506);
+    assert_eq!(server.subscribe("geneva/subscribe?wait=true").await.closed().await.0, 4506);
+    server.get("/v1/feeds/geneva").await.assert_problem(410, "feed_deleted");
+    let anew = server.json("PUT", "/v1/feeds/geneva", json!({"title": "Again"})).await;
+    assert_eq!((anew.status, &anew.json()["title"]), (201, &json!("Again")));
+    // A cursor of the life before leads nowhere in this one.
+    let cursor = screen.cursor.expect("a cursor");
+    let mut reader = server.subscribe(&format!("geneva/subscribe?from={cursor}")).await;
+    reader.expect_next("hello").await;
+    assert_eq!(reader.expect_next("reset").await["reason"], "epoch");
+}
+
+#[tokio::test]
+async fn readers_stay_when_a_transcript_is_replaced() {
+    let server = Server::start();
+    server.import("hearing", &hearing()).await;
+    let mut reader = server.subscribe("hearing/subscribe").await;
+    let first = reader.expect_next("hello").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut reader).await;
+    let path = "/v1/feeds/hearing/transcript";
+    server.http("PUT", path, &[], b"A: (00:01)\nOne.\n").await.assert_problem(409, "feed_exists");
+    server.http("PUT", &format!("{path}?replace=true"), &[], b"no transcript").await.assert_problem(400, "bad_request");
+    let replaced = server.http("PUT", &format!("{path}?replace=true"), &[], b"A: (00:01)\nOne.\n").await;
+    assert_eq!((replaced.status, &replaced.json()["lines"]), (200, &json!(1)));
+    let reset = reader.expect_next("reset").await;
+    screen.take(&reset);
+    let second = reader.expect_next("hello").await;
+    assert_ne!(first["epoch"], second["epoch"]);
+    screen.read_to_live(&mut reader).await;
+    assert_eq!(screen.turns(), [("A".to_owned(), vec!["One.".to_owned()])]);
+}
+
+#[tokio::test]
+async fn a_slow_reader_misses_nothing() {
+    let server = Server::start();
+    let mut slow = server.subscribe("event/subscribe?wait=true").await;
+    let lines = lines_of(&hearing());
+    let mut screen = Screen::default();
+    let (mut sent, mut taken) = (0, 0);
+    // It takes one message for every ten lines that are published.
+    for some in lines.chunks(10) {
+        publish(&server, "event", some).await;
+        sent += some.len();
+        let message = slow.next().await.expect("open");
+        screen.take(&message);
+        taken += 1;
+        assert!(screen.lines.len() <= sent);
+    }
+    screen.read_until(&mut slow, |screen| screen.lines.len() == lines.len()).await;
+    assert!(taken < lines.len());
+    assert_eq!(screen.turns(), seen(&server, "event/subscribe?until=head").await.turns());
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_let_go_and_harms_nobody() {
+    let server = Server::start_with("[times]\nwrite_timeout_ms = 300");
+    let text = "x".repeat(16_000);
+    let lines: Vec<Value> = (0..2_000).map(|n| line(&n.to_string(), n * 10, "A", &text)).collect();
+    publish(&server, "event", &lines[..1]).await;
+    let stuck = server.subscribe("event/subscribe").await;
+    let readers = || async { server.get("/v1/feeds/event").await.json()["readers"].clone() };
+    // 32 MB are more than the sockets of this machine hold for it.
+    publish(&server, "event", &lines[1..]).await;
+    soon(async { while readers().await != json!(0) {} }).await;
+    drop(stuck);
+    let screen = seen(&server, "event/subscribe?until=head").await;
+    assert_eq!(screen.lines.len(), lines.len());
+}
+
+/// Reads the messages of a subscription one by one and cuts after the `n`-th; the next one goes on from the cursor.
+#[tokio::test]
+async fn a_cut_anywhere_in_a_long_backlog_does_no_harm() {
+    let server = Server::start();
+    // One record that changes more than a message holds: merging two speakers of a long event.
+    let text = "y".repeat(1_000);
+    let mut lines: Vec<Value> = Vec::new();
+    for n in 0..1_500i64 {
+        lines.push(line(&n.to_string(), n * 10_000, if n % 2 == 0 { "A" } else { "B" }, &text));
+    }
+    publish(&server, "event", &lines).await;
+    let mut stays = server.subscribe("event/subscribe").await;
+    let mut screen = Screen::default();
+    let mut messages = 0;
+    loop {
+        let message = stays.next().await.expect("open");
+        screen.take(&message);
+        messages += 1;
+        if message["type"] == "live" {
+            break;
+        }
+    }
+    assert!(messages > 5, "a backlog of 1.5 MB comes in parts");
+    for cut_after in 1..messages {
+        let mut cut = Screen::default();
+        let mut socket = server.subscribe("event/subscribe").await;
+        for _ in 0..cut_after {
+            let message = socket.next().await.expect("open");
+            assert!(message.to_string().len() <= 256 * 1024);
+            cut.take(&message);
+        }
+        drop(socket);
+        cut.cut();
+        let from = cut.cursor.clone().unwrap_or_else(|| "start".into());
+        let mut socket = server.subscribe(&format!("event/subscribe?until=head&from={from}")).await;
+        assert_eq!(cut.read_to_close(&mut socket).await.0, 1000);
+        assert_eq!(cut.lines, screen.lines);
+        assert_eq!(cut.turns(), screen.turns());
+    }
+    // All turns become one but for the pauses: a change of everything, and still each message within its limit.
+    let before = change(screen.cursor.as_deref().expect("a cursor"));
+    let merge = json!({"op": "speaker.merge", "op_id": "1", "from": "B", "into": "A"});
+    assert_eq!(server.json("POST", "/v1/feeds/event/desk", merge.clone()).await.json()["changed"], true);
+    screen.read_until(&mut stays, |screen| change(screen.cursor.as_deref().expect("a cursor")) > before).await;
+    assert!(screen.turns().iter().all(|(name, _)| name == "A"));
+    assert_eq!(server.json("POST", "/v1/feeds/event/desk", merge).await.json()["changed"], false);
+    assert_eq!(screen.turns(), seen(&server, "event/subscribe?until=head").await.turns());
+}
+
+/// One message of a publisher whose consequences need several parts (`more`), cut after each of them.
+#[tokio::test]
+async fn a_cut_between_the_parts_of_one_change_does_no_harm() {
+    let server = Server::start();
+    let text = "z".repeat(200);
+    // 60 KiB hold some 250 lines with these texts; with the facts around them they come to more than one message once
+    // many of them stand in one record, so that the record is sent in parts.
+    let objects: Vec<Value> =
+        (0..1_500).map(|n: i64| json!({"id": n.to_string(), "start_ms": n, "text": "a"})).collect();
+    let lines = json!({"type": "lines", "lines": objects});
+    assert!(lines.to_string().len() < 65_536, "{}", lines.to_string().len());
+    publish(&server, "event", &[lines, line("x", 3_600_000, "A", &text)]).await;
+    let mut parts = 0;
+    let mut whole = Screen::default();
+    let mut socket = server.subscribe("event/subscribe").await;
+    let mut messages = Vec::new();
+    loop {
+        let message = socket.next().await.expect("open");
+        whole.take(&message);
+        parts += usize::from(message["more"] == true);
+        let is_live = message["type"] == "live";
+        messages.push(message);
+        if is_live {
+            break;
+        }
+    }
+    assert!(
+        parts > 0,
+        "a record of 1,500 lines comes in parts: {:?}",
+        messages.iter().map(|m| m.to_string().len()).collect::<Vec<_>>()
+    );
+    assert_eq!(whole.lines.len(), 1_501);
+    for cut_after in 1..messages.len() {
+        let mut cut = Screen::default();
+        for message in &messages[..cut_after] {
+            cut.take(message);
+        }
+        cut.cut();
+        let from = cut.cursor.clone().unwrap_or_else(|| "start".into());
+        let mut socket = server.subscribe(&format!("event/subscribe?until=head&from={from}")).await;
+        assert_eq!(cut.read_to_close(&mut socket).await.0, 1000);
+        assert_eq!((&cut.lines, cut.turns()), (&whole.lines, whole.turns()));
+    }
+}
+
+#[tokio::test]
+async fn readers_of_an_ended_feed_are_done_after_a_while_and_reopening_keeps_them() {
+    let server = Server::start_with("[times]\nended_linger_ms = 1000");
+    publish(&server, "event", &[line("1", 0, "A", "one"), json!({"type": "end"})]).await;
+    let mut reader = server.subscribe("event/subscribe").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut reader).await;
+    assert_eq!(server.json("POST", "/v1/feeds/event/state", json!({"state": "live"})).await.status, 200);
+    screen.read_until(&mut reader, |screen| screen.state.as_deref() == Some("live")).await;
+    // It is live again: nobody closes it.
+    let waited = tokio::time::timeout(Duration::from_millis(1_500), reader.stream.next()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    assert_eq!(server.json("POST", "/v1/feeds/event/state", json!({"state": "ended"})).await.status, 200);
+    assert_eq!(screen.read_to_close(&mut reader).await.0, 1000);
+    assert_eq!(screen.state.as_deref(), Some("ended"));
+}
+
+#[tokio::test]
+async fn a_line_reaches_all_who_watch() {
+    let server = Server::start();
+    let mut publisher = server.publish("event/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut readers = Vec::new();
+    for _ in 0..50 {
+        let mut socket = server.subscribe("event/subscribe").await;
+        let mut screen = Screen::default();
+        screen.read_to_live(&mut socket).await;
+        readers.push((socket, screen));
+    }
+    for number in 1..=20 {
+        publisher.send(line(&number.to_string(), number * 1_000, "A", "x")).await;
+        let wanted = usize::try_from(number).expect("small");
+        for (socket, screen) in &mut readers {
+            tokio::time::timeout(PATIENCE, screen.read_until(socket, |screen| screen.lines.len() == wanted))
+                .await
+                .expect("it comes");
+        }
+    }
+    assert_eq!(server.get("/v1/feeds/event").await.json()["readers"], 50);
+}
