@@ -134,6 +134,12 @@ impl Server {
         self.addr
     }
 
+    /// The log under the server, for those who want to know what it has written.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn Log> {
+        self.app.feeds.log()
+    }
+
     /// Serves until `stop` is ready, then stops: takes no more connections, answers what was appended, tells clients to
     /// come again elsewhere or later (1001), and closes the archive. Says whom it left behind.
     pub async fn run(self, stop: impl Future<Output = ()>) {

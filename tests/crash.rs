@@ -1,0 +1,119 @@
+//! `kill -9` while lines pour in, round after round: what was acknowledged is there, once, and readers have no gap.
+//!
+//! `CAPTIONWIRE_CRASH_ROUNDS` says how many rounds (20), `CAPTIONWIRE_CRASH_SEED` which ones; a failure prints both.
+
+mod support;
+
+use serde_json::json;
+use support::{Screen, Server, Socket, line, soon};
+
+/// xorshift64*: rounds that can be had again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % limit
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// The line that has this number in the session: a new line, or now and then a correction of an earlier one.
+fn message(seq: u64) -> serde_json::Value {
+    let is_correction = seq.is_multiple_of(7) && seq > 7;
+    let id = if is_correction { seq - 3 } else { seq };
+    let mut line = line(&id.to_string(), i64::try_from(id).expect("small") * 100, "A", &format!("text {seq}"));
+    line["seq"] = json!(seq);
+    line
+}
+
+/// What the lines come to once `seq` messages are in.
+fn expected(seq: u64) -> Vec<(String, String)> {
+    let mut lines = std::collections::BTreeMap::new();
+    for seq in 1..=seq {
+        let message = message(seq);
+        let text = |name: &str| message[name].as_str().expect("text").to_owned();
+        lines.insert(text("id"), text("text"));
+    }
+    lines.into_iter().collect()
+}
+
+fn lines_of(screen: &Screen) -> Vec<(String, String)> {
+    let text = |line: &serde_json::Value, name: &str| line[name].as_str().expect("text").to_owned();
+    let mut lines: Vec<_> = screen.lines.values().map(|line| (text(line, "id"), text(line, "text"))).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_line_is_lost_by_kill_nine() {
+    let rounds = setting("CAPTIONWIRE_CRASH_ROUNDS", 20);
+    let seed = setting("CAPTIONWIRE_CRASH_SEED", 0x5EED);
+    eprintln!("{rounds} rounds with seed {seed}");
+    let mut random = Random(seed.max(1));
+    let mut server = Server::start();
+    let mut reader = Screen::default();
+    let mut acked = 0;
+    for round in 0..rounds {
+        let mut publisher = server.publish("event/publish?session=p").await;
+        let welcome = publisher.expect_next("welcome").await;
+        let durable = welcome["seq"].as_u64().expect("a number");
+        assert!(durable >= acked, "round {round}: {acked} were acknowledged and {durable} are there");
+        // The reader goes on where it was, and has not seen more than what is durable.
+        let from = reader.cursor.clone().unwrap_or_else(|| "start".into());
+        let mut watching = server.subscribe(&format!("event/subscribe?from={from}")).await;
+        reader.cut();
+        let reset = read_to_live_without_reset(&mut reader, &mut watching).await;
+        assert!(!reset, "round {round}: the reader's cursor was not known any more");
+        assert_eq!(lines_of(&reader), expected(durable), "round {round}");
+
+        // All at once, and the server dies when so many are acknowledged; the rest is in its hands or on the way.
+        let sent_to = durable + 50 + random.below(400);
+        let dies_at = durable + 1 + random.below(sent_to - durable);
+        acked = soon(pour(&mut publisher, durable, sent_to, dies_at)).await;
+        let reads_on = random.below(3);
+        for _ in 0..reads_on {
+            let message = watching.next().await.expect("open");
+            reader.take(&message);
+        }
+        server.kill();
+        server.restart();
+    }
+    let mut publisher = server.publish("event/publish?session=p").await;
+    let durable = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+    assert!(durable >= acked);
+    let mut late = Screen::default();
+    late.read_to_live(&mut server.subscribe("event/subscribe").await).await;
+    assert_eq!(lines_of(&late), expected(durable));
+}
+
+/// Sends the messages behind `durable` up to `sent_to`; back once `until` are acknowledged, with how many were.
+async fn pour(publisher: &mut Socket, durable: u64, sent_to: u64, until: u64) -> u64 {
+    for seq in durable + 1..=sent_to {
+        publisher.send(message(seq)).await;
+    }
+    loop {
+        let ack = publisher.expect_next("ack").await["seq"].as_u64().expect("a number");
+        if ack >= until {
+            return ack;
+        }
+    }
+}
+
+async fn read_to_live_without_reset(screen: &mut Screen, socket: &mut Socket) -> bool {
+    loop {
+        let message = socket.next().await.expect("open");
+        if message["type"] == "reset" {
+            return true;
+        }
+        screen.take(&message);
+        if message["type"] == "live" {
+            return false;
+        }
+    }
+}
