@@ -3,6 +3,7 @@
 //! Each figure stands beside what it is made of in the same run: the log without sockets, one durable commit alone.
 //! `CAPTIONWIRE_BENCH_DIR` names the directory of the archive (a temporary one unless set): it decides how long a flush
 //! of the disk takes.
+#![expect(clippy::print_stdout, reason = "a benchmark says what it found")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -39,7 +39,9 @@ async fn feeds_are_made_listed_changed_and_deleted() {
     assert_eq!(server.http("DELETE", "/v1/feeds/bern", &[], b"").await.status, 204);
     server.get("/v1/feeds/bern").await.assert_problem(410, "feed_deleted");
     server.get("/v1/feeds/basel").await.assert_problem(404, "no_such_feed");
-    server.get("/v1/feeds/Basel").await.assert_problem(400, "bad_request");
+    for unreadable in ["/v1/feeds/Basel", "/v1/feeds/%FF", "/v1/feeds/%FF/publish"] {
+        server.get(unreadable).await.assert_problem(400, "bad_request");
+    }
     server.get("/v1/nothing").await.assert_problem(404, "not_found");
     server.http("POST", "/v1/feeds", &[], b"").await.assert_problem(405, "method_not_allowed");
 }
@@ -214,6 +216,18 @@ async fn more_connections_than_there_may_be_are_told_so() {
     server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
     drop(first);
     soon(async { while server.get("/healthz").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn every_route_that_is_told_is_there() {
+    let server = Server::start();
+    for (method, path) in captionwire::server::ROUTES {
+        let path = path.replace("{feed}", "geneva").replace("{format}", "json").replace("{file}", "page.js");
+        let path = path.replace("{source}", "main").replace("{id}", "1");
+        let answer = server.http(&method.to_uppercase(), &path, &[], b"").await;
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(!text.contains("\"not_found\"") && answer.status != 405, "{method} {path}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use captionwire::server::ROUTES;
+use captionwire::server::{ProblemCode, ROUTES};
 use serde_json::Value;
 
 fn read(name: &str) -> Value {
@@ -32,6 +32,13 @@ fn the_routes_are_the_documents_paths() {
         missing.is_empty() && invented.is_empty(),
         "not in the document: {missing:?}\nnot in the code: {invented:?}"
     );
+}
+
+#[test]
+fn the_codes_of_problems_are_the_documents() {
+    let document = read("openapi.yaml");
+    let told = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+    assert_eq!(*told, serde_json::to_value(ProblemCode::ALL).expect("names"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Publishing to the real binary: what is acknowledged, what is refused and how, and that nobody else suffers.
+#![allow(clippy::disallowed_methods, reason = "a test awaits what it spawns")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Subscribing to the real binary: whoever joins when and reads how fast, all come to the same screen.
+#![allow(clippy::disallowed_methods, reason = "a test awaits what it spawns")]
 
 mod support;
 

@@ -81,6 +81,10 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         (Some(_), true) => StatusCode::NO_CONTENT.into_response(),
         _ => next.run(request).await,
     };
+    if response.status() == StatusCode::BAD_REQUEST && !is_problem(&response) {
+        // What refuses a path or query that is not even text writes no problem of its own.
+        response = Problem::bad("the path or the query cannot be read").into_response();
+    }
     let headers = response.headers_mut();
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -93,6 +97,10 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response
+}
+
+fn is_problem(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|is| is == "application/problem+json")
 }
 
 fn is_local(host: &HeaderValue) -> bool {

@@ -44,6 +44,7 @@ use tower::ServiceExt;
 use self::app::{App, Presence, Seats};
 pub use self::clock::Clock;
 use self::guard::Peer;
+pub use self::problem::ProblemCode;
 pub use self::routes::ROUTES;
 use self::slots::Slots;
 use self::socket::PatientStream;

@@ -8,29 +8,65 @@ use serde::Serialize;
 use crate::log::LogError;
 use crate::position::{BadName, FeedId};
 
-/// What went wrong. The codes are a contract.
+/// What went wrong. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ProblemCode {
+pub enum ProblemCode {
+    /// The request makes no sense as it is.
     BadRequest,
+    /// Whoever asks may not.
     Forbidden,
+    /// There is no such feed.
     NoSuchFeed,
+    /// There is no such line.
     NoSuchLine,
+    /// There is nothing at this address.
     NotFound,
+    /// There is, but not for this method.
     MethodNotAllowed,
+    /// Somebody else is at it.
     Conflict,
+    /// The feed has a log already.
     FeedExists,
+    /// The feed was deleted.
     FeedDeleted,
+    /// The body is larger than the server takes.
     TooLarge,
+    /// The body came too slowly.
     TooSlow,
+    /// The server holds as many connections as it may.
     TooManyConnections,
+    /// The address is a WebSocket.
     UpgradeRequired,
+    /// The body is of a type that is not read here.
     UnsupportedMediaType,
+    /// The server cannot do this (yet).
     Unsupported,
+    /// The archive takes no writes, or the server stops.
     StorageUnavailable,
 }
 
 impl ProblemCode {
+    /// All codes, for documents and tests.
+    pub const ALL: [Self; 16] = [
+        Self::BadRequest,
+        Self::Forbidden,
+        Self::NoSuchFeed,
+        Self::NoSuchLine,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::FeedExists,
+        Self::FeedDeleted,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::TooManyConnections,
+        Self::UpgradeRequired,
+        Self::UnsupportedMediaType,
+        Self::Unsupported,
+        Self::StorageUnavailable,
+    ];
+
     fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::Unsupported => StatusCode::BAD_REQUEST,

@@ -1,6 +1,7 @@
 //! What the tests of the real binary share: a server process, plain clients, and a reader's screen written straight from
 //! the protocol.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
