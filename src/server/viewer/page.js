@@ -248,13 +248,17 @@ function speak(on) {
 // ---- Following, until the reader scrolls up to read ----
 
 let following = true;
+let begun = false; // Something has been drawn.
 let unseen = 0;
 let lastY = 0;
 const end = () => document.documentElement.scrollHeight;
 
 function keepPlace(added) {
+  // An event that is over is read from its beginning.
+  if (!begun && about.state === "ended") following = false;
+  begun = true;
   if (following) scrollTo(0, end());
-  else unseen += added;
+  else if (about.state !== "ended") unseen += added;
   $("new").hidden = following || unseen === 0;
   $("new").textContent = `${unseen} new`;
 }
