@@ -10,9 +10,6 @@ A reader needs to know four things; each has its place below.
 2. Each carries a `cursor`. Come back with `from=<cursor>` after any interruption: no line is missed, none is repeated.
 3. Changes too large for one message come in parts with `more: true`. Keep them aside; apply them all together.
 4. On `reset`, drop everything, the cursor and kept parts too: the server sends the transcript anew.
-
-If finished turns are all you want, and never a look at what is being said right now, ask for `unit=turns` instead:
-the server then sends each turn as one message and this file shrinks to its connection.
 """
 
 import argparse
