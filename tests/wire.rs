@@ -15,7 +15,7 @@ use captionwire::wire::subscribe::{ChangesMessage, Pace};
 use captionwire::wire::{
     CloseCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Refusal, Seek, ToPublisher, ToSubscriber,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const LIMITS: Limits = Limits { message_bytes: 65_536, text_bytes: 16_384, unacked: 1_024 };
 const MEDIA_MS_MAX: i64 = 604_800_000;
@@ -209,36 +209,11 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A message of a publisher as JSON. The server only reads them, so this is what its types say, written out.
-fn encode_from_publisher(message: &FromPublisher) -> Value {
-    let says = message.says.as_ref().unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
-    let mut value = match says {
-        Incoming::Line(version) => encode_version(version),
-        Incoming::Lines(lines) => {
-            let line = |line: &Result<Version, Refusal>| encode_version(line.as_ref().expect("a line that is taken"));
-            json!({ "lines": lines.iter().map(line).collect::<Vec<_>>() })
-        }
-        Incoming::Retract { id, rev } => with(json!({ "id": id }), "rev", rev.map(Value::from)),
-        Incoming::Clock { media_ms } => json!({ "media_ms": media_ms }),
-        Incoming::End => json!({}),
-    };
-    value["type"] = from_publisher(says).into();
-    with(value, "seq", message.seq.map(Value::from))
-}
-
-fn encode_version(version: &Version) -> Value {
-    let Version { id, rev, arrival_ms, time_source, content } = version;
-    assert_eq!((arrival_ms, time_source), (&None, &None), "the server sets these");
-    let mut value = serde_json::to_value(content).expect("a content is JSON");
-    value["id"] = (**id).into();
-    with(value, "rev", rev.map(Value::from))
-}
-
-fn with(mut object: Value, name: &str, value: Option<Value>) -> Value {
-    if let Some(value) = value {
-        object[name] = value;
-    }
-    object
+/// A message of a publisher as the client sends it.
+fn encode_from_publisher(message: FromPublisher) -> Value {
+    let says = message.says.unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
+    let outgoing = Outgoing::try_from(says).expect("lines that are taken");
+    serde_json::from_str(&outgoing.encode(message.seq)).expect("JSON")
 }
 
 /// Decodes what the document gives as an example; gives the name of what it is and what it is encoded to.
@@ -247,7 +222,7 @@ fn through_the_code(operation: &str, example: &Value) -> (&'static str, Value) {
     match operation {
         "receiveFromPublisher" => {
             let message = FromPublisher::decode(&text, &LIMITS, MEDIA_MS_MAX);
-            (message.says.as_ref().map_or("refused", from_publisher), encode_from_publisher(&message))
+            (message.says.as_ref().map_or("refused", from_publisher), encode_from_publisher(message))
         }
         "sendToPublisher" => {
             let message: ToPublisher = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -376,7 +351,7 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         Incoming::Clock { media_ms: 70_000 },
         Incoming::End,
     ] {
-        written.push((from_publisher(&says), encode_from_publisher(&FromPublisher { seq: Some(1), says: Ok(says) })));
+        written.push((from_publisher(&says), encode_from_publisher(FromPublisher { seq: Some(1), says: Ok(says) })));
     }
     for message in [
         ToPublisher::Welcome {

@@ -9,7 +9,7 @@ pub mod publish;
 pub mod subscribe;
 
 pub use self::close::CloseCode;
-pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
+pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher};
 pub use self::subscribe::{FromSubscriber, Seek, ToSubscriber, encode_changes};
 
 /// The WebSocket subprotocol; a client may name it or not.
