@@ -1,5 +1,7 @@
 //! captionwire: live captions in, speaker turns out, nothing lost on the way.
 
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod feed;
 pub mod format;

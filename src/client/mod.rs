@@ -1,0 +1,40 @@
+//! The other end of the wire: a publisher and a subscriber that come back by themselves, and the little HTTP they need.
+//!
+//! * [`Publisher`] numbers what it sends, keeps it until it is acknowledged, and sends it again, in order, after every
+//!   reconnect: no line is lost, and none is shown twice.
+//! * [`Subscriber`] keeps a [`Screen`] that is what the server shows, whatever happens to its connection.
+//! * [`HttpClient`] asks one question at a time: feeds, transcripts, imports, who is who.
+//!
+//! What can be mended by coming again is mended here; only what cannot be becomes an error. Everything is bounded: a
+//! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
+//! There is no TLS: the server has none yet, and listens on its own machine only.
+//!
+//! In reading order: `address`, `connection`, `publisher`, `subscriber`, `screen`, `http`.
+
+mod address;
+mod connection;
+mod http;
+mod publisher;
+mod screen;
+mod subscriber;
+
+pub use self::address::{BadUrl, ServerUrl, SocketUrl};
+pub use self::connection::{Backoff, ConnectionEnd, Times};
+pub use self::http::{
+    DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, Problem, TranscriptQuery,
+};
+pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
+pub use self::screen::{Changed, Screen, ShownTurn};
+pub use self::subscriber::{
+    Begin, Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update,
+};
+
+/// 60 bits that nobody else has, as text: sessions, operations.
+#[must_use]
+pub fn random_name() -> String {
+    crate::position::Epoch::from_random(random()).to_string()
+}
+
+fn random() -> u64 {
+    getrandom::u64().expect("the operating system has random numbers")
+}

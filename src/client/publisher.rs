@@ -1,0 +1,530 @@
+//! A publisher that comes back by itself: every message has a number, and is kept until the server has answered it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::address::SocketUrl;
+use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect};
+use super::random_name;
+use crate::position::Epoch;
+use crate::wire::{Outgoing, ToPublisher};
+
+/// Events kept for who does not ask for them; the oldest are dropped, and counted.
+const EVENTS_MAX: usize = 4096;
+/// Messages handed to the socket before it is flushed.
+const BATCH_MAX: usize = 256;
+/// How long a server may take to answer our close.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// Who publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PublisherOptions {
+    /// The source; the server's default (`main`) if none.
+    pub source: Option<String>,
+    /// The session: one run of a publisher, kept over its reconnects. A new one if none. A program that goes on where an
+    /// earlier run of it was gives that one's.
+    pub session: Option<String>,
+    /// How long to wait for the server.
+    pub times: Times,
+    /// How long to wait before coming again.
+    pub backoff: Backoff,
+}
+
+/// Why a publisher cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The server refuses for good. What was not acknowledged may or may not be in its archive.
+    #[error(transparent)]
+    Ended(#[from] ConnectionEnd),
+    /// Another publisher uses the session: the server has numbers of it that this one never gave.
+    #[error("the session is used by another publisher: its last number is {theirs}, and we are at {ours}")]
+    SessionTaken {
+        /// The last number the server knows.
+        theirs: u64,
+        /// The last number given here.
+        ours: u64,
+    },
+    /// This one message is larger than the server takes. Nothing of it was kept; the publisher goes on.
+    #[error("the message has {bytes} bytes and may have {bytes_max}: send its lines one by one")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The server's limit.
+        bytes_max: usize,
+    },
+}
+
+/// What the server says beside acknowledgements, and what becomes of the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublisherEvent {
+    /// The server said welcome; what it had not yet has been sent again by now.
+    Connected {
+        /// The last message of this session that the server has.
+        seq: u64,
+        /// The life of the feed's log. Another one than before: what was acknowledged then is in a log that is no more.
+        epoch: Epoch,
+        /// Whether readers see this source.
+        on_air: bool,
+    },
+    /// The connection is gone; the publisher comes again. Nothing is lost by it.
+    Disconnected {
+        /// Why.
+        why: ConnectionEnd,
+        /// After this wait.
+        retry_in: Duration,
+    },
+    /// A message, or one line of it, was refused.
+    Refused(Nack),
+    /// Something was taken, but people should look at it: `conflict`.
+    Warning {
+        /// What.
+        code: Arc<str>,
+        /// In words; not made safe for a terminal.
+        message: String,
+        /// The line concerned.
+        id: Option<Arc<str>>,
+    },
+    /// Who is on air has changed.
+    OnAir {
+        /// Whether this source is.
+        on_air: bool,
+        /// Who is.
+        holder: Option<Arc<str>>,
+    },
+    /// Nobody asked for events for long, and so many were dropped.
+    Missed(u64),
+}
+
+/// A refusal. Nothing of what it refuses was kept; to mend it, send it anew.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Nack {
+    /// The number of the message, as [`Publisher::send`] gave it.
+    pub seq: u64,
+    /// For one line of several: which one, from 0.
+    pub index: Option<usize>,
+    /// What kind of fault: the names of [`crate::wire::NackCode`], and those of newer servers.
+    pub code: Arc<str>,
+    /// What is wrong and the mend, for people; not made safe for a terminal.
+    pub message: String,
+    /// The field at fault.
+    pub field: Option<String>,
+    /// Whether the same message may be taken later.
+    #[serde(default)]
+    pub retry: bool,
+}
+
+/// How far a publisher is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The last number given to a message; 0 before the first welcome.
+    pub sent: u64,
+    /// Every message up to this one is durable or was refused.
+    pub settled: u64,
+    /// How many messages and lines of messages were refused.
+    pub refused: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    seq: u64,
+    body: Utf8Bytes,
+    /// It was refused. It waits for those before it to be answered, and is not sent again.
+    refused: bool,
+}
+
+/// What the publisher and its connection share. Every change of it wakes both.
+#[derive(Debug, Default)]
+struct State {
+    /// Without an answer, oldest first. Bounded by `room`; what is full waits in [`Publisher::send`].
+    outbox: VecDeque<Entry>,
+    /// How many the server takes ahead of its answers. 0 before it has said so.
+    room: usize,
+    message_bytes: usize,
+    /// The last number given.
+    sent: u64,
+    refused: u64,
+    welcomed: bool,
+    events: VecDeque<PublisherEvent>,
+    missed: u64,
+    closing: bool,
+    ended: Option<PublishError>,
+}
+
+impl State {
+    fn settled(&self) -> u64 {
+        self.outbox.front().map_or(self.sent, |entry| entry.seq - 1)
+    }
+
+    /// Everything up to `seq` is answered.
+    fn settle(&mut self, seq: u64) {
+        while self.outbox.front().is_some_and(|entry| entry.seq <= seq || entry.refused) {
+            self.outbox.pop_front();
+        }
+    }
+
+    fn refuse(&mut self, nack: Nack) {
+        if nack.index.is_none() {
+            if let Ok(at) = self.outbox.binary_search_by_key(&nack.seq, |entry| entry.seq) {
+                self.outbox[at].refused = true;
+            }
+            // It is answered, but those before it may wait for their flush.
+            self.settle(0);
+        }
+        self.refused += 1;
+        self.event(PublisherEvent::Refused(nack));
+    }
+
+    fn event(&mut self, event: PublisherEvent) {
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+            self.missed += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    fn next_event(&mut self) -> Option<PublisherEvent> {
+        match std::mem::take(&mut self.missed) {
+            0 => self.events.pop_front(),
+            missed => Some(PublisherEvent::Missed(missed)),
+        }
+    }
+
+    fn has_unsent(&self, sent: u64) -> bool {
+        self.outbox.back().is_some_and(|entry| entry.seq > sent && !entry.refused)
+    }
+
+    /// What goes out after `sent`.
+    fn unsent(&self, sent: u64) -> Vec<(u64, Utf8Bytes)> {
+        let from = self.outbox.partition_point(|entry| entry.seq <= sent);
+        let waiting = self.outbox.range(from..).filter(|entry| !entry.refused).take(BATCH_MAX);
+        waiting.map(|entry| (entry.seq, entry.body.clone())).collect()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closing && self.outbox.is_empty()
+    }
+}
+
+/// Publishes one source of a feed, over as many connections as it takes.
+///
+/// Its connection is a task of its own, which ends with the publisher: dropping it gives up what is not yet
+/// acknowledged, [`Publisher::close`] does not. All methods but that one can be called from several places at once.
+#[derive(Debug)]
+pub struct Publisher {
+    state: Arc<watch::Sender<State>>,
+    session: String,
+    tasks: JoinSet<()>,
+}
+
+impl Publisher {
+    /// Begins to connect. Call it within a tokio runtime.
+    #[must_use]
+    pub fn start(url: SocketUrl, options: PublisherOptions) -> Self {
+        let session = options.session.clone().unwrap_or_else(|| format!("c-{}", random_name()));
+        let mut url = url.with("session", &session);
+        if let Some(source) = &options.source {
+            url = url.with("source", source);
+        }
+        let state = Arc::new(watch::Sender::new(State::default()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(run(state.clone(), url, options.times, Retry::new(options.backoff)));
+        Self { state, session, tasks }
+    }
+
+    /// The session. Kept by a program, it lets a later run of it go on.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Gives `message` its number and its place in the outbox, and gives the number. Waits as long as the outbox holds
+    /// as many messages as the server takes ahead of its answers, and for the first welcome. It does not wait for the
+    /// message to be sent or durable. Cancel-safe: a message that was waited with was not taken.
+    ///
+    /// # Errors
+    /// [`PublishError::TooLarge`] for this message alone; the others are the publisher's end.
+    pub async fn send(&self, message: &Outgoing) -> Result<u64, PublishError> {
+        let mut changes = self.state.subscribe();
+        loop {
+            let _ = changes.wait_for(|state| state.ended.is_some() || state.outbox.len() < state.room).await;
+            let mut taken = None;
+            self.state.send_if_modified(|state| {
+                if let Some(error) = &state.ended {
+                    taken = Some(Err(error.clone()));
+                } else if state.outbox.len() < state.room {
+                    let seq = state.sent + 1;
+                    let body = message.encode(Some(seq));
+                    if body.len() > state.message_bytes {
+                        taken = Some(Err(PublishError::TooLarge { bytes: body.len(), bytes_max: state.message_bytes }));
+                    } else {
+                        state.outbox.push_back(Entry { seq, body: body.into(), refused: false });
+                        state.sent = seq;
+                        taken = Some(Ok(seq));
+                    }
+                }
+                matches!(taken, Some(Ok(_)))
+            });
+            // Somebody else may have been quicker to take the room.
+            if let Some(taken) = taken {
+                return taken;
+            }
+        }
+    }
+
+    /// Waits until every message up to `seq` is durable or was refused. Cancel-safe.
+    ///
+    /// # Errors
+    /// The publisher's end, if it comes before.
+    pub async fn settled(&self, seq: u64) -> Result<(), PublishError> {
+        let mut changes = self.state.subscribe();
+        let state = changes.wait_for(|state| state.settled() >= seq || state.ended.is_some()).await;
+        match state.ok().and_then(|state| if state.settled() >= seq { None } else { state.ended.clone() }) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until all that was sent is durable or was refused. Cancel-safe.
+    ///
+    /// # Errors
+    /// The publisher's end, if it comes before.
+    pub async fn flush(&self) -> Result<(), PublishError> {
+        let sent = self.state.borrow().sent;
+        self.settled(sent).await
+    }
+
+    /// Waits for the next event; none once the publisher has come to its end and all events were given. Who does not
+    /// ask finds the last 4096. Cancel-safe.
+    pub async fn next_event(&self) -> Option<PublisherEvent> {
+        let mut changes = self.state.subscribe();
+        loop {
+            let _ = changes.wait_for(|state| !state.events.is_empty() || state.ended.is_some()).await;
+            let mut event = None;
+            let mut is_over = false;
+            // Nobody waits for events to become fewer.
+            self.state.send_if_modified(|state| {
+                event = state.next_event();
+                is_over = event.is_none() && state.ended.is_some();
+                false
+            });
+            if event.is_some() || is_over {
+                return event;
+            }
+        }
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let state = self.state.borrow();
+        Progress { sent: state.sent, settled: state.settled(), refused: state.refused }
+    }
+
+    /// Flushes, and closes the connection. Events that were not asked for are gone with it.
+    ///
+    /// # Errors
+    /// The publisher's end, if it comes before all is acknowledged.
+    pub async fn close(mut self) -> Result<(), PublishError> {
+        self.flush().await?;
+        self.state.send_modify(|state| state.closing = true);
+        while self.tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+/// However the task ends, those who wait learn of it.
+struct TellEnd(Arc<watch::Sender<State>>);
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| {
+            state.ended.get_or_insert_with(|| ConnectionEnd::Lost("the publisher was stopped".into()).into());
+        });
+    }
+}
+
+/// Connects again and again, until all is said or nothing more can be.
+async fn run(state: Arc<watch::Sender<State>>, url: SocketUrl, times: Times, mut retry: Retry) {
+    let tell_end = TellEnd(state.clone());
+    loop {
+        let settled_before = state.borrow().settled();
+        let end = match connection(&state, &url, times).await {
+            Ok(()) => break,
+            Err(end) => end,
+        };
+        match end {
+            PublishError::Ended(why) if why.is_temporary() => {
+                if state.borrow().settled() > settled_before {
+                    retry.reset();
+                }
+                let retry_in = retry.next_wait();
+                state.send_modify(|state| state.event(PublisherEvent::Disconnected { why, retry_in }));
+                let mut changes = state.subscribe();
+                let finished = changes.wait_for(State::is_finished);
+                if timeout(retry_in, finished).await.is_ok() {
+                    break;
+                }
+            }
+            end => {
+                state.send_modify(|state| state.ended = Some(end));
+                break;
+            }
+        }
+    }
+    drop(tell_end);
+}
+
+/// One connection, until it breaks or the publisher is closed.
+async fn connection(state: &watch::Sender<State>, url: &SocketUrl, times: Times) -> Result<(), PublishError> {
+    let mut socket = connect(url, times).await?;
+    let sent = match timeout(times.connect, welcome(&mut socket)).await {
+        Ok(welcome) => enter(state, welcome?)?,
+        Err(_) => return Err(ConnectionEnd::Silent(times.connect).into()),
+    };
+    let (sink, stream) = socket.split();
+    // Neither side is ever begun anew: what ends one ends both, so nothing is lost by dropping the other.
+    let end = tokio::select! {
+        end = read(state, stream, times) => end,
+        end = write(state, sink, sent, times) => end,
+    };
+    if state.borrow().is_finished() { Ok(()) } else { Err(end.into()) }
+}
+
+async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
+    loop {
+        match next_frame(socket.next().await)? {
+            Some(text) => {
+                let error = match serde_json::from_str(&text) {
+                    Ok(message @ ToPublisher::Welcome { .. }) => return Ok(message),
+                    Ok(_) => "its first message is no welcome".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                return Err(ConnectionEnd::Unreadable(error));
+            }
+            None => continue,
+        }
+    }
+}
+
+/// Takes a welcome to heart; gives the number after which all has to be sent (again).
+fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, PublishError> {
+    let ToPublisher::Welcome { seq, epoch, on_air, limits, .. } = welcome else { return Ok(0) };
+    let mut entered = Ok(seq);
+    state.send_modify(|state| {
+        if !state.welcomed {
+            // A session of an earlier run has numbers behind it.
+            state.sent = seq;
+            state.welcomed = true;
+        } else if seq > state.sent {
+            entered = Err(PublishError::SessionTaken { theirs: seq, ours: state.sent });
+            return;
+        }
+        state.settle(seq);
+        state.room = limits.unacked.max(1);
+        state.message_bytes = limits.message_bytes;
+        state.event(PublisherEvent::Connected { seq, epoch, on_air });
+    });
+    entered
+}
+
+async fn read(state: &watch::Sender<State>, mut stream: SplitStream<Socket>, times: Times) -> ConnectionEnd {
+    loop {
+        let frame = match timeout(times.silence, stream.next()).await {
+            Ok(frame) => frame,
+            Err(_) => return ConnectionEnd::Silent(times.silence),
+        };
+        match next_frame(frame) {
+            Ok(Some(text)) => take(state, &text),
+            Ok(None) => {}
+            Err(end) => return end,
+        }
+    }
+}
+
+/// The text of a frame; none for one without.
+fn next_frame(
+    frame: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+) -> Result<Option<Utf8Bytes>, ConnectionEnd> {
+    match frame {
+        Some(Ok(Message::Text(text))) => Ok(Some(text)),
+        Some(Ok(Message::Close(frame))) => Err(ConnectionEnd::closed(frame)),
+        Some(Ok(_)) => Ok(None),
+        Some(Err(error)) => Err(ConnectionEnd::of(error)),
+        None => Err(ConnectionEnd::Lost("it ended without a word".into())),
+    }
+}
+
+fn take(state: &watch::Sender<State>, text: &str) {
+    match serde_json::from_str(text) {
+        Ok(ToPublisher::Ack { seq }) => state.send_modify(|state| state.settle(seq)),
+        Ok(ToPublisher::Warning { code, message, id, .. }) => {
+            state.send_modify(|state| state.event(PublisherEvent::Warning { code, message, id }));
+        }
+        Ok(ToPublisher::Status { on_air, holder, .. }) => {
+            state.send_modify(|state| state.event(PublisherEvent::OnAir { on_air, holder }));
+        }
+        Ok(ToPublisher::Welcome { .. }) => {}
+        // Read apart: a newer server may have codes that this client does not know, and a refusal must not get lost.
+        Ok(ToPublisher::Nack { .. }) | Err(_) => {
+            #[derive(Deserialize)]
+            #[serde(tag = "type", rename_all = "lowercase")]
+            enum Answer {
+                Nack(Nack),
+                #[serde(other)]
+                Other,
+            }
+            if let Ok(Answer::Nack(nack)) = serde_json::from_str(text) {
+                state.send_modify(|state| state.refuse(nack));
+            }
+        }
+    }
+}
+
+async fn write(
+    state: &watch::Sender<State>,
+    mut sink: SplitSink<Socket, Message>,
+    mut sent: u64,
+    times: Times,
+) -> ConnectionEnd {
+    let mut changes = state.subscribe();
+    loop {
+        let ping_at = Instant::now() + times.ping;
+        let has_work = async {
+            let _ = changes.wait_for(|state| state.is_finished() || state.has_unsent(sent)).await;
+        };
+        let batch = tokio::select! {
+            () = has_work => state.borrow().unsent(sent),
+            () = sleep_until(ping_at) => Vec::new(),
+        };
+        if state.borrow().is_finished() {
+            let _ = timeout(CLOSE_WAIT, sink.send(Message::Close(None))).await;
+            // The answer is for the reader to see.
+            tokio::time::sleep(CLOSE_WAIT).await;
+            return ConnectionEnd::Lost("the server did not answer the close".into());
+        };
+        let written = async {
+            if batch.is_empty() {
+                sink.feed(Message::Ping(bytes::Bytes::new())).await?;
+            }
+            for (seq, body) in batch {
+                sink.feed(Message::Text(body)).await?;
+                sent = seq;
+            }
+            sink.flush().await
+        };
+        // A server that takes nothing for long answers nothing either, and the reader knows when that is too long.
+        if let Err(error) = written.await {
+            return ConnectionEnd::of(error);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a reader sees: lines, turns and speakers by key, put together by `sort`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+use crate::transcript::{FeedState, Line, Speaker, Turn};
+use crate::wire::subscribe::ChangesMessage;
+
+/// Sort string, then key: no two items stand in one place, whatever a server says.
+type Place = (Arc<str>, Arc<str>);
+
+/// The transcript as a reader holds it. Any readers who have taken the same changes, in whatever portions, hold the same.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Screen {
+    lines: BTreeMap<Place, Line>,
+    line_places: HashMap<Arc<str>, Arc<str>>,
+    turns: BTreeMap<Place, Turn>,
+    turn_places: HashMap<Arc<str>, Arc<str>>,
+    speakers: HashMap<Arc<str>, Speaker>,
+    state: FeedState,
+    title: Option<Arc<str>>,
+    language: Option<Arc<str>>,
+}
+
+/// What one set of changes did to a [`Screen`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Keys (`source/id`) of the lines that are new or say something else now.
+    pub lines: Vec<Arc<str>>,
+    /// Keys of lines that were shown and are no longer.
+    pub gone: Vec<Arc<str>>,
+    /// Ids of the turns that are new or whose facts changed. A turn whose lines alone changed is not among them.
+    pub turns: Vec<Arc<str>>,
+    /// Ids of turns that are no more.
+    pub gone_turns: Vec<Arc<str>>,
+    /// Ids of the speakers that are new, or that are called otherwise or merged otherwise now.
+    pub speakers: Vec<Arc<str>>,
+    /// Whether the event's state, title or language was told.
+    pub feed: bool,
+    /// False while more is under way: the picture is not whole, and a line may stand in the wrong turn for a moment.
+    pub whole: bool,
+}
+
+/// A turn with its lines.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownTurn<'a> {
+    /// The facts of the turn.
+    pub turn: &'a Turn,
+    screen: &'a Screen,
+    next: Option<&'a Turn>,
+}
+
+impl<'a> ShownTurn<'a> {
+    /// Its lines, in order.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &'a Line> + use<'a> {
+        let first = Included((self.turn.sort.clone(), Arc::default()));
+        let end = self.next.map_or(Unbounded, |next| Excluded((next.sort.clone(), Arc::default())));
+        self.screen.lines.range((first, end)).map(|(_, line)| line)
+    }
+
+    /// What to call who speaks, after merges and renames; none for nobody known.
+    #[must_use]
+    pub fn speaker_name(&self) -> Option<&'a str> {
+        self.screen.speaker_name(self.turn.speaker.as_deref()?.into())
+    }
+}
+
+impl Screen {
+    /// Takes one `changes` message. [`super::Subscriber`] does it for you, and knows which ones to take.
+    pub fn apply(&mut self, message: ChangesMessage) -> Changed {
+        let mut changed = Changed { whole: !message.behind && !message.more, ..Changed::default() };
+        for key in message.gone {
+            if let Some((key, sort)) = self.line_places.remove_entry(key.as_str()) {
+                self.lines.remove(&(sort, key.clone()));
+                changed.gone.push(key);
+            }
+        }
+        for id in message.gone_turns {
+            if let Some((id, sort)) = self.turn_places.remove_entry(&id) {
+                self.turns.remove(&(sort, id.clone()));
+                changed.gone_turns.push(id);
+            }
+        }
+        for line in message.lines {
+            let key: Arc<str> = format!("{}/{}", line.source, line.id).into();
+            if let Some(sort) = self.line_places.insert(key.clone(), line.sort.clone()) {
+                self.lines.remove(&(sort, key.clone()));
+            }
+            self.lines.insert((line.sort.clone(), key.clone()), line);
+            changed.lines.push(key);
+        }
+        for turn in message.turns {
+            let id = turn.id.clone();
+            if let Some(sort) = self.turn_places.insert(id.clone(), turn.sort.clone()) {
+                self.turns.remove(&(sort, id.clone()));
+            }
+            self.turns.insert((turn.sort.clone(), id.clone()), turn);
+            changed.turns.push(id);
+        }
+        for speaker in message.speakers {
+            changed.speakers.push(speaker.id.clone());
+            self.speakers.insert(speaker.id.clone(), speaker);
+        }
+        if let Some(state) = message.state {
+            // The facts of the feed come together; those that are left out are not known.
+            (self.state, self.title, self.language) = (state, message.title, message.language);
+            changed.feed = true;
+        }
+        changed
+    }
+
+    /// Each turn with its lines, in order. A line belongs to the last turn whose `sort` is not greater than its own; one
+    /// before the first turn (a correction of a line from before the reader began with `now`) is in none.
+    pub fn turns(&self) -> impl DoubleEndedIterator<Item = ShownTurn<'_>> {
+        self.turns.iter().map(|(place, turn)| self.shown(place, turn))
+    }
+
+    /// The turn `id`.
+    #[must_use]
+    pub fn turn(&self, id: &str) -> Option<ShownTurn<'_>> {
+        let (id, sort) = self.turn_places.get_key_value(id)?;
+        let (place, turn) = self.turns.get_key_value(&(sort.clone(), id.clone()))?;
+        Some(self.shown(place, turn))
+    }
+
+    fn shown<'a>(&'a self, place: &Place, turn: &'a Turn) -> ShownTurn<'a> {
+        let next = self.turns.range((Excluded(place.clone()), Unbounded)).next().map(|(_, next)| next);
+        ShownTurn { turn, screen: self, next }
+    }
+
+    /// All lines, in order.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
+        self.lines.values()
+    }
+
+    /// The line of this key (`source/id`).
+    #[must_use]
+    pub fn line(&self, key: &str) -> Option<&Line> {
+        let (key, sort) = self.line_places.get_key_value(key)?;
+        self.lines.get(&(sort.clone(), key.clone()))
+    }
+
+    /// What to call the speaker `id`, following merges to their end; the id itself for one that was not told.
+    #[must_use]
+    pub fn speaker_name<'a>(&'a self, id: Option<&'a str>) -> Option<&'a str> {
+        let root = self.speaker_root(id?);
+        Some(self.speakers.get(root).map_or(root, |speaker| &speaker.name))
+    }
+
+    /// Whom the speaker `id` is after all merges.
+    #[must_use]
+    pub fn speaker_root<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut id = id;
+        // The server closes no cycle of merges; were there one, the walk ends all the same.
+        for _ in 0..=self.speakers.len() {
+            match self.speakers.get(id).and_then(|speaker| speaker.into.as_deref()) {
+                Some(into) => id = into,
+                None => break,
+            }
+        }
+        id
+    }
+
+    /// The speakers told of, in no order.
+    pub fn speakers(&self) -> impl Iterator<Item = &Speaker> {
+        self.speakers.values()
+    }
+
+    /// Where the event stands.
+    #[must_use]
+    pub fn state(&self) -> FeedState {
+        self.state
+    }
+
+    /// What people call the event.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// BCP 47 tag of the language spoken for the most part.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
+    }
+
+    pub(super) fn greet(&mut self, state: FeedState, title: Option<Arc<str>>) {
+        (self.state, self.title) = (state, title);
+    }
+}
+
+impl Changed {
+    pub(super) fn add(&mut self, later: Self) {
+        self.lines.extend(later.lines);
+        self.gone.extend(later.gone);
+        self.turns.extend(later.turns);
+        self.gone_turns.extend(later.gone_turns);
+        self.speakers.extend(later.speakers);
+        self.feed |= later.feed;
+        self.whole = later.whole;
+    }
+}
