@@ -184,10 +184,6 @@ impl Screen {
     pub fn language(&self) -> Option<&str> {
         self.language.as_deref()
     }
-
-    pub(super) fn greet(&mut self, state: FeedState, title: Option<Arc<str>>) {
-        (self.state, self.title) = (state, title);
-    }
 }
 
 impl Changed {

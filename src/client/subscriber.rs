@@ -110,9 +110,9 @@ pub enum SubscribeError {
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    /// The server told how the feed stands: after every connect, and when a feed that was waited for begins.
+    /// The server told how the feed stands now: after every connect, and when a feed that was waited for begins.
     Hello {
-        /// Where the feed stands; `None` while there is no such feed.
+        /// Where the feed stands; [`FeedState::None`] while there is no such feed.
         state: FeedState,
     },
     /// The screen differs.
@@ -396,10 +396,8 @@ impl Subscriber {
             Err(error) => return self.broken(ConnectionEnd::Unreadable(error.to_string())),
         };
         let update = match message {
-            ToSubscriber::Hello { state, title, .. } => {
-                self.screen.greet(state, title);
-                Some(Update::Hello { state })
-            }
+            // How the feed stands now; the screen shows how it stood at the cursor.
+            ToSubscriber::Hello { state, .. } => Some(Update::Hello { state }),
             ToSubscriber::Changes(changes) => match self.changes(*changes, text.len()) {
                 Ok(changed) => changed.map(Update::Changed),
                 Err(end) => return self.broken(end),
@@ -415,7 +413,8 @@ impl Subscriber {
                 // The server says nothing while it has something to say: what it believes we have, we have.
                 let theirs = cursor.map_or(0, |cursor| cursor.change);
                 if theirs > self.cursor.as_ref().map_or(0, |own| own.change) {
-                    return self.broken(ConnectionEnd::Lost("a message did not arrive".into()));
+                    let lost = self.broken(ConnectionEnd::Lost("a message did not arrive".into()))?;
+                    return Ok(lost.map(|lost| Received { text: Some(text), ..lost }));
                 }
                 None
             }
