@@ -748,7 +748,7 @@ fn a_large_record(number: u64) -> Op {
         id: format!("{number}-{id}").into(),
         content: Content {
             start_ms: Some((number * 1000 + id) as i64),
-            speaker: Some(if id % 5 == 0 { "A".into() } else { "B".into() }),
+            speaker: Some(if id.is_multiple_of(5) { "A".into() } else { "B".into() }),
             text: "word ".repeat(2000).into(),
             ..Content::default()
         },

@@ -13,9 +13,9 @@ use captionwire::transcript::{
 use captionwire::wire::close::is_temporary;
 use captionwire::wire::subscribe::{ChangesMessage, Pace};
 use captionwire::wire::{
-    CloseCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Refusal, Seek, ToPublisher, ToSubscriber,
+    CloseCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, ToPublisher, ToSubscriber,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const LIMITS: Limits = Limits { message_bytes: 65_536, text_bytes: 16_384, unacked: 1_024 };
 const MEDIA_MS_MAX: i64 = 604_800_000;

@@ -1,1 +1,144 @@
-//! The commands.
+//! The commands: what a person or a script types, and what they get back.
+//!
+//! * Exit codes: 0 done; 1 failed, or finished with problems; 2 wrong usage.
+//! * What programs read is on stdout (with `--json` one JSON value a line), what people are told is on stderr. A reader of
+//!   stdout that goes away is no failure.
+//! * Text from feeds and servers loses its control characters before a terminal sees it. Colour and live redrawing are for
+//!   terminals only.
+//!
+//! One file for each command; `output` speaks to the terminal, `reach` finds the server, `local` runs one in here,
+//! `sending` keeps a publisher's events in view.
+
+mod demo;
+mod export;
+mod feeds;
+mod import;
+mod local;
+mod output;
+mod publish;
+mod reach;
+mod replay;
+mod sending;
+mod serve;
+mod signals;
+mod speakers;
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use self::output::{OutputClosed, note};
+
+/// Live captions in, speaker turns out, nothing lost on the way.
+#[derive(Debug, Parser)]
+#[command(name = "captionwire", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire demo                     a server, a publisher and a viewer in one
+  captionwire serve                    the server, on 127.0.0.1:7700
+  captionwire watch geneva             the feed `geneva` as it is captioned
+  captionwire publish geneva           caption it yourself, line by line
+
+Exit codes: 0 done; 1 failed, or finished with problems; 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Serve),
+    /// Show what this is: a server, a publisher and a viewer in one
+    Demo(demo::Demo),
+    /// Follow a feed in the terminal
+    Watch(watch::Watch),
+    /// Publish typed text, or lines of JSON
+    Publish(publish::Publish),
+    /// Play a transcript file or an archived feed into a server, as a live publisher
+    Replay(replay::Replay),
+    /// Make archived feeds of transcript files
+    Import(import::Import),
+    /// Write a transcript in a format of your choice
+    Export(export::Export),
+    /// List the feeds
+    Feeds(feeds::Feeds),
+    /// Say who is who: list, rename, merge and unmerge speakers
+    Speakers(speakers::Speakers),
+}
+
+/// How a command ended that did what it could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Something was refused or could not be read; people were told what.
+    Problems,
+}
+
+impl Outcome {
+    fn of_problems(count: u64) -> Self {
+        if count == 0 { Self::Done } else { Self::Problems }
+    }
+}
+
+/// Runs the command of this process' arguments; gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help that nobody reads to its end is no failure.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(arguments.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Problems) => ExitCode::FAILURE,
+        Err(error) if error.chain().any(|cause| cause.is::<OutputClosed>()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Serve(command) => command.run().await,
+            Command::Demo(command) => command.run().await,
+            Command::Watch(command) => command.run().await,
+            Command::Publish(command) => command.run().await,
+            Command::Replay(command) => command.run().await,
+            Command::Import(command) => command.run().await,
+            Command::Export(command) => command.run().await,
+            Command::Feeds(command) => command.run().await,
+            Command::Speakers(command) => command.run().await,
+        }
+    });
+    // A thread that waits for standard input would keep the process here.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_make_sense_and_every_command_has_examples() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n  captionwire "), "{}: {help}", sub.get_name());
+        }
+    }
+}

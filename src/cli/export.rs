@@ -1,0 +1,82 @@
+//! `export`: a transcript in a format of one's choice.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::Outcome;
+use super::output::{clean_text, note, print, print_bytes};
+use super::reach::{Access, Aim};
+use crate::client::TranscriptQuery;
+use crate::format::Format;
+use crate::position::{Cursor, FeedId};
+use crate::transcript::MediaMs;
+use crate::transcript::time::parse_clock;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire export hearing --format vtt > hearing.vtt
+  captionwire export hearing -o hearing.srt                 the format is that of the name
+  captionwire export hearing --format md --last 5           the last five turns
+  captionwire export hearing --format json --data ./captionwire-data";
+
+/// Write a transcript in a format of your choice.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Export {
+    /// The feed
+    feed: FeedId,
+    /// json, ndjson, txt, md, vtt, srt or rev; by default that of the file's name, else txt
+    #[arg(long, short)]
+    format: Option<Format>,
+    /// Where to write it; stdout if not given
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Lines that start at or after this media time (MM:SS or H:MM:SS)
+    #[arg(long, value_name = "TIME", value_parser = media_time)]
+    from: Option<MediaMs>,
+    /// Lines that start before this media time
+    #[arg(long, value_name = "TIME", value_parser = media_time)]
+    to: Option<MediaMs>,
+    /// The last so many turns only
+    #[arg(long, value_name = "TURNS", value_parser = clap::value_parser!(u32).range(1..))]
+    last: Option<u32>,
+    /// As it stood at this cursor
+    #[arg(long, value_name = "CURSOR")]
+    at: Option<Cursor>,
+    #[command(flatten)]
+    access: Access,
+}
+
+fn media_time(text: &str) -> Result<MediaMs, &'static str> {
+    parse_clock(text).ok_or("a time is written MM:SS or H:MM:SS")
+}
+
+impl Export {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let named = self.output.as_deref().and_then(|path| Format::from_name(&path.to_string_lossy()));
+        let format = self.format.or(named).unwrap_or(Format::Txt);
+        let part = TranscriptQuery {
+            from_ms: self.from,
+            to_ms: self.to,
+            last: self.last.map(|last| last as usize),
+            at: self.at.clone(),
+        };
+        let server = self.access.reach(Aim::Read).await?;
+        let written = server.http.transcript(&self.feed, format.extension(), &part).await;
+        let written = written.map_err(|error| server.explain(error));
+        server.leave().await;
+        let written = written?;
+        match &self.output {
+            Some(path) => {
+                tokio::fs::write(path, &written).await.with_context(|| format!("cannot write {}", path.display()))?;
+                note(&format!("{} bytes are in {}", written.len(), path.display()));
+            }
+            None if std::io::stdout().is_terminal() => print(&clean_text(&String::from_utf8_lossy(&written)))?,
+            None => print_bytes(&written)?,
+        }
+        Ok(Outcome::Done)
+    }
+}

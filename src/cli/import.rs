@@ -1,0 +1,160 @@
+//! `import`: transcript files become archived feeds.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+
+use super::Outcome;
+use super::output::{note, print, print_json, progress_bar};
+use super::reach::{Access, Aim, Reached};
+use crate::client::{HttpError, Imported};
+use crate::position::FeedId;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire import hearing.rev.txt                    becomes the feed `hearing`
+  captionwire import transcripts/*.txt --json
+  captionwire import talk.txt --as geneva --replace     in place of what the feed held
+  captionwire import hearing.rev.txt --data ./captionwire-data
+
+The dialects of rev.com (`Name: (MM:SS)`) and of `Name: HH:MM:SS` are read. What could not be read as it stood is told
+with its place; then, too, the exit code is 1.";
+
+/// Make archived feeds of transcript files.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Import {
+    /// Transcript files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The name of the feed; by default it is made of the file's name
+    #[arg(long = "as", value_name = "FEED")]
+    name: Option<FeedId>,
+    /// Take the place of what the feed holds
+    #[arg(long)]
+    replace: bool,
+    /// One JSON object for each file
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    file: &'a Path,
+    #[serde(flatten)]
+    imported: Option<&'a Imported>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+impl Import {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        if self.name.is_some() && self.files.len() > 1 {
+            bail!("--as names one feed, and there are {} files", self.files.len());
+        }
+        let server = self.access.reach(Aim::Write).await?;
+        let outcome = self.import_all(&server).await;
+        server.leave().await;
+        outcome
+    }
+
+    async fn import_all(&self, server: &Reached) -> anyhow::Result<Outcome> {
+        let bar = progress_bar(self.files.len() as u64, "{bar:30} {pos}/{len} files");
+        let mut problems = 0;
+        for file in &self.files {
+            let imported = self.import(server, file).await;
+            let told = bar.suspend(|| self.tell(file, &imported));
+            problems += told?;
+            bar.inc(1);
+            // Without a server the next file fares no better.
+            if let Err(error) = imported
+                && matches!(error.downcast_ref(), Some(HttpError::Unreachable { .. }))
+            {
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(Outcome::of_problems(problems))
+    }
+
+    async fn import(&self, server: &Reached, file: &Path) -> anyhow::Result<Imported> {
+        let feed = match &self.name {
+            Some(name) => name.clone(),
+            None => feed_name(file)?,
+        };
+        let bytes = tokio::fs::read(file).await.context("it cannot be read")?;
+        server.http.import(&feed, bytes.into(), self.replace).await.map_err(|error| server.explain(error))
+    }
+
+    /// Says what became of a file; gives the number of problems.
+    fn tell(&self, file: &Path, imported: &anyhow::Result<Imported>) -> anyhow::Result<u64> {
+        let code =
+            |error: &anyhow::Error| error.downcast_ref::<HttpError>().and_then(HttpError::code).map(str::to_owned);
+        if self.json {
+            let code = imported.as_ref().err().and_then(code);
+            let error = imported.as_ref().err().map(|error| format!("{error:#}"));
+            print_json(&Told { file, imported: imported.as_ref().ok(), error, code: code.as_deref() })?;
+        }
+        match imported {
+            Ok(Imported { feed, lines, turns, problems }) => {
+                if !self.json {
+                    print(&format!("{feed}: {lines} lines, {turns} turns\n"))?;
+                    for problem in problems {
+                        note(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
+                    }
+                }
+                Ok(problems.len() as u64)
+            }
+            Err(error) => {
+                if !self.json {
+                    let hint = if code(error).as_deref() == Some("feed_exists") { " (--replace does it)" } else { "" };
+                    note(&format!("{} was not imported: {error:#}{hint}", file.display()));
+                }
+                Ok(1)
+            }
+        }
+    }
+}
+
+/// The name of the feed that is made of a file: what stands before the format in its name, as far as feeds are called so.
+pub(super) fn feed_name(file: &Path) -> anyhow::Result<FeedId> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let stem = name.strip_suffix(".rev.txt").or_else(|| name.rsplit_once('.').map(|(stem, _)| stem)).unwrap_or(&name);
+    let mut feed = String::new();
+    for c in stem.chars() {
+        match c {
+            'a'..='z' | '0'..='9' | '_' => feed.push(c),
+            _ if feed.ends_with('-') || feed.is_empty() => {}
+            _ => feed.push('-'),
+        }
+    }
+    let feed: String = feed.trim_matches(['-', '_']).chars().take(128).collect();
+    FeedId::new(&feed).with_context(|| format!("no feed can be named after {}: use --as", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feeds_are_named_after_files() {
+        for (file, feed) in [
+            ("a/hearing.rev.txt", "hearing"),
+            ("Press Conference (Geneva).txt", "press-conference-geneva"),
+            ("2021-06-16_talk.v2.json", "2021-06-16_talk-v2"),
+            ("plain", "plain"),
+        ] {
+            let named = feed_name(Path::new(file));
+            assert_eq!(named.ok().map(|name| name.to_string()).as_deref(), Some(feed), "{file}");
+        }
+        for bad in ["—.txt", ".hidden"] {
+            assert!(feed_name(Path::new(bad)).is_err(), "{bad}");
+        }
+    }
+}

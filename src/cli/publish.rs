@@ -1,0 +1,175 @@
+//! `publish`: lines of a person or of a program, as they come.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use super::Outcome;
+use super::output::note;
+use super::reach::Url;
+use super::sending::{Published, with_events};
+use super::signals::Signals;
+use crate::client::{Publisher, PublisherOptions, random_name};
+use crate::transcript::{Content, Version};
+use crate::wire::{FromPublisher, Limits, Outgoing};
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire publish geneva                       type `Speaker: text`, one line each; Ctrl-D ends
+  captionwire publish geneva lines.ndjson --end    a file, and the end of the event after it
+  engine | captionwire publish geneva -            what a program writes
+
+A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
+a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.";
+
+/// Publish typed text, or lines of JSON.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Publish {
+    /// A feed, or the URL of one; it need not exist
+    feed: String,
+    /// Where the lines come from; `-`, or nothing, is standard input
+    file: Option<PathBuf>,
+    /// Which source of the feed this is
+    #[arg(long)]
+    source: Option<String>,
+    /// Go on with the session of an earlier run
+    #[arg(long)]
+    session: Option<String>,
+    /// End the source, and with it the event, when the input ends
+    #[arg(long)]
+    end: bool,
+    /// Say what became of it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    url: Url,
+}
+
+impl Publish {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut signals = Signals::new()?;
+        let url = self.url.socket(&self.feed, "publish")?;
+        let feed = url.feed().map_or(self.feed, |feed| feed.to_string());
+        let input: Box<dyn AsyncRead + Unpin> = match &self.file {
+            Some(path) if path != Path::new("-") => {
+                let file = tokio::fs::File::open(path).await;
+                Box::new(file.with_context(|| format!("cannot read {}", path.display()))?)
+            }
+            _ => {
+                if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+                    note("type `Speaker: text`, one line each; Ctrl-D ends");
+                }
+                Box::new(tokio::io::stdin())
+            }
+        };
+        let options = PublisherOptions { source: self.source, session: self.session, ..PublisherOptions::default() };
+        let publisher = Publisher::start(url, options);
+        let mut problems = 0;
+        let work = async {
+            tokio::select! {
+                read = read(input, &publisher, &mut problems) => read?,
+                () = signals.next() => note("stopping; once more stops at once"),
+            }
+            if self.end {
+                publisher.send(&Outgoing::End).await?;
+            }
+            let flushed = tokio::select! {
+                flushed = publisher.flush() => flushed,
+                () = signals.next() => bail!("stopped before the server had acknowledged everything"),
+            };
+            Ok(flushed?)
+        };
+        with_events(&publisher, &ProgressBar::hidden(), work).await?;
+        let published = Published::of(&publisher, &feed);
+        publisher.close().await?;
+        published.tell(self.json)?;
+        Ok(Outcome::of_problems(problems + published.refused))
+    }
+}
+
+/// Sends every line of `input`; counts those that cannot be read.
+async fn read(input: impl AsyncRead + Unpin, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+    let mut input = BufReader::new(input);
+    let run = random_name();
+    let mut bytes = Vec::new();
+    for number in 1.. {
+        bytes.clear();
+        if input.read_until(b'\n', &mut bytes).await.context("cannot read the input")? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let sent = match message(text, &format!("{run}-{number}")) {
+            Ok(message) => publisher.send(&message).await.map_err(|error| match error {
+                crate::client::PublishError::TooLarge { .. } => Ok(error.to_string()),
+                error => Err(error),
+            }),
+            Err(why) => Err(Ok(why)),
+        };
+        match sent {
+            Ok(_) => {}
+            Err(Ok(why)) => {
+                *problems += 1;
+                note(&format!("line {number} of the input was not sent: {why}"));
+            }
+            Err(Err(error)) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// What a line of the input says; `id` is for one that brings none.
+fn message(text: &str, id: &str) -> Result<Outgoing, String> {
+    if !text.starts_with('{') {
+        let (speaker, said) = match text.split_once(": ") {
+            Some((speaker, said)) => (Some(speaker.trim().into()), said.trim()),
+            None => (None, text),
+        };
+        // Without a time: the server knows when it came.
+        let content = Content { speaker, text: said.into(), ..Content::default() };
+        return Ok(Outgoing::Line(Version { id: id.into(), content, ..Version::default() }));
+    }
+    let mut object: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    object.entry("type").or_insert_with(|| "line".into());
+    if object["type"] == "line" {
+        object.entry("id").or_insert_with(|| id.into());
+    }
+    // The limits are the server's to keep; here only what makes no sense to anybody is stopped.
+    const NO_LIMITS: Limits = Limits { message_bytes: usize::MAX, text_bytes: usize::MAX, unacked: usize::MAX };
+    let read = FromPublisher::decode(&Value::Object(object).to_string(), &NO_LIMITS, i64::MAX);
+    read.says.and_then(Outgoing::try_from).map_err(|refusal| refusal.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_input_as_a_table() {
+        let sent = |text| message(text, "r-1").map(|message| message.encode(None));
+        for (text, json) in [
+            (
+                "Clerk: It is: on.",
+                r#"{"type":"line","id":"r-1","status":"final","speaker":"Clerk","text":"It is: on."}"#,
+            ),
+            ("(silence)", r#"{"type":"line","id":"r-1","status":"final","text":"(silence)"}"#),
+            (r#"{"text":"a","seq":7,"x":0}"#, r#"{"type":"line","id":"r-1","status":"final","text":"a"}"#),
+            (r#"{"type":"retract","id":"7"}"#, r#"{"type":"retract","id":"7"}"#),
+            (r#"{"type":"end"}"#, r#"{"type":"end"}"#),
+        ] {
+            assert_eq!(sent(text).as_deref(), Ok(json));
+        }
+        for bad in ["{", r#"{"type":"dance"}"#, r#"{"text":1}"#, r#"{"type":"retract"}"#, r#"{"text":"a","id":""}"#] {
+            assert!(sent(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Which server a command speaks to: a running one, or one within this process over an archive.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::local::{LocalServer, log_to_stderr};
+use crate::client::{HttpClient, HttpError, ServerUrl, SocketUrl};
+use crate::config::{Config, Storage};
+use crate::position::FeedId;
+
+/// The address of a server.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Url {
+    /// The server
+    #[arg(long, env = "CAPTIONWIRE_URL", default_value = "http://127.0.0.1:7700", value_parser = ServerUrl::parse)]
+    pub(super) url: ServerUrl,
+}
+
+impl Url {
+    /// What `target` names: a feed of this server, or a URL of its own. `what` is `publish` or `subscribe`.
+    pub(super) fn socket(&self, target: &str, what: &str) -> anyhow::Result<SocketUrl> {
+        let on = |server: &ServerUrl, feed: &FeedId| match what {
+            "publish" => server.publish(feed),
+            _ => server.subscribe(feed),
+        };
+        if !target.contains("://") {
+            return Ok(on(&self.url, &FeedId::new(target)?));
+        }
+        let url = SocketUrl::parse(target)?;
+        if url.path().ends_with(&format!("/{what}")) {
+            return Ok(url);
+        }
+        // The page that people watch, or the feed itself.
+        let feed = url.feed().with_context(|| format!("{url} names no feed; write .../v1/feeds/NAME/{what}"))?;
+        let base = url.path().split("/feeds/").next().unwrap_or_default().trim_end_matches("/v1");
+        let server = url.server().to_string();
+        let server = if base.is_empty() || server.ends_with(base) { server } else { format!("{server}{base}") };
+        Ok(on(&ServerUrl::parse(&server)?, &feed))
+    }
+}
+
+/// A server that runs, or an archive to open.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Access {
+    #[command(flatten)]
+    url: Url,
+    /// Open the archive in this directory instead of asking a server. Who only reads may do so beside a running server
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// What a command is going to do with the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    Read,
+    Write,
+}
+
+/// A server to ask.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) http: HttpClient,
+    local: Option<LocalServer>,
+}
+
+impl Access {
+    /// A server to ask; one within this process is started.
+    pub(super) async fn reach(&self, aim: Aim) -> anyhow::Result<Reached> {
+        let Some(data) = &self.data else {
+            return Ok(Reached { http: HttpClient::new(self.url.url.clone()), local: None });
+        };
+        log_to_stderr("warn", false)?;
+        if aim == Aim::Read && !data.exists() {
+            bail!("there is no archive in {}", data.display());
+        }
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let storage = if aim == Aim::Read { Storage::ReadOnly } else { Storage::Embedded };
+        let config = Config { listen, data: data.clone(), storage, ..Config::default() };
+        let local = LocalServer::start(config).await.with_context(|| {
+            let hint = match aim {
+                Aim::Read => "",
+                Aim::Write => "; if a server is running on it, ask that one with --url",
+            };
+            format!("cannot open the archive in {}{hint}", data.display())
+        })?;
+        Ok(Reached { http: HttpClient::new(local.url.clone()), local: Some(local) })
+    }
+}
+
+impl Reached {
+    /// Ends a server within this process in good order, whatever became of the command.
+    pub(super) async fn leave(self) {
+        if let Some(local) = self.local {
+            local.stop().await;
+        }
+    }
+
+    /// Says how to go on where there is no server at all.
+    pub(super) fn explain(&self, error: HttpError) -> anyhow::Error {
+        let is_nobody_there = matches!(error, HttpError::Unreachable { .. }) && self.local.is_none();
+        let error = anyhow::Error::from(error);
+        if is_nobody_there {
+            error.context("is the server running? start one with `captionwire serve`, or name it with --url")
+        } else {
+            error
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_feeds_or_urls() {
+        let url = Url { url: ServerUrl::parse("127.0.0.1:1").expect("a URL") };
+        for (target, socket) in [
+            ("geneva", "ws://127.0.0.1:1/v1/feeds/geneva/subscribe"),
+            ("ws://a:2/v1/feeds/geneva/subscribe?token=x", "ws://a:2/v1/feeds/geneva/subscribe"),
+            ("http://a:2/feeds/geneva", "ws://a:2/v1/feeds/geneva/subscribe"),
+            ("http://a:2/v1/feeds/geneva", "ws://a:2/v1/feeds/geneva/subscribe"),
+            ("http://a:2/cap/feeds/geneva", "ws://a:2/cap/v1/feeds/geneva/subscribe"),
+            ("http://a:2/cap/v1/feeds/geneva/publish", "ws://a:2/cap/v1/feeds/geneva/subscribe"),
+        ] {
+            assert_eq!(url.socket(target, "subscribe").expect(target).to_string(), socket);
+        }
+        for bad in ["Geneva", "http://a:2/", "https://a/feeds/geneva", ""] {
+            assert!(url.socket(bad, "subscribe").is_err(), "{bad}");
+        }
+    }
+}

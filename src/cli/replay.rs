@@ -1,0 +1,212 @@
+//! `replay`: a transcript, published again as if it were spoken now.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep_until};
+
+use super::Outcome;
+use super::import::feed_name;
+use super::output::{note, progress_bar};
+use super::reach::Url;
+use super::sending::{Published, with_events};
+use crate::client::{HttpClient, Publisher, PublisherOptions, SocketUrl, TranscriptQuery};
+use crate::position::FeedId;
+use crate::transcript::time::clock;
+use crate::transcript::{Content, Line, Status, Version};
+use crate::wire::Outgoing;
+use crate::wire::subscribe::Pace;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire replay hearing.rev.txt --pace 20               into the feed `hearing`, twenty times as fast
+  captionwire replay hearing --to again --pace max           an archived feed into another one, at once
+  captionwire replay hearing --to ws://127.0.0.1:7701/v1/feeds/again/publish
+
+What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
+it, use `captionwire watch FEED --pace 20`.";
+
+/// Play a transcript file or an archived feed into a server, as a live publisher.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Replay {
+    /// A transcript file, or a feed of the server
+    #[arg(value_name = "FILE|FEED")]
+    what: String,
+    /// Where to: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed
+    #[arg(long, value_name = "FEED|URL")]
+    to: Option<String>,
+    /// How many times as fast as it was spoken, from 0.01 to 100000, or `max`
+    #[arg(long, default_value = "1", value_parser = pace)]
+    pace: Pace,
+    /// Send first guesses that grow word by word, as a speech engine does
+    #[arg(long)]
+    interim: bool,
+    /// Leave the event open at the end
+    #[arg(long)]
+    no_end: bool,
+    /// Say what became of it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    url: Url,
+}
+
+/// A pace other than `step`, which nobody would take.
+pub(super) fn pace(text: &str) -> Result<Pace, String> {
+    match text.parse() {
+        Ok(Pace::Step) | Err(_) => Err("a number from 0.01 to 100000, or max".into()),
+        Ok(pace) => Ok(pace),
+    }
+}
+
+impl Replay {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let (lines, default_name) = self.lines().await?;
+        let to = match &self.to {
+            Some(to) => self.url.socket(to, "publish")?,
+            None => self.url.url.publish(&default_name),
+        };
+        let feed = to.feed().unwrap_or(default_name);
+        note(&format!("{} lines go to {}", lines.len(), to.server().page(&feed)));
+        let bar = progress_bar(lines.len() as u64, "{bar:30} {pos}/{len} {msg}");
+        let play = Play { lines, pace: self.pace, interim: self.interim, end: !self.no_end };
+        let published = play.publish(to, &feed, &bar).await?;
+        bar.finish_and_clear();
+        published.tell(self.json)?;
+        Ok(Outcome::of_problems(published.refused))
+    }
+
+    /// What to play, and what the feed of it is called if nobody says otherwise.
+    async fn lines(&self) -> anyhow::Result<(Vec<Version>, FeedId)> {
+        let path = Path::new(&self.what);
+        if path.is_file() {
+            let bytes = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
+            return Ok((file_lines(&bytes, path)?, feed_name(path)?));
+        }
+        let Ok(feed) = FeedId::new(&self.what) else {
+            bail!("there is no file {}, and it is no name of a feed", path.display());
+        };
+        let lines = feed_lines(&HttpClient::new(self.url.url.clone()), &feed).await;
+        let lines = lines.with_context(|| format!("there is no file {feed}, and the feed cannot be had"))?;
+        Ok((lines, FeedId::new(&format!("{feed}-replay"))?))
+    }
+}
+
+/// The lines of a transcript file; what could not be read is told.
+pub(super) fn file_lines(bytes: &[u8], path: &Path) -> anyhow::Result<Vec<Version>> {
+    let name = path.to_string_lossy();
+    let reading = crate::format::read(bytes, Some(&name)).with_context(|| format!("cannot read {name}"))?;
+    for problem in &reading.problems {
+        note(&format!("{name}: {problem}"));
+    }
+    Ok(reading.lines)
+}
+
+/// The final lines of a feed.
+async fn feed_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Version>> {
+    #[derive(Deserialize)]
+    struct Transcript {
+        turns: Vec<Turn>,
+    }
+    #[derive(Deserialize)]
+    struct Turn {
+        lines: Vec<Line>,
+    }
+    let json = http.transcript(feed, "json", &TranscriptQuery::default()).await?;
+    let transcript: Transcript = serde_json::from_slice(&json).context("the transcript cannot be read")?;
+    let lines = transcript.turns.into_iter().flat_map(|turn| turn.lines);
+    Ok(lines.map(version).collect())
+}
+
+fn version(line: Line) -> Version {
+    let content = Content {
+        status: Status::Final,
+        start_ms: Some(line.start_ms),
+        end_ms: line.end_ms,
+        speaker: line.speaker,
+        text: line.text,
+        lang: line.lang,
+        break_before: line.break_before,
+        words: line.words,
+    };
+    Version { id: line.id, content, ..Version::default() }
+}
+
+/// Lines to be published as if they were spoken now.
+#[derive(Debug)]
+pub(super) struct Play {
+    pub(super) lines: Vec<Version>,
+    pub(super) pace: Pace,
+    pub(super) interim: bool,
+    pub(super) end: bool,
+}
+
+impl Play {
+    /// Publishes them and waits until all is answered.
+    pub(super) async fn publish(
+        self,
+        to: SocketUrl,
+        feed: &FeedId,
+        bar: &indicatif::ProgressBar,
+    ) -> anyhow::Result<Published> {
+        let publisher = Publisher::start(to, PublisherOptions::default());
+        with_events(&publisher, bar, self.send(&publisher, bar)).await?;
+        let published = Published::of(&publisher, feed.as_str());
+        publisher.close().await?;
+        Ok(published)
+    }
+
+    async fn send(&self, publisher: &Publisher, bar: &indicatif::ProgressBar) -> anyhow::Result<()> {
+        let first_ms = self.lines.first().and_then(|line| line.content.start_ms).unwrap_or(0);
+        let began = Instant::now();
+        let due_at = |line: &Version| {
+            let spoken = Duration::from_millis(u64::try_from(line.content.start_ms? - first_ms).unwrap_or(0));
+            match self.pace {
+                Pace::Times(times) => Some(began + spoken.div_f64(times)),
+                Pace::Max | Pace::Step => None,
+            }
+        };
+        for (index, line) in self.lines.iter().enumerate() {
+            if let Some(due) = due_at(line) {
+                sleep_until(due).await;
+                if self.interim {
+                    let next_due = self.lines.get(index + 1).and_then(due_at);
+                    grow(publisher, line, next_due.map_or(Duration::ZERO, |next| next - due)).await?;
+                }
+            }
+            publisher.send(&Outgoing::Line(line.clone())).await?;
+            bar.set_message(line.content.start_ms.map(clock).unwrap_or_default());
+            bar.inc(1);
+        }
+        if self.end {
+            publisher.send(&Outgoing::End).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends guesses of `line` that grow word by word, so that the whole of it is due shortly before `spoken_for` is over.
+async fn grow(publisher: &Publisher, line: &Version, spoken_for: Duration) -> anyhow::Result<()> {
+    /// As often as a speech engine changes its mind.
+    const STEP: Duration = Duration::from_millis(200);
+    let began = Instant::now();
+    let steps = (spoken_for.mul_f64(0.9).as_millis() / STEP.as_millis()).min(50) as usize;
+    let text = &line.content.text;
+    let ends: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).collect();
+    for step in 1..=steps {
+        let words = ends.len() * step / (steps + 1);
+        if let Some(end) = words.checked_sub(1).and_then(|last| ends.get(last)) {
+            let mut guess = line.clone();
+            (guess.content.text, guess.content.status) = (text[..*end].into(), Status::Interim);
+            guess.content.end_ms = None;
+            guess.content.words = Vec::new();
+            publisher.send(&Outgoing::Line(guess)).await?;
+        }
+        sleep_until(began + STEP * step as u32).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! `serve`: the server.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+use super::local::log_to_stderr;
+use super::output::{note, print};
+use super::signals::Signals;
+use super::{Outcome, output};
+use crate::config::{Config, Overrides};
+use crate::server::Server;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire serve                                       on 127.0.0.1:7700, archive in ./captionwire-data
+  captionwire serve --listen 127.0.0.1:0 --ephemeral      on a free port, nothing kept
+  captionwire serve --config captionwire.toml --log-format json
+
+The first line on stdout is `listening on http://…`; logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
+`captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once.";
+
+/// Run the server.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Serve {
+    /// The configuration; what it does not say has its default
+    #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, on this machine: there is no authentication yet
+    #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The directory of the archive; made if it is not there
+    #[arg(long, env = "CAPTIONWIRE_DATA_DIR", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep everything in memory: it is gone when the server stops
+    #[arg(long)]
+    ephemeral: bool,
+    /// How to write logs
+    #[arg(long, env = "CAPTIONWIRE_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut signals = Signals::new()?;
+        log_to_stderr("info", matches!(self.log_format, LogFormat::Json))?;
+        let overrides = Overrides { listen: self.listen, data: self.data, ephemeral: self.ephemeral };
+        let config = Config::load(self.config.as_deref(), overrides)?;
+        let server = Server::bind(config).await?;
+        match print(&format!("listening on http://{}\n", server.local_addr())) {
+            // A server serves also where nobody reads its first line.
+            Err(error) if !error.is::<output::OutputClosed>() => return Err(error),
+            _ => {}
+        }
+        let stop = CancellationToken::new();
+        let twice = async {
+            signals.next().await;
+            stop.cancel();
+            signals.next().await;
+        };
+        tokio::select! {
+            () = server.run(stop.cancelled()) => Ok(Outcome::Done),
+            () = twice => {
+                note("stopped at once; what was acknowledged is safe");
+                Ok(Outcome::Problems)
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `speakers`: who is who.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+
+use super::Outcome;
+use super::output::{clean_line, note, print, print_json};
+use super::reach::{Access, Aim, Reached};
+use crate::client::{DeskOp, TranscriptQuery, random_name};
+use crate::position::FeedId;
+use crate::transcript::Speaker;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire speakers hearing                                      who speaks
+  captionwire speakers hearing rename 'Speaker 5' 'Woman in the third row'
+  captionwire speakers hearing merge 'Speaker 7' 'Ines Marlow'      they are one
+  captionwire speakers hearing unmerge 'Speaker 7'                  they are two after all
+
+A speaker is named by its id: the label under which it was first met, whatever it is called since.";
+
+/// Say who is who.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Speakers {
+    /// The feed
+    feed: FeedId,
+    #[command(subcommand)]
+    what: Option<What>,
+    /// JSON: one object for each speaker, or what became of the change
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Call a speaker otherwise, everywhere
+    Rename {
+        /// The speaker's id
+        speaker: String,
+        /// Its name
+        name: String,
+        /// `person`, `role`, …; left out, it stays
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Say that two speakers are one
+    Merge {
+        /// The id that is the other one
+        from: String,
+        /// The other one's id
+        into: String,
+    },
+    /// Take a merge back
+    Unmerge {
+        /// The id that was merged
+        from: String,
+    },
+}
+
+impl Speakers {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let server = self.access.reach(if self.what.is_some() { Aim::Write } else { Aim::Read }).await?;
+        let outcome = match self.what.clone() {
+            None => self.list(&server).await,
+            Some(what) => self.change(&server, what).await,
+        };
+        server.leave().await;
+        outcome
+    }
+
+    async fn list(&self, server: &Reached) -> anyhow::Result<Outcome> {
+        #[derive(Deserialize)]
+        struct Transcript {
+            speakers: Vec<Speaker>,
+        }
+        // All speakers come with however few turns.
+        let part = TranscriptQuery { last: Some(1), ..TranscriptQuery::default() };
+        let json = server.http.transcript(&self.feed, "json", &part).await.map_err(|error| server.explain(error))?;
+        let Transcript { speakers } = serde_json::from_slice(&json).context("the transcript cannot be read")?;
+        if self.json {
+            speakers.iter().try_for_each(print_json)?;
+            return Ok(Outcome::Done);
+        }
+        for Speaker { id, name, kind, into } in &speakers {
+            let mut line = id.to_string();
+            if name != id {
+                line.push_str(&format!(" is called {name}"));
+            }
+            if let Some(kind) = kind {
+                line.push_str(&format!(" ({kind})"));
+            }
+            if let Some(into) = into {
+                line.push_str(&format!(" is {into}"));
+            }
+            print(&format!("{}\n", clean_line(&line)))?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn change(&self, server: &Reached, what: What) -> anyhow::Result<Outcome> {
+        let op = match what {
+            What::Rename { speaker, name, kind } => DeskOp::Rename { speaker, name, kind },
+            What::Merge { from, into } => DeskOp::Merge { from, into },
+            What::Unmerge { from } => DeskOp::Unmerge { from },
+        };
+        let answer = server.http.desk(&self.feed, &format!("cli-{}", random_name()), &op).await;
+        let answer = answer.map_err(|error| server.explain(error))?;
+        if self.json {
+            print_json(&answer)?;
+        } else if !answer.changed {
+            note("nothing changed: it is so already, or it cannot be (merged elsewhere, or in a circle)");
+        }
+        Ok(Outcome::Done)
+    }
+}

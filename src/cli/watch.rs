@@ -1,0 +1,448 @@
+//! `watch`: a feed in the terminal.
+//!
+//! On a terminal, lines appear under the heading of their turn as soon as they are final, and what may still change is
+//! drawn below them, faint, again and again. What was printed stays as it is: a correction is printed as one. Elsewhere
+//! turns are printed once they are closed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Outcome;
+use super::output::{
+    clean_line, faint, is_live_terminal, note, print, print_json_text, speaker_style, stdout_has_colour, styled,
+};
+use super::reach::Url;
+use super::replay::pace;
+use super::signals::Signals;
+use crate::client::{Begin, Replay, Screen, ShownTurn, Subscriber, SubscriberOptions, Update};
+use crate::transcript::time::clock;
+use crate::transcript::{FeedState, Line, Status, TurnState};
+use crate::wire::subscribe::Pace;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire watch geneva                          the transcript so far, then live; the feed need not exist yet
+  captionwire watch geneva --from now
+  captionwire watch hearing --pace 20               an archived feed, played again twenty times as fast
+  captionwire watch geneva --json | jq .            every message of the server, one a line
+  captionwire watch http://127.0.0.1:7700/feeds/geneva --until head > transcript.txt";
+
+/// Follow a feed in the terminal.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Watch {
+    /// A feed, or the URL of one
+    #[arg(value_name = "FEED|URL")]
+    feed: String,
+    /// Where to begin: `start`, `now`, or a cursor from an earlier time
+    #[arg(long, default_value = "start")]
+    from: Begin,
+    /// How long: `live` goes on until the event is over, `head` until everything there is was shown
+    #[arg(long, default_value = "live")]
+    until: Until,
+    /// Play the feed again, so many times as fast as it happened, or `max`
+    #[arg(long, value_parser = pace)]
+    pace: Option<Pace>,
+    /// Final lines only
+    #[arg(long)]
+    final_only: bool,
+    /// The messages as they come, one a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    url: Url,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Until {
+    Live,
+    Head,
+}
+
+impl Watch {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut signals = Signals::new()?;
+        let options = SubscriberOptions {
+            from: self.from,
+            interim: !self.final_only,
+            until_head: self.until == Until::Head,
+            wait: self.until == Until::Live,
+            replay: self.pace.map(|pace| Replay { pace, max_gap_ms: None }),
+            ..SubscriberOptions::default()
+        };
+        let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
+        let mut view = if self.json { View::Raw } else { View::for_stdout(&self.feed) };
+        let followed = tokio::select! {
+            followed = follow(&mut subscriber, &mut view, false) => followed,
+            () = signals.next() => Ok(()),
+        };
+        view.end(subscriber.screen())?;
+        followed.map(|()| Outcome::Done)
+    }
+}
+
+/// Shows a feed until it is over, or, if it is to be left then, until its event has ended and all of it was shown.
+pub(super) async fn follow(subscriber: &mut Subscriber, view: &mut View, leave_at_end: bool) -> anyhow::Result<()> {
+    let mut was_lost = false;
+    while let Some(received) = subscriber.next_message().await? {
+        if let (View::Raw, Some(text)) = (&*view, &received.text) {
+            print_json_text(text)?;
+        }
+        match received.update {
+            Some(Update::Changed(changed)) if changed.whole => {
+                view.draw(subscriber.screen())?;
+                if leave_at_end && subscriber.screen().state() == FeedState::Ended {
+                    return Ok(());
+                }
+            }
+            Some(Update::Disconnected { why, retry_in }) => {
+                was_lost = true;
+                let place = if subscriber.cursor().is_some() { ", from where we are" } else { "" };
+                view.tell(&format!("{why}; trying again in {:.1} s{place}", retry_in.as_secs_f32()));
+            }
+            Some(Update::Hello { state: FeedState::None }) => view.tell("there is no such feed yet; waiting for it"),
+            Some(Update::Hello { .. }) if std::mem::take(&mut was_lost) => view.tell("connected again"),
+            Some(Update::Reset { .. }) => {
+                view.reset();
+                view.tell("the transcript begins anew");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How a transcript is shown.
+#[derive(Debug)]
+pub(super) enum View {
+    /// Not at all: the messages are.
+    Raw,
+    /// Turns that are closed, as text.
+    Plain(Plain),
+    /// Lines as they come, and below them what may still change.
+    Live(Box<Live>),
+}
+
+impl View {
+    /// What suits stdout.
+    pub(super) fn for_stdout(feed: &str) -> Self {
+        if is_live_terminal() { Self::Live(Box::new(Live::new(feed))) } else { Self::Plain(Plain::default()) }
+    }
+
+    fn draw(&mut self, screen: &Screen) -> anyhow::Result<()> {
+        match self {
+            Self::Raw => Ok(()),
+            Self::Plain(plain) => print_some(&plain.text(screen, false)),
+            Self::Live(live) => live.draw(screen),
+        }
+    }
+
+    fn reset(&mut self) {
+        match self {
+            Self::Raw => {}
+            Self::Plain(plain) => *plain = Plain::default(),
+            Self::Live(live) => live.scroll = Scroll::default(),
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        match self {
+            Self::Live(live) => live.bar.suspend(|| note(text)),
+            _ => note(text),
+        }
+    }
+
+    /// Shows what is left: turns that are still open.
+    pub(super) fn end(&mut self, screen: &Screen) -> anyhow::Result<()> {
+        match self {
+            Self::Raw => Ok(()),
+            Self::Plain(plain) => print_some(&plain.text(screen, true)),
+            Self::Live(live) => {
+                live.bar.finish_and_clear();
+                print_some(&live.scroll.interim(screen))
+            }
+        }
+    }
+}
+
+fn print_some(text: &str) -> anyhow::Result<()> {
+    if text.is_empty() { Ok(()) } else { print(text) }
+}
+
+/// Turns that are closed, as text.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    /// What was printed of each turn.
+    printed: HashMap<Arc<str>, String>,
+}
+
+impl Plain {
+    /// What is new: turns that closed, or changed since they were printed. With `all` those that are open too.
+    fn text(&mut self, screen: &Screen, all: bool) -> String {
+        let mut text = String::new();
+        for shown in screen.turns() {
+            let mut lines = shown.lines().peekable();
+            let is_done = shown.turn.state == TurnState::Closed && !shown.lines().any(is_interim);
+            if lines.peek().is_none() || !(is_done || all) {
+                continue;
+            }
+            let mut body = format!("{}\n", clean_line(name(&shown)));
+            for line in lines {
+                body.push_str(&clean_line(&line.text));
+                body.push_str(if is_interim(line) { " …\n" } else { "\n" });
+            }
+            let before = self.printed.insert(shown.turn.id.clone(), body.clone());
+            if before.as_ref() == Some(&body) {
+                continue;
+            }
+            let amended = if before.is_some() { "(amended) " } else { "" };
+            text.push_str(&format!("[{}] {amended}{body}\n", clock(shown.turn.start_ms)));
+        }
+        self.printed.retain(|id, _| {
+            let is_there = screen.turn(id).is_some();
+            if !is_there {
+                text.push_str(&format!("(the turn that began with {} is no more)\n\n", clean_line(id)));
+            }
+            is_there
+        });
+        text
+    }
+}
+
+fn is_interim(line: &Line) -> bool {
+    line.status == Status::Interim
+}
+
+fn name<'a>(shown: &ShownTurn<'a>) -> &'a str {
+    shown.speaker_name().unwrap_or("(unknown)")
+}
+
+/// Lines as they come, and below them, drawn again and again, what may still change.
+#[derive(Debug)]
+pub(super) struct Live {
+    feed: String,
+    bar: ProgressBar,
+    scroll: Scroll,
+}
+
+impl Live {
+    fn new(feed: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self { feed: clean_line(feed).into_owned(), bar: bar.with_style(style), scroll: Scroll::default() }
+    }
+
+    fn draw(&mut self, screen: &Screen) -> anyhow::Result<()> {
+        let text = self.scroll.text(screen);
+        let below = format!("{}{}", self.scroll.interim(screen), self.status(screen));
+        let below = if stdout_has_colour() { below } else { anstream::adapter::strip_str(&below).to_string() };
+        self.bar.set_message(below);
+        // It is drawn again below what is printed, and also where nothing is.
+        self.bar.suspend(|| print_some(&text))
+    }
+
+    fn status(&self, screen: &Screen) -> String {
+        let state = match screen.state() {
+            FeedState::Live => "● live",
+            FeedState::Paused => "‖ paused",
+            FeedState::Ended => "■ ended",
+            FeedState::None | FeedState::Scheduled => "○ not begun",
+        };
+        let title = screen.title().map(|title| format!(" · {}", clean_line(title))).unwrap_or_default();
+        styled(faint(), &format!("{state} · {}{title}", self.feed))
+    }
+}
+
+/// What a line said when it was printed.
+#[derive(Debug, PartialEq, Eq)]
+struct Printed {
+    speaker: Option<Arc<str>>,
+    text: Arc<str>,
+}
+
+/// What was printed for good.
+#[derive(Debug, Default)]
+struct Scroll {
+    /// By key.
+    lines: HashMap<Arc<str>, Printed>,
+    /// The `sort` of the last line printed in its order.
+    reached: Arc<str>,
+    /// The turn under whose heading we are.
+    turn: Option<Arc<str>>,
+    /// What speakers are called, and their colours by the one they were merged into.
+    names: HashMap<Arc<str>, Arc<str>>,
+    colours: HashMap<String, usize>,
+}
+
+impl Scroll {
+    /// What is new: lines that became final, and what was corrected or taken back since it was printed.
+    fn text(&mut self, screen: &Screen) -> String {
+        let mut text = String::new();
+        self.tell_names(screen, &mut text);
+        for shown in screen.turns() {
+            for line in shown.lines().filter(|line| !is_interim(line)) {
+                self.tell_line(screen, &shown, line, &mut text);
+            }
+        }
+        self.lines.retain(|key, printed| {
+            let is_there = screen.line(key).is_some();
+            if !is_there {
+                text.push_str(&styled(faint(), &format!("(taken back: {})\n", excerpt(&printed.text))));
+            }
+            is_there
+        });
+        text
+    }
+
+    fn tell_line(&mut self, screen: &Screen, shown: &ShownTurn<'_>, line: &Line, text: &mut String) {
+        let key: Arc<str> = format!("{}/{}", line.source, line.id).into();
+        let says = Printed { speaker: line.speaker.clone(), text: line.text.clone() };
+        let what = match self.lines.get(&key) {
+            Some(before) if *before == says => return,
+            Some(_) => " (corrected)",
+            None if *line.sort < *self.reached => " (late)",
+            None => "",
+        };
+        self.lines.insert(key, says);
+        if what.is_empty() && self.turn.as_ref() == Some(&shown.turn.id) {
+            // Under the heading that is there.
+        } else {
+            let start_ms = if what.is_empty() { shown.turn.start_ms } else { line.start_ms };
+            text.push_str(&format!("\n{}\n", self.heading(screen, shown, start_ms, what)));
+            self.turn = what.is_empty().then(|| shown.turn.id.clone());
+        }
+        if what.is_empty() {
+            self.reached = line.sort.clone();
+        }
+        text.push_str(&clean_line(&line.text));
+        text.push('\n');
+    }
+
+    fn heading(&mut self, screen: &Screen, shown: &ShownTurn<'_>, start_ms: i64, what: &str) -> String {
+        let name = match &shown.turn.speaker {
+            None => styled(faint(), "(unknown)"),
+            Some(id) => {
+                let next = self.colours.len();
+                let colour = *self.colours.entry(screen.speaker_root(id).to_owned()).or_insert(next);
+                styled(speaker_style(colour), &clean_line(name(shown)))
+            }
+        };
+        format!("{} {name}{}", styled(faint(), &format!("[{}]", clock(start_ms))), styled(faint(), what))
+    }
+
+    /// Says of speakers who were met under another name what they are called now.
+    fn tell_names(&mut self, screen: &Screen, text: &mut String) {
+        let mut speakers: Vec<_> = screen.speakers().collect();
+        speakers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        for speaker in speakers {
+            let Some(name) = screen.speaker_name(Some(&speaker.id)) else { continue };
+            let before = self.names.insert(speaker.id.clone(), name.into());
+            if let Some(before) = before.filter(|before| **before != *name && !self.lines.is_empty()) {
+                let said = format!("({} is {})\n", clean_line(&before), clean_line(name));
+                text.push_str(&styled(faint(), &said));
+            }
+        }
+    }
+
+    /// The lines that may still change: the last few of them.
+    fn interim(&mut self, screen: &Screen) -> String {
+        /// More guesses at a time than this are nobody's reading.
+        const LINES_MAX: usize = 8;
+        let mut text = String::new();
+        let mut turn = self.turn.clone();
+        let with_turns = screen.turns().flat_map(|shown| shown.lines().map(move |line| (shown, line)));
+        let interim: Vec<_> = with_turns.filter(|(_, line)| is_interim(line)).collect();
+        for (shown, line) in &interim[interim.len().saturating_sub(LINES_MAX)..] {
+            if turn.as_ref() != Some(&shown.turn.id) {
+                turn = Some(shown.turn.id.clone());
+                text.push_str(&format!("\n{}\n", self.heading(screen, shown, shown.turn.start_ms, "")));
+            }
+            text.push_str(&styled(faint(), &format!("{} …", clean_line(&line.text))));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn excerpt(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let text = clean_line(text);
+    let short: String = text.chars().take(CHARACTERS_MAX).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::subscribe::ChangesMessage;
+
+    /// Takes one more message; gives what a terminal and what a file is told, without colours.
+    fn told(screen: &mut Screen, scroll: &mut Scroll, plain: &mut Plain, change: u64, rest: &str) -> [String; 3] {
+        let json = format!(r#"{{"feed":"f","cursor":"e:{change}",{rest}}}"#);
+        let message: ChangesMessage = serde_json::from_str(&json).expect("changes");
+        screen.apply(message);
+        let strip = |text: String| anstream::adapter::strip_str(&text).to_string();
+        [strip(scroll.text(screen)), strip(scroll.interim(screen)), plain.text(screen, false)]
+    }
+
+    fn line(id: &str, speaker: &str, text: &str, status: &str) -> String {
+        let start_ms = id.parse::<i64>().expect("a number") * 1000;
+        format!(
+            r#"{{"source":"m","id":"{id}","rev":0,"sort":"{id}","start_ms":{start_ms},"end_ms":null,"speaker":"{speaker}",
+            "text":"{text}","status":"{status}","marks":[],"received_at":"2026-11-23T18:30:00Z"}}"#
+        )
+    }
+
+    fn turn(id: &str, speaker: &str, state: &str) -> String {
+        let start_ms = id.parse::<i64>().expect("a number") * 1000;
+        format!(
+            r#"{{"id":"m/{id}","sort":"{id}","speaker":"{speaker}","start_ms":{start_ms},"state":"{state}","rev":0}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_printed_as_a_story() {
+        let (mut screen, mut scroll, mut plain) = (Screen::default(), Scroll::default(), Plain::default());
+        let mut check = |change: u64, rest: String, expected: [&str; 3]| {
+            assert_eq!(told(&mut screen, &mut scroll, &mut plain, change, &rest), expected, "{rest}");
+        };
+        let speakers = r#""speakers":[{"id":"A","name":"A","into":null},{"id":"B","name":"B","into":null}]"#;
+        let (one, open) = (line("1", "A", "Good", "interim"), turn("1", "A", "open"));
+        check(1, format!(r#"{speakers},"lines":[{one}],"turns":[{open}]"#), ["", "\n[00:01] A\nGood …\n", ""]);
+        let one = line("1", "A", "Good \\u001bevening.", "final");
+        check(2, format!(r#""lines":[{one}]"#), ["\n[00:01] A\nGood evening.\n", "", ""]);
+        let (two, three) = (line("2", "A", "And welcome.", "final"), line("3", "B", "Thank", "interim"));
+        let turns = [turn("1", "A", "closed"), turn("3", "B", "open")].join(",");
+        check(
+            3,
+            format!(r#""lines":[{two},{three}],"turns":[{turns}]"#),
+            ["And welcome.\n", "\n[00:03] B\nThank …\n", "[00:01] A\nGood evening.\nAnd welcome.\n\n"],
+        );
+        let two = line("2", "A", "And good night.", "final");
+        let plain_again = "[00:01] (amended) A\nGood evening.\nAnd good night.\n\n";
+        check(
+            4,
+            format!(r#""lines":[{two}]"#),
+            ["\n[00:02] A (corrected)\nAnd good night.\n", "\n[00:03] B\nThank …\n", plain_again],
+        );
+        let renamed = r#""speakers":[{"id":"B","name":"Bea\u009b","into":null}],"gone":["m/2"]"#;
+        check(
+            5,
+            renamed.to_owned(),
+            [
+                "(B is Bea)\n(taken back: And good night.)\n",
+                "\n[00:03] Bea\nThank …\n",
+                "[00:01] (amended) A\nGood evening.\n\n",
+            ],
+        );
+        let joined = format!(r#""gone":["m/3"],"gone_turns":["m/3"],"lines":[{}]"#, line("0", "A", "Ahem.", "final"));
+        check(
+            6,
+            format!(r#"{joined},"turns":[{}]"#, turn("0", "A", "closed")),
+            ["\n[00:00] A (late)\nAhem.\n", "", "[00:00] A\nAhem.\n\n"],
+        );
+    }
+}
