@@ -46,6 +46,8 @@ pub(crate) struct TurnSpan {
     pub(crate) speaker: Option<SpeakerIndex>,
     pub(crate) start_ms: MediaMs,
     pub(crate) end_ms: Option<MediaMs>,
+    /// Its last line.
+    pub(crate) last: Slot,
     /// The time that a pause after it is counted from.
     pub(crate) quiet_from_ms: MediaMs,
 }
@@ -55,9 +57,9 @@ pub(crate) struct TurnSpan {
 pub(crate) struct Assembly {
     order: BTreeMap<Arc<str>, Slot>,
     /// Where turns begin: the sort of a first line, and its slot.
-    turns: BTreeMap<Arc<str>, Slot>,
+    turns: Turns,
     shown: Vec<Option<Shown>>,
-    /// First lines of turns that began, ended or may have changed, and whether their lines or what these say did.
+    /// First lines of turns that began, ended or may have changed, and whether a line of theirs certainly did.
     touched: Vec<(Slot, bool)>,
 }
 
@@ -88,7 +90,6 @@ impl Assembly {
         self.shown[index] =
             Some(Shown { sort: sort.clone(), start_ms, end_ms, speaker, breaks, opens, turn_end: None });
         self.rescan(&sort, if stays { First::Changed } else { First::New }, rule);
-        self.touch_turn_at(&sort);
     }
 
     /// Shows `slot` no more; nothing if it is not shown.
@@ -97,112 +98,54 @@ impl Assembly {
         self.order.remove(&gone.sort);
         if gone.opens {
             self.turns.remove(&gone.sort);
-            self.touched.push((slot, true));
+            self.touched.push((slot, false));
         }
         self.rescan(&gone.sort, First::Gone, rule);
-        let next_opens = self.order.range(gone.sort.clone()..).next().is_none_or(|(_, next)| self.at(*next).opens);
-        // A turn of one line that goes leaves its neighbours as they were, unless the next line now joins the one before.
-        if !gone.opens || !next_opens {
-            self.touch_turn_at(&gone.sort);
+        // The turn before gains what is left of the one that `slot` opened, or loses its last line.
+        self.touched.extend(turn_at(&self.turns, &gone.sort).map(|turn| (turn, false)));
+    }
+
+    /// Notes that `slot`, and so the turn that it is in now, is changed for certain; nothing if it is not shown.
+    pub(crate) fn touch(&mut self, slot: Slot) {
+        if self.is_shown(slot) {
+            self.touched.extend(turn_of(&self.shown, &self.turns, slot).map(|turn| (turn, true)));
         }
     }
 
     /// Looks at every boundary again, after a merge or its undoing.
     pub(crate) fn resettle(&mut self, rule: (TurnSettings, &Speakers)) {
-        let mut previous: Option<Slot> = None;
-        let slots: Vec<Slot> = self.order.values().copied().collect();
-        let mut flipped = Vec::new();
-        for slot in slots {
-            if self.settle_one(slot, previous, rule).0 {
-                flipped.push((slot, previous));
+        let Self { order, turns, shown, touched } = self;
+        let mut previous = None;
+        for &slot in order.values() {
+            if settle_one((&mut *shown, &mut *turns), slot, previous, rule).0 {
+                touch_flipped(touched, (shown, turns), slot, previous);
             }
             previous = Some(slot);
         }
-        self.touch_flipped(&flipped);
     }
 
-    /// Settles lines from `from` on until nothing changes.
+    /// Settles lines from the place `from` on until nothing changes.
     fn rescan(&mut self, from: &Arc<str>, first: First, rule: (TurnSettings, &Speakers)) {
-        let mut previous = self.order.range::<str, _>(before(from)).next_back().map(|(_, slot)| *slot);
-        let line_before = previous;
-        let mut flipped = Vec::new();
-        let mut must = first != First::Gone;
-        let mut next = Bound::Included(from.clone());
-        while let Some((sort, slot)) = self.order.range((next, Bound::Unbounded)).next().map(|(s, i)| (s.clone(), *i)) {
-            let (flips, changes) = self.settle_one(slot, previous, rule);
-            let is_new = must && first == First::New;
-            if flips && !is_new {
-                flipped.push((slot, previous));
+        let Self { order, turns, shown, touched } = self;
+        let line_before = order.range::<str, _>(before(from)).next_back().map(|(_, slot)| *slot);
+        let mut previous = line_before;
+        let from_here = order.range::<str, _>((Bound::Included(&**from), Bound::Unbounded));
+        for (n, (_, &slot)) in from_here.enumerate() {
+            let opened = shown_at(shown, slot).opens;
+            let (flips, changes) = settle_one((&mut *shown, &mut *turns), slot, previous, rule);
+            if flips {
+                touch_flipped(touched, (shown, turns), slot, previous);
             }
-            if !must && !changes {
+            if n == 1 && first == First::New && !opened {
+                // If the new line opens a turn, it takes the lines after it from the turn before.
+                touched.extend(line_before.and_then(|slot| turn_of(shown, turns, slot)).map(|turn| (turn, false)));
+            }
+            let is_new_here = n == 0 && first != First::Gone;
+            if !is_new_here && !changes {
                 break;
             }
-            (must, previous, next) = (false, Some(slot), Bound::Excluded(sort));
+            previous = Some(slot);
         }
-        self.touch_flipped(&flipped);
-        if first == First::New {
-            self.touch_split(from, line_before);
-        }
-    }
-
-    /// A new line that opens a turn takes the lines after it from the turn before.
-    fn touch_split(&mut self, from: &Arc<str>, before: Option<Slot>) {
-        let opens = |slot: Option<Slot>| slot.is_none_or(|slot| self.at(slot).opens);
-        let mut from_here = self.order.range(from.clone()..).map(|(_, slot)| *slot);
-        if opens(from_here.next()) && !opens(from_here.next()) {
-            self.touch_turn_of(before);
-        }
-    }
-
-    /// Works out boundary and turn end of one line; says whether the boundary flipped, and whether either changed.
-    fn settle_one(&mut self, slot: Slot, previous: Option<Slot>, rule: (TurnSettings, &Speakers)) -> (bool, bool) {
-        let line = self.at(slot);
-        let (opens, turn_end) = match previous.map(|previous| self.at(previous)) {
-            None => (true, line.end_ms),
-            Some(last) => {
-                let opens = opens_turn(rule.0, last.place(rule.1), last.turn_end, line.place(rule.1));
-                // `None` is less than any end.
-                (opens, if opens { line.end_ms } else { last.turn_end.max(line.end_ms) })
-            }
-        };
-        let line = self.shown[slot as usize].as_mut().expect("only shown lines are in the order");
-        let flips = line.opens != opens;
-        let changes = flips || line.turn_end != turn_end;
-        (line.opens, line.turn_end) = (opens, turn_end);
-        if flips {
-            let sort = line.sort.clone();
-            if opens {
-                self.turns.insert(sort, slot)
-            } else {
-                self.turns.remove(&sort)
-            };
-        }
-        (flips, changes)
-    }
-
-    fn touch_flipped(&mut self, flipped: &[(Slot, Option<Slot>)]) {
-        for &(slot, previous) in flipped {
-            self.touched.push((slot, true));
-            self.touch_turn_of(previous);
-        }
-    }
-
-    fn touch_turn_of(&mut self, slot: Option<Slot>) {
-        if let Some(slot) = slot {
-            let sort = self.at(slot).sort.clone();
-            self.touch_turn_at(&sort);
-        }
-    }
-
-    fn touch_turn_at(&mut self, sort: &str) {
-        if let Some(first) = self.turn_at(sort) {
-            self.touched.push((first, true));
-        }
-    }
-
-    /// The first line of the turn that holds the place `sort`.
-    pub(crate) fn turn_at(&self, sort: &str) -> Option<Slot> {
-        self.turns.range::<str, _>((Bound::Unbounded, Bound::Included(sort))).next_back().map(|(_, slot)| *slot)
     }
 
     /// Takes what was touched since the last call.
@@ -225,12 +168,14 @@ impl Assembly {
             Some((next, _)) => self.order.range::<str, _>(before(next)).next_back(),
             None => self.order.last_key_value(),
         };
-        let last = self.at(*last.expect("the turn has its first line").1);
+        let last_slot = *last.expect("the turn has its first line").1;
+        let last = self.at(last_slot);
         Some(TurnSpan {
             sort: line.sort.clone(),
             speaker: line.speaker,
             start_ms: line.start_ms,
             end_ms: last.turn_end,
+            last: last_slot,
             quiet_from_ms: match (last.turn_end, last.end_ms) {
                 (Some(end), Some(_)) => end,
                 (end, None) => end.unwrap_or(last.start_ms).max(last.start_ms),
@@ -257,10 +202,10 @@ impl Assembly {
         self.at(slot).opens
     }
 
-    /// `sort` and start of a shown line.
-    pub(crate) fn place(&self, slot: Slot) -> (&Arc<str>, MediaMs) {
+    /// `sort`, start and end of a shown line.
+    pub(crate) fn place(&self, slot: Slot) -> (&Arc<str>, MediaMs, Option<MediaMs>) {
         let line = self.at(slot);
-        (&line.sort, line.start_ms)
+        (&line.sort, line.start_ms, line.end_ms)
     }
 
     pub(crate) fn line_count(&self) -> usize {
@@ -272,8 +217,64 @@ impl Assembly {
     }
 
     fn at(&self, slot: Slot) -> &Shown {
-        self.shown[slot as usize].as_ref().expect("only shown lines are in the order")
+        shown_at(&self.shown, slot)
     }
+}
+
+type Turns = BTreeMap<Arc<str>, Slot>;
+
+fn shown_at(shown: &[Option<Shown>], slot: Slot) -> &Shown {
+    shown[slot as usize].as_ref().expect("only shown lines are in the order")
+}
+
+/// Works out boundary and turn end of one line; says whether the boundary flipped, and whether either changed.
+fn settle_one(
+    (shown, turns): (&mut [Option<Shown>], &mut Turns),
+    slot: Slot,
+    previous: Option<Slot>,
+    (settings, speakers): (TurnSettings, &Speakers),
+) -> (bool, bool) {
+    let line = shown_at(shown, slot);
+    let (opens, turn_end) = match previous.map(|previous| shown_at(shown, previous)) {
+        None => (true, line.end_ms),
+        Some(last) => {
+            let opens = opens_turn(settings, last.place(speakers), last.turn_end, line.place(speakers));
+            // `None` is less than any end.
+            (opens, if opens { line.end_ms } else { last.turn_end.max(line.end_ms) })
+        }
+    };
+    let line = shown[slot as usize].as_mut().expect("only shown lines are in the order");
+    let flips = line.opens != opens;
+    let changes = flips || line.turn_end != turn_end;
+    (line.opens, line.turn_end) = (opens, turn_end);
+    if flips {
+        if opens {
+            turns.insert(line.sort.clone(), slot)
+        } else {
+            turns.remove(&line.sort)
+        };
+    }
+    (flips, changes)
+}
+
+/// Of a line that began a turn or no longer does: that turn, and the one before, which lost or gained its lines.
+fn touch_flipped(
+    touched: &mut Vec<(Slot, bool)>,
+    (shown, turns): (&[Option<Shown>], &Turns),
+    slot: Slot,
+    previous: Option<Slot>,
+) {
+    touched.push((slot, false));
+    touched.extend(previous.and_then(|slot| turn_of(shown, turns, slot)).map(|turn| (turn, false)));
+}
+
+fn turn_of(shown: &[Option<Shown>], turns: &Turns, slot: Slot) -> Option<Slot> {
+    turn_at(turns, &shown_at(shown, slot).sort)
+}
+
+/// The first line of the turn that holds the place `sort`.
+fn turn_at(turns: &Turns, sort: &str) -> Option<Slot> {
+    turns.range::<str, _>((Bound::Unbounded, Bound::Included(sort))).next_back().map(|(_, slot)| *slot)
 }
 
 impl Shown {

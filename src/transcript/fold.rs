@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::assembly::{Assembly, Placed, Slot};
 use super::line::{Break, Comparison, Content, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
 use super::mark::{Mark, MarkKind, marks};
-use super::order::{compare_ids, sort_key};
+use super::order::{SORT_MS_MAX, compare_ids, sort_key};
 use super::record::{Meta, Op, Published, Record};
 use super::speaker::{Speaker, SpeakerIndex, Speakers};
 use super::time::{MediaMs, Timestamp};
@@ -151,6 +151,8 @@ struct TurnMemo {
     was_closed: bool,
     /// As readers were told last; none while there is no such turn.
     shown: Option<Turn>,
+    /// Its last line then.
+    last_line: Slot,
     told: Told,
 }
 
@@ -160,6 +162,8 @@ struct Source {
     slots: HashMap<Arc<str>, Slot>,
     sessions: HashMap<Arc<str>, u64>,
     last_id: Option<Arc<str>>,
+    /// The greatest media time of any of its lines and clocks.
+    reach: Option<Reached>,
 }
 
 /// A moment of media time and when the server learned of it.
@@ -194,7 +198,6 @@ pub struct Transcript {
     assembly: Assembly,
     turns: HashMap<Slot, TurnMemo>,
     last_turn: Option<Slot>,
-    clock: Option<Reached>,
     reach: Option<Reached>,
     op_ids: HashSet<Arc<str>>,
     changes: u64,
@@ -202,6 +205,8 @@ pub struct Transcript {
     log: BTreeSet<(u64, Item)>,
     /// What the record at hand has changed so far.
     pending: Vec<Item>,
+    /// Lines that the record at hand gave another head.
+    new_heads: Vec<Slot>,
 }
 
 impl Transcript {
@@ -220,6 +225,7 @@ impl Transcript {
         self.next = offset.next();
         if !self.is_repeat(&record) {
             self.operate(record, &mut applied);
+            self.show_new_heads();
             self.settle_turns();
             applied.changed = self.number_changes();
         }
@@ -253,7 +259,7 @@ impl Transcript {
         match record.op {
             Op::Line { source, lines } => {
                 let source = self.source(&source);
-                self.last_line_at = self.last_line_at.max(Some(at));
+                self.holder.get_or_insert(source);
                 for version in lines {
                     self.take_version(source, version, at, applied);
                 }
@@ -293,6 +299,8 @@ impl Transcript {
                     self.opened = Some((epoch, at, imported));
                     self.settings = settings;
                     self.pending.push(Item::Feed);
+                    // Only a damaged log holds lines before this.
+                    self.assembly.resettle((self.settings, &self.speakers));
                 }
             }
             Op::Pause if self.state == FeedState::Live => self.set_state(FeedState::Paused, at),
@@ -331,6 +339,7 @@ impl Transcript {
             slots: HashMap::new(),
             sessions: HashMap::new(),
             last_id: None,
+            reach: None,
         });
         self.source_index.insert(name.clone(), index);
         index
@@ -352,13 +361,17 @@ impl Transcript {
 
     fn take_version(&mut self, source: u32, version: Version, at: Timestamp, applied: &mut Applied) {
         let Version { id, rev, arrival_ms, time_source, content } = version;
-        if let Some(reached) = content.end_ms.max(content.start_ms) {
-            self.reach_time(source, reached, at);
-        }
+        let (start_ms, end_ms) = (content.start_ms, content.end_ms);
         let arrival = arrival_ms.map(|ms| (ms, time_source.unwrap_or(TimeSource::Arrival)));
-        self.take_said(source, &id, rev, Said::Content(content), (arrival, at), applied);
+        let (slot, is_head) = self.take_said(source, &id, rev, Said::Content(content), (arrival, at), applied);
+        if is_head {
+            self.last_line_at = self.last_line_at.max(Some(at));
+        }
+        let (start, end) = self.lines[slot as usize].times(start_ms, end_ms);
+        self.reach_time(source, end.unwrap_or(start), at);
     }
 
+    /// Takes a version or a retraction; gives its line, and whether it is the head of it now and was not before.
     fn take_said(
         &mut self,
         source: u32,
@@ -367,14 +380,13 @@ impl Transcript {
         said: Said,
         (arrival, at): (Option<(MediaMs, TimeSource)>, Timestamp),
         applied: &mut Applied,
-    ) {
-        self.holder.get_or_insert(source);
+    ) -> (Slot, bool) {
         let Some(&slot) = self.sources[source as usize].slots.get(id) else {
             let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
             let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
             let slot = self.new_line(LineSlot { source, id: id.clone(), arrival, head, told: Told::default() });
-            self.head_changed(slot);
-            return;
+            self.new_heads.push(slot);
+            return (slot, true);
         };
         let head = &self.lines[slot as usize].head;
         let rev = rev.unwrap_or_else(|| if said == head.said { head.rev } else { head.rev.saturating_add(1) });
@@ -384,8 +396,9 @@ impl Transcript {
         }
         if order.is_gt() {
             self.lines[slot as usize].head = Head { rev, said, received_at: at, abandoned: false };
-            self.head_changed(slot);
+            self.new_heads.push(slot);
         }
+        (slot, order.is_gt())
     }
 
     fn since_opening(&self, at: Timestamp) -> MediaMs {
@@ -409,19 +422,27 @@ impl Transcript {
         let is_interim = matches!(&head.said, Said::Content(content) if content.status == Status::Interim);
         if is_interim && !head.abandoned && rev.is_none_or(|rev| rev == head.rev) {
             head.abandoned = true;
-            self.head_changed(slot);
+            self.new_heads.push(slot);
         }
     }
 
     fn reach_time(&mut self, source: u32, media_ms: MediaMs, at: Timestamp) {
-        let reached = Reached { media_ms, at };
-        let further = |known: Option<Reached>| known.is_none_or(|known| known.media_ms < media_ms);
-        if further(self.reach) {
-            self.reach = Some(reached);
+        for reach in [&mut self.reach, &mut self.sources[source as usize].reach] {
+            if reach.is_none_or(|known| known.media_ms < media_ms) {
+                *reach = Some(Reached { media_ms, at });
+            }
         }
-        if self.holder.is_none_or(|holder| holder == source) && further(self.clock) {
-            self.clock = Some(reached);
-        }
+    }
+
+    /// Only once the whole record is taken: what one part of it says and another takes back was never there.
+    fn show_new_heads(&mut self) {
+        let mut heads = std::mem::take(&mut self.new_heads);
+        // The turns that lose a line are those it was in before the whole record, not between two parts of it.
+        heads.iter().for_each(|slot| self.assembly.touch(*slot));
+        heads.iter().for_each(|slot| self.head_changed(*slot));
+        heads.iter().for_each(|slot| self.assembly.touch(*slot));
+        heads.clear();
+        self.new_heads = heads;
     }
 
     /// Shows, moves or hides a line whose head is another one.
@@ -455,10 +476,10 @@ impl Transcript {
             self.show_speaker(speaker);
         }
         let line = &self.lines[slot as usize];
-        let start_ms = content.start_ms.unwrap_or(line.arrival.0);
+        let (start_ms, end_ms) = line.times(content.start_ms, content.end_ms);
         let sort = sort_key(start_ms, &self.sources[line.source as usize].name, &line.id).into();
         let breaks = content.break_before == Some(Break::Turn);
-        let placed = Placed { sort, start_ms, end_ms: content.end_ms, speaker, breaks };
+        let placed = Placed { sort, start_ms, end_ms, speaker, breaks };
         self.assembly.put(slot, placed, (self.settings, &self.speakers));
     }
 
@@ -470,15 +491,17 @@ impl Transcript {
         touched.extend(self.last_turn.into_iter().chain(last).map(|slot| (slot, false)));
         self.last_turn = last;
         touched.sort_unstable();
-        for (index, &(slot, content)) in touched.iter().enumerate() {
+        for (index, &(slot, changed)) in touched.iter().enumerate() {
             // Sorted: of equal slots the last one says whether any of them changed.
             if touched.get(index + 1).is_none_or(|next| next.0 != slot) {
-                self.settle_turn(slot, content);
+                self.settle_turn(slot, changed);
             }
         }
     }
 
-    fn settle_turn(&mut self, slot: Slot, content: bool) {
+    /// `changed` says that one of its lines came, went or says something else. Otherwise it has the lines that it had, if
+    /// the first and the last one are still the same.
+    fn settle_turn(&mut self, slot: Slot, changed: bool) {
         let Some(span) = self.assembly.turn(slot) else {
             if let Some(memo) = self.turns.get_mut(&slot)
                 && memo.shown.take().is_some()
@@ -488,7 +511,7 @@ impl Transcript {
             return;
         };
         let passed = self
-            .clock
+            .clock()
             .is_some_and(|clock| clock.media_ms >= span.quiet_from_ms.saturating_add(self.settings.turn_gap_ms));
         let is_last = self.last_turn == Some(slot);
         let closed = !is_last || passed || self.state == FeedState::Ended;
@@ -496,8 +519,10 @@ impl Transcript {
         let id = id.unwrap_or_else(|| self.key(slot).to_string().into());
         let memo = self.turns.entry(slot).or_default();
         let was_open = memo.shown.as_ref().is_none_or(|turn| turn.state == TurnState::Open);
+        let changed = changed || memo.last_line != span.last;
+        memo.last_line = span.last;
         if closed {
-            if memo.was_closed && (content || was_open) {
+            if memo.was_closed && (changed || was_open) {
                 memo.rev += 1;
             }
             memo.was_closed = true;
@@ -558,6 +583,13 @@ impl Transcript {
 }
 
 impl LineSlot {
+    /// Where a version of the line starts and ends, made fit for use: a start on the media axis, an end if it is known and
+    /// no earlier than the start.
+    fn times(&self, start_ms: Option<MediaMs>, end_ms: Option<MediaMs>) -> (MediaMs, Option<MediaMs>) {
+        let start = start_ms.unwrap_or(self.arrival.0).clamp(0, SORT_MS_MAX);
+        (start, end_ms.filter(|end| *end >= start))
+    }
+
     fn is_interim(&self) -> bool {
         let interim = matches!(&self.head.said, Said::Content(content) if content.status == Status::Interim);
         interim && !self.head.abandoned
@@ -567,13 +599,13 @@ impl LineSlot {
 /// What readers ask.
 impl Transcript {
     /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
-    /// to pass `bytes_max` (at least one change, however large).
+    /// to pass `bytes_max` (at least one change, however large, and even if `bytes_max` is 0).
     #[must_use]
     pub fn changes_since(&self, since: u64, bytes_max: usize) -> Changes {
         let mut changes = Changes { to: since.min(self.changes), ..Changes::default() };
         let mut bytes = 0;
         for &(number, item) in self.log.range((since.saturating_add(1), Item::Feed)..) {
-            if number != changes.to && bytes >= bytes_max {
+            if number != changes.to && changes.to > since && bytes >= bytes_max {
                 changes.behind = true;
                 return changes;
             }
@@ -646,7 +678,7 @@ impl Transcript {
         }
         let LineSlot { source, id, arrival, head, .. } = &self.lines[slot as usize];
         let Said::Content(content) = &head.said else { return None };
-        let (sort, start_ms) = self.assembly.place(slot);
+        let (sort, start_ms, end_ms) = self.assembly.place(slot);
         let mut marks = marks(&content.text);
         if head.abandoned {
             let end = content.text.chars().count();
@@ -658,7 +690,7 @@ impl Transcript {
             rev: head.rev,
             sort: sort.clone(),
             start_ms,
-            end_ms: content.end_ms,
+            end_ms,
             speaker: content.speaker.clone(),
             text: content.text.clone(),
             status: if head.abandoned { Status::Final } else { content.status },
@@ -766,7 +798,7 @@ impl Transcript {
         self.ended_at
     }
 
-    /// When the last line came.
+    /// When the last line came that was new, or said something new of itself.
     #[must_use]
     pub fn last_line_at(&self) -> Option<Timestamp> {
         self.last_line_at
@@ -778,10 +810,10 @@ impl Transcript {
         self.reach
     }
 
-    /// The greatest media time of a line or clock of the source on air.
+    /// The greatest media time of a line or clock of the source on air, once there is one.
     #[must_use]
     pub fn clock(&self) -> Option<Reached> {
-        self.clock
+        self.sources[self.holder? as usize].reach
     }
 
     /// The source on air, once there was a line.

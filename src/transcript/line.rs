@@ -81,7 +81,7 @@ pub enum TimeSource {
 }
 
 /// One word of a line, where the source times its words.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Word {
     /// The word as it stands in the text.
     pub text: Arc<str>,
@@ -93,6 +93,17 @@ pub struct Word {
     /// How sure the source is, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+}
+
+/// Equal if their canonical encoding is: `0.0` and `-0.0` are two contents, and no number differs from itself.
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { text, start_ms, end_ms, confidence } = self;
+        let bits = |confidence: Option<f64>| confidence.map(f64::to_bits);
+        *text == other.text
+            && (*start_ms, *end_ms) == (other.start_ms, other.end_ms)
+            && bits(*confidence) == bits(other.confidence)
+    }
 }
 
 /// What a version of a line says: everything of it but its `rev` and its arrival.

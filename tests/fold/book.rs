@@ -1,0 +1,671 @@
+//! The fold by the book: every rule of the transcript said once more, in the slowest way that is plainly right.
+//!
+//! It keeps the heads of all lines and, after every record, assembles lines and turns from nothing. It shares no rule
+//! with the code under test: order, hash, times, merges and turns are worked out here anew. [`Rule`] names each rule, so
+//! that a test can leave one out and see that the difference is noticed.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use captionwire::transcript::{
+    Break, Content, FeedState, FoldView, Meta, Op, Record, Speaker, Status, TimeSource, Timestamp, TurnSettings, Word,
+};
+use sha2::{Digest, Sha256};
+
+/// What a reader should see.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Picture {
+    pub opened: bool,
+    pub state: FeedState,
+    pub meta: Meta,
+    pub speakers: BTreeMap<String, Speaker>,
+    pub turns: Vec<TurnSeen>,
+}
+
+impl Picture {
+    /// Without what only the server sees.
+    pub fn of_reader(mut self) -> Self {
+        (self.meta.preamble, self.meta.trailer, self.opened) = (None, None, false);
+        self
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnSeen {
+    pub id: String,
+    pub speaker: Option<String>,
+    pub start_ms: i64,
+    pub end_ms: Option<i64>,
+    pub closed: bool,
+    pub rev: u64,
+    pub lines: Vec<LineSeen>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineSeen {
+    pub key: String,
+    pub rev: u64,
+    pub start_ms: i64,
+    pub end_ms: Option<i64>,
+    pub speaker: Option<String>,
+    pub text: String,
+    pub status: Status,
+    pub lang: Option<String>,
+    pub break_before: Option<Break>,
+    pub time_source: Option<TimeSource>,
+    pub words: Vec<Word>,
+    pub received_at: Timestamp,
+    pub unconfirmed: bool,
+}
+
+/// Every rule that can be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    RepeatedMessagesAreSkipped,
+    RepeatedOrdersAreSkipped,
+    FinalBeatsInterim,
+    HigherRevWins,
+    RetractionBeatsSameRev,
+    HashDecides,
+    NextRevWithoutOne,
+    SameContentKeepsRev,
+    AbandonedIsShown,
+    AbandonNamesItsRev,
+    NewerVersionEndsAbandon,
+    ArrivalIsOfTheFirstRecord,
+    EndBeforeStartIsNone,
+    EmptyTextIsHidden,
+    OnlyOnAirIsShown,
+    OnlyLinesTakeTheAir,
+    StartOrders,
+    NaturalOrderOfIds,
+    LongerNumbersAreGreater,
+    RawIdsOrderLast,
+    SpeakerBreaks,
+    MergesResolve,
+    MergesNeverCycle,
+    MergedStaysMerged,
+    BreakBreaks,
+    PauseBreaks,
+    PauseNeedsEndOfLast,
+    PauseCountsFromGreatestEnd,
+    UnknownTurnsAreCut,
+    ClockCloses,
+    ClockIsOfTheHolder,
+    TimelessLinesMoveTheClock,
+    ClockWithoutEndCountsFromStart,
+    EndOfFeedCloses,
+    EndNeedsTheAir,
+    ClosedTurnsCountTheirChanges,
+    ClosingAnewCounts,
+    OpenOnce,
+}
+
+impl Rule {
+    pub const ALL: [Self; 38] = [
+        Self::RepeatedMessagesAreSkipped,
+        Self::RepeatedOrdersAreSkipped,
+        Self::FinalBeatsInterim,
+        Self::HigherRevWins,
+        Self::RetractionBeatsSameRev,
+        Self::HashDecides,
+        Self::NextRevWithoutOne,
+        Self::SameContentKeepsRev,
+        Self::AbandonedIsShown,
+        Self::AbandonNamesItsRev,
+        Self::NewerVersionEndsAbandon,
+        Self::ArrivalIsOfTheFirstRecord,
+        Self::EndBeforeStartIsNone,
+        Self::EmptyTextIsHidden,
+        Self::OnlyOnAirIsShown,
+        Self::OnlyLinesTakeTheAir,
+        Self::StartOrders,
+        Self::NaturalOrderOfIds,
+        Self::LongerNumbersAreGreater,
+        Self::RawIdsOrderLast,
+        Self::SpeakerBreaks,
+        Self::MergesResolve,
+        Self::MergesNeverCycle,
+        Self::MergedStaysMerged,
+        Self::BreakBreaks,
+        Self::PauseBreaks,
+        Self::PauseNeedsEndOfLast,
+        Self::PauseCountsFromGreatestEnd,
+        Self::UnknownTurnsAreCut,
+        Self::ClockCloses,
+        Self::ClockIsOfTheHolder,
+        Self::TimelessLinesMoveTheClock,
+        Self::ClockWithoutEndCountsFromStart,
+        Self::EndOfFeedCloses,
+        Self::EndNeedsTheAir,
+        Self::ClosedTurnsCountTheirChanges,
+        Self::ClosingAnewCounts,
+        Self::OpenOnce,
+    ];
+}
+
+/// Source and id.
+type Key = (String, String);
+
+#[derive(Debug, Clone)]
+struct Known {
+    arrival: (i64, TimeSource),
+    rev: u64,
+    /// None for a retraction.
+    said: Option<Content>,
+    received_at: Timestamp,
+    abandoned: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct TurnMemory {
+    rev: u64,
+    was_closed: bool,
+    before: Option<TurnSeen>,
+}
+
+/// A time that was heard of: by whom, which, and when.
+type Heard = (String, i64, Timestamp);
+
+#[derive(Debug, Default)]
+pub struct Book {
+    view: FoldView,
+    broken: Option<Rule>,
+    opened: Option<Timestamp>,
+    settings: TurnSettings,
+    state: FeedState,
+    meta: Meta,
+    op_ids: BTreeSet<String>,
+    sessions: BTreeMap<(String, String), u64>,
+    keys: BTreeMap<Key, Known>,
+    holder: Option<String>,
+    heard: Vec<Heard>,
+    names: BTreeMap<String, String>,
+    kinds: BTreeMap<String, String>,
+    into: BTreeMap<String, String>,
+    known_speakers: BTreeSet<String>,
+    turn_memory: BTreeMap<String, TurnMemory>,
+    picture: Picture,
+    changes: u64,
+    last_line_at: Option<Timestamp>,
+}
+
+impl Book {
+    pub fn new(view: FoldView) -> Self {
+        Self { view, ..Self::default() }
+    }
+
+    /// A book that leaves one rule out.
+    pub fn without(view: FoldView, rule: Rule) -> Self {
+        Self { view, broken: Some(rule), ..Self::default() }
+    }
+
+    fn has(&self, rule: Rule) -> bool {
+        self.broken != Some(rule)
+    }
+
+    /// Takes a record; gives the conflicts it held.
+    pub fn take(&mut self, record: &Record) -> Vec<(String, u64)> {
+        let mut conflicts = Vec::new();
+        if !self.is_repeat(record) {
+            self.operate(record, &mut conflicts);
+            let picture = self.assemble();
+            if picture != self.picture {
+                self.picture = picture;
+                self.changes += 1;
+            }
+        }
+        conflicts
+    }
+
+    pub fn picture(&self) -> &Picture {
+        &self.picture
+    }
+
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    pub fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
+    }
+
+    pub fn last_line_at(&self) -> Option<Timestamp> {
+        self.last_line_at
+    }
+
+    pub fn seq(&self, source: &str, session: &str) -> u64 {
+        self.sessions.get(&(source.to_owned(), session.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// The greatest id of a source.
+    pub fn last_id(&self, source: &str) -> Option<String> {
+        let ids = self.keys.keys().filter(|key| key.0 == source).map(|key| key.1.clone());
+        ids.max_by(|a, b| self.compare_ids(a, b))
+    }
+
+    /// The lines of a source that are interim still.
+    pub fn interim(&self, source: &str) -> BTreeMap<String, u64> {
+        let lines = self.keys.iter().filter(|(key, known)| key.0 == source && is_interim(known));
+        lines.map(|(key, known)| (key.1.clone(), known.rev)).collect()
+    }
+
+    /// The greatest time that any source told of, and when that was first told.
+    pub fn reach(&self) -> Option<(i64, Timestamp)> {
+        first_greatest(self.heard.iter())
+    }
+
+    /// As `reach`, of the source on air alone.
+    pub fn clock(&self) -> Option<(i64, Timestamp)> {
+        let holder = self.holder.as_ref()?;
+        first_greatest(self.heard.iter().filter(|heard| heard.0 == *holder || !self.has(Rule::ClockIsOfTheHolder)))
+    }
+
+    fn is_repeat(&mut self, record: &Record) -> bool {
+        if let Some(op_id) = &record.op_id
+            && !self.op_ids.insert(op_id.to_string())
+            && self.has(Rule::RepeatedOrdersAreSkipped)
+        {
+            return true;
+        }
+        let Some(by) = &record.published else { return false };
+        let session = (by.source.to_string(), by.session.to_string());
+        let greatest = self.sessions.get(&session).copied();
+        self.sessions.insert(session, greatest.map_or(by.seq, |greatest| greatest.max(by.seq)));
+        greatest.is_some_and(|greatest| by.seq <= greatest) && self.has(Rule::RepeatedMessagesAreSkipped)
+    }
+
+    fn operate(&mut self, record: &Record, conflicts: &mut Vec<(String, u64)>) {
+        let at = record.received_at;
+        match &record.op {
+            Op::Line { source, lines } => {
+                self.holder.get_or_insert_with(|| source.to_string());
+                for line in lines {
+                    let arrival = line.arrival_ms.map(|ms| (ms, line.time_source.unwrap_or(TimeSource::Arrival)));
+                    let said = Some(line.content.clone());
+                    self.take_version((source, &line.id), line.rev, said, arrival, at, conflicts);
+                    let known = &self.keys[&(source.to_string(), line.id.to_string())];
+                    if line.content.start_ms.is_none() && !self.has(Rule::TimelessLinesMoveTheClock) {
+                        continue;
+                    }
+                    let (start, end, _) = self.times(known, &line.content);
+                    self.heard.push((source.to_string(), end.unwrap_or(start), at));
+                }
+            }
+            Op::Retract { source, id, rev } => {
+                if !self.has(Rule::OnlyLinesTakeTheAir) {
+                    self.holder.get_or_insert_with(|| source.to_string());
+                }
+                self.take_version((source, id), *rev, None, None, at, conflicts);
+            }
+            Op::Clock { source, media_ms } => self.heard.push((source.to_string(), *media_ms, at)),
+            Op::Abandon { source, id, rev } => {
+                let any_rev = !self.has(Rule::AbandonNamesItsRev);
+                if let Some(known) = self.keys.get_mut(&(source.to_string(), id.to_string()))
+                    && is_interim(known)
+                    && rev.is_none_or(|rev| rev == known.rev || any_rev)
+                {
+                    known.abandoned = true;
+                }
+            }
+            Op::Rename { speaker, name, kind } => self.rename(speaker, name, kind.as_deref()),
+            Op::Merge { from, into } => self.merge(from, into),
+            Op::Unmerge { from } => {
+                self.into.remove(&**from);
+            }
+            Op::Open { settings, .. } => {
+                if self.opened.is_none() || !self.has(Rule::OpenOnce) {
+                    (self.opened, self.settings) = (Some(at), *settings);
+                }
+            }
+            Op::Meta(meta) => {
+                let newer = meta.clone();
+                let older = std::mem::take(&mut self.meta);
+                self.meta = Meta {
+                    title: newer.title.or(older.title),
+                    language: newer.language.or(older.language),
+                    preamble: newer.preamble.or(older.preamble),
+                    trailer: newer.trailer.or(older.trailer),
+                };
+            }
+            Op::Pause | Op::Resume | Op::End | Op::Reopen => self.change_state(record),
+            Op::Unknown => {}
+        }
+    }
+
+    fn change_state(&mut self, record: &Record) {
+        use FeedState::{Ended, Live, None, Paused, Scheduled};
+        let by = record.published.as_ref().map(|by| by.source.to_string());
+        let on_air = by.is_none() || self.holder.is_none() || self.holder == by || !self.has(Rule::EndNeedsTheAir);
+        self.state = match (&record.op, self.state) {
+            (Op::Pause, Live) => Paused,
+            (Op::Resume, Scheduled | Paused) | (Op::Reopen, Ended) => Live,
+            (Op::End, None | Scheduled | Live | Paused) if on_air => Ended,
+            (_, state) => state,
+        };
+    }
+
+    fn take_version(
+        &mut self,
+        (source, id): (&str, &str),
+        rev: Option<u64>,
+        said: Option<Content>,
+        arrival: Option<(i64, TimeSource)>,
+        at: Timestamp,
+        conflicts: &mut Vec<(String, u64)>,
+    ) {
+        let key = (source.to_owned(), id.to_owned());
+        let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
+        let arrival = arrival.unwrap_or((since_opening, TimeSource::Arrival));
+        let said_line = said.is_some();
+        let Some(known) = self.keys.get(&key) else {
+            let new = Known { arrival, rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
+            self.keys.insert(key, new);
+            if said_line {
+                self.last_line_at = self.last_line_at.max(Some(at));
+            }
+            return;
+        };
+        let same = canonical(&said) == canonical(&known.said);
+        let rev = rev.unwrap_or(match same {
+            true if self.has(Rule::SameContentKeepsRev) => known.rev,
+            _ if self.has(Rule::NextRevWithoutOne) => known.rev.saturating_add(1),
+            _ => known.rev,
+        });
+        let mut new = Known { arrival: known.arrival, rev, said, received_at: at, abandoned: false };
+        if !self.has(Rule::ArrivalIsOfTheFirstRecord) {
+            new.arrival = arrival;
+        }
+        if same && rev == known.rev {
+            return;
+        }
+        let (interim, rev_order, retracted, hash) = self.compare(&new, known);
+        if (interim, rev_order, retracted) == (Ordering::Equal, Ordering::Equal, Ordering::Equal) {
+            conflicts.push((format!("{source}/{id}"), rev));
+        }
+        if interim.then(rev_order).then(retracted).then(hash).is_gt() {
+            if !self.has(Rule::NewerVersionEndsAbandon) {
+                new.abandoned = known.abandoned;
+            }
+            self.keys.insert(key, new);
+            if said_line {
+                self.last_line_at = self.last_line_at.max(Some(at));
+            }
+        }
+    }
+
+    fn compare(&self, a: &Known, b: &Known) -> (Ordering, Ordering, Ordering, Ordering) {
+        let says_interim = |known: &Known| known.said.as_ref().is_some_and(|said| said.status == Status::Interim);
+        let hash = |known: &Known| Sha256::digest(canonical(&known.said).as_bytes()).to_vec();
+        let or_equal = |rule, order: Ordering| if self.has(rule) { order } else { Ordering::Equal };
+        (
+            or_equal(Rule::FinalBeatsInterim, says_interim(b).cmp(&says_interim(a))),
+            or_equal(Rule::HigherRevWins, a.rev.cmp(&b.rev)),
+            or_equal(Rule::RetractionBeatsSameRev, a.said.is_none().cmp(&b.said.is_none())),
+            or_equal(Rule::HashDecides, hash(a).cmp(&hash(b))),
+        )
+    }
+
+    fn rename(&mut self, speaker: &str, name: &str, kind: Option<&str>) {
+        let before = self.speaker(speaker);
+        self.names.insert(speaker.to_owned(), name.to_owned());
+        if let Some(kind) = kind {
+            self.kinds.insert(speaker.to_owned(), kind.to_owned());
+        }
+        if self.speaker(speaker) != before {
+            self.known_speakers.insert(speaker.to_owned());
+        }
+    }
+
+    fn merge(&mut self, from: &str, into: &str) {
+        let merged_already = self.into.contains_key(from) && self.has(Rule::MergedStaysMerged);
+        let closes_a_cycle = self.resolve(into) == from && self.has(Rule::MergesNeverCycle);
+        if merged_already || closes_a_cycle {
+            return;
+        }
+        self.into.insert(from.to_owned(), into.to_owned());
+        self.known_speakers.extend([from.to_owned(), into.to_owned()]);
+    }
+
+    /// Whom a speaker is after all merges.
+    fn resolve(&self, speaker: &str) -> String {
+        let mut speaker = speaker;
+        // No chain is longer than there are merges, unless the rule against cycles is left out.
+        for _ in 0..self.into.len() {
+            speaker = self.into.get(speaker).map_or(speaker, String::as_str);
+        }
+        speaker.to_owned()
+    }
+
+    fn speaker(&self, id: &str) -> Speaker {
+        Speaker {
+            id: id.into(),
+            name: self.names.get(id).map_or(id, String::as_str).into(),
+            kind: self.kinds.get(id).map(|kind| kind.as_str().into()),
+            into: self.into.get(id).map(|into| into.as_str().into()),
+        }
+    }
+
+    /// Start and end of a line, and where the start comes from if not from its source.
+    fn times(&self, known: &Known, said: &Content) -> (i64, Option<i64>, Option<TimeSource>) {
+        // The media axis goes from 0 to the greatest time a sort string can hold.
+        let start = said.start_ms.unwrap_or(known.arrival.0).clamp(0, 9_999_999_999_999);
+        let end = said.end_ms.filter(|end| *end >= start || !self.has(Rule::EndBeforeStartIsNone));
+        (start, end, said.start_ms.is_none().then_some(known.arrival.1))
+    }
+
+    fn shown_lines(&self) -> Vec<(Key, LineSeen)> {
+        let mut lines = Vec::new();
+        for (key, known) in &self.keys {
+            let Some(said) = &known.said else { continue };
+            let on_air = self.holder.as_ref() == Some(&key.0) || !self.has(Rule::OnlyOnAirIsShown);
+            let in_view = self.view == FoldView::Interim || !is_interim(known);
+            let abandoned = known.abandoned && self.has(Rule::AbandonedIsShown);
+            let empty = said.text.trim().is_empty() && self.has(Rule::EmptyTextIsHidden);
+            if !on_air || !in_view || empty {
+                continue;
+            }
+            let (start_ms, end_ms, time_source) = self.times(known, said);
+            let line = LineSeen {
+                key: format!("{}/{}", key.0, key.1),
+                rev: known.rev,
+                start_ms,
+                end_ms,
+                speaker: said.speaker.as_deref().map(str::to_owned),
+                text: said.text.to_string(),
+                status: if abandoned { Status::Final } else { said.status },
+                lang: said.lang.as_deref().map(str::to_owned),
+                break_before: said.break_before,
+                time_source,
+                words: said.words.clone(),
+                received_at: known.received_at,
+                unconfirmed: abandoned,
+            };
+            lines.push((key.clone(), line));
+        }
+        lines.sort_by(|(a, x), (b, y)| {
+            let starts = if self.has(Rule::StartOrders) { x.start_ms.cmp(&y.start_ms) } else { Ordering::Equal };
+            starts.then_with(|| a.0.cmp(&b.0)).then_with(|| self.compare_ids(&a.1, &b.1))
+        });
+        lines
+    }
+
+    fn compare_ids(&self, a: &str, b: &str) -> Ordering {
+        let natural = match self.has(Rule::NaturalOrderOfIds) {
+            true => self.tokens(a).cmp(&self.tokens(b)),
+            false => Ordering::Equal,
+        };
+        let raw = if self.has(Rule::RawIdsOrderLast) { a.cmp(b) } else { b.cmp(a) };
+        natural.then(raw)
+    }
+
+    /// An id cut into bytes and runs of digits; a run stands where its first digit would, and is as great as its number.
+    fn tokens(&self, id: &str) -> Vec<(u8, usize, String)> {
+        let mut tokens: Vec<(u8, usize, String)> = Vec::new();
+        let mut run: Option<String> = None;
+        for c in id.chars().chain(['\0']) {
+            if c.is_ascii_digit() {
+                run.get_or_insert_default().push(c);
+                continue;
+            }
+            if let Some(digits) = run.take() {
+                let number = digits.trim_start_matches('0').to_owned();
+                let length = if self.has(Rule::LongerNumbersAreGreater) { number.len() } else { 0 };
+                tokens.push((b'0', length, number));
+            }
+            if c != '\0' {
+                tokens.push((u8::try_from(c).expect("ids are ASCII"), 0, String::new()));
+            }
+        }
+        tokens
+    }
+
+    fn assemble(&mut self) -> Picture {
+        let mut turns: Vec<TurnSeen> = Vec::new();
+        for (_, line) in self.shown_lines() {
+            self.known_speakers.extend(line.speaker.clone());
+            match turns.last_mut() {
+                Some(turn) if !self.opens_turn(turn, &line) => {
+                    turn.end_ms = turn.end_ms.max(line.end_ms);
+                    turn.lines.push(line);
+                }
+                _ => turns.push(TurnSeen {
+                    id: line.key.clone(),
+                    speaker: line.speaker.clone(),
+                    start_ms: line.start_ms,
+                    end_ms: line.end_ms,
+                    closed: false,
+                    rev: 0,
+                    lines: vec![line],
+                }),
+            }
+        }
+        let last = turns.len().wrapping_sub(1);
+        for (index, turn) in turns.iter_mut().enumerate() {
+            turn.closed = index != last || self.closes_last(turn);
+            turn.rev = self.rev_of(turn);
+        }
+        for (id, memory) in &mut self.turn_memory {
+            if !turns.iter().any(|turn| turn.id == *id) {
+                memory.before = None;
+            }
+        }
+        Picture {
+            opened: self.opened.is_some(),
+            state: self.state,
+            meta: self.meta.clone(),
+            speakers: self.known_speakers.iter().map(|id| (id.clone(), self.speaker(id))).collect(),
+            turns,
+        }
+    }
+
+    fn opens_turn(&self, turn: &TurnSeen, line: &LineSeen) -> bool {
+        let last = turn.lines.last().expect("a turn has a line");
+        let merged = |id: &Option<String>| match self.has(Rule::MergesResolve) {
+            true => id.as_deref().map(|id| self.resolve(id)),
+            false => id.clone(),
+        };
+        // B1
+        if merged(&last.speaker) != merged(&line.speaker) && self.has(Rule::SpeakerBreaks) {
+            return true;
+        }
+        // B2
+        if line.break_before == Some(Break::Turn) && self.has(Rule::BreakBreaks) {
+            return true;
+        }
+        // B3
+        let counted = match self.has(Rule::PauseCountsFromGreatestEnd) {
+            true => turn.end_ms,
+            false => last.end_ms,
+        };
+        if let Some(end) = counted
+            && (last.end_ms.is_some() || !self.has(Rule::PauseNeedsEndOfLast))
+            && line.start_ms.saturating_sub(end) >= self.settings.turn_gap_ms
+            && self.has(Rule::PauseBreaks)
+        {
+            return true;
+        }
+        // B4
+        let stretch = |ms: i64| ms.div_euclid(self.settings.max_unknown_turn_ms.max(1));
+        line.speaker.is_none() && stretch(line.start_ms) != stretch(last.start_ms) && self.has(Rule::UnknownTurnsAreCut)
+    }
+
+    fn closes_last(&self, turn: &TurnSeen) -> bool {
+        if self.state == FeedState::Ended && self.has(Rule::EndOfFeedCloses) {
+            return true;
+        }
+        let Some((clock, _)) = self.clock() else { return false };
+        let last = turn.lines.last().expect("a turn has a line");
+        let end_of_last = match last.end_ms {
+            None if self.has(Rule::ClockWithoutEndCountsFromStart) => Some(last.start_ms),
+            end => end,
+        };
+        let quiet_from = turn.end_ms.max(end_of_last).unwrap_or(i64::MAX);
+        clock >= quiet_from.saturating_add(self.settings.turn_gap_ms) && self.has(Rule::ClockCloses)
+    }
+
+    /// The revision of a turn as it stands now; remembers what is needed to know the next one.
+    fn rev_of(&mut self, turn: &TurnSeen) -> u64 {
+        let (counts_changes, counts_closing) =
+            (self.has(Rule::ClosedTurnsCountTheirChanges), self.has(Rule::ClosingAnewCounts));
+        let memory = self.turn_memory.entry(turn.id.clone()).or_default();
+        let was_open = memory.before.as_ref().is_none_or(|before| !before.closed);
+        let says = |turn: &TurnSeen| TurnSeen { closed: false, rev: 0, ..turn.clone() };
+        let changed = memory.before.as_ref().is_some_and(|before| says(before) != says(turn));
+        if turn.closed {
+            if memory.was_closed && (changed && counts_changes || was_open && counts_closing) {
+                memory.rev += 1;
+            }
+            memory.was_closed = true;
+        }
+        memory.before = Some(TurnSeen { rev: memory.rev, ..turn.clone() });
+        memory.rev
+    }
+}
+
+fn is_interim(known: &Known) -> bool {
+    !known.abandoned && known.said.as_ref().is_some_and(|said| said.status == Status::Interim)
+}
+
+fn first_greatest<'a>(heard: impl Iterator<Item = &'a Heard>) -> Option<(i64, Timestamp)> {
+    let mut greatest: Option<(i64, Timestamp)> = None;
+    for (_, ms, at) in heard {
+        if greatest.is_none_or(|known| known.0 < *ms) {
+            greatest = Some((*ms, *at));
+        }
+    }
+    greatest
+}
+
+/// The canonical encoding: JSON without blanks, fields in this order, absent ones left out.
+fn canonical(said: &Option<Content>) -> String {
+    fn text(text: &str) -> String {
+        serde_json::Value::from(text).to_string()
+    }
+    let Some(said) = said else { return "null".to_owned() };
+    let Content { status, start_ms, end_ms, speaker, text: words_said, lang, break_before, words } = said;
+    let mut fields = vec![format!(r#""status":"{}""#, if *status == Status::Interim { "interim" } else { "final" })];
+    fields.extend(start_ms.map(|ms| format!(r#""start_ms":{ms}"#)));
+    fields.extend(end_ms.map(|ms| format!(r#""end_ms":{ms}"#)));
+    fields.extend(speaker.as_deref().map(|speaker| format!(r#""speaker":{}"#, text(speaker))));
+    fields.push(format!(r#""text":{}"#, text(words_said)));
+    fields.extend(lang.as_deref().map(|lang| format!(r#""lang":{}"#, text(lang))));
+    fields.extend(break_before.map(|_| r#""break":"turn""#.to_owned()));
+    if !words.is_empty() {
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| {
+                let mut fields = vec![format!(r#""text":{},"start_ms":{}"#, text(&word.text), word.start_ms)];
+                fields.extend(word.end_ms.map(|ms| format!(r#""end_ms":{ms}"#)));
+                fields.extend(word.confidence.map(|sure| format!(r#""confidence":{}"#, serde_json::Value::from(sure))));
+                format!("{{{}}}", fields.join(","))
+            })
+            .collect();
+        fields.push(format!(r#""words":[{}]"#, words.join(",")));
+    }
+    format!("{{{}}}", fields.join(","))
+}

@@ -1,0 +1,195 @@
+//! What a feed may meet: logs made at random, small enough that everything collides with everything.
+//!
+//! Few ids, few times near the limits of the turn rule, few labels; late lines, repeats, corrections, conflicts, lines
+//! without times, ends before starts, several sources, and orders of every kind.
+
+use std::sync::Arc;
+
+use captionwire::position::Epoch;
+use captionwire::transcript::{
+    Break, Content, Meta, Op, Published, Record, Status, TimeSource, Timestamp, TurnSettings, Version, Word,
+};
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// When every log of these tests begins.
+pub const OPENED_AT: Timestamp = Timestamp(1_700_000_000_000);
+
+pub const SOURCES: [&str; 3] = ["main", "asr-2", "s_3"];
+pub const SESSIONS: [&str; 2] = ["one", "two"];
+const IDS: [&str; 8] = ["1", "2", "9", "10", "010", "a", "A2", "a:1"];
+const SPEAKERS: [&str; 4] = ["Ann", "Bo", "Reporter", ""];
+const TEXTS: [&str; 7] = ["", " \t", "yes", "no", "[laughter] and (silence)", "but I…", "what they said was \"no\"-"];
+
+fn text(from: &'static [&'static str]) -> impl Strategy<Value = Arc<str>> {
+    select(from).prop_map(Arc::from)
+}
+
+pub fn source() -> impl Strategy<Value = Arc<str>> {
+    prop_oneof![8 => Just(Arc::from("main")), 2 => text(&SOURCES)]
+}
+
+pub fn id() -> impl Strategy<Value = Arc<str>> {
+    text(&IDS)
+}
+
+pub fn label() -> impl Strategy<Value = Arc<str>> {
+    text(&SPEAKERS)
+}
+
+/// Near the limits: a pause is 5 s, an unknown speaker is cut at every full minute.
+fn start() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        12 => select(&[0, 1, 1_000, 4_000, 8_999, 9_000, 9_001, 13_000, 14_000, 59_999, 60_000, 60_001, 64_000, 120_000]),
+        1 => 0..200_000_i64,
+    ]
+}
+
+fn end_after() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![
+        4 => Just(None),
+        5 => select(&[0, 1, 500, 3_999, 4_000, 4_001, 20_000]).prop_map(Some),
+        1 => (-2_000..0_i64).prop_map(Some),
+    ]
+}
+
+pub fn content() -> impl Strategy<Value = Content> {
+    let word = (text(&["yes", "no"]), 0..3_i64, of(0..3_i64), of(select(&[0.0, -0.0, 0.25, 1.0])));
+    let words = word.prop_map(|(text, start_ms, end_ms, confidence)| Word { text, start_ms, end_ms, confidence });
+    (
+        (prop_oneof![Just(Status::Interim), Just(Status::Final)], weighted(0.85, start()), end_after()),
+        (weighted(0.75, label()), text(&TEXTS), weighted(0.1, text(&["en", "de"]))),
+        (
+            prop_oneof![6 => Just(None), 1 => Just(Some(Break::Turn))],
+            prop_oneof![6 => Just(vec![]), 1 => vec(words, 1..2)],
+        ),
+    )
+        .prop_map(|((status, start_ms, after), (speaker, text, lang), (break_before, words))| Content {
+            status,
+            start_ms,
+            end_ms: after.map(|after| start_ms.unwrap_or(9_000) + after),
+            speaker,
+            text,
+            lang,
+            break_before,
+            words,
+        })
+}
+
+pub fn version(rev: impl Strategy<Value = Option<u64>>) -> impl Strategy<Value = Version> {
+    let arrival = of((0..70_000_i64, of(select(&[TimeSource::Arrival, TimeSource::Order]))));
+    (id(), rev, arrival, content()).prop_map(|(id, rev, arrival, content)| Version {
+        id,
+        rev,
+        arrival_ms: arrival.map(|(ms, _)| ms).filter(|_| content.start_ms.is_none()),
+        time_source: arrival.and_then(|(_, source)| source).filter(|_| content.start_ms.is_none()),
+        content,
+    })
+}
+
+fn any_rev() -> impl Strategy<Value = Option<u64>> {
+    of(prop_oneof![20 => 0..4_u64, 1 => Just(u64::MAX)])
+}
+
+fn line() -> impl Strategy<Value = Op> {
+    (source(), prop_oneof![4 => vec(version(any_rev()), 1), 1 => vec(version(any_rev()), 0..4)])
+        .prop_map(|(source, lines)| Op::Line { source, lines })
+}
+
+fn order() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        10 => (source(), id(), any_rev()).prop_map(|(source, id, rev)| Op::Retract { source, id, rev }),
+        8 => (source(), start()).prop_map(|(source, media_ms)| Op::Clock { source, media_ms }),
+        8 => (source(), id(), any_rev()).prop_map(|(source, id, rev)| Op::Abandon { source, id, rev }),
+        4 => (label(), text(&["Ann", "Dr. Bo", "Cy"]), of(text(&["person", "role"])))
+            .prop_map(|(speaker, name, kind)| Op::Rename { speaker, name, kind }),
+        6 => (label(), label()).prop_map(|(from, into)| Op::Merge { from, into }),
+        4 => label().prop_map(|from| Op::Unmerge { from }),
+        8 => select(&[Op::Pause, Op::Resume, Op::End, Op::End, Op::Reopen, Op::Unknown]),
+        2 => (of(text(&["Hearing", "Briefing"])), of(text(&["en", "fr"])), of(text(&["It began late."])))
+            .prop_map(|(title, language, preamble)| Op::Meta(Meta { title, language, preamble, trailer: None })),
+        1 => settings().prop_map(open),
+    ]
+}
+
+fn settings() -> impl Strategy<Value = TurnSettings> {
+    prop_oneof![
+        8 => Just(TurnSettings::default()),
+        1 => Just(TurnSettings { turn_gap_ms: 1_000, max_unknown_turn_ms: 10_000 }),
+        1 => Just(TurnSettings { turn_gap_ms: 0, max_unknown_turn_ms: 1 }),
+    ]
+}
+
+pub fn open(settings: TurnSettings) -> Op {
+    Op::Open { epoch: Epoch::new("life"), settings, imported: false }
+}
+
+/// One record; its time of arrival counts from the one before it.
+fn record() -> impl Strategy<Value = Record> {
+    let op = prop_oneof![6 => line(), 4 => order()];
+    let published = weighted(0.4, (source(), select(&SESSIONS), 1..16_u64));
+    let op_id = weighted(0.15, text(&["o1", "o2", "o3"]));
+    (op, prop_oneof![Just(0), 0..4_000_i64], published, op_id).prop_map(|(op, after, published, op_id)| {
+        let by = |source: Arc<str>, session: &str, seq| Published { source, session: session.into(), seq };
+        let published = published.map(|(source, session, seq)| match &op {
+            Op::Line { source, .. } | Op::Retract { source, .. } | Op::Clock { source, .. } => {
+                by(source.clone(), session, seq)
+            }
+            _ => by(source, session, seq),
+        });
+        let by_publisher =
+            matches!(op, Op::Line { .. } | Op::Retract { .. } | Op::Clock { .. } | Op::End | Op::Unknown);
+        Record { received_at: Timestamp(after), published: published.filter(|_| by_publisher), op_id, op }
+    })
+}
+
+/// A log: nearly always opened and made live at first, with some of its records again later.
+pub fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Record>> {
+    let head = (settings(), weighted(0.85, Just(())), weighted(0.85, Just(())));
+    (head, vec(record(), length), vec((any::<Index>(), any::<Index>()), 0..4)).prop_map(|(head, mut records, again)| {
+        let (settings, opened, live) = head;
+        for (from, to) in again {
+            if !records.is_empty() {
+                let copy = records[from.index(records.len())].clone();
+                records.insert(to.index(records.len() + 1), copy);
+            }
+        }
+        let first = opened.map(|()| open(settings)).into_iter().chain(live.map(|()| Op::Resume));
+        let first = first.map(|op| Record::new(Timestamp(0), op));
+        stamp(first.chain(records).collect())
+    })
+}
+
+/// Makes times of arrival out of the spans between them.
+pub fn stamp(mut records: Vec<Record>) -> Vec<Record> {
+    let mut now = OPENED_AT;
+    for record in &mut records {
+        now = Timestamp(now.0.saturating_add(record.received_at.0));
+        record.received_at = now;
+    }
+    records
+}
+
+/// A log such as only damage, or a hostile hand, would write: numbers of any size in every place.
+pub fn wild_log() -> impl Strategy<Value = Vec<Record>> {
+    let number =
+        || prop_oneof![select(&[i64::MIN, -1, 0, 1, 9_999_999_999_999, 10_000_000_000_000, i64::MAX]), any::<i64>()];
+    let times = (of(number()), of(number()), of(number()));
+    let line = (source(), version(of(any::<u64>())), times).prop_map(|(source, mut version, (start, end, arrival))| {
+        (version.content.start_ms, version.content.end_ms, version.arrival_ms) = (start, end, arrival);
+        Op::Line { source, lines: vec![version] }
+    });
+    let op = prop_oneof![
+        6 => line,
+        1 => (source(), number()).prop_map(|(source, media_ms)| Op::Clock { source, media_ms }),
+        1 => order(),
+    ];
+    let settings = (number(), number());
+    (settings, vec((number(), op), 0..16)).prop_map(|((turn_gap_ms, max_unknown_turn_ms), ops)| {
+        let first = open(TurnSettings { turn_gap_ms, max_unknown_turn_ms });
+        let ops = ops.into_iter().map(|(at, op)| Record::new(Timestamp(at), op));
+        [Record::new(OPENED_AT, first)].into_iter().chain(ops).collect()
+    })
+}
