@@ -188,7 +188,15 @@ impl Feed {
     fn new(log_id: LogId, log: Shared, tasks: TaskTracker, stop: &CancellationToken) -> Self {
         let stop = stop.child_token();
         let guard = stop.clone().drop_guard();
-        Self { log_id, log, views: Mutex::default(), replaced: AtomicBool::new(false), tasks, stop, _guard: guard }
+        Self {
+            log_id,
+            log,
+            views: Mutex::default(),
+            replaced: AtomicBool::new(false),
+            tasks,
+            stop,
+            _guard: guard,
+        }
     }
 
     /// Its name.
