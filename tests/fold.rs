@@ -304,8 +304,8 @@ fn an_offset_twice_is_once() {
         for view in VIEWS {
             let mut transcript = fold(view, &log);
             let before = Whole::of(&transcript);
-            for offset in from.index(log.len())..log.len() {
-                prop_assert_eq!(transcript.apply(Offset(offset as u64), log[offset].clone()), Default::default());
+            for (offset, record) in log.iter().enumerate().skip(from.index(log.len())) {
+                prop_assert_eq!(transcript.apply(Offset(offset as u64), record.clone()), Default::default());
             }
             prop_assert_eq!(Whole::of(&transcript), before);
         }

@@ -14,53 +14,53 @@ use sha2::{Digest, Sha256};
 
 /// What a reader should see.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Picture {
-    pub opened: bool,
-    pub state: FeedState,
-    pub meta: Meta,
-    pub speakers: BTreeMap<String, Speaker>,
-    pub turns: Vec<TurnSeen>,
+pub(crate) struct Picture {
+    pub(crate) opened: bool,
+    pub(crate) state: FeedState,
+    pub(crate) meta: Meta,
+    pub(crate) speakers: BTreeMap<String, Speaker>,
+    pub(crate) turns: Vec<TurnSeen>,
 }
 
 impl Picture {
     /// Without what only the server sees.
-    pub fn of_reader(mut self) -> Self {
+    pub(crate) fn of_reader(mut self) -> Self {
         (self.meta.preamble, self.meta.trailer, self.opened) = (None, None, false);
         self
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct TurnSeen {
-    pub id: String,
-    pub speaker: Option<String>,
-    pub start_ms: i64,
-    pub end_ms: Option<i64>,
-    pub closed: bool,
-    pub rev: u64,
-    pub lines: Vec<LineSeen>,
+pub(crate) struct TurnSeen {
+    pub(crate) id: String,
+    pub(crate) speaker: Option<String>,
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: Option<i64>,
+    pub(crate) closed: bool,
+    pub(crate) rev: u64,
+    pub(crate) lines: Vec<LineSeen>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct LineSeen {
-    pub key: String,
-    pub rev: u64,
-    pub start_ms: i64,
-    pub end_ms: Option<i64>,
-    pub speaker: Option<String>,
-    pub text: String,
-    pub status: Status,
-    pub lang: Option<String>,
-    pub break_before: Option<Break>,
-    pub time_source: Option<TimeSource>,
-    pub words: Vec<Word>,
-    pub received_at: Timestamp,
-    pub unconfirmed: bool,
+pub(crate) struct LineSeen {
+    pub(crate) key: String,
+    pub(crate) rev: u64,
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: Option<i64>,
+    pub(crate) speaker: Option<String>,
+    pub(crate) text: String,
+    pub(crate) status: Status,
+    pub(crate) lang: Option<String>,
+    pub(crate) break_before: Option<Break>,
+    pub(crate) time_source: Option<TimeSource>,
+    pub(crate) words: Vec<Word>,
+    pub(crate) received_at: Timestamp,
+    pub(crate) unconfirmed: bool,
 }
 
 /// Every rule that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     RepeatedMessagesAreSkipped,
     RepeatedOrdersAreSkipped,
     FinalBeatsInterim,
@@ -102,7 +102,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -168,7 +168,7 @@ struct TurnMemory {
 type Heard = (String, i64, Timestamp);
 
 #[derive(Debug, Default)]
-pub struct Book {
+pub(crate) struct Book {
     view: FoldView,
     broken: Option<Rule>,
     opened: Option<Timestamp>,
@@ -191,12 +191,12 @@ pub struct Book {
 }
 
 impl Book {
-    pub fn new(view: FoldView) -> Self {
+    pub(crate) fn new(view: FoldView) -> Self {
         Self { view, ..Self::default() }
     }
 
     /// A book that leaves one rule out.
-    pub fn without(view: FoldView, rule: Rule) -> Self {
+    pub(crate) fn without(view: FoldView, rule: Rule) -> Self {
         Self { view, broken: Some(rule), ..Self::default() }
     }
 
@@ -205,7 +205,7 @@ impl Book {
     }
 
     /// Takes a record; gives the conflicts it held.
-    pub fn take(&mut self, record: &Record) -> Vec<(String, u64)> {
+    pub(crate) fn take(&mut self, record: &Record) -> Vec<(String, u64)> {
         let mut conflicts = Vec::new();
         if !self.is_repeat(record) {
             self.operate(record, &mut conflicts);
@@ -218,49 +218,45 @@ impl Book {
         conflicts
     }
 
-    pub fn picture(&self) -> &Picture {
+    pub(crate) fn picture(&self) -> &Picture {
         &self.picture
     }
 
-    pub fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
 
-    pub fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    pub fn holder(&self) -> Option<&str> {
+    pub(crate) fn holder(&self) -> Option<&str> {
         self.holder.as_deref()
     }
 
-    pub fn last_line_at(&self) -> Option<Timestamp> {
+    pub(crate) fn last_line_at(&self) -> Option<Timestamp> {
         self.last_line_at
     }
 
-    pub fn seq(&self, source: &str, session: &str) -> u64 {
+    pub(crate) fn seq(&self, source: &str, session: &str) -> u64 {
         self.sessions.get(&(source.to_owned(), session.to_owned())).copied().unwrap_or(0)
     }
 
     /// The greatest id of a source.
-    pub fn last_id(&self, source: &str) -> Option<String> {
+    pub(crate) fn last_id(&self, source: &str) -> Option<String> {
         let ids = self.keys.keys().filter(|key| key.0 == source).map(|key| key.1.clone());
         ids.max_by(|a, b| self.compare_ids(a, b))
     }
 
     /// The lines of a source that are interim still.
-    pub fn interim(&self, source: &str) -> BTreeMap<String, u64> {
+    pub(crate) fn interim(&self, source: &str) -> BTreeMap<String, u64> {
         let lines = self.keys.iter().filter(|(key, known)| key.0 == source && is_interim(known));
         lines.map(|(key, known)| (key.1.clone(), known.rev)).collect()
     }
 
     /// The greatest time that any source told of, and when that was first told.
-    pub fn reach(&self) -> Option<(i64, Timestamp)> {
+    pub(crate) fn reach(&self) -> Option<(i64, Timestamp)> {
         first_greatest(self.heard.iter())
     }
 
     /// As `reach`, of the source on air alone.
-    pub fn clock(&self) -> Option<(i64, Timestamp)> {
+    pub(crate) fn clock(&self) -> Option<(i64, Timestamp)> {
         let holder = self.holder.as_ref()?;
         first_greatest(self.heard.iter().filter(|heard| heard.0 == *holder || !self.has(Rule::ClockIsOfTheHolder)))
     }

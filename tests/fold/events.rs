@@ -15,10 +15,10 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 /// When every log of these tests begins.
-pub const OPENED_AT: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const OPENED_AT: Timestamp = Timestamp(1_700_000_000_000);
 
-pub const SOURCES: [&str; 3] = ["main", "asr-2", "s_3"];
-pub const SESSIONS: [&str; 2] = ["one", "two"];
+pub(crate) const SOURCES: [&str; 3] = ["main", "asr-2", "s_3"];
+pub(crate) const SESSIONS: [&str; 2] = ["one", "two"];
 const IDS: [&str; 8] = ["1", "2", "9", "10", "010", "a", "A2", "a:1"];
 const SPEAKERS: [&str; 4] = ["Ann", "Bo", "Reporter", ""];
 const TEXTS: [&str; 7] = ["", " \t", "yes", "no", "[laughter] and (silence)", "but I…", "what they said was \"no\"-"];
@@ -27,15 +27,15 @@ fn text(from: &'static [&'static str]) -> impl Strategy<Value = Arc<str>> {
     select(from).prop_map(Arc::from)
 }
 
-pub fn source() -> impl Strategy<Value = Arc<str>> {
+pub(crate) fn source() -> impl Strategy<Value = Arc<str>> {
     prop_oneof![8 => Just(Arc::from("main")), 2 => text(&SOURCES)]
 }
 
-pub fn id() -> impl Strategy<Value = Arc<str>> {
+pub(crate) fn id() -> impl Strategy<Value = Arc<str>> {
     text(&IDS)
 }
 
-pub fn label() -> impl Strategy<Value = Arc<str>> {
+pub(crate) fn label() -> impl Strategy<Value = Arc<str>> {
     text(&SPEAKERS)
 }
 
@@ -55,7 +55,7 @@ fn end_after() -> impl Strategy<Value = Option<i64>> {
     ]
 }
 
-pub fn content() -> impl Strategy<Value = Content> {
+pub(crate) fn content() -> impl Strategy<Value = Content> {
     let word = (text(&["yes", "no"]), 0..3_i64, of(0..3_i64), of(select(&[0.0, -0.0, 0.25, 1.0])));
     let words = word.prop_map(|(text, start_ms, end_ms, confidence)| Word { text, start_ms, end_ms, confidence });
     (
@@ -78,7 +78,7 @@ pub fn content() -> impl Strategy<Value = Content> {
         })
 }
 
-pub fn version(rev: impl Strategy<Value = Option<u64>>) -> impl Strategy<Value = Version> {
+pub(crate) fn version(rev: impl Strategy<Value = Option<u64>>) -> impl Strategy<Value = Version> {
     let arrival = of((0..70_000_i64, of(select(&[TimeSource::Arrival, TimeSource::Order]))));
     (id(), rev, arrival, content()).prop_map(|(id, rev, arrival, content)| Version {
         id,
@@ -122,7 +122,7 @@ fn settings() -> impl Strategy<Value = TurnSettings> {
     ]
 }
 
-pub fn open(settings: TurnSettings) -> Op {
+pub(crate) fn open(settings: TurnSettings) -> Op {
     Op::Open { epoch: Epoch::new("life"), settings, imported: false }
 }
 
@@ -146,7 +146,7 @@ fn record() -> impl Strategy<Value = Record> {
 }
 
 /// A log: nearly always opened and made live at first, with some of its records again later.
-pub fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Record>> {
+pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Record>> {
     let head = (settings(), weighted(0.85, Just(())), weighted(0.85, Just(())));
     (head, vec(record(), length), vec((any::<Index>(), any::<Index>()), 0..4)).prop_map(|(head, mut records, again)| {
         let (settings, opened, live) = head;
@@ -163,7 +163,7 @@ pub fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Record>>
 }
 
 /// Makes times of arrival out of the spans between them.
-pub fn stamp(mut records: Vec<Record>) -> Vec<Record> {
+pub(crate) fn stamp(mut records: Vec<Record>) -> Vec<Record> {
     let mut now = OPENED_AT;
     for record in &mut records {
         now = Timestamp(now.0.saturating_add(record.received_at.0));
@@ -173,7 +173,7 @@ pub fn stamp(mut records: Vec<Record>) -> Vec<Record> {
 }
 
 /// A log such as only damage, or a hostile hand, would write: numbers of any size in every place.
-pub fn wild_log() -> impl Strategy<Value = Vec<Record>> {
+pub(crate) fn wild_log() -> impl Strategy<Value = Vec<Record>> {
     let number =
         || prop_oneof![select(&[i64::MIN, -1, 0, 1, 9_999_999_999_999, 10_000_000_000_000, i64::MAX]), any::<i64>()];
     let times = (of(number()), of(number()), of(number()));

@@ -70,7 +70,7 @@ fn check(file: &Path, facts: &Facts) {
     assert_eq!(reading.meta.trailer.as_deref(), Some(&*facts.trailer));
     assert_eq!(reading.lines.len(), facts.blocks);
     for view in [FoldView::Interim, FoldView::FinalOnly] {
-        let at_once = check_facts(fold(view, &[reading.lines.clone()]), &reading.lines, facts);
+        let at_once = check_facts(fold(view, std::slice::from_ref(&reading.lines)), &reading.lines, facts);
         // One by one, backwards, and each twice: nothing of it may show.
         let backwards: Vec<_> = reading.lines.iter().rev().map(|line| vec![line.clone(), line.clone()]).collect();
         let backwards = check_facts(fold(view, &backwards), &reading.lines, facts);
@@ -143,7 +143,7 @@ fn check_facts(mut transcript: Transcript, lines: &[Version], facts: &Facts) -> 
 
 /// Each merge leaves as many turns as were counted; undone, all are there again.
 fn check_merges(transcript: &mut Transcript, facts: &Facts) {
-    let mut order = |transcript: &mut Transcript, op| {
+    let order = |transcript: &mut Transcript, op| {
         let offset = transcript.next_offset();
         transcript.apply(offset, Record::new(OPENED_AT, op));
     };

@@ -12,7 +12,7 @@ use crate::book::{LineSeen, Picture, TurnSeen};
 
 /// What a careless reader might get wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Careless {
+pub(crate) enum Careless {
     /// Takes messages from before its cursor.
     TakesOldMessages,
     /// Never lets go of a line.
@@ -26,8 +26,8 @@ pub enum Careless {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Reader {
-    pub cursor: u64,
+pub(crate) struct Reader {
+    pub(crate) cursor: u64,
     careless: Option<Careless>,
     lines: BTreeMap<String, Line>,
     turns: BTreeMap<String, Turn>,
@@ -38,12 +38,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn careless(how: Careless) -> Self {
+    pub(crate) fn careless(how: Careless) -> Self {
         Self { careless: Some(how), ..Self::default() }
     }
 
     /// Takes one message.
-    pub fn take(&mut self, message: &ChangesMessage) {
+    pub(crate) fn take(&mut self, message: &ChangesMessage) {
         if message.cursor.change < self.cursor && self.careless != Some(Careless::TakesOldMessages) {
             return;
         }
@@ -58,7 +58,7 @@ impl Reader {
     }
 
     /// The connection is cut: what was kept aside is gone.
-    pub fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         if self.careless != Some(Careless::KeepsPartsOverACut) {
             self.parts.clear();
         }
@@ -80,7 +80,7 @@ impl Reader {
     }
 
     /// What it shows: both kinds sorted by `sort`, each line in the last turn whose `sort` is not greater.
-    pub fn picture(&self) -> Picture {
+    pub(crate) fn picture(&self) -> Picture {
         let mut lines: Vec<&Line> = self.lines.values().collect();
         lines.sort_by(|a, b| a.sort.cmp(&b.sort));
         let mut turns: Vec<&Turn> = self.turns.values().collect();
@@ -105,7 +105,7 @@ impl Reader {
 }
 
 /// The server's own picture. Checks on the way that every `sort` says the order and that turns stand where they begin.
-pub fn picture_of(transcript: &Transcript) -> Picture {
+pub(crate) fn picture_of(transcript: &Transcript) -> Picture {
     let mut turns = Vec::new();
     let mut last_sort = String::new();
     for (turn, lines) in transcript.assembled() {
@@ -127,7 +127,7 @@ pub fn picture_of(transcript: &Transcript) -> Picture {
 }
 
 /// What a reader is sent who has seen `since` changes, as one message that was never encoded.
-pub fn message(transcript: &Transcript, since: u64, bytes_max: usize) -> ChangesMessage {
+pub(crate) fn message(transcript: &Transcript, since: u64, bytes_max: usize) -> ChangesMessage {
     let changes = transcript.changes_since(since, bytes_max);
     let cursor = Cursor { epoch: Epoch::new("any"), change: changes.to };
     let Changes { lines, gone, turns, gone_turns, speakers, feed, behind, to: _ } = changes;
@@ -149,7 +149,7 @@ pub fn message(transcript: &Transcript, since: u64, bytes_max: usize) -> Changes
 }
 
 /// The same, encoded for the wire and read again: in as many parts as the limit of a message makes of it.
-pub fn messages_over_the_wire(transcript: &Transcript, since: u64, bytes_max: usize) -> Vec<ChangesMessage> {
+pub(crate) fn messages_over_the_wire(transcript: &Transcript, since: u64, bytes_max: usize) -> Vec<ChangesMessage> {
     let changes = transcript.changes_since(since, bytes_max);
     let cursor = |change| Cursor { epoch: Epoch::new("any"), change };
     let feed = FeedId::new("any").expect("a name");

@@ -1,7 +1,6 @@
 //! Single cases, told from beginning to end: what a turn's state and revision go through, what publishers that were cut
 //! off send again, and what a reader is sent.
 
-use captionwire::position::Offset;
 use captionwire::transcript::{
     Applied, Changes, Content, FoldView, Op, Published, Record, Status, Timestamp, Transcript, TurnSettings, TurnState,
     Version,
