@@ -15,11 +15,18 @@ use super::turn::{Place, TurnSettings, opens_turn};
 /// Stands for a line within one fold.
 pub(crate) type Slot = u32;
 
+/// Where a line stands: its sort string, and before it the time that the string begins with. They say the same order; but
+/// numbers are compared where they lie, and only equal ones send the search to where the string is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spot {
+    pub(crate) start_ms: MediaMs,
+    pub(crate) sort: Arc<str>,
+}
+
 /// A line that is shown.
 #[derive(Debug)]
 struct Shown {
-    sort: Arc<str>,
-    start_ms: MediaMs,
+    spot: Spot,
     end_ms: Option<MediaMs>,
     /// Before merges.
     speaker: Option<SpeakerIndex>,
@@ -32,8 +39,7 @@ struct Shown {
 /// What the assembly is told of a line.
 #[derive(Debug)]
 pub(crate) struct Placed {
-    pub(crate) sort: Arc<str>,
-    pub(crate) start_ms: MediaMs,
+    pub(crate) spot: Spot,
     pub(crate) end_ms: Option<MediaMs>,
     pub(crate) speaker: Option<SpeakerIndex>,
     pub(crate) breaks: bool,
@@ -42,9 +48,8 @@ pub(crate) struct Placed {
 /// Where a turn stands: derived from its lines when asked for.
 #[derive(Debug)]
 pub(crate) struct TurnSpan {
-    pub(crate) sort: Arc<str>,
+    pub(crate) spot: Spot,
     pub(crate) speaker: Option<SpeakerIndex>,
-    pub(crate) start_ms: MediaMs,
     pub(crate) end_ms: Option<MediaMs>,
     /// Its last line.
     pub(crate) last: Slot,
@@ -55,8 +60,8 @@ pub(crate) struct TurnSpan {
 /// The lines in their order and the turns over them.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
-    order: BTreeMap<Arc<str>, Slot>,
-    /// Where turns begin: the sort of a first line, and its slot.
+    order: BTreeMap<Spot, Slot>,
+    /// Where turns begin: the spot of a first line, and its slot.
     turns: Turns,
     shown: Vec<Option<Shown>>,
     /// First lines of turns that began, ended or may have changed, and whether a line of theirs certainly did.
@@ -80,29 +85,28 @@ impl Assembly {
         if self.shown.len() <= index {
             self.shown.resize_with(index + 1, || None);
         }
-        let stays = self.shown[index].as_ref().is_some_and(|shown| shown.sort == placed.sort);
+        let stays = self.shown[index].as_ref().is_some_and(|shown| shown.spot == placed.spot);
         if !stays {
             self.take(slot, rule);
-            self.order.insert(placed.sort.clone(), slot);
+            self.order.insert(placed.spot.clone(), slot);
         }
         let opens = stays && self.shown[index].as_ref().is_some_and(|shown| shown.opens);
-        let Placed { sort, start_ms, end_ms, speaker, breaks } = placed;
-        self.shown[index] =
-            Some(Shown { sort: sort.clone(), start_ms, end_ms, speaker, breaks, opens, turn_end: None });
-        self.rescan(&sort, if stays { First::Changed } else { First::New }, rule);
+        let Placed { spot, end_ms, speaker, breaks } = placed;
+        self.shown[index] = Some(Shown { spot: spot.clone(), end_ms, speaker, breaks, opens, turn_end: None });
+        self.rescan(&spot, if stays { First::Changed } else { First::New }, rule);
     }
 
     /// Shows `slot` no more; nothing if it is not shown.
     pub(crate) fn take(&mut self, slot: Slot, rule: (TurnSettings, &Speakers)) {
         let Some(gone) = self.shown.get_mut(slot as usize).and_then(Option::take) else { return };
-        self.order.remove(&gone.sort);
+        self.order.remove(&gone.spot);
         if gone.opens {
-            self.turns.remove(&gone.sort);
+            self.turns.remove(&gone.spot);
             self.touched.push((slot, false));
         }
-        self.rescan(&gone.sort, First::Gone, rule);
+        self.rescan(&gone.spot, First::Gone, rule);
         // The turn before gains what is left of the one that `slot` opened, or loses its last line.
-        self.touched.extend(turn_at(&self.turns, &gone.sort).map(|turn| (turn, false)));
+        self.touched.extend(turn_at(&self.turns, &gone.spot).map(|turn| (turn, false)));
     }
 
     /// Notes that `slot`, and so the turn that it is in now, is changed for certain; nothing if it is not shown.
@@ -125,11 +129,11 @@ impl Assembly {
     }
 
     /// Settles lines from the place `from` on until nothing changes.
-    fn rescan(&mut self, from: &Arc<str>, first: First, rule: (TurnSettings, &Speakers)) {
+    fn rescan(&mut self, from: &Spot, first: First, rule: (TurnSettings, &Speakers)) {
         let Self { order, turns, shown, touched } = self;
-        let line_before = order.range::<str, _>(before(from)).next_back().map(|(_, slot)| *slot);
+        let line_before = order.range((Bound::Unbounded, Bound::Excluded(from))).next_back().map(|(_, slot)| *slot);
         let mut previous = line_before;
-        let from_here = order.range::<str, _>((Bound::Included(&**from), Bound::Unbounded));
+        let from_here = order.range(from..);
         for (n, (_, &slot)) in from_here.enumerate() {
             let opened = shown_at(shown, slot).opens;
             let (flips, changes) = settle_one((&mut *shown, &mut *turns), slot, previous, rule);
@@ -148,9 +152,9 @@ impl Assembly {
         }
     }
 
-    /// Takes what was touched since the last call.
-    pub(crate) fn take_touched(&mut self) -> Vec<(Slot, bool)> {
-        std::mem::take(&mut self.touched)
+    /// Takes what was touched since the last call; what is touched from now on goes into `empty`.
+    pub(crate) fn take_touched(&mut self, empty: Vec<(Slot, bool)>) -> Vec<(Slot, bool)> {
+        std::mem::replace(&mut self.touched, empty)
     }
 
     pub(crate) fn last_turn(&self) -> Option<Slot> {
@@ -163,30 +167,30 @@ impl Assembly {
         if !line.opens {
             return None;
         }
-        let after = (Bound::Excluded(line.sort.clone()), Bound::Unbounded);
+        let after = (Bound::Excluded(&line.spot), Bound::Unbounded);
         let last = match self.turns.range(after).next() {
-            Some((next, _)) => self.order.range::<str, _>(before(next)).next_back(),
+            Some((next, _)) => self.order.range(..next).next_back(),
             None => self.order.last_key_value(),
         };
         let last_slot = *last.expect("the turn has its first line").1;
         let last = self.at(last_slot);
         Some(TurnSpan {
-            sort: line.sort.clone(),
+            spot: line.spot.clone(),
             speaker: line.speaker,
-            start_ms: line.start_ms,
             end_ms: last.turn_end,
             last: last_slot,
             quiet_from_ms: match (last.turn_end, last.end_ms) {
                 (Some(end), Some(_)) => end,
-                (end, None) => end.unwrap_or(last.start_ms).max(last.start_ms),
+                (end, None) => end.unwrap_or(last.spot.start_ms).max(last.spot.start_ms),
                 (None, Some(end)) => end,
             },
         })
     }
 
-    /// The shown lines from the place `from` on.
-    pub(crate) fn lines_from(&self, from: Arc<str>) -> impl Iterator<Item = Slot> {
-        self.order.range((Bound::Included(from), Bound::Unbounded)).map(|(_, slot)| *slot)
+    /// The shown lines from `first` on; none if it is not shown.
+    pub(crate) fn lines_from(&self, first: Slot) -> impl Iterator<Item = Slot> {
+        let from = self.shown.get(first as usize).and_then(Option::as_ref);
+        from.into_iter().flat_map(|line| self.order.range(&line.spot..)).map(|(_, slot)| *slot)
     }
 
     /// The first lines of all turns, in order.
@@ -202,10 +206,10 @@ impl Assembly {
         self.at(slot).opens
     }
 
-    /// `sort`, start and end of a shown line.
-    pub(crate) fn place(&self, slot: Slot) -> (&Arc<str>, MediaMs, Option<MediaMs>) {
+    /// Where a shown line stands, and where it ends.
+    pub(crate) fn place(&self, slot: Slot) -> (&Spot, Option<MediaMs>) {
         let line = self.at(slot);
-        (&line.sort, line.start_ms, line.end_ms)
+        (&line.spot, line.end_ms)
     }
 
     pub(crate) fn line_count(&self) -> usize {
@@ -221,7 +225,7 @@ impl Assembly {
     }
 }
 
-type Turns = BTreeMap<Arc<str>, Slot>;
+type Turns = BTreeMap<Spot, Slot>;
 
 fn shown_at(shown: &[Option<Shown>], slot: Slot) -> &Shown {
     shown[slot as usize].as_ref().expect("only shown lines are in the order")
@@ -249,9 +253,9 @@ fn settle_one(
     (line.opens, line.turn_end) = (opens, turn_end);
     if flips {
         if opens {
-            turns.insert(line.sort.clone(), slot)
+            turns.insert(line.spot.clone(), slot)
         } else {
-            turns.remove(&line.sort)
+            turns.remove(&line.spot)
         };
     }
     (flips, changes)
@@ -269,25 +273,21 @@ fn touch_flipped(
 }
 
 fn turn_of(shown: &[Option<Shown>], turns: &Turns, slot: Slot) -> Option<Slot> {
-    turn_at(turns, &shown_at(shown, slot).sort)
+    turn_at(turns, &shown_at(shown, slot).spot)
 }
 
-/// The first line of the turn that holds the place `sort`.
-fn turn_at(turns: &Turns, sort: &str) -> Option<Slot> {
-    turns.range::<str, _>((Bound::Unbounded, Bound::Included(sort))).next_back().map(|(_, slot)| *slot)
+/// The first line of the turn that holds the place `spot`.
+fn turn_at(turns: &Turns, spot: &Spot) -> Option<Slot> {
+    turns.range(..=spot).next_back().map(|(_, slot)| *slot)
 }
 
 impl Shown {
     fn place(&self, speakers: &Speakers) -> Place {
         Place {
-            start_ms: self.start_ms,
+            start_ms: self.spot.start_ms,
             end_ms: self.end_ms,
             speaker: self.speaker.map(|speaker| speakers.root(speaker)),
             breaks: self.breaks,
         }
     }
-}
-
-fn before(sort: &str) -> (Bound<&str>, Bound<&str>) {
-    (Bound::Unbounded, Bound::Excluded(sort))
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::assembly::{Assembly, Placed, Slot};
-use super::line::{Break, Comparison, Content, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
+use super::assembly::{Assembly, Placed, Slot, Spot};
+use super::line::{Break, Comparison, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
 use super::mark::{Mark, MarkKind, marks};
 use super::order::{SORT_MS_MAX, compare_ids, sort_key};
 use super::record::{Meta, Op, Published, Record};
@@ -143,6 +143,8 @@ struct LineSlot {
     arrival: (MediaMs, TimeSource),
     head: Head,
     told: Told,
+    /// The turn that begins with it, if it ever began one.
+    turn: Option<Box<TurnMemo>>,
 }
 
 #[derive(Debug, Default)]
@@ -192,11 +194,10 @@ pub struct Transcript {
     holder: Option<u32>,
     lines: Vec<LineSlot>,
     /// Lines whose head is interim and not abandoned.
-    interim: HashSet<Slot>,
+    interim: BTreeSet<Slot>,
     speakers: Speakers,
     speakers_told: Vec<Told>,
     assembly: Assembly,
-    turns: HashMap<Slot, TurnMemo>,
     last_turn: Option<Slot>,
     reach: Option<Reached>,
     op_ids: HashSet<Arc<str>>,
@@ -207,6 +208,8 @@ pub struct Transcript {
     pending: Vec<Item>,
     /// Lines that the record at hand gave another head.
     new_heads: Vec<Slot>,
+    /// Empty between records; kept for its memory.
+    touched: Vec<(Slot, bool)>,
 }
 
 impl Transcript {
@@ -384,7 +387,8 @@ impl Transcript {
         let Some(&slot) = self.sources[source as usize].slots.get(id) else {
             let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
             let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
-            let slot = self.new_line(LineSlot { source, id: id.clone(), arrival, head, told: Told::default() });
+            let line = LineSlot { source, id: id.clone(), arrival, head, told: Told::default(), turn: None };
+            let slot = self.new_line(line);
             self.new_heads.push(slot);
             return (slot, true);
         };
@@ -458,34 +462,31 @@ impl Transcript {
         let on_air = self.holder == Some(line.source);
         let in_view = self.view == FoldView::Interim || !is_interim;
         let speaks = match &line.head.said {
-            Said::Content(content) if on_air && in_view && !content.text.trim().is_empty() => Some(content.clone()),
+            Said::Content(content) if on_air && in_view && !content.text.trim().is_empty() => {
+                let (start_ms, end_ms) = line.times(content.start_ms, content.end_ms);
+                Some((start_ms, end_ms, content.speaker.clone(), content.break_before == Some(Break::Turn)))
+            }
             _ => None,
         };
         if was_shown || speaks.is_some() {
             self.pending.push(Item::Line(slot));
         }
-        match speaks {
-            Some(content) => self.show(slot, &content),
-            None => self.assembly.take(slot, (self.settings, &self.speakers)),
-        }
-    }
-
-    fn show(&mut self, slot: Slot, content: &Content) {
-        let speaker = content.speaker.as_ref().map(|label| self.speaker(label));
+        let Some((start_ms, end_ms, label, breaks)) = speaks else {
+            self.assembly.take(slot, (self.settings, &self.speakers));
+            return;
+        };
+        let sort = sort_key(start_ms, &self.sources[line.source as usize].name, &line.id).into();
+        let speaker = label.map(|label| self.speaker(&label));
         if let Some(speaker) = speaker {
             self.show_speaker(speaker);
         }
-        let line = &self.lines[slot as usize];
-        let (start_ms, end_ms) = line.times(content.start_ms, content.end_ms);
-        let sort = sort_key(start_ms, &self.sources[line.source as usize].name, &line.id).into();
-        let breaks = content.break_before == Some(Break::Turn);
-        let placed = Placed { sort, start_ms, end_ms, speaker, breaks };
+        let placed = Placed { spot: Spot { start_ms, sort }, end_ms, speaker, breaks };
         self.assembly.put(slot, placed, (self.settings, &self.speakers));
     }
 
     /// Tells readers of the turns that began, ended or changed.
     fn settle_turns(&mut self) {
-        let mut touched = self.assembly.take_touched();
+        let mut touched = self.assembly.take_touched(std::mem::take(&mut self.touched));
         let last = self.assembly.last_turn();
         // Whether the last turn is open depends on clock and state too.
         touched.extend(self.last_turn.into_iter().chain(last).map(|slot| (slot, false)));
@@ -497,13 +498,15 @@ impl Transcript {
                 self.settle_turn(slot, changed);
             }
         }
+        touched.clear();
+        self.touched = touched;
     }
 
     /// `changed` says that one of its lines came, went or says something else. Otherwise it has the lines that it had, if
     /// the first and the last one are still the same.
     fn settle_turn(&mut self, slot: Slot, changed: bool) {
         let Some(span) = self.assembly.turn(slot) else {
-            if let Some(memo) = self.turns.get_mut(&slot)
+            if let Some(memo) = &mut self.lines[slot as usize].turn
                 && memo.shown.take().is_some()
             {
                 self.pending.push(Item::Turn(slot));
@@ -515,9 +518,9 @@ impl Transcript {
             .is_some_and(|clock| clock.media_ms >= span.quiet_from_ms.saturating_add(self.settings.turn_gap_ms));
         let is_last = self.last_turn == Some(slot);
         let closed = !is_last || passed || self.state == FeedState::Ended;
-        let id = self.turns.get(&slot).and_then(|memo| memo.shown.as_ref()).map(|turn| turn.id.clone());
+        let id = self.shown_turn(slot).map(|turn| turn.id.clone());
         let id = id.unwrap_or_else(|| self.key(slot).to_string().into());
-        let memo = self.turns.entry(slot).or_default();
+        let memo = self.lines[slot as usize].turn.get_or_insert_default();
         let was_open = memo.shown.as_ref().is_none_or(|turn| turn.state == TurnState::Open);
         let changed = changed || memo.last_line != span.last;
         memo.last_line = span.last;
@@ -529,9 +532,9 @@ impl Transcript {
         }
         let turn = Turn {
             id,
-            sort: span.sort,
+            sort: span.spot.sort,
             speaker: span.speaker.map(|speaker| self.speakers.id(speaker).clone()),
-            start_ms: span.start_ms,
+            start_ms: span.spot.start_ms,
             end_ms: span.end_ms,
             state: if closed { TurnState::Closed } else { TurnState::Open },
             rev: memo.rev,
@@ -549,12 +552,12 @@ impl Transcript {
         }
         self.changes += 1;
         let number = self.changes;
-        for item in std::mem::take(&mut self.pending) {
+        for item in self.pending.drain(..) {
             let told = match item {
                 Item::Feed => &mut self.feed_told,
                 Item::Speaker(index) => &mut self.speakers_told[index as usize],
                 Item::Line(slot) => &mut self.lines[slot as usize].told,
-                Item::Turn(slot) => &mut self.turns.entry(slot).or_default().told,
+                Item::Turn(slot) => &mut self.lines[slot as usize].turn.get_or_insert_default().told,
             };
             if told.first == 0 {
                 told.first = number;
@@ -623,7 +626,7 @@ impl Transcript {
         Changes {
             to: self.changes,
             speakers: speakers.map(|index| self.speakers.get(index)).collect(),
-            turns: self.last_turn.and_then(|slot| self.turns.get(&slot)?.shown.clone()).into_iter().collect(),
+            turns: self.last_turn().cloned().into_iter().collect(),
             feed: (self.feed_told.first != 0).then(|| (self.state, self.meta.clone())),
             ..Changes::default()
         }
@@ -655,21 +658,23 @@ impl Transcript {
                 }
                 None => 0,
             },
-            Item::Turn(slot) => {
-                let memo = &self.turns[&slot];
-                match &memo.shown {
-                    Some(turn) => {
-                        changes.turns.push(turn.clone());
-                        160
-                    }
-                    None if memo.told.first <= since => {
-                        changes.gone_turns.push(self.key(slot).to_string().into());
-                        24
-                    }
-                    None => 0,
+            Item::Turn(slot) => match self.lines[slot as usize].turn.as_deref() {
+                Some(TurnMemo { shown: Some(turn), .. }) => {
+                    changes.turns.push(turn.clone());
+                    160
                 }
-            }
+                Some(memo) if memo.told.first <= since => {
+                    changes.gone_turns.push(self.key(slot).to_string().into());
+                    24
+                }
+                _ => 0,
+            },
         }
+    }
+
+    /// The turn that begins with `slot`, as readers were told last.
+    fn shown_turn(&self, slot: Slot) -> Option<&Turn> {
+        self.lines[slot as usize].turn.as_ref()?.shown.as_ref()
     }
 
     fn shown_line(&self, slot: Slot) -> Option<Line> {
@@ -678,7 +683,7 @@ impl Transcript {
         }
         let LineSlot { source, id, arrival, head, .. } = &self.lines[slot as usize];
         let Said::Content(content) = &head.said else { return None };
-        let (sort, start_ms, end_ms) = self.assembly.place(slot);
+        let (spot, end_ms) = self.assembly.place(slot);
         let mut marks = marks(&content.text);
         if head.abandoned {
             let end = content.text.chars().count();
@@ -688,8 +693,8 @@ impl Transcript {
             source: self.sources[*source as usize].name.clone(),
             id: id.clone(),
             rev: head.rev,
-            sort: sort.clone(),
-            start_ms,
+            sort: spot.sort.clone(),
+            start_ms: spot.start_ms,
             end_ms,
             speaker: content.speaker.clone(),
             text: content.text.clone(),
@@ -706,8 +711,8 @@ impl Transcript {
     /// The whole transcript, turn by turn, with the lines of each.
     pub fn assembled(&self) -> impl DoubleEndedIterator<Item = (Turn, Vec<Line>)> {
         self.assembly.turns().filter_map(|first| {
-            let turn = self.turns.get(&first)?.shown.clone()?;
-            let rest = self.assembly.lines_from(turn.sort.clone());
+            let turn = self.shown_turn(first)?.clone();
+            let rest = self.assembly.lines_from(first);
             let lines = rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot));
             Some((turn, lines.filter_map(|(_, slot)| self.shown_line(slot)).collect()))
         })
@@ -825,7 +830,7 @@ impl Transcript {
     /// The last turn.
     #[must_use]
     pub fn last_turn(&self) -> Option<&Turn> {
-        self.last_turn.and_then(|slot| self.turns.get(&slot)?.shown.as_ref())
+        self.last_turn.and_then(|slot| self.shown_turn(slot))
     }
 
     /// The greatest `seq` of a source's session; 0 for one that was never met.
@@ -851,9 +856,7 @@ impl Transcript {
     #[must_use]
     pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64)> {
         let Some(source) = self.source_index.get(source) else { return Vec::new() };
-        let mut slots: Vec<Slot> = self.interim.iter().copied().collect();
-        slots.sort_unstable();
-        let lines = slots.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
+        let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
         lines.map(|line| (line.id.clone(), line.head.rev)).collect()
     }
 

@@ -4,12 +4,14 @@
 //! equals it. Nothing else in the house compares lines.
 
 use std::cmp::Ordering;
-use std::fmt::Write as _;
 
 use super::time::MediaMs;
 
 /// Digits of the time in a sort string: 13 hold every start up to the year 2286 in milliseconds.
 const TIME_DIGITS: usize = 13;
+
+/// Digits of the length of a run of digits: an id has at most 128 bytes.
+const LENGTH_DIGITS: usize = 3;
 
 /// The greatest media time that a sort string can hold.
 pub const SORT_MS_MAX: MediaMs = 9_999_999_999_999;
@@ -23,7 +25,10 @@ pub const SORT_MS_MAX: MediaMs = 9_999_999_999_999;
 pub fn sort_key(start_ms: MediaMs, source: &str, id: &str) -> String {
     let mut key = String::with_capacity(TIME_DIGITS + 2 + source.len() + 2 * id.len() + 8);
     let start = start_ms.clamp(0, SORT_MS_MAX);
-    write!(key, "{start:0TIME_DIGITS$}!{source}!").expect("writing to a string does not fail");
+    push_digits::<TIME_DIGITS>(&mut key, start.unsigned_abs());
+    key.push('!');
+    key.push_str(source);
+    key.push('!');
     let mut rest = id;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -33,13 +38,24 @@ pub fn sort_key(start_ms: MediaMs, source: &str, id: &str) -> String {
             rest = &rest[plain..];
         } else {
             let number = rest[..digits].trim_start_matches('0');
-            write!(key, "{:03}{number}", number.len()).expect("writing to a string does not fail");
+            push_digits::<LENGTH_DIGITS>(&mut key, number.len() as u64);
+            key.push_str(number);
             rest = &rest[digits..];
         }
     }
     key.push('!');
     key.push_str(id);
     key
+}
+
+/// Adds `number` in `WIDTH` digits; one that is too long loses its first ones.
+fn push_digits<const WIDTH: usize>(key: &mut String, mut number: u64) {
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    key.extend(digits.map(char::from));
 }
 
 /// Natural order of ids, then their raw bytes: what [`sort_key`] encodes, said directly.

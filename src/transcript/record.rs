@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::line::{Content, DEFAULT_SOURCE, Version};
+use super::line::{Content, DEFAULT_SOURCE, Version, check_line_id, check_source};
 use super::time::{MediaMs, Timestamp};
 use super::turn::TurnSettings;
 use crate::position::Epoch;
@@ -242,6 +242,11 @@ impl Raw {
 
     fn read_op(self) -> Option<Op> {
         let source = self.source.unwrap_or_else(|| DEFAULT_SOURCE.into());
+        // The order of lines rests on what sources and ids may hold, so a damaged name is as good as none.
+        let ids = self.lines.iter().map(|line| &line.id).chain(&self.id);
+        if check_source(&source).is_err() || ids.into_iter().any(|id| check_line_id(id).is_err()) {
+            return None;
+        }
         Some(match &*self.op {
             "line" => Op::Line { source, lines: self.lines.into_iter().map(RawVersion::read).collect() },
             "retract" => Op::Retract { source, id: self.id?, rev: self.rev },
@@ -418,9 +423,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_unknown() {
-        for bytes in
-            [&b""[..], b"\xff\xfe", b"{}", br#"{"op":"line.hide","received_at":"2026-01-01T00:00:00Z"}"#, b"[1,"]
-        {
+        let misnamed = br#"{"op":"clock","received_at":"2026-01-01T00:00:00Z","source":"Main!","media_ms":1}"#;
+        let bad_id = br#"{"op":"retract","received_at":"2026-01-01T00:00:00Z","source":"main","id":"a b"}"#;
+        let later = br#"{"op":"line.hide","received_at":"2026-01-01T00:00:00Z"}"#;
+        for bytes in [&b""[..], b"\xff\xfe", b"{}", later, misnamed, bad_id, b"[1,"] {
             assert_eq!(Record::decode(bytes).op, Op::Unknown);
         }
         // Where the envelope can be read, its session and seq still count as taken.
