@@ -68,16 +68,6 @@ pub(crate) struct Assembly {
     touched: Vec<(Slot, bool)>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum First {
-    /// The line at the place is new there.
-    New,
-    /// It stood there and says something else.
-    Changed,
-    /// The line that stood there is gone.
-    Gone,
-}
-
 impl Assembly {
     /// Shows `slot` as `placed` says, wherever it stood before.
     pub(crate) fn put(&mut self, slot: Slot, placed: Placed, rule: (TurnSettings, &Speakers)) {
@@ -93,7 +83,7 @@ impl Assembly {
         let opens = stays && self.shown[index].as_ref().is_some_and(|shown| shown.opens);
         let Placed { spot, end_ms, speaker, breaks } = placed;
         self.shown[index] = Some(Shown { spot: spot.clone(), end_ms, speaker, breaks, opens, turn_end: None });
-        self.rescan(&spot, if stays { First::Changed } else { First::New }, rule);
+        self.rescan(&spot, false, rule);
     }
 
     /// Shows `slot` no more; nothing if it is not shown.
@@ -104,7 +94,7 @@ impl Assembly {
             self.turns.remove(&gone.spot);
             self.touched.push((slot, false));
         }
-        self.rescan(&gone.spot, First::Gone, rule);
+        self.rescan(&gone.spot, true, rule);
         // The turn before gains what is left of the one that `slot` opened, or loses its last line.
         self.touched.extend(turn_at(&self.turns, &gone.spot).map(|turn| (turn, false)));
     }
@@ -128,24 +118,19 @@ impl Assembly {
         }
     }
 
-    /// Settles lines from the place `from` on until nothing changes.
-    fn rescan(&mut self, from: &Spot, first: First, rule: (TurnSettings, &Speakers)) {
+    /// Settles lines from the spot of a line that was put there or is gone from there, until nothing changes.
+    fn rescan(&mut self, from: &Spot, is_gone: bool, rule: (TurnSettings, &Speakers)) {
         let Self { order, turns, shown, touched } = self;
-        let line_before = order.range((Bound::Unbounded, Bound::Excluded(from))).next_back().map(|(_, slot)| *slot);
-        let mut previous = line_before;
+        let mut previous = order.range(..from).next_back().map(|(_, slot)| *slot);
         let from_here = order.range(from..);
         for (n, (_, &slot)) in from_here.enumerate() {
-            let opened = shown_at(shown, slot).opens;
             let (flips, changes) = settle_one((&mut *shown, &mut *turns), slot, previous, rule);
             if flips {
                 touch_flipped(touched, (shown, turns), slot, previous);
             }
-            if n == 1 && first == First::New && !opened {
-                // If the new line opens a turn, it takes the lines after it from the turn before.
-                touched.extend(line_before.and_then(|slot| turn_of(shown, turns, slot)).map(|turn| (turn, false)));
-            }
-            let is_new_here = n == 0 && first != First::Gone;
-            if !is_new_here && !changes {
+            // A line that was put here says something else, even if neither its boundary nor its turn's end does.
+            let was_put = n == 0 && !is_gone;
+            if !was_put && !changes {
                 break;
             }
             previous = Some(slot);

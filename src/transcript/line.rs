@@ -294,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn contents_are_as_different_as_their_encodings() {
+        let word = |confidence| Word { text: "a".into(), start_ms: 0, end_ms: None, confidence };
+        let said = |confidence| Said::Content(Content { words: vec![word(confidence)], ..Content::default() });
+        for (a, b) in [(Some(0.0), Some(-0.0)), (Some(0.5), None), (Some(0.5), Some(0.25))] {
+            let found = compare_versions((1, &said(a)), (1, &said(b)));
+            assert!(found.conflict && found.order.is_ne(), "{a:?} {b:?}");
+        }
+        for same in [Some(0.0), Some(f64::NAN), None] {
+            let found = compare_versions((1, &said(same)), (1, &said(same)));
+            assert!(!found.conflict && found.order.is_eq(), "{same:?}");
+        }
+    }
+
+    #[test]
     fn the_canonical_encoding_is_pinned() {
         let content = Content {
             status: Status::Final,

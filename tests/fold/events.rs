@@ -145,21 +145,60 @@ fn record() -> impl Strategy<Value = Record> {
     })
 }
 
-/// A log: nearly always opened and made live at first, with some of its records again later.
+/// A log: opened and made live at first as a rule, with some of its records again later, as they were or nearly so.
 pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Record>> {
-    let head = (settings(), weighted(0.85, Just(())), weighted(0.85, Just(())));
-    (head, vec(record(), length), vec((any::<Index>(), any::<Index>()), 0..4)).prop_map(|(head, mut records, again)| {
-        let (settings, opened, live) = head;
-        for (from, to) in again {
+    let head = (settings(), weighted(0.15, any::<Index>()), weighted(0.85, Just(())));
+    let again = (any::<Index>(), any::<Index>(), twist());
+    (head, vec(record(), length), vec(again, 0..4)).prop_map(|(head, mut records, again)| {
+        let (settings, opened_late, live) = head;
+        for (from, to, twist) in again {
             if !records.is_empty() {
                 let copy = records[from.index(records.len())].clone();
-                records.insert(to.index(records.len() + 1), copy);
+                records.insert(to.index(records.len() + 1), twisted(copy, twist));
             }
         }
-        let first = opened.map(|()| open(settings)).into_iter().chain(live.map(|()| Op::Resume));
-        let first = first.map(|op| Record::new(Timestamp(0), op));
-        stamp(first.chain(records).collect())
+        records.splice(0..0, live.map(|()| Record::new(Timestamp(0), Op::Resume)));
+        let at = opened_late.map_or(0, |at| at.index(records.len() + 1));
+        records.insert(at, Record::new(Timestamp(0), open(settings)));
+        stamp(records)
     })
+}
+
+/// What a record that comes again says otherwise.
+#[derive(Debug, Clone, Copy)]
+enum Twist {
+    Nothing,
+    /// It comes from another session, so that its versions are looked at.
+    Name,
+    Rev,
+    Status,
+    Text,
+    /// The smallest difference that two contents can have.
+    SignOfZero,
+}
+
+fn twist() -> impl Strategy<Value = Twist> {
+    select(&[Twist::Nothing, Twist::Name, Twist::Rev, Twist::Status, Twist::Text, Twist::SignOfZero])
+}
+
+fn twisted(mut record: Record, twist: Twist) -> Record {
+    if !matches!(twist, Twist::Nothing) {
+        (record.published, record.op_id) = (None, None);
+    }
+    if let Op::Line { lines, .. } = &mut record.op {
+        for line in lines {
+            match twist {
+                Twist::Nothing | Twist::Name => {}
+                Twist::Rev => line.rev = line.rev.map_or(Some(1), |_| None),
+                Twist::Status => line.content.status = Status::Final,
+                Twist::Text => line.content.text = "otherwise".into(),
+                Twist::SignOfZero => {
+                    line.content.words.iter_mut().for_each(|word| word.confidence = word.confidence.map(|sure| -sure));
+                }
+            }
+        }
+    }
+    record
 }
 
 /// Makes times of arrival out of the spans between them.

@@ -158,6 +158,20 @@ fn a_retraction_does_not_take_the_air() {
     assert_eq!(story.turns(), ["1:open:0:1"]);
 }
 
+/// Settings that stand behind lines in a log hold for these lines too.
+#[test]
+fn settings_that_come_late_hold_for_all_lines() {
+    let mut story = Story { transcript: Transcript::new(FoldView::Interim) };
+    story.line(said("1", "Ann", 0));
+    story.line(said("2", "Ann", 3_000));
+    assert_eq!(story.turns(), ["1:open:0:2"]);
+    let changes = story.order(open(TurnSettings { turn_gap_ms: 2_000, max_unknown_turn_ms: 60_000 }));
+    assert_eq!(story.turns(), ["1:closed:0:1", "2:open:0:1"]);
+    assert_eq!((changes.lines.len(), changes.turns.len()), (0, 2));
+    story.order(open(TurnSettings::default()));
+    assert_eq!(story.turns(), ["1:closed:0:1", "2:open:0:1"], "a second opening changes nothing");
+}
+
 /// What one record says and takes back in the same breath was never there.
 #[test]
 fn a_record_that_takes_back_what_it_says_changes_nothing() {
