@@ -69,6 +69,10 @@ pub struct LimitsConfig {
     pub text_bytes: usize,
     /// Messages a publisher may run ahead of its acknowledgements; then its socket is not read.
     pub unacked: usize,
+    /// Bytes of the body of `POST …/lines`: thousands of lines; more goes in several requests.
+    pub lines_bytes: usize,
+    /// Lines of one such request: what waits for the log, or is refused, is held until all are answered.
+    pub lines_per_request: usize,
     /// Bytes of an imported file: a day of speech is a few MiB.
     pub import_bytes: usize,
     /// Connections in all: each idle one costs some KiB of memory and a descriptor.
@@ -89,6 +93,8 @@ impl Default for LimitsConfig {
             message_bytes: 65_536,
             text_bytes: 16_384,
             unacked: 1_024,
+            lines_bytes: 4 * 1024 * 1024,
+            lines_per_request: 10_000,
             import_bytes: 64 * 1024 * 1024,
             connections_max: 10_000,
             waiting_readers_max: 1_000,
@@ -262,6 +268,8 @@ impl Config {
             ("limits.message_bytes", self.limits.message_bytes),
             ("limits.text_bytes", self.limits.text_bytes),
             ("limits.unacked", self.limits.unacked),
+            ("limits.lines_bytes", self.limits.lines_bytes),
+            ("limits.lines_per_request", self.limits.lines_per_request),
             ("limits.import_bytes", self.limits.import_bytes),
             ("limits.connections_max", self.limits.connections_max),
             ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),

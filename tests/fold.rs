@@ -88,7 +88,7 @@ struct Whole {
 impl Whole {
     fn of(transcript: &Transcript) -> Self {
         let interim = |source: &&str| -> BTreeMap<String, u64> {
-            transcript.interim_lines(source).into_iter().map(|(id, rev)| (id.to_string(), rev)).collect()
+            transcript.interim_lines(source).into_iter().map(|(id, rev, _)| (id.to_string(), rev)).collect()
         };
         Self {
             picture: picture_of(transcript),

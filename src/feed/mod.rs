@@ -39,10 +39,34 @@ pub struct Feeds {
     log: Shared,
     open: Mutex<HashMap<FeedId, Arc<Feed>>>,
     created: watch::Sender<u64>,
-    /// One creation at a time, so that a log begins with the records of one of them.
-    creating: tokio::sync::Mutex<()>,
+    /// One creation of a name at a time, so that a log begins with the records of one of them.
+    creating: Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// A turn in the creation of one name.
+struct Turn<'a> {
+    all: &'a Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
+    name: &'a FeedId,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Turn<'a> {
+    fn new(all: &'a Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>, name: &'a FeedId) -> Self {
+        let lock = all.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
+        Self { all, name, lock }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        // This one's handle and the map's; others are waiting.
+        if Arc::strong_count(&self.lock) <= 2 {
+            all.remove(self.name);
+        }
+    }
 }
 
 /// The log, printable as part of those who hold it.
@@ -63,7 +87,7 @@ impl Feeds {
             log: Shared(log),
             open: Mutex::default(),
             created: watch::Sender::new(0),
-            creating: tokio::sync::Mutex::default(),
+            creating: Mutex::default(),
             tasks,
             stop,
         }
@@ -86,6 +110,8 @@ impl Feeds {
         Ok(match self.log.0.find(name).await? {
             Found::Absent => Opened::Absent,
             Found::Deleted => Opened::Deleted,
+            // Its creation is under way, or was cut short.
+            Found::Here(log) if self.log.0.head(&log).await? == Offset::START => Opened::Absent,
             Found::Here(log) => Opened::Here(self.enter(log)),
         })
     }
@@ -104,15 +130,18 @@ impl Feeds {
         if let Some(feed) = self.opened(name) {
             return Ok((feed, false));
         }
-        let _creating = self.creating.lock().await;
+        let turn = Turn::new(&self.creating, name);
+        let _turn = turn.lock.lock().await;
         match self.open(name).await? {
             Opened::Here(feed) => return Ok((feed, false)),
             Opened::Deleted if !anew => return Err(LogError::Deleted(name.clone())),
             Opened::Deleted | Opened::Absent => {}
         }
         let log = self.log.0.create(name, anew).await?;
+        // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
+        let beginning = Feed::new(log.clone(), self.log.clone(), self.tasks.clone(), &self.stop);
+        beginning.append_all(first()).await?;
         let feed = self.enter(log);
-        feed.append_all(first()).await?;
         self.created.send_modify(|number| *number += 1);
         Ok((feed, true))
     }
@@ -144,7 +173,8 @@ impl Feeds {
     pub fn put_away(&self, feed: Arc<Feed>) {
         let mut open = self.lock();
         // Two handles are this one and the map's; handles are given out under this lock only.
-        if Arc::strong_count(&feed) <= 2 {
+        let is_its_own = open.get(feed.name()).is_some_and(|known| Arc::ptr_eq(known, &feed));
+        if is_its_own && Arc::strong_count(&feed) <= 2 {
             open.remove(feed.name());
         }
     }
@@ -156,7 +186,8 @@ impl Feeds {
     fn enter(&self, log_id: LogId) -> Arc<Feed> {
         let mut open = self.lock();
         match open.get(&log_id.feed) {
-            Some(feed) if feed.log_id == log_id => feed.clone(),
+            // Lives only rise: what was found before a newer one began is none any more.
+            Some(feed) if feed.log_id.life >= log_id.life => feed.clone(),
             _ => {
                 let feed = Arc::new(Feed::new(log_id, self.log.clone(), self.tasks.clone(), &self.stop));
                 open.insert(feed.name().clone(), feed.clone());
@@ -188,15 +219,7 @@ impl Feed {
     fn new(log_id: LogId, log: Shared, tasks: TaskTracker, stop: &CancellationToken) -> Self {
         let stop = stop.child_token();
         let guard = stop.clone().drop_guard();
-        Self {
-            log_id,
-            log,
-            views: Mutex::default(),
-            replaced: AtomicBool::new(false),
-            tasks,
-            stop,
-            _guard: guard,
-        }
+        Self { log_id, log, views: Mutex::default(), replaced: AtomicBool::new(false), tasks, stop, _guard: guard }
     }
 
     /// Its name.
@@ -274,6 +297,8 @@ impl Feed {
 
     fn follow(&self, which: FoldView) -> Arc<View> {
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that stopped, because of a fault while reading say, is no reason to stop for ever.
+        views.retain(|_, view| matches!(view.bell().borrow().following, Following::Yes));
         let view = views.entry(which).or_insert_with(|| {
             let view = Arc::new(View::new(self.name().clone(), which));
             let tail = self.log.0.tail(&self.log_id, Offset::START);

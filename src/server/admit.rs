@@ -45,7 +45,7 @@ impl Admission {
         if start_ms.is_none() {
             version.arrival_ms = Some(now.since(self.opened_at).max(0));
         }
-        self.reached(end_ms.max(start_ms).or(version.arrival_ms), now);
+        self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(())
     }
 

@@ -79,7 +79,14 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     };
     let mut response = match (&allowed, request.method() == Method::OPTIONS) {
         (Some(_), true) => StatusCode::NO_CONTENT.into_response(),
-        _ => next.run(request).await,
+        _ if request.method().is_safe() => next.run(request).await,
+        // What changes something is done to its end, also when the client hangs up in the midst of it.
+        _ => match app.tasks.spawn(next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                Problem::new(ProblemCode::Internal, "the server made a mistake; its output says which").into_response()
+            }
+        },
     };
     if response.status() == StatusCode::BAD_REQUEST && !is_problem(&response) {
         // What refuses a path or query that is not even text writes no problem of its own.

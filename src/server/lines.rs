@@ -62,9 +62,14 @@ pub(super) async fn post(
             return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
         }
     };
-    let body = read(&app, &headers, body, app.config.limits.import_bytes).await?;
+    let body = read(&app, &headers, body, app.config.limits.lines_bytes).await?;
     let text = std::str::from_utf8(&body).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))?;
     let lines = split(text, is_ndjson)?;
+    let lines_max = app.config.limits.lines_per_request;
+    if lines.len() > lines_max {
+        let detail = format!("these are {} lines, of {lines_max} at most: send them in several requests", lines.len());
+        return Err(Problem::new(ProblemCode::TooLarge, detail));
+    }
 
     let feed = app.open_to_publish(&name).await?;
     let Publisher { source, session } = publisher;
@@ -87,6 +92,8 @@ pub(super) async fn post(
     let mut accepted: Vec<Appended> = Vec::new();
     let (mut repeats, mut refused) = (0, Vec::new());
     for (index, line) in lines.into_iter().enumerate() {
+        // Refused ones wait for nothing by themselves.
+        tokio::task::consume_budget().await;
         let now = app.clock.now();
         match number(line, &mut seq).and_then(|numbered| match numbered {
             None => Ok(None),

@@ -44,11 +44,13 @@ pub enum ProblemCode {
     Unsupported,
     /// The archive takes no writes, or the server stops.
     StorageUnavailable,
+    /// The server made a mistake.
+    Internal,
 }
 
 impl ProblemCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::Forbidden,
         Self::NoSuchFeed,
@@ -65,6 +67,7 @@ impl ProblemCode {
         Self::UnsupportedMediaType,
         Self::Unsupported,
         Self::StorageUnavailable,
+        Self::Internal,
     ];
 
     fn status(self) -> StatusCode {
@@ -79,6 +82,7 @@ impl ProblemCode {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::StorageUnavailable | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

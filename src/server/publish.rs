@@ -23,7 +23,7 @@ use crate::feed::{Bell, Feed, Following, View};
 use crate::log::{Appended, LogError};
 use crate::position::{BadName, Epoch, FeedId};
 use crate::transcript::line::{check_line_id, check_source};
-use crate::transcript::{FeedState, FoldView, Op, Published, Record};
+use crate::transcript::{FeedState, FoldView, Op, Published, Record, Transcript};
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
 /// Who publishes, and as what.
@@ -76,7 +76,14 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let mut connection = Connection::new(app, feed, view, publisher, held);
     let welcome = connection.welcome()?;
     socket.send(welcome.encode()).await?;
-    connection.run(socket).await
+    let end = connection.run(socket).await;
+    // Who comes next in this session is welcomed with all that this one has under way.
+    for answer in connection.answers.drain(..) {
+        if let Answer::Durable { appended, .. } = answer {
+            let _ = appended.await;
+        }
+    }
+    end
 }
 
 fn replaced() -> End {
@@ -123,12 +130,18 @@ struct Connection<'a> {
     /// An `end` is under way: what comes next has to see what it does.
     ending: bool,
     conflicts_seen: u64,
+    /// What the publisher was told last.
+    on_air: bool,
 }
 
 impl<'a> Connection<'a> {
     fn new(app: &'a Arc<App>, feed: Arc<Feed>, view: Arc<View>, publisher: Publisher, held: Held) -> Self {
         let bell = view.bell();
-        let seq = view.transcript().seq(&publisher.source, &publisher.session);
+        let (seq, on_air) = {
+            let transcript = view.transcript();
+            let seq = transcript.seq(&publisher.source, &publisher.session);
+            (seq, is_on_air(&transcript, &publisher.source))
+        };
         Self {
             limits: app.limits(),
             admission: Admission::new(app, view.clone(), publisher.source.clone()),
@@ -138,6 +151,7 @@ impl<'a> Connection<'a> {
             refused_in_a_row: 0,
             ending: false,
             conflicts_seen: view.last_conflict(),
+            on_air,
             app,
             feed,
             view,
@@ -163,7 +177,7 @@ impl<'a> Connection<'a> {
             seq: self.seq,
             epoch,
             last_id: transcript.last_id(source).cloned(),
-            on_air: holder.as_ref().is_none_or(|holder| holder == source),
+            on_air: self.on_air,
             holder,
             term: 0,
             limits: self.limits,
@@ -297,17 +311,19 @@ impl<'a> Connection<'a> {
 
     /// Waits until what was sent before an `end`, and the `end`, are folded.
     async fn see_the_end(&mut self) -> Result<(), End> {
-        let gone_on = async {
-            for answer in &mut self.answers {
-                if let Answer::Durable { seq, appended } = answer {
-                    appended.await?;
-                    *answer = Answer::Ack { seq: *seq };
+        for index in 0..self.answers.len() {
+            let Answer::Durable { seq, appended } = &mut self.answers[index] else { continue };
+            match appended.await {
+                Ok(_) => self.answers[index] = Answer::Ack { seq: *seq },
+                Err(error) => {
+                    // It has been answered, and all after it fail too.
+                    self.answers.truncate(index);
+                    return Err(end_of(&error));
                 }
             }
-            let head = self.feed.head().await?;
-            self.view.reach(head).await
-        };
-        gone_on.await.map_err(|error: LogError| end_of(&error))
+        }
+        let head = self.feed.head().await.map_err(|error| end_of(&error))?;
+        self.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
     async fn say(&mut self, seq: u64, says: Incoming) -> Result<(), End> {
@@ -412,6 +428,14 @@ impl<'a> Connection<'a> {
             self.finish_answers(socket).await?;
             return Err(end_of(&why));
         }
+        let (on_air, holder) = {
+            let transcript = self.view.transcript();
+            (is_on_air(&transcript, &self.publisher.source), transcript.holder().cloned())
+        };
+        if on_air != self.on_air {
+            self.on_air = on_air;
+            socket.send(ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
+        }
         if self.view.last_conflict() == self.conflicts_seen {
             return Ok(());
         }
@@ -428,6 +452,11 @@ impl<'a> Connection<'a> {
         }
         Ok(())
     }
+}
+
+/// Until there is a line, whoever sends one will be.
+fn is_on_air(transcript: &Transcript, source: &str) -> bool {
+    transcript.holder().is_none_or(|holder| **holder == *source)
 }
 
 /// An answer that can go out.

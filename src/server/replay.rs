@@ -16,7 +16,7 @@ use super::app::{App, Seat, Seats};
 use super::socket::End;
 use super::subscribe::{Left, Place, Reader};
 use super::upgrade::Asked;
-use crate::feed::{Feed, View};
+use crate::feed::{Feed, Following, View};
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, Offset};
 use crate::transcript::fold::Reached;
@@ -123,7 +123,8 @@ pub(super) async fn play(
         if let Err(error) = player.play_to_end(reader, view).await? {
             return reader.life_ended(feed, &error);
         }
-        let goes_on = view.transcript().state() != FeedState::Ended;
+        // As the reader has seen it: what came meanwhile, the end too, is for the live loop.
+        let goes_on = player.transcript.state() != FeedState::Ended;
         if !goes_on && !reader.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "the replay is at its end"));
         }
@@ -211,15 +212,23 @@ impl Player {
                 (Due::At(_), Pace::Max) => Some(Instant::now()),
                 (Due::At(due), Pace::Times(_)) => Some(due),
             };
+            let mut bell = view.bell();
             let news = async {
                 match due {
-                    None => std::future::pending().await,
+                    // Nothing but the end of the feed.
+                    None => {
+                        let _ = bell.wait_for(|bell| matches!(bell.following, Following::No(_))).await;
+                    }
                     // Once around, so that the reader is heard.
                     Some(due) if due <= Instant::now() => tokio::task::yield_now().await,
                     Some(due) => tokio::time::sleep_until(due).await,
                 }
             };
             let played = match reader.wait(news, Some((view, self.since)), None).await? {
+                None if due.is_none() => match view.bell().borrow().following.clone() {
+                    Following::No(why) => Err(why),
+                    Following::Yes => Ok(()),
+                },
                 None => {
                     self.play_due();
                     self.send_changes(reader).await?;
@@ -296,9 +305,11 @@ impl Player {
 
     /// Reads on if nothing is read ahead; false at the log's end as it stands.
     async fn fill(&mut self) -> Result<bool, LogError> {
-        while self.ahead.is_empty() {
-            if self.transcript.next_offset() >= self.feed.head().await? {
-                return Ok(false);
+        // Two, so that the gap behind the next one is known.
+        while self.ahead.len() < 2 {
+            let next = self.ahead.back().map_or(self.transcript.next_offset(), |(last, _)| last.next());
+            if next >= self.feed.head().await? {
+                return Ok(!self.ahead.is_empty());
             }
             // There is more, so it comes without waiting for anybody.
             let Some(batch) = self.tail.next().await else { return Err(LogError::Closed) };
@@ -307,17 +318,18 @@ impl Player {
         Ok(true)
     }
 
-    /// Plays what is due, or as many as fit.
+    /// Plays the next record and what else is due, or as many as fit.
     fn play_due(&mut self) {
         let now = Instant::now();
         for _ in 0..FOLD_AT_ONCE {
-            match (self.due, self.pace) {
-                (Due::At(_), Pace::Max) => {}
-                (Due::At(due), Pace::Times(_)) if due <= now => {}
-                _ => return,
-            }
             self.play_one();
-            if self.ahead.is_empty() {
+            let is_due = match (self.due, self.pace) {
+                (Due::At(_), Pace::Max) => true,
+                (Due::At(due), Pace::Times(_)) => due <= now,
+                _ => false,
+            };
+            // The last one that was read waits until it is known what stands behind it.
+            if !is_due || self.ahead.len() < 2 {
                 return;
             }
         }

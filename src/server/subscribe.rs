@@ -36,6 +36,7 @@ async fn subscribe(app: &Arc<App>, name: FeedId, socket: &mut Socket, asked: &As
         wanted,
         socket,
         is_greeted: false,
+        pinged: None,
         replaced: None,
         heard: Instant::now(),
     };
@@ -89,6 +90,8 @@ pub(super) struct Reader<'a> {
     /// Where to begin in the life of the feed that comes next.
     pub(super) from: From,
     is_greeted: bool,
+    /// When the reader was last asked for a sign of life.
+    pinged: Option<Instant>,
     /// The life of the feed that was replaced; the next is about to begin.
     replaced: Option<LogId>,
     pub(super) heard: Instant,
@@ -124,13 +127,14 @@ impl Reader<'_> {
             let _present = Presence::enter(self.app, feed.log_id(), Role::Reader);
             match self.follow_life(&feed).await? {
                 Left::Replaced => {
+                    // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
                     if self.is_greeted {
                         self.reset("replaced").await?;
+                        if self.from != From::Now {
+                            self.from = From::Start;
+                        }
                     }
                     self.replaced = Some(feed.log_id().clone());
-                    if self.from != From::Now {
-                        self.from = From::Start;
-                    }
                 }
                 Left::Said(_) => {
                     return Err(End::close(CloseCode::BadRequest, "only a replay can be steered: ask with pace="));
@@ -143,6 +147,9 @@ impl Reader<'_> {
     async fn wait_for_feed(&mut self) -> Result<Arc<Feed>, End> {
         let mut creations = self.app.feeds.creations();
         let mut seat = None;
+        // A life that is replaced is followed by another at once, or something went wrong.
+        let patience = TimesConfig::ms(self.app.config.times.message_timeout_ms);
+        let replaced_by = self.replaced.is_some().then(|| Instant::now() + patience);
         loop {
             match self.app.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
                 Opened::Here(feed) if self.replaced.as_ref() != Some(feed.log_id()) => return Ok(feed),
@@ -168,7 +175,13 @@ impl Reader<'_> {
                 // The sender is the app's, which this connection holds.
                 let _ = creations.changed().await;
             };
-            self.wait(created, None, None).await?;
+            let waited = self.wait(created, None, replaced_by).await;
+            match waited {
+                Err(End::Close { .. }) if replaced_by.is_some_and(|by| by <= Instant::now()) => {
+                    return Err(end_of(&LogError::Deleted(self.name.clone())));
+                }
+                waited => waited?,
+            };
         }
     }
 
@@ -230,6 +243,10 @@ impl Reader<'_> {
                 place.since = bodies.to;
                 if place.since >= place.target {
                     self.live(view, place).await?;
+                }
+                // However much there is to send, the reader is heard in between.
+                if let Some(said) = self.wait(tokio::task::yield_now(), Some((view, place.since)), None).await? {
+                    return Ok(Left::Said(said));
                 }
             }
             self.live(view, place).await?;
@@ -303,9 +320,12 @@ impl Reader<'_> {
                 }
                 () = until_done => return Err(End::close(CloseCode::Done, "the feed has ended")),
                 () = tokio::time::sleep_until(beat_at) => {
-                    if self.heard.elapsed() >= gone_after {
+                    // A reader says nothing of its own accord: only what it was asked can be late.
+                    let unanswered = self.pinged.filter(|at| *at > self.heard);
+                    if unanswered.is_some_and(|at| at.elapsed() >= gone_after) {
                         return Err(End::Gone);
                     }
+                    self.pinged = unanswered.or_else(|| Some(Instant::now()));
                     self.heartbeat(at).await?;
                     self.socket.ping().await?;
                 }
@@ -331,9 +351,8 @@ impl Reader<'_> {
         if place.live_at.is_some() {
             return Ok(());
         }
-        if let Some(cursor) = cursor(view, place.since) {
-            self.socket.send(ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
-        }
+        let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
+        self.socket.send(ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
         if self.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "this is all there is"));
         }

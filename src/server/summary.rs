@@ -73,6 +73,10 @@ impl Summaries {
             match summary {
                 Ok(summary) => summaries.push((log_id.clone(), summary)),
                 Err(LogError::Deleted(_)) => {}
+                // The others are well.
+                Err(error @ LogError::Storage { .. }) => {
+                    tracing::error!(feed = %log_id.feed, %error, "the feed is left out of the list");
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -109,12 +109,12 @@ fn not_modified(etag: String) -> Response {
 async fn written(format: Format, etag: String, document: Document) -> Result<Response, Problem> {
     // An hour of speech is quick, but a day of it is not for a thread that serves others.
     let text = tokio::task::spawn_blocking(move || crate::format::write(format, &document)).await;
-    let text = text.map_err(|_| Problem::bad("the transcript could not be written"))?;
+    let text = text.map_err(|_| Problem::new(ProblemCode::Internal, "the transcript could not be written"))?;
     let content_type = HeaderValue::from_static(format.content_type());
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (header::ETAG, HeaderValue::from_str(&etag).map_err(|_| Problem::bad("no ETag"))?),
+        (header::ETAG, HeaderValue::from_str(&etag).map_err(|_| Problem::new(ProblemCode::Internal, "no ETag"))?),
     ];
     Ok((headers, text).into_response())
 }
@@ -213,7 +213,7 @@ pub(super) async fn put(
     let reading = tokio::task::spawn_blocking(move || crate::format::read(&body, None)).await;
     let reading = match reading {
         Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
-        Err(_) => return Err(Problem::bad("the file could not be read")),
+        Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
     };
     check(&app, &reading)?;
     let is_replaced = match app.feeds.open(&name).await? {

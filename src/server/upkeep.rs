@@ -108,14 +108,14 @@ impl Upkeep {
         let after = TimesConfig::ms(self.app.config.times.abandon_after_ms);
         let present = self.app.presence.of(feed.log_id());
         let mut ops = Vec::new();
+        let now = self.app.clock.now();
         for source in transcript.interim_sources() {
             let is_here = present.publishers.contains_key(&source);
             if self.alone_for(feed, Some(source.clone()), !is_here) >= after && !is_here {
-                ops.extend(transcript.interim_lines(&source).into_iter().map(|(id, rev)| Op::Abandon {
-                    source: source.clone(),
-                    id,
-                    rev: Some(rev),
-                }));
+                // A line that came since, over HTTP say, waits as long as any.
+                let lines = transcript.interim_lines(&source).into_iter();
+                let old = lines.filter(|(_, _, taken_at)| has_passed(now.since(*taken_at), after));
+                ops.extend(old.map(|(id, rev, _)| Op::Abandon { source: source.clone(), id, rev: Some(rev) }));
             }
         }
         ops
@@ -128,8 +128,10 @@ impl Upkeep {
         }
         let is_alone =
             transcript.state() == FeedState::Live && self.app.presence.of(feed.log_id()).publishers.is_empty();
-        let alone_for = self.alone_for(feed, None, is_alone);
-        (is_alone && alone_for >= TimesConfig::ms(after)).then_some(Op::End)
+        let (alone_for, after) = (self.alone_for(feed, None, is_alone), TimesConfig::ms(after));
+        let now = self.app.clock.now();
+        let is_silent = transcript.last_line_at().is_none_or(|at| has_passed(now.since(at), after));
+        (is_alone && is_silent && alone_for >= after).then_some(Op::End)
     }
 
     /// A clock for the source on air, where its last turn waits for one.
@@ -145,6 +147,11 @@ impl Upkeep {
         (idle_ms >= after_ms)
             .then(|| Op::Clock { source: holder.clone(), media_ms: clock.media_ms.saturating_add(idle_ms) })
     }
+}
+
+/// Whether `ms` of the server's clock are `wait` or more.
+fn has_passed(ms: i64, wait: Duration) -> bool {
+    u64::try_from(ms).is_ok_and(|ms| Duration::from_millis(ms) >= wait)
 }
 
 /// Deletes ended feeds that are too old, or too many for the archive.
@@ -175,6 +182,8 @@ async fn retain(app: &App) -> Result<(), LogError> {
         }
         if let Opened::Here(feed) = app.feeds.open(&log_id.feed).await?
             && *feed.log_id() == log_id
+            // It may have been reopened while the others were looked at.
+            && Summaries::of(app, &feed).await?.state == FeedState::Ended
         {
             app.feeds.delete(&feed, false).await?;
             total = total.saturating_sub(bytes);

@@ -276,7 +276,7 @@ impl Transcript {
             }
             Op::Clock { source, media_ms } => {
                 let source = self.source(&source);
-                self.reach_time(source, media_ms, at);
+                self.reach_time(source, media_ms, true, at);
             }
             Op::Abandon { source, id, rev } => self.abandon(&source, &id, rev),
             Op::Rename { speaker, name, kind } => {
@@ -374,7 +374,9 @@ impl Transcript {
             self.last_line_at = self.last_line_at.max(Some(at));
         }
         let (start, end) = self.lines[slot as usize].times(start_ms, end_ms);
-        self.reach_time(source, end.unwrap_or(start), at);
+        // A time of arrival says nothing of where the event's own clock stands.
+        let is_given = start_ms.is_some();
+        self.reach_time(source, end.unwrap_or(start), is_given, at);
     }
 
     /// Takes a version or a retraction; gives its line, and whether it is the head of it now and was not before.
@@ -433,11 +435,14 @@ impl Transcript {
         }
     }
 
-    fn reach_time(&mut self, source: u32, media_ms: MediaMs, at: Timestamp) {
-        for reach in [&mut self.reach, &mut self.sources[source as usize].reach] {
-            if reach.is_none_or(|known| known.media_ms < media_ms) {
-                *reach = Some(Reached { media_ms, at });
-            }
+    fn reach_time(&mut self, source: u32, media_ms: MediaMs, is_given: bool, at: Timestamp) {
+        let further = |known: Option<Reached>| known.is_none_or(|known| known.media_ms < media_ms);
+        let clock = &mut self.sources[source as usize].reach;
+        if further(*clock) {
+            *clock = Some(Reached { media_ms, at });
+        }
+        if is_given && further(self.reach) {
+            self.reach = Some(Reached { media_ms, at });
         }
     }
 
@@ -812,7 +817,7 @@ impl Transcript {
         self.last_line_at
     }
 
-    /// The greatest media time of any line or clock.
+    /// The greatest media time that any source gave in a line or clock; times of arrival do not count.
     #[must_use]
     pub fn reach(&self) -> Option<Reached> {
         self.reach
@@ -855,12 +860,13 @@ impl Transcript {
         self.slot(source, id).is_some()
     }
 
-    /// The interim lines of a source and their revisions: what has to be abandoned if it does not come back.
+    /// The interim lines of a source, their revisions, and when these were taken: what has to be abandoned if the source
+    /// does not come back.
     #[must_use]
-    pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64)> {
+    pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64, Timestamp)> {
         let Some(source) = self.source_index.get(source) else { return Vec::new() };
         let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
-        lines.map(|line| (line.id.clone(), line.head.rev)).collect()
+        lines.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
     }
 
     /// The sources that have interim lines, by name.

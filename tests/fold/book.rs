@@ -180,6 +180,8 @@ pub(crate) struct Book {
     keys: BTreeMap<Key, Known>,
     holder: Option<String>,
     heard: Vec<Heard>,
+    /// Those of them that the sources gave.
+    given: Vec<Heard>,
     names: BTreeMap<String, String>,
     kinds: BTreeMap<String, String>,
     into: BTreeMap<String, String>,
@@ -250,12 +252,12 @@ impl Book {
         lines.map(|(key, known)| (key.1.clone(), known.rev)).collect()
     }
 
-    /// The greatest time that any source told of, and when that was first told.
+    /// The greatest time that any source gave, and when that was first given.
     pub(crate) fn reach(&self) -> Option<(i64, Timestamp)> {
-        first_greatest(self.heard.iter())
+        first_greatest(self.given.iter())
     }
 
-    /// As `reach`, of the source on air alone.
+    /// As `reach`, of the source on air alone, and with times of arrival.
     pub(crate) fn clock(&self) -> Option<(i64, Timestamp)> {
         let holder = self.holder.as_ref()?;
         first_greatest(self.heard.iter().filter(|heard| heard.0 == *holder || !self.has(Rule::ClockIsOfTheHolder)))
@@ -289,7 +291,11 @@ impl Book {
                         continue;
                     }
                     let (start, end, _) = self.times(known, &line.content);
-                    self.heard.push((source.to_string(), end.unwrap_or(start), at));
+                    let heard = (source.to_string(), end.unwrap_or(start), at);
+                    if line.content.start_ms.is_some() {
+                        self.given.push(heard.clone());
+                    }
+                    self.heard.push(heard);
                 }
             }
             Op::Retract { source, id, rev } => {
@@ -298,7 +304,10 @@ impl Book {
                 }
                 self.take_version((source, id), *rev, None, None, at, conflicts);
             }
-            Op::Clock { source, media_ms } => self.heard.push((source.to_string(), *media_ms, at)),
+            Op::Clock { source, media_ms } => {
+                self.heard.push((source.to_string(), *media_ms, at));
+                self.given.push((source.to_string(), *media_ms, at));
+            }
             Op::Abandon { source, id, rev } => {
                 let any_rev = !self.has(Rule::AbandonNamesItsRev);
                 if let Some(known) = self.keys.get_mut(&(source.to_string(), id.to_string()))
