@@ -347,6 +347,7 @@ async fn lines_over_http() {
         .http("POST", path, &[("Content-Type", "text/plain")], b"x")
         .await
         .assert_problem(415, "unsupported_media_type");
+    server.json("POST", path, json!(vec![0; 10_001])).await.assert_problem(413, "too_large");
     // A socket that publishes as the session keeps it.
     let mut socket = server.publish("geneva/publish?session=s").await;
     assert_eq!(socket.expect_next("welcome").await["seq"], 5);
@@ -458,4 +459,88 @@ async fn a_line_without_a_time_is_given_that_of_its_arrival() {
     let line: &Value = &screen.lines["main/1"];
     assert_eq!(line["time_source"], "arrival");
     assert!((0..60_000).contains(&line["start_ms"].as_i64().expect("a time")), "{line}");
+}
+
+#[tokio::test]
+async fn typed_lines_close_their_turn_and_leave_the_first_time_free() {
+    let server = Server::start_with("[times]\nidle_clock_after_ms = 100\n[captions]\nturn_gap_ms = 300");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(json!({"type": "line", "id": "1", "text": "typed by hand"})).await;
+    publisher.acked(1).await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let is_closed = |screen: &Screen| screen.turns.get("main/1").is_some_and(|turn| turn["state"] == "closed");
+    Screen::default().read_until(&mut reader, is_closed).await;
+    // The event's own clock may stand at six in the evening.
+    publisher.send(line("2", 18 * 3_600_000, "A", "timed")).await;
+    assert!(publisher.acked(2).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_standby_is_told_that_another_is_on_air() {
+    let server = Server::start();
+    let mut first = server.publish("geneva/publish?source=first").await;
+    let mut second = server.publish("geneva/publish?source=second").await;
+    assert_eq!(first.expect_next("welcome").await["on_air"], true);
+    assert_eq!(second.expect_next("welcome").await["on_air"], true);
+    first.send(line("1", 0, "A", "one")).await;
+    let status = second.expect_next("status").await;
+    assert_eq!((&status["on_air"], &status["holder"]), (&json!(false), &json!("first")));
+    first.acked(1).await;
+}
+
+#[tokio::test]
+async fn an_interim_line_over_http_has_its_time_to_become_final() {
+    let server = Server::start_with("[times]\nabandon_after_ms = 1000");
+    let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
+    let mut screen = Screen::default();
+    for id in ["1", "2"] {
+        let guess = json!({"id": id, "start_ms": 0, "text": "perha", "status": "interim"});
+        let begun = std::time::Instant::now();
+        assert_eq!(server.json("POST", "/v1/feeds/geneva/lines", guess).await.status, 200);
+        let key = format!("main/{id}");
+        let is_settled = |screen: &Screen| screen.lines.get(&key).is_some_and(|line| line["status"] == "final");
+        screen.read_until(&mut reader, is_settled).await;
+        // By the clocks of two processes, hence not to the millisecond.
+        assert!(begun.elapsed().as_millis() >= 950, "line {id} after {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_a_crash_left_empty_begins_when_somebody_publishes() {
+    use captionwire::log::Log;
+    let mut server = Server::start();
+    server.kill();
+    let log = captionwire::log::EmbeddedLog::open(&server.data(), captionwire::log::EmbeddedOptions::default());
+    let log = log.expect("opened");
+    log.create(&captionwire::position::FeedId::new("geneva").expect("a name"), false).await.expect("created");
+    log.close().await;
+    drop(log);
+    server.restart();
+    server.get("/v1/feeds/geneva").await.assert_problem(404, "no_such_feed");
+    let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
+    assert_eq!(reader.expect_next("hello").await["state"], "none");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(line("1", 0, "A", "one")).await;
+    publisher.acked(1).await;
+    Screen::default().read_until(&mut reader, |screen| texts(screen) == ["one"]).await;
+}
+
+#[tokio::test]
+async fn a_request_whose_client_hangs_up_is_done_to_its_end() {
+    let server = Server::start();
+    let text = "A: (00:01)\nOne.\n\n".repeat(5_000);
+    let mut stream = tokio::net::TcpStream::connect(server.addr()).await.expect("connected");
+    let head = format!(
+        "PUT /v1/feeds/long/transcript HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+        server.addr(),
+        text.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(text.as_bytes()).await.expect("sent");
+    drop(stream);
+    let is_whole = || async { server.get("/v1/feeds/long").await.json()["state"] == "ended" };
+    soon(async { while !is_whole().await {} }).await;
+    assert_eq!(server.get("/v1/feeds/long").await.json()["lines"], 5_000);
 }

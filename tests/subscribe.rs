@@ -452,3 +452,26 @@ async fn a_line_reaches_all_who_watch() {
     }
     assert_eq!(server.get("/v1/feeds/event").await.json()["readers"], 50);
 }
+
+#[tokio::test]
+async fn a_reader_that_was_never_asked_is_not_missed() {
+    let server = Server::start_with("[times]\nheartbeat_ms = 200\nsilence_timeout_ms = 500");
+    let mut publisher = server.publish("event/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut reader = server.subscribe("event/subscribe").await;
+    reader.expect("live").await;
+    // Busy for longer than the silence that is borne: there is no heartbeat, no ping, and no word of the reader's.
+    let begun = std::time::Instant::now();
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    let mut seq = 0;
+    while begun.elapsed() < Duration::from_millis(1_000) {
+        pace.tick().await;
+        seq += 1;
+        publisher.send(line(&seq.to_string(), seq * 100, "A", "x")).await;
+        reader.expect_next("changes").await;
+    }
+    // Then the first pause: it is asked, answers, and stays.
+    for _ in 0..5 {
+        reader.expect_next("heartbeat").await;
+    }
+}

@@ -276,7 +276,8 @@ impl Transcript {
             }
             Op::Clock { source, media_ms } => {
                 let source = self.source(&source);
-                self.reach_time(source, media_ms, true, at);
+                // One that the server logged goes on from what was known before.
+                self.reach_time(source, media_ms, record.published.is_some(), at);
             }
             Op::Abandon { source, id, rev } => self.abandon(&source, &id, rev),
             Op::Rename { speaker, name, kind } => {
@@ -817,7 +818,8 @@ impl Transcript {
         self.last_line_at
     }
 
-    /// The greatest media time that any source gave in a line or clock; times of arrival do not count.
+    /// The greatest media time that any source gave in a line or clock; times of arrival and the server's own clocks do
+    /// not count.
     #[must_use]
     pub fn reach(&self) -> Option<Reached> {
         self.reach

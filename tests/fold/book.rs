@@ -306,7 +306,9 @@ impl Book {
             }
             Op::Clock { source, media_ms } => {
                 self.heard.push((source.to_string(), *media_ms, at));
-                self.given.push((source.to_string(), *media_ms, at));
+                if record.published.is_some() {
+                    self.given.push((source.to_string(), *media_ms, at));
+                }
             }
             Op::Abandon { source, id, rev } => {
                 let any_rev = !self.has(Rule::AbandonNamesItsRev);

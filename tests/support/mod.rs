@@ -253,13 +253,16 @@ impl Socket {
 
     /// The next message of this type; others are passed over.
     pub async fn expect(&mut self, kind: &str) -> Value {
-        loop {
-            match self.next().await {
-                Ok(message) if message["type"] == kind => return message,
-                Ok(_) => {}
-                Err(closed) => panic!("closed with {closed:?} before {kind}"),
+        let reading = async {
+            loop {
+                match self.next().await {
+                    Ok(message) if message["type"] == kind => return message,
+                    Ok(_) => {}
+                    Err(closed) => panic!("closed with {closed:?} before {kind}"),
+                }
             }
-        }
+        };
+        soon(reading).await
     }
 
     /// The next message, which is of this type.
@@ -281,14 +284,19 @@ impl Socket {
     /// Waits until everything up to `seq` is acknowledged; what else came meanwhile.
     pub async fn acked(&mut self, seq: u64) -> Vec<Value> {
         let mut others = Vec::new();
-        loop {
-            let message = self.next().await.unwrap_or_else(|closed| panic!("closed with {closed:?} before ack {seq}"));
-            match message["seq"].as_u64() {
-                Some(acked) if message["type"] == "ack" && acked >= seq => return others,
-                _ if message["type"] == "ack" => {}
-                _ => others.push(message),
+        let reading = async {
+            loop {
+                let message = self.next().await.unwrap_or_else(|closed| panic!("closed with {closed:?} before {seq}"));
+                match message["seq"].as_u64() {
+                    Some(acked) if message["type"] == "ack" && acked >= seq => return,
+                    _ if message["type"] == "ack" => {}
+                    _ => others.push(message),
+                }
             }
-        }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, reading).await;
+        assert!(in_time.is_ok(), "no ack {seq} after {others:?}");
+        others
     }
 }
 
@@ -402,10 +410,15 @@ impl Screen {
 
     /// Reads until the screen is whole and is as `wanted`.
     pub async fn read_until(&mut self, socket: &mut Socket, wanted: impl Fn(&Self) -> bool) {
-        while self.behind || !self.parts.is_empty() || !wanted(self) {
-            let message = socket.next().await.unwrap_or_else(|closed| panic!("closed with {closed:?}: {self:?}"));
-            self.take(&message);
-        }
+        let reading = async {
+            while self.behind || !self.parts.is_empty() || !wanted(self) {
+                let message = socket.next().await.unwrap_or_else(|closed| panic!("closed with {closed:?}: {self:?}"));
+                self.take(&message);
+            }
+        };
+        // Heartbeats alone are no news.
+        let in_time = tokio::time::timeout(PATIENCE, reading).await;
+        assert!(in_time.is_ok(), "it does not come to that: {self:?}");
     }
 
     /// Reads until the connection closes, and says how it did.
