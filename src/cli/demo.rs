@@ -21,6 +21,7 @@ use crate::wire::subscribe::Pace;
 /// A public hearing of 65 minutes that never was.
 const HEARING: &str = include_str!("../../examples/hearing.rev.txt");
 const HEARING_NAME: &str = "hearing.rev.txt";
+const HEARING_TITLE: &str = "a public hearing in Port Averill";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,9 +66,9 @@ impl Demo {
         let (lines, name) = match &self.file {
             Some(path) => {
                 let bytes = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
-                (file_lines(&bytes, path)?, path.display().to_string())
+                (file_lines(&bytes, path)?, path.file_name().unwrap_or_default().to_string_lossy().into_owned())
             }
-            None => (file_lines(HEARING.as_bytes(), Path::new(HEARING_NAME))?, "examples/hearing.rev.txt".to_owned()),
+            None => (file_lines(HEARING.as_bytes(), Path::new(HEARING_NAME))?, HEARING_TITLE.to_owned()),
         };
         let (data, _removed) = match &self.data {
             Some(data) => (data.clone(), None),
@@ -77,15 +78,14 @@ impl Demo {
             }
         };
         let server = self.server(data).await?;
-        let feed = free_name(&server).await?;
+        let http = HttpClient::new(server.url.clone());
+        let feed = free_name(&http).await?;
+        http.create(&feed, &name).await?;
         let page = server.url.page(&feed);
-        print(&format!("captionwire plays {name}.\nWatch it in a browser too: {page}\n\n"))?;
+        print(&format!("This is {name}, captioned live.\nWatch it in a browser too: {page}\n\n"))?;
 
         let play = Play { lines, pace: self.pace, interim: true, end: true };
-        let mut subscriber = Subscriber::new(
-            server.url.subscribe(&feed),
-            SubscriberOptions { wait: true, ..SubscriberOptions::default() },
-        );
+        let mut subscriber = Subscriber::new(server.url.subscribe(&feed), SubscriberOptions::default());
         let mut view = View::for_stdout(&page);
         let bar = ProgressBar::hidden();
         let shown = async {
@@ -131,8 +131,7 @@ impl Demo {
 }
 
 /// `demo`, or `demo-2` and so on where the archive has been used before.
-async fn free_name(server: &LocalServer) -> anyhow::Result<FeedId> {
-    let http = HttpClient::new(server.url.clone());
+async fn free_name(http: &HttpClient) -> anyhow::Result<FeedId> {
     let mut name = FeedId::new("demo")?;
     for number in 2.. {
         if http.feed(&name).await?.is_none() {

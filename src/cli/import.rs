@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::Outcome;
 use super::output::{note, print, print_json, progress_bar};
 use super::reach::{Access, Aim, Reached};
+use super::{Outcome, explain};
 use crate::client::{HttpError, Imported};
 use crate::position::FeedId;
 
@@ -98,7 +98,7 @@ impl Import {
             |error: &anyhow::Error| error.downcast_ref::<HttpError>().and_then(HttpError::code).map(str::to_owned);
         if self.json {
             let code = imported.as_ref().err().and_then(code);
-            let error = imported.as_ref().err().map(|error| format!("{error:#}"));
+            let error = imported.as_ref().err().map(|error| explain(error));
             print_json(&Told { file, imported: imported.as_ref().ok(), error, code: code.as_deref() })?;
         }
         match imported {
@@ -114,7 +114,7 @@ impl Import {
             Err(error) => {
                 if !self.json {
                     let hint = if code(error).as_deref() == Some("feed_exists") { " (--replace does it)" } else { "" };
-                    note(&format!("{} was not imported: {error:#}{hint}", file.display()));
+                    note(&format!("{} was not imported: {}{hint}", file.display(), explain(error)));
                 }
                 Ok(1)
             }

@@ -100,10 +100,21 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::FAILURE,
         Err(error) if error.chain().any(|cause| cause.is::<OutputClosed>()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(&format!("{error:#}"));
+            note(&explain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes; those that say what was said before are left out.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    text
 }
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -131,6 +142,12 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn an_error_says_everything_once() {
+        let error = anyhow::anyhow!("no such file").context("cannot read a: no such file").context("it failed");
+        assert_eq!(explain(&error), "it failed: cannot read a: no such file");
+    }
 
     #[test]
     fn the_arguments_make_sense_and_every_command_has_examples() {

@@ -37,7 +37,8 @@ impl Published {
             return print_json(self);
         }
         let Self { feed, messages, refused, .. } = self;
-        print(&format!("{feed}: {messages} messages, {refused} refused\n"))
+        let word = if *messages == 1 { "message" } else { "messages" };
+        print(&format!("{feed}: {messages} {word}, {refused} refused\n"))
     }
 }
 

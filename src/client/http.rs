@@ -240,6 +240,16 @@ impl HttpClient {
         }
     }
 
+    /// Creates a feed, scheduled, with what people call it; one that is there gets the title. A deleted one begins anew.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn create(&self, feed: &FeedId, title: &str) -> Result<FeedInfo, HttpError> {
+        let body = serde_json::json!({ "title": title }).to_string();
+        let path = format!("/v1/feeds/{feed}");
+        read(&self.request(Method::PUT, &path, Some("application/json"), body.into()).await?)
+    }
+
     /// The transcript, final lines only, in a format that the server writes: `json`, `vtt`, `rev.txt`, …
     ///
     /// # Errors
