@@ -27,6 +27,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+/// A test that hangs is one that fails.
+async fn in_time(test: impl Future<Output = ()>) {
+    tokio::time::timeout(Duration::from_secs(20), test).await.expect("it takes no longer than this");
+}
+
 /// A server that does as it is told.
 struct Script(TcpListener);
 
@@ -157,121 +162,160 @@ fn shown(screen: &Screen) -> Vec<(Turn, Vec<Line>)> {
 
 #[tokio::test]
 async fn what_is_not_acknowledged_is_sent_again_in_order_wherever_the_cut() {
-    let messages = [
-        line(1, "one"),
-        line(2, "tow"),
-        retract(1),
-        line(2, "two"),
-        Outgoing::Lines(match (line(3, "three"), line(4, "four")) {
-            (Outgoing::Line(three), Outgoing::Line(four)) => vec![three, four],
-            _ => unreachable!(),
-        }),
-        Outgoing::Clock { media_ms: 9000 },
-        Outgoing::End,
-    ];
-    let count = messages.len() as u64;
-    for received in 0..=count {
-        for durable in 0..=received {
-            let script = Script::new().await;
-            let publisher = publisher(&script);
-            let mut first = script.accept().await;
-            first.welcome(0, 100).await;
-            for message in &messages {
-                publisher.send(message).await.expect("taken");
-            }
-            let mut heard = Vec::new();
-            for _ in 0..received {
-                heard.push(first.hear().await);
-            }
-            assert_eq!(seqs(&heard), (1..=received).collect::<Vec<_>>());
-            let session = first.asked("session").map(str::to_owned);
-            // What is durable may or may not have been acknowledged before the cut.
-            if durable % 2 == 1 {
-                first.ack(durable - 1).await;
-            }
-            match durable % 3 {
-                0 => first.cut(),
-                1 => first.close(1001).await,
-                _ => first.close(4003).await,
-            }
-            let mut second = script.accept().await;
-            assert_eq!(second.asked("session").map(str::to_owned), session);
-            assert_eq!(second.asked("token"), Some("secret"));
-            second.welcome(durable, 100).await;
-            let mut again = Vec::new();
-            for _ in durable..count {
-                again.push(second.hear().await);
-            }
-            assert_eq!(seqs(&again), (durable + 1..=count).collect::<Vec<_>>(), "{received} {durable}");
-            // The same words under the same number, whichever connection carries them.
-            for (message, expected) in again.iter().zip(&messages[durable as usize..]) {
-                let seq = message["seq"].as_u64();
-                assert_eq!(message, &serde_json::from_str::<Value>(&expected.encode(seq)).expect("JSON"));
-            }
-            second.ack(count).await;
-            publisher.flush().await.expect("all is acknowledged");
-            assert_eq!(publisher.progress(), Progress { sent: count, settled: count, refused: 0 });
+    in_time(async {
+        let messages = [
+            line(1, "one"),
+            line(2, "tow"),
+            retract(1),
+            line(2, "two"),
+            Outgoing::Lines(match (line(3, "three"), line(4, "four")) {
+                (Outgoing::Line(three), Outgoing::Line(four)) => vec![three, four],
+                _ => unreachable!(),
+            }),
+            Outgoing::Clock { media_ms: 9000 },
+            Outgoing::End,
+        ];
+        let count = messages.len() as u64;
+        for received in 0..=count {
+            for durable in 0..=received {
+                let script = Script::new().await;
+                let publisher = publisher(&script);
+                let mut first = script.accept().await;
+                first.welcome(0, 100).await;
+                for message in &messages {
+                    publisher.send(message).await.expect("taken");
+                }
+                let mut heard = Vec::new();
+                for _ in 0..received {
+                    heard.push(first.hear().await);
+                }
+                assert_eq!(seqs(&heard), (1..=received).collect::<Vec<_>>());
+                let session = first.asked("session").map(str::to_owned);
+                // What is durable may or may not have been acknowledged before the cut.
+                if durable % 2 == 1 {
+                    first.ack(durable - 1).await;
+                }
+                match durable % 3 {
+                    0 => first.cut(),
+                    1 => first.close(1001).await,
+                    _ => first.close(4003).await,
+                }
+                let mut second = script.accept().await;
+                assert_eq!(second.asked("session").map(str::to_owned), session);
+                assert_eq!(second.asked("token"), Some("secret"));
+                second.welcome(durable, 100).await;
+                let mut again = Vec::new();
+                for _ in durable..count {
+                    again.push(second.hear().await);
+                }
+                assert_eq!(seqs(&again), (durable + 1..=count).collect::<Vec<_>>(), "{received} {durable}");
+                // The same words under the same number, whichever connection carries them.
+                for (message, expected) in again.iter().zip(&messages[durable as usize..]) {
+                    let seq = message["seq"].as_u64();
+                    assert_eq!(message, &serde_json::from_str::<Value>(&expected.encode(seq)).expect("JSON"));
+                }
+                second.ack(count).await;
+                publisher.flush().await.expect("all is acknowledged");
+                assert_eq!(publisher.progress(), Progress { sent: count, settled: count, refused: 0 });
 
-            // Had the server logged all of the first connection, nobody would see a difference.
-            let (mut uncut, mut cut) = (Transcript::new(FoldView::Interim), Transcript::new(FoldView::Interim));
-            let all = messages.iter().zip(1..).map(|(message, seq)| message.encode(Some(seq)));
-            for (at, text) in all.enumerate() {
-                uncut.apply(Offset(at as u64), record(&serde_json::from_str(&text).expect("JSON")));
+                // Had the server logged all of the first connection, nobody would see a difference.
+                let (mut uncut, mut cut) = (Transcript::new(FoldView::Interim), Transcript::new(FoldView::Interim));
+                let all = messages.iter().zip(1..).map(|(message, seq)| message.encode(Some(seq)));
+                for (at, text) in all.enumerate() {
+                    uncut.apply(Offset(at as u64), record(&serde_json::from_str(&text).expect("JSON")));
+                }
+                for (at, message) in heard.iter().chain(&again).enumerate() {
+                    let is_repeat = at as u64 >= received && message["seq"].as_u64() <= Some(received);
+                    let applied = cut.apply(Offset(at as u64), record(message));
+                    assert!(!is_repeat || !applied.changed, "{message} changed the screen when it came again");
+                }
+                assert_eq!(picture(&cut), picture(&uncut));
             }
-            for (at, message) in heard.iter().chain(&again).enumerate() {
-                let is_repeat = at as u64 >= received && message["seq"].as_u64() <= Some(received);
-                let applied = cut.apply(Offset(at as u64), record(message));
-                assert!(!is_repeat || !applied.changed, "{message} changed the screen when it came again");
-            }
-            assert_eq!(picture(&cut), picture(&uncut));
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_outbox_is_bounded_and_send_waits_for_room() {
-    let script = Script::new().await;
-    let publisher = publisher(&script);
-    // Before the welcome nobody knows the number of the first message.
-    assert!(publisher.send(&line(1, "one")).now_or_never().is_none());
-    let mut peer = script.accept().await;
-    peer.welcome(41, 3).await;
-    for id in 1..=3 {
-        assert_eq!(publisher.send(&line(id, "text")).await, Ok(41 + id));
-    }
-    assert!(publisher.send(&line(4, "given up")).now_or_never().is_none());
-    for seq in 42..=44 {
-        assert_eq!(peer.hear().await["seq"], seq);
-    }
-    // Also without a connection.
-    peer.cut();
-    let mut peer = script.accept().await;
-    assert!(publisher.send(&line(4, "given up")).now_or_never().is_none());
-    peer.welcome(42, 3).await;
-    assert_eq!(publisher.send(&line(4, "taken")).await, Ok(45));
-    assert!(publisher.send(&line(5, "five")).now_or_never().is_none());
-    for seq in 43..=45 {
-        let message = peer.hear().await;
-        assert_eq!((message["seq"].as_u64(), message["text"].as_str() == Some("taken")), (Some(seq), seq == 45));
-    }
-    assert!(publisher.flush().now_or_never().is_none());
-    peer.ack(44).await;
-    publisher.settled(44).await.expect("acknowledged");
-    assert!(publisher.settled(45).now_or_never().is_none());
-    let (five, six) = (line(5, "five"), line(6, "six"));
-    let (five, six) = futures::join!(publisher.send(&five), publisher.send(&six));
-    assert_eq!((five, six), (Ok(46), Ok(47)));
-    for seq in 46..=47 {
-        assert_eq!(peer.hear().await["seq"], seq);
-    }
-    peer.ack(47).await;
-    let closing = async {
-        // The close is answered by reading it.
-        while let Some(Ok(_)) = peer.socket.next().await {}
-    };
-    let (closed, ()) = futures::join!(publisher.close(), closing);
-    assert_eq!(closed, Ok(()));
-    assert!(script.is_left_alone());
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        // Before the welcome nobody knows the number of the first message.
+        assert!(publisher.send(&line(1, "one")).now_or_never().is_none());
+        let mut peer = script.accept().await;
+        peer.welcome(41, 3).await;
+        for id in 1..=3 {
+            assert_eq!(publisher.send(&line(id, "text")).await, Ok(41 + id));
+        }
+        assert!(publisher.send(&line(4, "given up")).now_or_never().is_none());
+        for seq in 42..=44 {
+            assert_eq!(peer.hear().await["seq"], seq);
+        }
+        // Also without a connection.
+        peer.cut();
+        let mut peer = script.accept().await;
+        assert!(publisher.send(&line(4, "given up")).now_or_never().is_none());
+        peer.welcome(42, 3).await;
+        assert_eq!(publisher.send(&line(4, "taken")).await, Ok(45));
+        assert!(publisher.send(&line(5, "five")).now_or_never().is_none());
+        for seq in 43..=45 {
+            let message = peer.hear().await;
+            assert_eq!((message["seq"].as_u64(), message["text"].as_str() == Some("taken")), (Some(seq), seq == 45));
+        }
+        assert!(publisher.flush().now_or_never().is_none());
+        peer.ack(44).await;
+        publisher.settled(44).await.expect("acknowledged");
+        assert!(publisher.settled(45).now_or_never().is_none());
+        let (five, six) = (line(5, "five"), line(6, "six"));
+        let (five, six) = futures::join!(publisher.send(&five), publisher.send(&six));
+        assert_eq!((five, six), (Ok(46), Ok(47)));
+        for seq in 46..=47 {
+            assert_eq!(peer.hear().await["seq"], seq);
+        }
+        peer.ack(47).await;
+        let closing = async {
+            // The close is answered by reading it.
+            while let Some(Ok(_)) = peer.socket.next().await {}
+        };
+        let (closed, ()) = futures::join!(publisher.close(), closing);
+        assert_eq!(closed, Ok(()));
+        assert!(script.is_left_alone());
+    })
+    .await;
+}
+
+/// Many who send at once do not pass the bound together either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bound_holds_for_many_senders() {
+    in_time(async {
+        const SENDERS: u64 = 16;
+        const EACH: u64 = 300;
+        let script = Script::new().await;
+        let publisher = Arc::new(publisher(&script));
+        let mut peer = script.accept().await;
+        peer.welcome(0, 1).await;
+        let mut senders = tokio::task::JoinSet::new();
+        for _ in 0..SENDERS {
+            let publisher = publisher.clone();
+            senders.spawn(async move {
+                for id in 1..=EACH {
+                    publisher.send(&line(id, "text")).await.expect("taken");
+                    let Progress { sent, settled, .. } = publisher.progress();
+                    assert!(sent - settled <= 1, "{sent} sent, {settled} settled");
+                }
+            });
+        }
+        for seq in 1..=SENDERS * EACH {
+            assert_eq!(peer.hear().await["seq"], seq);
+            peer.ack(seq).await;
+        }
+        while let Some(sent) = senders.join_next().await {
+            sent.expect("within the bound");
+        }
+        publisher.flush().await.expect("all is acknowledged");
+    })
+    .await;
 }
 
 /// The next event that is not about the connection.
@@ -286,119 +330,137 @@ async fn next_told(publisher: &Publisher) -> Option<PublisherEvent> {
 
 #[tokio::test]
 async fn refusals_and_warnings_surface() {
-    let script = Script::new().await;
-    let publisher = publisher(&script);
-    let mut peer = script.accept().await;
-    peer.welcome(0, 10).await;
-    for id in 1..=4 {
-        publisher.send(&line(id, "text")).await.expect("taken");
-        peer.hear().await;
-    }
-    // Refused while 1 still waits for its flush. The code is one of a newer server.
-    peer.say(json!({"type": "nack", "seq": 2, "code": "too_loud", "message": "quiet", "retry": true, "x": 1})).await;
-    peer.say(json!({"type": "dance"})).await;
-    peer.say(json!({"type": "nack", "seq": 3, "index": 1, "code": "bad_time", "message": "no", "field": "start_ms",
-        "retry": false}))
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        for id in 1..=4 {
+            publisher.send(&line(id, "text")).await.expect("taken");
+            peer.hear().await;
+        }
+        // Refused while 1 still waits for its flush. The code is one of a newer server.
+        peer.say(json!({"type": "nack", "seq": 2, "code": "too_loud", "message": "quiet", "retry": true, "x": 1}))
+            .await;
+        peer.say(json!({"type": "dance"})).await;
+        peer.say(
+            json!({"type": "nack", "seq": 3, "index": 1, "code": "bad_time", "message": "no", "field": "start_ms",
+        "retry": false}),
+        )
         .await;
-    peer.say(json!({"type": "warning", "code": "conflict", "message": "two contents", "id": "1", "rev": 3})).await;
-    let whole =
-        Nack { seq: 2, index: None, code: "too_loud".into(), message: "quiet".into(), field: None, retry: true };
-    assert_eq!(next_told(&publisher).await, Some(PublisherEvent::Refused(whole)));
-    let Some(PublisherEvent::Refused(part)) = next_told(&publisher).await else { panic!("no refusal") };
-    assert_eq!((part.seq, part.index, part.field.as_deref()), (3, Some(1), Some("start_ms")));
-    let warning =
-        PublisherEvent::Warning { code: "conflict".into(), message: "two contents".into(), id: Some("1".into()) };
-    assert_eq!(next_told(&publisher).await, Some(warning));
-    assert_eq!(publisher.progress(), Progress { sent: 4, settled: 0, refused: 2 });
+        peer.say(json!({"type": "warning", "code": "conflict", "message": "two contents", "id": "1", "rev": 3})).await;
+        let whole =
+            Nack { seq: 2, index: None, code: "too_loud".into(), message: "quiet".into(), field: None, retry: true };
+        assert_eq!(next_told(&publisher).await, Some(PublisherEvent::Refused(whole)));
+        let Some(PublisherEvent::Refused(part)) = next_told(&publisher).await else { panic!("no refusal") };
+        assert_eq!((part.seq, part.index, part.field.as_deref()), (3, Some(1), Some("start_ms")));
+        let warning =
+            PublisherEvent::Warning { code: "conflict".into(), message: "two contents".into(), id: Some("1".into()) };
+        assert_eq!(next_told(&publisher).await, Some(warning));
+        assert_eq!(publisher.progress(), Progress { sent: 4, settled: 0, refused: 2 });
 
-    // What was refused is not sent again: it may have been mended since.
-    peer.cut();
-    let mut peer = script.accept().await;
-    peer.welcome(0, 10).await;
-    let again = [peer.hear().await, peer.hear().await, peer.hear().await];
-    assert_eq!(seqs(&again), [1, 3, 4]);
-    peer.ack(1).await;
-    publisher.settled(2).await.expect("2 was answered by its refusal");
-    peer.ack(3).await;
-    // The last one is refused, and so no acknowledgement follows.
-    peer.say(json!({"type": "nack", "seq": 4, "code": "bad_id", "message": "no", "retry": false})).await;
-    publisher.flush().await.expect("everything is answered");
-    assert_eq!(publisher.progress(), Progress { sent: 4, settled: 4, refused: 3 });
-    let big = line(5, &"x".repeat(2000));
-    assert!(matches!(publisher.send(&big).await, Err(PublishError::TooLarge { bytes_max: 2000, .. })));
-    assert_eq!(publisher.send(&line(5, "small")).await, Ok(5), "no number was lost");
+        // What was refused is not sent again: it may have been mended since.
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        let again = [peer.hear().await, peer.hear().await, peer.hear().await];
+        assert_eq!(seqs(&again), [1, 3, 4]);
+        peer.ack(1).await;
+        publisher.settled(2).await.expect("2 was answered by its refusal");
+        peer.ack(3).await;
+        // The last one is refused, and so no acknowledgement follows.
+        peer.say(json!({"type": "nack", "seq": 4, "code": "bad_id", "message": "no", "retry": false})).await;
+        publisher.flush().await.expect("everything is answered");
+        assert_eq!(publisher.progress(), Progress { sent: 4, settled: 4, refused: 3 });
+        let big = line(5, &"x".repeat(2000));
+        assert!(matches!(publisher.send(&big).await, Err(PublishError::TooLarge { bytes_max: 2000, .. })));
+        assert_eq!(publisher.send(&line(5, "small")).await, Ok(5), "no number was lost");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_permanent_close_is_the_end() {
-    for code in [1007, 4500, 4503, 4506, 4507, 4999] {
-        let script = Script::new().await;
-        let publisher = publisher(&script);
-        let mut peer = script.accept().await;
-        peer.welcome(0, 1).await;
-        publisher.send(&line(1, "one")).await.expect("taken");
-        let close = async {
-            peer.hear().await;
-            peer.close(code).await;
-        };
-        let two = line(2, "two");
-        let (flushed, waited, ()) = futures::join!(publisher.flush(), publisher.send(&two), close);
-        let end = ConnectionEnd::Closed { code, reason: "because".into() };
-        assert_eq!(flushed, Err(PublishError::Ended(end.clone())));
-        assert_eq!(waited, Err(PublishError::Ended(end.clone())));
-        assert_eq!(next_told(&publisher).await, None);
-        assert_eq!(publisher.close().await, Err(PublishError::Ended(end)));
-        assert!(script.is_left_alone(), "{code}: it came again");
-    }
+    in_time(async {
+        for code in [1007, 4500, 4503, 4506, 4507, 4999] {
+            let script = Script::new().await;
+            let publisher = publisher(&script);
+            let mut peer = script.accept().await;
+            peer.welcome(0, 1).await;
+            publisher.send(&line(1, "one")).await.expect("taken");
+            let close = async {
+                peer.hear().await;
+                peer.close(code).await;
+            };
+            let two = line(2, "two");
+            let (flushed, waited, ()) = futures::join!(publisher.flush(), publisher.send(&two), close);
+            let end = ConnectionEnd::Closed { code, reason: "because".into() };
+            assert_eq!(flushed, Err(PublishError::Ended(end.clone())));
+            assert_eq!(waited, Err(PublishError::Ended(end.clone())));
+            assert_eq!(next_told(&publisher).await, None);
+            assert_eq!(publisher.close().await, Err(PublishError::Ended(end)));
+            assert!(script.is_left_alone(), "{code}: it came again");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_session_of_somebody_else_is_the_end() {
-    let script = Script::new().await;
-    let publisher = publisher(&script);
-    let mut peer = script.accept().await;
-    peer.welcome(5, 1).await;
-    assert_eq!(publisher.send(&line(1, "one")).await, Ok(6));
-    peer.cut();
-    let mut peer = script.accept().await;
-    peer.welcome(9, 1).await;
-    assert_eq!(publisher.flush().await, Err(PublishError::SessionTaken { theirs: 9, ours: 6 }));
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(5, 1).await;
+        assert_eq!(publisher.send(&line(1, "one")).await, Ok(6));
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(9, 1).await;
+        assert_eq!(publisher.flush().await, Err(PublishError::SessionTaken { theirs: 9, ours: 6 }));
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left() {
-    let times = Times { silence: Duration::from_millis(40), ping: Duration::from_millis(5), ..Times::default() };
-    let script = Script::new().await;
-    let options = PublisherOptions { times, backoff: eager(), ..PublisherOptions::default() };
-    let publisher = Publisher::start(script.url("publish"), options);
-    let mut silent = script.accept().await;
-    silent.welcome(0, 1).await;
-    // It takes nothing, so it answers no ping; the connection stays open.
-    let _again = script.accept().await;
-    let Some(PublisherEvent::Connected { seq: 0, .. }) = publisher.next_event().await else { panic!("not connected") };
-    let Some(PublisherEvent::Disconnected { why: ConnectionEnd::Silent(_), .. }) = publisher.next_event().await else {
-        panic!("not left")
-    };
-
-    let script = Script::new().await;
-    let options = SubscriberOptions { times, backoff: eager(), ..SubscriberOptions::default() };
-    let mut subscriber = Subscriber::new(script.url("subscribe"), options);
-    let serve = async {
-        let silent = script.accept().await;
-        let again = script.accept().await;
-        (silent, again)
-    };
-    let follow = async {
-        let Ok(Some(Update::Disconnected { why: ConnectionEnd::Silent(_), .. })) = subscriber.next().await else {
+    in_time(async {
+        let times = Times { silence: Duration::from_millis(40), ping: Duration::from_millis(5), ..Times::default() };
+        let script = Script::new().await;
+        let options = PublisherOptions { times, backoff: eager(), ..PublisherOptions::default() };
+        let publisher = Publisher::start(script.url("publish"), options);
+        let mut silent = script.accept().await;
+        silent.welcome(0, 1).await;
+        // It takes nothing, so it answers no ping; the connection stays open.
+        let _again = script.accept().await;
+        let Some(PublisherEvent::Connected { seq: 0, .. }) = publisher.next_event().await else {
+            panic!("not connected")
+        };
+        let Some(PublisherEvent::Disconnected { why: ConnectionEnd::Silent(_), .. }) = publisher.next_event().await
+        else {
             panic!("not left")
         };
-        subscriber.next().now_or_never();
-        subscriber.next().await
-    };
-    tokio::select! {
-        _ = serve => {}
-        update = follow => panic!("{update:?}"),
-    }
+
+        let script = Script::new().await;
+        let options = SubscriberOptions { times, backoff: eager(), ..SubscriberOptions::default() };
+        let mut subscriber = Subscriber::new(script.url("subscribe"), options);
+        let serve = async {
+            let silent = script.accept().await;
+            let again = script.accept().await;
+            (silent, again)
+        };
+        let follow = async {
+            let Ok(Some(Update::Disconnected { why: ConnectionEnd::Silent(_), .. })) = subscriber.next().await else {
+                panic!("not left")
+            };
+            subscriber.next().now_or_never();
+            subscriber.next().await
+        };
+        tokio::select! {
+            _ = serve => {}
+            update = follow => panic!("{update:?}"),
+        }
+    })
+    .await;
 }
 
 /// A line as the server shows it.
@@ -442,6 +504,7 @@ async fn next_news(subscriber: &mut Subscriber) -> Option<Update> {
 
 #[tokio::test]
 async fn parts_are_taken_together_or_not_at_all() {
+    in_time(async {
     let script = Script::new().await;
     let mut subscriber = subscriber(&script, SubscriberOptions::default());
     let part = |lines: &[Value]| {
@@ -483,165 +546,187 @@ async fn parts_are_taken_together_or_not_at_all() {
     };
     futures::join!(serve, follow);
     assert!(script.is_left_alone());
+    }).await;
 }
 
 #[tokio::test]
 async fn a_reset_forgets_the_cursor_that_was_asked_for() {
-    let script = Script::new().await;
-    let from = Begin::Cursor("old:7".parse().expect("a cursor"));
-    let mut subscriber =
-        subscriber(&script, SubscriberOptions { from, interim: false, ..SubscriberOptions::default() });
-    let serve = async {
-        let peer = script.accept().await;
-        assert_eq!((peer.asked("from"), peer.asked("interim")), (Some("old:7"), Some("false")));
-        peer.cut();
-        let mut peer = script.accept().await;
-        assert_eq!(peer.asked("from"), Some("old:7"));
-        peer.say(json!({"type": "reset", "feed": "geneva", "reason": "epoch"})).await;
-        peer.cut();
-        let peer = script.accept().await;
-        assert_eq!(peer.asked("from"), Some("start"));
-        peer.close(4502).await;
-    };
-    let follow = async {
-        let Some(Update::Reset { reason }) = next_news(&mut subscriber).await else { panic!("no reset") };
-        assert_eq!(&*reason, "epoch");
-        let Ok(Some(Update::Disconnected { .. })) = subscriber.next().await else { panic!("not cut") };
-        let end = SubscribeError::Ended(ConnectionEnd::Closed { code: 4502, reason: "because".into() });
-        assert_eq!(subscriber.next().await, Err(end));
-        assert_eq!(subscriber.next().await, Ok(None));
-    };
-    futures::join!(serve, follow);
-    assert!(script.is_left_alone());
+    in_time(async {
+        let script = Script::new().await;
+        let from = Begin::Cursor("old:7".parse().expect("a cursor"));
+        let mut subscriber =
+            subscriber(&script, SubscriberOptions { from, interim: false, ..SubscriberOptions::default() });
+        let serve = async {
+            let peer = script.accept().await;
+            assert_eq!((peer.asked("from"), peer.asked("interim")), (Some("old:7"), Some("false")));
+            peer.cut();
+            let mut peer = script.accept().await;
+            assert_eq!(peer.asked("from"), Some("old:7"));
+            peer.say(json!({"type": "reset", "feed": "geneva", "reason": "epoch"})).await;
+            peer.cut();
+            let peer = script.accept().await;
+            assert_eq!(peer.asked("from"), Some("start"));
+            peer.close(4502).await;
+        };
+        let follow = async {
+            let Some(Update::Reset { reason }) = next_news(&mut subscriber).await else { panic!("no reset") };
+            assert_eq!(&*reason, "epoch");
+            let Ok(Some(Update::Disconnected { .. })) = subscriber.next().await else { panic!("not cut") };
+            let end = SubscribeError::Ended(ConnectionEnd::Closed { code: 4502, reason: "because".into() });
+            assert_eq!(subscriber.next().await, Err(end));
+            assert_eq!(subscriber.next().await, Ok(None));
+        };
+        futures::join!(serve, follow);
+        assert!(script.is_left_alone());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn repeats_merged_and_older_messages_do_no_harm() {
-    let script = Script::new().await;
-    let mut subscriber = subscriber(&script, SubscriberOptions::default());
-    let serve = async {
-        let mut peer = script.accept().await;
-        peer.say(hello()).await;
-        let one = changes(1, &[shown_line(1, "one")]);
-        peer.say(&one).await;
-        peer.say(&one).await;
-        let mut merged = changes(4, &[shown_line(1, "one again"), shown_line(2, "two"), shown_line(3, "three")]);
-        merged["gone"] = json!(["main/9"]);
-        peer.say(&merged).await;
-        // Below our own cursor, whatever the half before the number says.
-        let mut older = changes(3, &[shown_line(1, "older")]);
-        older["cursor"] = "zzz:3".into();
-        peer.say(&older).await;
-        peer.say(json!({"type": "dance", "cursor": 5})).await;
-        peer.say(json!({"type": "changes", "feed": "geneva", "cursor": "e:5", "gone": ["main/2"], "behind": true}))
-            .await;
-        peer.say(json!({"type": "live", "feed": "geneva", "cursor": "e:5"})).await;
-        let beat = json!({"type": "heartbeat", "feed": "geneva", "cursor": "e:5", "server_at": "2026-11-23T18:30:00Z"});
-        peer.say(&beat).await;
-        peer.close(4001).await;
-        let mut peer = script.accept().await;
-        assert_eq!(peer.asked("from"), Some("e:5"));
-        // A tail that was lost on the way is noticed.
-        let mut beat = beat;
-        beat["cursor"] = "e:6".into();
-        peer.say(beat).await;
-        let mut peer = script.accept().await;
-        assert_eq!(peer.asked("from"), Some("e:5"));
-        peer.say(changes(6, &[shown_line(4, "four")])).await;
-        peer.close(1000).await;
-    };
-    let follow = async {
-        let mut wholes = Vec::new();
-        let mut seen = Vec::new();
-        let mut raw = 0;
-        while let Some(received) = subscriber.next_message().await.expect("it goes on") {
-            raw += usize::from(received.text.is_some());
-            if let Some(Update::Changed(changed)) = received.update {
-                wholes.push(changed.whole);
-                seen.push(texts(&subscriber).join(" "));
+    in_time(async {
+        let script = Script::new().await;
+        let mut subscriber = subscriber(&script, SubscriberOptions::default());
+        let serve = async {
+            let mut peer = script.accept().await;
+            peer.say(hello()).await;
+            let one = changes(1, &[shown_line(1, "one")]);
+            peer.say(&one).await;
+            peer.say(&one).await;
+            let mut merged = changes(4, &[shown_line(1, "one again"), shown_line(2, "two"), shown_line(3, "three")]);
+            merged["gone"] = json!(["main/9"]);
+            peer.say(&merged).await;
+            // Below our own cursor, whatever the half before the number says.
+            let mut older = changes(3, &[shown_line(1, "older")]);
+            older["cursor"] = "zzz:3".into();
+            peer.say(&older).await;
+            peer.say(json!({"type": "dance", "cursor": 5})).await;
+            peer.say(json!({"type": "changes", "feed": "geneva", "cursor": "e:5", "gone": ["main/2"], "behind": true}))
+                .await;
+            peer.say(json!({"type": "live", "feed": "geneva", "cursor": "e:5"})).await;
+            let beat =
+                json!({"type": "heartbeat", "feed": "geneva", "cursor": "e:5", "server_at": "2026-11-23T18:30:00Z"});
+            peer.say(&beat).await;
+            peer.close(4001).await;
+            let mut peer = script.accept().await;
+            assert_eq!(peer.asked("from"), Some("e:5"));
+            // A tail that was lost on the way is noticed.
+            let mut beat = beat;
+            beat["cursor"] = "e:6".into();
+            peer.say(beat).await;
+            let mut peer = script.accept().await;
+            assert_eq!(peer.asked("from"), Some("e:5"));
+            peer.say(changes(6, &[shown_line(4, "four")])).await;
+            peer.close(1000).await;
+        };
+        let follow = async {
+            let (mut wholes, mut ends) = (Vec::new(), Vec::new());
+            let mut seen = Vec::new();
+            let mut raw = 0;
+            while let Some(received) = subscriber.next_message().await.expect("it goes on") {
+                raw += usize::from(received.text.is_some());
+                match received.update {
+                    Some(Update::Changed(changed)) => {
+                        wholes.push(changed.whole);
+                        seen.push(texts(&subscriber).join(" "));
+                    }
+                    Some(Update::Disconnected { why, .. }) => ends.push(why),
+                    _ => {}
+                }
             }
-        }
-        assert_eq!(seen, ["one", "one", "one again two three", "one again three", "one again three four"]);
-        assert_eq!(wholes, [true, true, true, false, true]);
-        assert_eq!(raw, 11, "every message is given as it came");
-    };
-    futures::join!(serve, follow);
+            assert_eq!(seen, ["one", "one", "one again two three", "one again three", "one again three four"]);
+            assert_eq!(wholes, [true, true, true, false, true]);
+            assert!(
+                matches!(&ends[..], [ConnectionEnd::Closed { code: 4001, .. }, ConnectionEnd::Lost(_)]),
+                "{ends:?}"
+            );
+            assert_eq!(raw, 11, "every message is given as it came");
+        };
+        futures::join!(serve, follow);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_replay_is_steered_and_goes_on_as_it_was() {
-    let script = Script::new().await;
-    let replay = Some(Replay { pace: Pace::Times(4.0), max_gap_ms: Some(500) });
-    let mut subscriber = subscriber(&script, SubscriberOptions { replay, ..SubscriberOptions::default() });
-    assert_eq!(subscriber.pause().await, Err(SubscribeError::NotConnected));
-    let serve = async {
-        let mut peer = script.accept().await;
-        assert_eq!((peer.asked("pace"), peer.asked("max_gap_ms")), (Some("4"), Some("500")));
-        peer.say(hello()).await;
-        let mut said = Vec::new();
-        for _ in 0..4 {
-            said.push(peer.hear().await);
-        }
-        assert_eq!(
-            said,
-            [
-                json!({"type": "seek", "media_ms": 5000}),
-                json!({"type": "step"}),
-                json!({"type": "resume"}),
-                json!({"type": "pause"})
-            ]
-        );
-        peer.say(json!({"type": "replay", "feed": "geneva", "paused": true, "pace": 8, "media_ms": 5000})).await;
-        peer.say(changes(2, &[shown_line(1, "one")])).await;
-        peer.cut();
-        let mut peer = script.accept().await;
-        assert_eq!((peer.asked("pace"), peer.asked("from")), (Some("8"), Some("e:2")));
-        assert_eq!(peer.hear().await, json!({"type": "pause"}));
-        peer.close(1000).await;
-    };
-    let follow = async {
-        subscriber.next().await.expect("a hello");
-        subscriber.seek(Seek::Media(5000)).await.expect("sent");
-        subscriber.step().await.expect("sent");
-        subscriber.resume().await.expect("sent");
-        subscriber.pause().await.expect("sent");
-        let Some(Update::Replay(state)) = next_news(&mut subscriber).await else { panic!("no answer") };
-        assert_eq!((state.paused, state.pace, state.media_ms), (true, Pace::Times(8.0), 5000));
-        while next_news(&mut subscriber).await.is_some() {}
-    };
-    futures::join!(serve, follow);
+    in_time(async {
+        let script = Script::new().await;
+        let replay = Some(Replay { pace: Pace::Times(4.0), max_gap_ms: Some(500) });
+        let mut subscriber = subscriber(&script, SubscriberOptions { replay, ..SubscriberOptions::default() });
+        assert_eq!(subscriber.pause().await, Err(SubscribeError::NotConnected));
+        let serve = async {
+            let mut peer = script.accept().await;
+            assert_eq!((peer.asked("pace"), peer.asked("max_gap_ms")), (Some("4"), Some("500")));
+            peer.say(hello()).await;
+            let mut said = Vec::new();
+            for _ in 0..4 {
+                said.push(peer.hear().await);
+            }
+            assert_eq!(
+                said,
+                [
+                    json!({"type": "seek", "media_ms": 5000}),
+                    json!({"type": "step"}),
+                    json!({"type": "resume"}),
+                    json!({"type": "pause"})
+                ]
+            );
+            peer.say(json!({"type": "replay", "feed": "geneva", "paused": true, "pace": 8, "media_ms": 5000})).await;
+            peer.say(changes(2, &[shown_line(1, "one")])).await;
+            peer.cut();
+            let mut peer = script.accept().await;
+            assert_eq!((peer.asked("pace"), peer.asked("from")), (Some("8"), Some("e:2")));
+            assert_eq!(peer.hear().await, json!({"type": "pause"}));
+            peer.close(1000).await;
+        };
+        let follow = async {
+            subscriber.next().await.expect("a hello");
+            subscriber.seek(Seek::Media(5000)).await.expect("sent");
+            subscriber.step().await.expect("sent");
+            subscriber.resume().await.expect("sent");
+            subscriber.pause().await.expect("sent");
+            let Some(Update::Replay(state)) = next_news(&mut subscriber).await else { panic!("no answer") };
+            assert_eq!((state.paused, state.pace, state.media_ms), (true, Pace::Times(8.0), 5000));
+            while next_news(&mut subscriber).await.is_some() {}
+        };
+        futures::join!(serve, follow);
+    })
+    .await;
 }
 
 /// A call that is given up on loses nothing: neither a message nor a wait or connect under way.
 #[tokio::test]
 async fn next_is_cancel_safe() {
-    let script = Script::new().await;
-    let mut subscriber = subscriber(&script, SubscriberOptions::default());
-    let serve = async {
-        for connection in 0..3 {
-            let mut peer = script.accept().await;
-            for number in 1..=20 {
-                let cursor = connection * 20 + number;
-                peer.say(changes(cursor, &[shown_line(cursor, "text")])).await;
-                tokio::task::yield_now().await;
-            }
-            if connection == 2 { peer.close(1000).await } else { peer.close(1001).await }
-        }
-    };
-    let follow = async {
-        loop {
-            match subscriber.next().now_or_never() {
-                Some(update) => {
-                    if update.expect("it goes on").is_none() {
-                        break;
-                    }
+    in_time(async {
+        let script = Script::new().await;
+        let mut subscriber = subscriber(&script, SubscriberOptions::default());
+        let serve = async {
+            for connection in 0..3 {
+                let mut peer = script.accept().await;
+                for number in 1..=20 {
+                    let cursor = connection * 20 + number;
+                    peer.say(changes(cursor, &[shown_line(cursor, "text")])).await;
+                    tokio::task::yield_now().await;
                 }
-                None => tokio::task::yield_now().await,
+                if connection == 2 { peer.close(1000).await } else { peer.close(1001).await }
             }
-        }
-        assert_eq!(texts(&subscriber).len(), 60);
-    };
-    futures::join!(serve, follow);
+        };
+        let follow = async {
+            loop {
+                match subscriber.next().now_or_never() {
+                    Some(update) => {
+                        if update.expect("it goes on").is_none() {
+                            break;
+                        }
+                    }
+                    None => tokio::task::yield_now().await,
+                }
+            }
+            assert_eq!(texts(&subscriber).len(), 60);
+        };
+        futures::join!(serve, follow);
+    })
+    .await;
 }
 
 fn wanted_speakers() -> impl Strategy<Value = Option<Arc<str>>> {
@@ -760,70 +845,76 @@ fn a_large_record(number: u64) -> Op {
 /// The same through the wire, with connections that break after any message, in the midst of parts too.
 #[tokio::test]
 async fn a_subscriber_converges_whatever_happens_to_its_connection() {
-    let mut transcript = opened(FoldView::Interim);
-    for number in 0..12 {
-        match number % 4 {
-            0 => apply(&mut transcript, a_large_record(number)),
-            1 => apply(&mut transcript, Op::Merge { from: "A".into(), into: "B".into() }),
-            2 => apply(&mut transcript, Op::Retract { source: "main".into(), id: "0-7".into(), rev: None }),
-            _ => apply(&mut transcript, Op::Unmerge { from: "A".into() }),
-        }
-    }
-    let script = Script::new().await;
-    let mut subscriber = subscriber(&script, SubscriberOptions::default());
-    let serve = async {
-        let mut messages_until_cut = 0;
-        let mut connections = 0;
-        let mut was_cut_within_parts = false;
-        loop {
-            let mut peer = script.accept().await;
-            connections += 1;
-            let from = peer.asked("from").map_or(0, |cursor| cursor.parse::<Cursor>().expect("a cursor").change);
-            let (mut since, mut left) = (from, messages_until_cut);
-            peer.say(hello()).await;
-            'sending: {
-                while since < transcript.change() {
-                    let changes = transcript.changes_since(since, 1);
-                    let to = changes.to;
-                    let cursor = |change| transcript.cursor(change).expect("open");
-                    let bodies = encode_changes(&geneva(), &cursor(since), &cursor(to), changes);
-                    for (number, body) in bodies.iter().enumerate() {
-                        if left == 0 {
-                            was_cut_within_parts |= number > 0;
-                            break 'sending;
-                        }
-                        left -= 1;
-                        peer.say(str::from_utf8(body).expect("UTF-8")).await;
-                    }
-                    since = to;
-                }
-                peer.close(1000).await;
-                assert!(connections > 5 && was_cut_within_parts, "{connections} connections");
-                return;
+    in_time(async {
+        let mut transcript = opened(FoldView::Interim);
+        for number in 0..12 {
+            match number % 4 {
+                0 => apply(&mut transcript, a_large_record(number)),
+                1 => apply(&mut transcript, Op::Merge { from: "A".into(), into: "B".into() }),
+                2 => apply(&mut transcript, Op::Retract { source: "main".into(), id: "0-7".into(), rev: None }),
+                _ => apply(&mut transcript, Op::Unmerge { from: "A".into() }),
             }
-            // Until it got somewhere, it gets further each time.
-            messages_until_cut = if since > from { 1 } else { messages_until_cut + 1 };
-            peer.close(1001).await;
         }
-    };
-    let follow = async { while next_news(&mut subscriber).await.is_some() {} };
-    futures::join!(serve, follow);
-    assert_same(subscriber.screen(), &transcript);
+        let script = Script::new().await;
+        let mut subscriber = subscriber(&script, SubscriberOptions::default());
+        let serve = async {
+            let mut messages_until_cut = 0;
+            let mut connections = 0;
+            let mut was_cut_within_parts = false;
+            loop {
+                let mut peer = script.accept().await;
+                connections += 1;
+                let from = peer.asked("from").map_or(0, |cursor| cursor.parse::<Cursor>().expect("a cursor").change);
+                let (mut since, mut left) = (from, messages_until_cut);
+                peer.say(hello()).await;
+                'sending: {
+                    while since < transcript.change() {
+                        let changes = transcript.changes_since(since, 1);
+                        let to = changes.to;
+                        let cursor = |change| transcript.cursor(change).expect("open");
+                        let bodies = encode_changes(&geneva(), &cursor(since), &cursor(to), changes);
+                        for (number, body) in bodies.iter().enumerate() {
+                            if left == 0 {
+                                was_cut_within_parts |= number > 0;
+                                break 'sending;
+                            }
+                            left -= 1;
+                            peer.say(str::from_utf8(body).expect("UTF-8")).await;
+                        }
+                        since = to;
+                    }
+                    peer.close(1000).await;
+                    assert!(connections > 5 && was_cut_within_parts, "{connections} connections");
+                    return;
+                }
+                // Until it got somewhere, it gets further each time.
+                messages_until_cut = if since > from { 1 } else { messages_until_cut + 1 };
+                peer.close(1001).await;
+            }
+        };
+        let follow = async { while next_news(&mut subscriber).await.is_some() {} };
+        futures::join!(serve, follow);
+        assert_same(subscriber.screen(), &transcript);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn one_who_begins_now_has_no_lines_from_before() {
-    let mut transcript = opened(FoldView::Interim);
-    apply(&mut transcript, a_large_record(0));
-    let change = transcript.cursor(transcript.change()).expect("open");
-    let mut screen = Screen::default();
-    for body in encode_changes(&geneva(), &change, &change, transcript.changes_from_now()) {
-        let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(&body) else { panic!("not changes") };
-        screen.apply(*message);
-    }
-    assert_eq!((screen.turns().count(), screen.lines().count()), (1, 0));
-    assert_eq!(screen.state(), FeedState::Scheduled);
-    assert_eq!(screen.speaker_name(Some("A")), Some("A"));
+    in_time(async {
+        let mut transcript = opened(FoldView::Interim);
+        apply(&mut transcript, a_large_record(0));
+        let change = transcript.cursor(transcript.change()).expect("open");
+        let mut screen = Screen::default();
+        for body in encode_changes(&geneva(), &change, &change, transcript.changes_from_now()) {
+            let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(&body) else { panic!("not changes") };
+            screen.apply(*message);
+        }
+        assert_eq!((screen.turns().count(), screen.lines().count()), (1, 0));
+        assert_eq!(screen.state(), FeedState::Scheduled);
+        assert_eq!(screen.speaker_name(Some("A")), Some("A"));
+    })
+    .await;
 }
 
 /// A server that answers one request with `answer`, and gives the request.
@@ -843,6 +934,7 @@ async fn answer_once(listener: &TcpListener, answer: &str) -> String {
 
 #[tokio::test]
 async fn questions_over_http_are_answered_or_explained() {
+    in_time(async {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let server = ServerUrl::parse(&listener.local_addr().expect("an address").to_string()).expect("a URL");
     let client = HttpClient::new(server.clone());
@@ -877,4 +969,5 @@ async fn questions_over_http_are_answered_or_explained() {
     let forbidden = missing.replace("404 Not Found", "403 Forbidden");
     let (_, sent) = futures::join!(answer_once(&listener, &forbidden), publisher.send(&one));
     assert!(matches!(sent, Err(PublishError::Ended(ConnectionEnd::Refused { status: 403, .. }))), "{sent:?}");
+    }).await;
 }

@@ -98,7 +98,7 @@ impl Import {
             |error: &anyhow::Error| error.downcast_ref::<HttpError>().and_then(HttpError::code).map(str::to_owned);
         if self.json {
             let code = imported.as_ref().err().and_then(code);
-            let error = imported.as_ref().err().map(|error| explain(error));
+            let error = imported.as_ref().err().map(explain);
             print_json(&Told { file, imported: imported.as_ref().ok(), error, code: code.as_deref() })?;
         }
         match imported {
