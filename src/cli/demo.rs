@@ -90,7 +90,7 @@ impl Demo {
         let bar = ProgressBar::hidden();
         let shown = async {
             let played = play.publish(server.url.publish(&feed), &feed, &bar);
-            let (published, ()) = tokio::try_join!(played, follow(&mut subscriber, &mut view, true))?;
+            let (published, ()) = tokio::try_join!(played, follow(&mut subscriber, &mut view))?;
             anyhow::Ok(published)
         };
         let shown = tokio::select! {

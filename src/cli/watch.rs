@@ -76,7 +76,7 @@ impl Watch {
         let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
         let mut view = if self.json { View::Raw } else { View::for_stdout(&self.feed) };
         let followed = tokio::select! {
-            followed = follow(&mut subscriber, &mut view, false) => followed,
+            followed = follow(&mut subscriber, &mut view) => followed,
             () = signals.next() => Ok(()),
         };
         view.end(subscriber.screen())?;
@@ -84,8 +84,8 @@ impl Watch {
     }
 }
 
-/// Shows a feed until it is over, or, if it is to be left then, until its event has ended and all of it was shown.
-pub(super) async fn follow(subscriber: &mut Subscriber, view: &mut View, leave_at_end: bool) -> anyhow::Result<()> {
+/// Shows a feed until its event has ended and all of it was shown.
+pub(super) async fn follow(subscriber: &mut Subscriber, view: &mut View) -> anyhow::Result<()> {
     let mut was_lost = false;
     while let Some(received) = subscriber.next_message().await? {
         if let (View::Raw, Some(text)) = (&*view, &received.text) {
@@ -94,7 +94,7 @@ pub(super) async fn follow(subscriber: &mut Subscriber, view: &mut View, leave_a
         match received.update {
             Some(Update::Changed(changed)) if changed.whole => {
                 view.draw(subscriber.screen())?;
-                if leave_at_end && subscriber.screen().state() == FeedState::Ended {
+                if subscriber.screen().state() == FeedState::Ended {
                     return Ok(());
                 }
             }

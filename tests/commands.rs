@@ -1,0 +1,226 @@
+//! The commands of the real binary, as people and scripts use them.
+
+mod support;
+
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use support::{Server, facts, hearing, real, soon};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+fn captionwire(server: Option<&Server>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
+    if let Some(server) = server {
+        command.env("CAPTIONWIRE_URL", format!("http://{}", server.addr()));
+    }
+    command.kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+async fn run(server: &Server, arguments: &[&str]) -> Output {
+    soon(captionwire(Some(server)).args(arguments).output()).await.expect("it runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+fn done(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(output), stderr(output));
+    stdout(output)
+}
+
+fn file(name: &str, text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).expect("written");
+    (dir, path.to_str().expect("UTF-8").to_owned())
+}
+
+#[tokio::test]
+async fn what_is_imported_is_listed_exported_and_renamed() {
+    let server = Server::start();
+    let (_dir, path) = file("hearing.rev.txt", &hearing());
+    done(&run(&server, &["import", &path]).await);
+    assert_eq!(done(&run(&server, &["export", "hearing", "--format", "rev"]).await), hearing());
+    let feeds = done(&run(&server, &["feeds", "--json"]).await);
+    let feed: Value = serde_json::from_str(feeds.lines().next().expect("a feed")).expect("JSON");
+    assert_eq!((&feed["feed"], &feed["turns"]), (&Value::from("hearing"), &facts()["turns"]));
+    // There already: said, with exit code 1, and nothing is changed.
+    let again = run(&server, &["import", &path]).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("replace"), "{}", stderr(&again));
+
+    done(&run(&server, &["speakers", "hearing", "rename", "Speaker 5", "Woman in the third row"]).await);
+    done(&run(&server, &["speakers", "hearing", "merge", "Speaker 7", "Ines Marlow"]).await);
+    let text = done(&run(&server, &["export", "hearing", "--format", "md"]).await);
+    assert!(text.contains("Woman in the third row") && !text.contains("Speaker 7"));
+    done(&run(&server, &["speakers", "hearing", "unmerge", "Speaker 7"]).await);
+    let text = done(&run(&server, &["export", "hearing", "--format", "md"]).await);
+    assert!(text.contains("Speaker 7"));
+}
+
+#[tokio::test]
+async fn a_bad_block_is_told_with_its_line_and_the_rest_is_there() {
+    let server = Server::start();
+    let (_dir, path) = file("talk.txt", "A: (00:01)\nOne.\n\nB: (99:99)\nTwo.\n\nC: (00:31)\nThree.\n");
+    let imported = run(&server, &["import", &path]).await;
+    assert!(stderr(&imported).contains(":4:"), "{}", stderr(&imported));
+    assert!(done(&run(&server, &["export", "talk", "--format", "txt"]).await).contains("Three."));
+    let (_dir, path) = file("notes.txt", "Nothing of the kind.\n");
+    let refused = run(&server, &["import", &path]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("notes.txt"), "{}", stderr(&refused));
+}
+
+#[tokio::test]
+async fn a_file_is_replayed_by_a_publisher_and_watched_to_its_end() {
+    let server = Server::start();
+    let mut watch = captionwire(Some(&server));
+    let watching =
+        watch.args(["watch", "event"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let (_dir, path) = file("event.rev.txt", &hearing());
+    done(&run(&server, &["replay", &path, "--pace", "max"]).await);
+    let watched = done(&soon(watching.wait_with_output()).await.expect("it ends"));
+    let heads =
+        watched.lines().filter(|line| line.starts_with('[') && line[1..].starts_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(Value::from(heads.count()), facts()["turns"], "{watched}");
+    assert!(!watched.contains('\u{1b}'), "no colour where nobody sees it");
+    // An archived feed into another one.
+    done(&run(&server, &["replay", "event", "--to", "again", "--pace", "max"]).await);
+    let event = done(&run(&server, &["export", "event", "--format", "txt"]).await);
+    assert_eq!(event, done(&run(&server, &["export", "again", "--format", "txt"]).await));
+}
+
+#[tokio::test]
+async fn a_watcher_goes_on_where_it_was_when_the_server_comes_back() {
+    let mut server = Server::start();
+    let mut watch = captionwire(Some(&server));
+    let mut watching = watch.args(["watch", "event"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(watching.stdout.take().expect("piped")).lines();
+    let (_dir, first) = file("a.rev.txt", "A: (00:01)\nOne.\n\nB: (00:05)\nTwo.\n");
+    done(&run(&server, &["replay", &first, "--to", "event", "--pace", "max", "--no-end"]).await);
+    let mut seen = Vec::new();
+    while !seen.contains(&"One.".to_owned()) {
+        seen.push(soon(lines.next_line()).await.expect("read").expect("more"));
+    }
+    server.kill();
+    server.restart();
+    let mut publish = captionwire(Some(&server));
+    let mut publishing = publish.args(["publish", "event", "--end"]).stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut stdin = publishing.stdin.take().expect("piped");
+    stdin.write_all(br#"{"id":"9","start_ms":20000,"speaker":"A","text":"Three."}"#).await.expect("written");
+    drop(stdin);
+    assert!(soon(publishing.wait()).await.expect("it ends").success());
+    while let Some(line) = soon(lines.next_line()).await.expect("read") {
+        seen.push(line);
+    }
+    assert!(soon(watching.wait()).await.expect("it ends").success());
+    let said: Vec<_> = seen.iter().filter(|line| line.ends_with('.')).map(String::as_str).collect();
+    assert_eq!(said, ["One.", "Two.", "Three."], "{seen:?}");
+}
+
+#[tokio::test]
+async fn typed_text_is_published() {
+    let server = Server::start();
+    let mut publish = captionwire(Some(&server));
+    let mut publishing =
+        publish.args(["publish", "typed", "-", "--end"]).stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut stdin = publishing.stdin.take().expect("piped");
+    stdin.write_all(b"Clerk: The hearing is open.\nClerk: Please be seated.\n").await.expect("written");
+    drop(stdin);
+    assert!(soon(publishing.wait()).await.expect("it ends").success());
+    let text = done(&run(&server, &["export", "typed", "--format", "txt"]).await);
+    assert!(text.contains("Clerk") && text.contains("Please be seated."), "{text}");
+}
+
+#[tokio::test]
+async fn an_archive_is_opened_beside_its_server_to_read_and_not_to_write() {
+    let mut server = Server::start();
+    let data = server.data();
+    let data = data.to_str().expect("UTF-8");
+    let (_dir, path) = file("hearing.rev.txt", &hearing());
+    done(&run(&server, &["import", &path]).await);
+    let beside = soon(captionwire(None).args(["export", "hearing", "--format", "rev", "--data", data]).output()).await;
+    assert_eq!(done(&beside.expect("it runs")), hearing());
+    let refused = soon(captionwire(None).args(["import", &path, "--as", "other", "--data", data]).output()).await;
+    let refused = refused.expect("it runs");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("--url"), "{}", stderr(&refused));
+    assert!(server.stop().success());
+    let alone = soon(captionwire(None).args(["import", &path, "--as", "other", "--data", data]).output()).await;
+    done(&alone.expect("it runs"));
+    let feeds = soon(captionwire(None).args(["feeds", "--json", "--data", data]).output()).await.expect("it runs");
+    assert_eq!(done(&feeds).lines().count(), 2);
+}
+
+#[tokio::test]
+async fn the_demo_plays_the_hearing_to_its_end() {
+    let mut command = captionwire(None);
+    let output =
+        soon(command.args(["demo", "--pace", "max", "--port", "0", "--exit"]).output()).await.expect("it runs");
+    let said = done(&output);
+    assert!(said.contains("/feeds/demo"), "{said}");
+    for line in support::lines_of(&hearing()) {
+        let text = line["text"].as_str().expect("text").lines().next().expect("a line").to_owned();
+        assert!(said.contains(&text), "{text:?} is not in {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_demo_plays_a_real_press_conference() {
+    let Some(text) = real("press-conference.rev.txt") else { return };
+    let (_dir, path) = file("press-conference.rev.txt", &text);
+    let mut command = captionwire(None);
+    let output = soon(command.args(["demo", &path, "--pace", "max", "--port", "0", "--exit"]).output()).await;
+    let said = done(&output.expect("it runs"));
+    let heads = said.lines().filter(|line| line.starts_with('[') && line.as_bytes().get(3) == Some(&b':'));
+    assert_eq!(heads.count(), 58, "{said}");
+}
+
+#[tokio::test]
+async fn exit_codes_and_faults() {
+    let server = Server::start();
+    let nowhere = run(&server, &["export", "nowhere"]).await;
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(stderr(&nowhere).contains("nowhere"), "{}", stderr(&nowhere));
+    assert_eq!(run(&server, &["dance"]).await.status.code(), Some(2));
+    assert_eq!(run(&server, &["export", "x", "--format", "doc"]).await.status.code(), Some(2));
+    let alone = soon(captionwire(None).args(["feeds", "--url", "http://127.0.0.1:9"]).output()).await.expect("it runs");
+    assert_eq!(alone.status.code(), Some(1));
+    assert!(stderr(&alone).contains("captionwire serve"), "{}", stderr(&alone));
+    let (_dir, config) = file("c.toml", "[limits]\nmesage_bytes = 3\n");
+    let bad = soon(captionwire(None).args(["serve", "--config", &config]).output()).await.expect("it runs");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(stderr(&bad).contains("mesage_bytes") && stderr(&bad).contains("line 2"), "{}", stderr(&bad));
+    // A second server on the same archive is told so.
+    let data = server.data();
+    let second = captionwire(None).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output();
+    let second = soon(second).await.expect("it runs");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("another server"), "{}", stderr(&second));
+}
+
+#[tokio::test]
+async fn who_stops_reading_is_no_failure() {
+    let server = Server::start();
+    let (_dir, path) = file("hearing.rev.txt", &hearing());
+    done(&run(&server, &["import", &path]).await);
+    let mut export = captionwire(Some(&server));
+    let mut exporting = export
+        .args(["export", "hearing", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(exporting.stdout.take());
+    let output = soon(exporting.wait_with_output()).await.expect("it ends");
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
