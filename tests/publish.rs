@@ -138,6 +138,10 @@ async fn numbers_are_given_or_counted_but_not_mixed() {
     // A repeat is acknowledged and changes nothing, whatever it says now.
     giving.send(with(3, "something else")).await;
     assert_eq!(giving.expect_next("ack").await["seq"], 4);
+    giving.send(with(4, "four")).await;
+    assert_eq!(giving.expect_next("ack").await["seq"], 4);
+    let history = server.get("/v1/feeds/given/lines/main/4/history").await.json();
+    assert_eq!(history["versions"].as_array().map(Vec::len), Some(1), "{history}");
     giving.send(with(0, "nought")).await;
     assert_eq!(giving.expect_next("nack").await["code"], "bad_seq");
     assert_eq!(texts(&seen(&server, "given").await), ["three", "four"]);
@@ -543,4 +547,17 @@ async fn a_request_whose_client_hangs_up_is_done_to_its_end() {
     let is_whole = || async { server.get("/v1/feeds/long").await.json()["state"] == "ended" };
     soon(async { while !is_whole().await {} }).await;
     assert_eq!(server.get("/v1/feeds/long").await.json()["lines"], 5_000);
+}
+
+#[tokio::test]
+async fn a_session_has_one_writer_at_a_time() {
+    let server = Server::start_with("[times]\nhandshake_timeout_ms = 200");
+    let mut socket = server.publish("geneva/publish?session=s").await;
+    socket.expect_next("welcome").await;
+    let one = json!({"id": "1", "start_ms": 0, "text": "one"});
+    server.json("POST", "/v1/feeds/geneva/lines?session=s", one.clone()).await.assert_problem(409, "conflict");
+    assert_eq!(server.json("POST", "/v1/feeds/geneva/lines?session=other", one.clone()).await.status, 200);
+    drop(socket);
+    soon(async { while server.json("POST", "/v1/feeds/geneva/lines?session=s", one.clone()).await.status != 200 {} })
+        .await;
 }
