@@ -29,7 +29,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
     (&["rusqlite"], &["log"]),
     (&["toml"], &["config"]),
-    (&["clap", "anyhow", "indicatif", "anstream"], &["cli"]),
+    (&["clap", "anyhow", "indicatif", "anstream", "textwrap"], &["cli"]),
     // Position, transcript, format and wire are pure: text and records in, values out.
     (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "server", "cli"]),
     (&["std::fs", "std::env", "std::process"], &["config", "log", "server", "cli"]),

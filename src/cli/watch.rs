@@ -162,10 +162,18 @@ impl View {
             Self::Plain(plain) => print_some(&plain.text(screen, true)),
             Self::Live(live) => {
                 live.bar.finish_and_clear();
-                print_some(&live.scroll.interim(screen))
+                print_some(&wrapped(&live.scroll.interim(screen)))
             }
         }
     }
+}
+
+/// Broken between words for the terminal as wide as it is now, or as a reader's eye likes it.
+fn wrapped(text: &str) -> String {
+    const COLUMNS_MAX: usize = 100;
+    // One column stays free: some terminals begin a new line when the last one is filled.
+    let columns = textwrap::termwidth().saturating_sub(1).clamp(20, COLUMNS_MAX);
+    textwrap::fill(text, columns)
 }
 
 fn print_some(text: &str) -> anyhow::Result<()> {
@@ -236,8 +244,8 @@ impl Live {
     }
 
     fn draw(&mut self, screen: &Screen) -> anyhow::Result<()> {
-        let text = self.scroll.text(screen);
-        let below = format!("{}{}", self.scroll.interim(screen), self.status(screen));
+        let text = wrapped(&self.scroll.text(screen));
+        let below = format!("{}{}", wrapped(&self.scroll.interim(screen)), self.status(screen));
         let below = if stdout_has_colour() { below } else { anstream::adapter::strip_str(&below).to_string() };
         self.bar.set_message(below);
         // It is drawn again below what is printed, and also where nothing is.
@@ -401,6 +409,14 @@ mod tests {
         format!(
             r#"{{"id":"m/{id}","sort":"{id}","speaker":"{speaker}","start_ms":{start_ms},"state":"{state}","rev":0}}"#
         )
+    }
+
+    #[test]
+    fn words_stay_whole_and_headings_where_they_are() {
+        let text = format!("\n[00:01] A\n{}\n", "evening ".repeat(40).trim_end());
+        let wrapped = wrapped(&text);
+        assert!(wrapped.starts_with("\n[00:01] A\nevening ") && wrapped.ends_with("evening\n"));
+        assert!(wrapped.lines().count() > 3 && wrapped.split_whitespace().all(|word| text.contains(word)));
     }
 
     #[test]
