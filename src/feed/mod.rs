@@ -8,7 +8,7 @@
 
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,7 +37,8 @@ pub enum Opened {
 #[derive(Debug)]
 pub struct Feeds {
     log: Shared,
-    open: Mutex<HashMap<FeedId, Arc<Feed>>>,
+    /// By name, so that what is done to all is done in one order.
+    open: Mutex<BTreeMap<FeedId, Arc<Feed>>>,
     created: watch::Sender<u64>,
     /// One creation of a name at a time, so that a log begins with the records of one of them.
     creating: Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
@@ -196,7 +197,7 @@ impl Feeds {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FeedId, Arc<Feed>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FeedId, Arc<Feed>>> {
         // Every change under this lock is one call on the map: a panic elsewhere leaves it whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

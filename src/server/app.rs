@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::clock::Clock;
+use super::clock::{Chance, Clock};
 use super::slots::Slots;
 use super::socket::End;
 use super::summary::Summaries;
@@ -24,6 +24,7 @@ use crate::wire::{CloseCode, Limits};
 pub(super) struct App {
     pub(super) config: Config,
     pub(super) clock: Clock,
+    pub(super) chance: Chance,
     pub(super) feeds: Feeds,
     pub(super) slots: Slots,
     pub(super) summaries: Summaries,
@@ -57,7 +58,7 @@ impl App {
         let captions = &self.config.captions;
         let settings =
             TurnSettings { turn_gap_ms: captions.turn_gap_ms, max_unknown_turn_ms: captions.max_unknown_turn_ms };
-        self.record(Op::Open { epoch: Epoch::from_random(random()), settings, imported })
+        self.record(Op::Open { epoch: Epoch::from_random(self.chance.next()), settings, imported })
     }
 
     /// The feed `name`, created live if it is not there.
@@ -65,12 +66,6 @@ impl App {
         let first = || vec![self.opening(false), self.record(Op::Resume)];
         self.feeds.create(name, false, first).await.map(|(feed, _)| feed)
     }
-}
-
-/// 64 random bits of the operating system.
-pub(super) fn random() -> u64 {
-    // Without them no epoch is safe; no machine that runs this lacks them.
-    getrandom::u64().expect("the operating system has random numbers")
 }
 
 /// What a connection is closed with when the log says `error`.

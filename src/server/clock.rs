@@ -1,4 +1,4 @@
-//! The one clock: whoever needs the time of day is handed it, so that tests can hand in another.
+//! The one clock and the one source of chance: whoever needs them is handed them, so that tests can hand in others.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,5 +33,36 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+/// Random numbers.
+#[derive(Clone)]
+pub struct Chance(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Chance {
+    /// Those of the operating system.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        // Without them no epoch is safe; no machine that runs this lacks them.
+        Self(Arc::new(|| getrandom::u64().expect("the operating system has random numbers")))
+    }
+
+    /// Those that `next` gives.
+    #[must_use]
+    pub fn new(next: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(next))
+    }
+
+    /// The next one.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chance")
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let name = FeedId::new(&name)?;
     let session = query.get("session").map(String::as_str);
-    let publisher = Publisher::new(query.get("source").map(String::as_str), session)?;
+    let publisher = Publisher::new(&app, query.get("source").map(String::as_str), session)?;
     let is_ndjson = match media_type(&headers) {
         Some("application/json") => false,
         Some("application/x-ndjson") => true,

@@ -36,13 +36,14 @@ use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use self::app::{App, Presence, Seats};
-pub use self::clock::Clock;
+pub use self::clock::{Chance, Clock};
 use self::guard::Peer;
 pub use self::problem::ProblemCode;
 pub use self::routes::ROUTES;
@@ -81,7 +82,9 @@ pub enum ServerError {
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
-    listener: TcpListener,
+    router: Router,
+    /// None where connections come through a [`Door`] only.
+    listener: Option<TcpListener>,
     addr: SocketAddr,
     /// Feeds follow their logs until this; after the connections have gone.
     feeds_stop: CancellationToken,
@@ -94,14 +97,6 @@ impl Server {
     /// # Errors
     /// [`ServerError`], with the archive closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
-        Self::bind_with(config, Clock::of_this_machine()).await
-    }
-
-    /// As [`Server::bind`], with another clock.
-    ///
-    /// # Errors
-    /// As [`Server::bind`].
-    pub async fn bind_with(config: Config, clock: Clock) -> Result<Self, ServerError> {
         // First the address: where it is taken, a second server is told that, not that the archive is.
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(cannot)?;
@@ -111,9 +106,18 @@ impl Server {
             Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
+        let server = Self::new(config, log, Clock::of_this_machine(), Chance::of_this_machine());
+        Ok(Self { listener: Some(listener), addr, ..server })
+    }
+
+    /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`].
+    #[must_use]
+    pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
         let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
-        let app = App {
+        let addr = config.listen;
+        let app = Arc::new(App {
             clock,
+            chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
             slots: Slots::default(),
             summaries: Summaries::default(),
@@ -125,8 +129,14 @@ impl Server {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
-        };
-        Ok(Self { app: Arc::new(app), listener, addr, feeds_stop, feed_tasks })
+        });
+        Self { router: routes::router(&app), app, listener: None, addr, feeds_stop, feed_tasks }
+    }
+
+    /// Takes connections that come another way than through the listener.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Door { app: self.app.clone(), router: self.router.clone() }
     }
 
     /// Where it listens; the port is the real one where port 0 was asked for.
@@ -144,8 +154,8 @@ impl Server {
     /// Serves until `stop` is ready, then stops: takes no more connections, answers what was appended, tells clients to
     /// come again elsewhere or later (1001), and closes the archive. Says whom it left behind.
     pub async fn run(self, stop: impl Future<Output = ()>) {
+        let door = self.door();
         let Self { app, listener, feeds_stop, feed_tasks, .. } = self;
-        let router = routes::router(&app);
         let upkeep_tasks = TaskTracker::new();
         // Beside another server, the other one looks after the feeds.
         if app.config.storage != Storage::ReadOnly {
@@ -156,8 +166,12 @@ impl Server {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, addr)) => accept(&app, &router, stream, addr),
+                accepted = accept(listener.as_ref()) => match accepted {
+                    Ok((stream, addr)) => {
+                        // Captions are small and wanted at once.
+                        let _ = stream.set_nodelay(true);
+                        door.take(stream, addr);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be taken");
                         tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
@@ -186,37 +200,54 @@ impl Server {
     }
 }
 
-/// Serves a connection on a task of its own.
-fn accept(app: &Arc<App>, router: &Router, stream: TcpStream, addr: SocketAddr) {
-    let seat = Seats::take(app, |app| &app.connections);
-    if seat.is_none() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
-        return;
+/// The next connection; never one without a listener.
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
-    // Captions are small and wanted at once.
-    let _ = stream.set_nodelay(true);
-    let times = &app.config.times;
-    let io = TokioIo::new(PatientStream::new(stream, TimesConfig::ms(times.write_timeout_ms)));
-    let peer = Peer::new(addr, seat);
-    let router = router.clone();
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request)
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(TimesConfig::ms(times.handshake_timeout_ms))
-        .max_buf_size(REQUEST_HEAD_BYTES_MAX)
-        .serve_connection(io, service)
-        .with_upgrades();
-    let stop = app.stop.clone();
-    app.tasks.spawn(async move {
-        let mut connection = std::pin::pin!(connection);
-        // How a connection breaks off is the client's business.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+}
+
+/// Where connections enter.
+#[derive(Debug, Clone)]
+pub struct Door {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Door {
+    /// Serves a connection from `addr` on a task of its own. One above the limits is refused, or dropped at once.
+    pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
+        let app = &self.app;
+        let seat = Seats::take(app, |app| &app.connections);
+        if seat.is_none() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
+            return;
         }
-        let _ = connection.await;
-    });
+        let times = &app.config.times;
+        let io = TokioIo::new(PatientStream::new(stream, TimesConfig::ms(times.write_timeout_ms)));
+        let peer = Peer::new(addr, seat);
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
+            router.clone().oneshot(request)
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(TimesConfig::ms(times.handshake_timeout_ms))
+            .max_buf_size(REQUEST_HEAD_BYTES_MAX)
+            .serve_connection(io, service)
+            .with_upgrades();
+        let stop = app.stop.clone();
+        app.tasks.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            // How a connection breaks off is the client's business.
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return,
+                () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            let _ = connection.await;
+        });
+    }
 }

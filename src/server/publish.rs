@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::admit::Admission;
-use super::app::{App, Presence, Role, end_of, random};
+use super::app::{App, Presence, Role, end_of};
 use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::Asked;
@@ -35,7 +35,7 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Reads the query's `source` and `session`; without a session it is a new one.
-    pub(super) fn new(source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
+    pub(super) fn new(app: &App, source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
         let source = source.unwrap_or("main");
         check_source(source)?;
         let session = match session {
@@ -44,7 +44,7 @@ impl Publisher {
                 check_line_id(session).map_err(|bad| BadName { what: "session", ..bad })?;
                 session.into()
             }
-            None => format!("s-{}", Epoch::from_random(random())).into(),
+            None => format!("s-{}", Epoch::from_random(app.chance.next())).into(),
         };
         Ok(Self { source: source.into(), session })
     }
@@ -58,7 +58,7 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
     asked.refuse(&[("format", Some("captionwire"))])?;
-    let publisher = Publisher::new(asked.get("source"), asked.get("session"))
+    let publisher = Publisher::new(app, asked.get("source"), asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
     let feed = app.open_to_publish(name).await.map_err(|error| end_of(&error))?;
     let Publisher { source, session } = &publisher;

@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode as RawCode, Data, OpCode};
@@ -182,17 +181,20 @@ fn shortened(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
-/// A TCP stream whose writes fail with [`io::ErrorKind::TimedOut`] when the other side takes nothing for too long.
-#[derive(Debug)]
+/// What a connection runs over: TCP, or what a test puts in its place.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] when the other side takes nothing for too long.
 pub(super) struct PatientStream {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl PatientStream {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub(super) fn new(stream: impl Stream + 'static, patience: Duration) -> Self {
+        Self { stream: Box::new(stream), patience, waiting: None }
     }
 
     fn progress(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

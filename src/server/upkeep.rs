@@ -1,7 +1,7 @@
 //! What happens by itself: clocks of silent feeds move on, what a lost source left behind is settled, feeds that are over
 //! are put away or deleted. All of it is records like any other, so it is seen the same way in every replay.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,12 +25,13 @@ pub(super) async fn run(app: Arc<App>) {
     let shortest = times.idle_clock_after_ms.min(times.abandon_after_ms);
     let shortest = if times.end_after_ms == 0 { shortest } else { shortest.min(times.end_after_ms) };
     let every = TimesConfig::ms(shortest / 4).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
-    let mut upkeep = Upkeep { app: app.clone(), alone: HashMap::new(), failed: false };
+    let mut upkeep = Upkeep { app: app.clone(), alone: BTreeMap::new(), failed: false };
     // Feeds that go on are folded now, so that their clocks do too; the others are put away again.
     upkeep.note(Summaries::all(&app).await.map(|_| ()));
     let mut retention_at = Instant::now();
     loop {
         tokio::select! {
+            biased;
             () = app.stop.cancelled() => return,
             () = tokio::time::sleep(every) => {}
         }
@@ -47,7 +48,7 @@ pub(super) async fn run(app: Arc<App>) {
 struct Upkeep {
     app: Arc<App>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
-    alone: HashMap<(LogId, Option<Arc<str>>), Instant>,
+    alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
     failed: bool,
 }
 
@@ -67,7 +68,7 @@ impl Upkeep {
 
     async fn look(&mut self) -> Result<(), LogError> {
         let feeds = self.app.feeds.all_open();
-        let open: std::collections::HashSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
+        let open: BTreeSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
         self.alone.retain(|(log_id, _), _| open.contains(log_id));
         let mut result = Ok(());
         for feed in feeds {
