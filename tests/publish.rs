@@ -236,7 +236,14 @@ async fn frames_that_cannot_be_taken_close_their_connection_and_no_other() {
     assert_eq!((nacks, closed.0), (21, 4503));
 
     let mut chatty = server.subscribe("geneva/subscribe").await;
-    chatty.send(json!({"type": "dance"})).await;
+    for word in [json!({"type": "dance"}), json!({"type": "pause"})] {
+        chatty.send(word).await;
+    }
+    assert_eq!(chatty.expect("error").await["code"], "unknown_type");
+    assert_eq!(chatty.expect("error").await["code"], "unsupported");
+    for _ in 0..19 {
+        chatty.send(json!(7)).await;
+    }
     assert_eq!(chatty.closed().await.0, 4503);
 
     good.send(line("1", 0, "A", "still here")).await;

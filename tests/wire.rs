@@ -55,6 +55,7 @@ names! { to_subscriber, TO_SUBSCRIBER, ToSubscriber,
     ToSubscriber::Live { .. } => "live",
     ToSubscriber::Heartbeat { .. } => "heartbeat",
     ToSubscriber::Reset { .. } => "reset",
+    ToSubscriber::Error { .. } => "error",
     ToSubscriber::Replay { .. } => "replay",
 }
 
@@ -392,6 +393,7 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         ToSubscriber::Live { feed: feed.clone(), cursor: cursor.clone() },
         ToSubscriber::Heartbeat { feed: feed.clone(), cursor: Some(cursor.clone()), server_at: at },
         ToSubscriber::Reset { feed: feed.clone(), reason: text("epoch") },
+        ToSubscriber::Error { feed: feed.clone(), code: NackCode::UnknownType, message: "so".into() },
         ToSubscriber::Replay { feed, paused: false, pace: Pace::Times(20.0), media_ms: 5 },
     ] {
         written.push((to_subscriber(&message), serde_json::to_value(&message).expect("JSON")));

@@ -124,6 +124,11 @@ pub enum Update {
         /// `epoch`, `cursor`, `seek`, `replaced`.
         reason: Arc<str>,
     },
+    /// A command was refused: the feed is not replayed, say.
+    Refused {
+        /// What is wrong and the mend, for people; not made safe for a terminal.
+        message: String,
+    },
     /// How a replay stands.
     Replay(ReplayState),
     /// The connection is gone; the next call waits and connects again, with the cursor.
@@ -425,6 +430,7 @@ impl Subscriber {
                 self.drop_parts();
                 Some(Update::Reset { reason })
             }
+            ToSubscriber::Error { message, .. } => Some(Update::Refused { message }),
             ToSubscriber::Replay { paused, pace, media_ms, .. } => {
                 let state = ReplayState { paused, pace, media_ms };
                 self.replay = Some(state);
@@ -476,6 +482,6 @@ fn is_known(text: &str) -> bool {
         #[serde(borrow, rename = "type")]
         kind: std::borrow::Cow<'a, str>,
     }
-    const KNOWN: [&str; 6] = ["hello", "changes", "live", "heartbeat", "reset", "replay"];
+    const KNOWN: [&str; 7] = ["hello", "changes", "live", "heartbeat", "reset", "error", "replay"];
     serde_json::from_str::<Kind<'_>>(text).map_or(true, |message| KNOWN.contains(&&*message.kind))
 }

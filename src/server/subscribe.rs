@@ -18,7 +18,7 @@ use crate::feed::{Feed, Following, Opened, View};
 use crate::log::{LogError, LogId};
 use crate::position::{Cursor, FeedId};
 use crate::transcript::{FeedState, FoldView};
-use crate::wire::{CloseCode, FromSubscriber, ToSubscriber};
+use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 
 /// Serves a subscriber to its end.
 pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Asked) -> (Socket, End) {
@@ -36,6 +36,7 @@ async fn subscribe(app: &Arc<App>, name: FeedId, socket: &mut Socket, asked: &As
         wanted,
         socket,
         is_greeted: false,
+        refused: 0,
         pinged: None,
         replaced: None,
         heard: Instant::now(),
@@ -90,6 +91,8 @@ pub(super) struct Reader<'a> {
     /// Where to begin in the life of the feed that comes next.
     pub(super) from: From,
     is_greeted: bool,
+    /// What the reader said and was refused. A reader says so little that all of it counts.
+    refused: usize,
     /// When the reader was last asked for a sign of life.
     pinged: Option<Instant>,
     /// The life of the feed that was replaced; the next is about to begin.
@@ -136,9 +139,8 @@ impl Reader<'_> {
                     }
                     self.replaced = Some(feed.log_id().clone());
                 }
-                Left::Said(_) => {
-                    return Err(End::close(CloseCode::BadRequest, "only a replay can be steered: ask with pace="));
-                }
+                // Only a replay is left by a word, and understands them all.
+                Left::Said(_) => {}
             }
         }
     }
@@ -197,7 +199,16 @@ impl Reader<'_> {
             None => {
                 let since = self.begin(&view).await?;
                 let target = view.bell().borrow().change;
-                self.follow(feed, &view, &mut Place { since, target, live_at: None }).await
+                let mut place = Place { since, target, live_at: None };
+                loop {
+                    match self.follow(feed, &view, &mut place).await? {
+                        Left::Said(_) => {
+                            let message = "only a replay can be steered: ask for one with pace=".into();
+                            self.refuse(Refusal { code: NackCode::Unsupported, message, field: None }).await?;
+                        }
+                        left @ Left::Replaced => return Ok(left),
+                    }
+                }
             }
         }
     }
@@ -310,11 +321,13 @@ impl Reader<'_> {
                     self.heard = Instant::now();
                     match frame {
                         Frame::Sign => {}
-                        Frame::Text(text) => return FromSubscriber::decode(&text).map(Some).map_err(|reason| {
-                            End::close(CloseCode::BadRequest, reason)
-                        }),
+                        Frame::Text(text) => match FromSubscriber::decode(&text) {
+                            Ok(said) => return Ok(Some(said)),
+                            Err(refusal) => self.refuse(refusal).await?,
+                        },
                         Frame::Binary => {
-                            return Err(End::close(CloseCode::BadRequest, "a binary message: text is expected"));
+                            let message = "a binary message: what a subscriber says is JSON in text messages".into();
+                            self.refuse(Refusal { code: NackCode::NotText, message, field: None }).await?;
                         }
                     }
                 }
@@ -364,6 +377,17 @@ impl Reader<'_> {
         let cursor = at.and_then(|(view, since)| cursor(view, since));
         let server_at = self.app.clock.now();
         self.socket.send(ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
+    }
+
+    /// Says what is wrong with what the reader said; one that goes on like that is closed.
+    async fn refuse(&mut self, Refusal { code, message, .. }: Refusal) -> Result<(), End> {
+        self.refused += 1;
+        let max = self.app.config.limits.refusals_in_a_row_max;
+        if self.refused > max {
+            let reason = format!("more than {max} messages were refused: see the errors");
+            return Err(End::close(CloseCode::BadRequest, reason));
+        }
+        self.socket.send(ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
     }
 
     pub(super) async fn reset(&mut self, reason: &str) -> Result<(), End> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::publish::{NackCode, Refusal};
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{Changes, FeedState, Line, MediaMs, Speaker, Timestamp, Turn};
 
@@ -53,6 +54,15 @@ pub enum ToSubscriber {
         feed: FeedId,
         /// Why: `epoch`, `cursor`, `seek`, `replaced`.
         reason: Arc<str>,
+    },
+    /// What the subscriber said was refused; the connection goes on.
+    Error {
+        /// The feed.
+        feed: FeedId,
+        /// What kind of fault.
+        code: NackCode,
+        /// What is wrong and the mend.
+        message: String,
     },
     /// How a replay stands.
     Replay {
@@ -276,20 +286,21 @@ impl FromSubscriber {
     /// Reads a text frame.
     ///
     /// # Errors
-    /// What is wrong and the mend, for the reason of a close frame.
-    pub fn decode(text: &str) -> Result<Self, String> {
+    /// What is wrong and the mend.
+    pub fn decode(text: &str) -> Result<Self, Refusal> {
+        let refused = |code, message: String| Err(Refusal { code, message, field: None });
         #[derive(Deserialize)]
         struct Kind {
             r#type: String,
         }
         const KINDS: [&str; 5] = ["step", "pause", "resume", "pace", "seek"];
         let Ok(Kind { r#type: kind }) = serde_json::from_str(text) else {
-            return Err("a message is a JSON object with a type".into());
+            return refused(NackCode::BadJson, "a message is a JSON object with a type".into());
         };
         if !KINDS.contains(&kind.as_str()) {
-            return Err("a subscriber says step, pause, resume, pace or seek".into());
+            return refused(NackCode::UnknownType, "a subscriber says step, pause, resume, pace or seek".into());
         }
-        serde_json::from_str(text).map_err(|error| format!("{kind}: {error}"))
+        serde_json::from_str(text).or_else(|error| refused(NackCode::BadField, format!("{kind}: {error}")))
     }
 }
 
