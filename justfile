@@ -31,3 +31,7 @@ bench *args:
 # The shipped hearing, captioned live.
 demo *args:
     cargo run --release --locked -- demo {{args}}
+
+# The public WebSocket suite; scripts/autobahn.sh says what it needs.
+autobahn:
+    sh scripts/autobahn.sh

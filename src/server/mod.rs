@@ -58,8 +58,8 @@ use crate::log::{EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
 const REFUSED_AT_ONCE: usize = 64;
 /// A server without descriptors waits this long for some to come back.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// The head of a request: a URL with a token fits many times over.
-const REQUEST_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The head of a request, about: a URL with a token fits several times over.
+const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
