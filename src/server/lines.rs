@@ -148,11 +148,11 @@ fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
         return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
     }
     let text = text.trim();
+    let bad = |error: serde_json::Error| Problem::bad(format!("the body is no line and no array of lines: {error}"));
     if !text.starts_with('[') {
-        return Ok(vec![text]);
+        return Ok(vec![serde_json::from_str::<&RawValue>(text).map_err(bad)?.get()]);
     }
-    let lines: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| Problem::bad(format!("the body is no array of lines: {error}")))?;
+    let lines: Vec<&RawValue> = serde_json::from_str(text).map_err(bad)?;
     Ok(lines.into_iter().map(RawValue::get).collect())
 }
 
