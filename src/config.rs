@@ -77,6 +77,14 @@ pub struct LimitsConfig {
     pub import_bytes: usize,
     /// Connections in all: each idle one costs some KiB of memory and a descriptor.
     pub connections_max: usize,
+    /// Those of them that are kept for publishers: readers never take the last places.
+    pub connections_for_publishers: usize,
+    /// Connections from one address; 0 is no limit of its own, because behind a proxy all come from one.
+    pub connections_per_address_max: usize,
+    /// Feeds in the archive: each name that somebody misspells makes one.
+    pub feeds_max: usize,
+    /// Messages a second that a publisher's socket is read at most; 0 is as fast as they become durable.
+    pub publish_messages_per_second: u32,
     /// Readers that may wait for feeds that do not exist yet.
     pub waiting_readers_max: usize,
     /// Replays in all: each folds its feed again.
@@ -97,6 +105,10 @@ impl Default for LimitsConfig {
             lines_per_request: 10_000,
             import_bytes: 64 * 1024 * 1024,
             connections_max: 10_000,
+            connections_for_publishers: 64,
+            connections_per_address_max: 0,
+            feeds_max: 100_000,
+            publish_messages_per_second: 0,
             waiting_readers_max: 1_000,
             replays_max: 64,
             replays_per_address_max: 8,
@@ -272,11 +284,16 @@ impl Config {
             ("limits.lines_per_request", self.limits.lines_per_request),
             ("limits.import_bytes", self.limits.import_bytes),
             ("limits.connections_max", self.limits.connections_max),
+            ("limits.feeds_max", self.limits.feeds_max),
             ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),
         ] {
             if value == 0 {
                 return bad(key, value.to_string(), "at least 1");
             }
+        }
+        if self.limits.connections_for_publishers >= self.limits.connections_max {
+            let value = self.limits.connections_for_publishers.to_string();
+            return bad("limits.connections_for_publishers", value, "less than limits.connections_max");
         }
         if self.limits.text_bytes > self.limits.message_bytes {
             return bad("limits.text_bytes", self.limits.text_bytes.to_string(), "at most limits.message_bytes");

@@ -207,15 +207,33 @@ async fn only_this_machine_and_its_own_pages() {
 
 #[tokio::test]
 async fn more_connections_than_there_may_be_are_told_so() {
-    let server = Server::start_with("[limits]\nconnections_max = 2");
+    let server = Server::start_with("[limits]\nconnections_max = 3\nconnections_for_publishers = 1");
     let mut first = server.subscribe("geneva/subscribe?wait=true").await;
     first.expect_next("hello").await;
     let mut second = server.subscribe("geneva/subscribe?wait=true").await;
     second.expect_next("hello").await;
     assert_eq!(server.subscribe("geneva/subscribe?wait=true").await.closed().await.0, 4004);
     server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
+    // The last place is for who publishes.
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    assert_eq!(server.publish("geneva/publish?source=other").await.closed().await.0, 4004);
+    first.expect_next("hello").await;
     drop(first);
     soon(async { while server.get("/healthz").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn an_address_and_the_archive_have_their_limits() {
+    let server = Server::start_with("[limits]\nconnections_per_address_max = 1\nfeeds_max = 1");
+    let mut first = server.publish("geneva/publish").await;
+    first.expect_next("welcome").await;
+    assert_eq!(server.subscribe("geneva/subscribe").await.closed().await.0, 4004);
+    drop(first);
+    soon(async { while server.get("/healthz").await.status != 200 {} }).await;
+    server.json("PUT", "/v1/feeds/other", json!({})).await.assert_problem(503, "too_many_feeds");
+    assert_eq!(server.publish("other/publish").await.closed().await.0, 4004);
+    assert_eq!(server.json("PUT", "/v1/feeds/geneva", json!({})).await.status, 200);
 }
 
 #[tokio::test]

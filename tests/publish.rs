@@ -568,3 +568,17 @@ async fn a_session_has_one_writer_at_a_time() {
     soon(async { while server.json("POST", "/v1/feeds/geneva/lines?session=s", one.clone()).await.status != 200 {} })
         .await;
 }
+
+#[tokio::test]
+async fn who_sends_faster_than_may_be_is_held_back_and_loses_nothing() {
+    let server = Server::start_with("[limits]\npublish_messages_per_second = 200");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let begun = std::time::Instant::now();
+    for number in 0..300 {
+        publisher.send(line(&number.to_string(), number * 10, "A", "x")).await;
+    }
+    assert!(publisher.acked(300).await.is_empty());
+    // A second's worth at once, the rest at its pace.
+    assert!(begun.elapsed().as_millis() >= 450, "{:?}", begun.elapsed());
+}

@@ -13,7 +13,7 @@ use super::slots::Slots;
 use super::socket::End;
 use super::summary::Summaries;
 use crate::config::Config;
-use crate::feed::{Feed, Feeds};
+use crate::feed::{Feed, Feeds, Opened};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, FeedId};
 use crate::transcript::{Op, Record, TurnSettings};
@@ -31,10 +31,13 @@ pub(super) struct App {
     pub(super) presence: Presence,
     /// The connections there are, and how many there may be.
     pub(super) connections: Seats,
+    /// Those of them that do not publish: fewer, so that publishers find a place when readers fill the rest.
+    pub(super) readers: Seats,
+    pub(super) connections_by_address: SeatsByAddress,
     /// Readers that wait for a feed.
     pub(super) waiting: Seats,
     pub(super) replays: Seats,
-    pub(super) replays_by_address: Mutex<HashMap<IpAddr, usize>>,
+    pub(super) replays_by_address: SeatsByAddress,
     /// Connections end with this.
     pub(super) stop: CancellationToken,
     /// Every task of a connection.
@@ -62,9 +65,38 @@ impl App {
     }
 
     /// The feed `name`, created live if it is not there.
-    pub(super) async fn open_to_publish(&self, name: &FeedId) -> Result<Arc<Feed>, LogError> {
+    pub(super) async fn open_to_publish(&self, name: &FeedId) -> Result<Arc<Feed>, NotCreated> {
+        if let Opened::Here(feed) = self.feeds.open(name).await? {
+            return Ok(feed);
+        }
+        self.check_room_for_a_feed().await?;
         let first = || vec![self.opening(false), self.record(Op::Resume)];
-        self.feeds.create(name, false, first).await.map(|(feed, _)| feed)
+        Ok(self.feeds.create(name, false, first).await.map(|(feed, _)| feed)?)
+    }
+
+    /// Whether the archive may hold one feed more. Of several who ask at once some may be told yes too often.
+    pub(super) async fn check_room_for_a_feed(&self) -> Result<(), NotCreated> {
+        let max = self.config.limits.feeds_max;
+        if self.feeds.log().logs().await?.len() >= max { Err(NotCreated::TooMany { max }) } else { Ok(()) }
+    }
+}
+
+/// Why there is no feed to publish to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotCreated {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("the archive holds {max} feeds, as many as it may: delete some, or raise limits.feeds_max")]
+    TooMany { max: usize },
+}
+
+impl NotCreated {
+    /// What a connection is closed with.
+    pub(super) fn end(&self) -> End {
+        match self {
+            Self::Log(error) => end_of(error),
+            Self::TooMany { .. } => End::close(CloseCode::TooManyConnections, self.to_string()),
+        }
     }
 }
 
@@ -116,6 +148,51 @@ pub(super) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         (self.seats)(&self.app).taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Seats of which each address may take so many.
+#[derive(Debug)]
+pub(super) struct SeatsByAddress {
+    taken: Mutex<HashMap<IpAddr, usize>>,
+    /// 0 is no limit.
+    max: usize,
+}
+
+impl SeatsByAddress {
+    pub(super) fn new(max: usize) -> Self {
+        Self { taken: Mutex::default(), max }
+    }
+
+    /// Takes a seat for `ip`; none if it has as many as it may.
+    pub(super) fn take(app: &Arc<App>, ip: IpAddr, seats: fn(&App) -> &Self) -> Option<AddressSeat> {
+        let these = seats(app);
+        let mut all = these.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = all.entry(ip).or_default();
+        if these.max != 0 && *taken >= these.max {
+            return None;
+        }
+        *taken += 1;
+        Some(AddressSeat { app: app.clone(), ip, seats })
+    }
+}
+
+/// A seat of an address, given back when dropped.
+pub(super) struct AddressSeat {
+    app: Arc<App>,
+    ip: IpAddr,
+    seats: fn(&App) -> &SeatsByAddress,
+}
+
+impl Drop for AddressSeat {
+    fn drop(&mut self) {
+        let mut all = (self.seats)(&self.app).taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = all.get_mut(&self.ip) {
+            *taken -= 1;
+            if *taken == 0 {
+                all.remove(&self.ip);
+            }
+        }
     }
 }
 

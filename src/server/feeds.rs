@@ -110,6 +110,9 @@ pub(super) async fn put(
         }
         first
     };
+    if !matches!(app.feeds.open(&name).await?, Opened::Here(_)) {
+        app.check_room_for_a_feed().await?;
+    }
     let (feed, is_new) = app.feeds.create(&name, true, first).await?;
     if !is_new && meta != Meta::default() {
         feed.append_all(vec![app.record(Op::Meta(meta))]).await?;

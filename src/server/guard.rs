@@ -5,22 +5,29 @@
 //! a name that was pointed at this machine for the purpose (DNS rebinding) is told by `Host`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::app::{App, Seat};
+use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
 use super::problem::{Problem, ProblemCode};
 
 /// Where a connection comes from, and its seat.
 #[derive(Clone)]
 pub(super) struct Peer {
     addr: SocketAddr,
-    /// None for a connection above the limit, which is only told so.
-    seat: Option<Arc<Seat>>,
+    seats: Arc<ConnectionSeats>,
+}
+
+/// The seats of a connection. One that lacks some is only told so.
+struct ConnectionSeats {
+    /// Among all, and among those of its address.
+    any: Option<(Seat, AddressSeat)>,
+    /// Among those that do not publish.
+    reader: Mutex<Option<Seat>>,
 }
 
 impl std::fmt::Debug for Peer {
@@ -30,8 +37,12 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    pub(super) fn new(addr: SocketAddr, seat: Option<Seat>) -> Self {
-        Self { addr, seat: seat.map(Arc::new) }
+    /// Takes the seats there are for a connection from `addr`.
+    pub(super) fn new(app: &Arc<App>, addr: SocketAddr) -> Self {
+        let address = SeatsByAddress::take(app, addr.ip(), |app| &app.connections_by_address);
+        let any = address.and_then(|address| Some((Seats::take(app, |app| &app.connections)?, address)));
+        let reader = any.as_ref().and_then(|_| Seats::take(app, |app| &app.readers));
+        Self { addr, seats: Arc::new(ConnectionSeats { any, reader: Mutex::new(reader) }) }
     }
 
     /// The address of the client.
@@ -39,9 +50,24 @@ impl Peer {
         self.addr.ip()
     }
 
-    /// Whether the connection has a place among those that the server may hold.
-    pub(super) fn has_seat(&self) -> bool {
-        self.seat.is_some()
+    /// Whether the connection may publish. It then gives back its place among those that do not.
+    pub(super) fn may_publish(&self) -> bool {
+        self.reader().take();
+        self.seats.any.is_some()
+    }
+
+    /// Whether the connection may do anything but publish.
+    pub(super) fn may_read(&self) -> bool {
+        self.reader().is_some()
+    }
+
+    /// Whether it is above all limits.
+    pub(super) fn is_refused(&self) -> bool {
+        self.seats.any.is_none()
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<Seat>> {
+        self.seats.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,8 +86,8 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     }
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
     let peer = request.extensions().get::<Peer>();
-    if !is_socket && !peer.is_some_and(Peer::has_seat) {
-        let detail = format!("the server holds {} connections already", app.config.limits.connections_max);
+    if !is_socket && !peer.is_some_and(Peer::may_read) {
+        let detail = "the server, or your address, holds as many connections as may be";
         return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
     }
     let origin = request.headers().get(header::ORIGIN).cloned();

@@ -28,7 +28,7 @@ mod upkeep;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use self::app::{App, Presence, Seats};
+use self::app::{App, Presence, Seats, SeatsByAddress};
 pub use self::clock::{Chance, Clock};
 use self::guard::Peer;
 pub use self::problem::ProblemCode;
@@ -123,9 +123,11 @@ impl Server {
             summaries: Summaries::default(),
             presence: Presence::default(),
             connections: Seats::new(config.limits.connections_max),
+            readers: Seats::new(config.limits.connections_max - config.limits.connections_for_publishers),
+            connections_by_address: SeatsByAddress::new(config.limits.connections_per_address_max),
             waiting: Seats::new(config.limits.waiting_readers_max),
             replays: Seats::new(config.limits.replays_max),
-            replays_by_address: Mutex::default(),
+            replays_by_address: SeatsByAddress::new(config.limits.replays_per_address_max),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
@@ -219,13 +221,12 @@ impl Door {
     /// Serves a connection from `addr` on a task of its own. One above the limits is refused, or dropped at once.
     pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
         let app = &self.app;
-        let seat = Seats::take(app, |app| &app.connections);
-        if seat.is_none() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
+        let peer = Peer::new(app, addr);
+        if peer.is_refused() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
             return;
         }
         let times = &app.config.times;
         let io = TokioIo::new(PatientStream::new(stream, TimesConfig::ms(times.write_timeout_ms)));
-        let peer = Peer::new(addr, seat);
         let router = self.router.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);

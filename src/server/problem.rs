@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use super::app::NotCreated;
 use crate::log::LogError;
 use crate::position::{BadName, FeedId};
 
@@ -36,6 +37,8 @@ pub enum ProblemCode {
     TooSlow,
     /// The server holds as many connections as it may.
     TooManyConnections,
+    /// The archive holds as many feeds as it may.
+    TooManyFeeds,
     /// The address is a WebSocket.
     UpgradeRequired,
     /// The body is of a type that is not read here.
@@ -50,7 +53,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::Forbidden,
         Self::NoSuchFeed,
@@ -63,6 +66,7 @@ impl ProblemCode {
         Self::TooLarge,
         Self::TooSlow,
         Self::TooManyConnections,
+        Self::TooManyFeeds,
         Self::UpgradeRequired,
         Self::UnsupportedMediaType,
         Self::Unsupported,
@@ -83,7 +87,7 @@ impl ProblemCode {
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::StorageUnavailable | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StorageUnavailable | Self::TooManyConnections | Self::TooManyFeeds => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -120,6 +124,15 @@ impl From<LogError> for Problem {
         match error {
             LogError::Deleted(name) => Self::feed_deleted(&name),
             error => Self::new(ProblemCode::StorageUnavailable, error.to_string()),
+        }
+    }
+}
+
+impl From<NotCreated> for Problem {
+    fn from(error: NotCreated) -> Self {
+        match error {
+            NotCreated::Log(error) => error.into(),
+            NotCreated::TooMany { .. } => Self::new(ProblemCode::TooManyFeeds, error.to_string()),
         }
     }
 }

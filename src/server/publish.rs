@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -60,7 +61,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     asked.refuse(&[("format", Some("captionwire"))])?;
     let publisher = Publisher::new(app, asked.get("source"), asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
-    let feed = app.open_to_publish(name).await.map_err(|error| end_of(&error))?;
+    let feed = app.open_to_publish(name).await.map_err(|error| error.end())?;
     let Publisher { source, session } = &publisher;
     let place = Place::Source(feed.log_id().clone(), source.clone());
     let Some(held) = Slots::replace(app, place).await else { return Err(replaced()) };
@@ -132,6 +133,38 @@ struct Connection<'a> {
     conflicts_seen: u64,
     /// What the publisher was told last.
     on_air: bool,
+    pace: ReadPace,
+}
+
+/// How fast a socket is read.
+#[derive(Debug)]
+struct ReadPace {
+    /// What a message costs of the time; none without a limit.
+    each: Option<Duration>,
+    /// When all that was read is paid for.
+    paid_at: Instant,
+}
+
+impl ReadPace {
+    /// A second's worth may be read at once.
+    const AHEAD: Duration = Duration::from_secs(1);
+
+    fn new(per_second: u32) -> Self {
+        Self { each: (per_second > 0).then(|| Self::AHEAD / per_second), paid_at: Instant::now() }
+    }
+
+    fn pay(&mut self) {
+        if let Some(each) = self.each {
+            self.paid_at = self.paid_at.max(Instant::now()) + each;
+        }
+    }
+
+    /// From when on the socket may be read again; none if it may be now.
+    fn holds_until(&self) -> Option<Instant> {
+        self.each?;
+        let until = self.paid_at.checked_sub(Self::AHEAD)?;
+        (until > Instant::now()).then_some(until)
+    }
 }
 
 impl<'a> Connection<'a> {
@@ -152,6 +185,7 @@ impl<'a> Connection<'a> {
             ending: false,
             conflicts_seen: view.last_conflict(),
             on_air,
+            pace: ReadPace::new(app.config.limits.publish_messages_per_second),
             app,
             feed,
             view,
@@ -190,7 +224,8 @@ impl<'a> Connection<'a> {
         let mut heard = Instant::now();
         let mut ping_at = heard + ping_after;
         loop {
-            let may_read = self.answers.len() < self.limits.unacked;
+            let held_until = self.pace.holds_until();
+            let may_read = self.answers.len() < self.limits.unacked && held_until.is_none();
             let step = tokio::select! {
                 biased;
                 () = self.held.replaced.cancelled() => Err(replaced()),
@@ -204,6 +239,7 @@ impl<'a> Connection<'a> {
                     continue;
                 }
                 frame = socket.next(), if may_read => frame,
+                () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
                 () = tokio::time::sleep_until(ping_at) => {
                     // Who is not read cannot be heard either.
                     if may_read && heard.elapsed() >= gone_after {
@@ -216,7 +252,10 @@ impl<'a> Connection<'a> {
             };
             let done = match step {
                 Ok(Frame::Sign) => Ok(()),
-                Ok(Frame::Text(text)) => self.take(&text).await,
+                Ok(Frame::Text(text)) => {
+                    self.pace.pay();
+                    self.take(&text).await
+                }
                 Ok(Frame::Binary) => {
                     let message = "a binary message: captions are JSON in text messages";
                     let seq = self.unreadable_seq();

@@ -5,14 +5,14 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
-use super::app::{App, Seat, Seats};
+use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
 use super::socket::End;
 use super::subscribe::{Left, Place, Reader};
 use super::upgrade::Asked;
@@ -71,38 +71,13 @@ impl Wanted {
     }
 }
 
-/// A seat among all replays, and one among those of an address.
-pub(super) struct ReplaySeats {
-    app: Arc<App>,
-    ip: IpAddr,
-    _seat: Seat,
-}
-
-/// Takes the seats of a replay for a client at `ip`.
-pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<ReplaySeats, End> {
+/// Takes the seats of a replay for a client at `ip`: one among all replays, and one among those of its address.
+pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<(Seat, AddressSeat), End> {
     let full = |reason| End::close(CloseCode::TooManyConnections, reason);
-    let Some(seat) = Seats::take(app, |app| &app.replays) else {
-        return Err(full("as many replays run as may"));
-    };
-    let mut by_address = app.replays_by_address.lock().unwrap_or_else(PoisonError::into_inner);
-    let here = by_address.entry(ip).or_default();
-    if *here >= app.config.limits.replays_per_address_max {
-        return Err(full("as many replays run from this address as may"));
-    }
-    *here += 1;
-    Ok(ReplaySeats { app: app.clone(), ip, _seat: seat })
-}
-
-impl Drop for ReplaySeats {
-    fn drop(&mut self) {
-        let mut by_address = self.app.replays_by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = by_address.get_mut(&self.ip) {
-            *here -= 1;
-            if *here == 0 {
-                by_address.remove(&self.ip);
-            }
-        }
-    }
+    let seat = Seats::take(app, |app| &app.replays).ok_or_else(|| full("as many replays run as may"))?;
+    let address = SeatsByAddress::take(app, ip, |app| &app.replays_by_address)
+        .ok_or_else(|| full("as many replays run from this address as may"))?;
+    Ok((seat, address))
 }
 
 /// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives.

@@ -10,6 +10,7 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 
 use super::app::App;
+use super::guard::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
 use super::{feeds, guard, lines, pages, publish, subscribe, transcripts};
@@ -65,14 +66,18 @@ pub(super) fn router(app: &Arc<App>) -> Router {
 
 async fn open_publish(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
-        Ok(name) => upgrade(&app, request, move |app, socket, asked| publish::serve(app, name, socket, asked)),
+        Ok(name) => upgrade(&app, request, Peer::may_publish, move |app, socket, asked| {
+            publish::serve(app, name, socket, asked)
+        }),
         Err(bad) => Problem::from(bad).into_response(),
     }
 }
 
 async fn open_subscribe(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
-        Ok(name) => upgrade(&app, request, move |app, socket, asked| subscribe::serve(app, name, socket, asked)),
+        Ok(name) => {
+            upgrade(&app, request, Peer::may_read, move |app, socket, asked| subscribe::serve(app, name, socket, asked))
+        }
         Err(bad) => Problem::from(bad).into_response(),
     }
 }

@@ -226,7 +226,10 @@ pub(super) async fn put(
             return Err(Problem::new(ProblemCode::FeedExists, detail));
         }
         Opened::Deleted if !replace => return Err(Problem::feed_deleted(&name)),
-        Opened::Deleted | Opened::Absent => false,
+        Opened::Deleted | Opened::Absent => {
+            app.check_room_for_a_feed().await?;
+            false
+        }
     };
     let Reading { meta, lines, problems, .. } = reading;
     let count = lines.len();

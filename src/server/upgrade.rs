@@ -63,8 +63,8 @@ impl Asked {
     }
 }
 
-/// Answers 101 and runs `serve` on the socket; the end it gives is said to the client.
-pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, serve: F) -> Response
+/// Answers 101 and runs `serve` on the socket, if the connection `may` be that; the end it gives is said to the client.
+pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, may: fn(&Peer) -> bool, serve: F) -> Response
 where
     F: FnOnce(Arc<App>, Socket, Asked) -> S + Send + 'static,
     S: Future<Output = (Socket, End)> + Send + 'static,
@@ -80,8 +80,9 @@ where
     };
     let asked = if is_foreign {
         Err(End::close(CloseCode::Forbidden, ORIGIN_RULE))
-    } else if !peer.has_seat() {
-        Err(End::close(CloseCode::TooManyConnections, "the server holds as many connections as it may"))
+    } else if !may(&peer) {
+        let reason = "the server, or your address, holds as many connections as may be";
+        Err(End::close(CloseCode::TooManyConnections, reason))
     } else {
         query(request.uri().query()).map(|query| Asked { peer, query })
     };
