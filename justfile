@@ -35,3 +35,7 @@ demo *args:
 # The public WebSocket suite; scripts/autobahn.sh says what it needs.
 autobahn:
     sh scripts/autobahn.sh
+
+# Each fuzz target for so many seconds; needs cargo-fuzz and a nightly compiler. What it finds goes into fuzz/corpus.
+fuzz seconds="60":
+    for target in wire format record fold; do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
