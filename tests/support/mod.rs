@@ -52,6 +52,11 @@ impl Server {
         &self.addr
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The directory of its archive.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
