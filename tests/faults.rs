@@ -1,0 +1,174 @@
+//! A server in this process over a log and a clock that misbehave: what is told to whom, and what goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use captionwire::config::Config;
+use captionwire::log::MemoryLog;
+use captionwire::server::{Chance, Clock, Door, Server};
+use captionwire::transcript::Timestamp;
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// A server with its log and its clock in our hands; stopped when dropped.
+struct Rig {
+    door: Door,
+    log: Arc<MemoryLog>,
+    now: Arc<AtomicI64>,
+    _stop: DropGuard,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let log = Arc::new(MemoryLog::new());
+        let now = Arc::new(AtomicI64::new(1_700_000_000_000));
+        let clock = Clock::new({
+            let now = now.clone();
+            move || Timestamp(now.load(Ordering::SeqCst))
+        });
+        let next = AtomicU64::new(1);
+        let chance = Chance::new(move || next.fetch_add(1, Ordering::SeqCst));
+        let mut config = Config::default();
+        config.times.idle_clock_after_ms = 1_000;
+        config.times.ended_linger_ms = 1_000;
+        let server = Server::new(config, log.clone(), clock, chance);
+        let door = server.door();
+        let stop = CancellationToken::new();
+        TaskTracker::new().spawn(server.run(stop.clone().cancelled_owned()));
+        Self { door, log, now, _stop: stop.drop_guard() }
+    }
+
+    fn dial(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        self.door.take(theirs, ([127, 0, 0, 1], 1).into());
+        ours
+    }
+
+    async fn socket(&self, path: &str) -> Socket {
+        let url = format!("ws://localhost/v1/feeds/{path}");
+        Socket(tokio_tungstenite::client_async(url, self.dial()).await.expect("upgraded").0)
+    }
+
+    /// The status of an answer over HTTP, and its body.
+    async fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = self.dial();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        soon(stream.read_to_string(&mut answer)).await.expect("answered");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status"), body.to_owned())
+    }
+}
+
+struct Socket(WebSocketStream<DuplexStream>);
+
+impl Socket {
+    async fn send(&mut self, message: Value) {
+        soon(self.0.send(Message::text(message.to_string()))).await.expect("sent");
+    }
+
+    /// The next message of this type, or the code with which the connection closed.
+    async fn expect(&mut self, kind: &str) -> Result<Value, u16> {
+        loop {
+            match soon(self.0.next()).await {
+                Some(Ok(Message::Text(text))) => {
+                    let message: Value = serde_json::from_str(&text).expect("JSON");
+                    if message["type"] == kind {
+                        return Ok(message);
+                    }
+                }
+                Some(Ok(Message::Close(frame))) => return Err(frame.map_or(0, |frame| frame.code.into())),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?} before {kind}"),
+            }
+        }
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it comes in time")
+}
+
+fn line(id: &str, start_ms: i64) -> Value {
+    json!({"type": "line", "id": id, "start_ms": start_ms, "text": "so"})
+}
+
+#[tokio::test]
+async fn after_a_failed_write_publishers_are_told_and_readers_read_on() {
+    let rig = Rig::start();
+    let mut publisher = rig.socket("event/publish").await;
+    publisher.expect("welcome").await.expect("welcome");
+    publisher.send(line("1", 0)).await;
+    publisher.expect("ack").await.expect("acknowledged");
+    let mut reader = rig.socket("event/subscribe").await;
+    reader.expect("live").await.expect("live");
+    assert_eq!(rig.http("GET", "/readyz", "").await.0, 200);
+
+    rig.log.fail_appends("the disk is full");
+    publisher.send(line("2", 1_000)).await;
+    // No answer to the line but the close: it is not known to be in the log.
+    assert_eq!(publisher.expect("ack").await, Err(4003));
+    let mut again = rig.socket("event/publish").await;
+    again.expect("welcome").await.expect("the feed can be read");
+    again.send(line("2", 1_000)).await;
+    assert_eq!(again.expect("ack").await, Err(4003));
+    assert_eq!(rig.socket("other/publish").await.expect("welcome").await, Err(4003));
+    let (status, problem) = rig.http("POST", "/v1/feeds/event/lines", r#"{"id":"2","text":"so"}"#).await;
+    assert!(status == 503 && problem.contains("storage_unavailable"), "{status} {problem}");
+    let (status, problem) = rig.http("GET", "/readyz", "").await;
+    assert!(status == 503 && problem.contains("disk is full"), "{status} {problem}");
+    assert_eq!(rig.http("GET", "/healthz", "").await.0, 200);
+
+    // Who was reading stays, and who comes is given all there is.
+    let mut late = rig.socket("event/subscribe").await;
+    let changes = late.expect("changes").await.expect("open");
+    assert_eq!(changes["lines"].as_array().map(Vec::len), Some(1));
+    late.expect("live").await.expect("open");
+    let (status, transcript) = rig.http("GET", "/v1/feeds/event/transcript.txt", "").await;
+    assert!(status == 200 && transcript.contains("so"), "{transcript}");
+    soon(reader.0.send(Message::Ping(Default::default()))).await.expect("sent");
+    assert!(matches!(soon(reader.0.next()).await, Some(Ok(Message::Pong(_)))), "the reader is still there");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_neither_loses_lines_nor_closes_readers() {
+    let rig = Rig::start();
+    let mut publisher = rig.socket("event/publish").await;
+    publisher.expect("welcome").await.expect("welcome");
+    let mut reader = rig.socket("event/subscribe").await;
+    reader.expect("live").await.expect("live");
+    let jumps = [0, -60 * MINUTE_MS, 24 * 60 * MINUTE_MS, -(24 * 60 + 30) * MINUTE_MS, 1];
+    for (seq, jump_ms) in (1..).zip(jumps) {
+        rig.now.fetch_add(jump_ms, Ordering::SeqCst);
+        publisher.send(line(&seq.to_string(), seq * 1_000)).await;
+        let ack = publisher.expect("ack").await.expect("acknowledged, whatever the time of day");
+        assert_eq!(ack["seq"], json!(seq));
+        loop {
+            let changes = reader.expect("changes").await.expect("open");
+            if changes["lines"].as_array().into_iter().flatten().any(|line| line["id"] == json!(seq.to_string())) {
+                break;
+            }
+        }
+    }
+    // An end in what the clock now calls the future closes nobody early, and one long past closes them.
+    rig.now.fetch_add(10 * MINUTE_MS, Ordering::SeqCst);
+    publisher.send(json!({"type": "end"})).await;
+    publisher.expect("ack").await.expect("acknowledged");
+    rig.now.fetch_sub(20 * MINUTE_MS, Ordering::SeqCst);
+    let mut late = rig.socket("event/subscribe").await;
+    late.expect("live").await.expect("given all there is");
+    assert_eq!(late.expect("heartbeat").await, Err(1000), "and closed when it has been over for long");
+}
