@@ -4,8 +4,8 @@ mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use captionwire::server::Clock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -82,6 +82,9 @@ async fn every_role_on_every_route() {
                 answer.assert_problem(401, "unauthorised");
             }
         }
+        // Who claims to want a socket gets no further.
+        let claim = [("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Content-Type", "application/json")];
+        assert_eq!(server.http(method, &here, &claim, body).await.status, 401, "{method} {path}");
         for other in ROLES.into_iter().filter(|other| *other != role) {
             let answer = ask(&server, &format!("tok-{other}"), method, &here, body).await;
             assert_eq!(answer.status, 403, "{other} {method} {path}");
@@ -156,7 +159,7 @@ async fn anybody_may_what_anonymous_says() {
 }
 
 fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()).expect("in range")
+    Clock::of_this_machine().now().0 / 1000
 }
 
 fn sign(claims: &Value) -> String {

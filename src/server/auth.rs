@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
 use http::{HeaderMap, Method, header};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -192,8 +192,14 @@ impl Need {
     }
 }
 
-/// Whether the route takes a token in its URL: browsers and captioning software cannot send it otherwise.
-fn takes_token_in_url(path: &str) -> bool {
+/// Whether `request` is for one of the sockets, whatever its headers claim.
+pub(super) fn is_for_socket(request: &Request) -> bool {
+    request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
+}
+
+/// Whether the route is a socket. It takes a token in its URL too: browsers and captioning software cannot send it
+/// otherwise.
+fn is_socket(path: &str) -> bool {
     matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe")
 }
 
@@ -208,7 +214,7 @@ pub(super) async fn admit(app: &App, request: &mut Request) -> Result<Access, De
     }
     let token = match bearer(request.headers())? {
         Some(token) => Some(token.to_owned()),
-        None if takes_token_in_url(path.as_str()) => upgrade::token(request.uri().query()),
+        None if is_socket(path.as_str()) => upgrade::token(request.uri().query()),
         None => None,
     };
     let access = match token {
@@ -424,11 +430,20 @@ fn key_set(path: &Path) -> Result<Vec<Key>, KeyError> {
     let set: JwkSet = serde_json::from_slice(&read(path)?).map_err(|_| unusable(path, rule))?;
     let mut keys = Vec::new();
     for jwk in &set.keys {
+        if jwk.common.public_key_use.as_ref().is_some_and(|of| *of != PublicKeyUse::Signature) {
+            continue;
+        }
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::OctetKeyPair(_) => Algorithm::EdDSA,
             AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => Algorithm::ES256,
             AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P384 => Algorithm::ES384,
-            AlgorithmParameters::RSA(_) => Algorithm::RS256,
+            AlgorithmParameters::RSA(_) => match jwk.common.key_algorithm {
+                None | Some(KeyAlgorithm::RS256) => Algorithm::RS256,
+                Some(KeyAlgorithm::RS384) => Algorithm::RS384,
+                Some(KeyAlgorithm::RS512) => Algorithm::RS512,
+                Some(KeyAlgorithm::PS256) => Algorithm::PS256,
+                Some(_) => continue,
+            },
             _ => continue,
         };
         let key = DecodingKey::from_jwk(jwk).map_err(|_| unusable(path, rule))?;

@@ -90,7 +90,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         Some(_) => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
     };
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
-    let denial = if is_preflight { None } else { admit(&app, &mut request, is_socket).await.err() };
+    let denial = if is_preflight { None } else { admit(&app, &mut request).await.err() };
     let mut response = match denial {
         Some(denial) => Problem::from(denial).into_response(),
         None if is_preflight => StatusCode::NO_CONTENT.into_response(),
@@ -127,12 +127,13 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
 }
 
 /// Notes what the request may do, for those who answer it. One for a socket is refused later, where a browser sees it.
-async fn admit(app: &App, request: &mut Request, is_socket: bool) -> Result<(), Denial> {
+async fn admit(app: &App, request: &mut Request) -> Result<(), Denial> {
     match auth::admit(app, request).await {
         Ok(access) => {
             request.extensions_mut().insert(access);
         }
-        Err(denial) if is_socket => {
+        // By its route, and not by what its headers claim: other routes do not look for this.
+        Err(denial) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && auth::is_for_socket(request) => {
             request.extensions_mut().insert(Denied(denial));
         }
         Err(denial) => return Err(denial),
