@@ -3,11 +3,15 @@
 //! Precedence: flags, then environment (both arrive here as [`Overrides`]), then the file, then the defaults below.
 //! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
 
+mod auth;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+
+pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
 
 /// Where records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +38,8 @@ pub struct Config {
     pub storage: Storage,
     /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
     pub allowed_origins: Vec<String>,
+    /// Who may do what. None: whoever can reach the server, all; then only programs of this machine can.
+    pub auth: Option<AuthConfig>,
     /// Sizes and numbers.
     pub limits: LimitsConfig,
     /// Waits.
@@ -51,6 +57,7 @@ impl Default for Config {
             data: PathBuf::from("captionwire-data"),
             storage: Storage::default(),
             allowed_origins: Vec::new(),
+            auth: None,
             limits: LimitsConfig::default(),
             times: TimesConfig::default(),
             captions: CaptionsConfig::default(),
@@ -265,8 +272,11 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let bad = |key, value: String, rule| Err(ConfigError::BadValue { key, value, rule });
-        if !self.listen.ip().is_loopback() {
-            let rule = "without authentication the server listens on this machine only: use 127.0.0.1 or [::1]";
+        if let Some(auth) = &self.auth {
+            auth.check()?;
+        } else if !self.listen.ip().is_loopback() {
+            let rule =
+                "without authentication ([auth]) the server listens on this machine only: use 127.0.0.1 or [::1]";
             return bad("listen", self.listen.to_string(), rule);
         }
         for origin in &self.allowed_origins {
@@ -370,6 +380,34 @@ mod tests {
         }
         assert!(load("[limits]\nunacked = 0").is_err());
         assert!(load("[captions]\nturn_gap_ms = -1").is_err());
+    }
+
+    #[test]
+    fn who_may_what_is_checked() {
+        let hash = "ab".repeat(32);
+        let token = |rest: &str| {
+            format!("[[auth.tokens]]\nname = \"desk\"\nroles = [\"desk\"]\nfeeds = [\"geneva-*\"]\n{rest}\n")
+        };
+        let good = token(&format!("sha256 = {hash:?}\nexpires_at = \"2027-01-01T00:00:00Z\""));
+        let config = load(&format!("listen = \"0.0.0.0:7700\"\n[auth]\npublic_url = \"https://a.example\"\n{good}"));
+        let auth = config.expect("it can be used").auth.expect("an auth section");
+        assert_eq!((auth.tokens[0].hash(), auth.public_origin()), (Some([0xab; 32]), Some(("https", "a.example"))));
+        let plain = load(&token("sha256 = \"my-secret-token\"")).expect_err("no hash").to_string();
+        assert!(plain.contains("auth.tokens.sha256") && !plain.contains("my-secret"), "{plain}");
+        // A server that knew no views would give all of them.
+        let views = load(&token(&format!("sha256 = {hash:?}\nviews = [\"public\"]"))).expect_err("views").to_string();
+        assert!(views.contains("views"), "{views}");
+        for bad in [
+            "[auth]".to_owned(),
+            "[auth.jwt]\nissuer = \"a\"".to_owned(),
+            "[auth.jwt]\njwks_file = \"a\"\nhs256_secret_file = \"b\"".to_owned(),
+            "[auth.anonymous]\nroles = [\"god\"]\nfeeds = [\"*\"]".to_owned(),
+            "[auth.anonymous]\nroles = [\"subscribe\"]\nfeeds = [\"*-*\"]".to_owned(),
+            format!("[auth]\npublic_url = \"a.example\"\n{good}"),
+            token(&format!("sha256 = {hash:?}\nexpires_at = \"tomorrow\"")),
+        ] {
+            assert!(load(&bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod sending;
 mod serve;
 mod signals;
 mod speakers;
+mod token;
 mod watch;
 
 use std::process::ExitCode;
@@ -68,6 +69,8 @@ enum Command {
     Feeds(feeds::Feeds),
     /// Say who is who: list, rename, merge and unmerge speakers
     Speakers(speakers::Speakers),
+    /// Make a token that lets somebody publish, read or manage
+    Token(token::Token),
 }
 
 /// How a command ended that did what it could.
@@ -130,6 +133,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Export(command) => command.run().await,
             Command::Feeds(command) => command.run().await,
             Command::Speakers(command) => command.run().await,
+            Command::Token(command) => command.run(),
         }
     });
     // A thread that waits for standard input would keep the process here.

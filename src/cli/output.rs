@@ -54,6 +54,11 @@ fn json_line(json: &str) -> Cow<'_, str> {
     line.into()
 }
 
+/// Writes lines of its own to stderr, for people to copy.
+pub(super) fn tell(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
 /// Tells people something on stderr. If nobody listens there, that is all the same.
 pub(super) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "captionwire: {}", clean_text(text));

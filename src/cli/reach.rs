@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::local::{LocalServer, log_to_stderr};
-use crate::client::{HttpClient, HttpError, ServerUrl, SocketUrl};
+use crate::client::{HttpClient, HttpError, ServerUrl, SocketUrl, Token};
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 
@@ -15,10 +15,22 @@ use crate::position::FeedId;
 pub(super) struct Url {
     /// The server
     #[arg(long, env = "CAPTIONWIRE_URL", default_value = "http://127.0.0.1:7700", value_parser = ServerUrl::parse)]
-    pub(super) url: ServerUrl,
+    url: ServerUrl,
+    /// What says who you are, where the server asks for it
+    #[arg(long, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
 }
 
 impl Url {
+    /// The server, with the token.
+    pub(super) fn server(&self) -> anyhow::Result<ServerUrl> {
+        Ok(self.url.clone().with_token(self.token()?))
+    }
+
+    fn token(&self) -> anyhow::Result<Option<Token>> {
+        Ok(self.token.as_deref().filter(|token| !token.is_empty()).map(Token::new).transpose()?)
+    }
+
     /// What `target` names: a feed of this server, or a URL of its own. `what` is `publish` or `subscribe`.
     pub(super) fn socket(&self, target: &str, what: &str) -> anyhow::Result<SocketUrl> {
         let on = |server: &ServerUrl, feed: &FeedId| match what {
@@ -26,18 +38,18 @@ impl Url {
             _ => server.subscribe(feed),
         };
         if !target.contains("://") {
-            return Ok(on(&self.url, &FeedId::new(target)?));
+            return Ok(on(&self.server()?, &FeedId::new(target)?));
         }
         let url = SocketUrl::parse(target)?;
         if url.path().ends_with(&format!("/{what}")) {
-            return Ok(url);
+            return Ok(url.with_token(self.token()?));
         }
         // The page that people watch, or the feed itself.
         let feed = url.feed().with_context(|| format!("{url} names no feed; write .../v1/feeds/NAME/{what}"))?;
         let base = url.path().split("/feeds/").next().unwrap_or_default().trim_end_matches("/v1");
         let server = url.server().to_string();
         let server = if base.is_empty() || server.ends_with(base) { server } else { format!("{server}{base}") };
-        Ok(on(&ServerUrl::parse(&server)?, &feed))
+        Ok(on(&ServerUrl::parse(&server)?.with_token(self.token()?), &feed))
     }
 }
 
@@ -69,7 +81,7 @@ impl Access {
     /// A server to ask; one within this process is started.
     pub(super) async fn reach(&self, aim: Aim) -> anyhow::Result<Reached> {
         let Some(data) = &self.data else {
-            return Ok(Reached { http: HttpClient::new(self.url.url.clone()), local: None });
+            return Ok(Reached { http: HttpClient::new(self.url.server()?), local: None });
         };
         log_to_stderr("warn", false)?;
         if aim == Aim::Read && !data.exists() {
@@ -115,7 +127,7 @@ mod tests {
 
     #[test]
     fn targets_are_feeds_or_urls() {
-        let url = Url { url: ServerUrl::parse("127.0.0.1:1").expect("a URL") };
+        let url = Url { url: ServerUrl::parse("127.0.0.1:1").expect("a URL"), token: None };
         for (target, socket) in [
             ("geneva", "ws://127.0.0.1:1/v1/feeds/geneva/subscribe"),
             ("ws://a:2/v1/feeds/geneva/subscribe?token=x", "ws://a:2/v1/feeds/geneva/subscribe"),

@@ -68,7 +68,7 @@ impl Replay {
         let (lines, default_name) = self.lines().await?;
         let to = match &self.to {
             Some(to) => self.url.socket(to, "publish")?,
-            None => self.url.url.publish(&default_name),
+            None => self.url.server()?.publish(&default_name),
         };
         let feed = to.feed().unwrap_or(default_name);
         note(&format!("{} lines go to {}", lines.len(), to.server().page(&feed)));
@@ -90,7 +90,7 @@ impl Replay {
         let Ok(feed) = FeedId::new(&self.what) else {
             bail!("there is no file {}, and it is no name of a feed", path.display());
         };
-        let lines = feed_lines(&HttpClient::new(self.url.url.clone()), &feed).await;
+        let lines = feed_lines(&HttpClient::new(self.url.server()?), &feed).await;
         let lines = lines.with_context(|| format!("there is no file {feed}, and the feed cannot be had"))?;
         Ok((lines, FeedId::new(&format!("{feed}-replay"))?))
     }

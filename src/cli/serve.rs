@@ -28,7 +28,7 @@ pub(super) struct Serve {
     /// The configuration; what it does not say has its default
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen, on this machine: there is no authentication yet
+    /// Where to listen; beyond this machine only where the configuration says who may what ([auth])
     #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// The directory of the archive; made if it is not there

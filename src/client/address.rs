@@ -5,6 +5,7 @@ use std::fmt;
 use http::Uri;
 use http::uri::Authority;
 
+use super::token::Token;
 use crate::position::FeedId;
 
 /// A URL that cannot be used.
@@ -22,6 +23,7 @@ pub struct BadUrl {
 pub struct ServerUrl {
     authority: Authority,
     base: String,
+    token: Option<Token>,
 }
 
 impl ServerUrl {
@@ -36,7 +38,17 @@ impl ServerUrl {
         if query.is_some() {
             return Err(bad(text, RULE));
         }
-        Ok(Self { authority, base: path.trim_end_matches('/').to_owned() })
+        Ok(Self { authority, base: path.trim_end_matches('/').to_owned(), token: None })
+    }
+
+    /// With `token` sent along, here and to its sockets.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    pub(super) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
     }
 
     /// Where `feed` is published to.
@@ -67,7 +79,8 @@ impl ServerUrl {
     }
 
     fn socket(&self, path: &str) -> SocketUrl {
-        SocketUrl { authority: self.authority.clone(), path: self.target(path), query: Vec::new() }
+        let token = self.token.clone();
+        SocketUrl { authority: self.authority.clone(), path: self.target(path), query: Vec::new(), token }
     }
 }
 
@@ -86,6 +99,7 @@ pub struct SocketUrl {
     path: String,
     /// The parameters as they were given: `name=value`.
     query: Vec<String>,
+    token: Option<Token>,
 }
 
 impl SocketUrl {
@@ -97,14 +111,26 @@ impl SocketUrl {
         const RULE: &str = "a socket is written like ws://127.0.0.1:7700/v1/feeds/NAME/publish (there is no TLS yet)";
         let (authority, path, query) = split(text, &["ws", "http"], RULE)?;
         let query = query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
-        Ok(Self { authority, path, query: query.map(str::to_owned).collect() })
+        Ok(Self { authority, path, query: query.map(str::to_owned).collect(), token: None })
+    }
+
+    /// With `token` sent along, unless one stands in the query.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// The token to send as a header.
+    pub(super) fn token(&self) -> Option<&Token> {
+        let is_in_query = self.query.iter().any(|pair| pair.starts_with("token="));
+        self.token.as_ref().filter(|_| !is_in_query)
     }
 
     /// The server that the socket belongs to.
     #[must_use]
     pub fn server(&self) -> ServerUrl {
         let base = self.path.find("/v1/").map_or("", |at| &self.path[..at]);
-        ServerUrl { authority: self.authority.clone(), base: base.to_owned() }
+        ServerUrl { authority: self.authority.clone(), base: base.to_owned(), token: self.token.clone() }
     }
 
     /// The feed that the path names, if it is one of the server's own.

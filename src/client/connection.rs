@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -170,8 +171,11 @@ pub(super) async fn connect(url: &SocketUrl, times: Times) -> Result<Socket, Con
             .max_frame_size(Some(MESSAGE_BYTES_MAX))
             .write_buffer_size(16 * 1024)
             .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX);
-        let (socket, _) =
-            client_async_with_config(url.whole(), stream, Some(config)).await.map_err(ConnectionEnd::of)?;
+        let mut request = url.whole().into_client_request().map_err(ConnectionEnd::of)?;
+        if let Some(token) = url.token() {
+            request.headers_mut().insert(http::header::AUTHORIZATION, token.header().clone());
+        }
+        let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(ConnectionEnd::of)?;
         Ok(socket)
     };
     match timeout(times.connect, connecting).await {

@@ -300,6 +300,9 @@ impl HttpClient {
             .uri(self.server.target(path))
             .header(header::HOST, self.server.authority().as_str())
             .header(header::CONNECTION, "close");
+        if let Some(token) = self.server.token() {
+            request = request.header(header::AUTHORIZATION, token.header());
+        }
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }

@@ -7,9 +7,9 @@
 //!
 //! What can be mended by coming again is mended here; only what cannot be becomes an error. Everything is bounded: a
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
-//! There is no TLS: the server has none yet, and listens on its own machine only.
+//! There is no TLS: the server has none yet.
 //!
-//! In reading order: `address`, `connection`, `publisher`, `subscriber`, `screen`, `http`.
+//! In reading order: `address`, `token`, `connection`, `publisher`, `subscriber`, `screen`, `http`.
 
 mod address;
 mod connection;
@@ -17,6 +17,7 @@ mod http;
 mod publisher;
 mod screen;
 mod subscriber;
+mod token;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
 pub use self::connection::{Backoff, ConnectionEnd, Times};
@@ -28,6 +29,7 @@ pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::subscriber::{
     Begin, Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update,
 };
+pub use self::token::{BadToken, Token};
 
 /// 60 bits that nobody else has, as text: sessions, operations.
 #[must_use]

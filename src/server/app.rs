@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::auth::Auth;
 use super::clock::{Chance, Clock};
 use super::slots::Slots;
 use super::socket::End;
@@ -23,6 +24,8 @@ use crate::wire::{CloseCode, Limits};
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) config: Config,
+    /// None: whoever can reach the server may do all.
+    pub(super) auth: Option<Auth>,
     pub(super) clock: Clock,
     pub(super) chance: Chance,
     pub(super) feeds: Feeds,

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::app::App;
+use super::auth::Access;
 use super::body::read_json;
 use super::problem::Problem;
 use super::summary::{Summaries, Summary};
+use crate::config::Role;
 use crate::feed::{Feed, Opened, View};
 use crate::position::FeedId;
 use crate::transcript::{FeedState, FoldView, Meta, Op, Record, Speaker};
@@ -44,6 +46,7 @@ struct FeedList {
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<HashMap<String, String>>,
+    Extension(access): Extension<Access>,
 ) -> Result<Response, Problem> {
     let state = match query.get("state").map(String::as_str) {
         None => None,
@@ -54,6 +57,7 @@ pub(super) async fn list(
         Some(_) => return Err(Problem::bad("state is scheduled, live, paused or ended")),
     };
     let feeds = Summaries::all(&app).await?.into_iter().map(|(_, summary)| summary);
+    let feeds = feeds.filter(|summary| access.may(Role::Subscribe, &summary.feed));
     let feeds = feeds.filter(|summary| state.is_none_or(|state| summary.state == state)).collect();
     Ok(Json(FeedList { feeds }).into_response())
 }

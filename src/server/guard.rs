@@ -1,5 +1,5 @@
-//! Who may speak to the server at all: while there is no authentication, programs of this machine and pages that are the
-//! server's own or allowed.
+//! Who may speak to the server at all: pages that are the server's own or allowed, and programs; without authentication
+//! only those of this machine, with it those whose token says so ([`super::auth`]).
 //!
 //! A page of another site can make a browser of this machine send requests here. Its `Origin` tells (and is refused), and
 //! a name that was pointed at this machine for the purpose (DNS rebinding) is told by `Host`.
@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
+use super::auth::{self, Denial};
 use super::problem::{Problem, ProblemCode};
+use crate::config::AuthConfig;
 
 /// Where a connection comes from, and its seat.
 #[derive(Clone)]
@@ -75,14 +77,23 @@ impl Peer {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForeignOrigin;
 
+/// Set for a request for a socket that may not be had: sockets say it as a close code.
+#[derive(Debug, Clone)]
+pub(super) struct Denied(pub(super) Denial);
+
+const PUBLIC_HOST_RULE: &str =
+    "Host must be that of auth.public_url in the configuration, localhost, 127.0.0.1 or [::1]";
 const HOST_RULE: &str = "Host must be localhost, 127.0.0.1 or [::1]: the server has no authentication, so only this machine may speak to it";
 pub(super) const ORIGIN_RULE: &str =
     "pages of this origin may not speak to the server: add it to allowed_origins in the configuration";
 
 /// Lets a request pass, or refuses it; adds what browsers have to be told.
 pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    if !request.headers().get(header::HOST).is_some_and(is_local) {
-        return Problem::new(ProblemCode::Forbidden, HOST_RULE).into_response();
+    let public = app.config.auth.as_ref().and_then(AuthConfig::public_origin);
+    let host = request.headers().get(header::HOST);
+    if !host.is_some_and(|host| is_local(host) || public.is_some_and(|public| is_public(host, public))) {
+        let rule = if app.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
+        return Problem::new(ProblemCode::Forbidden, rule).into_response();
     }
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
     let peer = request.extensions().get::<Peer>();
@@ -94,6 +105,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     let allowed = match &origin {
         None => None,
         Some(origin) if is_own(origin, request.headers()) => None,
+        Some(origin) if public.is_some_and(|(scheme, name)| origin == format!("{scheme}://{name}").as_str()) => None,
         Some(origin) if app.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) => {
             Some(origin.clone())
         }
@@ -103,11 +115,14 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         }
         Some(_) => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
     };
-    let mut response = match (&allowed, request.method() == Method::OPTIONS) {
-        (Some(_), true) => StatusCode::NO_CONTENT.into_response(),
-        _ if request.method().is_safe() => next.run(request).await,
+    let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
+    let denial = if is_preflight { None } else { admit(&app, &mut request).await.err() };
+    let mut response = match denial {
+        Some(denial) => Problem::from(denial).into_response(),
+        None if is_preflight => StatusCode::NO_CONTENT.into_response(),
+        None if request.method().is_safe() => next.run(request).await,
         // What changes something is done to its end, also when the client hangs up in the midst of it.
-        _ => match app.tasks.spawn(next.run(request)).await {
+        None => match app.tasks.spawn(next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
                 Problem::new(ProblemCode::Internal, "the server made a mistake; its output says which").into_response()
@@ -124,12 +139,32 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     say(header::REFERRER_POLICY, "no-referrer");
     if let Some(origin) = allowed {
         say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE");
-        say(header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, If-None-Match");
+        let known = if app.config.auth.is_some() {
+            "Authorization, Content-Type, If-None-Match"
+        } else {
+            "Content-Type, If-None-Match"
+        };
+        say(header::ACCESS_CONTROL_ALLOW_HEADERS, known);
         say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
         say(header::VARY, "Origin");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response
+}
+
+/// Notes what the request may do, for those who answer it. One for a socket is refused later, where a browser sees it.
+async fn admit(app: &App, request: &mut Request) -> Result<(), Denial> {
+    match auth::admit(app, request).await {
+        Ok(access) => {
+            request.extensions_mut().insert(access);
+        }
+        // By its route, and not by what its headers claim: other routes do not look for this.
+        Err(denial) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && auth::is_for_socket(request) => {
+            request.extensions_mut().insert(Denied(denial));
+        }
+        Err(denial) => return Err(denial),
+    }
+    Ok(())
 }
 
 fn is_problem(response: &Response) -> bool {
@@ -139,6 +174,13 @@ fn is_problem(response: &Response) -> bool {
 fn is_local(host: &HeaderValue) -> bool {
     let Ok(authority) = http::uri::Authority::try_from(host.as_bytes()) else { return false };
     matches!(authority.host(), "127.0.0.1" | "[::1]") || authority.host().eq_ignore_ascii_case("localhost")
+}
+
+/// Whether `host` is the public one; the port that goes without saying may be said.
+fn is_public(host: &HeaderValue, (scheme, name): (&str, &str)) -> bool {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let bare = |name: &str| name.strip_suffix(port).unwrap_or(name).to_ascii_lowercase();
+    host.to_str().is_ok_and(|host| bare(host) == bare(name))
 }
 
 fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
@@ -159,6 +201,18 @@ mod tests {
             ["localhost.example.org", "example.org:7700", "127.0.0.1.example.org", "user@example.org", "", "::1"]
         {
             assert!(!is_local(&HeaderValue::from_static(host)), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_public_name_as_a_table() {
+        let is_public = |host: &'static str, scheme, name| is_public(&HeaderValue::from_static(host), (scheme, name));
+        for host in ["a.example", "A.EXAMPLE", "a.example:443"] {
+            assert!(is_public(host, "https", "a.example"), "{host}");
+        }
+        assert!(is_public("a.example:7700", "http", "a.example:7700"));
+        for host in ["a.example:80", "b.example", "a.example.evil", ""] {
+            assert!(!is_public(host, "https", "a.example"), "{host}");
         }
     }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures::StreamExt;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::admit::Admission;
 use super::app::App;
+use super::auth::Access;
 use super::body::{media_type, read};
 use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
@@ -48,12 +49,14 @@ pub(super) async fn post(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    Extension(access): Extension<Access>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let name = FeedId::new(&name)?;
     let session = query.get("session").map(String::as_str);
-    let publisher = Publisher::new(&app, query.get("source").map(String::as_str), session)?;
+    let publisher = Publisher::new(&app, access.source(query.get("source").map(String::as_str))?, session)?;
+    access.check_create(&app, &name).await??;
     let is_ndjson = match media_type(&headers) {
         Some("application/json") => false,
         Some("application/x-ndjson") => true,

@@ -1,6 +1,7 @@
 //! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
 //!
-//! In reading order: [`clock`], `app` (what connections share), `routes`, `guard` (who may speak at all), `upgrade` and
+//! In reading order: [`clock`], `app` (what connections share), `routes`, `guard` (who may speak at all), `auth` (who may do
+//! what), `upgrade` and
 //! `socket`, then `publish` with `admit` and `slots`, `subscribe`, `replay`, and the rest of HTTP: `feeds`, `lines`,
 //! `transcripts`, `pages`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
 //!
@@ -8,6 +9,7 @@
 
 mod admit;
 mod app;
+mod auth;
 mod body;
 pub mod clock;
 mod feeds;
@@ -43,6 +45,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use self::app::{App, Presence, Seats, SeatsByAddress};
+use self::auth::Auth;
+pub use self::auth::KeyError;
 pub use self::clock::{Chance, Clock};
 use self::guard::Peer;
 pub use self::problem::ProblemCode;
@@ -76,6 +80,9 @@ pub enum ServerError {
     /// The archive could not be opened.
     #[error(transparent)]
     Archive(#[from] LogError),
+    /// The keys of `[auth.jwt]` cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
 }
 
 /// A server that listens already.
@@ -97,6 +104,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`], with the archive closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
+        let auth = config.auth.as_ref().map(Auth::new).transpose()?;
         // First the address: where it is taken, a second server is told that, not that the archive is.
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(cannot)?;
@@ -106,13 +114,24 @@ impl Server {
             Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
-        let server = Self::new(config, log, Clock::of_this_machine(), Chance::of_this_machine());
+        let server = Self::build(config, auth, log, Clock::of_this_machine(), Chance::of_this_machine());
         Ok(Self { listener: Some(listener), addr, ..server })
     }
 
-    /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`].
+    /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`]. Where the keys
+    /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in.
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
+        let auth = config.auth.as_ref().map(|auth| {
+            Auth::new(auth).unwrap_or_else(|error| {
+                tracing::error!(%error, "nobody is let in");
+                Auth::closed()
+            })
+        });
+        Self::build(config, auth, log, clock, chance)
+    }
+
+    fn build(config: Config, auth: Option<Auth>, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
         let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
         let addr = config.listen;
         let app = Arc::new(App {
@@ -130,6 +149,7 @@ impl Server {
             replays_by_address: SeatsByAddress::new(config.limits.replays_per_address_max),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            auth,
             config,
         });
         Self { router: routes::router(&app), app, listener: None, addr, feeds_stop, feed_tasks }

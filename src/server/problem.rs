@@ -15,6 +15,8 @@ use crate::position::{BadName, FeedId};
 pub enum ProblemCode {
     /// The request makes no sense as it is.
     BadRequest,
+    /// Who asks is not known: it takes a token, or another one.
+    Unauthorised,
     /// Whoever asks may not.
     Forbidden,
     /// There is no such feed.
@@ -53,8 +55,9 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
+        Self::Unauthorised,
         Self::Forbidden,
         Self::NoSuchFeed,
         Self::NoSuchLine,
@@ -77,6 +80,7 @@ impl ProblemCode {
     fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::Unsupported => StatusCode::BAD_REQUEST,
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NoSuchFeed | Self::NoSuchLine | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -163,6 +167,10 @@ impl IntoResponse for Problem {
         let json = HeaderValue::from_static("application/problem+json");
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, json);
+        if self.code == ProblemCode::Unauthorised {
+            // RFC 6750, section 3.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"captionwire\""));
+        }
         if self.code == ProblemCode::UpgradeRequired {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

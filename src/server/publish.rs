@@ -59,8 +59,9 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
     asked.refuse(&[("format", Some("captionwire"))])?;
-    let publisher = Publisher::new(app, asked.get("source"), asked.get("session"))
+    let publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
+    asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
     let feed = app.open_to_publish(name).await.map_err(|error| error.end())?;
     let Publisher { source, session } = &publisher;
     let place = Place::Source(feed.log_id().clone(), source.clone());

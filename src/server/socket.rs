@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, FrameHeader};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
+use super::auth::EXPIRED;
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::wire::CloseCode;
 
@@ -80,6 +81,8 @@ pub(super) struct Socket {
     stream: WebSocketStream<PatientStream>,
     message_timeout: Duration,
     linger: Duration,
+    /// When the token ends by which the client is here.
+    ends_at: Option<Instant>,
     /// When the last message was sent.
     pub(super) spoke: Instant,
 }
@@ -102,13 +105,27 @@ impl Socket {
             stream,
             message_timeout: TimesConfig::ms(times.message_timeout_ms),
             linger: TimesConfig::ms(times.handshake_timeout_ms),
+            ends_at: None,
             spoke: Instant::now(),
         }
     }
 
+    /// From `at` on [`next`](Self::next) gives no more messages, but the end of the client's token.
+    pub(super) fn end_at(&mut self, at: Option<Instant>) {
+        self.ends_at = at;
+    }
+
     /// The next message. Pings are answered by the way. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Frame, End> {
-        let Some(message) = self.stream.next().await else { return Err(End::Gone) };
+        let message = match self.ends_at {
+            None => self.stream.next().await,
+            Some(at) => tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(at) => return Err(End::close(CloseCode::Unauthorised, EXPIRED)),
+                message = self.stream.next() => message,
+            },
+        };
+        let Some(message) = message else { return Err(End::Gone) };
         match message {
             Ok(Message::Text(text)) => Ok(Frame::Text(text)),
             Ok(Message::Binary(_)) => Ok(Frame::Binary),

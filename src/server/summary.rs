@@ -14,7 +14,7 @@ use crate::transcript::{FeedState, FoldView, Timestamp, Transcript};
 /// How a feed stands.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Summary {
-    feed: FeedId,
+    pub(super) feed: FeedId,
     title: Option<Arc<str>>,
     pub(super) state: FeedState,
     epoch: Option<Epoch>,

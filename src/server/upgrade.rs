@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -15,7 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::app::App;
-use super::guard::{ForeignOrigin, ORIGIN_RULE, Peer};
+use super::auth::Access;
+use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE, Peer};
 use super::problem::{Problem, ProblemCode};
 use super::socket::{End, PatientStream, Socket};
 use crate::config::TimesConfig;
@@ -25,6 +27,8 @@ use crate::wire::{CloseCode, SUBPROTOCOL};
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) peer: Peer,
+    pub(super) access: Access,
+    /// Without the token.
     query: HashMap<String, String>,
 }
 
@@ -75,17 +79,26 @@ where
     };
     let extensions = request.extensions_mut();
     let is_foreign = extensions.get::<ForeignOrigin>().is_some();
+    let denied = extensions.remove::<Denied>();
+    let access = extensions.remove::<Access>();
     let (Some(on_upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
         return Problem::bad("this connection cannot become a WebSocket").into_response();
     };
-    let asked = if is_foreign {
-        Err(End::close(CloseCode::Forbidden, ORIGIN_RULE))
-    } else if !may(&peer) {
-        let reason = "the server, or your address, holds as many connections as may be";
-        Err(End::close(CloseCode::TooManyConnections, reason))
-    } else {
-        query(request.uri().query()).map(|query| Asked { peer, query })
+    let asked = match (denied, access) {
+        _ if is_foreign => Err(End::close(CloseCode::Forbidden, ORIGIN_RULE)),
+        (Some(Denied(denial)), _) => Err(denial.into()),
+        _ if !may(&peer) => {
+            let reason = "the server, or your address, holds as many connections as may be";
+            Err(End::close(CloseCode::TooManyConnections, reason))
+        }
+        (None, Some(access)) => query(request.uri().query()).map(|query| Asked { peer, access, query }),
+        (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
     };
+    // A token ends with its time, and what it opened with it.
+    let ends_at = asked.as_ref().ok().and_then(|asked| {
+        let left = asked.access.expires_at()?.since(app.clock.now());
+        tokio::time::Instant::now().checked_add(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+    });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -97,7 +110,8 @@ where
     }
     let app = app.clone();
     app.tasks.clone().spawn(async move {
-        let Some(socket) = open(&app, on_upgrade).await else { return };
+        let Some(mut socket) = open(&app, on_upgrade).await else { return };
+        socket.end_at(ends_at);
         let (socket, end) = match asked {
             Ok(asked) => serve(app, socket, asked).await,
             Err(end) => (socket, end),
@@ -140,12 +154,21 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// The parameters of a query; of one given twice the last.
+/// The token that a query holds.
+pub(super) fn token(text: Option<&str>) -> Option<String> {
+    pairs(text).ok()?.into_iter().rfind(|(name, _)| name == "token").map(|(_, token)| token)
+}
+
+/// The parameters of a query but for the token; of one given twice the last.
 fn query(query: Option<&str>) -> Result<HashMap<String, String>, End> {
+    Ok(pairs(query)?.into_iter().filter(|(name, _)| name != "token").collect())
+}
+
+fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, End> {
     let uri = format!("/?{}", query.unwrap_or_default());
     let bad = || End::close(CloseCode::BadRequest, "the query cannot be read: write it as name=value&name=value");
     let uri: http::Uri = uri.parse().map_err(|_| bad())?;
     // As pairs, so that a parameter given twice is no error.
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| bad())?;
-    Ok(pairs.0.into_iter().collect())
+    Ok(pairs.0)
 }

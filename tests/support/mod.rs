@@ -47,6 +47,17 @@ impl Server {
         Self { child, addr, dir, config: config.to_owned() }
     }
 
+    /// Starts one with these settings that logs all it can as JSON, to the file that is given back.
+    pub fn start_logging(config: &str) -> (Self, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        let log = std::fs::File::create(&path).expect("a file");
+        let mut command = command(dir.path(), config, "127.0.0.1:0");
+        command.args(["--log-format", "json"]).env("CAPTIONWIRE_LOG", "trace").stderr(log);
+        let (child, addr) = start(command);
+        (Self { child, addr, dir, config: config.to_owned() }, path)
+    }
+
     /// `127.0.0.1:…`
     pub fn addr(&self) -> &str {
         &self.addr
@@ -139,17 +150,25 @@ impl Drop for Server {
 }
 
 fn spawn(dir: &Path, config: &str, listen: &str) -> (Child, String) {
+    start(command(dir, config, listen))
+}
+
+fn command(dir: &Path, config: &str, listen: &str) -> Command {
     let file = dir.join("config.toml");
     std::fs::write(&file, config).expect("written");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_captionwire"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
+    command
         .args(["serve", "--listen", listen, "--config"])
         .arg(&file)
         .arg("--data")
         .arg(dir.join("data"))
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the binary runs");
+        .stderr(Stdio::inherit());
+    command
+}
+
+fn start(mut command: Command) -> (Child, String) {
+    let mut child = command.spawn().expect("the binary runs");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
     BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");

@@ -1,0 +1,55 @@
+//! What says who a client is.
+
+use std::fmt;
+
+use http::HeaderValue;
+
+/// A token that cannot be sent. It is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token cannot be sent: it is one word of printable ASCII characters")]
+pub struct BadToken;
+
+/// What says who a client is. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(HeaderValue);
+
+impl Token {
+    /// Takes the token as it was given; white space around it does not count.
+    ///
+    /// # Errors
+    /// [`BadToken`] for what no header takes.
+    pub fn new(text: &str) -> Result<Self, BadToken> {
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BadToken);
+        }
+        let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| BadToken)?;
+        header.set_sensitive(true);
+        Ok(Self(header))
+    }
+
+    /// The value of `Authorization`.
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_one_word_and_is_not_shown() {
+        let token = Token::new(" secret\n").expect("a token");
+        assert_eq!((token.header().as_bytes(), format!("{token:?}").as_str()), (&b"Bearer secret"[..], "Token"));
+        for bad in ["", " ", "two words", "é", "a\nb"] {
+            assert_eq!(Token::new(bad), Err(BadToken), "{bad:?}");
+        }
+    }
+}
