@@ -39,6 +39,34 @@ PRAGMA application_id = 1130459223;
 PRAGMA user_version = 1;
 ";
 
+/// Version 2: a checksum for each row.
+const VERSION_2: &str = "
+PRAGMA journal_mode = wal;
+CREATE TABLE feeds(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('here', 'deleted'))
+) STRICT;
+CREATE INDEX feeds_by_name ON feeds(name);
+CREATE UNIQUE INDEX feeds_here ON feeds(name) WHERE state = 'here';
+CREATE TABLE batches(
+  id INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,
+  first INTEGER NOT NULL CHECK(first >= 0),
+  count INTEGER NOT NULL CHECK(count > 0),
+  body BLOB NOT NULL,
+  crc INTEGER,
+  UNIQUE(log, first)
+) STRICT;
+CREATE VIEW records AS SELECT 1 AS only_for_people;
+INSERT INTO feeds VALUES (1, 'geneva', 'here'), (2, 'basel', 'deleted'), (3, 'basel', 'here'), (4, 'chur', 'deleted');
+INSERT INTO batches VALUES
+  (1, 1, 0, 2, CAST('5:first' || char(10) || '0:' || char(10) AS BLOB), 5913326),
+  (2, 1, 2, 1, CAST('11:{\"a\":\"1:2\"}' || char(10) AS BLOB), 1549343140);
+PRAGMA application_id = 1130459223;
+PRAGMA user_version = 2;
+";
+
 fn archive(sql: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     edit(dir.path(), sql);
@@ -74,8 +102,14 @@ async fn records(log: &EmbeddedLog, id: &LogId) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn version_1_is_read_and_written() {
-    let dir = archive(VERSION_1);
+async fn every_version_is_read_and_written() {
+    for version in [VERSION_1, VERSION_2] {
+        is_read_and_written(version).await;
+    }
+}
+
+async fn is_read_and_written(version: &str) {
+    let dir = archive(version);
     let log = open(dir.path());
     let feed = |name| FeedId::new(name).expect("a name");
     let geneva = LogId { feed: feed("geneva"), life: 1 };
@@ -87,6 +121,23 @@ async fn version_1_is_read_and_written() {
     let next = log.append(&geneva, "next".into()).await.expect("queued").await.expect("durable");
     assert_eq!(next, Offset(3));
     assert_eq!(log.create(&feed("chur"), true).await.expect("anew").life, 5, "a life is never used again");
+    log.erase(&geneva, Offset(0)).await.expect("erased");
+    drop(log);
+    assert_eq!(records(&open(dir.path()), &geneva).await, ["", "", r#"{"a":"1:2"}"#, "next"]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_as_it_was_written_is_refused_by_its_number() {
+    let damage = ["body = CAST(replace(body, 'first', 'fifth') AS BLOB)", "count = 1", "crc = crc + 1"];
+    for damage in damage {
+        let dir = archive(VERSION_2);
+        edit(dir.path(), &format!("UPDATE batches SET {damage} WHERE id = 1"));
+        let log = open(dir.path());
+        let geneva = LogId { feed: FeedId::new("geneva").expect("a name"), life: 1 };
+        let refusal = log.tail(&geneva, Offset(0)).next().await.expect("goes on").expect_err("refused").to_string();
+        assert!(refusal.contains("row 1 of batches"), "{damage}: {refusal}");
+        assert!(log.erase(&geneva, Offset(0)).await.is_err(), "{damage}");
+    }
 }
 
 /// A file that the program made before it took its first step: killed in the middle of its very first start.
@@ -100,7 +151,7 @@ async fn a_file_without_a_version_is_brought_up() {
         drop(log);
         let db = Connection::open(dir.path().join("archive.db")).expect("opens");
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
-        assert_eq!(version, 1, "{begun}");
+        assert_eq!(version, 2, "{begun}");
         assert_eq!(records(&open(dir.path()), &id).await, ["x"]);
     }
 }
@@ -117,7 +168,7 @@ fn a_new_archive_has_the_tables_of_the_newest_fixture() {
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
         rows.map(|row| row.expect("a row")).collect()
     };
-    let (old, new) = (archive(VERSION_1), tempfile::tempdir().expect("a directory"));
+    let (old, new) = (archive(VERSION_2), tempfile::tempdir().expect("a directory"));
     drop(open(new.path()));
     assert_eq!(tables(old.path()), tables(new.path()));
 }
@@ -127,7 +178,7 @@ fn a_newer_version_is_refused_with_both_named() {
     let dir = archive(VERSION_1);
     edit(dir.path(), "PRAGMA user_version = 7");
     for refusal in refusals(dir.path()) {
-        assert!(refusal.contains("version 7") && refusal.contains("up to 1"), "{refusal}");
+        assert!(refusal.contains("version 7") && refusal.contains("up to 2"), "{refusal}");
     }
 }
 

@@ -9,6 +9,7 @@
 //! One file for each command; `output` speaks to the terminal, `reach` finds the server, `local` runs one in here,
 //! `sending` keeps a publisher's events in view.
 
+mod archive;
 mod demo;
 mod export;
 mod feeds;
@@ -71,6 +72,10 @@ enum Command {
     Speakers(speakers::Speakers),
     /// Make a token that lets somebody publish, read or manage
     Token(token::Token),
+    /// Check that an archive is whole
+    Verify(archive::Verify),
+    /// Copy an archive, also while a server writes it
+    Backup(archive::Backup),
 }
 
 /// How a command ended that did what it could.
@@ -134,6 +139,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Feeds(command) => command.run().await,
             Command::Speakers(command) => command.run().await,
             Command::Token(command) => command.run(),
+            Command::Verify(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
         }
     });
     // A thread that waits for standard input would keep the process here.

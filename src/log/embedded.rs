@@ -9,6 +9,7 @@
 //! * `writer` is the thread.
 //! * `readers` is the pool, and what can be read.
 //! * `live` tells tails what was committed.
+//! * `check` looks through a whole archive, and copies one.
 //!
 //! Other programs may read the file beside the server, with `sqlite3 -readonly`. One that writes to it for more than
 //! five seconds makes the server's next commit fail, and so poisons the log; one that reads for so long makes an
@@ -20,6 +21,7 @@
 //! It does not work on a network file system (SQLite's WAL needs shared memory), and it does not hide what was erased
 //! from someone who reads the raw disk below the file system. Why SQLite, and why this layout: `docs/adr/0001-embedded-log.md`.
 
+mod check;
 mod frames;
 mod live;
 mod readers;
@@ -38,6 +40,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
 use self::live::{Registry, Tail};
 use self::readers::Readers;
 use self::writer::Command;

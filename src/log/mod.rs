@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 
-pub use self::embedded::{EmbeddedLog, EmbeddedOptions};
+pub use self::embedded::{CheckedLog, EmbeddedLog, EmbeddedOptions, Fault, Verification, backup, verify};
 pub use self::memory::MemoryLog;
 use crate::position::{FeedId, Offset};
 

@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{frames, schema};
+use super::frames::{COLUMNS, Frames};
+use super::schema;
 use crate::log::{Entry, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
@@ -188,22 +188,21 @@ pub(super) fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) ->
     if head(&moment, log)? <= from {
         return Ok(Vec::new());
     }
-    let mut rows = moment.prepare_cached(
-        "SELECT id, first, body FROM batches WHERE log = ?1 AND first >=
+    let mut rows = moment.prepare_cached(&format!(
+        "SELECT id, {COLUMNS} FROM batches WHERE log = ?1 AND first >=
            (SELECT first FROM batches WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1)
-         ORDER BY first",
-    )?;
+         ORDER BY first"
+    ))?;
     let mut rows = rows.query((log.life.cast_signed(), from.cast_signed()))?;
     let mut page = Vec::new();
     let mut read = 0;
     while read < bytes.max(1)
         && let Some(row) = rows.next()?
     {
-        let first = number(row, 1)?;
-        let body = Bytes::from(row.get::<_, Vec<u8>>(2)?);
-        read += body.len();
-        let records = frames::cut(body).ok_or(Trouble::Damaged(row.get(0)?))?;
-        let entries = (first..).zip(records).skip_while(|(offset, _)| *offset < from);
+        let frames = Frames::read(row, 1)?;
+        read += frames.body.len();
+        let records = frames.records().ok_or(Trouble::Damaged(row.get(0)?))?;
+        let entries = (frames.first.cast_unsigned()..).zip(records).skip_while(|(offset, _)| *offset < from);
         page.extend(entries.map(|(offset, record)| Entry { offset: Offset(offset), record }));
     }
     Ok(page)

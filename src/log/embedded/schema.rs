@@ -24,7 +24,8 @@ const APPLICATION_ID: i64 = 0x4361_7057;
 ///
 /// Rows of `batches` are only ever added at the end (`id` rises), so a body is written once and not moved again.
 /// `records` is for people: it cuts the rows of the whole archive apart and is slow on a large one.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE feeds(
   id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the life
   name TEXT NOT NULL,
@@ -50,7 +51,11 @@ CREATE VIEW records(feed, life, \"offset\", record) AS
   )
   SELECT f.name, f.id, b.first + c.n, CAST(substr(b.body, c.at + length(c.size) + 1, c.size) AS TEXT)
   FROM cut AS c JOIN batches AS b USING(id) JOIN feeds AS f ON f.id = b.log;
-"];
+",
+    "
+ALTER TABLE batches ADD COLUMN crc INTEGER;  -- CRC-32 of log, first, count and body; NULL in rows of version 1
+",
+];
 
 /// The version that this program writes.
 const VERSION: i64 = STEPS.len() as i64;

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::frames::{self, COLUMNS, Frames};
 use super::readers::{self, Trouble};
-use super::{EmbeddedOptions, Shared, frames};
+use super::{EmbeddedOptions, Shared};
 use crate::log::{Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
@@ -330,17 +331,18 @@ impl Writer<'_> {
         if offset.0 >= self.head(log)? {
             return Err(Trouble::NoRecord(log.feed.clone(), offset));
         }
-        let (row, first, body) = self.db.query_row(
-            "SELECT id, first, body FROM batches WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
+        let (row, frames) = self.db.query_row(
+            &format!("SELECT id, {COLUMNS} FROM batches WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1"),
             (log.life.cast_signed(), offset.0.cast_signed()),
-            |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, Vec<u8>>(2)?)),
+            |row| Ok((row.get(0)?, Frames::read(row, 1)?)),
         )?;
-        let records = frames::cut(Bytes::from(body)).ok_or(Trouble::Damaged(row))?;
+        let records = frames.records().ok_or(Trouble::Damaged(row))?;
         let mut body = Vec::new();
-        for (at, record) in (first..).zip(&records) {
+        for (at, record) in (frames.first.cast_unsigned()..).zip(&records) {
             frames::push(&mut body, if at == offset.0 { b"" } else { record });
         }
-        self.db.execute("UPDATE batches SET body = ?2 WHERE id = ?1", (row, body))?;
+        let crc = frames::checksum(frames.log, frames.first, frames.count, &body);
+        self.db.execute("UPDATE batches SET body = ?2, crc = ?3 WHERE id = ?1", (row, body, crc))?;
         self.shared.registry.erased(log.life, offset);
         if self.empty_wal()? { Ok(()) } else { Err(Trouble::CopyLeft) }
     }
@@ -368,7 +370,7 @@ impl Writer<'_> {
 
 /// Adds the rows of a run.
 fn insert(change: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
-    let mut insert = change.prepare_cached("INSERT INTO batches(log, first, count, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert = change.prepare_cached(&format!("INSERT INTO batches({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"))?;
     let mut body = Vec::new();
     let mut first = run.first;
     let mut rest = run.appends.as_slice();
@@ -379,7 +381,8 @@ fn insert(change: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
             frames::push(&mut body, &rest[count].record);
             count += 1;
         }
-        insert.execute((run.life.cast_signed(), first.cast_signed(), count as i64, &body))?;
+        let (log, at, number) = (run.life.cast_signed(), first.cast_signed(), count as i64);
+        insert.execute((log, at, number, &body, frames::checksum(log, at, number, &body)))?;
         first += count as u64;
         rest = &rest[count..];
     }

@@ -1,0 +1,228 @@
+//! Archives that are not as they should be, and copies of those that are, through the real binary.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use support::{Server, line};
+use tempfile::TempDir;
+
+fn captionwire(args: &[&str], paths: &[&Path]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
+    command.args(args).args(paths).stdin(Stdio::null()).output().expect("the binary runs")
+}
+
+fn verify(data: &Path) -> (Option<i32>, Value) {
+    let output = captionwire(&["verify", "--json", "--data"], &[data]);
+    let said = text(&output.stdout);
+    (output.status.code(), serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said:?} {output:?}")))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// An archive of three feeds, each of so many lines that its row has pages of its own.
+async fn archive() -> TempDir {
+    let mut server = Server::start();
+    for feed in ["basel", "chur", "davos"] {
+        let lines: Vec<String> = (0..400).map(|n| format!("00:{:02}:{:02} {feed} line {n}", n / 60, n % 60)).collect();
+        let body: Vec<Value> = (0..400).map(|n| line(&n.to_string(), n * 1000, "A", &lines[n as usize])).collect();
+        let answer = server.json("POST", &format!("/v1/feeds/{feed}/lines"), json!(body)).await;
+        assert!(answer.status < 300, "{}", answer.text());
+    }
+    assert!(server.stop().success());
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::copy(file(&server.data()), file(dir.path())).expect("copied");
+    dir
+}
+
+fn file(data: &Path) -> PathBuf {
+    data.join("archive.db")
+}
+
+fn export(data: &Path, feed: &str) -> Output {
+    captionwire(&["export", feed, "--format", "ndjson", "--data"], &[data])
+}
+
+/// Starts a server that is expected not to start.
+fn refused(data: &Path) -> String {
+    let output = Command::new("timeout")
+        .args(["60", env!("CARGO_BIN_EXE_captionwire"), "serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(said.contains("archive.db"), "it names the file: {said}");
+    said
+}
+
+/// Overwrites bytes of the file.
+fn scratch(data: &Path, at: usize, with: &[u8]) {
+    let mut bytes = std::fs::read(file(data)).expect("read");
+    bytes[at..at + with.len()].copy_from_slice(with);
+    std::fs::write(file(data), bytes).expect("written");
+}
+
+#[tokio::test]
+async fn a_whole_archive_is_sound_and_not_touched() {
+    let data = archive().await;
+    let before = std::fs::read(file(data.path())).expect("read");
+    let (code, report) = verify(data.path());
+    assert_eq!((code, &report["sound"]), (Some(0), &json!(true)), "{report}");
+    let names: Vec<&str> =
+        report["feeds"].as_array().expect("feeds").iter().filter_map(|f| f["feed"].as_str()).collect();
+    assert_eq!(names, ["basel", "chur", "davos"]);
+    assert!(report["feeds"][0]["records"].as_u64() >= Some(401), "{report}");
+    assert_eq!(report["feeds"][0]["unknown"], 0);
+    assert!(std::fs::read(file(data.path())).expect("read") == before);
+}
+
+#[tokio::test]
+async fn a_damaged_row_costs_its_feed_and_no_other() {
+    let data = archive().await;
+    let whole = export(data.path(), "basel");
+    assert!(whole.status.success());
+    // One letter of a text, as a disk might leave it.
+    let bytes = std::fs::read(file(data.path())).expect("read");
+    let mark = b"chur line 200";
+    let at = bytes.windows(mark.len()).position(|found| found == mark).expect("there");
+    scratch(data.path(), at, b"C");
+
+    let (code, report) = verify(data.path());
+    assert_eq!((code, &report["sound"]), (Some(1), &json!(false)), "{report}");
+    let faults = report["faults"].as_array().expect("faults");
+    assert_eq!(faults.len(), 1, "{report}");
+    assert!(faults[0]["place"].as_str().expect("a place").contains("feed chur, row "), "{report}");
+
+    let before = std::fs::read(file(data.path())).expect("read");
+    let broken = export(data.path(), "chur");
+    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
+    assert!(!text(&broken.stderr).contains("panicked"), "{broken:?}");
+    assert_eq!(export(data.path(), "basel").stdout, whole.stdout);
+    assert!(std::fs::read(file(data.path())).expect("read") == before, "reading changes nothing");
+}
+
+#[tokio::test]
+async fn a_scratched_page_is_named_and_the_rest_is_read() {
+    let data = archive().await;
+    let whole = export(data.path(), "davos");
+    // The header of the page by which feeds are found by their names.
+    let root: i64 = {
+        let db = Connection::open(file(data.path())).expect("opens");
+        db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'feeds_by_name'", [], |row| row.get(0))
+            .expect("a page")
+    };
+    scratch(data.path(), usize::try_from(root - 1).expect("a page") * 4096, &[0xff; 8]);
+    let (code, report) = verify(data.path());
+    assert_eq!(code, Some(1), "{report}");
+    assert!(report["faults"][0]["place"].as_str().expect("a place").contains("archive.db"), "{report}");
+    let other = export(data.path(), "davos");
+    assert!(!text(&other.stderr).contains("panicked"), "{other:?}");
+    assert!(other.stdout == whole.stdout || other.status.code() == Some(1), "{other:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_whole_archive_is_refused_and_left_alone() {
+    let cut = archive().await;
+    let bytes = std::fs::read(file(cut.path())).expect("read");
+    std::fs::write(file(cut.path()), &bytes[..bytes.len() / 2]).expect("written");
+    let other = tempfile::tempdir().expect("a directory");
+    std::fs::write(file(other.path()), "a shopping list, and no database at all\n".repeat(400)).expect("written");
+    let newer = archive().await;
+    Connection::open(file(newer.path())).expect("opens").execute_batch("PRAGMA user_version = 99").expect("set");
+    for (data, why) in [(&cut, "malformed"), (&other, "not a database"), (&newer, "version 99")] {
+        let before = std::fs::read(file(data.path())).expect("read");
+        let said = refused(data.path());
+        assert!(said.contains(why), "{said}");
+        for command in ["verify", "backup"] {
+            let dest = data.path().join("copy");
+            let paths: &[&Path] = if command == "backup" { &[data.path(), &dest] } else { &[data.path()] };
+            let output = captionwire(&[command, "--data"], paths);
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            assert!(text(&output.stderr).contains(why), "{output:?}");
+            assert!(!dest.exists(), "nothing is made of it");
+        }
+        assert!(std::fs::read(file(data.path())).expect("read") == before, "left as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_replaces_nothing() {
+    let data = archive().await;
+    let dest = data.path().join("copy");
+    let output = captionwire(&["backup", "--data"], &[data.path(), &dest]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let names: Vec<_> =
+        std::fs::read_dir(&dest).expect("made").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(names, ["archive.db"]);
+    let before = std::fs::read(file(&dest)).expect("read");
+    let again = captionwire(&["backup", "--data"], &[data.path(), &dest]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert!(text(&again.stderr).contains("replaces none"), "{again:?}");
+    assert!(std::fs::read(file(&dest)).expect("read") == before);
+    for feed in ["basel", "chur", "davos"] {
+        assert_eq!(export(&dest, feed).stdout, export(data.path(), feed).stdout);
+    }
+}
+
+/// Every record of a feed in its order, cut from the rows as they lie in the file.
+fn bodies(data: &Path, feed: &str) -> Vec<u8> {
+    let db = Connection::open(file(data)).expect("opens");
+    let sql = "SELECT body FROM batches JOIN feeds ON feeds.id = log WHERE name = ?1 ORDER BY first";
+    let mut rows = db.prepare(sql).expect("SQL");
+    let bodies = rows.query_map([feed], |row| row.get::<_, Vec<u8>>(0)).expect("rows");
+    bodies.flat_map(|body| body.expect("a body")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_under_load_is_a_prefix_of_each_feed() {
+    let mut server = Server::start();
+    let mut publishers = Vec::new();
+    for feed in ["basel", "chur"] {
+        let mut publisher = server.publish(&format!("{feed}/publish?session=s")).await;
+        publisher.expect_next("welcome").await;
+        publisher.send(line("0", 0, "A", "the first")).await;
+        publisher.acked(1).await;
+        publishers.push(publisher);
+    }
+    let data = server.data();
+    let dest = data.parent().expect("above").join("copies");
+    let pouring = publishers.into_iter().map(|mut publisher| {
+        tokio::spawn(async move {
+            for n in 1..3000_i64 {
+                publisher.send(line(&n.to_string(), n * 10, "A", "and more, and more")).await;
+                if n % 50 == 0 {
+                    publisher.acked(u64::try_from(n).expect("small")).await;
+                }
+            }
+        })
+    });
+    let pouring: Vec<_> = pouring.collect();
+    for n in 0..5 {
+        let copy = dest.join(n.to_string());
+        let from = data.clone();
+        let output = tokio::task::spawn_blocking(move || captionwire(&["backup", "--data"], &[&from, &copy]));
+        let output = output.await.expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for task in pouring {
+        task.await.expect("poured");
+    }
+    assert!(server.stop().success());
+    for n in 0..5 {
+        let copy = dest.join(n.to_string());
+        assert_eq!(verify(&copy).0, Some(0));
+        for feed in ["basel", "chur"] {
+            let (all, copied) = (bodies(&data, feed), bodies(&copy, feed));
+            assert!(!copied.is_empty() && all.starts_with(&copied), "{feed} of copy {n} is another");
+        }
+    }
+}
