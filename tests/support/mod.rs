@@ -47,6 +47,19 @@ impl Server {
         Self { child, addr, dir, config: config.to_owned() }
     }
 
+    /// Starts one whose files cannot grow beyond so many blocks (of 512 or 1,024 bytes, as the shell has it): a disk that
+    /// gets full.
+    pub fn start_on_a_small_disk(blocks: u32) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let serve = command(dir.path(), "", "127.0.0.1:0");
+        let mut command = Command::new("sh");
+        // Without the signal, what writes beyond is told so.
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
+        command.arg(serve.get_program()).args(serve.get_args()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let (child, addr) = start(command);
+        Self { child, addr, dir, config: String::new() }
+    }
+
     /// Starts one with these settings that logs all it can as JSON, to the file that is given back.
     pub fn start_logging(config: &str) -> (Self, PathBuf) {
         let dir = tempfile::tempdir().expect("a directory");
