@@ -98,6 +98,8 @@ pub struct LimitsConfig {
     pub replays_max: usize,
     /// Replays from one address.
     pub replays_per_address_max: usize,
+    /// Sources that `/metrics` tells apart; a misbehaving publisher could name a new one with every connection.
+    pub metrics_sources_max: usize,
     /// Refusals in a row after which a publisher is closed: it is not going to mend itself.
     pub refusals_in_a_row_max: usize,
 }
@@ -119,6 +121,7 @@ impl Default for LimitsConfig {
             waiting_readers_max: 1_000,
             replays_max: 64,
             replays_per_address_max: 8,
+            metrics_sources_max: 100,
             refusals_in_a_row_max: 20,
         }
     }

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{Server, line};
 use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
 
 fn captionwire(args: &[&str], paths: &[&Path]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
@@ -194,8 +195,9 @@ async fn a_backup_under_load_is_a_prefix_of_each_feed() {
     }
     let data = server.data();
     let dest = data.parent().expect("above").join("copies");
+    let tasks = TaskTracker::new();
     let pouring = publishers.into_iter().map(|mut publisher| {
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             for n in 1..3000_i64 {
                 publisher.send(line(&n.to_string(), n * 10, "A", "and more, and more")).await;
                 if n % 50 == 0 {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use support::{Answer, Server, Socket, soon};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-const ROLES: [&str; 5] = ["publish", "create", "subscribe", "desk", "admin"];
+const ROLES: [&str; 6] = ["publish", "create", "subscribe", "desk", "admin", "metrics"];
 const SECRET: &str = "a secret of more than thirty-two bytes";
 
 /// An entry of the configuration for `token`.

@@ -19,7 +19,8 @@ Examples:
   captionwire token jwt --hs256-secret-file secret --role publish --feed geneva --expires-in 12h
 
 The token is the only line on stdout. `new` says on stderr what belongs into the configuration: the server knows the token
-by that alone. Roles: publish, create (a feed that does not exist yet), subscribe, desk, admin. None includes another.";
+by that alone. Roles: publish, create (a feed that does not exist yet), subscribe, desk, admin,
+metrics. None includes another.";
 
 /// Make a token that lets somebody publish, read or manage.
 #[derive(Debug, Args)]

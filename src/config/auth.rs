@@ -109,11 +109,13 @@ pub enum Role {
     Desk,
     /// Create, import, describe and delete feeds.
     Admin,
+    /// See the server's own figures, `/metrics`; the feeds are of no matter.
+    Metrics,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Publish, Self::Create, Self::Subscribe, Self::Desk, Self::Admin];
+    pub const ALL: [Self; 6] = [Self::Publish, Self::Create, Self::Subscribe, Self::Desk, Self::Admin, Self::Metrics];
 
     /// The name in a configuration or token.
     #[must_use]
@@ -124,6 +126,7 @@ impl Role {
             Self::Subscribe => "subscribe",
             Self::Desk => "desk",
             Self::Admin => "admin",
+            Self::Metrics => "metrics",
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Body;
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{Changes, FoldView, LineKey, Record, Transcript};
+use crate::transcript::{Changes, FoldView, LineKey, Record, Timestamp, Transcript};
 use crate::wire::encode_changes;
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
 
@@ -19,6 +19,8 @@ use crate::wire::subscribe::CHANGES_BYTES_MAX;
 const FOLD_AT_ONCE: usize = 512;
 /// Bodies kept for the readers who stand at the same place: those of the last commits, and the pages of a backlog.
 const BODIES_MAX: usize = 32;
+/// Folds whose arrival is remembered: a live reader is behind by a few.
+const ARRIVALS_MAX: usize = 64;
 /// Conflicts kept for the publishers to be told of; older ones are in the log all the same.
 const CONFLICTS_MAX: usize = 256;
 
@@ -61,6 +63,8 @@ pub struct Bodies {
     pub to: u64,
     /// True if more is waiting behind them because of the size limit.
     pub behind: bool,
+    /// When the first record came of those that made the changes in them; none once that is long ago.
+    pub arrived_at: Option<Timestamp>,
     /// The messages.
     pub parts: Vec<Body>,
 }
@@ -73,6 +77,8 @@ pub struct View {
     bell: watch::Sender<Bell>,
     bodies: Mutex<VecDeque<Arc<Bodies>>>,
     conflicts: Mutex<VecDeque<Conflict>>,
+    /// The number of the last change of each of the last folds, and when its first record came.
+    arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
 }
 
 impl View {
@@ -83,6 +89,7 @@ impl View {
             bell: watch::Sender::new(Bell { next: Offset::START, change: 0, following: Following::Yes }),
             bodies: Mutex::default(),
             conflicts: Mutex::default(),
+            arrivals: Mutex::default(),
         }
     }
 
@@ -148,7 +155,10 @@ impl View {
             (Some(before), Some(after)) => encode_changes(&self.feed, &before, &after, changes),
             _ => Vec::new(),
         };
-        Bodies { since, to, behind, parts }
+        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = arrivals.front().filter(|(change, _)| *change <= since);
+        let arrived_at = oldest.and_then(|_| arrivals.iter().find(|(change, _)| *change > since)).map(|(_, at)| *at);
+        Bodies { since, to, behind, arrived_at, parts }
     }
 
     /// What a reader is sent who wants to begin now, and where it stands then.
@@ -179,6 +189,7 @@ impl View {
 
     fn fold(&self, entries: Vec<(Offset, Record)>) {
         let mut conflicts = Vec::new();
+        let arrived_at = entries.first().map(|(_, record)| record.received_at);
         let (next, change) = {
             let mut transcript = self.transcript.write().unwrap_or_else(PoisonError::into_inner);
             for (offset, record) in entries {
@@ -188,6 +199,13 @@ impl View {
         };
         if !conflicts.is_empty() {
             self.keep_conflicts(conflicts);
+        }
+        if let Some(at) = arrived_at {
+            let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+            if arrivals.len() == ARRIVALS_MAX {
+                arrivals.pop_front();
+            }
+            arrivals.push_back((change, at));
         }
         self.bell.send_modify(|bell| (bell.next, bell.change) = (next, change));
     }

@@ -44,7 +44,7 @@ pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
 use self::live::{Registry, Tail};
 use self::readers::Readers;
 use self::writer::Command;
-use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
+use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
 use crate::position::{FeedId, Offset};
 
 /// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
@@ -55,7 +55,7 @@ const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const COMMAND_BYTES: usize = 128;
 
 /// The bounds of an [`EmbeddedLog`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
     /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits. 16 MiB: half a second
     /// of the most the writer can do, so a slow disk is felt by publishers before it is felt by the memory.
@@ -71,6 +71,8 @@ pub struct EmbeddedOptions {
     pub readers: usize,
     /// The largest size of the archive in pages of 4 KiB; beyond it writes fail as on a full disk. `None`: the disk's.
     pub max_pages: Option<u32>,
+    /// Who is told of each commit.
+    pub on_commit: Option<CommitHook>,
 }
 
 impl Default for EmbeddedOptions {
@@ -82,6 +84,7 @@ impl Default for EmbeddedOptions {
             read_page_bytes: 256 * 1024,
             readers: 2,
             max_pages: None,
+            on_commit: None,
         }
     }
 }

@@ -15,7 +15,9 @@ mod memory;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -85,6 +87,33 @@ pub struct LogStats {
     pub commits: u64,
     /// Records made durable.
     pub records: u64,
+}
+
+/// What one commit wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    /// Records made durable.
+    pub records: usize,
+    /// How long it took, the flush included.
+    pub took: Duration,
+}
+
+/// Is told of every commit, on the thread that writes: it must not block.
+#[derive(Clone)]
+pub struct CommitHook(Arc<dyn Fn(&Commit) + Send + Sync>);
+
+impl CommitHook {
+    /// Calls `told` after each commit.
+    #[must_use]
+    pub fn new(told: impl Fn(&Commit) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+}
+
+impl std::fmt::Debug for CommitHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CommitHook")
+    }
 }
 
 /// The answer to an append that has its place in the queue: ready once the record is durable.

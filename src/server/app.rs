@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
 use super::clock::{Chance, Clock};
+use super::metrics::Metrics;
 use super::slots::Slots;
 use super::socket::End;
 use super::summary::Summaries;
@@ -32,6 +33,7 @@ pub(super) struct App {
     pub(super) slots: Slots,
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,
+    pub(super) metrics: Arc<Metrics>,
     /// The connections there are, and how many there may be.
     pub(super) connections: Seats,
     /// Those of them that do not publish: fewer, so that publishers find a place when readers fill the rest.
@@ -237,6 +239,11 @@ impl Presence {
             }
         }
         PresenceGuard { app: app.clone(), log_id: log_id.clone(), role }
+    }
+
+    /// How many connections publish.
+    pub(super) fn publishers(&self) -> usize {
+        self.lock().values().map(Present::publisher_count).sum()
     }
 
     /// Who is connected to a feed.

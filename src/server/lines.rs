@@ -11,6 +11,7 @@ use futures::StreamExt;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::admit::Admission;
 use super::app::App;
@@ -74,6 +75,7 @@ pub(super) async fn post(
         return Err(Problem::new(ProblemCode::TooLarge, detail));
     }
 
+    let since = Instant::now();
     let feed = app.open_to_publish(&name).await?;
     let Publisher { source, session } = publisher;
     // Two requests of one session would pass each other's numbers.
@@ -94,6 +96,7 @@ pub(super) async fn post(
     let mut admission = Admission::new(&app, view, source.clone());
     let mut accepted: Vec<Appended> = Vec::new();
     let (mut repeats, mut refused) = (0, Vec::new());
+    let counted = app.metrics.lines_of(&source);
     for (index, line) in lines.into_iter().enumerate() {
         // Refused ones wait for nothing by themselves.
         tokio::task::consume_budget().await;
@@ -102,19 +105,28 @@ pub(super) async fn post(
             None => Ok(None),
             Some(seq) => Ok(Some((seq, admitted(&app, &mut admission, line, now)?))),
         }) {
-            Ok(None) => repeats += 1,
+            Ok(None) => {
+                counted.repeats.inc();
+                repeats += 1;
+            }
             Ok(Some((seq, version))) => {
                 let op = Op::Line { source: source.clone(), lines: vec![version] };
                 let published = Some(Published { source: source.clone(), session: session.clone(), seq });
+                counted.accepted.inc();
                 accepted.push(feed.append(&Record { received_at: now, published, op_id: None, op }).await?);
             }
-            Err(Refusal { code, message, field }) => refused.push(Refused { index, code, message, field }),
+            Err(Refusal { code, message, field }) => {
+                counted.refused.inc();
+                app.metrics.refused(code);
+                refused.push(Refused { index, code, message, field });
+            }
         }
     }
     let count = accepted.len();
     for appended in accepted {
         appended.await?;
     }
+    app.metrics.durable_after(since.elapsed());
     Ok(Json(Accepted { accepted: count, repeats, refused }).into_response())
 }
 

@@ -3,7 +3,7 @@
 //! In reading order: [`clock`], `app` (what connections share), `routes`, `guard` (who may speak at all), `auth` (who may do
 //! what), `upgrade` and
 //! `socket`, then `publish` with `admit` and `slots`, `subscribe`, `replay`, and the rest of HTTP: `feeds`, `lines`,
-//! `transcripts`, `pages`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
+//! `transcripts`, `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
@@ -15,6 +15,7 @@ pub mod clock;
 mod feeds;
 mod guard;
 mod lines;
+mod metrics;
 mod pages;
 mod problem;
 mod publish;
@@ -49,6 +50,7 @@ use self::auth::Auth;
 pub use self::auth::KeyError;
 pub use self::clock::{Chance, Clock};
 use self::guard::Peer;
+use self::metrics::Metrics;
 pub use self::problem::ProblemCode;
 pub use self::routes::ROUTES;
 use self::slots::Slots;
@@ -56,7 +58,7 @@ use self::socket::PatientStream;
 use self::summary::Summaries;
 use crate::config::{Config, Storage, TimesConfig};
 use crate::feed::Feeds;
-use crate::log::{EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
+use crate::log::{CommitHook, EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
 
 /// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
 const REFUSED_AT_ONCE: usize = 64;
@@ -109,12 +111,18 @@ impl Server {
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(cannot)?;
         let addr = listener.local_addr().map_err(cannot)?;
+        let clock = Clock::of_this_machine();
+        let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
         let log: Arc<dyn Log> = match config.storage {
-            Storage::Embedded => Arc::new(EmbeddedLog::open(&config.data, EmbeddedOptions::default())?),
+            Storage::Embedded => {
+                let told = metrics.clone();
+                let on_commit = Some(CommitHook::new(move |commit| told.committed(commit)));
+                Arc::new(EmbeddedLog::open(&config.data, EmbeddedOptions { on_commit, ..EmbeddedOptions::default() })?)
+            }
             Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
-        let server = Self::build(config, auth, log, Clock::of_this_machine(), Chance::of_this_machine());
+        let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics);
         Ok(Self { listener: Some(listener), addr, ..server })
     }
 
@@ -128,13 +136,22 @@ impl Server {
                 Auth::closed()
             })
         });
-        Self::build(config, auth, log, clock, chance)
+        let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
+        Self::build(config, auth, log, clock, chance, metrics)
     }
 
-    fn build(config: Config, auth: Option<Auth>, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
+    fn build(
+        config: Config,
+        auth: Option<Auth>,
+        log: Arc<dyn Log>,
+        clock: Clock,
+        chance: Chance,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
         let addr = config.listen;
         let app = Arc::new(App {
+            metrics,
             clock,
             chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),

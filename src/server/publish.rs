@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::admit::Admission;
 use super::app::{App, Presence, Role, end_of};
+use super::metrics::{Lines, Metrics};
 use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::Asked;
@@ -107,7 +108,7 @@ enum Numbering {
 #[derive(Debug)]
 enum Answer {
     /// The message is acknowledged once it is durable.
-    Durable { seq: u64, appended: Appended },
+    Durable { seq: u64, appended: Appended, since: Instant },
     /// The message is acknowledged: the log has it, or there was nothing to keep.
     Ack { seq: u64 },
     /// The message, or one line of it, is refused.
@@ -135,6 +136,16 @@ struct Connection<'a> {
     /// What the publisher was told last.
     on_air: bool,
     pace: ReadPace,
+    lines: Lines,
+}
+
+/// Lines that a message holds.
+fn lines_in(says: &Incoming) -> u64 {
+    match says {
+        Incoming::Line(_) => 1,
+        Incoming::Lines(lines) => lines.len() as u64,
+        Incoming::Retract { .. } | Incoming::Clock { .. } | Incoming::End => 0,
+    }
 }
 
 /// How fast a socket is read.
@@ -187,6 +198,7 @@ impl<'a> Connection<'a> {
             conflicts_seen: view.last_conflict(),
             on_air,
             pace: ReadPace::new(app.config.limits.publish_messages_per_second),
+            lines: app.metrics.lines_of(&publisher.source),
             app,
             feed,
             view,
@@ -231,7 +243,7 @@ impl<'a> Connection<'a> {
                 biased;
                 () = self.held.replaced.cancelled() => Err(replaced()),
                 () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
-                ready = first_answers(&mut self.answers), if !self.answers.is_empty() => {
+                ready = first_answers(&mut self.answers, &self.app.metrics), if !self.answers.is_empty() => {
                     self.send_answers(socket, ready).await?;
                     continue;
                 }
@@ -279,6 +291,7 @@ impl<'a> Connection<'a> {
             Ok(Some(seq)) => seq,
             // The log has it, or will have it: acknowledged when all before it is.
             Ok(None) => {
+                self.lines.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
                 self.answers.push_back(Answer::Ack { seq: message.seq.unwrap_or(self.seq) });
                 return Ok(());
             }
@@ -352,7 +365,7 @@ impl<'a> Connection<'a> {
     /// Waits until what was sent before an `end`, and the `end`, are folded.
     async fn see_the_end(&mut self) -> Result<(), End> {
         for index in 0..self.answers.len() {
-            let Answer::Durable { seq, appended } = &mut self.answers[index] else { continue };
+            let Answer::Durable { seq, appended, .. } = &mut self.answers[index] else { continue };
             match appended.await {
                 Ok(_) => self.answers[index] = Answer::Ack { seq: *seq },
                 Err(error) => {
@@ -367,6 +380,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn say(&mut self, seq: u64, says: Incoming) -> Result<(), End> {
+        let since = Instant::now();
         let now = self.app.clock.now();
         let source = self.publisher.source.clone();
         let op = match says {
@@ -384,7 +398,9 @@ impl<'a> Connection<'a> {
                     match admitted {
                         Ok(version) => lines.push(version),
                         Err(refusal) => {
-                            self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, Some(index), refusal)))
+                            self.lines.refused.inc();
+                            self.app.metrics.refused(refusal.code);
+                            self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, Some(index), refusal)));
                         }
                     }
                 }
@@ -407,12 +423,16 @@ impl<'a> Connection<'a> {
         self.refused_in_a_row = 0;
         let Publisher { source, session } = self.publisher.clone();
         let record = Record { received_at: now, published: Some(Published { source, session, seq }), op_id: None, op };
+        let count = if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
         let appended = self.feed.append(&record).await.map_err(|error| end_of(&error))?;
-        self.answers.push_back(Answer::Durable { seq, appended });
+        self.lines.accepted.inc_by(count as u64);
+        self.answers.push_back(Answer::Durable { seq, appended, since });
         Ok(())
     }
 
     fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+        self.lines.refused.inc();
+        self.app.metrics.refused(refusal.code);
         self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, index, refusal)));
         self.count_refusal()
     }
@@ -456,7 +476,7 @@ impl<'a> Connection<'a> {
     /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
     async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
         while !self.answers.is_empty() {
-            let ready = first_answers(&mut self.answers).await;
+            let ready = first_answers(&mut self.answers, &self.app.metrics).await;
             self.send_answers(socket, ready).await?;
         }
         Ok(())
@@ -507,14 +527,17 @@ enum Ready {
 }
 
 /// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
-async fn first_answers(answers: &mut VecDeque<Answer>) -> Vec<Ready> {
+async fn first_answers(answers: &mut VecDeque<Answer>, metrics: &Metrics) -> Vec<Ready> {
     futures::future::poll_fn(|cx| {
         let mut ready = Vec::new();
         while let Some(first) = answers.front_mut() {
             ready.push(match first {
-                Answer::Durable { seq, appended } => match Pin::new(appended).poll(cx) {
+                Answer::Durable { seq, appended, since } => match Pin::new(appended).poll(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(_)) => Ready::Ack(*seq),
+                    Poll::Ready(Ok(_)) => {
+                        metrics.durable_after(since.elapsed());
+                        Ready::Ack(*seq)
+                    }
                     Poll::Ready(Err(error)) => Ready::Failed(error),
                 },
                 Answer::Ack { seq } => Ready::Ack(*seq),

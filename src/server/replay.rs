@@ -378,6 +378,7 @@ impl Player {
             let (to, before) = (changes.to, self.transcript.cursor(self.since));
             if let (Some(before), Some(after)) = (before, self.transcript.cursor(to)) {
                 for body in encode_changes(&reader.name, &before, &after, changes) {
+                    reader.app.metrics.sent(body.len());
                     reader.socket.send(body).await?;
                 }
             }

@@ -13,7 +13,7 @@ use super::app::App;
 use super::guard::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
-use super::{feeds, guard, lines, pages, publish, subscribe, transcripts};
+use super::{feeds, guard, lines, metrics, pages, publish, subscribe, transcripts};
 use crate::position::FeedId;
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
@@ -36,6 +36,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/viewer/{file}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
+    ("get", "/metrics"),
 ];
 
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -56,6 +57,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/favicon.ico", get(pages::icon))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::get))
         .fallback(|| async { Problem::new(ProblemCode::NotFound, "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             Problem::new(ProblemCode::MethodNotAllowed, "this address does not know this method")

@@ -60,6 +60,14 @@ impl End {
         Self::Close { code: code.number(), reason: reason.into() }
     }
 
+    /// The code of the close frame; 0 where none can be sent.
+    pub(super) fn code(&self) -> u16 {
+        match self {
+            Self::Close { code, .. } | Self::Fault { code, .. } => *code,
+            Self::Gone => 0,
+        }
+    }
+
     fn fault(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Fault { code, reason: reason.into() }
     }

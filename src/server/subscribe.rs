@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::app::{App, Presence, Role, Seats, end_of};
+use super::metrics::Lag;
 use super::replay;
 use super::socket::{End, Frame, Socket};
 use super::upgrade::Asked;
@@ -40,6 +41,7 @@ async fn subscribe(app: &Arc<App>, name: FeedId, socket: &mut Socket, asked: &As
         pinged: None,
         replaced: None,
         heard: Instant::now(),
+        lag: Lag::new(app),
     };
     Box::pin(reader.run(asked)).await
 }
@@ -98,6 +100,7 @@ pub(super) struct Reader<'a> {
     /// The life of the feed that was replaced; the next is about to begin.
     replaced: Option<LogId>,
     pub(super) heard: Instant,
+    lag: Lag,
 }
 
 /// Where a reader stands in a view.
@@ -248,8 +251,13 @@ impl Reader<'_> {
         loop {
             let following = bell.borrow_and_update().following.clone();
             while let Some(bodies) = view.bodies(place.since) {
+                self.lag.begins();
                 for body in &bodies.parts {
                     self.socket.send(body.clone()).await?;
+                    self.app.metrics.sent(body.len());
+                }
+                if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
+                    self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at));
                 }
                 place.since = bodies.to;
                 if place.since >= place.target {
@@ -260,6 +268,7 @@ impl Reader<'_> {
                     return Ok(Left::Said(said));
                 }
             }
+            self.lag.ends();
             self.live(view, place).await?;
             if let Following::No(why) = following {
                 return self.life_ended(feed, &why);

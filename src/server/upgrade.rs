@@ -113,9 +113,10 @@ where
         let Some(mut socket) = open(&app, on_upgrade).await else { return };
         socket.end_at(ends_at);
         let (socket, end) = match asked {
-            Ok(asked) => serve(app, socket, asked).await,
+            Ok(asked) => serve(app.clone(), socket, asked).await,
             Err(end) => (socket, end),
         };
+        app.metrics.closed(end.code());
         socket.finish(end).await;
     });
     response

@@ -92,6 +92,7 @@ impl Upkeep {
         if ops.is_empty() {
             return Ok(());
         }
+        ops.iter().for_each(|op| self.app.metrics.upkeep(op));
         feed.append_all(ops.into_iter().map(|op| self.app.record(op)).collect()).await.map(|_| ())
     }
 

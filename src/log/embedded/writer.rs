@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 use super::frames::{self, COLUMNS, Frames};
 use super::readers::{self, Trouble};
 use super::{EmbeddedOptions, Shared};
-use crate::log::{Found, LogError, LogId};
+use crate::log::{Commit, CommitHook, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
 /// Bytes in one row, short of its last record. 64 KiB: what an erasure writes again and a reader reads at least.
@@ -188,9 +189,10 @@ impl Writer<'_> {
         if runs.is_empty() {
             return;
         }
+        let begun = Instant::now();
         let committed = self.attempt(|writer| writer.commit(&runs));
         if committed.is_ok() {
-            self.count(&runs);
+            self.count(&runs, begun.elapsed());
         }
         for run in runs {
             self.settle(run, &committed);
@@ -235,10 +237,13 @@ impl Writer<'_> {
         Ok(change.commit()?)
     }
 
-    fn count(&self, runs: &[Run]) {
+    fn count(&self, runs: &[Run], took: Duration) {
         let records: usize = runs.iter().map(|run| run.appends.len()).sum();
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.records.fetch_add(records as u64, Ordering::Relaxed);
+        if let Some(CommitHook(told)) = &self.options.on_commit {
+            told(&Commit { records, took });
+        }
     }
 
     /// Answers the appends of a run that was committed, or was not, and tells the tails.

@@ -1,0 +1,302 @@
+//! What a monitoring system asks: `GET /metrics`, in the OpenMetrics text format.
+//!
+//! What happens is counted where it happens, in atomics; what stands as it is, is looked up when somebody asks. Names of
+//! feeds and speakers, texts and tokens are never labels. Names of sources are, up to a limit: they name equipment, and
+//! which of it sends rubbish is what one wants to know.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use super::app::App;
+use super::problem::{Problem, ProblemCode};
+use crate::log::Commit;
+use crate::transcript::{Op, Timestamp};
+use crate::wire::NackCode;
+
+/// The media type of the format (OpenMetrics 1.0, section "Text format").
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// From a quarter of a millisecond, a flush of a fast disk, to four seconds and beyond.
+const SECONDS: (f64, f64, u16) = (0.000_25, 2.0, 15);
+/// As many as one commit may have.
+const RECORDS: (f64, f64, u16) = (1.0, 4.0, 7);
+/// What readers may lag, in milliseconds, with its label; what is beyond has one of its own.
+const LAGS: [(i64, &str); 2] = [(1_000, "under_1s"), (10_000, "under_10s")];
+/// The label for the lines of sources beyond the limit.
+const OTHER_SOURCES: &str = "other";
+
+type Labelled<const N: usize> = Family<[(&'static str, String); N], Counter>;
+type Standing = Family<[(&'static str, &'static str); 1], Gauge>;
+
+/// What has been counted since the start.
+pub(super) struct Metrics {
+    registry: Registry,
+    lines: Labelled<2>,
+    sources: Mutex<HashMap<Arc<str>, Lines>>,
+    sources_max: usize,
+    refused: Labelled<1>,
+    ack: Histogram,
+    delivery: Histogram,
+    commit: Histogram,
+    commit_records: Histogram,
+    sent_messages: Counter,
+    sent_bytes: Counter,
+    closes: Labelled<1>,
+    upkeep: Labelled<1>,
+    lags: Lags,
+    connections: Gauge,
+    publishers: Gauge,
+    readers: Standing,
+    feeds: Gauge,
+    replays: Gauge,
+    is_writable: Gauge,
+    memory: Gauge,
+    descriptors: Gauge,
+}
+
+/// The lines of one source.
+#[derive(Debug, Clone)]
+pub(super) struct Lines {
+    pub(super) accepted: Counter,
+    pub(super) repeats: Counter,
+    pub(super) refused: Counter,
+}
+
+impl Metrics {
+    /// Names up to `sources_max` sources.
+    pub(super) fn new(started_at: Timestamp, sources_max: usize) -> Self {
+        let seconds = || Histogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2));
+        let metrics = Self {
+            registry: Registry::default(),
+            lines: Labelled::default(),
+            sources: Mutex::default(),
+            sources_max,
+            refused: Labelled::default(),
+            ack: seconds(),
+            delivery: seconds(),
+            commit: seconds(),
+            commit_records: Histogram::new(exponential_buckets(RECORDS.0, RECORDS.1, RECORDS.2)),
+            sent_messages: Counter::default(),
+            sent_bytes: Counter::default(),
+            closes: Labelled::default(),
+            upkeep: Labelled::default(),
+            lags: Lags::default(),
+            connections: Gauge::default(),
+            publishers: Gauge::default(),
+            readers: Standing::default(),
+            feeds: Gauge::default(),
+            replays: Gauge::default(),
+            is_writable: Gauge::default(),
+            memory: Gauge::default(),
+            descriptors: Gauge::default(),
+        };
+        let started: Gauge = Gauge::default();
+        started.set(started_at.0 / 1000);
+        let mut all = Registry::with_prefix("captionwire");
+        let unit = || Unit::Seconds;
+        all.register(
+            "lines",
+            "Lines by source and outcome; a message that could not be read counts as one",
+            metrics.lines.clone(),
+        );
+        all.register("refused", "Refused messages and lines, by code", metrics.refused.clone());
+        all.register_with_unit("ack", "From a message's arrival until it was durable", unit(), metrics.ack.clone());
+        let help = "From a line's arrival until a live reader's socket had taken it, in whole milliseconds";
+        all.register_with_unit("delivery", help, unit(), metrics.delivery.clone());
+        all.register_with_unit("commit", "What a flush of the archive took", unit(), metrics.commit.clone());
+        all.register("commit_records", "Records that shared a flush", metrics.commit_records.clone());
+        all.register("sent_messages", "Messages of changes sent to readers", metrics.sent_messages.clone());
+        all.register_with_unit("sent", "Bytes of those", Unit::Bytes, metrics.sent_bytes.clone());
+        all.register("closes", "Sockets that ended, by code; 0: the client was gone", metrics.closes.clone());
+        all.register("upkeep", "Records that the server wrote of its own accord", metrics.upkeep.clone());
+        all.register("connections", "Connections", metrics.connections.clone());
+        all.register("publishers", "Sockets that publish", metrics.publishers.clone());
+        all.register("readers", "Sockets that read, by how long they have not had all", metrics.readers.clone());
+        all.register("feeds_open", "Feeds that are held in memory", metrics.feeds.clone());
+        all.register("replays", "Replays under way", metrics.replays.clone());
+        all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
+        all.register_with_unit("start_time", "When the server started, since 1970", unit(), started);
+        if cfg!(target_os = "linux") {
+            all.register_with_unit("memory", "Memory the process holds", Unit::Bytes, metrics.memory.clone());
+            all.register("descriptors", "Descriptors the process has open", metrics.descriptors.clone());
+        }
+        Self { registry: all, ..metrics }
+    }
+
+    /// The lines of `source`; beyond the limit those of all others together.
+    pub(super) fn lines_of(&self, source: &Arc<str>) -> Lines {
+        let mut sources = lock(&self.sources);
+        if let Some(lines) = sources.get(source) {
+            return lines.clone();
+        }
+        let name = if sources.len() < self.sources_max { source } else { OTHER_SOURCES };
+        let of = |outcome: &str| {
+            self.lines.get_or_create(&[("source", name.to_owned()), ("outcome", outcome.to_owned())]).clone()
+        };
+        let lines = Lines { accepted: of("accepted"), repeats: of("repeat"), refused: of("refused") };
+        if sources.len() < self.sources_max {
+            sources.insert(source.clone(), lines.clone());
+        }
+        lines
+    }
+
+    /// Something was durable so long after it came.
+    pub(super) fn durable_after(&self, wait: Duration) {
+        self.ack.observe(wait.as_secs_f64());
+    }
+
+    /// The archive was flushed.
+    pub(super) fn committed(&self, commit: &Commit) {
+        self.commit.observe(commit.took.as_secs_f64());
+        self.commit_records.observe(commit.records as f64);
+    }
+
+    pub(super) fn refused(&self, code: NackCode) {
+        // The codes are written as they are on the wire.
+        let code = serde_json::to_value(code).ok().and_then(|code| code.as_str().map(str::to_owned));
+        self.refused.get_or_create(&[("code", code.unwrap_or_default())]).inc();
+    }
+
+    /// A message of changes went out to a reader.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent_messages.inc();
+        self.sent_bytes.inc_by(bytes as u64);
+    }
+
+    /// A live reader has what arrived so many milliseconds ago.
+    pub(super) fn delivered_after(&self, ms: i64) {
+        self.delivery.observe(ms.max(0) as f64 / 1000.0);
+    }
+
+    pub(super) fn closed(&self, code: u16) {
+        self.closes.get_or_create(&[("code", code.to_string())]).inc();
+    }
+
+    pub(super) fn upkeep(&self, op: &Op) {
+        let action = match op {
+            Op::Clock { .. } => "clock",
+            Op::Abandon { .. } => "abandon",
+            Op::End => "end",
+            _ => "other",
+        };
+        self.upkeep.get_or_create(&[("action", action.to_owned())]).inc();
+    }
+
+    fn look(&self, app: &App) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.connections, app.connections.taken());
+        set(&self.publishers, app.presence.publishers());
+        set(&self.feeds, app.feeds.all_open().len());
+        set(&self.replays, app.replays.taken());
+        set(&self.is_writable, usize::from(app.feeds.log().poisoned().is_none()));
+        for (label, count) in self.lags.count(app.clock.now()) {
+            set(&self.readers.get_or_create(&[("lag", label)]), count);
+        }
+        if let Some((memory, descriptors)) = process() {
+            set(&self.memory, memory);
+            set(&self.descriptors, descriptors);
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Since when each reader has not had all there is.
+#[derive(Default)]
+struct Lags(Mutex<(u64, BTreeMap<u64, Arc<AtomicI64>>)>);
+
+impl Lags {
+    /// How many readers lag how much, by label.
+    fn count(&self, now: Timestamp) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::from([("none", 0), ("over_10s", 0)]);
+        counts.extend(LAGS.map(|(_, label)| (label, 0)));
+        for since in lock(&self.0).1.values() {
+            let label = match since.load(Ordering::Relaxed) {
+                UP_TO_DATE => "none",
+                since => {
+                    let lag = now.since(Timestamp(since));
+                    LAGS.iter().find(|(below, _)| lag < *below).map_or("over_10s", |(_, label)| label)
+                }
+            };
+            *counts.entry(label).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// No time that a clock says.
+const UP_TO_DATE: i64 = i64::MIN;
+
+/// One reader among those that are counted.
+pub(super) struct Lag {
+    app: Arc<App>,
+    number: u64,
+    since: Arc<AtomicI64>,
+}
+
+impl Lag {
+    /// A reader that has all there is.
+    pub(super) fn new(app: &Arc<App>) -> Self {
+        let since = Arc::new(AtomicI64::new(UP_TO_DATE));
+        let mut lags = lock(&app.metrics.lags.0);
+        lags.0 += 1;
+        let number = lags.0;
+        lags.1.insert(number, since.clone());
+        Self { app: app.clone(), number, since }
+    }
+
+    /// There is something that it does not have.
+    pub(super) fn begins(&self) {
+        if self.since.load(Ordering::Relaxed) == UP_TO_DATE {
+            self.since.store(self.app.clock.now().0, Ordering::Relaxed);
+        }
+    }
+
+    /// It has all there is.
+    pub(super) fn ends(&self) {
+        self.since.store(UP_TO_DATE, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Lag {
+    fn drop(&mut self) {
+        lock(&self.app.metrics.lags.0).1.remove(&self.number);
+    }
+}
+
+/// The memory in bytes and the number of descriptors that the process has; none where the system does not say.
+fn process() -> Option<(usize, usize)> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    Some((kib?.trim().parse::<usize>().ok()? * 1024, descriptors))
+}
+
+/// `GET /metrics`.
+pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    app.metrics.look(&app);
+    let mut text = String::new();
+    encode(&mut text, &app.metrics.registry)
+        .map_err(|_| Problem::new(ProblemCode::Internal, "the figures could not be written"))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
