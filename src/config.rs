@@ -1,17 +1,24 @@
 //! `config/captionwire.toml`, environment and flags become one checked [`Config`].
 //!
-//! Precedence: flags, then environment (both arrive here as [`Overrides`]), then the file, then the defaults below.
+//! Precedence: flags, then environment (both arrive as [`Overrides`]), then the file, then the defaults below; `load` lays
+//! them over one another.
 //! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
 
 mod auth;
+mod load;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
+pub use self::load::{ConfigError, Overrides};
+
+/// Descriptors for all but the connections: the archive and its readers, the listener, the log, a connection that is
+/// about to be refused.
+const DESCRIPTORS_BESIDE: usize = 128;
 
 /// Where records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -200,81 +207,22 @@ pub struct RetentionConfig {
     pub archive_bytes_max: u64,
 }
 
-/// What flags and environment say, where they say something.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// Where to listen.
-    pub listen: Option<String>,
-    /// The directory of the archive.
-    pub data: Option<PathBuf>,
-    /// Keep everything in memory.
-    pub ephemeral: bool,
-}
-
-/// A configuration that cannot be used, and where.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("the configuration {path} could not be read: {source}")]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not what it should be; the message shows line and column.
-    #[error("in the configuration {path}:\n{source}")]
-    Malformed {
-        /// Which file.
-        path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
-    /// A value makes no sense.
-    #[error("{key} = {value} cannot be used: {rule}")]
-    BadValue {
-        /// Which setting.
-        key: &'static str,
-        /// Its value.
-        value: String,
-        /// What would do.
-        rule: &'static str,
-    },
-}
-
 impl Config {
-    /// Reads `file` if one is given, lays `overrides` over it and checks all of it.
+    /// Holds it to the descriptors that the process may have.
     ///
     /// # Errors
-    /// [`ConfigError`] names the file and line, or the setting.
-    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
-        let mut config = match file {
-            None => Self::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                toml::from_str(&text)
-                    .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?
-            }
-        };
-        if let Some(listen) = overrides.listen {
-            const RULE: &str = "an address and port, such as 127.0.0.1:7700";
-            config.listen =
-                listen.parse().map_err(|_| ConfigError::BadValue { key: "listen", value: listen, rule: RULE })?;
+    /// [`ConfigError::TooFewDescriptors`] where the connections alone could need more.
+    pub fn check_descriptors(&self, descriptors: u64) -> Result<(), ConfigError> {
+        let connections_max = self.limits.connections_max;
+        let room = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_BESIDE);
+        if connections_max <= room {
+            return Ok(());
         }
-        if let Some(data) = overrides.data {
-            config.data = data;
-        }
-        if overrides.ephemeral {
-            config.storage = Storage::Ephemeral;
-        }
-        config.check()?;
-        Ok(config)
+        Err(ConfigError::TooFewDescriptors { connections_max, descriptors, room })
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let bad = |key, value: String, rule| Err(ConfigError::BadValue { key, value, rule });
+        let bad = |key, value: String, rule| Err(ConfigError::BadValue { place: None, key, value, rule });
         if let Some(auth) = &self.auth {
             auth.check()?;
         } else if !self.listen.ip().is_loopback() {
@@ -356,6 +304,8 @@ impl TimesConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
@@ -415,7 +365,12 @@ mod tests {
 
     #[test]
     fn flags_win() {
-        let overrides = Overrides { listen: Some("[::1]:0".into()), data: Some("x".into()), ephemeral: true };
+        let overrides = Overrides {
+            listen: Some("[::1]:0".into()),
+            data: Some("x".into()),
+            ephemeral: true,
+            ..Overrides::default()
+        };
         let config = Config::load(None, overrides).expect("a configuration");
         assert_eq!((config.listen.port(), config.storage), (0, Storage::Ephemeral));
     }

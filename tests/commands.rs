@@ -224,3 +224,30 @@ async fn who_stops_reading_is_no_failure() {
     let output = soon(exporting.wait_with_output()).await.expect("it ends");
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
+
+#[tokio::test]
+async fn a_configuration_is_checked_with_its_place() {
+    let check = |dir: &str, rest: &str| {
+        let binary = env!("CARGO_BIN_EXE_captionwire");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{rest} exec {binary} config check --config {dir}")]);
+        async move { soon(command.output()).await.expect("it runs") }
+    };
+    let (_dir, good) = file("good.toml", "[limits]\nconnections_max = 1000\n");
+    assert!(done(&check(&good, "").await).contains("can be used"));
+    done(&check(&good, "CAPTIONWIRE_TIMES_HEARTBEAT_MS=5000").await);
+    for (limits, said) in [
+        // Both numbers, and what would do.
+        ("ulimit -n 1000 &&", "connections_max = 1000 is too much for the 1000 descriptors"),
+        ("ulimit -n 1000 &&", "872 or less"),
+        ("CAPTIONWIRE_LIMITS_CONNECTIONS_MAX=none", "CAPTIONWIRE_LIMITS_CONNECTIONS_MAX"),
+    ] {
+        let output = check(&good, limits).await;
+        assert!(output.status.code() == Some(1) && stderr(&output).contains(said), "{output:?}");
+    }
+    // The soft limit is raised as far as it may be.
+    done(&check(&good, "ulimit -S -n 100 &&").await);
+    let (_dir, bad) = file("bad.toml", "[times]\n\nheartbeat_ms = 0\n");
+    let output = check(&bad, "").await;
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("bad.toml, line 3: "), "{output:?}");
+}

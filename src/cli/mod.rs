@@ -10,6 +10,7 @@
 //! `sending` keeps a publisher's events in view.
 
 mod archive;
+mod config;
 mod demo;
 mod export;
 mod feeds;
@@ -72,6 +73,8 @@ enum Command {
     Speakers(speakers::Speakers),
     /// Make a token that lets somebody publish, read or manage
     Token(token::Token),
+    /// Check a configuration
+    Config(config::ConfigCommand),
     /// Check that an archive is whole
     Verify(archive::Verify),
     /// Copy an archive, also while a server writes it
@@ -139,6 +142,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Feeds(command) => command.run().await,
             Command::Speakers(command) => command.run().await,
             Command::Token(command) => command.run(),
+            Command::Config(command) => command.run(),
             Command::Verify(command) => command.run().await,
             Command::Backup(command) => command.run().await,
         }

@@ -1,15 +1,13 @@
 //! `serve`: the server.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
+use super::config::Settings;
 use super::local::log_to_stderr;
 use super::output::{note, print};
 use super::signals::Signals;
 use super::{Outcome, output};
-use crate::config::{Config, Overrides};
 use crate::server::Server;
 
 const EXAMPLES: &str = "\
@@ -25,18 +23,8 @@ The first line on stdout is `listening on http://…`; logs are on stderr, and C
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
-    /// The configuration; what it does not say has its default
-    #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where to listen; beyond this machine only where the configuration says who may what ([auth])
-    #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
-    /// The directory of the archive; made if it is not there
-    #[arg(long, env = "CAPTIONWIRE_DATA_DIR", value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Keep everything in memory: it is gone when the server stops
-    #[arg(long)]
-    ephemeral: bool,
+    #[command(flatten)]
+    settings: Settings,
     /// How to write logs
     #[arg(long, env = "CAPTIONWIRE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -52,9 +40,7 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut signals = Signals::new()?;
         log_to_stderr("info", matches!(self.log_format, LogFormat::Json))?;
-        let overrides = Overrides { listen: self.listen, data: self.data, ephemeral: self.ephemeral };
-        let config = Config::load(self.config.as_deref(), overrides)?;
-        let server = Server::bind(config).await?;
+        let server = Server::bind(self.settings.load()?).await?;
         match print(&format!("listening on http://{}\n", server.local_addr())) {
             // A server serves also where nobody reads its first line.
             Err(error) if !error.is::<output::OutputClosed>() => return Err(error),

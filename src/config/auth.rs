@@ -183,7 +183,8 @@ impl AuthConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let bad = |key, value: &str, rule| Err(ConfigError::BadValue { key, value: value.to_owned(), rule });
+        let bad =
+            |key, value: &str, rule| Err(ConfigError::BadValue { place: None, key, value: value.to_owned(), rule });
         if self.tokens.is_empty() && self.anonymous.is_none() && self.jwt.is_none() {
             return bad("auth", "{}", "it lets nobody in: give tokens, jwt or anonymous, or leave [auth] out");
         }

@@ -126,6 +126,15 @@ impl Server {
         Ok(Self { listener: Some(listener), addr, ..server })
     }
 
+    /// Reads what else `config` names, keys say, as [`Server::bind`] would, and starts nothing.
+    ///
+    /// # Errors
+    /// [`ServerError`], for what could not be used.
+    pub fn check(config: &Config) -> Result<(), ServerError> {
+        config.auth.as_ref().map(Auth::new).transpose()?;
+        Ok(())
+    }
+
     /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`]. Where the keys
     /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in.
     #[must_use]

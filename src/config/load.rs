@@ -1,0 +1,244 @@
+//! Where settings come from, and which of them wins.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
+
+use super::{Config, Storage};
+
+/// The sections whose settings the environment may say, as `CAPTIONWIRE_LIMITS_UNACKED`. What is a list, or about tokens,
+/// belongs in the file.
+const SECTIONS_OF_THE_ENVIRONMENT: [&str; 4] = ["limits", "times", "captions", "retention"];
+
+/// What flags and environment say, where they say something.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Where to listen.
+    pub listen: Option<String>,
+    /// The directory of the archive.
+    pub data: Option<PathBuf>,
+    /// Keep everything in memory.
+    pub ephemeral: bool,
+    /// Other settings, by the variable that says each.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Overrides {
+    /// Those of this process's variables that say settings of the sections `limits`, `times`, `captions` and `retention`.
+    #[must_use]
+    pub fn variables_of_this_process() -> Vec<(String, String)> {
+        let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let ours = all.filter(|(name, _)| setting(name).is_some());
+        let mut ours: Vec<_> = ours.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect();
+        ours.sort();
+        ours
+    }
+}
+
+/// A configuration that cannot be used, and where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("the configuration {path} could not be read: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be; the message shows line and column.
+    #[error("in the configuration {path}:\n{source}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{}{key} = {value} cannot be used: {rule}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
+    BadValue {
+        /// The file and line, or the variable, where it was set.
+        place: Option<String>,
+        /// Which setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        rule: &'static str,
+    },
+    /// A variable of the environment is no setting, or not what the setting should be.
+    #[error("the environment variable {variable} cannot be used: {cause}")]
+    BadVariable {
+        /// Which variable.
+        variable: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The process may not have as many descriptors as the configuration allows connections.
+    #[error(
+        "limits.connections_max = {connections_max} is too much for the {descriptors} descriptors that this process may \
+         have: set limits.connections_max to {room} or less, or raise the hard limit (`ulimit -Hn`, LimitNOFILE=)"
+    )]
+    TooFewDescriptors {
+        /// The setting.
+        connections_max: usize,
+        /// The hard limit of the process.
+        descriptors: u64,
+        /// The connections that there is room for.
+        room: usize,
+    },
+}
+
+impl Config {
+    /// Reads `file` if one is given, lays `overrides` over it and checks all of it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and line, the variable, or the setting.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
+        };
+        let malformed = |source| ConfigError::Malformed {
+            path: file.unwrap_or(Path::new("")).to_owned(),
+            source: Box::new(source),
+        };
+        // By itself first: what is wrong in the file is shown with its line.
+        let mut config: Self = toml::from_str(&text).map_err(malformed)?;
+        if !overrides.variables.is_empty() {
+            let mut settings: toml::Table = toml::from_str(&text).map_err(malformed)?;
+            for (variable, value) in &overrides.variables {
+                lay_over(&mut settings, variable, value)?;
+            }
+            config = Self::deserialize(settings).map_err(malformed)?;
+        }
+        if let Some(listen) = overrides.listen {
+            const RULE: &str = "an address and port, such as 127.0.0.1:7700";
+            config.listen = listen.parse().map_err(|_| ConfigError::BadValue {
+                place: None,
+                key: "listen",
+                value: listen,
+                rule: RULE,
+            })?;
+        }
+        if let Some(data) = overrides.data {
+            config.data = data;
+        }
+        if overrides.ephemeral {
+            config.storage = Storage::Ephemeral;
+        }
+        config.check().map_err(|error| match error {
+            ConfigError::BadValue { place: None, key, value, rule } => {
+                let variable = overrides
+                    .variables
+                    .iter()
+                    .find(|(name, _)| setting(name).is_some_and(|(section, name)| key == format!("{section}.{name}")));
+                let line = || Some(format!("{}, line {}", file?.display(), line_of(&text, key)?));
+                let place = variable.map(|(name, _)| name.clone()).or_else(line);
+                ConfigError::BadValue { place, key, value, rule }
+            }
+            error => error,
+        })?;
+        Ok(config)
+    }
+}
+
+/// The section and the setting that a variable says.
+fn setting(variable: &str) -> Option<(&'static str, String)> {
+    let name = variable.strip_prefix("CAPTIONWIRE_")?.to_ascii_lowercase();
+    SECTIONS_OF_THE_ENVIRONMENT.into_iter().find_map(|section| {
+        let setting = name.strip_prefix(section)?.strip_prefix('_')?;
+        Some((section, setting.to_owned()))
+    })
+}
+
+fn lay_over(settings: &mut toml::Table, variable: &str, value: &str) -> Result<(), ConfigError> {
+    let bad = |cause: String| ConfigError::BadVariable { variable: variable.to_owned(), cause };
+    let (section, name) = setting(variable).ok_or_else(|| bad("there is no such setting".into()))?;
+    // All settings of these sections are numbers.
+    let number: i64 = value.trim().parse().map_err(|_| bad(format!("{value:?} is not a whole number")))?;
+    let one = toml::Table::from_iter([(name.clone(), toml::Value::Integer(number))]);
+    let alone = toml::Table::from_iter([(section.to_owned(), toml::Value::Table(one))]);
+    Config::deserialize(alone).map_err(|error| bad(error.message().to_owned()))?;
+    let section = settings.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let toml::Value::Table(section) = section {
+        section.insert(name, toml::Value::Integer(number));
+    }
+    Ok(())
+}
+
+/// The line, from 1, on which `key` (with its sections before it) is set; none in a list of several.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let root = DeTable::parse(text).ok()?.into_inner();
+    let mut table = &root;
+    let mut parts = key.split('.').peekable();
+    loop {
+        let (name, value) = table.get_key_value(parts.next()?)?;
+        if parts.peek().is_none() {
+            return Some(text.get(..name.span().start)?.matches('\n').count() + 1);
+        }
+        table = match value.get_ref() {
+            DeValue::Table(table) => table,
+            DeValue::Array(list) => match list.iter().map(|one| one.get_ref()).collect::<Vec<_>>()[..] {
+                [DeValue::Table(only)] => only,
+                _ => return None,
+            },
+            _ => return None,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(name: &str, value: &str) -> Result<Config, ConfigError> {
+        load("[limits]\nunacked = 7\nfeeds_max = 8\n", &[(name, value)])
+    }
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, text).expect("written");
+        let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Config::load(Some(&path), Overrides { variables, ..Overrides::default() })
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let config = variable("CAPTIONWIRE_LIMITS_UNACKED", "9").expect("it can be used");
+        assert_eq!((config.limits.unacked, config.limits.feeds_max), (9, 8));
+        assert_eq!(config.limits.text_bytes, Config::default().limits.text_bytes);
+        let config = variable("CAPTIONWIRE_TIMES_HEARTBEAT_MS", "123").expect("it can be used");
+        assert_eq!((config.limits.unacked, config.times.heartbeat_ms), (7, 123));
+    }
+
+    #[test]
+    fn a_bad_variable_is_named() {
+        for (name, value, cause) in [
+            ("CAPTIONWIRE_LIMITS_UNAKED", "9", "unaked"),
+            ("CAPTIONWIRE_LIMITS_UNACKED", "many", "not a whole number"),
+            ("CAPTIONWIRE_LIMITS_UNACKED", "-1", "invalid value"),
+            ("CAPTIONWIRE_LIMITS_UNACKED", "0", "at least 1"),
+        ] {
+            let said = variable(name, value).expect_err("refused").to_string();
+            assert!(said.contains(name) && said.contains(cause), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_found_in_the_file() {
+        for (text, line) in [
+            ("[limits]\n\n  unacked = 0\n", 3),
+            ("listen = \"0.0.0.0:1\"", 1),
+            ("# so\nallowed_origins = [\n  \"*\",\n]", 2),
+            ("\n\ntimes = { heartbeat_ms = 0 }", 3),
+        ] {
+            let said = load(text, &[]).expect_err("refused").to_string();
+            assert!(said.contains(&format!("c.toml, line {line}: ")), "{said}");
+        }
+    }
+}
