@@ -7,6 +7,9 @@ mod support;
 use serde_json::json;
 use support::{Screen, Server, Socket, line, soon};
 
+/// Then another feed is begun: what a round checks is all of its feed.
+const ROUNDS_PER_FEED: u64 = 20;
+
 /// xorshift64*: rounds that can be had again.
 struct Random(u64);
 
@@ -57,39 +60,42 @@ async fn no_acknowledged_line_is_lost_by_kill_nine() {
     eprintln!("{rounds} rounds with seed {seed}");
     let mut random = Random(seed.max(1));
     let mut server = Server::start();
-    let mut reader = Screen::default();
-    let mut acked = 0;
-    for round in 0..rounds {
-        let mut publisher = server.publish("event/publish?session=p").await;
-        let welcome = publisher.expect_next("welcome").await;
-        let durable = welcome["seq"].as_u64().expect("a number");
-        assert!(durable >= acked, "round {round}: {acked} were acknowledged and {durable} are there");
-        // The reader goes on where it was, and has not seen more than what is durable.
-        let from = reader.cursor.clone().unwrap_or_else(|| "start".into());
-        let mut watching = server.subscribe(&format!("event/subscribe?from={from}")).await;
-        reader.cut();
-        let reset = read_to_live_without_reset(&mut reader, &mut watching).await;
-        assert!(!reset, "round {round}: the reader's cursor was not known any more");
-        assert_eq!(lines_of(&reader), expected(durable), "round {round}");
+    for first in (0..rounds).step_by(ROUNDS_PER_FEED as usize) {
+        let feed = format!("event-{first}");
+        let mut reader = Screen::default();
+        let mut acked = 0;
+        for round in first..rounds.min(first + ROUNDS_PER_FEED) {
+            let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
+            let welcome = publisher.expect_next("welcome").await;
+            let durable = welcome["seq"].as_u64().expect("a number");
+            assert!(durable >= acked, "round {round}: {acked} were acknowledged and {durable} are there");
+            // The reader goes on where it was, and has not seen more than what is durable.
+            let from = reader.cursor.clone().unwrap_or_else(|| "start".into());
+            let mut watching = server.subscribe(&format!("{feed}/subscribe?from={from}")).await;
+            reader.cut();
+            let reset = read_to_live_without_reset(&mut reader, &mut watching).await;
+            assert!(!reset, "round {round}: the reader's cursor was not known any more");
+            assert_eq!(lines_of(&reader), expected(durable), "round {round}");
 
-        // All at once, and the server dies when so many are acknowledged; the rest is in its hands or on the way.
-        let sent_to = durable + 50 + random.below(400);
-        let dies_at = durable + 1 + random.below(sent_to - durable);
-        acked = soon(pour(&mut publisher, durable, sent_to, dies_at)).await;
-        let reads_on = random.below(3);
-        for _ in 0..reads_on {
-            let message = watching.next().await.expect("open");
-            reader.take(&message);
+            // All at once, and the server dies when so many are acknowledged; the rest is in its hands or on the way.
+            let sent_to = durable + 50 + random.below(400);
+            let dies_at = durable + 1 + random.below(sent_to - durable);
+            acked = soon(pour(&mut publisher, durable, sent_to, dies_at)).await;
+            let reads_on = random.below(3);
+            for _ in 0..reads_on {
+                let message = watching.next().await.expect("open");
+                reader.take(&message);
+            }
+            server.kill();
+            server.restart();
         }
-        server.kill();
-        server.restart();
+        let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
+        let durable = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+        assert!(durable >= acked);
+        let mut late = Screen::default();
+        late.read_to_live(&mut server.subscribe(&format!("{feed}/subscribe")).await).await;
+        assert_eq!(lines_of(&late), expected(durable));
     }
-    let mut publisher = server.publish("event/publish?session=p").await;
-    let durable = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
-    assert!(durable >= acked);
-    let mut late = Screen::default();
-    late.read_to_live(&mut server.subscribe("event/subscribe").await).await;
-    assert_eq!(lines_of(&late), expected(durable));
 }
 
 /// Sends the messages behind `durable` up to `sent_to`; back once `until` are acknowledged, with how many were.
