@@ -251,10 +251,10 @@ impl Log for EmbeddedLog {
                 let cause = format!("a record has {} bytes, of {RECORD_BYTES_MAX} at most", record.len());
                 return Err(LogError::Storage { place: log.feed.to_string(), cause });
             }
-            let (reply, answer) = oneshot::channel();
+            let (reply, answer) = Appended::pending();
             let bytes = record.len();
             self.send(bytes, |weight| Command::Append { log, record, weight, reply }).await?;
-            Ok(Appended(answer))
+            Ok(answer)
         })
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use futures::future::{self, BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
 use crate::position::{FeedId, Offset};
@@ -216,10 +216,10 @@ impl Log for MemoryLog {
     fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
         let log = log.clone();
         async move {
-            let (reply, answer) = oneshot::channel();
+            let (reply, answer) = Appended::pending();
             let offset = self.append_now(&log, record)?;
             let _ = reply.send(Ok(offset));
-            Ok(Appended(answer))
+            Ok(answer)
         }
         .boxed()
     }

@@ -121,7 +121,16 @@ impl std::fmt::Debug for CommitHook {
 /// Dropping it does not take the record back: it may or may not come to stand in the log. A publisher sends it again
 /// in that case, and the fold knows a repeat.
 #[derive(Debug)]
-pub struct Appended(pub(crate) oneshot::Receiver<Result<Offset, LogError>>);
+pub struct Appended(oneshot::Receiver<Result<Offset, LogError>>);
+
+impl Appended {
+    /// An answer that an engine gives later. One that drops its end has answered [`LogError::Closed`].
+    #[must_use]
+    pub fn pending() -> (oneshot::Sender<Result<Offset, LogError>>, Self) {
+        let (reply, answer) = oneshot::channel();
+        (reply, Self(answer))
+    }
+}
 
 impl Future for Appended {
     type Output = Result<Offset, LogError>;

@@ -1,0 +1,337 @@
+//! A log whose disk takes its time, fails, and loses what it had not made durable when the server died.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use captionwire::log::{Appended, Entry, Found, Log, LogError, LogId};
+use captionwire::position::{FeedId, Offset};
+use captionwire::transcript::{Op, Record};
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::world::{Event, Life, World};
+
+/// Records that may wait; a few, so that the bound is reached.
+const QUEUE_MAX: usize = 48;
+/// What a commit takes at most, in milliseconds.
+const COMMIT_MS: u64 = 20;
+/// Records that a tail gives out at a time.
+const PAGE: usize = 16;
+
+/// What is durable. It outlives the server.
+#[derive(Default)]
+pub(crate) struct Disk {
+    names: BTreeMap<FeedId, u64>,
+    lives: BTreeMap<u64, Vec<Bytes>>,
+    lives_ever: u64,
+    /// The texts of all versions that are durable.
+    texts: BTreeSet<String>,
+    /// The greatest number of each source and session.
+    seqs: BTreeMap<(String, String), u64>,
+}
+
+impl Disk {
+    fn add(&mut self, life: u64, record: Bytes) -> Option<Offset> {
+        let read = Record::decode(&record);
+        if let Op::Line { lines, .. } = &read.op {
+            self.texts.extend(lines.iter().map(|version| version.content.text.to_string()));
+        }
+        if let Some(by) = read.published {
+            let seq = self.seqs.entry((by.source.to_string(), by.session.to_string())).or_default();
+            *seq = by.seq.max(*seq);
+        }
+        let records = self.lives.get_mut(&life)?;
+        records.push(record);
+        Some(Offset(records.len() as u64 - 1))
+    }
+
+    /// Whether a version with this text is durable.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.texts.contains(text)
+    }
+
+    /// The greatest durable number of a session.
+    pub(crate) fn seq(&self, source: &str, session: &str) -> u64 {
+        self.seqs.get(&(source.to_owned(), session.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// All records of a feed.
+    pub(crate) fn records(&self, feed: &FeedId) -> Vec<Record> {
+        let records = self.names.get(feed).and_then(|life| self.lives.get(life));
+        records.into_iter().flatten().map(|record| Record::decode(record)).collect()
+    }
+}
+
+/// What a log and those who read it share.
+struct Core {
+    world: Arc<World>,
+    life: Arc<Life>,
+    disk: Arc<Mutex<Disk>>,
+    /// Counts what became durable, and the end.
+    news: watch::Sender<u64>,
+}
+
+struct Queued {
+    life: u64,
+    record: Bytes,
+    reply: oneshot::Sender<Result<Offset, LogError>>,
+}
+
+/// The log of one life of the server.
+pub(crate) struct SimLog {
+    core: Arc<Core>,
+    queue: Mutex<VecDeque<Queued>>,
+    room: Semaphore,
+    wake: Notify,
+    poison: Mutex<Option<LogError>>,
+    /// Rings when a write has failed.
+    pub(crate) failed: Notify,
+}
+
+impl SimLog {
+    pub(crate) fn open(world: &Arc<World>, life: &Arc<Life>, disk: &Arc<Mutex<Disk>>) -> Arc<Self> {
+        let news = watch::Sender::new(0);
+        let core = Core { world: world.clone(), life: life.clone(), disk: disk.clone(), news };
+        let log = Arc::new(Self {
+            core: Arc::new(core),
+            queue: Mutex::default(),
+            room: Semaphore::new(QUEUE_MAX),
+            wake: Notify::new(),
+            poison: Mutex::default(),
+            failed: Notify::new(),
+        });
+        TaskTracker::new().spawn(log.clone().write());
+        log
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {
+        self.queue.lock().expect("nothing panics with it")
+    }
+
+    /// Makes durable what is queued, some of it at a time.
+    async fn write(self: Arc<Self>) {
+        loop {
+            if self.queue().is_empty() {
+                tokio::select! {
+                    biased;
+                    () = self.core.life.died.cancelled() => return,
+                    () = self.wake.notified() => {}
+                }
+                continue;
+            }
+            tokio::time::sleep(self.core.world.wait(COMMIT_MS)).await;
+            if self.core.life.is_over() {
+                return;
+            }
+            if !self.core.world.is_calm() && self.core.world.one_in(150) {
+                self.core.world.seen("a write fails");
+                let error = LogError::Poisoned("the disk is full".into());
+                *self.poison.lock().expect("nothing panics with it") = Some(error.clone());
+                let lost: Vec<Queued> = self.queue().drain(..).collect();
+                lost.into_iter().for_each(|queued| drop(queued.reply.send(Err(error.clone()))));
+                self.room.close();
+                self.failed.notify_one();
+                return;
+            }
+            let count = 1 + usize::try_from(self.core.world.below(self.queue().len() as u64)).expect("small");
+            let batch: Vec<Queued> = self.queue().drain(..count).collect();
+            self.room.add_permits(batch.len());
+            let mut answers = Vec::new();
+            for Queued { life, record, reply } in batch {
+                let offset = self.core.disk().add(life, record);
+                answers.push((reply, offset.ok_or(LogError::Closed)));
+            }
+            self.core.world.note(format!("{count} records are durable"));
+            if !self.core.life.happened(Event::Durable) {
+                self.core.world.seen("killed between durable and acknowledged");
+                return;
+            }
+            answers.into_iter().for_each(|(reply, offset)| drop(reply.send(offset)));
+            self.core.news.send_modify(|number| *number += 1);
+        }
+    }
+
+    /// What a crash leaves of the queue: none of it, or its first part. Then whoever reads is told that it is over.
+    pub(crate) fn crash(&self) {
+        let queued: Vec<Queued> = self.queue().drain(..).collect();
+        let kept = usize::try_from(self.core.world.below(queued.len() as u64 + 1)).expect("small");
+        if !queued.is_empty() {
+            self.core.world.seen(if kept > 0 {
+                "a crash keeps a part of the queue"
+            } else {
+                "a crash loses the queue"
+            });
+        }
+        for queued in queued.into_iter().take(kept) {
+            self.core.disk().add(queued.life, queued.record);
+        }
+        self.room.close();
+        self.core.news.send_modify(|number| *number += 1);
+    }
+
+    fn check_writable(&self) -> Result<(), LogError> {
+        self.core.check()?;
+        self.poisoned().map_or(Ok(()), Err)
+    }
+}
+
+impl Core {
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().expect("nothing panics with it")
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        if self.life.is_over() { Err(LogError::Closed) } else { Ok(()) }
+    }
+
+    fn page(&self, log: &LogId, from: u64) -> Result<Vec<Entry>, LogError> {
+        self.check()?;
+        let disk = self.disk();
+        let records = disk.lives.get(&log.life).ok_or_else(|| LogError::Deleted(log.feed.clone()))?;
+        let rest = usize::try_from(from).ok().and_then(|from| records.get(from..)).unwrap_or_default();
+        let entry = |(offset, record): (u64, &Bytes)| Entry { offset: Offset(offset), record: record.clone() };
+        Ok((from..).zip(rest.iter().take(PAGE)).map(entry).collect())
+    }
+}
+
+impl Log for SimLog {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+        let feed = feed.clone();
+        async move {
+            self.core.check()?;
+            let disk = self.core.disk();
+            Ok(match disk.names.get(&feed) {
+                None => Found::Absent,
+                Some(life) if disk.lives.contains_key(life) => Found::Here(LogId { feed, life: *life }),
+                Some(_) => Found::Deleted,
+            })
+        }
+        .boxed()
+    }
+
+    fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        async move {
+            tokio::time::sleep(self.core.world.wait(COMMIT_MS)).await;
+            self.check_writable()?;
+            match self.find(&feed).await? {
+                Found::Here(log) => return Ok(log),
+                Found::Deleted if !anew => return Err(LogError::Deleted(feed)),
+                Found::Deleted | Found::Absent => {}
+            }
+            let log = {
+                let mut disk = self.core.disk();
+                disk.lives_ever += 1;
+                let life = disk.lives_ever;
+                disk.names.insert(feed.clone(), life);
+                disk.lives.insert(life, Vec::new());
+                LogId { feed, life }
+            };
+            self.core.life.happened(Event::Durable);
+            self.core.check().map(|()| log)
+        }
+        .boxed()
+    }
+
+    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+        let log = log.clone();
+        async move {
+            self.check_writable()?;
+            let Ok(permit) = self.room.acquire().await else { return Err(self.poisoned().unwrap_or(LogError::Closed)) };
+            self.check_writable()?;
+            permit.forget();
+            let (reply, answer) = Appended::pending();
+            self.queue().push_back(Queued { life: log.life, record, reply });
+            self.core.life.happened(Event::Queued);
+            self.wake.notify_one();
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
+        let log = log.clone();
+        async move {
+            self.core.check()?;
+            let disk = self.core.disk();
+            let records = disk.lives.get(&log.life).ok_or(LogError::Deleted(log.feed))?;
+            Ok(Offset(records.len() as u64))
+        }
+        .boxed()
+    }
+
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+        let tail = (self.core.clone(), log.clone(), from.0, self.core.news.subscribe());
+        stream::unfold(Some(tail), |tail| async {
+            let (log, id, next, mut news) = tail?;
+            loop {
+                news.borrow_and_update();
+                match log.page(&id, next) {
+                    Err(error) => return Some((Err(error), None)),
+                    Ok(page) => {
+                        if let Some(last) = page.last() {
+                            let next = last.offset.0 + 1;
+                            return Some((Ok(page), Some((log, id, next, news))));
+                        }
+                    }
+                }
+                let _ = news.changed().await;
+            }
+        })
+        .boxed()
+    }
+
+    fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
+        async move {
+            self.core.check()?;
+            let disk = self.core.disk();
+            let here = disk.names.iter().filter(|(_, life)| disk.lives.contains_key(life));
+            Ok(here.map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect())
+        }
+        .boxed()
+    }
+
+    fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
+        let life = log.life;
+        async move {
+            let disk = self.core.disk();
+            Ok(disk.lives.get(&life).into_iter().flatten().map(|record| record.len() as u64).sum())
+        }
+        .boxed()
+    }
+
+    fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let life = log.life;
+        async move {
+            self.check_writable()?;
+            self.core.disk().lives.remove(&life);
+            self.core.news.send_modify(|number| *number += 1);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
+        let cause = format!("nothing is erased in a simulation: {} at {offset}", log.feed);
+        async move { Err(LogError::Storage { place: "the simulated disk".into(), cause }) }.boxed()
+    }
+
+    fn poisoned(&self) -> Option<LogError> {
+        self.poison.lock().expect("nothing panics with it").clone()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            // In good order nothing is left in the queue.
+            while !self.queue().is_empty() && self.poisoned().is_none() && !self.core.life.is_over() {
+                tokio::time::sleep(self.core.world.wait(COMMIT_MS)).await;
+            }
+            self.core.life.died.cancel();
+            self.crash();
+        }
+        .boxed()
+    }
+}

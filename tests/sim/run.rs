@@ -1,0 +1,257 @@
+//! One run: a server that is killed, stopped and started again, publishers and subscribers, and what has to hold.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use captionwire::config::Config;
+use captionwire::position::{FeedId, Offset};
+use captionwire::server::{Chance, Clock, Server};
+use captionwire::transcript::{FoldView, Op, Transcript};
+use tokio::runtime::RngSeed;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::book::Book;
+use crate::disk::{Disk, SimLog};
+use crate::network::Network;
+use crate::publisher::{Publisher, Script};
+use crate::reader::picture_of;
+use crate::subscriber::{Screen, Subscriber};
+use crate::world::{Event, Life, Report, World};
+
+/// Times that the server goes down.
+const DOWNS: u64 = 6;
+/// Simulated time after which publishers that are not done will never be.
+const NEVER: Duration = Duration::from_secs(4 * 3600);
+/// Longer than anybody waits for anything: all are connected again, and live.
+const UNTIL_ALL_ARE_BACK: Duration = Duration::from_secs(200);
+/// What a line takes to all screens: less than a clock of the server's own, which would ring for a bell that was missed.
+const UNTIL_SEEN: Duration = Duration::from_secs(3);
+
+/// Runs the story that `seed` says.
+pub(crate) fn run(seed: u64) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        // Chance within tokio: which of those who wait is woken first.
+        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let world = World::new(seed);
+        Run::new(&world).play().await;
+        world.report()
+    })
+}
+
+struct Run {
+    world: Arc<World>,
+    network: Arc<Network>,
+    disk: Arc<Mutex<Disk>>,
+    scripts: Vec<Arc<Script>>,
+    screens: Vec<(FeedId, FoldView, Arc<Mutex<Screen>>)>,
+    tasks: JoinSet<()>,
+}
+
+impl Run {
+    fn new(world: &Arc<World>) -> Self {
+        Self {
+            world: world.clone(),
+            network: Network::new(world),
+            disk: Arc::default(),
+            scripts: Vec::new(),
+            screens: Vec::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    async fn play(mut self) {
+        self.tasks.spawn(serve(self.world.clone(), self.network.clone(), self.disk.clone()));
+        let feeds = ["basel", "chur"].map(|name| FeedId::new(name).expect("a name"));
+        for number in 0..4 {
+            let (feed, view) = (&feeds[number / 3], [FoldView::Interim, FoldView::FinalOnly][number % 2]);
+            let screen = Arc::new(Mutex::new(Screen::default()));
+            self.screens.push((feed.clone(), view, screen.clone()));
+            let subscriber = Subscriber {
+                world: self.world.clone(),
+                network: self.network.clone(),
+                disk: self.disk.clone(),
+                number,
+                feed: feed.clone(),
+                view,
+                is_slow: number % 3 == 0,
+                screen,
+            };
+            self.tasks.spawn(subscriber.run());
+        }
+        let is_large = self.world.one_in(8);
+        let mut publishers = JoinSet::new();
+        for (source, feed) in [("one", &feeds[0]), ("two", &feeds[0]), ("http", &feeds[1])] {
+            let lines = if is_large { 24 } else { 8 + self.world.below(24) };
+            let mut script = Script::new(&self.world, feed, source, lines, is_large && source == "one");
+            if source == "http" {
+                Publisher::lines_only(&mut script);
+            }
+            let publisher = self.publisher(script);
+            publishers.spawn(async move {
+                match publisher.script.source {
+                    "http" => publisher.run_over_http().await,
+                    _ => publisher.run().await,
+                }
+            });
+        }
+        let done = async { while publishers.join_next().await.is_some() {} };
+        if tokio::time::timeout(NEVER, done).await.is_err() {
+            self.world.wrong("publishers do not come to their end");
+        }
+        self.world.calm_down();
+        self.world.note("nothing is broken any more");
+        tokio::time::sleep(UNTIL_ALL_ARE_BACK).await;
+        self.all_see_all("after all are back");
+        for number in 0..3 {
+            if self.world.is_wrong() {
+                return;
+            }
+            let feed = &feeds[usize::try_from(number % 2).expect("small")];
+            let source = if number % 2 == 0 { self.holder(feed) } else { "http" };
+            let last_word = self.publisher(Script::last_word(feed, source, number));
+            last_word.run().await;
+            tokio::time::sleep(UNTIL_SEEN).await;
+            self.all_see_all("after a last word");
+        }
+        self.end_is_as_the_book_says();
+    }
+
+    fn publisher(&mut self, script: Script) -> Publisher {
+        let script = Arc::new(script);
+        self.scripts.push(script.clone());
+        let (world, network) = (self.world.clone(), self.network.clone());
+        Publisher { world, network, disk: self.disk.clone(), script }
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().expect("nothing panics with it")
+    }
+
+    /// The source on air.
+    fn holder(&self, feed: &FeedId) -> &'static str {
+        let mut book = Book::new(FoldView::Interim);
+        self.disk().records(feed).iter().for_each(|record| drop(book.take(record)));
+        let of_feed = self.scripts.iter().filter(|script| script.feed == *feed);
+        of_feed.map(|script| script.source).find(|source| Some(*source) == book.holder()).unwrap_or("nobody")
+    }
+
+    /// Every screen shows what a cold fold of the durable records does.
+    fn all_see_all(&self, when: &str) {
+        for (number, (feed, view, screen)) in self.screens.iter().enumerate() {
+            let mut transcript = Transcript::new(*view);
+            for (offset, record) in (0..).zip(self.disk().records(feed)) {
+                transcript.apply(Offset(offset), record);
+            }
+            let screen = screen.lock().expect("nothing panics with it");
+            self.world.hold(screen.is_live, || format!("subscriber {number} is not live {when}"));
+            let (seen, there) = (screen.reader.picture(), picture_of(&transcript).of_reader());
+            if seen != there {
+                let text = |picture: &crate::book::Picture| {
+                    let lines = picture.turns.iter().flat_map(|turn| &turn.lines);
+                    lines.map(|line| format!("{}.{}", line.key, line.rev)).collect::<Vec<_>>().join(" ")
+                };
+                let (seen, there) = (text(&seen), text(&there));
+                self.world.wrong(format!("subscriber {number} {when} sees\n{seen}\nand there is\n{there}"));
+            }
+        }
+    }
+
+    /// The transcript is what the rules make of the log, and of each source on air what it said in the end, once.
+    fn end_is_as_the_book_says(&self) {
+        for (number, (feed, view, screen)) in self.screens.iter().enumerate() {
+            let records = self.disk().records(feed);
+            let mut book = Book::new(*view);
+            records.iter().for_each(|record| drop(book.take(record)));
+            let seen = screen.lock().expect("nothing panics with it").reader.picture();
+            self.world.hold(seen == book.picture().clone().of_reader(), || {
+                format!("subscriber {number} sees another transcript than the book says")
+            });
+            let mut shown: Vec<(String, String)> = seen
+                .turns
+                .iter()
+                .flat_map(|turn| &turn.lines)
+                .map(|line| (line.key.clone(), line.text.clone()))
+                .collect();
+            shown.sort();
+            let scripts =
+                self.scripts.iter().filter(|script| script.feed == *feed && (Some(script.source) == book.holder()));
+            let mut said: Vec<(String, String)> = scripts
+                .flat_map(|script| script.outcome.iter().map(|(id, text)| (format!("{}/{id}", script.source), text)))
+                .filter_map(|(key, text)| Some((key, text.clone()?)))
+                .collect();
+            said.sort();
+            self.world.hold(shown == said, || format!("subscriber {number} sees {shown:?} of {said:?}"));
+        }
+        for script in &self.scripts {
+            let records = self.disk().records(&script.feed);
+            let texts: Vec<String> = records
+                .iter()
+                .filter_map(|record| match &record.op {
+                    Op::Line { lines, .. } => Some(lines.iter().map(|version| version.content.text.to_string())),
+                    _ => None,
+                })
+                .flatten()
+                .collect();
+            for text in script.outcome.values().flatten() {
+                self.world.hold(texts.contains(text), || format!("{text:?} is acknowledged and not in the log"));
+            }
+        }
+    }
+}
+
+/// Starts the server, and again whenever it has gone down; for ever.
+async fn serve(world: Arc<World>, network: Arc<Network>, disk: Arc<Mutex<Disk>>) {
+    let mut downs = 0;
+    loop {
+        let dies_after = (downs < DOWNS && !world.one_in(5)).then(|| {
+            let event = world.one_of(&[Event::Read, Event::Written, Event::Queued, Event::Durable]);
+            (1 + world.below(if event == Event::Durable { 12 } else { 80 }), event)
+        });
+        let life = Life::new(&world, dies_after);
+        let log = SimLog::open(&world, &life, &disk);
+        let clock = Clock::new({
+            let world = world.clone();
+            move || world.now()
+        });
+        let chance = Chance::new({
+            let world = world.clone();
+            move || world.below(u64::MAX)
+        });
+        let server = Server::new(Config::default(), log.clone(), clock, chance);
+        network.open(server.door(), &life);
+        let stop = CancellationToken::new();
+        let mut running = JoinSet::new();
+        running.spawn(server.run(stop.clone().cancelled_owned()));
+        world.note("the server is up");
+        let stops_after = match downs < DOWNS {
+            true => world.wait(120_000),
+            false => NEVER * 2,
+        };
+        let is_planned = tokio::select! {
+            biased;
+            () = life.died.cancelled() => false,
+            () = log.failed.notified() => {
+                // Somebody has to see it, and start it again.
+                tokio::time::sleep(world.wait(20_000)).await;
+                true
+            }
+            () = tokio::time::sleep(stops_after), if !world.is_calm() => true,
+        };
+        downs += 1;
+        network.close();
+        stop.cancel();
+        if is_planned && !life.is_over() {
+            world.seen("the server stops in good order");
+            while running.join_next().await.is_some() {}
+        }
+        life.died.cancel();
+        log.crash();
+        world.note("the server is down");
+        tokio::time::sleep(world.wait(3_000)).await;
+    }
+}
