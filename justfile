@@ -39,3 +39,16 @@ autobahn:
 # Each fuzz target for so many seconds; needs cargo-fuzz and a nightly compiler. What it finds goes into fuzz/corpus.
 fuzz seconds="60":
     for target in wire format record fold; do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
+
+# The server simulated with so many seeds, from the first one on. A failure names its seed; `just sim 1 17` shows what
+# happens with seed 17.
+sim seeds="300" first="0":
+    CAPTIONWIRE_SIM_SEEDS={{seeds}} CAPTIONWIRE_SIM_FIRST={{first}} RUSTFLAGS="--cfg tokio_unstable" cargo test --locked --release --test sim -- --nocapture
+
+# `kill -9` under load, so many times.
+crash rounds="20" seed="24301":
+    CAPTIONWIRE_CRASH_ROUNDS={{rounds}} CAPTIONWIRE_CRASH_SEED={{seed}} cargo test --locked --test crash -- --nocapture
+
+# The mistakes that tests have to notice, all of them or those that are named; each is a build.
+mutants *names:
+    sh scripts/mutants.sh {{names}}

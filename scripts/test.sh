@@ -1,6 +1,7 @@
 #!/bin/sh
 # Passes all tests, on a fresh machine too: installs the Debian packages that some of them need where it may, and says
-# what is left out where it may not. Plain `cargo test` always works, and leaves out the same. Arguments go to `cargo test`.
+# what is left out where it may not. Plain `cargo test` always works, and leaves out the same, the simulation and the traces.
+# Arguments go to `cargo test`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -57,5 +58,7 @@ say_what_is_left_out() {
 say_what_is_left_out
 # Unit, integration and documentation tests in one build. Benches are none.
 cargo test --locked "$@"
+# And a build of its own for what a plain one cannot have: the chance within tokio, to be set by the simulation; and traces.
+[ $# -gt 0 ] || RUSTFLAGS="--cfg tokio_unstable" cargo test --locked --features opentelemetry --test sim --test traces
 # Again, where it is read.
 say_what_is_left_out

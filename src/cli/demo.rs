@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::Outcome;
-use super::local::{LocalServer, log_to_stderr};
+use super::local::LocalServer;
+use super::logging;
 use super::output::{is_live_terminal, note, print};
 use super::replay::{Play, file_lines, pace};
 use super::signals::Signals;
@@ -62,7 +63,7 @@ impl Drop for Removed {
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut signals = Signals::new()?;
-        log_to_stderr("error", false)?;
+        let _logging = logging::start("error", false)?;
         let (lines, name) = match &self.file {
             Some(path) => {
                 let bytes = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;

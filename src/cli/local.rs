@@ -1,6 +1,5 @@
 //! A server within this process.
 
-use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,22 +30,4 @@ impl LocalServer {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
-}
-
-/// Logs to stderr: what goes wrong, or what the environment asks for.
-pub(super) fn log_to_stderr(default: &str, is_json: bool) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::builder();
-    let filter = match std::env::var("CAPTIONWIRE_LOG") {
-        Ok(wanted) => filter.parse(&wanted).with_context(|| format!("CAPTIONWIRE_LOG={wanted}"))?,
-        Err(_) => filter.parse_lossy(default),
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-        // It would say so on stderr, and panic where nobody listens there.
-        .log_internal_errors(false);
-    // A second subscriber is none: the first one goes on.
-    let _ = if is_json { builder.json().try_init() } else { builder.try_init() };
-    Ok(())
 }

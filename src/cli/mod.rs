@@ -16,6 +16,7 @@ mod export;
 mod feeds;
 mod import;
 mod local;
+mod logging;
 mod output;
 mod publish;
 mod reach;

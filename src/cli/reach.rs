@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::local::{LocalServer, log_to_stderr};
+use super::local::LocalServer;
+use super::logging::{self, Logging};
 use crate::client::{HttpClient, HttpError, ServerUrl, SocketUrl, Token};
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
@@ -75,15 +76,20 @@ pub(super) enum Aim {
 pub(super) struct Reached {
     pub(super) http: HttpClient,
     local: Option<LocalServer>,
+    _logging: Logging,
 }
 
 impl Access {
     /// A server to ask; one within this process is started.
     pub(super) async fn reach(&self, aim: Aim) -> anyhow::Result<Reached> {
         let Some(data) = &self.data else {
-            return Ok(Reached { http: HttpClient::new(self.url.server()?), local: None });
+            return Ok(Reached {
+                http: HttpClient::new(self.url.server()?),
+                local: None,
+                _logging: Logging::default(),
+            });
         };
-        log_to_stderr("warn", false)?;
+        let logging = logging::start("warn", false)?;
         if aim == Aim::Read && !data.exists() {
             bail!("there is no archive in {}", data.display());
         }
@@ -97,7 +103,7 @@ impl Access {
             };
             format!("cannot open the archive in {}{hint}", data.display())
         })?;
-        Ok(Reached { http: HttpClient::new(local.url.clone()), local: Some(local) })
+        Ok(Reached { http: HttpClient::new(local.url.clone()), local: Some(local), _logging: logging })
     }
 }
 

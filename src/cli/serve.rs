@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::config::Settings;
-use super::local::log_to_stderr;
+use super::logging;
 use super::output::{note, print};
 use super::signals::Signals;
 use super::{Outcome, output};
@@ -39,7 +39,7 @@ enum LogFormat {
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut signals = Signals::new()?;
-        log_to_stderr("info", matches!(self.log_format, LogFormat::Json))?;
+        let _logging = logging::start("info", matches!(self.log_format, LogFormat::Json))?;
         let server = Server::bind(self.settings.load()?).await?;
         match print(&format!("listening on http://{}\n", server.local_addr())) {
             // A server serves also where nobody reads its first line.

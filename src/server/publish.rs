@@ -108,7 +108,13 @@ enum Numbering {
 #[derive(Debug)]
 enum Answer {
     /// The message is acknowledged once it is durable.
-    Durable { seq: u64, appended: Appended, since: Instant },
+    Durable {
+        seq: u64,
+        appended: Appended,
+        since: Instant,
+        /// From its arrival until it is acknowledged.
+        _span: tracing::Span,
+    },
     /// The message is acknowledged: the log has it, or there was nothing to keep.
     Ack { seq: u64 },
     /// The message, or one line of it, is refused.
@@ -383,6 +389,7 @@ impl<'a> Connection<'a> {
         let since = Instant::now();
         let now = self.app.clock.now();
         let source = self.publisher.source.clone();
+        let span = tracing::debug_span!("message", feed = %self.feed.name(), %source, seq);
         let op = match says {
             Incoming::Line(mut version) => match self.admission.line(&mut version, now) {
                 Ok(()) => Op::Line { source, lines: vec![version] },
@@ -426,7 +433,7 @@ impl<'a> Connection<'a> {
         let count = if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
         let appended = self.feed.append(&record).await.map_err(|error| end_of(&error))?;
         self.lines.accepted.inc_by(count as u64);
-        self.answers.push_back(Answer::Durable { seq, appended, since });
+        self.answers.push_back(Answer::Durable { seq, appended, since, _span: span });
         Ok(())
     }
 
@@ -532,7 +539,7 @@ async fn first_answers(answers: &mut VecDeque<Answer>, metrics: &Metrics) -> Vec
         let mut ready = Vec::new();
         while let Some(first) = answers.front_mut() {
             ready.push(match first {
-                Answer::Durable { seq, appended, since } => match Pin::new(appended).poll(cx) {
+                Answer::Durable { seq, appended, since, .. } => match Pin::new(appended).poll(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(_)) => {
                         metrics.durable_after(since.elapsed());

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tracing::Instrument;
 
 use super::app::App;
 use super::auth::Access;
@@ -109,7 +110,10 @@ where
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     let app = app.clone();
-    app.tasks.clone().spawn(async move {
+    let tracker = app.tasks.clone();
+    // The path alone: a query may hold a token.
+    let span = tracing::debug_span!("connection", path = request.uri().path());
+    let connection = async move {
         let Some(mut socket) = open(&app, on_upgrade).await else { return };
         socket.end_at(ends_at);
         let (socket, end) = match asked {
@@ -118,7 +122,8 @@ where
         };
         app.metrics.closed(end.code());
         socket.finish(end).await;
-    });
+    };
+    tracker.spawn(connection.instrument(span));
     response
 }
 

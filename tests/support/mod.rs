@@ -71,6 +71,15 @@ impl Server {
         (Self { child, addr, dir, config: config.to_owned() }, path)
     }
 
+    /// Starts one that sends its traces to a collector.
+    pub fn start_traced(collector: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut command = command(dir.path(), "", "127.0.0.1:0");
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+        let (child, addr) = start(command);
+        Self { child, addr, dir, config: String::new() }
+    }
+
     /// `127.0.0.1:…`
     pub fn addr(&self) -> &str {
         &self.addr
