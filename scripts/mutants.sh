@@ -5,6 +5,13 @@ set -eu
 cd "$(dirname "$0")/.."
 root="$(pwd)"
 copy="$root/target/mutants"
+# --check only sees that each of them can still be made.
+if [ "${1:-}" = --check ]; then
+    for patch in tests/mutants/*.patch; do
+        git apply --check "$patch"
+    done
+    exit
+fi
 [ $# -gt 0 ] || set -- $(basename -s .patch tests/mutants/*.patch)
 
 git worktree remove --force "$copy" 2>/dev/null || true
