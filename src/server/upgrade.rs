@@ -18,7 +18,8 @@ use tracing::Instrument;
 
 use super::app::App;
 use super::auth::Access;
-use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE, Peer};
+use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE};
+use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::socket::{End, PatientStream, Socket};
 use crate::config::TimesConfig;
