@@ -54,7 +54,7 @@ impl Peer {
         let address = address.filter(|_| any.is_some());
         let reader = any.as_ref().and_then(|_| Seats::take(app, |app| &app.readers));
         let connection = Arc::new(ConnectionSeats { any, reader: Mutex::new(reader) });
-        Self { ip, is_https: false, is_proxy, address, connection }
+        Self { ip, is_https: app.config.tls.is_some(), is_proxy, address, connection }
     }
 
     /// Who asks with these headers: a proxy's client, with a seat for as long as the request or its socket lasts, or
