@@ -6,6 +6,8 @@
 
 mod auth;
 mod load;
+mod network;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
 pub use self::load::{ConfigError, Overrides};
+pub use self::network::Network;
+pub use self::tls::TlsConfig;
 
 /// Descriptors for all but the connections: the archive and its readers, the listener, the log, a connection that is
 /// about to be refused.
@@ -45,6 +49,10 @@ pub struct Config {
     pub storage: Storage,
     /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
     pub allowed_origins: Vec<String>,
+    /// From these addresses, and from no other, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// What the server proves with who it is. None: it speaks plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// Who may do what. None: whoever can reach the server, all; then only programs of this machine can.
     pub auth: Option<AuthConfig>,
     /// Sizes and numbers.
@@ -64,6 +72,8 @@ impl Default for Config {
             data: PathBuf::from("captionwire-data"),
             storage: Storage::default(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: None,
             auth: None,
             limits: LimitsConfig::default(),
             times: TimesConfig::default(),
@@ -237,6 +247,10 @@ impl Config {
                 return bad("allowed_origins", origin.clone(), "an origin is written like http://localhost:8000");
             }
         }
+        if let Some(everything) = self.trusted_proxies.iter().find(|network| network.is_everything()) {
+            // Then every client could say that it is another one.
+            return bad("trusted_proxies", everything.to_string(), "name the proxies' own addresses or networks");
+        }
         for (key, value) in [
             ("limits.message_bytes", self.limits.message_bytes),
             ("limits.text_bytes", self.limits.text_bytes),
@@ -331,6 +345,14 @@ mod tests {
         for bad in ["*", "http://", "localhost:8000", "http://a/b"] {
             assert!(load(&format!("allowed_origins = [{bad:?}]")).is_err(), "{bad}");
         }
+        let proxy = load("trusted_proxies = [\"127.0.0.1\", \"lo\"]").expect_err("a name").to_string();
+        assert!(proxy.contains("line 1") && proxy.contains("10.0.0.0/8"), "{proxy}");
+        assert!(load("trusted_proxies = [\"127.0.0.1\", \"fd00::/8\"]").is_ok());
+        assert!(load("trusted_proxies = [\"0.0.0.0/0\"]").is_err());
+        let half = load("[tls]\ncertificate_file = \"a\"").expect_err("no key").to_string();
+        assert!(half.contains("key_file"), "{half}");
+        let open = load("listen = \"0.0.0.0:1\"\n[tls]\ncertificate_file = \"a\"\nkey_file = \"b\"");
+        assert!(open.expect_err("TLS says nothing of who may").to_string().contains("[auth]"));
         assert!(load("[limits]\nunacked = 0").is_err());
         assert!(load("[captions]\nturn_gap_ms = -1").is_err());
     }

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// What of the world outside belongs to some rooms only. `main` may do what `cli` may.
 const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["tokio_tungstenite", "hyper", "hyper_util", "tokio::net", "std::net::TcpStream"], &["server", "client"]),
+    (&["tokio_rustls", "rustls_native_certs"], &["server", "client"]),
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
     (&["rusqlite"], &["log"]),
     (&["toml"], &["config"]),
@@ -317,6 +318,7 @@ fn a_bad_import_is_caught() {
         ("server/mod.rs", "use crate::cli::Serve;"),
         ("server/mod.rs", "use ::rusqlite::Connection;"),
         ("config.rs", "use crate::position::FeedId;"),
+        ("wire/mod.rs", "use tokio_rustls::rustls::ServerConfig;"),
         ("attic.rs", "use crate::position::FeedId;"),
         ("main.rs", "use rusqlite::Connection;"),
     ] {

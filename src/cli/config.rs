@@ -80,7 +80,8 @@ impl ConfigCommand {
                 if auth.anonymous.is_some() { ", something for anybody" } else { "" },
             ),
         };
-        print(&format!("the configuration can be used: listens on {}, {archive}, {who}\n", config.listen))?;
+        let listens = if config.tls.is_some() { "listens with TLS on" } else { "listens on" };
+        print(&format!("the configuration can be used: {listens} {}, {archive}, {who}\n", config.listen))?;
         Ok(Outcome::Done)
     }
 }

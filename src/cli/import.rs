@@ -74,7 +74,7 @@ impl Import {
             bar.inc(1);
             // Without a server the next file fares no better.
             if let Err(error) = imported
-                && matches!(error.downcast_ref(), Some(HttpError::Unreachable { .. }))
+                && matches!(error.downcast_ref(), Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }))
             {
                 break;
             }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::local::LocalServer;
 use super::logging::{self, Logging};
-use crate::client::{HttpClient, HttpError, ServerUrl, SocketUrl, Token};
+use crate::client::{Authorities, HttpClient, HttpError, ServerUrl, SocketUrl, Token};
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 
@@ -20,12 +20,21 @@ pub(super) struct Url {
     /// What says who you are, where the server asks for it
     #[arg(long, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
+    /// The certificates (PEM) of the authorities that may say who an https server is, instead of this machine's
+    #[arg(long, env = "CAPTIONWIRE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 impl Url {
     /// The server, with the token.
     pub(super) fn server(&self) -> anyhow::Result<ServerUrl> {
-        Ok(self.url.clone().with_token(self.token()?))
+        Ok(self.url.clone().with_token(self.token()?).with_authorities(self.authorities()?))
+    }
+
+    fn authorities(&self) -> anyhow::Result<Option<Authorities>> {
+        let Some(path) = self.ca_file.as_deref().filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Some(Authorities::from_pem(&pem).with_context(|| format!("{} cannot be used", path.display()))?))
     }
 
     fn token(&self) -> anyhow::Result<Option<Token>> {
@@ -43,14 +52,15 @@ impl Url {
         }
         let url = SocketUrl::parse(target)?;
         if url.path().ends_with(&format!("/{what}")) {
-            return Ok(url.with_token(self.token()?));
+            return Ok(url.with_token(self.token()?).with_authorities(self.authorities()?));
         }
         // The page that people watch, or the feed itself.
         let feed = url.feed().with_context(|| format!("{url} names no feed; write .../v1/feeds/NAME/{what}"))?;
         let base = url.path().split("/feeds/").next().unwrap_or_default().trim_end_matches("/v1");
         let server = url.server().to_string();
         let server = if base.is_empty() || server.ends_with(base) { server } else { format!("{server}{base}") };
-        Ok(on(&ServerUrl::parse(&server)?.with_token(self.token()?), &feed))
+        let server = ServerUrl::parse(&server)?.with_token(self.token()?);
+        Ok(on(&server.with_authorities(self.authorities()?), &feed))
     }
 }
 
@@ -133,18 +143,20 @@ mod tests {
 
     #[test]
     fn targets_are_feeds_or_urls() {
-        let url = Url { url: ServerUrl::parse("127.0.0.1:1").expect("a URL"), token: None };
+        let url = Url { url: ServerUrl::parse("127.0.0.1:1").expect("a URL"), token: None, ca_file: None };
         for (target, socket) in [
             ("geneva", "ws://127.0.0.1:1/v1/feeds/geneva/subscribe"),
             ("ws://a:2/v1/feeds/geneva/subscribe?token=x", "ws://a:2/v1/feeds/geneva/subscribe"),
             ("http://a:2/feeds/geneva", "ws://a:2/v1/feeds/geneva/subscribe"),
             ("http://a:2/v1/feeds/geneva", "ws://a:2/v1/feeds/geneva/subscribe"),
+            ("https://a/feeds/geneva", "wss://a/v1/feeds/geneva/subscribe"),
+            ("wss://a/v1/feeds/geneva/subscribe", "wss://a/v1/feeds/geneva/subscribe"),
             ("http://a:2/cap/feeds/geneva", "ws://a:2/cap/v1/feeds/geneva/subscribe"),
             ("http://a:2/cap/v1/feeds/geneva/publish", "ws://a:2/cap/v1/feeds/geneva/subscribe"),
         ] {
             assert_eq!(url.socket(target, "subscribe").expect(target).to_string(), socket);
         }
-        for bad in ["Geneva", "http://a:2/", "https://a/feeds/geneva", ""] {
+        for bad in ["Geneva", "http://a:2/", "ftp://a/feeds/geneva", ""] {
             assert!(url.socket(bad, "subscribe").is_err(), "{bad}");
         }
     }

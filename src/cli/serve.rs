@@ -1,12 +1,14 @@
 //! `serve`: the server.
 
+use std::convert::Infallible;
+
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::config::Settings;
 use super::logging;
 use super::output::{note, print};
-use super::signals::Signals;
+use super::signals::{Hangups, Signals};
 use super::{Outcome, output};
 use crate::server::Server;
 
@@ -16,8 +18,9 @@ Examples:
   captionwire serve --listen 127.0.0.1:0 --ephemeral      on a free port, nothing kept
   captionwire serve --config captionwire.toml --log-format json
 
-The first line on stdout is `listening on http://…`; logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
-`captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once.";
+The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
+`captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once. SIGHUP has the files of
+[tls] and [auth.jwt] read again.";
 
 /// Run the server.
 #[derive(Debug, Args)]
@@ -38,10 +41,10 @@ enum LogFormat {
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut signals = Signals::new()?;
+        let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
         let _logging = logging::start("info", matches!(self.log_format, LogFormat::Json))?;
         let server = Server::bind(self.settings.load()?).await?;
-        match print(&format!("listening on http://{}\n", server.local_addr())) {
+        match print(&format!("listening on {}://{}\n", server.scheme(), server.local_addr())) {
             // A server serves also where nobody reads its first line.
             Err(error) if !error.is::<output::OutputClosed>() => return Err(error),
             _ => {}
@@ -52,12 +55,22 @@ impl Serve {
             stop.cancel();
             signals.next().await;
         };
+        let keys = server.keys();
+        let again = async {
+            loop {
+                hangups.next().await;
+                let keys = keys.clone();
+                // One at a time, so that the last word is that of the last signal.
+                let _ = tokio::task::spawn_blocking(move || keys.read_again()).await;
+            }
+        };
         tokio::select! {
             () = server.run(stop.cancelled()) => Ok(Outcome::Done),
             () = twice => {
                 note("stopped at once; what was acknowledged is safe");
                 Ok(Outcome::Problems)
             }
+            never = again => match never as Infallible {},
         }
     }
 }

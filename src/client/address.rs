@@ -3,9 +3,10 @@
 use std::fmt;
 
 use http::Uri;
-use http::uri::Authority;
 
 use super::token::Token;
+use super::transport::Endpoint;
+use super::trust::Authorities;
 use crate::position::FeedId;
 
 /// A URL that cannot be used.
@@ -18,33 +19,39 @@ pub struct BadUrl {
     pub rule: &'static str,
 }
 
-/// A server, such as `http://127.0.0.1:7700`. A path before `/v1` is kept, for servers behind another one.
+/// A server, such as `http://127.0.0.1:7700` or `https://captions.example.org`. A path before `/v1` is kept, for servers behind another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
-    authority: Authority,
+    endpoint: Endpoint,
     base: String,
     token: Option<Token>,
 }
 
 impl ServerUrl {
-    /// Reads `http://HOST:PORT`, or only `HOST:PORT`.
+    /// Reads `http://HOST:PORT`, `https://HOST`, or only `HOST:PORT`.
     ///
     /// # Errors
     /// [`BadUrl`] for another scheme, a query, or what is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        const RULE: &str = "a server is written like http://127.0.0.1:7700 (there is no TLS yet)";
+        const RULE: &str = "a server is written like http://127.0.0.1:7700 or https://captions.example.org";
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let (authority, path, query) = split(&with_scheme, &["http", "ws"], RULE)?;
+        let (endpoint, path, query) = split(&with_scheme, RULE)?;
         if query.is_some() {
             return Err(bad(text, RULE));
         }
-        Ok(Self { authority, base: path.trim_end_matches('/').to_owned(), token: None })
+        Ok(Self { endpoint, base: path.trim_end_matches('/').to_owned(), token: None })
     }
 
     /// With `token` sent along, here and to its sockets.
     #[must_use]
     pub fn with_token(self, token: Option<Token>) -> Self {
         Self { token, ..self }
+    }
+
+    /// Over TLS, with these authorities instead of those that this machine believes, here and for its sockets.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
+        Self { endpoint: Endpoint { authorities, ..self.endpoint }, ..self }
     }
 
     pub(super) fn token(&self) -> Option<&Token> {
@@ -69,8 +76,8 @@ impl ServerUrl {
         format!("{self}/feeds/{feed}")
     }
 
-    pub(super) fn authority(&self) -> &Authority {
-        &self.authority
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// What a request for `path` asks the server for.
@@ -80,13 +87,14 @@ impl ServerUrl {
 
     fn socket(&self, path: &str) -> SocketUrl {
         let token = self.token.clone();
-        SocketUrl { authority: self.authority.clone(), path: self.target(path), query: Vec::new(), token }
+        SocketUrl { endpoint: self.endpoint.clone(), path: self.target(path), query: Vec::new(), token }
     }
 }
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.base)
+        let scheme = if self.endpoint.is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.endpoint.authority, self.base)
     }
 }
 
@@ -95,7 +103,7 @@ impl fmt::Display for ServerUrl {
 /// Its query may hold a token, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SocketUrl {
-    authority: Authority,
+    endpoint: Endpoint,
     path: String,
     /// The parameters as they were given: `name=value`.
     query: Vec<String>,
@@ -103,21 +111,27 @@ pub struct SocketUrl {
 }
 
 impl SocketUrl {
-    /// Reads `ws://HOST:PORT/PATH?QUERY`; `http` does as well.
+    /// Reads `ws://HOST:PORT/PATH?QUERY` or `wss://…`; `http` and `https` do as well.
     ///
     /// # Errors
     /// [`BadUrl`] for another scheme, or what is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        const RULE: &str = "a socket is written like ws://127.0.0.1:7700/v1/feeds/NAME/publish (there is no TLS yet)";
-        let (authority, path, query) = split(text, &["ws", "http"], RULE)?;
+        const RULE: &str = "a socket is written like ws://127.0.0.1:7700/v1/feeds/NAME/publish, or with wss://";
+        let (endpoint, path, query) = split(text, RULE)?;
         let query = query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
-        Ok(Self { authority, path, query: query.map(str::to_owned).collect(), token: None })
+        Ok(Self { endpoint, path, query: query.map(str::to_owned).collect(), token: None })
     }
 
     /// With `token` sent along, unless one stands in the query.
     #[must_use]
     pub fn with_token(self, token: Option<Token>) -> Self {
         Self { token, ..self }
+    }
+
+    /// Over TLS, with these authorities instead of those that this machine believes.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
+        Self { endpoint: Endpoint { authorities, ..self.endpoint }, ..self }
     }
 
     /// The token to send as a header.
@@ -130,7 +144,7 @@ impl SocketUrl {
     #[must_use]
     pub fn server(&self) -> ServerUrl {
         let base = self.path.find("/v1/").map_or("", |at| &self.path[..at]);
-        ServerUrl { authority: self.authority.clone(), base: base.to_owned(), token: self.token.clone() }
+        ServerUrl { endpoint: self.endpoint.clone(), base: base.to_owned(), token: self.token.clone() }
     }
 
     /// The feed that the path names, if it is one of the server's own.
@@ -146,8 +160,8 @@ impl SocketUrl {
         &self.path
     }
 
-    pub(super) fn authority(&self) -> &Authority {
-        &self.authority
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// With the parameter `name`; one of that name that was there is gone. `value` needs no escapes: names of feeds,
@@ -167,7 +181,8 @@ impl SocketUrl {
 
 impl fmt::Display for SocketUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.authority, self.path)
+        let scheme = if self.endpoint.is_secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.endpoint.authority, self.path)
     }
 }
 
@@ -177,14 +192,19 @@ impl fmt::Debug for SocketUrl {
     }
 }
 
-type Parts = (Authority, String, Option<String>);
+type Parts = (Endpoint, String, Option<String>);
 
-fn split(text: &str, schemes: &[&str], rule: &'static str) -> Result<Parts, BadUrl> {
+fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
     let uri: Uri = text.parse().map_err(|_| bad(text, rule))?;
-    let is_known = uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme));
+    let is_secure = match uri.scheme_str() {
+        Some("http" | "ws") => false,
+        Some("https" | "wss") => true,
+        _ => return Err(bad(text, rule)),
+    };
     match uri.authority() {
-        Some(authority) if is_known && !authority.as_str().contains('@') => {
-            Ok((authority.clone(), uri.path().to_owned(), uri.query().map(str::to_owned)))
+        Some(authority) if !authority.as_str().contains('@') => {
+            let endpoint = Endpoint { authority: authority.clone(), is_secure, authorities: None };
+            Ok((endpoint, uri.path().to_owned(), uri.query().map(str::to_owned)))
         }
         _ => Err(bad(text, rule)),
     }
@@ -209,13 +229,15 @@ mod tests {
                 "ws://127.0.0.1:7700/v1/feeds/geneva/publish",
             ),
             ("localhost:1/", "http://localhost:1/feeds/geneva", "ws://localhost:1/v1/feeds/geneva/publish"),
+            ("https://a.example", "https://a.example/feeds/geneva", "wss://a.example/v1/feeds/geneva/publish"),
+            ("wss://a:2/cap", "https://a:2/cap/feeds/geneva", "wss://a:2/cap/v1/feeds/geneva/publish"),
             ("http://[::1]:2/cap/", "http://[::1]:2/cap/feeds/geneva", "ws://[::1]:2/cap/v1/feeds/geneva/publish"),
         ] {
             let url = ServerUrl::parse(text).expect(text);
             assert_eq!((url.page(&feed).as_str(), url.publish(&feed).to_string().as_str()), (page, publish));
             assert_eq!(url.publish(&feed).server(), url);
         }
-        for bad in ["", "https://a", "http://", "http://a?x=1", "ftp://a", "http://user:word@a", "a b"] {
+        for bad in ["", "https://", "http://", "http://a?x=1", "ftp://a", "http://user:word@a", "a b"] {
             assert!(ServerUrl::parse(bad).is_err(), "{bad}");
         }
     }
@@ -227,7 +249,7 @@ mod tests {
         assert_eq!(whole, "ws://a:1/v1/feeds/geneva/subscribe?token=secret&from=e:1");
         assert!(!format!("{url} {url:?}").contains("secret"));
         assert_eq!(url.feed().expect("a feed").as_str(), "geneva");
-        let error = SocketUrl::parse("wss://a/?token=secret").expect_err("no TLS").to_string();
-        assert!(error.contains("TLS") && !error.contains("secret"), "{error}");
+        let error = SocketUrl::parse("ftp://a/?token=secret").expect_err("no socket").to_string();
+        assert!(error.contains("ws://") && !error.contains("secret"), "{error}");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -11,6 +10,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::address::SocketUrl;
 use super::random;
+use super::transport::{OpenError, Transport};
 use crate::wire::close::is_temporary;
 
 /// A message of the server is 256 KiB at most, but for one item that alone is larger.
@@ -105,6 +105,14 @@ pub enum ConnectionEnd {
         /// Why not.
         cause: String,
     },
+    /// Over TLS, the server did not prove to be the one that was asked for.
+    #[error("no secure connection to {address}: {cause}")]
+    NotSecure {
+        /// Where to.
+        address: String,
+        /// Why not, and the mend.
+        cause: String,
+    },
     /// It broke.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -125,7 +133,7 @@ impl ConnectionEnd {
             // 408 is a timeout, 429 a limit of rate; a server in trouble may be out of it soon.
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             Self::Unreachable { .. } | Self::Lost(_) | Self::Silent(_) => true,
-            Self::Unreadable(_) => false,
+            Self::Unreadable(_) | Self::NotSecure { .. } => false,
         }
     }
 
@@ -157,14 +165,17 @@ impl ConnectionEnd {
     }
 }
 
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Transport>;
 
 /// Connects and upgrades.
 pub(super) async fn connect(url: &SocketUrl, times: Times) -> Result<Socket, ConnectionEnd> {
-    let address = url.authority().to_string();
+    let address = url.endpoint().authority.to_string();
     let unreachable = |cause: String| ConnectionEnd::Unreachable { address: address.clone(), cause };
     let connecting = async {
-        let stream = open(url.authority()).await.map_err(|error| unreachable(error.to_string()))?;
+        let stream = url.endpoint().open().await.map_err(|error| match error {
+            OpenError::Unreachable(error) => unreachable(error.to_string()),
+            OpenError::NotSecure(cause) => ConnectionEnd::NotSecure { address: address.clone(), cause },
+        })?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
@@ -182,15 +193,6 @@ pub(super) async fn connect(url: &SocketUrl, times: Times) -> Result<Socket, Con
         Ok(connected) => connected,
         Err(_) => Err(unreachable(format!("no answer within {} seconds", times.connect.as_secs_f32()))),
     }
-}
-
-/// A TCP connection to a server.
-pub(super) async fn open(authority: &http::uri::Authority) -> std::io::Result<TcpStream> {
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-    // Captions are small and wanted at once.
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 #[cfg(test)]

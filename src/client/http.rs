@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::address::ServerUrl;
-use super::connection::open;
+use super::transport::OpenError;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, Timestamp};
 
@@ -34,6 +34,14 @@ pub enum HttpError {
         /// Where to.
         address: String,
         /// Why not.
+        cause: String,
+    },
+    /// Over TLS, the server did not prove to be the one that was asked for.
+    #[error("no secure connection to {address}: {cause}")]
+    NotSecure {
+        /// Where to.
+        address: String,
+        /// Why not, and the mend.
         cause: String,
     },
     /// The connection broke before the answer was complete. Whether the server did what was asked is not known.
@@ -298,7 +306,7 @@ impl HttpClient {
         let mut request = Request::builder()
             .method(method)
             .uri(self.server.target(path))
-            .header(header::HOST, self.server.authority().as_str())
+            .header(header::HOST, self.server.endpoint().authority.as_str())
             .header(header::CONNECTION, "close");
         if let Some(token) = self.server.token() {
             request = request.header(header::AUTHORIZATION, token.header());
@@ -315,10 +323,14 @@ impl HttpClient {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, HttpError> {
-        let address = self.server.authority();
-        let unreachable = |cause: String| HttpError::Unreachable { address: address.to_string(), cause };
-        let stream = match timeout(CONNECT_WAIT, open(address)).await {
-            Ok(stream) => stream.map_err(|error| unreachable(error.to_string()))?,
+        let endpoint = self.server.endpoint();
+        let address = || endpoint.authority.to_string();
+        let unreachable = |cause: String| HttpError::Unreachable { address: address(), cause };
+        let stream = match timeout(CONNECT_WAIT, endpoint.open()).await {
+            Ok(stream) => stream.map_err(|error| match error {
+                OpenError::Unreachable(error) => unreachable(error.to_string()),
+                OpenError::NotSecure(cause) => HttpError::NotSecure { address: address(), cause },
+            })?,
             Err(_) => return Err(unreachable(format!("no answer within {} seconds", CONNECT_WAIT.as_secs()))),
         };
         let lost = |error: hyper::Error| HttpError::Lost(error.to_string());

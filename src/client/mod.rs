@@ -7,9 +7,9 @@
 //!
 //! What can be mended by coming again is mended here; only what cannot be becomes an error. Everything is bounded: a
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
-//! There is no TLS: the server has none yet.
+//! Over TLS a server has to prove that it is the one of the URL; one that does not is no server to come back to.
 //!
-//! In reading order: `address`, `token`, `connection`, `publisher`, `subscriber`, `screen`, `http`.
+//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `subscriber`, `screen`, `http`.
 
 mod address;
 mod connection;
@@ -18,6 +18,8 @@ mod publisher;
 mod screen;
 mod subscriber;
 mod token;
+mod transport;
+mod trust;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
 pub use self::connection::{Backoff, ConnectionEnd, Times};
@@ -30,6 +32,7 @@ pub use self::subscriber::{
     Begin, Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update,
 };
 pub use self::token::{BadToken, Token};
+pub use self::trust::{Authorities, BadAuthorities};
 
 /// 60 bits that nobody else has, as text: sessions, operations.
 #[must_use]

@@ -5,8 +5,8 @@
 //! * Tokens are compared by their hash and in constant time, and no text that is shown or logged holds one.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::app::App;
+use super::keys::{KeyError, read, read_secret, unusable};
 use super::problem::{Problem, ProblemCode};
 use super::socket::End;
 use super::upgrade;
@@ -28,28 +29,6 @@ use crate::log::LogError;
 use crate::position::FeedId;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
-
-/// Why the keys of `[auth.jwt]` cannot be used. Nothing of what the file holds is said.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The file could not be read.
-    #[error("the key file {path} could not be read: {source}")]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// What it holds is no such key.
-    #[error("the key file {path} cannot be used: {rule}")]
-    Unusable {
-        /// Which file.
-        path: PathBuf,
-        /// What would do.
-        rule: &'static str,
-    },
-}
 
 /// Why somebody may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -288,6 +267,11 @@ impl Auth {
         Ok(Self { tokens: tokens.collect(), jwt: config.jwt.as_ref().map(Jwt::new).transpose()?, anonymous })
     }
 
+    /// Reads the keys of signed tokens again, if there are any.
+    pub(super) fn read_again(&self) -> Option<Result<(), KeyError>> {
+        self.jwt.as_ref().map(Jwt::read_again)
+    }
+
     /// Lets nobody in.
     pub(super) fn closed() -> Self {
         Self { tokens: Vec::new(), jwt: None, anonymous: Access::new(Who::Anonymous, Vec::new(), Vec::new()) }
@@ -316,9 +300,8 @@ impl Auth {
 
 /// Who signs tokens.
 struct Jwt {
-    keys: Vec<Key>,
-    issuer: Option<String>,
-    audience: Option<String>,
+    config: JwtConfig,
+    keys: RwLock<Arc<[Key]>>,
 }
 
 struct Key {
@@ -345,24 +328,13 @@ struct Claims {
 
 impl Jwt {
     fn new(config: &JwtConfig) -> Result<Self, KeyError> {
-        let keys = match (&config.hs256_secret_file, &config.eddsa_public_key_file, &config.jwks_file) {
-            (Some(path), _, _) => {
-                let secret = read(path)?;
-                let secret = secret.trim_ascii();
-                if secret.len() < HS256_SECRET_BYTES_MIN {
-                    return Err(unusable(path, "a secret has at least 32 bytes"));
-                }
-                vec![Key { algorithm: Algorithm::HS256, id: None, key: DecodingKey::from_secret(secret) }]
-            }
-            (_, Some(path), _) => {
-                let key = DecodingKey::from_ed_pem(&read(path)?);
-                let key = key.map_err(|_| unusable(path, "an Ed25519 public key in PEM"))?;
-                vec![Key { algorithm: Algorithm::EdDSA, id: None, key }]
-            }
-            (_, _, Some(path)) => key_set(path)?,
-            (None, None, None) => Vec::new(),
-        };
-        Ok(Self { keys, issuer: config.issuer.clone(), audience: config.audience.clone() })
+        Ok(Self { keys: RwLock::new(keys(config)?.into()), config: config.clone() })
+    }
+
+    fn read_again(&self) -> Result<(), KeyError> {
+        let keys = keys(&self.config)?.into();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
     }
 
     fn access_of(&self, token: &str, now: Timestamp) -> Result<Access, Denial> {
@@ -391,16 +363,17 @@ impl Jwt {
             };
             key.algorithm == header.alg && same_id
         };
-        self.keys.iter().filter(fits).find_map(|key| {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        keys.iter().filter(fits).find_map(|key| {
             let mut validation = Validation::new(key.algorithm);
             let mut required = vec!["exp"];
             // By the server's own clock, after this.
             validation.validate_exp = false;
-            if let Some(issuer) = &self.issuer {
+            if let Some(issuer) = &self.config.issuer {
                 validation.set_issuer(&[issuer]);
                 required.push("iss");
             }
-            if let Some(audience) = &self.audience {
+            if let Some(audience) = &self.config.audience {
                 validation.set_audience(&[audience]);
                 required.push("aud");
             }
@@ -417,17 +390,30 @@ fn milliseconds(seconds: f64) -> Option<Timestamp> {
     (0.0..SECONDS_MAX).contains(&seconds).then_some(Timestamp((seconds * 1000.0) as i64))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    std::fs::read(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
-}
-
-fn unusable(path: &Path, rule: &'static str) -> KeyError {
-    KeyError::Unusable { path: path.to_owned(), rule }
+/// The keys of the one file that is named.
+fn keys(config: &JwtConfig) -> Result<Vec<Key>, KeyError> {
+    match (&config.hs256_secret_file, &config.eddsa_public_key_file, &config.jwks_file) {
+        (Some(path), _, _) => {
+            let secret = read_secret(path)?;
+            let secret = secret.trim_ascii();
+            if secret.len() < HS256_SECRET_BYTES_MIN {
+                return Err(unusable(path, "a secret has at least 32 bytes"));
+            }
+            Ok(vec![Key { algorithm: Algorithm::HS256, id: None, key: DecodingKey::from_secret(secret) }])
+        }
+        (_, Some(path), _) => {
+            let key = DecodingKey::from_ed_pem(&read(path)?);
+            let key = key.map_err(|_| unusable(path, "it holds an Ed25519 public key in PEM"))?;
+            Ok(vec![Key { algorithm: Algorithm::EdDSA, id: None, key }])
+        }
+        (_, _, Some(path)) => key_set(path),
+        (None, None, None) => Ok(Vec::new()),
+    }
 }
 
 /// The keys of a JSON Web Key Set that are for signatures.
 fn key_set(path: &Path) -> Result<Vec<Key>, KeyError> {
-    let rule = "a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
+    let rule = "it holds a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
     let set: JwkSet = serde_json::from_slice(&read(path)?).map_err(|_| unusable(path, rule))?;
     let mut keys = Vec::new();
     for jwk in &set.keys {

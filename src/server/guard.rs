@@ -4,74 +4,18 @@
 //! A page of another site can make a browser of this machine send requests here. Its `Origin` tells (and is refused), and
 //! a name that was pointed at this machine for the purpose (DNS rebinding) is told by `Host`.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
+use super::app::App;
 use super::auth::{self, Denial};
+use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use crate::config::AuthConfig;
-
-/// Where a connection comes from, and its seat.
-#[derive(Clone)]
-pub(super) struct Peer {
-    addr: SocketAddr,
-    seats: Arc<ConnectionSeats>,
-}
-
-/// The seats of a connection. One that lacks some is only told so.
-struct ConnectionSeats {
-    /// Among all, and among those of its address.
-    any: Option<(Seat, AddressSeat)>,
-    /// Among those that do not publish.
-    reader: Mutex<Option<Seat>>,
-}
-
-impl std::fmt::Debug for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.addr.fmt(f)
-    }
-}
-
-impl Peer {
-    /// Takes the seats there are for a connection from `addr`.
-    pub(super) fn new(app: &Arc<App>, addr: SocketAddr) -> Self {
-        let address = SeatsByAddress::take(app, addr.ip(), |app| &app.connections_by_address);
-        let any = address.and_then(|address| Some((Seats::take(app, |app| &app.connections)?, address)));
-        let reader = any.as_ref().and_then(|_| Seats::take(app, |app| &app.readers));
-        Self { addr, seats: Arc::new(ConnectionSeats { any, reader: Mutex::new(reader) }) }
-    }
-
-    /// The address of the client.
-    pub(super) fn ip(&self) -> IpAddr {
-        self.addr.ip()
-    }
-
-    /// Whether the connection may publish. It then gives back its place among those that do not.
-    pub(super) fn may_publish(&self) -> bool {
-        self.reader().take();
-        self.seats.any.is_some()
-    }
-
-    /// Whether the connection may do anything but publish.
-    pub(super) fn may_read(&self) -> bool {
-        self.reader().is_some()
-    }
-
-    /// Whether it is above all limits.
-    pub(super) fn is_refused(&self) -> bool {
-        self.seats.any.is_none()
-    }
-
-    fn reader(&self) -> MutexGuard<'_, Option<Seat>> {
-        self.seats.reader.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Set for a request whose `Origin` may not speak to the server: sockets say it as a close code.
 #[derive(Debug, Clone, Copy)]
@@ -95,16 +39,22 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         let rule = if app.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
         return Problem::new(ProblemCode::Forbidden, rule).into_response();
     }
+    let Some(connection) = request.extensions_mut().remove::<Peer>() else {
+        return Problem::new(ProblemCode::Internal, "nothing says who asks").into_response();
+    };
+    let peer = match connection.of_request(&app, request.headers()) {
+        Ok(peer) => peer,
+        Err(rule) => return Problem::bad(rule).into_response(),
+    };
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
-    let peer = request.extensions().get::<Peer>();
-    if !is_socket && !peer.is_some_and(Peer::may_read) {
+    if !is_socket && !peer.may_read() {
         let detail = "the server, or your address, holds as many connections as may be";
         return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
     let allowed = match &origin {
         None => None,
-        Some(origin) if is_own(origin, request.headers()) => None,
+        Some(origin) if is_own(origin, request.headers(), peer.is_https()) => None,
         Some(origin) if public.is_some_and(|(scheme, name)| origin == format!("{scheme}://{name}").as_str()) => None,
         Some(origin) if app.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) => {
             Some(origin.clone())
@@ -115,6 +65,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         }
         Some(_) => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
     };
+    request.extensions_mut().insert(peer.clone());
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
     let denial = if is_preflight { None } else { admit(&app, &mut request).await.err() };
     let mut response = match denial {
@@ -133,6 +84,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         // What refuses a path or query that is not even text writes no problem of its own.
         response = Problem::bad("the path or the query cannot be read").into_response();
     }
+    response = peer.keep_seat(response);
     let headers = response.headers_mut();
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -183,9 +135,11 @@ fn is_public(host: &HeaderValue, (scheme, name): (&str, &str)) -> bool {
     host.to_str().is_ok_and(|host| bare(host) == bare(name))
 }
 
-fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+/// Whether `origin` is this server as the client reaches it.
+fn is_own(origin: &HeaderValue, headers: &HeaderMap, is_https: bool) -> bool {
+    let scheme: &[u8] = if is_https { b"https://" } else { b"http://" };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
-    origin.as_bytes().strip_prefix(b"http://").is_some_and(|authority| Some(authority) == host)
+    origin.as_bytes().strip_prefix(scheme).is_some_and(|authority| Some(authority) == host)
 }
 
 #[cfg(test)]
@@ -220,10 +174,13 @@ mod tests {
     fn an_origin_is_own_with_its_port() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:7700"));
-        let is_own = |origin| is_own(&HeaderValue::from_static(origin), &headers);
-        assert!(is_own("http://127.0.0.1:7700"));
+        let is_own = |origin, is_https| is_own(&HeaderValue::from_static(origin), &headers, is_https);
+        assert!(is_own("http://127.0.0.1:7700", false) && is_own("https://127.0.0.1:7700", true));
         for other in ["http://127.0.0.1:8000", "https://127.0.0.1:7700", "null", "http://evil.example"] {
-            assert!(!is_own(other), "{other}");
+            assert!(!is_own(other, false), "{other}");
+        }
+        for other in ["https://127.0.0.1:8000", "http://127.0.0.1:7700", "https://evil.example"] {
+            assert!(!is_own(other, true), "{other}");
         }
     }
 }

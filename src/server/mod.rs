@@ -1,9 +1,9 @@
 //! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
 //!
-//! In reading order: [`clock`], `app` (what connections share), `routes`, `guard` (who may speak at all), `auth` (who may do
-//! what), `upgrade` and
-//! `socket`, then `publish` with `admit` and `slots`, `subscribe`, `replay`, and the rest of HTTP: `feeds`, `lines`,
-//! `transcripts`, `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
+//! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
+//! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade` and `socket`, then
+//! `publish` with `admit` and `slots`, `subscribe`, `replay`, and the rest of HTTP: `feeds`, `lines`, `transcripts`,
+//! `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
@@ -13,10 +13,13 @@ mod auth;
 mod body;
 pub mod clock;
 mod feeds;
+mod forwarded;
 mod guard;
+mod keys;
 mod lines;
 mod metrics;
 mod pages;
+mod peer;
 mod problem;
 mod publish;
 mod replay;
@@ -25,6 +28,7 @@ mod slots;
 mod socket;
 mod subscribe;
 mod summary;
+mod tls;
 mod transcripts;
 mod upgrade;
 mod upkeep;
@@ -47,15 +51,16 @@ use tower::ServiceExt;
 
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
-pub use self::auth::KeyError;
 pub use self::clock::{Chance, Clock};
-use self::guard::Peer;
+pub use self::keys::{KeyError, Keys};
 use self::metrics::Metrics;
+use self::peer::Peer;
 pub use self::problem::ProblemCode;
 pub use self::routes::ROUTES;
 use self::slots::Slots;
-use self::socket::PatientStream;
+use self::socket::{PatientStream, Transport};
 use self::summary::Summaries;
+use self::tls::Tls;
 use crate::config::{Config, Storage, TimesConfig};
 use crate::feed::Feeds;
 use crate::log::{CommitHook, EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
@@ -82,7 +87,7 @@ pub enum ServerError {
     /// The archive could not be opened.
     #[error(transparent)]
     Archive(#[from] LogError),
-    /// The keys of `[auth.jwt]` cannot be used.
+    /// A file of `[tls]` or `[auth.jwt]` cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
 }
@@ -92,6 +97,8 @@ pub enum ServerError {
 pub struct Server {
     app: Arc<App>,
     router: Router,
+    /// None where connections come in the clear, or their TLS is ended before they come here.
+    tls: Option<Arc<Tls>>,
     /// None where connections come through a [`Door`] only.
     listener: Option<TcpListener>,
     addr: SocketAddr,
@@ -107,6 +114,7 @@ impl Server {
     /// [`ServerError`], with the archive closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
         let auth = config.auth.as_ref().map(Auth::new).transpose()?;
+        let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Arc::new);
         // First the address: where it is taken, a second server is told that, not that the archive is.
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(cannot)?;
@@ -123,20 +131,21 @@ impl Server {
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
         let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics);
-        Ok(Self { listener: Some(listener), addr, ..server })
+        Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
-    /// Reads what else `config` names, keys say, as [`Server::bind`] would, and starts nothing.
+    /// Reads what else `config` names, keys and certificates, as [`Server::bind`] would, and starts nothing.
     ///
     /// # Errors
     /// [`ServerError`], for what could not be used.
     pub fn check(config: &Config) -> Result<(), ServerError> {
         config.auth.as_ref().map(Auth::new).transpose()?;
+        config.tls.as_ref().map(Tls::new).transpose()?;
         Ok(())
     }
 
     /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`]. Where the keys
-    /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in.
+    /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in. `[tls]` is its caller's affair.
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
         let auth = config.auth.as_ref().map(|auth| {
@@ -178,19 +187,31 @@ impl Server {
             auth,
             config,
         });
-        Self { router: routes::router(&app), app, listener: None, addr, feeds_stop, feed_tasks }
+        Self { router: routes::router(&app), app, tls: None, listener: None, addr, feeds_stop, feed_tasks }
     }
 
     /// Takes connections that come another way than through the listener.
     #[must_use]
     pub fn door(&self) -> Door {
-        Door { app: self.app.clone(), router: self.router.clone() }
+        Door { app: self.app.clone(), router: self.router.clone(), tls: self.tls.clone() }
+    }
+
+    /// Its keys and certificates, to have them read again.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys { app: self.app.clone(), tls: self.tls.clone() }
     }
 
     /// Where it listens; the port is the real one where port 0 was asked for.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// How URLs of it begin: `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// The log under the server, for those who want to know what it has written.
@@ -261,40 +282,62 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, S
 pub struct Door {
     app: Arc<App>,
     router: Router,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Door {
-    /// Serves a connection from `addr` on a task of its own. One above the limits is refused, or dropped at once.
+    /// Serves a connection from `addr` on a task of its own, with TLS if the server has that. One above the limits is
+    /// refused, or dropped at once.
     pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
-        let app = &self.app;
-        let peer = Peer::new(app, addr);
+        let app = self.app.clone();
+        let peer = Peer::new(&app, addr);
         if peer.is_refused() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
             return;
         }
-        let times = &app.config.times;
-        let io = TokioIo::new(PatientStream::new(stream, TimesConfig::ms(times.write_timeout_ms)));
-        let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer.clone());
-            router.clone().oneshot(request)
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(TimesConfig::ms(times.handshake_timeout_ms))
-            .max_buf_size(REQUEST_HEAD_BYTES_MAX)
-            .serve_connection(io, service)
-            .with_upgrades();
-        let stop = app.stop.clone();
-        app.tasks.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            // How a connection breaks off is the client's business.
-            tokio::select! {
-                biased;
-                _ = connection.as_mut() => return,
-                () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-            }
-            let _ = connection.await;
+        // Below TLS: what TLS holds back for the client is no progress.
+        let stream = PatientStream::new(stream, TimesConfig::ms(app.config.times.write_timeout_ms));
+        let (router, tls) = (self.router.clone(), self.tls.clone());
+        self.app.tasks.spawn(async move {
+            let stream: Transport = match tls {
+                None => Box::new(stream),
+                Some(tls) => {
+                    let times = &app.config.times;
+                    let shaking = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), tls.accept(stream));
+                    let shaken = tokio::select! {
+                        shaken = Box::pin(shaking) => shaken,
+                        () = app.stop.cancelled() => return,
+                    };
+                    match shaken {
+                        Ok(Ok(stream)) => Box::new(stream),
+                        Ok(Err(error)) => return tracing::debug!(%addr, %error, "there was no TLS"),
+                        Err(_) => return tracing::debug!(%addr, "TLS took too long"),
+                    }
+                }
+            };
+            serve(&app, router, stream, peer).await;
         });
     }
+}
+
+/// Answers the requests of a connection, to its end.
+async fn serve(app: &App, router: Router, stream: Transport, peer: Peer) {
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        router.clone().oneshot(request)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(TimesConfig::ms(app.config.times.handshake_timeout_ms))
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    // How a connection breaks off is the client's business.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        () = app.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }

@@ -10,7 +10,7 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 
 use super::app::App;
-use super::guard::Peer;
+use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
 use super::{feeds, guard, lines, metrics, pages, publish, subscribe, transcripts};

@@ -86,7 +86,7 @@ pub(super) enum Frame {
 
 /// A WebSocket of a client.
 pub(super) struct Socket {
-    stream: WebSocketStream<PatientStream>,
+    stream: WebSocketStream<Transport>,
     message_timeout: Duration,
     linger: Duration,
     /// When the token ends by which the client is here.
@@ -97,7 +97,7 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) async fn new(
-        stream: PatientStream,
+        stream: Transport,
         read_already: Bytes,
         limits: &LimitsConfig,
         times: &TimesConfig,
@@ -160,7 +160,10 @@ impl Socket {
             let mut head = Vec::with_capacity(HEADER_BYTES_MAX);
             header.format(body.len() as u64, &mut head).map_err(|_| End::Gone)?;
             let mut frame = Buf::chain(&head[..], body);
-            self.stream.get_mut().write_all_buf(&mut frame).await.map_err(|_| End::Gone)
+            let stream = self.stream.get_mut();
+            stream.write_all_buf(&mut frame).await.map_err(|_| End::Gone)?;
+            // TLS may have taken what the client has not: without this it would wait for the next message.
+            stream.flush().await.map_err(|_| End::Gone)
         };
         let mut sending = std::pin::pin!(sending);
         // As a rule it fits into the socket's buffer, and needs no timer.
@@ -206,20 +209,23 @@ fn shortened(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
-/// What a connection runs over: TCP, or what a test puts in its place.
+/// What a connection runs over: TCP, TLS over it, or what a test puts in its place.
+pub(super) type Transport = Box<dyn Stream>;
+
+/// Bytes both ways.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] when the other side takes nothing for too long.
-pub(super) struct PatientStream {
-    stream: Box<dyn Stream>,
+pub(super) struct PatientStream<S> {
+    stream: S,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl PatientStream {
-    pub(super) fn new(stream: impl Stream + 'static, patience: Duration) -> Self {
-        Self { stream: Box::new(stream), patience, waiting: None }
+impl<S> PatientStream<S> {
+    pub(super) fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, waiting: None }
     }
 
     fn progress(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -234,13 +240,13 @@ impl PatientStream {
     }
 }
 
-impl AsyncRead for PatientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for PatientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.progress(cx, written)
@@ -270,6 +276,8 @@ impl AsyncWrite for PatientStream {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -277,5 +285,42 @@ mod tests {
         let reason = "é".repeat(100);
         assert_eq!(shortened(&reason).len(), 122);
         assert_eq!(shortened("no such feed"), "no such feed");
+    }
+
+    /// As TLS does at times: what is written waits for a flush.
+    #[derive(Clone, Default)]
+    struct Holding(Arc<Mutex<(Vec<u8>, Vec<u8>)>>);
+
+    impl AsyncRead for Holding {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().0.extend(buf);
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let (held, sent) = &mut *self.0.lock().unwrap();
+            sent.append(held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_not_held_back() {
+        let (stream, config) = (Holding::default(), crate::config::Config::default());
+        let mut socket = Socket::new(Box::new(stream.clone()), Bytes::new(), &config.limits, &config.times).await;
+        socket.send(Bytes::from_static(b"{}")).await.expect("sent");
+        assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}");
+        socket.ping().await.expect("sent");
+        assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}\x89\x00");
     }
 }

@@ -18,9 +18,10 @@ use tracing::Instrument;
 
 use super::app::App;
 use super::auth::Access;
-use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE, Peer};
+use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE};
+use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
-use super::socket::{End, PatientStream, Socket};
+use super::socket::{End, Socket, Transport};
 use crate::config::TimesConfig;
 use crate::wire::{CloseCode, SUBPROTOCOL};
 
@@ -131,7 +132,7 @@ where
 async fn open(app: &App, on_upgrade: OnUpgrade) -> Option<Socket> {
     let times = &app.config.times;
     let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
-    let parts = Upgraded::downcast::<TokioIo<PatientStream>>(upgraded).ok()?;
+    let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
     Some(Socket::new(parts.io.into_inner(), parts.read_buf, &app.config.limits, times).await)
 }
 

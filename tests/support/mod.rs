@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -112,10 +112,15 @@ impl Server {
         (self.child, self.addr) = (child, addr);
     }
 
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([format!("-{name}"), pid]).status().expect("kill runs").success());
+    }
+
     /// Asks it to stop, as a terminal or an operating system does, and waits for its end.
     pub fn stop(&mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.signal("TERM");
         self.child.wait().expect("gone")
     }
 
@@ -129,7 +134,19 @@ impl Server {
 
     /// A request over HTTP.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(&self.addr).await.expect("connected");
+        let stream = TcpStream::connect(&self.addr).await.expect("connected");
+        self.http_over(stream, method, path, headers, body).await
+    }
+
+    /// A request over HTTP on a connection of its own.
+    pub async fn http_over(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -194,7 +211,8 @@ fn start(mut command: Command) -> (Child, String) {
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
     BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-    let addr = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("it said {line:?}"));
+    let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}"));
+    let addr = url.split_once("://").expect("a scheme").1;
     (child, addr.to_owned())
 }
 
@@ -259,8 +277,8 @@ fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A plain WebSocket client.
-pub struct Socket {
-    pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub struct Socket<S = MaybeTlsStream<TcpStream>> {
+    pub stream: WebSocketStream<S>,
 }
 
 impl Socket {
@@ -270,7 +288,9 @@ impl Socket {
             soon(tokio_tungstenite::connect_async(request)).await.unwrap_or_else(|e| panic!("{url}: {e}"));
         Self { stream }
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub async fn send(&mut self, message: Value) {
         self.send_text(&message.to_string()).await;
     }

@@ -1,0 +1,89 @@
+//! The way to a server: TCP, or TLS over it.
+
+use std::io;
+
+use http::uri::Authority;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{CertificateError, Error};
+
+use super::trust::Authorities;
+
+/// Where a server is, and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub(super) authority: Authority,
+    pub(super) is_secure: bool,
+    /// Whom to believe who it is; none for those that this machine believes.
+    pub(super) authorities: Option<Authorities>,
+}
+
+/// Why there is no way to a server.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// Nobody is there, for now.
+    Unreachable(io::Error),
+    /// Somebody is, who does not prove to be that server.
+    NotSecure(String),
+}
+
+impl Endpoint {
+    fn host(&self) -> &str {
+        self.authority.host().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// A connection to the server.
+    pub(super) async fn open(&self) -> Result<Transport, OpenError> {
+        let port = self.authority.port_u16().unwrap_or(if self.is_secure { 443 } else { 80 });
+        let stream = TcpStream::connect((self.host(), port)).await.map_err(OpenError::Unreachable)?;
+        // Captions are small and wanted at once.
+        stream.set_nodelay(true).map_err(OpenError::Unreachable)?;
+        if self.is_secure { Ok(Box::new(self.secure(stream).await?)) } else { Ok(Box::new(stream)) }
+    }
+
+    async fn secure(&self, stream: TcpStream) -> Result<impl Stream + use<>, OpenError> {
+        let not_secure = |why: &str| OpenError::NotSecure(why.to_owned());
+        let authorities = self.authorities.clone().or_else(Authorities::of_this_machine).ok_or_else(|| {
+            not_secure("this machine has no certificates of authorities: install them, or give some (--ca-file)")
+        })?;
+        let name = ServerName::try_from(self.host().to_owned())
+            .map_err(|_| not_secure("no certificate can be for such a name"))?;
+        TlsConnector::from(authorities.config()).connect(name, stream).await.map_err(|error| {
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+                Some(inner) => OpenError::NotSecure(explain(inner)),
+                None => OpenError::Unreachable(error),
+            }
+        })
+    }
+}
+
+/// What is wrong with who answers, and the mend.
+fn explain(error: &Error) -> String {
+    let why = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "its certificate is signed by nobody who is believed here; if the authority is a private one, give its \
+             certificate (--ca-file)"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "its certificate is for another name",
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired"
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            "its certificate is not valid yet; is the clock of this machine right?"
+        }
+        Error::InvalidMessage(_) => "what answers there is no TLS; perhaps the URL begins with http:// or ws://",
+        other => return other.to_string(),
+    };
+    why.to_owned()
+}
+
+/// What a connection runs over.
+pub(super) type Transport = Box<dyn Stream>;
+
+/// Bytes both ways.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}

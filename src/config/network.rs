@@ -1,0 +1,63 @@
+//! Networks of addresses: `10.0.0.0/8`.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// A network (CIDR, RFC 4632), or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether `ip` is one of its addresses. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.1`) is one of IPv4.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.0.contains(&ip.to_canonical())
+    }
+
+    /// Whether every address is in it.
+    pub(super) fn is_everything(self) -> bool {
+        self.0.prefix_len() == 0
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map(Self).map_err(|_| "a network is written like 10.0.0.0/8 or fd00::/8, one address like 127.0.0.1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_as_a_table() {
+        for (network, inside, outside) in [
+            ("127.0.0.1/32", "127.0.0.1", "127.0.0.2"),
+            ("127.0.0.1", "::ffff:127.0.0.1", "::1"),
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+            ("10.1.2.3/8", "10.255.0.1", "11.0.0.1"),
+            ("fd00::/8", "fd12::1", "fe80::1"),
+            ("::1", "::1", "127.0.0.1"),
+        ] {
+            let read = Network::try_from(network.to_owned()).expect(network);
+            let contains = |ip: &str| read.contains(ip.parse().expect("an address"));
+            assert!(contains(inside) && !contains(outside), "{network}");
+        }
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "localhost", "10.0.0.1:80", "*"] {
+            assert!(Network::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}
