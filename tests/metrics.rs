@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Screen, Server, line};
+use support::{Screen, Server, line, soon};
 
 /// The value of the sample that is written so.
 fn sample(text: &str, name: &str) -> u64 {
@@ -37,8 +37,17 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     publisher.send(line).await;
     screen.read_until(&mut reader, |screen| screen.lines.len() == 5).await;
 
-    let answer = server.get("/metrics").await;
-    assert_eq!(answer.status, 200);
+    // A message is counted when it has been sent, and the reader may have it before that.
+    let counted = async {
+        loop {
+            let answer = server.get("/metrics").await;
+            assert_eq!(answer.status, 200);
+            if sample(&answer.text(), "captionwire_delivery_seconds_count") > 0 {
+                return answer;
+            }
+        }
+    };
+    let answer = soon(counted).await;
     assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text")));
     let text = answer.text();
     assert!(text.ends_with("# EOF\n"), "{text}");
