@@ -541,10 +541,16 @@ async fn commands_speak_tls_to_whom_they_believe() {
     let plain = Server::start();
     let plain = format!("https://{}", plain.addr());
     let missing = format!("{ca}.not");
+    // One that signed itself as authorities do, and is used as a server's.
+    std::fs::write(twin.certificate_file(), twin.issuer.pem()).expect("written");
+    std::fs::write(twin.key_file(), twin.issuer.key().serialize_pem()).expect("written");
+    let itself = Server::start_with(&twin.config(""));
+    let itself = format!("https://{}", itself.addr());
     for (url, ca, why) in [
         (url.as_str(), other_ca, "nobody who is believed"),
         (&url, twin_ca, "nobody who is believed"),
         (&wrong_name, ca, "another name"),
+        (&itself, twin_ca, "an authority's, not a server's"),
         (&plain, ca, "no TLS"),
         (&url, captions, "no certificates"),
         (&url, &missing, "cannot read"),

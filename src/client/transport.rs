@@ -75,6 +75,11 @@ fn explain(error: &Error) -> String {
         Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             "its certificate is not valid yet; is the clock of this machine right?"
         }
+        // rustls has no name of its own for it.
+        Error::InvalidCertificate(CertificateError::Other(why)) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is an authority's, not a server's: `openssl req -x509` makes one for a server with \
+             -addext basicConstraints=critical,CA:FALSE"
+        }
         Error::InvalidMessage(_) => "what answers there is no TLS; perhaps the URL begins with http:// or ws://",
         other => return other.to_string(),
     };
