@@ -340,11 +340,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Reads to the close frame.
     pub async fn closed(&mut self) -> (u16, String) {
-        loop {
-            if let Err(closed) = self.next().await {
-                return closed;
+        let reading = async {
+            loop {
+                if let Err(closed) = self.next().await {
+                    return closed;
+                }
             }
-        }
+        };
+        soon(reading).await
     }
 
     /// Waits until everything up to `seq` is acknowledged; what else came meanwhile.
