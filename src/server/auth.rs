@@ -57,7 +57,8 @@ impl From<Denial> for End {
     }
 }
 
-const NO_TOKEN: &str = "this needs a token: send it as Authorization: Bearer …";
+const NO_TOKEN: &str =
+    "this needs a token: in a browser add ?token=… to the address, programs send Authorization: Bearer …";
 const BAD_TOKEN: &str = "the token is not known here, or is no longer valid";
 pub(super) const EXPIRED: &str = "the token has expired";
 
