@@ -808,7 +808,7 @@ proptest! {
                 let (to, behind) = (changes.to, changes.behind);
                 let (before, after) = (transcript.cursor(*since).expect("open"), transcript.cursor(to).expect("open"));
                 for body in encode_changes(&geneva(), &before, &after, changes) {
-                    let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(&body) else { panic!("not changes") };
+                    let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(body.body()) else { panic!("not changes") };
                     screen.apply((*message).clone());
                     prop_assert_eq!(screen.apply(*message).whole, !behind);
                 }
@@ -879,7 +879,7 @@ async fn a_subscriber_converges_whatever_happens_to_its_connection() {
                                 break 'sending;
                             }
                             left -= 1;
-                            peer.say(str::from_utf8(body).expect("UTF-8")).await;
+                            peer.say(str::from_utf8(body.body()).expect("UTF-8")).await;
                         }
                         since = to;
                     }
@@ -907,7 +907,7 @@ async fn one_who_begins_now_has_no_lines_from_before() {
         let change = transcript.cursor(transcript.change()).expect("open");
         let mut screen = Screen::default();
         for body in encode_changes(&geneva(), &change, &change, transcript.changes_from_now()) {
-            let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(&body) else { panic!("not changes") };
+            let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(body.body()) else { panic!("not changes") };
             screen.apply(*message);
         }
         assert_eq!((screen.turns().count(), screen.lines().count()), (1, 0));

@@ -227,11 +227,11 @@ fn through_the_code(operation: &str, example: &Value) -> (&'static str, Value) {
         }
         "sendToPublisher" => {
             let message: ToPublisher = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            (to_publisher(&message), serde_json::from_slice(&message.encode()).expect("JSON"))
+            (to_publisher(&message), serde_json::from_slice(message.encode().body()).expect("JSON"))
         }
         "sendToSubscriber" => {
             let message: ToSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            (to_subscriber(&message), serde_json::from_slice(&message.encode()).expect("JSON"))
+            (to_subscriber(&message), serde_json::from_slice(message.encode().body()).expect("JSON"))
         }
         "receiveFromSubscriber" => {
             let message: FromSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -8,11 +8,10 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Body;
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, FeedId, Offset};
 use crate::transcript::{Changes, FoldView, LineKey, Record, Timestamp, Transcript};
-use crate::wire::encode_changes;
+use crate::wire::{Message, encode_changes};
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
 
 /// Records folded under one lock: some milliseconds in which no reader is answered.
@@ -58,7 +57,8 @@ pub struct Conflict {
 /// Messages that take a reader from one place to another.
 #[derive(Debug)]
 pub struct Bodies {
-    since: u64,
+    /// The number of the change that the reader has seen before them.
+    pub since: u64,
     /// The number of the change that the reader has seen after them.
     pub to: u64,
     /// True if more is waiting behind them because of the size limit.
@@ -66,7 +66,7 @@ pub struct Bodies {
     /// When the first record came of those that made the changes in them; none once that is long ago.
     pub arrived_at: Option<Timestamp>,
     /// The messages.
-    pub parts: Vec<Body>,
+    pub parts: Vec<Message>,
 }
 
 /// One fold of a feed.
@@ -97,6 +97,12 @@ impl View {
     pub fn transcript(&self) -> RwLockReadGuard<'_, Transcript> {
         // The fold does not panic (its property tests); if it did, its readers would still see what was folded before.
         self.transcript.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn now(&self) -> Bell {
+        self.bell.borrow().clone()
     }
 
     /// Rings with every change of the view and at its end. Subscribe before looking, and nothing is missed.
@@ -163,7 +169,7 @@ impl View {
 
     /// What a reader is sent who wants to begin now, and where it stands then.
     #[must_use]
-    pub fn bodies_from_now(&self) -> (u64, Vec<Body>) {
+    pub fn bodies_from_now(&self) -> (u64, Vec<Message>) {
         let (cursor, changes): (Option<Cursor>, Changes) = {
             let transcript = self.transcript();
             let changes = transcript.changes_from_now();

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
 use super::clock::{Chance, Clock};
+use super::fanout::Fanout;
 use super::metrics::Metrics;
 use super::slots::Slots;
 use super::socket::End;
@@ -31,6 +32,7 @@ pub(super) struct App {
     pub(super) chance: Chance,
     pub(super) feeds: Feeds,
     pub(super) slots: Slots,
+    pub(super) fanout: Fanout,
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,
     pub(super) metrics: Arc<Metrics>,

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -169,15 +168,18 @@ impl Metrics {
         self.refused.get_or_create(&[("code", code.unwrap_or_default())]).inc();
     }
 
-    /// A message of changes went out to a reader.
-    pub(super) fn sent(&self, bytes: usize) {
-        self.sent_messages.inc();
+    /// So many messages of changes, of so many bytes together, went out to readers.
+    pub(super) fn sent(&self, messages: u64, bytes: usize) {
+        self.sent_messages.inc_by(messages);
         self.sent_bytes.inc_by(bytes as u64);
     }
 
-    /// A live reader has what arrived so many milliseconds ago.
-    pub(super) fn delivered_after(&self, ms: i64) {
-        self.delivery.observe(ms.max(0) as f64 / 1000.0);
+    /// So many live readers have what arrived so many milliseconds ago.
+    pub(super) fn delivered_after(&self, ms: i64, readers: u64) {
+        let seconds = ms.max(0) as f64 / 1000.0;
+        for _ in 0..readers {
+            self.delivery.observe(seconds);
+        }
     }
 
     pub(super) fn closed(&self, code: u16) {
@@ -221,66 +223,70 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Since when each reader has not had all there is.
+/// How many readers there are, and since when some of them have not had all there is.
 #[derive(Default)]
-struct Lags(Mutex<(u64, BTreeMap<u64, Arc<AtomicI64>>)>);
+struct Lags(Mutex<Lagging>);
+
+#[derive(Default)]
+struct Lagging {
+    readers: usize,
+    last: u64,
+    since: BTreeMap<u64, Timestamp>,
+}
 
 impl Lags {
     /// How many readers lag how much, by label.
     fn count(&self, now: Timestamp) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::from([("none", 0), ("over_10s", 0)]);
+        let lagging = lock(&self.0);
+        let mut counts = BTreeMap::from([("none", lagging.readers - lagging.since.len()), ("over_10s", 0)]);
         counts.extend(LAGS.map(|(_, label)| (label, 0)));
-        for since in lock(&self.0).1.values() {
-            let label = match since.load(Ordering::Relaxed) {
-                UP_TO_DATE => "none",
-                since => {
-                    let lag = now.since(Timestamp(since));
-                    LAGS.iter().find(|(below, _)| lag < *below).map_or("over_10s", |(_, label)| label)
-                }
-            };
+        for since in lagging.since.values() {
+            let lag = now.since(*since);
+            let label = LAGS.iter().find(|(below, _)| lag < *below).map_or("over_10s", |(_, label)| label);
             *counts.entry(label).or_default() += 1;
         }
         counts
     }
 }
 
-/// No time that a clock says.
-const UP_TO_DATE: i64 = i64::MIN;
-
 /// One reader among those that are counted.
 pub(super) struct Lag {
     app: Arc<App>,
-    number: u64,
-    since: Arc<AtomicI64>,
+    /// Its number among those that lag, if it does.
+    number: Option<u64>,
 }
 
 impl Lag {
     /// A reader that has all there is.
     pub(super) fn new(app: &Arc<App>) -> Self {
-        let since = Arc::new(AtomicI64::new(UP_TO_DATE));
-        let mut lags = lock(&app.metrics.lags.0);
-        lags.0 += 1;
-        let number = lags.0;
-        lags.1.insert(number, since.clone());
-        Self { app: app.clone(), number, since }
+        lock(&app.metrics.lags.0).readers += 1;
+        Self { app: app.clone(), number: None }
     }
 
     /// There is something that it does not have.
-    pub(super) fn begins(&self) {
-        if self.since.load(Ordering::Relaxed) == UP_TO_DATE {
-            self.since.store(self.app.clock.now().0, Ordering::Relaxed);
+    pub(super) fn begins(&mut self) {
+        if self.number.is_none() {
+            let now = self.app.clock.now();
+            let mut lagging = lock(&self.app.metrics.lags.0);
+            lagging.last += 1;
+            let number = lagging.last;
+            lagging.since.insert(number, now);
+            self.number = Some(number);
         }
     }
 
     /// It has all there is.
-    pub(super) fn ends(&self) {
-        self.since.store(UP_TO_DATE, Ordering::Relaxed);
+    pub(super) fn ends(&mut self) {
+        if let Some(number) = self.number.take() {
+            lock(&self.app.metrics.lags.0).since.remove(&number);
+        }
     }
 }
 
 impl Drop for Lag {
     fn drop(&mut self) {
-        lock(&self.app.metrics.lags.0).1.remove(&self.number);
+        self.ends();
+        lock(&self.app.metrics.lags.0).readers -= 1;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade` and `socket`, then
-//! `publish` with `admit` and `slots`, `subscribe`, `replay`, and the rest of HTTP: `feeds`, `lines`, `transcripts`,
+//! `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay`, and the rest of HTTP: `feeds`, `lines`, `transcripts`,
 //! `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
@@ -12,6 +12,7 @@ mod app;
 mod auth;
 mod body;
 pub mod clock;
+mod fanout;
 mod feeds;
 mod forwarded;
 mod guard;
@@ -51,6 +52,7 @@ use tower::ServiceExt;
 
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
+use self::fanout::Fanout;
 pub use self::clock::{Chance, Clock};
 pub use self::keys::{KeyError, Keys};
 use self::metrics::Metrics;
@@ -174,6 +176,7 @@ impl Server {
             chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
             slots: Slots::default(),
+            fanout: Fanout::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),
             connections: Seats::new(config.limits.connections_max),
@@ -239,7 +242,7 @@ impl Server {
                     Ok((stream, addr)) => {
                         // Captions are small and wanted at once.
                         let _ = stream.set_nodelay(true);
-                        door.take(stream, addr);
+                        door.take_tcp(stream, addr);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be taken");
@@ -253,10 +256,12 @@ impl Server {
         app.stop.cancel();
         app.tasks.close();
         upkeep_tasks.close();
+        app.fanout.tasks.close();
         let grace = TimesConfig::ms(app.config.times.shutdown_grace_ms);
         let gone = async {
             app.tasks.wait().await;
             upkeep_tasks.wait().await;
+            app.fanout.tasks.wait().await;
         };
         if tokio::time::timeout(grace, gone).await.is_err() {
             tracing::warn!(connections = app.tasks.len(), "connections did not close in time and were left");
@@ -289,17 +294,27 @@ impl Door {
     /// Serves a connection from `addr` on a task of its own, with TLS if the server has that. One above the limits is
     /// refused, or dropped at once.
     pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
+        // Below TLS: what TLS holds back for the client is no progress.
+        let stream = PatientStream::new(stream, TimesConfig::ms(self.app.config.times.write_timeout_ms));
+        self.enter(Transport::Other(Box::new(stream)), addr);
+    }
+
+    /// As [`Door::take`].
+    fn take_tcp(&self, stream: TcpStream, addr: SocketAddr) {
+        let stream = PatientStream::new(stream, TimesConfig::ms(self.app.config.times.write_timeout_ms));
+        self.enter(Transport::Tcp(stream), addr);
+    }
+
+    fn enter(&self, stream: Transport, addr: SocketAddr) {
         let app = self.app.clone();
         let peer = Peer::new(&app, addr);
         if peer.is_refused() && app.tasks.len() >= app.config.limits.connections_max + REFUSED_AT_ONCE {
             return;
         }
-        // Below TLS: what TLS holds back for the client is no progress.
-        let stream = PatientStream::new(stream, TimesConfig::ms(app.config.times.write_timeout_ms));
         let (router, tls) = (self.router.clone(), self.tls.clone());
         self.app.tasks.spawn(async move {
-            let stream: Transport = match tls {
-                None => Box::new(stream),
+            let stream = match tls {
+                None => stream,
                 Some(tls) => {
                     let times = &app.config.times;
                     let shaking = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), tls.accept(stream));
@@ -308,7 +323,7 @@ impl Door {
                         () = app.stop.cancelled() => return,
                     };
                     match shaken {
-                        Ok(Ok(stream)) => Box::new(stream),
+                        Ok(Ok(stream)) => Transport::Other(Box::new(stream)),
                         Ok(Err(error)) => return tracing::debug!(%addr, %error, "there was no TLS"),
                         Err(_) => return tracing::debug!(%addr, "TLS took too long"),
                     }

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use super::admit::Admission;
 use super::app::{App, Presence, Role, end_of};
 use super::metrics::{Lines, Metrics};
+use super::peer::Peer;
 use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
-use super::upgrade::Asked;
+use super::upgrade::{Asked, SocketEnd};
 use crate::config::TimesConfig;
 use crate::feed::{Bell, Feed, Following, View};
 use crate::log::{Appended, LogError};
@@ -27,6 +28,9 @@ use crate::position::{BadName, Epoch, FeedId};
 use crate::transcript::line::{check_line_id, check_source};
 use crate::transcript::{FeedState, FoldView, Op, Published, Record, Transcript};
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
+
+/// A publisher says much, and a read has room for a good many lines.
+pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_publish, read_buffer_bytes: 16 * 1024 };
 
 /// Who publishes, and as what.
 #[derive(Debug, Clone)]
@@ -78,7 +82,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     }
     let mut connection = Connection::new(app, feed, view, publisher, held);
     let welcome = connection.welcome()?;
-    socket.send(welcome.encode()).await?;
+    socket.send(&welcome.encode()).await?;
     let end = connection.run(socket).await;
     // Who comes next in this session is welcomed with all that this one has under way.
     for answer in connection.answers.drain(..) {
@@ -461,7 +465,7 @@ impl<'a> Connection<'a> {
                 Ready::Ack(seq) => ack = ack.max(Some(seq)),
                 Ready::Nack(nack) => {
                     self.send_ack(socket, ack.take()).await?;
-                    socket.send(nack.encode()).await?;
+                    socket.send(&nack.encode()).await?;
                 }
                 Ready::Failed(error) => {
                     self.send_ack(socket, ack.take()).await?;
@@ -477,7 +481,7 @@ impl<'a> Connection<'a> {
     async fn send_ack(&mut self, socket: &mut Socket, ack: Option<u64>) -> Result<(), End> {
         let Some(seq) = ack else { return Ok(()) };
         self.acked = self.acked.max(seq);
-        socket.send(ToPublisher::Ack { seq: self.acked }.encode()).await
+        socket.send(&ToPublisher::Ack { seq: self.acked }.encode()).await
     }
 
     /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
@@ -501,7 +505,7 @@ impl<'a> Connection<'a> {
         };
         if on_air != self.on_air {
             self.on_air = on_air;
-            socket.send(ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
+            socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
         }
         if self.view.last_conflict() == self.conflicts_seen {
             return Ok(());
@@ -514,7 +518,7 @@ impl<'a> Connection<'a> {
                     conflict.rev, conflict.key.id
                 );
                 let (id, rev) = (Some(conflict.key.id), Some(conflict.rev));
-                socket.send(ToPublisher::Warning { code: "conflict".into(), message, id, rev }.encode()).await?;
+                socket.send(&ToPublisher::Warning { code: "conflict".into(), message, id, rev }.encode()).await?;
             }
         }
         Ok(())

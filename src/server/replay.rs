@@ -80,13 +80,14 @@ pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<(Seat, AddressSea
     Ok((seat, address))
 }
 
-/// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives.
+/// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives. Done when the
+/// feed was replaced.
 pub(super) async fn play(
-    reader: &mut Reader<'_>,
+    reader: &mut Reader,
     feed: &Arc<Feed>,
     view: &Arc<View>,
     wanted: Wanted,
-) -> Result<Left, End> {
+) -> Result<(), End> {
     let mut player = Player::new(feed, view, wanted);
     player.since = reader.begin(view).await?;
     if player.since > 0
@@ -106,7 +107,7 @@ pub(super) async fn play(
         let mut place = Place { since: player.since, target: player.since, live_at: None };
         loop {
             match reader.follow(feed, view, &mut place).await? {
-                Left::Replaced => return Ok(Left::Replaced),
+                Left::Replaced => return Ok(()),
                 Left::Said(FromSubscriber::Seek(seek)) => {
                     if let Err(error) = player.seek(reader, view, seek).await? {
                         return reader.life_ended(feed, &error);
@@ -115,10 +116,10 @@ pub(super) async fn play(
                 }
                 // There is nothing to steer while it is live; the answer says so, and a new pace holds for the next seek.
                 Left::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
-                Left::Said(_) => {}
+                Left::Said(_) | Left::UpToDate => {}
             }
             let clock = view.transcript().clock();
-            reader.socket.send(player.status(clock).encode()).await?;
+            reader.socket.send(&player.status(clock).encode()).await?;
         }
     }
 }
@@ -172,7 +173,7 @@ impl Player {
     }
 
     /// Plays until the log's end as it stands then.
-    async fn play_to_end(&mut self, reader: &mut Reader<'_>, view: &View) -> Result<Result<(), LogError>, End> {
+    async fn play_to_end(&mut self, reader: &mut Reader, view: &View) -> Result<Result<(), LogError>, End> {
         loop {
             let is_resting = matches!(self.due, Due::Resting { .. });
             if !is_resting {
@@ -219,7 +220,7 @@ impl Player {
 
     async fn obey(
         &mut self,
-        reader: &mut Reader<'_>,
+        reader: &mut Reader,
         view: &View,
         said: FromSubscriber,
     ) -> Result<Result<(), LogError>, End> {
@@ -243,12 +244,12 @@ impl Player {
             }
             FromSubscriber::Seek(seek) => return self.seek(reader, view, seek).await,
         }
-        reader.socket.send(self.status(self.transcript.clock()).encode()).await?;
+        reader.socket.send(&self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
     }
 
     /// Goes to another place: the reader drops what it has and is sent the transcript as it stood there.
-    async fn seek(&mut self, reader: &mut Reader<'_>, view: &View, seek: Seek) -> Result<Result<(), LogError>, End> {
+    async fn seek(&mut self, reader: &mut Reader, view: &View, seek: Seek) -> Result<Result<(), LogError>, End> {
         self.transcript = Transcript::new(self.which);
         self.tail = self.feed.records();
         self.ahead.clear();
@@ -274,7 +275,7 @@ impl Player {
         }
         reader.reset("seek").await?;
         self.send_changes(reader).await?;
-        reader.socket.send(self.status(self.transcript.clock()).encode()).await?;
+        reader.socket.send(&self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
     }
 
@@ -371,15 +372,15 @@ impl Player {
         Ok(())
     }
 
-    async fn send_changes(&mut self, reader: &mut Reader<'_>) -> Result<(), End> {
+    async fn send_changes(&mut self, reader: &mut Reader) -> Result<(), End> {
         while self.since < self.transcript.change() {
             // As the view does it, so that a replay is sent what a live reader was.
             let changes = self.transcript.changes_since(self.since, CHANGES_BYTES_MAX / 2);
             let (to, before) = (changes.to, self.transcript.cursor(self.since));
             if let (Some(before), Some(after)) = (before, self.transcript.cursor(to)) {
-                for body in encode_changes(&reader.name, &before, &after, changes) {
-                    reader.app.metrics.sent(body.len());
-                    reader.socket.send(body).await?;
+                for message in encode_changes(&reader.name, &before, &after, changes) {
+                    reader.app.metrics.sent(1, message.body().len());
+                    reader.socket.send(&message).await?;
                 }
             }
             self.since = to;

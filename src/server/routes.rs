@@ -10,7 +10,6 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 
 use super::app::App;
-use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
 use super::{feeds, guard, lines, metrics, pages, publish, subscribe, transcripts};
@@ -68,9 +67,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
 
 async fn open_publish(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
-        Ok(name) => upgrade(&app, request, Peer::may_publish, move |app, socket, asked| {
-            publish::serve(app, name, socket, asked)
-        }),
+        Ok(name) => {
+            upgrade(&app, request, &publish::SOCKET, move |app, socket, asked| publish::serve(app, name, socket, asked))
+        }
         Err(bad) => Problem::from(bad).into_response(),
     }
 }
@@ -78,7 +77,8 @@ async fn open_publish(State(app): State<Arc<App>>, Path(name): Path<String>, req
 async fn open_subscribe(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            upgrade(&app, request, Peer::may_read, move |app, socket, asked| subscribe::serve(app, name, socket, asked))
+            let serve = move |app, socket, asked| subscribe::serve(app, name, socket, asked);
+            upgrade(&app, request, &subscribe::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }

@@ -1,8 +1,8 @@
 //! A WebSocket as the server uses it: bounded in what it reads, in how long a write may take, and in how long it lingers.
 //!
-//! Reading is tungstenite's. A message to a reader is written past tungstenite's buffer, header and shared body together,
-//! because that buffer would be a copy of it for each reader and would keep its greatest size for as long as the
-//! connection lives.
+//! Reading, and what answers pings and closes, is tungstenite's. A message of ours is written past it, in the frame that
+//! all share who are sent it: tungstenite's buffer would be a copy of it for each reader, and would keep its greatest size
+//! for as long as the connection lives.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,25 +11,23 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode as RawCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as RawCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::auth::EXPIRED;
 use crate::config::{LimitsConfig, TimesConfig};
-use crate::wire::CloseCode;
+use crate::wire::{self, CloseCode};
 
 /// Bytes of reason that a close frame has room for (RFC 6455, section 5.5: 125 with the code).
 const REASON_BYTES_MAX: usize = 123;
-/// What a socket reads at once: captions are small, and every idle connection holds this much.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
-/// The header of a frame that the server sends: two bytes and a length of eight (RFC 6455, section 5.2; no mask).
-const HEADER_BYTES_MAX: usize = 10;
 /// A close code for what is no WebSocket traffic (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 
@@ -84,57 +82,116 @@ pub(super) enum Frame {
     Sign,
 }
 
-/// A WebSocket of a client.
-pub(super) struct Socket {
+/// What asks a client for a sign of life: a ping without a payload (RFC 6455, section 5.5.2).
+pub(super) const PING: Bytes = Bytes::from_static(&[0x89, 0]);
+
+/// A WebSocket of a client. Boxed, because it changes hands.
+pub(super) struct Socket(Box<State>);
+
+struct State {
     stream: WebSocketStream<Transport>,
+    /// What is to be written yet of the frame that goes out.
+    rest: Bytes,
+    /// Some of that frame has been written: nothing else may go before the rest of it.
+    is_begun: bool,
+    /// What was written may be held back below, as TLS does.
+    is_held: bool,
+    /// tungstenite may hold the answer to a ping or a close.
+    has_answers: bool,
     message_timeout: Duration,
     linger: Duration,
     /// When the token ends by which the client is here.
-    ends_at: Option<Instant>,
-    /// When the last message was sent.
+    ends: Option<Pin<Box<Sleep>>>,
+    signs: Signs,
+}
+
+/// When the two sides last showed that they live.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signs {
+    /// When the server last sent something.
     pub(super) spoke: Instant,
+    /// When the client did.
+    pub(super) heard: Instant,
+    /// When the client was first asked for a sign of life that has not come.
+    pinged: Option<Instant>,
+}
+
+impl Signs {
+    /// The client is about to be asked for a sign of life.
+    ///
+    /// # Errors
+    /// [`End::Gone`] if it was asked `gone_after` ago and gave none.
+    pub(super) fn ask(&mut self, now: Instant, gone_after: Duration) -> Result<(), End> {
+        // A reader says nothing of its own accord: only what it was asked can be late.
+        let unanswered = self.pinged.filter(|at| *at > self.heard);
+        if unanswered.is_some_and(|at| now.saturating_duration_since(at) >= gone_after) {
+            return Err(End::Gone);
+        }
+        self.pinged = unanswered.or(Some(now));
+        Ok(())
+    }
 }
 
 impl Socket {
+    /// A socket that reads up to `read_buffer_bytes` at a time, and holds as much for as long as it lives.
     pub(super) async fn new(
         stream: Transport,
         read_already: Bytes,
+        read_buffer_bytes: usize,
         limits: &LimitsConfig,
         times: &TimesConfig,
     ) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
+            .read_buffer_size(read_buffer_bytes)
             .write_buffer_size(0)
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
         let stream =
             WebSocketStream::from_partially_read(stream, read_already.into(), Role::Server, Some(config)).await;
-        Self {
+        let now = Instant::now();
+        Self(Box::new(State {
             stream,
+            rest: Bytes::new(),
+            is_begun: false,
+            is_held: false,
+            has_answers: false,
             message_timeout: TimesConfig::ms(times.message_timeout_ms),
             linger: TimesConfig::ms(times.handshake_timeout_ms),
-            ends_at: None,
-            spoke: Instant::now(),
-        }
+            ends: None,
+            signs: Signs { spoke: now, heard: now, pinged: None },
+        }))
     }
 
     /// From `at` on [`next`](Self::next) gives no more messages, but the end of the client's token.
     pub(super) fn end_at(&mut self, at: Option<Instant>) {
-        self.ends_at = at;
+        self.0.ends = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
+    }
+
+    /// When the two sides last showed that they live.
+    pub(super) fn signs(&mut self) -> &mut Signs {
+        &mut self.0.signs
     }
 
     /// The next message. Pings are answered by the way. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Frame, End> {
-        let message = match self.ends_at {
-            None => self.stream.next().await,
-            Some(at) => tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(at) => return Err(End::close(CloseCode::Unauthorised, EXPIRED)),
-                message = self.stream.next() => message,
-            },
-        };
-        let Some(message) = message else { return Err(End::Gone) };
-        match message {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next).
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
+        let state = &mut *self.0;
+        // An answer in the midst of a frame would break it.
+        debug_assert!(!state.is_begun, "a frame is finished before the socket is read");
+        if let Some(ends) = &mut state.ends
+            && ends.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(End::close(CloseCode::Unauthorised, EXPIRED)));
+        }
+        let message = ready!(state.stream.poll_next_unpin(cx));
+        state.has_answers = true;
+        state.signs.heard = Instant::now();
+        let Some(message) = message else { return Poll::Ready(Err(End::Gone)) };
+        Poll::Ready(match message {
             Ok(Message::Text(text)) => Ok(Frame::Text(text)),
             Ok(Message::Binary(_)) => Ok(Frame::Binary),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Frame::Sign),
@@ -144,64 +201,152 @@ impl Socket {
             Err(Error::Utf8(_)) => Err(End::fault(CloseCode::InvalidUtf8.number(), "a text message is not UTF-8")),
             Err(Error::Protocol(error)) => Err(End::fault(PROTOCOL_ERROR, error.to_string())),
             Err(_) => Err(End::Gone),
-        }
+        })
     }
 
-    /// Sends a text message. Not cancel-safe: a message that was begun has to be finished, or the connection dropped.
+    /// Sends a message. Not cancel-safe: one that was begun has to be finished, or the connection dropped.
     ///
     /// # Errors
     /// [`End::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
-    pub(super) async fn send(&mut self, body: Bytes) -> Result<(), End> {
-        self.spoke = Instant::now();
-        // What tungstenite may have begun (the answer to a ping) goes first.
-        let sending = async {
-            futures::SinkExt::<Message>::flush(&mut self.stream).await.map_err(|_| End::Gone)?;
-            let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
-            let mut head = Vec::with_capacity(HEADER_BYTES_MAX);
-            header.format(body.len() as u64, &mut head).map_err(|_| End::Gone)?;
-            let mut frame = Buf::chain(&head[..], body);
-            let stream = self.stream.get_mut();
-            stream.write_all_buf(&mut frame).await.map_err(|_| End::Gone)?;
-            // TLS may have taken what the client has not: without this it would wait for the next message.
-            stream.flush().await.map_err(|_| End::Gone)
-        };
-        let mut sending = std::pin::pin!(sending);
-        // As a rule it fits into the socket's buffer, and needs no timer.
-        if let Poll::Ready(sent) = futures::poll!(&mut sending) {
-            return sent;
-        }
-        tokio::time::timeout(self.message_timeout, sending).await.unwrap_or(Err(End::Gone))
+    pub(super) async fn send(&mut self, message: &wire::Message) -> Result<(), End> {
+        self.send_frame(message.frame()).await
     }
 
     /// Asks the client for a sign of life.
     pub(super) async fn ping(&mut self) -> Result<(), End> {
-        let ping = futures::SinkExt::send(&mut self.stream, Message::Ping(Bytes::new()));
-        match tokio::time::timeout(self.message_timeout, ping).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
+        self.send_frame(&PING).await
+    }
+
+    async fn send_frame(&mut self, frame: &Bytes) -> Result<(), End> {
+        // As a rule it fits into the socket's buffer, and needs no timer.
+        let begun = std::future::poll_fn(|cx| Poll::Ready(self.poll_send(cx, frame, Instant::now()))).await;
+        match begun {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => self.finish_sending().await,
         }
     }
 
+    /// Whether [`poll_send`](Self::poll_send) left something to finish.
+    pub(super) fn is_sending(&self) -> bool {
+        !self.0.rest.is_empty() || self.0.is_held
+    }
+
+    /// Finishes what [`poll_send`](Self::poll_send) could not. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) async fn finish_sending(&mut self) -> Result<(), End> {
+        let patience = self.0.message_timeout;
+        let finishing = std::future::poll_fn(|cx| self.0.poll_rest(cx));
+        tokio::time::timeout(patience, finishing).await.unwrap_or(Err(End::Gone))
+    }
+
+    /// Whether [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
+    pub(super) fn is_direct(&self) -> bool {
+        let state = &*self.0;
+        let is_clear = !state.has_answers && !state.is_held && state.rest.is_empty();
+        is_clear && matches!(state.stream.get_ref(), Transport::Tcp(_))
+    }
+
+    /// As [`poll_send`](Self::poll_send), straight to the kernel: tokio's notion of whether the socket is ready is not
+    /// asked, which would be a trip to memory for each reader. It learns that the socket is full when the frame is finished.
+    pub(super) fn send_now(&mut self, frame: &Bytes) -> Poll<Result<(), End>> {
+        let state = &mut *self.0;
+        let Transport::Tcp(tcp) = state.stream.get_ref() else { return Poll::Ready(Err(End::Gone)) };
+        let written = match SockRef::from(&tcp.stream).send(frame) {
+            Ok(written) if written == frame.len() => return Poll::Ready(Ok(())),
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => return Poll::Ready(Err(End::Gone)),
+        };
+        (state.rest, state.is_begun) = (frame.slice(written..), written > 0);
+        Poll::Pending
+    }
+
+    /// Takes a frame of which nothing is under way and writes what the client takes of it at once; pending if that is
+    /// not all, and then [`finish_sending`](Self::finish_sending) has to come before anything else.
+    ///
+    /// # Errors
+    /// [`End::Gone`] if the connection is broken.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, frame: &Bytes, now: Instant) -> Poll<Result<(), End>> {
+        let state = &mut *self.0;
+        debug_assert!(state.rest.is_empty(), "one frame at a time");
+        state.signs.spoke = now;
+        if !state.has_answers && !state.is_held {
+            // Nothing is before it, and the shared bytes do for it.
+            match Pin::new(state.stream.get_mut()).poll_write(cx, frame) {
+                Poll::Ready(Ok(written)) if written == frame.len() => {
+                    state.is_held = true;
+                    return state.poll_rest(cx);
+                }
+                Poll::Ready(Ok(written @ 1..)) => {
+                    (state.rest, state.is_begun) = (frame.slice(written..), true);
+                    return state.poll_rest(cx);
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(End::Gone)),
+                Poll::Pending => {}
+            }
+        }
+        state.rest = frame.clone();
+        state.poll_rest(cx)
+    }
+
     /// Says why, waits a while for the client to hear it, and closes.
-    pub(super) async fn finish(mut self, end: End) {
+    pub(super) async fn finish(self, end: End) {
         let (code, reason, is_readable) = match end {
             End::Gone => return,
             End::Close { code, reason } => (code, reason, true),
             End::Fault { code, reason } => (code, reason, false),
         };
         let frame = CloseFrame { code: RawCode::from(code), reason: shortened(&reason).into() };
+        let State { mut stream, linger, .. } = *self.0;
         let closing = async {
             // A client that closed first has been answered already; then this says so.
-            let _ = self.stream.close(Some(frame)).await;
+            let _ = stream.close(Some(frame)).await;
             // Until the client's own close: a connection dropped before would take ours with it.
-            while is_readable && matches!(self.stream.next().await, Some(Ok(_))) {}
-            let stream = self.stream.get_mut();
+            while is_readable && matches!(stream.next().await, Some(Ok(_))) {}
+            let stream = stream.get_mut();
             let _ = stream.shutdown().await;
             let mut scratch = [0; 1024];
             while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
         };
         // Later it is closed all the same.
-        let _ = tokio::time::timeout(self.linger, closing).await;
+        let _ = tokio::time::timeout(linger, closing).await;
+    }
+}
+
+impl State {
+    /// Writes what is under way: the frame that was begun, what tungstenite has to answer, the next frame.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.is_begun {
+            ready!(self.poll_frame(cx))?;
+        }
+        if self.has_answers {
+            ready!(self.stream.poll_flush_unpin(cx)).map_err(|_| End::Gone)?;
+            self.has_answers = false;
+        }
+        ready!(self.poll_frame(cx))?;
+        if self.is_held {
+            // TLS may have taken what the client has not: without this it would wait for the next message.
+            ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|_| End::Gone)?;
+            self.is_held = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        while !self.rest.is_empty() {
+            match ready!(Pin::new(self.stream.get_mut()).poll_write(cx, &self.rest)) {
+                Ok(written @ 1..) => {
+                    self.rest.advance(written);
+                    (self.is_begun, self.is_held) = (true, true);
+                }
+                _ => return Poll::Ready(Err(End::Gone)),
+            }
+        }
+        // Nothing of a large frame is kept.
+        (self.rest, self.is_begun) = (Bytes::new(), false);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -209,12 +354,61 @@ fn shortened(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
-/// What a connection runs over: TCP, TLS over it, or what a test puts in its place.
-pub(super) type Transport = Box<dyn Stream>;
+/// What a connection runs over. TCP is not behind a pointer: it is written to for every line and every reader.
+pub(super) enum Transport {
+    /// TCP in the clear.
+    Tcp(PatientStream<TcpStream>),
+    /// TLS, or what a test puts in its place.
+    Other(Box<dyn Stream>),
+}
 
 /// Bytes both ways.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Transport {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream),
+            Self::Other(stream) => Pin::new(stream),
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream().poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Other(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
+    }
+}
 
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] when the other side takes nothing for too long.
 pub(super) struct PatientStream<S> {
@@ -317,8 +511,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_is_not_held_back() {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
-        let mut socket = Socket::new(Box::new(stream.clone()), Bytes::new(), &config.limits, &config.times).await;
-        socket.send(Bytes::from_static(b"{}")).await.expect("sent");
+        let mut socket = Socket::new(Transport::Other(Box::new(stream.clone())), Bytes::new(), 512, &config.limits, &config.times).await;
+        socket.send_frame(&Bytes::from_static(b"\x81\x02{}")).await.expect("sent");
         assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}");
         socket.ping().await.expect("sent");
         assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}\x89\x00");

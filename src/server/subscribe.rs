@@ -3,17 +3,18 @@
 //! The late joiner, the one that comes back, the slow one and the live one run the same loop; what a slow one has not
 //! taken merges into its next message. A replay ([`super::replay`]) is another way to the same loop.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::app::{App, Presence, Role, Seats, end_of};
+use super::app::{App, Presence, PresenceGuard, Role, Seats, end_of};
+use super::fanout;
 use super::metrics::Lag;
+use super::peer::Peer;
 use super::replay;
 use super::socket::{End, Frame, Socket};
-use super::upgrade::Asked;
+use super::upgrade::{Asked, SocketEnd};
 use crate::config::TimesConfig;
 use crate::feed::{Feed, Following, Opened, View};
 use crate::log::{LogError, LogId};
@@ -21,29 +22,31 @@ use crate::position::{Cursor, FeedId};
 use crate::transcript::{FeedState, FoldView};
 use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 
-/// Serves a subscriber to its end.
-pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Asked) -> (Socket, End) {
-    let Err(end) = subscribe(&app, name, &mut socket, &asked).await;
-    (socket, end)
-}
+/// A reader says next to nothing, and there are many of them.
+pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_read, read_buffer_bytes: 512 };
 
-async fn subscribe(app: &Arc<App>, name: FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
-    let wanted = Wanted::new(asked)?;
-    // Boxed: it is as large as all it may come to wait for, and most connections wait for little.
-    let mut reader = Reader {
+/// Serves a subscriber to its end.
+pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Asked) -> (Socket, End) {
+    let wanted = match Wanted::new(&asked) {
+        Ok(wanted) => wanted,
+        Err(end) => return (socket, end),
+    };
+    let _seats = match wanted.replay.is_some().then(|| replay::take_seats(&app, asked.peer.ip())).transpose() {
+        Ok(seats) => seats,
+        Err(end) => return (socket, end),
+    };
+    let reader = Reader {
+        from: wanted.from.clone(),
+        lag: Lag::new(&app),
         app,
         name,
-        from: wanted.from.clone(),
         wanted,
         socket,
         is_greeted: false,
         refused: 0,
-        pinged: None,
         replaced: None,
-        heard: Instant::now(),
-        lag: Lag::new(app),
     };
-    Box::pin(reader.run(asked)).await
+    reader.run().await
 }
 
 /// Where to begin.
@@ -85,22 +88,27 @@ impl Wanted {
 }
 
 /// One subscriber.
-pub(super) struct Reader<'a> {
-    pub(super) app: &'a Arc<App>,
+pub(super) struct Reader {
+    pub(super) app: Arc<App>,
     pub(super) name: FeedId,
     pub(super) wanted: Wanted,
-    pub(super) socket: &'a mut Socket,
+    pub(super) socket: Socket,
     /// Where to begin in the life of the feed that comes next.
     pub(super) from: From,
     is_greeted: bool,
     /// What the reader said and was refused. A reader says so little that all of it counts.
     refused: usize,
-    /// When the reader was last asked for a sign of life.
-    pinged: Option<Instant>,
     /// The life of the feed that was replaced; the next is about to begin.
     replaced: Option<LogId>,
-    pub(super) heard: Instant,
     lag: Lag,
+}
+
+/// A life of the feed, and where the reader stands in it.
+struct Life {
+    feed: Arc<Feed>,
+    view: Arc<View>,
+    place: Place,
+    _present: PresenceGuard,
 }
 
 /// Where a reader stands in a view.
@@ -116,36 +124,97 @@ pub(super) struct Place {
 
 /// Why following a feed came to its end, where the connection goes on.
 pub(super) enum Left {
+    /// The reader has all there is, and is best told of what comes in a group.
+    UpToDate,
     /// The feed was deleted to make room for another life of its name.
     Replaced,
     /// The reader said something that only a replay understands.
     Said(FromSubscriber),
 }
 
-impl Reader<'_> {
-    async fn run(&mut self, asked: &Asked) -> Result<Infallible, End> {
-        let _seats = match self.wanted.replay {
-            Some(_) => Some(replay::take_seats(self.app, asked.peer.ip())?),
-            None => None,
-        };
+impl Reader {
+    async fn run(mut self) -> (Socket, End) {
+        let mut heard = Ok(None);
+        let mut before = None;
         loop {
-            let feed = self.wait_for_feed().await?;
-            let _present = Presence::enter(self.app, feed.log_id(), Role::Reader);
-            match self.follow_life(&feed).await? {
-                Left::Replaced => {
-                    // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
-                    if self.is_greeted {
-                        self.reset("replaced").await?;
-                        if self.from != From::Now {
-                            self.from = From::Start;
-                        }
-                    }
-                    self.replaced = Some(feed.log_id().clone());
+            // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.
+            let up_to_date = Box::pin(self.catch_up(before.take(), std::mem::replace(&mut heard, Ok(None)))).await;
+            let mut life = match up_to_date {
+                Ok(life) => life,
+                Err(end) => return (self.socket, end),
+            };
+            let stood = fanout::stand(&self.app, &life.feed, &life.view, self.socket, life.place.since).await;
+            (self.socket, life.place.since, heard) = (stood.socket, stood.since, stood.said);
+            before = Some(life);
+        }
+    }
+
+    /// Deals with what brought the reader here, and sends all there is and what comes until it can stand in a group.
+    async fn catch_up(&mut self, life: Option<Life>, heard: Result<Option<Frame>, End>) -> Result<Life, End> {
+        let heard = heard?;
+        if self.socket.is_sending() {
+            self.lag.begins();
+            self.socket.finish_sending().await?;
+        }
+        if let Some(frame) = heard
+            && self.hear(frame).await?.is_some()
+        {
+            self.refuse_steering().await?;
+        }
+        let mut life = life;
+        loop {
+            let mut here = match life.take() {
+                Some(life) => life,
+                None => self.enter().await?,
+            };
+            match self.follow(&here.feed, &here.view, &mut here.place).await? {
+                Left::UpToDate => return Ok(here),
+                Left::Said(_) => {
+                    self.refuse_steering().await?;
+                    life = Some(here);
                 }
-                // Only a replay is left by a word, and understands them all.
-                Left::Said(_) => {}
+                Left::Replaced => self.leave(&here.feed).await?,
             }
         }
+    }
+
+    /// Goes to the life of the feed that is there, or comes next; a replay is played by the way.
+    async fn enter(&mut self) -> Result<Life, End> {
+        loop {
+            let feed = self.wait_for_feed().await?;
+            let present = Presence::enter(&self.app, feed.log_id(), Role::Reader);
+            let view = match feed.view(self.wanted.view).await {
+                Ok(view) => view,
+                Err(error) => {
+                    self.life_ended(&feed, &error)?;
+                    self.leave(&feed).await?;
+                    continue;
+                }
+            };
+            self.hello(Some(&view)).await?;
+            self.is_greeted = true;
+            if let Some(wanted) = self.wanted.replay.clone() {
+                replay::play(self, &feed, &view, wanted).await?;
+                self.leave(&feed).await?;
+                continue;
+            }
+            let since = self.begin(&view).await?;
+            let place = Place { since, target: view.now().change, live_at: None };
+            return Ok(Life { feed, view, place, _present: present });
+        }
+    }
+
+    /// Leaves a life of the feed that was replaced.
+    async fn leave(&mut self, feed: &Feed) -> Result<(), End> {
+        // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
+        if self.is_greeted {
+            self.reset("replaced").await?;
+            if self.from != From::Now {
+                self.from = From::Start;
+            }
+        }
+        self.replaced = Some(feed.log_id().clone());
+        Ok(())
     }
 
     /// The feed, as soon as there is one.
@@ -164,7 +233,7 @@ impl Reader<'_> {
                 Opened::Deleted => return Err(end_of(&LogError::Deleted(self.name.clone()))),
                 Opened::Absent if self.wanted.wait => {
                     if seat.is_none() {
-                        let Some(taken) = Seats::take(self.app, |app| &app.waiting) else {
+                        let Some(taken) = Seats::take(&self.app, |app| &app.waiting) else {
                             let reason = "as many readers wait for feeds as may";
                             return Err(End::close(CloseCode::TooManyConnections, reason));
                         };
@@ -190,40 +259,14 @@ impl Reader<'_> {
         }
     }
 
-    async fn follow_life(&mut self, feed: &Arc<Feed>) -> Result<Left, End> {
-        let view = match feed.view(self.wanted.view).await {
-            Ok(view) => view,
-            Err(error) => return self.life_ended(feed, &error),
-        };
-        self.hello(Some(&view)).await?;
-        self.is_greeted = true;
-        match self.wanted.replay.clone() {
-            Some(wanted) => replay::play(self, feed, &view, wanted).await,
-            None => {
-                let since = self.begin(&view).await?;
-                let target = view.bell().borrow().change;
-                let mut place = Place { since, target, live_at: None };
-                loop {
-                    match self.follow(feed, &view, &mut place).await? {
-                        Left::Said(_) => {
-                            let message = "only a replay can be steered: ask for one with pace=".into();
-                            self.refuse(Refusal { code: NackCode::Unsupported, message, field: None }).await?;
-                        }
-                        left @ Left::Replaced => return Ok(left),
-                    }
-                }
-            }
-        }
-    }
-
     /// Where the reader stands in `view`; what it holds is dropped if that is nowhere.
     pub(super) async fn begin(&mut self, view: &View) -> Result<u64, End> {
         match self.from.clone() {
             From::Start => Ok(0),
             From::Now => {
                 let (to, bodies) = view.bodies_from_now();
-                for body in bodies {
-                    self.socket.send(body).await?;
+                for message in &bodies {
+                    self.socket.send(message).await?;
                 }
                 Ok(to)
             }
@@ -245,19 +288,20 @@ impl Reader<'_> {
         }
     }
 
-    /// Sends all that differs from where the reader stands, then what comes.
-    pub(super) async fn follow(&mut self, feed: &Arc<Feed>, view: &Arc<View>, place: &mut Place) -> Result<Left, End> {
+    /// Sends all that differs from where the reader stands, then what comes, as long as the reader cannot stand in a group:
+    /// a replay never does.
+    pub(super) async fn follow(&mut self, feed: &Feed, view: &Arc<View>, place: &mut Place) -> Result<Left, End> {
         let mut bell = view.bell();
         loop {
             let following = bell.borrow_and_update().following.clone();
             while let Some(bodies) = view.bodies(place.since) {
                 self.lag.begins();
-                for body in &bodies.parts {
-                    self.socket.send(body.clone()).await?;
-                    self.app.metrics.sent(body.len());
+                for message in &bodies.parts {
+                    self.socket.send(message).await?;
+                    self.app.metrics.sent(1, message.body().len());
                 }
                 if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
-                    self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at));
+                    self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
                 }
                 place.since = bodies.to;
                 if place.since >= place.target {
@@ -271,13 +315,17 @@ impl Reader<'_> {
             self.lag.ends();
             self.live(view, place).await?;
             if let Following::No(why) = following {
-                return self.life_ended(feed, &why);
+                return self.life_ended(feed, &why).map(|()| Left::Replaced);
+            }
+            let lingers_until = self.lingers_until(view, place);
+            if lingers_until.is_none() && self.wanted.replay.is_none() && !self.app.stop.is_cancelled() {
+                return Ok(Left::UpToDate);
             }
             let changed = async {
                 // The view outlives this, and its sender with it.
                 let _ = bell.changed().await;
             };
-            if let Some(said) = self.wait(changed, Some((view, place.since)), self.lingers_until(view, place)).await? {
+            if let Some(said) = self.wait(changed, Some((view, place.since)), lingers_until).await? {
                 return Ok(Left::Said(said));
             }
         }
@@ -292,10 +340,10 @@ impl Reader<'_> {
         Some((place.live_at? + linger).max(Instant::now() + linger.saturating_sub(ended_for)))
     }
 
-    /// Whether the feed of a view that went to its end goes on in another life.
-    pub(super) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<Left, End> {
+    /// What to do at the end of a view: nothing where the feed goes on in another life.
+    pub(super) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<(), End> {
         match why {
-            LogError::Deleted(_) if feed.is_replaced() => Ok(Left::Replaced),
+            LogError::Deleted(_) if feed.is_replaced() => Ok(()),
             why => Err(end_of(why)),
         }
     }
@@ -318,7 +366,7 @@ impl Reader<'_> {
                     None => std::future::pending().await,
                 }
             };
-            let beat_at = self.socket.spoke + beat;
+            let beat_at = self.socket.signs().spoke + beat;
             tokio::select! {
                 biased;
                 () = self.app.stop.cancelled() => {
@@ -326,33 +374,39 @@ impl Reader<'_> {
                 }
                 () = &mut news => return Ok(None),
                 frame = self.socket.next() => {
-                    let frame = frame?;
-                    self.heard = Instant::now();
-                    match frame {
-                        Frame::Sign => {}
-                        Frame::Text(text) => match FromSubscriber::decode(&text) {
-                            Ok(said) => return Ok(Some(said)),
-                            Err(refusal) => self.refuse(refusal).await?,
-                        },
-                        Frame::Binary => {
-                            let message = "a binary message: what a subscriber says is JSON in text messages".into();
-                            self.refuse(Refusal { code: NackCode::NotText, message, field: None }).await?;
-                        }
+                    if let Some(said) = self.hear(frame?).await? {
+                        return Ok(Some(said));
                     }
                 }
                 () = until_done => return Err(End::close(CloseCode::Done, "the feed has ended")),
                 () = tokio::time::sleep_until(beat_at) => {
-                    // A reader says nothing of its own accord: only what it was asked can be late.
-                    let unanswered = self.pinged.filter(|at| *at > self.heard);
-                    if unanswered.is_some_and(|at| at.elapsed() >= gone_after) {
-                        return Err(End::Gone);
-                    }
-                    self.pinged = unanswered.or_else(|| Some(Instant::now()));
+                    self.socket.signs().ask(Instant::now(), gone_after)?;
                     self.heartbeat(at).await?;
                     self.socket.ping().await?;
                 }
             }
         }
+    }
+
+    /// What the reader said, if it was a word that readers say.
+    async fn hear(&mut self, frame: Frame) -> Result<Option<FromSubscriber>, End> {
+        match frame {
+            Frame::Sign => {}
+            Frame::Text(text) => match FromSubscriber::decode(&text) {
+                Ok(said) => return Ok(Some(said)),
+                Err(refusal) => self.refuse(refusal).await?,
+            },
+            Frame::Binary => {
+                let message = "a binary message: what a subscriber says is JSON in text messages".into();
+                self.refuse(Refusal { code: NackCode::NotText, message, field: None }).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn refuse_steering(&mut self) -> Result<(), End> {
+        let message = "only a replay can be steered: ask for one with pace=".into();
+        self.refuse(Refusal { code: NackCode::Unsupported, message, field: None }).await
     }
 
     async fn hello(&mut self, view: Option<&View>) -> Result<(), End> {
@@ -365,7 +419,7 @@ impl Reader<'_> {
             }
         };
         let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
-        self.socket.send(hello.encode()).await
+        self.socket.send(&hello.encode()).await
     }
 
     /// Says once that the backlog has been sent; a reader that wants no more is done with that.
@@ -374,7 +428,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
-        self.socket.send(ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
+        self.socket.send(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
         if self.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "this is all there is"));
         }
@@ -385,7 +439,7 @@ impl Reader<'_> {
     async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
         let cursor = at.and_then(|(view, since)| cursor(view, since));
         let server_at = self.app.clock.now();
-        self.socket.send(ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
+        self.socket.send(&ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
     }
 
     /// Says what is wrong with what the reader said; one that goes on like that is closed.
@@ -396,11 +450,11 @@ impl Reader<'_> {
             let reason = format!("more than {max} messages were refused: see the errors");
             return Err(End::close(CloseCode::BadRequest, reason));
         }
-        self.socket.send(ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
+        self.socket.send(&ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
     }
 
     pub(super) async fn reset(&mut self, reason: &str) -> Result<(), End> {
-        self.socket.send(ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+        self.socket.send(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
     }
 }
 

@@ -69,8 +69,17 @@ impl Asked {
     }
 }
 
-/// Answers 101 and runs `serve` on the socket, if the connection `may` be that; the end it gives is said to the client.
-pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, may: fn(&Peer) -> bool, serve: F) -> Response
+/// What differs between the sockets there are.
+#[derive(Debug)]
+pub(super) struct SocketEnd {
+    /// Who may have one.
+    pub(super) may: fn(&Peer) -> bool,
+    /// What it reads at once, and holds for as long as it lives.
+    pub(super) read_buffer_bytes: usize,
+}
+
+/// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
+pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, end: &'static SocketEnd, serve: F) -> Response
 where
     F: FnOnce(Arc<App>, Socket, Asked) -> S + Send + 'static,
     S: Future<Output = (Socket, End)> + Send + 'static,
@@ -89,7 +98,7 @@ where
     let asked = match (denied, access) {
         _ if is_foreign => Err(End::close(CloseCode::Forbidden, ORIGIN_RULE)),
         (Some(Denied(denial)), _) => Err(denial.into()),
-        _ if !may(&peer) => {
+        _ if !(end.may)(&peer) => {
             let reason = "the server, or your address, holds as many connections as may be";
             Err(End::close(CloseCode::TooManyConnections, reason))
         }
@@ -115,7 +124,7 @@ where
     // The path alone: a query may hold a token.
     let span = tracing::debug_span!("connection", path = request.uri().path());
     let connection = async move {
-        let Some(mut socket) = open(&app, on_upgrade).await else { return };
+        let Some(mut socket) = open(&app, on_upgrade, end.read_buffer_bytes).await else { return };
         socket.end_at(ends_at);
         let (socket, end) = match asked {
             Ok(asked) => serve(app.clone(), socket, asked).await,
@@ -129,11 +138,11 @@ where
 }
 
 /// The socket, as soon as the answer has gone out.
-async fn open(app: &App, on_upgrade: OnUpgrade) -> Option<Socket> {
+async fn open(app: &App, on_upgrade: OnUpgrade, read_buffer_bytes: usize) -> Option<Socket> {
     let times = &app.config.times;
     let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
     let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
-    Some(Socket::new(parts.io.into_inner(), parts.read_buf, &app.config.limits, times).await)
+    Some(Socket::new(parts.io.into_inner(), parts.read_buf, read_buffer_bytes, &app.config.limits, times).await)
 }
 
 /// The answer to the request's key (RFC 6455, section 4.2).

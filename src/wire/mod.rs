@@ -5,10 +5,12 @@
 //! Nothing here knows a socket.
 
 pub mod close;
+pub mod message;
 pub mod publish;
 pub mod subscribe;
 
 pub use self::close::CloseCode;
+pub use self::message::Message;
 pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher};
 pub use self::subscribe::{FromSubscriber, Seek, ToSubscriber, encode_changes};
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::message::Message;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::line::check_line_id;
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
@@ -582,8 +582,8 @@ impl ToPublisher {
 
     /// As it goes over the wire.
     #[must_use]
-    pub fn encode(&self) -> Bytes {
-        serde_json::to_vec(self).expect("a message has no map with odd keys").into()
+    pub fn encode(&self) -> Message {
+        Message::new(self)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::message::Message;
 use super::publish::{NackCode, Refusal};
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{Changes, FeedState, Line, MediaMs, Speaker, Timestamp, Turn};
@@ -138,15 +138,15 @@ impl ChangesMessage {
 impl ToSubscriber {
     /// As it goes over the wire.
     #[must_use]
-    pub fn encode(&self) -> Bytes {
-        serde_json::to_vec(self).expect("a message has no map with odd keys").into()
+    pub fn encode(&self) -> Message {
+        Message::new(self)
     }
 }
 
-/// The bodies of the `changes` that take a reader of `feed` from `before` to `to`: one as a rule, several where one
+/// The messages of the `changes` that take a reader of `feed` from `before` to `to`: one as a rule, several where one
 /// would pass [`CHANGES_BYTES_MAX`]. Of several all but the last carry `before` and `more`.
 #[must_use]
-pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: Changes) -> Vec<Bytes> {
+pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: Changes) -> Vec<Message> {
     let behind = changes.behind;
     let mut whole = ChangesMessage::empty(feed, to.clone());
     whole.behind = behind;
@@ -159,7 +159,7 @@ pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: Chan
     let message = ToSubscriber::Changes(Box::new(whole));
     let encoded = message.encode();
     let ToSubscriber::Changes(whole) = message else { return vec![encoded] };
-    if encoded.len() <= CHANGES_BYTES_MAX {
+    if encoded.body().len() <= CHANGES_BYTES_MAX {
         return vec![encoded];
     }
     let mut parts = split(*whole);
@@ -359,6 +359,7 @@ mod tests {
         assert!(parts.len() > 1);
         let mut told = Vec::new();
         for (index, part) in parts.iter().enumerate() {
+            let part = part.body();
             assert!(part.len() <= CHANGES_BYTES_MAX);
             let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(part) else { panic!("not changes") };
             let is_last = index + 1 == parts.len();

@@ -158,7 +158,7 @@ pub(crate) fn messages_over_the_wire(transcript: &Transcript, since: u64, bytes_
         ToSubscriber::Changes(message) => *message,
         other => panic!("not changes: {other:?}"),
     };
-    bodies.iter().map(|body| read(body)).collect()
+    bodies.iter().map(|body| read(body.body())).collect()
 }
 
 fn turn_seen(turn: &Turn) -> TurnSeen {

@@ -1,0 +1,369 @@
+//! Readers who have all there is, in groups: one task writes what is new to all sockets of a group.
+//!
+//! A reader that stands in a group costs its own task nothing when something is sent: that task waits for what the reader
+//! says. The group's task wakes once for all of them and hands each socket the same bytes. A socket that does not take
+//! them at once leaves the group, and its reader's own task goes on where it stands ([`super::subscribe`]); so no group
+//! waits for anybody, and it has no more to say than what fits every reader: changes and heartbeats. Whatever else there
+//! is to be told, or done, sends the readers back to their tasks.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::app::App;
+use super::socket::{End, Frame, PING, Socket};
+use crate::config::TimesConfig;
+use crate::feed::{Bodies, Feed, Following, View};
+use crate::position::FeedId;
+use crate::wire::ToSubscriber;
+
+/// Readers of one group: some milliseconds of writing, after which others have their turn. A feed with more of them has
+/// several groups, which run on as many cores as there are.
+const GROUP_READERS_MAX: usize = 256;
+
+/// The groups of every view that is read.
+#[derive(Default)]
+pub(super) struct Fanout {
+    /// By the address of the view, which each of its groups holds.
+    groups: Mutex<HashMap<usize, Vec<Arc<Group>>>>,
+    /// The tasks of the groups.
+    pub(super) tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Fanout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fanout")
+    }
+}
+
+
+struct Group {
+    feed: FeedId,
+    view: Arc<View>,
+    joining: Mutex<Joining>,
+    /// Rung when somebody joins who is behind, and when many have left.
+    rung: Notify,
+    /// Those that left since the last pass.
+    left: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Joining {
+    members: Vec<Arc<Member>>,
+    /// All members with those above, and with those that have left since the last pass.
+    count: usize,
+}
+
+/// A reader in a group. Its own task holds it while it reads, the group's while it writes; neither waits for the client.
+struct Member(Mutex<Standing>);
+
+struct Standing {
+    /// None once the reader has left.
+    socket: Option<Socket>,
+    /// Whether the socket can be written to without asking anything of it.
+    is_direct: bool,
+    /// The changes it has been sent, or is being sent.
+    since: u64,
+    /// The group is done with the reader, which has to go on by itself.
+    sent_back: Option<Result<(), End>>,
+    /// Wakes the reader's task.
+    waker: Option<Waker>,
+}
+
+/// How a reader comes out of a group.
+pub(super) struct Stood {
+    pub(super) socket: Socket,
+    /// The changes it has seen, once what is under way has been sent.
+    pub(super) since: u64,
+    /// What it said, if that is why.
+    pub(super) said: Result<Option<Frame>, End>,
+}
+
+/// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
+/// a message ([`Socket::finish_sending`]). Dropped, it drops the connection.
+pub(super) async fn stand(app: &Arc<App>, feed: &Feed, view: &Arc<View>, socket: Socket, since: u64) -> Stood {
+    let standing = Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
+    let member = Arc::new(Member(Mutex::new(standing)));
+    let mut place = Place { group: app.fanout.join(app, feed, view, member.clone()), member };
+    let now = view.now();
+    if now.change > since || matches!(now.following, Following::No(_)) {
+        // The group may have seen that before this reader was in it.
+        place.group.rung.notify_one();
+    }
+    let said = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
+    let (socket, since) = place.leave().expect("the socket is there until its reader leaves");
+    Stood { socket, since, said }
+}
+
+/// A reader's place in a group, which it leaves in any case.
+struct Place {
+    group: Arc<Group>,
+    member: Arc<Member>,
+}
+
+impl Place {
+    fn leave(&mut self) -> Option<(Socket, u64)> {
+        let mut standing = self.member.lock();
+        let (socket, since) = (standing.socket.take()?, standing.since);
+        let left = self.group.left.fetch_add(1, Ordering::Relaxed) + 1;
+        if left * 2 > self.group.joining().count {
+            self.group.rung.notify_one();
+        }
+        Some((socket, since))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Member {
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Standing {
+    /// The reader's side: hears it, and its group.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, End>> {
+        loop {
+            if let Some(why) = self.sent_back.take() {
+                return Poll::Ready(why.map(|()| None));
+            }
+            let Some(socket) = &mut self.socket else { return Poll::Ready(Err(End::Gone)) };
+            let heard = socket.poll_next(cx);
+            self.is_direct = socket.is_direct();
+            match heard {
+                Poll::Ready(Ok(Frame::Sign)) => {}
+                Poll::Ready(said) => return Poll::Ready(said.map(Some)),
+                Poll::Pending => {
+                    self.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// The group's side: the reader goes on by itself.
+    fn send_back(&mut self, why: Result<(), End>) {
+        self.sent_back = Some(why);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Fanout {
+    /// Finds a group of `view` with room for `member`, or begins one.
+    fn join(&self, app: &Arc<App>, feed: &Feed, view: &Arc<View>, member: Arc<Member>) -> Arc<Group> {
+        let mut groups = self.lock();
+        let of_view = groups.entry(Arc::as_ptr(view).addr()).or_default();
+        let with_room = of_view.iter().find(|group| group.joining().count < GROUP_READERS_MAX);
+        if let Some(group) = with_room {
+            let mut joining = group.joining();
+            joining.count += 1;
+            joining.members.push(member);
+            return group.clone();
+        }
+        let group = Arc::new(Group {
+            feed: feed.name().clone(),
+            view: view.clone(),
+            joining: Mutex::new(Joining { members: vec![member], count: 1 }),
+            rung: Notify::new(),
+            left: AtomicUsize::new(0),
+        });
+        of_view.push(group.clone());
+        // It hands out turns itself: a part of a pass has no reason to wait.
+        self.tasks.spawn(tokio::task::unconstrained(run(app.clone(), group.clone())));
+        group
+    }
+
+    /// Takes a group off the list, so that nobody joins it any more.
+    fn remove(&self, group: &Arc<Group>) {
+        let mut groups = self.lock();
+        let key = Arc::as_ptr(&group.view).addr();
+        let Some(of_view) = groups.get_mut(&key) else { return };
+        of_view.retain(|other| !Arc::ptr_eq(other, group));
+        if of_view.is_empty() {
+            groups.remove(&key);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Vec<Arc<Group>>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Group {
+    fn joining(&self) -> MutexGuard<'_, Joining> {
+        self.joining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a group until the last reader has left it.
+async fn run(app: Arc<App>, group: Arc<Group>) {
+    let times = &app.config.times;
+    let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
+    let mut bell = group.view.bell();
+    let mut members = Members { app: app.clone(), of: group.clone(), all: Vec::new() };
+    // Who has been here for long was last spoken to when there was this change, or a heartbeat.
+    let (mut change, mut spoke) = (0, Instant::now());
+    loop {
+        let now = Instant::now();
+        let (is_over, change_before) = {
+            let bell = bell.borrow_and_update();
+            let is_over = app.stop.is_cancelled() || matches!(bell.following, Following::No(_));
+            (is_over, std::mem::replace(&mut change, bell.change))
+        };
+        members.take_joining();
+        members.send_changes(now);
+        if change > change_before {
+            spoke = now;
+        } else if now.saturating_duration_since(spoke) >= beat {
+            members.send_heartbeat(now, gone_after);
+            spoke = now;
+        }
+        // What comes behind the end is between the server and each of its readers.
+        if is_over || group.view.transcript().ended_at().is_some() {
+            members.send_all_back();
+        }
+        if members.count() == 0 {
+            // Whoever has joined since is sent back, and finds another group.
+            return;
+        }
+        // Others have their turn, however much there is to send.
+        tokio::task::yield_now().await;
+        tokio::select! {
+            biased;
+            () = app.stop.cancelled() => {}
+            // Its sender lives as long as the view, which the group holds.
+            _ = bell.changed() => {}
+            () = group.rung.notified() => {}
+            () = tokio::time::sleep_until(spoke + beat) => {}
+        }
+    }
+}
+
+/// The members of a group, in the hands of its task. When that ends, however it does, they go on by themselves.
+struct Members {
+    app: Arc<App>,
+    of: Arc<Group>,
+    all: Vec<Arc<Member>>,
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.app.fanout.remove(&self.of);
+        self.take_joining();
+        self.send_all_back();
+    }
+}
+
+impl Members {
+    fn take_joining(&mut self) {
+        self.of.left.store(0, Ordering::Relaxed);
+        self.all.append(&mut self.of.joining().members);
+    }
+
+    /// How many there are, so that no more join than may.
+    fn count(&self) -> usize {
+        let mut joining = self.of.joining();
+        joining.count = self.all.len() + joining.members.len();
+        joining.count
+    }
+
+    /// Sends everybody the changes it has not seen.
+    fn send_changes(&mut self, now: Instant) {
+        let view = &self.of.view;
+        let change = view.now().change;
+        let (mut sent, mut sent_bytes) = (0, 0);
+        let mut bodies: Option<Arc<Bodies>> = None;
+        let mut cx = Context::from_waker(Waker::noop());
+        self.all.retain(|member| {
+            let mut standing = member.lock();
+            let standing = &mut *standing;
+            let Some(socket) = &mut standing.socket else { return false };
+            if standing.since >= change {
+                return true;
+            }
+            if bodies.as_ref().is_none_or(|bodies| bodies.since != standing.since) {
+                bodies = view.bodies(standing.since);
+            }
+            let Some(next) = &bodies else { return true };
+            // Several messages, or pages, are for its own task: it may have to wait in the midst of them.
+            let ([message], false) = (&next.parts[..], next.behind) else {
+                standing.send_back(Ok(()));
+                return false;
+            };
+            let written = if standing.is_direct {
+                socket.send_now(message.frame())
+            } else {
+                let written = socket.poll_send(&mut cx, message.frame(), now);
+                standing.is_direct = socket.is_direct();
+                written
+            };
+            if let Poll::Ready(Err(end)) = written {
+                standing.send_back(Err(end));
+                return false;
+            }
+            standing.since = next.to;
+            sent += 1;
+            sent_bytes += message.body().len();
+            if written.is_pending() {
+                standing.send_back(Ok(()));
+                return false;
+            }
+            true
+        });
+        if sent > 0 {
+            let metrics = &self.app.metrics;
+            metrics.sent(sent, sent_bytes);
+            if let Some(arrived_at) = bodies.and_then(|bodies| bodies.arrived_at) {
+                metrics.delivered_after(self.app.clock.now().since(arrived_at), sent);
+            }
+        }
+    }
+
+    /// Says that nothing has happened, and asks everybody for a sign of life.
+    fn send_heartbeat(&mut self, now: Instant, gone_after: Duration) {
+        let change = self.all.first().map_or(0, |member| member.lock().since);
+        let cursor = self.of.view.transcript().cursor(change);
+        let heartbeat = ToSubscriber::Heartbeat { feed: self.of.feed.clone(), cursor, server_at: self.app.clock.now() };
+        let frames = Bytes::from([&heartbeat.encode().frame()[..], &PING[..]].concat());
+        let mut cx = Context::from_waker(Waker::noop());
+        self.all.retain(|member| {
+            let mut standing = member.lock();
+            let standing = &mut *standing;
+            let Some(socket) = &mut standing.socket else { return false };
+            // The cursor is not this one's; it is about to be sent changes.
+            if standing.since != change {
+                return true;
+            }
+            let written = match socket.signs().ask(now, gone_after) {
+                Ok(()) => socket.poll_send(&mut cx, &frames, now),
+                Err(end) => Poll::Ready(Err(end)),
+            };
+            match written {
+                Poll::Ready(Ok(())) => return true,
+                Poll::Ready(Err(end)) => standing.send_back(Err(end)),
+                Poll::Pending => standing.send_back(Ok(())),
+            }
+            false
+        });
+    }
+
+    fn send_all_back(&mut self) {
+        for member in self.all.drain(..) {
+            member.lock().send_back(Ok(()));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A message as it goes out: encoded once and framed once, the same bytes for everybody who is sent it.
+//!
+//! A server's frames are not masked (RFC 6455, section 5.1), so that nothing in them depends on who gets them. The header
+//! stands right before the body, and whoever frames another way takes the body alone.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+/// The longest header of a frame without a mask: two bytes and a length of eight (RFC 6455, section 5.2).
+const HEADER_BYTES_MAX: usize = 10;
+/// A final text frame (RFC 6455, section 5.2).
+const FINAL_TEXT: u8 = 0x81;
+
+/// A text message in its frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    frame: Bytes,
+    body_at: usize,
+}
+
+impl Message {
+    /// `message` in JSON, framed.
+    pub(super) fn new(message: &impl Serialize) -> Self {
+        let mut bytes = vec![0; HEADER_BYTES_MAX];
+        serde_json::to_writer(&mut bytes, message).expect("a message has no map with odd keys");
+        let len = bytes.len() - HEADER_BYTES_MAX;
+        let mut header = [FINAL_TEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let body_at = match (u8::try_from(len), u16::try_from(len)) {
+            (Ok(len @ ..126), _) => {
+                header[1] = len;
+                2
+            }
+            (_, Ok(len)) => {
+                header[1] = 126;
+                header[2..4].copy_from_slice(&len.to_be_bytes());
+                4
+            }
+            _ => {
+                header[1] = 127;
+                header[2..].copy_from_slice(&(len as u64).to_be_bytes());
+                HEADER_BYTES_MAX
+            }
+        };
+        let from = HEADER_BYTES_MAX - body_at;
+        bytes[from..HEADER_BYTES_MAX].copy_from_slice(&header[..body_at]);
+        // It may be kept for a while, for those who come to the same place.
+        bytes.shrink_to_fit();
+        Self { frame: Bytes::from(bytes).slice(from..), body_at }
+    }
+
+    /// Header and body.
+    #[must_use]
+    pub fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+
+    /// The body: JSON in UTF-8.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.frame[self.body_at..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_written_as_short_as_it_can_be() {
+        for (text, header) in [
+            (123, vec![0x81, 125]),
+            (124, vec![0x81, 126, 0, 126]),
+            (65_533, vec![0x81, 126, 0xff, 0xff]),
+            (65_534, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let message = Message::new(&"x".repeat(text));
+            assert_eq!(message.frame()[..header.len()], header, "{text}");
+            assert_eq!(message.body(), format!("\"{}\"", "x".repeat(text)).as_bytes());
+            assert_eq!(message.frame().len(), header.len() + text + 2);
+        }
+    }
+}
