@@ -27,11 +27,13 @@ pub fn wire(bytes: &[u8]) {
     let _ = FromSubscriber::decode(text);
     // What a server says, as a client reads it: what could be read is written again as the same.
     if let Ok(message) = serde_json::from_str::<ToSubscriber>(text) {
-        let again = serde_json::from_slice::<ToSubscriber>(message.encode().body()).expect("what was written can be read");
+        let again =
+            serde_json::from_slice::<ToSubscriber>(message.encode().body()).expect("what was written can be read");
         assert_eq!(again, message);
     }
     if let Ok(message) = serde_json::from_str::<ToPublisher>(text) {
-        let again = serde_json::from_slice::<ToPublisher>(message.encode().body()).expect("what was written can be read");
+        let again =
+            serde_json::from_slice::<ToPublisher>(message.encode().body()).expect("what was written can be read");
         assert_eq!(again, message);
     }
 }

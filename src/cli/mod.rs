@@ -131,7 +131,8 @@ fn explain(error: &anyhow::Error) -> String {
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
-    let outcome = runtime.block_on(async {
+    // On a worker, beside the tasks it starts: a thread of its own would be woken for every connection.
+    let running = runtime.spawn(async move {
         match command {
             Command::Serve(command) => command.run().await,
             Command::Demo(command) => command.run().await,
@@ -148,6 +149,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Backup(command) => command.run().await,
         }
     });
+    let outcome = runtime.block_on(running).context("a fault of the program")?;
     // A thread that waits for standard input would keep the process here.
     runtime.shutdown_background();
     outcome

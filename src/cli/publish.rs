@@ -55,7 +55,7 @@ impl Publish {
         let mut signals = Signals::new()?;
         let url = self.url.socket(&self.feed, "publish")?;
         let feed = url.feed().map_or(self.feed, |feed| feed.to_string());
-        let input: Box<dyn AsyncRead + Unpin> = match &self.file {
+        let input: Box<dyn AsyncRead + Send + Unpin> = match &self.file {
             Some(path) if path != Path::new("-") => {
                 let file = tokio::fs::File::open(path).await;
                 Box::new(file.with_context(|| format!("cannot read {}", path.display()))?)

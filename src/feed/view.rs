@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, FeedId, Offset};
 use crate::transcript::{Changes, FoldView, LineKey, Record, Timestamp, Transcript};
-use crate::wire::{Message, encode_changes};
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
+use crate::wire::{Message, encode_changes};
 
 /// Records folded under one lock: some milliseconds in which no reader is answered.
 const FOLD_AT_ONCE: usize = 512;

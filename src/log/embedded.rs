@@ -259,8 +259,13 @@ impl Log for EmbeddedLog {
     }
 
     fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
-        let log = log.clone();
-        Box::pin(self.shared.readers.read(move |db| readers::head(db, &log).map(Offset)))
+        let (log, asked) = (log.clone(), log.clone());
+        let read = self.shared.readers.read(move |db| readers::head(db, &asked));
+        Box::pin(async move {
+            // What another program writes does not come by here.
+            let head = if self.writer.is_some() { self.shared.registry.head(&log, read).await } else { read.await };
+            head.map(Offset)
+        })
     }
 
     fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {

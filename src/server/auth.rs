@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
@@ -88,7 +88,8 @@ struct Granted {
 impl Access {
     /// All, for a server without authentication.
     fn everything() -> Self {
-        Self::new(Who::Everybody, Vec::new(), Vec::new())
+        static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(Who::Everybody, Vec::new(), Vec::new()));
+        EVERYTHING.clone()
     }
 
     fn new(who: Who, roles: Vec<Role>, feeds: Vec<FeedPattern>) -> Self {

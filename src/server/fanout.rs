@@ -43,7 +43,6 @@ impl std::fmt::Debug for Fanout {
     }
 }
 
-
 struct Group {
     feed: FeedId,
     view: Arc<View>,
@@ -89,13 +88,16 @@ pub(super) struct Stood {
 /// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
 /// a message ([`Socket::finish_sending`]). Dropped, it drops the connection.
 pub(super) async fn stand(app: &Arc<App>, feed: &Feed, view: &Arc<View>, socket: Socket, since: u64) -> Stood {
-    let standing = Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
+    let standing =
+        Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
     let member = Arc::new(Member(Mutex::new(standing)));
     let mut place = Place { group: app.fanout.join(app, feed, view, member.clone()), member };
-    let now = view.now();
-    if now.change > since || matches!(now.following, Following::No(_)) {
-        // The group may have seen that before this reader was in it.
-        place.group.rung.notify_one();
+    {
+        let now = view.now();
+        if now.change > since || matches!(now.following, Following::No(_)) {
+            // The group may have seen that before this reader was in it.
+            place.group.rung.notify_one();
+        }
     }
     let said = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
     let (socket, since) = place.leave().expect("the socket is there until its reader leaves");

@@ -52,8 +52,8 @@ use tower::ServiceExt;
 
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
-use self::fanout::Fanout;
 pub use self::clock::{Chance, Clock};
+use self::fanout::Fanout;
 pub use self::keys::{KeyError, Keys};
 use self::metrics::Metrics;
 use self::peer::Peer;

@@ -57,7 +57,7 @@ impl Publisher {
 }
 
 /// Serves a publisher to its end.
-pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Asked) -> (Socket, End) {
+pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Box<Asked>) -> (Socket, End) {
     let Err(end) = publish(&app, &name, &mut socket, &asked).await;
     (socket, end)
 }

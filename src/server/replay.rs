@@ -71,23 +71,21 @@ impl Wanted {
     }
 }
 
+/// The seats of a replay. Boxed: most readers have none.
+pub(super) type PlayerSeats = Box<(Seat, AddressSeat)>;
+
 /// Takes the seats of a replay for a client at `ip`: one among all replays, and one among those of its address.
-pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<(Seat, AddressSeat), End> {
+pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<PlayerSeats, End> {
     let full = |reason| End::close(CloseCode::TooManyConnections, reason);
     let seat = Seats::take(app, |app| &app.replays).ok_or_else(|| full("as many replays run as may"))?;
     let address = SeatsByAddress::take(app, ip, |app| &app.replays_by_address)
         .ok_or_else(|| full("as many replays run from this address as may"))?;
-    Ok((seat, address))
+    Ok(Box::new((seat, address)))
 }
 
 /// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives. Done when the
 /// feed was replaced.
-pub(super) async fn play(
-    reader: &mut Reader,
-    feed: &Arc<Feed>,
-    view: &Arc<View>,
-    wanted: Wanted,
-) -> Result<(), End> {
+pub(super) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>, wanted: Wanted) -> Result<(), End> {
     let mut player = Player::new(feed, view, wanted);
     player.since = reader.begin(view).await?;
     if player.since > 0

@@ -5,6 +5,7 @@
 //! for as long as the connection lives.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -28,6 +29,10 @@ use crate::wire::{self, CloseCode};
 
 /// Bytes of reason that a close frame has room for (RFC 6455, section 5.5: 125 with the code).
 const REASON_BYTES_MAX: usize = 123;
+/// Messages up to this wait for the next one, to be sent together.
+const SAID_BYTES_MAX: usize = 4096;
+/// Frames that are written at once.
+const FRAMES_AT_ONCE: usize = 8;
 /// A close code for what is no WebSocket traffic (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 
@@ -90,10 +95,8 @@ pub(super) struct Socket(Box<State>);
 
 struct State {
     stream: WebSocketStream<Transport>,
-    /// What is to be written yet of the frame that goes out.
-    rest: Bytes,
-    /// Some of that frame has been written: nothing else may go before the rest of it.
-    is_begun: bool,
+    /// Frames that go out, less what has been written of the first.
+    rest: VecDeque<Bytes>,
     /// What was written may be held back below, as TLS does.
     is_held: bool,
     /// tungstenite may hold the answer to a ping or a close.
@@ -136,7 +139,7 @@ impl Socket {
     /// A socket that reads up to `read_buffer_bytes` at a time, and holds as much for as long as it lives.
     pub(super) async fn new(
         stream: Transport,
-        read_already: Bytes,
+        read_already: &[u8],
         read_buffer_bytes: usize,
         limits: &LimitsConfig,
         times: &TimesConfig,
@@ -146,13 +149,13 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
+        // A copy: the HTTP connection's buffer, of which this is a part, would be kept for as long as the socket lives.
         let stream =
-            WebSocketStream::from_partially_read(stream, read_already.into(), Role::Server, Some(config)).await;
+            WebSocketStream::from_partially_read(stream, read_already.to_vec(), Role::Server, Some(config)).await;
         let now = Instant::now();
         Self(Box::new(State {
             stream,
-            rest: Bytes::new(),
-            is_begun: false,
+            rest: VecDeque::new(),
             is_held: false,
             has_answers: false,
             message_timeout: TimesConfig::ms(times.message_timeout_ms),
@@ -180,8 +183,10 @@ impl Socket {
     /// As [`next`](Self::next).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
         let state = &mut *self.0;
-        // An answer in the midst of a frame would break it.
-        debug_assert!(!state.is_begun, "a frame is finished before the socket is read");
+        // First what was said: who waits for an answer has asked. And an answer in the midst of a frame would break it.
+        if !state.rest.is_empty() {
+            ready!(state.poll_rest(cx))?;
+        }
         if let Some(ends) = &mut state.ends
             && ends.as_mut().poll(cx).is_ready()
         {
@@ -204,12 +209,25 @@ impl Socket {
         })
     }
 
-    /// Sends a message. Not cancel-safe: one that was begun has to be finished, or the connection dropped.
+    /// Sends a message. Cancel-safe; what was begun then goes out before anything else.
     ///
     /// # Errors
     /// [`End::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
     pub(super) async fn send(&mut self, message: &wire::Message) -> Result<(), End> {
         self.send_frame(message.frame()).await
+    }
+
+    /// Sends a message together with the next one, or as soon as the client is listened to, if it is small.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) async fn say(&mut self, message: &wire::Message) -> Result<(), End> {
+        let (frame, rest) = (message.frame(), &mut self.0.rest);
+        if frame.len() > SAID_BYTES_MAX || rest.len() == FRAMES_AT_ONCE - 1 {
+            return self.send_frame(frame).await;
+        }
+        rest.push_back(frame.clone());
+        Ok(())
     }
 
     /// Asks the client for a sign of life.
@@ -244,8 +262,7 @@ impl Socket {
     /// Whether [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
     pub(super) fn is_direct(&self) -> bool {
         let state = &*self.0;
-        let is_clear = !state.has_answers && !state.is_held && state.rest.is_empty();
-        is_clear && matches!(state.stream.get_ref(), Transport::Tcp(_))
+        state.is_clear() && matches!(state.stream.get_ref(), Transport::Tcp(_))
     }
 
     /// As [`poll_send`](Self::poll_send), straight to the kernel: tokio's notion of whether the socket is ready is not
@@ -259,35 +276,32 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Poll::Ready(Err(End::Gone)),
         };
-        (state.rest, state.is_begun) = (frame.slice(written..), written > 0);
+        state.rest.push_back(frame.slice(written..));
         Poll::Pending
     }
 
-    /// Takes a frame of which nothing is under way and writes what the client takes of it at once; pending if that is
-    /// not all, and then [`finish_sending`](Self::finish_sending) has to come before anything else.
+    /// Takes a frame and writes what the client takes at once of it and of what is under way before it; pending if that
+    /// is not all, and then [`finish_sending`](Self::finish_sending) goes on.
     ///
     /// # Errors
     /// [`End::Gone`] if the connection is broken.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, frame: &Bytes, now: Instant) -> Poll<Result<(), End>> {
         let state = &mut *self.0;
-        debug_assert!(state.rest.is_empty(), "one frame at a time");
         state.signs.spoke = now;
-        if !state.has_answers && !state.is_held {
-            // Nothing is before it, and the shared bytes do for it.
-            match Pin::new(state.stream.get_mut()).poll_write(cx, frame) {
-                Poll::Ready(Ok(written)) if written == frame.len() => {
-                    state.is_held = true;
-                    return state.poll_rest(cx);
-                }
-                Poll::Ready(Ok(written @ 1..)) => {
-                    (state.rest, state.is_begun) = (frame.slice(written..), true);
-                    return state.poll_rest(cx);
-                }
-                Poll::Ready(_) => return Poll::Ready(Err(End::Gone)),
-                Poll::Pending => {}
-            }
+        if !state.is_clear() {
+            state.rest.push_back(frame.clone());
+            return state.poll_rest(cx);
         }
-        state.rest = frame.clone();
+        // Nothing is before it, and as a rule nothing is left of it.
+        let written = match Pin::new(state.stream.get_mut()).poll_write(cx, frame) {
+            Poll::Ready(Ok(written @ 1..)) => written,
+            Poll::Ready(_) => return Poll::Ready(Err(End::Gone)),
+            Poll::Pending => 0,
+        };
+        state.is_held = written > 0;
+        if written < frame.len() {
+            state.rest.push_back(frame.slice(written..));
+        }
         state.poll_rest(cx)
     }
 
@@ -299,8 +313,12 @@ impl Socket {
             End::Fault { code, reason } => (code, reason, false),
         };
         let frame = CloseFrame { code: RawCode::from(code), reason: shortened(&reason).into() };
-        let State { mut stream, linger, .. } = *self.0;
+        let mut state = self.0;
+        let linger = state.linger;
         let closing = async {
+            // What was said before the end comes before it.
+            let _ = std::future::poll_fn(|cx| state.poll_rest(cx)).await;
+            let stream = &mut state.stream;
             // A client that closed first has been answered already; then this says so.
             let _ = stream.close(Some(frame)).await;
             // Until the client's own close: a connection dropped before would take ours with it.
@@ -316,36 +334,41 @@ impl Socket {
 }
 
 impl State {
-    /// Writes what is under way: the frame that was begun, what tungstenite has to answer, the next frame.
+    /// Nothing is under way.
+    fn is_clear(&self) -> bool {
+        self.rest.is_empty() && !self.is_held && !self.has_answers
+    }
+
+    /// Writes what is under way: what tungstenite has to answer, then the frames. The socket is not read while a frame is
+    /// begun, so no answer comes up in the midst of one.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.is_begun {
-            ready!(self.poll_frame(cx))?;
-        }
         if self.has_answers {
             ready!(self.stream.poll_flush_unpin(cx)).map_err(|_| End::Gone)?;
             self.has_answers = false;
         }
-        ready!(self.poll_frame(cx))?;
+        while !self.rest.is_empty() {
+            let mut slices = [io::IoSlice::new(&[]); FRAMES_AT_ONCE];
+            let frames = self.rest.iter().zip(&mut slices).map(|(frame, slice)| *slice = io::IoSlice::new(frame));
+            let count = frames.count();
+            let written = ready!(Pin::new(self.stream.get_mut()).poll_write_vectored(cx, &slices[..count]));
+            let Ok(mut written @ 1..) = written else { return Poll::Ready(Err(End::Gone)) };
+            self.is_held = true;
+            while let Some(first) = self.rest.front_mut() {
+                if written < first.len() {
+                    first.advance(written);
+                    break;
+                }
+                written -= first.len();
+                self.rest.pop_front();
+            }
+        }
+        // Nothing is kept for the next time.
+        self.rest = VecDeque::new();
         if self.is_held {
             // TLS may have taken what the client has not: without this it would wait for the next message.
             ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|_| End::Gone)?;
             self.is_held = false;
         }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        while !self.rest.is_empty() {
-            match ready!(Pin::new(self.stream.get_mut()).poll_write(cx, &self.rest)) {
-                Ok(written @ 1..) => {
-                    self.rest.advance(written);
-                    (self.is_begun, self.is_held) = (true, true);
-                }
-                _ => return Poll::Ready(Err(End::Gone)),
-            }
-        }
-        // Nothing of a large frame is kept.
-        (self.rest, self.is_begun) = (Bytes::new(), false);
         Poll::Ready(Ok(()))
     }
 }
@@ -511,7 +534,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_is_not_held_back() {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
-        let mut socket = Socket::new(Transport::Other(Box::new(stream.clone())), Bytes::new(), 512, &config.limits, &config.times).await;
+        let mut socket =
+            Socket::new(Transport::Other(Box::new(stream.clone())), &[], 512, &config.limits, &config.times).await;
         socket.send_frame(&Bytes::from_static(b"\x81\x02{}")).await.expect("sent");
         assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}");
         socket.ping().await.expect("sent");

@@ -26,27 +26,11 @@ use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_read, read_buffer_bytes: 512 };
 
 /// Serves a subscriber to its end.
-pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Asked) -> (Socket, End) {
-    let wanted = match Wanted::new(&asked) {
-        Ok(wanted) => wanted,
-        Err(end) => return (socket, end),
-    };
-    let _seats = match wanted.replay.is_some().then(|| replay::take_seats(&app, asked.peer.ip())).transpose() {
-        Ok(seats) => seats,
-        Err(end) => return (socket, end),
-    };
-    let reader = Reader {
-        from: wanted.from.clone(),
-        lag: Lag::new(&app),
-        app,
-        name,
-        wanted,
-        socket,
-        is_greeted: false,
-        refused: 0,
-        replaced: None,
-    };
-    reader.run().await
+pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Box<Asked>) -> (Socket, End) {
+    match Reader::new(app, name, socket, *asked) {
+        Ok(reader) => reader.run().await,
+        Err(refused) => refused,
+    }
 }
 
 /// Where to begin.
@@ -87,12 +71,13 @@ impl Wanted {
     }
 }
 
-/// One subscriber.
+/// One subscriber. What it holds while it waits is what an idle reader costs.
 pub(super) struct Reader {
     pub(super) app: Arc<App>,
     pub(super) name: FeedId,
     pub(super) wanted: Wanted,
     pub(super) socket: Socket,
+    life: Option<Life>,
     /// Where to begin in the life of the feed that comes next.
     pub(super) from: From,
     is_greeted: bool,
@@ -101,6 +86,9 @@ pub(super) struct Reader {
     /// The life of the feed that was replaced; the next is about to begin.
     replaced: Option<LogId>,
     lag: Lag,
+    /// With its seats among all connections.
+    _peer: Peer,
+    _replay_seats: Option<replay::PlayerSeats>,
 }
 
 /// A life of the feed, and where the reader stands in it.
@@ -133,24 +121,49 @@ pub(super) enum Left {
 }
 
 impl Reader {
-    async fn run(mut self) -> (Socket, End) {
+    fn new(app: Arc<App>, name: FeedId, socket: Socket, asked: Asked) -> Result<Box<Self>, (Socket, End)> {
+        let wanted = match Wanted::new(&asked) {
+            Ok(wanted) => wanted,
+            Err(end) => return Err((socket, end)),
+        };
+        let replay_seats = match wanted.replay.is_some().then(|| replay::take_seats(&app, asked.peer.ip())).transpose()
+        {
+            Ok(seats) => seats,
+            Err(end) => return Err((socket, end)),
+        };
+        Ok(Box::new(Self {
+            from: wanted.from.clone(),
+            lag: Lag::new(&app),
+            app,
+            name,
+            wanted,
+            socket,
+            life: None,
+            is_greeted: false,
+            refused: 0,
+            replaced: None,
+            _peer: asked.peer,
+            _replay_seats: replay_seats,
+        }))
+    }
+
+    async fn run(mut self: Box<Self>) -> (Socket, End) {
         let mut heard = Ok(None);
-        let mut before = None;
         loop {
             // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.
-            let up_to_date = Box::pin(self.catch_up(before.take(), std::mem::replace(&mut heard, Ok(None)))).await;
-            let mut life = match up_to_date {
+            let life = match Box::pin(self.catch_up(std::mem::replace(&mut heard, Ok(None)))).await {
                 Ok(life) => life,
                 Err(end) => return (self.socket, end),
             };
-            let stood = fanout::stand(&self.app, &life.feed, &life.view, self.socket, life.place.since).await;
-            (self.socket, life.place.since, heard) = (stood.socket, stood.since, stood.said);
-            before = Some(life);
+            let standing = fanout::stand(&self.app, &life.feed, &life.view, self.socket, life.place.since);
+            let stood = standing.await;
+            (self.socket, heard) = (stood.socket, stood.said);
+            self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
         }
     }
 
     /// Deals with what brought the reader here, and sends all there is and what comes until it can stand in a group.
-    async fn catch_up(&mut self, life: Option<Life>, heard: Result<Option<Frame>, End>) -> Result<Life, End> {
+    async fn catch_up(&mut self, heard: Result<Option<Frame>, End>) -> Result<Life, End> {
         let heard = heard?;
         if self.socket.is_sending() {
             self.lag.begins();
@@ -161,19 +174,18 @@ impl Reader {
         {
             self.refuse_steering().await?;
         }
-        let mut life = life;
         loop {
-            let mut here = match life.take() {
+            let mut life = match self.life.take() {
                 Some(life) => life,
                 None => self.enter().await?,
             };
-            match self.follow(&here.feed, &here.view, &mut here.place).await? {
-                Left::UpToDate => return Ok(here),
+            match self.follow(&life.feed, &life.view, &mut life.place).await? {
+                Left::UpToDate => return Ok(life),
                 Left::Said(_) => {
                     self.refuse_steering().await?;
-                    life = Some(here);
+                    self.life = Some(life);
                 }
-                Left::Replaced => self.leave(&here.feed).await?,
+                Left::Replaced => self.leave(&life.feed).await?,
             }
         }
     }
@@ -266,7 +278,7 @@ impl Reader {
             From::Now => {
                 let (to, bodies) = view.bodies_from_now();
                 for message in &bodies {
-                    self.socket.send(message).await?;
+                    self.socket.say(message).await?;
                 }
                 Ok(to)
             }
@@ -419,7 +431,7 @@ impl Reader {
             }
         };
         let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
-        self.socket.send(&hello.encode()).await
+        self.socket.say(&hello.encode()).await
     }
 
     /// Says once that the backlog has been sent; a reader that wants no more is done with that.
@@ -428,7 +440,7 @@ impl Reader {
             return Ok(());
         }
         let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
-        self.socket.send(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
+        self.socket.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
         if self.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "this is all there is"));
         }
@@ -439,7 +451,7 @@ impl Reader {
     async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
         let cursor = at.and_then(|(view, since)| cursor(view, since));
         let server_at = self.app.clock.now();
-        self.socket.send(&ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
+        self.socket.say(&ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
     }
 
     /// Says what is wrong with what the reader said; one that goes on like that is closed.
@@ -450,11 +462,11 @@ impl Reader {
             let reason = format!("more than {max} messages were refused: see the errors");
             return Err(End::close(CloseCode::BadRequest, reason));
         }
-        self.socket.send(&ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
+        self.socket.say(&ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
     }
 
     pub(super) async fn reset(&mut self, reason: &str) -> Result<(), End> {
-        self.socket.send(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+        self.socket.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) struct SocketEnd {
 /// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
 pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, end: &'static SocketEnd, serve: F) -> Response
 where
-    F: FnOnce(Arc<App>, Socket, Asked) -> S + Send + 'static,
+    F: FnOnce(Arc<App>, Socket, Box<Asked>) -> S + Send + 'static,
     S: Future<Output = (Socket, End)> + Send + 'static,
 {
     let accept = match accept_key(request.headers()) {
@@ -102,7 +102,7 @@ where
             let reason = "the server, or your address, holds as many connections as may be";
             Err(End::close(CloseCode::TooManyConnections, reason))
         }
-        (None, Some(access)) => query(request.uri().query()).map(|query| Asked { peer, access, query }),
+        (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
         (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
     };
     // A token ends with its time, and what it opened with it.
@@ -124,14 +124,14 @@ where
     // The path alone: a query may hold a token.
     let span = tracing::debug_span!("connection", path = request.uri().path());
     let connection = async move {
-        let Some(mut socket) = open(&app, on_upgrade, end.read_buffer_bytes).await else { return };
+        let Some(mut socket) = Box::pin(open(&app, on_upgrade, end.read_buffer_bytes)).await else { return };
         socket.end_at(ends_at);
         let (socket, end) = match asked {
             Ok(asked) => serve(app.clone(), socket, asked).await,
             Err(end) => (socket, end),
         };
         app.metrics.closed(end.code());
-        socket.finish(end).await;
+        Box::pin(socket.finish(end)).await;
     };
     tracker.spawn(connection.instrument(span));
     response
@@ -142,7 +142,7 @@ async fn open(app: &App, on_upgrade: OnUpgrade, read_buffer_bytes: usize) -> Opt
     let times = &app.config.times;
     let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
     let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
-    Some(Socket::new(parts.io.into_inner(), parts.read_buf, read_buffer_bytes, &app.config.limits, times).await)
+    Some(Socket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, &app.config.limits, times).await)
 }
 
 /// The answer to the request's key (RFC 6455, section 4.2).

@@ -55,7 +55,7 @@ enum News {
 
 #[derive(Default)]
 struct Ring {
-    /// The offset after the last record here, unknown until the first commit that came by.
+    /// The offset after the last durable record, unknown until a commit came by or somebody asked.
     head: Option<u64>,
     records: VecDeque<Bytes>,
     bytes: usize,
@@ -75,7 +75,7 @@ enum Look {
 
 impl Registry {
     /// Tells the tails of a log that `records` from `first` on are durable.
-    pub(super) fn committed(&self, life: u64, first: u64, records: &[Bytes]) {
+    pub(super) fn committed(&self, life: u64, first: u64, records: Vec<Bytes>) {
         let Some(live) = self.live(life) else { return };
         live.ring().add(first, records);
         live.news.send_replace(News::Going);
@@ -110,6 +110,28 @@ impl Registry {
         }
     }
 
+    /// The offset after the last durable record of a log that is being tailed, from memory; read with `read` where it is
+    /// not known yet.
+    pub(super) async fn head(
+        &self,
+        log: &LogId,
+        read: impl Future<Output = Result<u64, LogError>>,
+    ) -> Result<u64, LogError> {
+        let Some(live) = self.live(log.life) else { return read.await };
+        match *live.news.borrow() {
+            News::Going => {}
+            News::Deleted => return Err(LogError::Deleted(log.feed.clone())),
+            News::Closed => return Err(LogError::Closed),
+        }
+        let known = live.ring().head;
+        if let Some(head) = known {
+            return Ok(head);
+        }
+        let head = read.await?;
+        // A commit that was too late to be read comes by here, or came by meanwhile.
+        Ok(*live.ring().head.get_or_insert(head))
+    }
+
     fn live(&self, life: u64) -> Option<Arc<Live>> {
         self.followed_logs().logs.get(&life).cloned()
     }
@@ -136,7 +158,7 @@ impl Ring {
         self.head.map(|head| head - self.records.len() as u64)
     }
 
-    fn add(&mut self, first: u64, records: &[Bytes]) {
+    fn add(&mut self, first: u64, records: Vec<Bytes>) {
         // Every commit comes by here, so there is no gap; if there were one, the file would fill it.
         if self.head != Some(first) {
             self.records.clear();
@@ -145,7 +167,7 @@ impl Ring {
         let mut head = first;
         for record in records {
             self.bytes += record.len() + ENTRY_BYTES;
-            self.records.push_back(record.clone());
+            self.records.push_back(record);
             head += 1;
             while self.bytes > RING_BYTES_MAX {
                 self.drop_first();

@@ -1,6 +1,6 @@
 //! The one thread that writes.
 //!
-//! It takes what is queued, commits it, answers, and wakes the tails: in that order, so that nobody hears of a record
+//! It takes what is queued, commits it, wakes the tails, and answers: the commit first, so that nobody hears of a record
 //! that is not durable. After a failed write it writes nothing more and tells everyone so; a panic counts as one.
 
 use std::collections::{HashMap, VecDeque};
@@ -256,13 +256,14 @@ impl Writer<'_> {
             return;
         }
         self.heads.insert(life, first + appends.len() as u64);
-        let mut records = Vec::with_capacity(appends.len());
-        for (offset, append) in (first..).zip(appends) {
+        let (records, replies): (Vec<_>, Vec<_>) =
+            appends.into_iter().map(|append| (append.record, append.reply)).unzip();
+        // First, so that whoever has an answer finds the record in the log's head.
+        self.shared.registry.committed(life, first, records);
+        for (offset, reply) in (first..).zip(replies) {
             // A publisher that has left has its record in the log all the same.
-            let _ = append.reply.send(Ok(Offset(offset)));
-            records.push(append.record);
+            let _ = reply.send(Ok(Offset(offset)));
         }
-        self.shared.registry.committed(life, first, &records);
     }
 
     /// Makes a log, or finds the one there is.
