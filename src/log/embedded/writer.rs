@@ -260,7 +260,8 @@ impl Writer<'_> {
             appends.into_iter().map(|append| (append.record, append.reply)).unzip();
         // First, so that whoever has an answer finds the record in the log's head.
         self.shared.registry.committed(life, first, records);
-        for (offset, reply) in (first..).zip(replies) {
+        // The last first: who waits for the first of many finds all of them answered, and acknowledges them at once.
+        for (offset, reply) in (first..).zip(replies).collect::<Vec<_>>().into_iter().rev() {
             // A publisher that has left has its record in the log all the same.
             let _ = reply.send(Ok(Offset(offset)));
         }
