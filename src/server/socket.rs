@@ -541,4 +541,94 @@ mod tests {
         socket.ping().await.expect("sent");
         assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}\x89\x00");
     }
+
+    const FRAME_BYTES: usize = 60_004;
+
+    /// A socket whose client has not read for so long that it takes no more, in the midst of a frame, and the client;
+    /// says how many frames were begun.
+    async fn full() -> (Socket, TcpStream, usize) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let config = crate::config::Config::default();
+        let stream = Transport::Tcp(PatientStream::new(stream, Duration::from_secs(30)));
+        let mut socket = Socket::new(stream, &[], 512, &config.limits, &config.times).await;
+        let mut frame = vec![b'x'; FRAME_BYTES];
+        frame[..4].copy_from_slice(&[0x81, 126, 0xea, 0x60]);
+        let frame = Bytes::from(frame);
+        for begun in 1.. {
+            assert!(socket.is_direct());
+            if socket.send_now(&frame).is_pending() {
+                return (socket, client, begun);
+            }
+        }
+        unreachable!("a socket is full at some time")
+    }
+
+    /// Takes whole frames off what was read.
+    fn take_frames(mut read: &[u8]) -> (usize, &[u8]) {
+        let mut frames = 0;
+        while let Some(rest) = read.strip_prefix(&[0x81, 126, 0xea, 0x60]) {
+            assert!(rest[..FRAME_BYTES - 4].iter().all(|byte| *byte == b'x'), "frame {frames} is not whole");
+            (frames, read) = (frames + 1, &rest[FRAME_BYTES - 4..]);
+        }
+        (frames, read)
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_gets_the_rest() {
+        let (mut socket, mut client, begun) = full().await;
+        assert!(socket.is_sending() && !socket.is_direct());
+        let mut read = Vec::new();
+        let finishing = async {
+            socket.finish_sending().await.expect("taken");
+            assert!(socket.is_direct());
+            drop(socket);
+        };
+        let (_, all) = tokio::join!(finishing, client.read_to_end(&mut read));
+        all.expect("read");
+        assert_eq!(take_frames(&read), (begun, &[][..]));
+    }
+
+    #[tokio::test]
+    async fn a_ping_is_answered_between_messages() {
+        let (mut socket, mut client, begun) = full().await;
+        // Masked with zeros, as a client's have to be.
+        client.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.expect("sent");
+        let answering = async {
+            assert!(matches!(socket.next().await, Ok(Frame::Sign)));
+            // Whoever listens on answers.
+            assert!(futures::poll!(std::pin::pin!(socket.next())).is_pending());
+            socket.finish_sending().await.expect("taken");
+            drop(socket);
+        };
+        let mut read = Vec::new();
+        let (_, all) = tokio::join!(answering, client.read_to_end(&mut read));
+        all.expect("read");
+        assert_eq!(take_frames(&read), (begun, &[0x8a, 0][..]));
+    }
+
+    #[tokio::test]
+    async fn what_is_said_goes_with_the_next_message() {
+        let (stream, config) = (Holding::default(), crate::config::Config::default());
+        let transport = Transport::Other(Box::new(stream.clone()));
+        let mut socket = Socket::new(transport, &[], 512, &config.limits, &config.times).await;
+        let message = |text: &str| {
+            let (feed, code) = (crate::position::FeedId::new("geneva").expect("a name"), wire::NackCode::NotText);
+            wire::ToSubscriber::Error { feed, code, message: text.into() }.encode()
+        };
+        let (first, second, large) = (message("1"), message("2"), message(&"3".repeat(5_000)));
+        socket.say(&first).await.expect("kept");
+        assert!(stream.0.lock().unwrap().1.is_empty());
+        // Who is listened to has been told before.
+        assert!(futures::poll!(std::pin::pin!(socket.next())).is_pending());
+        assert_eq!(stream.0.lock().unwrap().1, &first.frame()[..]);
+        socket.say(&second).await.expect("kept");
+        socket.say(&large).await.expect("sent");
+        assert_eq!(stream.0.lock().unwrap().1, [&first.frame()[..], &second.frame()[..], &large.frame()[..]].concat());
+        for _ in 0..2 * FRAMES_AT_ONCE {
+            socket.say(&first).await.expect("kept or sent");
+        }
+        assert!(socket.0.rest.len() < FRAMES_AT_ONCE);
+    }
 }
