@@ -369,3 +369,91 @@ impl Members {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, DuplexStream};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::log::MemoryLog;
+    use crate::server::socket::Transport;
+    use crate::server::{Chance, Clock, Server};
+    use crate::transcript::{FoldView, Op};
+
+    /// A feed with a few changes, and its view.
+    async fn feed() -> (Server, Arc<Feed>, Arc<View>) {
+        let log = Arc::new(MemoryLog::new());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let app = &server.app;
+        let feed = app.open_to_publish(&FeedId::new("geneva").expect("a name")).await.expect("created");
+        feed.append_all(vec![app.record(Op::Pause), app.record(Op::Resume)]).await.expect("kept");
+        let view = feed.view(FoldView::Interim).await.expect("a view");
+        assert!(view.now().change > 1);
+        (server, feed, view)
+    }
+
+    async fn socket(app: &App, room: usize) -> (Socket, DuplexStream) {
+        let (ours, client) = tokio::io::duplex(room);
+        let (limits, times) = (&app.config.limits, &app.config.times);
+        (Socket::new(Transport::Other(Box::new(ours)), &[], 512, limits, times).await, client)
+    }
+
+    /// Until the group's task has seen all who joined.
+    async fn joined(app: &App) {
+        while !app.fanout.lock().values().flatten().all(|group| group.joining().members.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn soon<T>(what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(10), what).await.expect("in time")
+    }
+
+    /// Between its look at the view and its place in the group a reader may miss changes that the group has dealt with.
+    #[tokio::test]
+    async fn who_joins_behind_is_sent_what_it_lacks() {
+        let (server, feed, view) = feed().await;
+        let (app, change) = (&server.app, view.now().change);
+        let (first, _first_client) = socket(app, 1024).await;
+        let mut up_to_date = std::pin::pin!(stand(app, &feed, &view, first, change));
+        assert!(futures::poll!(&mut up_to_date).is_pending());
+        joined(app).await;
+        let ((second, mut second_client), (third, mut third_client)) =
+            (socket(app, 1024).await, socket(app, 1024).await);
+        let mut second = std::pin::pin!(stand(app, &feed, &view, second, 0));
+        let mut third = std::pin::pin!(stand(app, &feed, &view, third, 1));
+        assert!(futures::poll!(&mut second).is_pending() && futures::poll!(&mut third).is_pending());
+        for (since, client) in [(0, &mut second_client), (1, &mut third_client)] {
+            let lacks = view.bodies(since).expect("some");
+            let frame = lacks.parts[0].frame();
+            let mut received = vec![0; frame.len()];
+            soon(client.read_exact(&mut received)).await.expect("sent");
+            assert_eq!(received, frame[..], "since {since}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_take_it_goes_on_alone() {
+        let (server, feed, view) = feed().await;
+        let (app, change) = (&server.app, view.now().change);
+        let (narrow, _client) = socket(app, 16).await;
+        let stood = soon(stand(app, &feed, &view, narrow, 0)).await;
+        assert!(stood.said.is_ok_and(|said| said.is_none()));
+        assert!(stood.socket.is_sending());
+        assert_eq!(stood.since, change);
+    }
+
+    #[tokio::test]
+    async fn a_group_ends_with_its_last_reader() {
+        let (server, feed, view) = feed().await;
+        let (app, change) = (&server.app, view.now().change);
+        let (first, client) = socket(app, 1024).await;
+        drop(client);
+        let stood = soon(stand(app, &feed, &view, first, change)).await;
+        assert!(stood.said.is_err());
+        app.fanout.tasks.close();
+        soon(app.fanout.tasks.wait()).await;
+        assert!(app.fanout.lock().is_empty());
+    }
+}
