@@ -582,3 +582,19 @@ async fn who_sends_faster_than_may_be_is_held_back_and_loses_nothing() {
     // A second's worth at once, the rest at its pace.
     assert!(begun.elapsed().as_millis() >= 450, "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn of_many_lines_that_come_at_once_each_is_taken() {
+    const LINES: u64 = 500;
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    for number in 0..LINES {
+        let line = line(&number.to_string(), 0, "Clerk", &number.to_string());
+        publisher.stream.feed(Message::text(line.to_string())).await.expect("buffered");
+    }
+    soon(publisher.stream.flush()).await.expect("sent");
+    publisher.acked(LINES).await;
+    let expected: Vec<String> = (0..LINES).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&seen(&server, "geneva").await), expected);
+}

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -31,6 +32,9 @@ use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal,
 
 /// A publisher says much, and a read has room for a good many lines.
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_publish, read_buffer_bytes: 16 * 1024 };
+
+/// Messages that are taken in one turn; then what has become durable is acknowledged.
+const MESSAGES_AT_ONCE: usize = 64;
 
 /// Who publishes, and as what.
 #[derive(Debug, Clone)]
@@ -244,11 +248,9 @@ impl<'a> Connection<'a> {
     async fn run(&mut self, socket: &mut Socket) -> Result<Infallible, End> {
         let times = &self.app.config.times;
         let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
-        let mut heard = Instant::now();
-        let mut ping_at = heard + ping_after;
+        let mut ping_at = Instant::now() + ping_after;
         loop {
-            let held_until = self.pace.holds_until();
-            let may_read = self.answers.len() < self.limits.unacked && held_until.is_none();
+            let (held_until, may_read) = (self.pace.holds_until(), self.may_read());
             let step = tokio::select! {
                 biased;
                 () = self.held.replaced.cancelled() => Err(replaced()),
@@ -265,7 +267,7 @@ impl<'a> Connection<'a> {
                 () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
                 () = tokio::time::sleep_until(ping_at) => {
                     // Who is not read cannot be heard either.
-                    if may_read && heard.elapsed() >= gone_after {
+                    if may_read && socket.signs().heard.elapsed() >= gone_after {
                         return Err(End::Gone);
                     }
                     socket.ping().await?;
@@ -273,25 +275,43 @@ impl<'a> Connection<'a> {
                     continue;
                 }
             };
-            let done = match step {
-                Ok(Frame::Sign) => Ok(()),
-                Ok(Frame::Text(text)) => {
-                    self.pace.pay();
-                    self.take(&text).await
-                }
-                Ok(Frame::Binary) => {
-                    let message = "a binary message: captions are JSON in text messages";
-                    let seq = self.unreadable_seq();
-                    self.refuse(seq, None, Refusal { code: NackCode::NotText, message: message.into(), field: None })
-                }
-                Err(end) => Err(end),
-            };
-            heard = Instant::now();
-            if let Err(end) = done {
+            if let Err(end) = self.hear(step, socket).await {
                 self.finish_answers(socket).await?;
                 return Err(end);
             }
         }
+    }
+
+    /// Takes what was read, and what came with it: one turn for many messages.
+    async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
+        let mut read = read;
+        for number in 1.. {
+            match read? {
+                Frame::Sign => {}
+                Frame::Text(text) => {
+                    self.pace.pay();
+                    self.take(&text).await?;
+                }
+                Frame::Binary => {
+                    let message = "a binary message: captions are JSON in text messages".into();
+                    let seq = self.unreadable_seq();
+                    self.refuse(seq, None, Refusal { code: NackCode::NotText, message, field: None })?;
+                }
+            }
+            if number == MESSAGES_AT_ONCE || !self.may_read() {
+                break;
+            }
+            match socket.next().now_or_never() {
+                Some(next) => read = next,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for what a message leads to, and the publisher is not too fast.
+    fn may_read(&self) -> bool {
+        self.answers.len() < self.limits.unacked && self.pace.holds_until().is_none()
     }
 
     /// Takes one message.
