@@ -4,12 +4,12 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{Server, line};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 fn captionwire(args: &[&str], paths: &[&Path]) -> Output {
@@ -196,24 +196,29 @@ async fn a_backup_under_load_is_a_prefix_of_each_feed() {
     let data = server.data();
     let dest = data.parent().expect("above").join("copies");
     let tasks = TaskTracker::new();
+    let (acked, mut progress) = watch::channel(());
     let pouring = publishers.into_iter().map(|mut publisher| {
+        let acked = acked.clone();
         tasks.spawn(async move {
             for n in 1..3000_i64 {
                 publisher.send(line(&n.to_string(), n * 10, "A", "and more, and more")).await;
                 if n % 50 == 0 {
                     publisher.acked(u64::try_from(n).expect("small")).await;
+                    acked.send_replace(());
                 }
             }
         })
     });
     let pouring: Vec<_> = pouring.collect();
+    drop(acked);
     for n in 0..5 {
         let copy = dest.join(n.to_string());
         let from = data.clone();
         let output = tokio::task::spawn_blocking(move || captionwire(&["backup", "--data"], &[&from, &copy]));
         let output = output.await.expect("it runs");
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // The next one holds more; or all is poured.
+        let _ = progress.changed().await;
     }
     for task in pouring {
         task.await.expect("poured");

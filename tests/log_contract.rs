@@ -156,6 +156,7 @@ on_every_engine! {
     offsets_rise_and_are_never_used_again,
     what_was_acknowledged_is_there_after_reopening,
     pipelined_appends_stand_in_the_order_of_the_queue,
+    an_acknowledged_record_is_in_the_head,
     each_of_many_feeds_keeps_its_order,
     a_tail_goes_from_what_was_to_what_comes,
     many_tails_see_the_same,
@@ -209,6 +210,23 @@ async fn pipelined_appends_stand_in_the_order_of_the_queue<E: Engine>() {
         assert_eq!(offset.expect("durable"), Offset(expected as u64));
     }
     assert_eq!(take(&mut engine.log().tail(&id, Offset(0)), 0, 300).await, numbered(0..300));
+}
+
+async fn an_acknowledged_record_is_in_the_head<E: Engine>() {
+    let engine = E::new();
+    let log = engine.log();
+    let id = create(log, "geneva").await;
+    let mut tail = None;
+    for n in 0..600 {
+        // Nobody tails it; somebody begins to with every record; somebody goes on tailing it. What is tailed may be known
+        // without a look at the disk.
+        if (100..200).contains(&n) {
+            tail = Some(log.tail(&id, Offset(0)));
+        }
+        let offset = append(log, &id, "said").await.expect("appended");
+        assert_eq!(soon(log.head(&id)).await.expect("a head"), offset.next());
+    }
+    drop(tail);
 }
 
 async fn each_of_many_feeds_keeps_its_order<E: Engine + Send + Sync + 'static>() {

@@ -22,6 +22,7 @@ use super::socket::{End, Frame, PING, Socket};
 use crate::config::TimesConfig;
 use crate::feed::{Bodies, Feed, Following, View};
 use crate::position::FeedId;
+use crate::transcript::Timestamp;
 use crate::wire::ToSubscriber;
 
 /// Readers of one group: some milliseconds of writing, after which others have their turn. A feed with more of them has
@@ -71,7 +72,7 @@ struct Standing {
     /// The changes it has been sent, or is being sent.
     since: u64,
     /// The group is done with the reader, which has to go on by itself.
-    sent_back: Option<Result<(), End>>,
+    sent_back: Option<Result<Why, End>>,
     /// Wakes the reader's task.
     waker: Option<Waker>,
 }
@@ -81,8 +82,18 @@ pub(super) struct Stood {
     pub(super) socket: Socket,
     /// The changes it has seen, once what is under way has been sent.
     pub(super) since: u64,
-    /// What it said, if that is why.
-    pub(super) said: Result<Option<Frame>, End>,
+    pub(super) why: Result<Why, End>,
+}
+
+/// Why a reader comes out of a group.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// It said something.
+    Said(Frame),
+    /// It did not take changes at once; they came at this time, if that is known still.
+    Full(Option<Timestamp>),
+    /// There is something that is between the server and this reader.
+    Other,
 }
 
 /// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
@@ -99,9 +110,9 @@ pub(super) async fn stand(app: &Arc<App>, feed: &Feed, view: &Arc<View>, socket:
             place.group.rung.notify_one();
         }
     }
-    let said = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
+    let why = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
     let (socket, since) = place.leave().expect("the socket is there until its reader leaves");
-    Stood { socket, since, said }
+    Stood { socket, since, why }
 }
 
 /// A reader's place in a group, which it leaves in any case.
@@ -136,17 +147,17 @@ impl Member {
 
 impl Standing {
     /// The reader's side: hears it, and its group.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, End>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Why, End>> {
         loop {
             if let Some(why) = self.sent_back.take() {
-                return Poll::Ready(why.map(|()| None));
+                return Poll::Ready(why);
             }
             let Some(socket) = &mut self.socket else { return Poll::Ready(Err(End::Gone)) };
             let heard = socket.poll_next(cx);
             self.is_direct = socket.is_direct();
             match heard {
                 Poll::Ready(Ok(Frame::Sign)) => {}
-                Poll::Ready(said) => return Poll::Ready(said.map(Some)),
+                Poll::Ready(said) => return Poll::Ready(said.map(Why::Said)),
                 Poll::Pending => {
                     self.waker = Some(cx.waker().clone());
                     return Poll::Pending;
@@ -156,7 +167,7 @@ impl Standing {
     }
 
     /// The group's side: the reader goes on by itself.
-    fn send_back(&mut self, why: Result<(), End>) {
+    fn send_back(&mut self, why: Result<Why, End>) {
         self.sent_back = Some(why);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -287,7 +298,7 @@ impl Members {
     fn send_changes(&mut self, now: Instant) {
         let view = &self.of.view;
         let change = view.now().change;
-        let (mut sent, mut sent_bytes) = (0, 0);
+        let (mut sent, mut taken, mut sent_bytes) = (0, 0, 0);
         let mut bodies: Option<Arc<Bodies>> = None;
         let mut cx = Context::from_waker(Waker::noop());
         self.all.retain(|member| {
@@ -303,7 +314,7 @@ impl Members {
             let Some(next) = &bodies else { return true };
             // Several messages, or pages, are for its own task: it may have to wait in the midst of them.
             let ([message], false) = (&next.parts[..], next.behind) else {
-                standing.send_back(Ok(()));
+                standing.send_back(Ok(Why::Other));
                 return false;
             };
             let written = if standing.is_direct {
@@ -321,16 +332,17 @@ impl Members {
             sent += 1;
             sent_bytes += message.body().len();
             if written.is_pending() {
-                standing.send_back(Ok(()));
+                standing.send_back(Ok(Why::Full(next.arrived_at)));
                 return false;
             }
+            taken += 1;
             true
         });
         if sent > 0 {
             let metrics = &self.app.metrics;
             metrics.sent(sent, sent_bytes);
             if let Some(arrived_at) = bodies.and_then(|bodies| bodies.arrived_at) {
-                metrics.delivered_after(self.app.clock.now().since(arrived_at), sent);
+                metrics.delivered_after(self.app.clock.now().since(arrived_at), taken);
             }
         }
     }
@@ -357,7 +369,7 @@ impl Members {
             match written {
                 Poll::Ready(Ok(())) => return true,
                 Poll::Ready(Err(end)) => standing.send_back(Err(end)),
-                Poll::Pending => standing.send_back(Ok(())),
+                Poll::Pending => standing.send_back(Ok(Why::Full(None))),
             }
             false
         });
@@ -365,7 +377,7 @@ impl Members {
 
     fn send_all_back(&mut self) {
         for member in self.all.drain(..) {
-            member.lock().send_back(Ok(()));
+            member.lock().send_back(Ok(Why::Other));
         }
     }
 }
@@ -377,7 +389,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::log::MemoryLog;
-    use crate::server::socket::Transport;
+    use crate::server::stream::Transport;
     use crate::server::{Chance, Clock, Server};
     use crate::transcript::{FoldView, Op};
     use crate::wire::publish::decode_line;
@@ -443,8 +455,7 @@ mod tests {
         let (app, change) = (&server.app, view.now().change);
         let (narrow, _client) = socket(app, 16).await;
         let stood = soon(stand(app, &feed, &view, narrow, 0)).await;
-        assert!(stood.said.is_ok_and(|said| said.is_none()));
-        assert!(stood.socket.is_sending());
+        assert!(matches!(stood.why, Ok(Why::Full(Some(_)))));
         assert_eq!(stood.since, change);
     }
 
@@ -455,7 +466,7 @@ mod tests {
         let (first, client) = socket(app, 1024).await;
         drop(client);
         let stood = soon(stand(app, &feed, &view, first, change)).await;
-        assert!(stood.said.is_err());
+        assert!(stood.why.is_err());
         app.fanout.tasks.close();
         soon(app.fanout.tasks.wait()).await;
         assert!(app.fanout.lock().is_empty());

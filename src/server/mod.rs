@@ -1,9 +1,9 @@
 //! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
 //!
 //! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
-//! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade` and `socket`, then
-//! `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay`, and the rest of HTTP: `feeds`, `lines`, `transcripts`,
-//! `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
+//! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
+//! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay`, and the rest of HTTP: `feeds`,
+//! `lines`, `transcripts`, `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
@@ -27,6 +27,7 @@ mod replay;
 mod routes;
 mod slots;
 mod socket;
+mod stream;
 mod subscribe;
 mod summary;
 mod tls;
@@ -60,7 +61,7 @@ use self::peer::Peer;
 pub use self::problem::ProblemCode;
 pub use self::routes::ROUTES;
 use self::slots::Slots;
-use self::socket::{PatientStream, Transport};
+use self::stream::{PatientStream, Transport};
 use self::summary::Summaries;
 use self::tls::Tls;
 use crate::config::{Config, Storage, TimesConfig};

@@ -248,7 +248,8 @@ impl<'a> Connection<'a> {
     async fn run(&mut self, socket: &mut Socket) -> Result<Infallible, End> {
         let times = &self.app.config.times;
         let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
-        let mut ping_at = Instant::now() + ping_after;
+        let mut heard = Instant::now();
+        let mut ping_at = heard + ping_after;
         loop {
             let (held_until, may_read) = (self.pace.holds_until(), self.may_read());
             let step = tokio::select! {
@@ -267,7 +268,7 @@ impl<'a> Connection<'a> {
                 () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
                 () = tokio::time::sleep_until(ping_at) => {
                     // Who is not read cannot be heard either.
-                    if may_read && socket.signs().heard.elapsed() >= gone_after {
+                    if may_read && heard.elapsed() >= gone_after {
                         return Err(End::Gone);
                     }
                     socket.ping().await?;
@@ -275,7 +276,10 @@ impl<'a> Connection<'a> {
                     continue;
                 }
             };
-            if let Err(end) = self.hear(step, socket).await {
+            let done = self.hear(step, socket).await;
+            // Now, and not when it was read: while a message waits for the log, nobody listens.
+            heard = Instant::now();
+            if let Err(end) = done {
                 self.finish_answers(socket).await?;
                 return Err(end);
             }

@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures::{SinkExt, StreamExt};
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
@@ -24,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::auth::EXPIRED;
+use super::stream::Transport;
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::wire::{self, CloseCode};
 
@@ -223,7 +222,7 @@ impl Socket {
     /// As [`send`](Self::send).
     pub(super) async fn say(&mut self, message: &wire::Message) -> Result<(), End> {
         let (frame, rest) = (message.frame(), &mut self.0.rest);
-        if frame.len() > SAID_BYTES_MAX || rest.len() == FRAMES_AT_ONCE - 1 {
+        if frame.len() > SAID_BYTES_MAX || rest.len() >= FRAMES_AT_ONCE - 1 {
             return self.send_frame(frame).await;
         }
         rest.push_back(frame.clone());
@@ -244,11 +243,6 @@ impl Socket {
         }
     }
 
-    /// Whether [`poll_send`](Self::poll_send) left something to finish.
-    pub(super) fn is_sending(&self) -> bool {
-        !self.0.rest.is_empty() || self.0.is_held
-    }
-
     /// Finishes what [`poll_send`](Self::poll_send) could not. Cancel-safe.
     ///
     /// # Errors
@@ -262,15 +256,13 @@ impl Socket {
     /// Whether [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
     pub(super) fn is_direct(&self) -> bool {
         let state = &*self.0;
-        state.is_clear() && matches!(state.stream.get_ref(), Transport::Tcp(_))
+        state.is_clear() && state.stream.get_ref().is_tcp()
     }
 
-    /// As [`poll_send`](Self::poll_send), straight to the kernel: tokio's notion of whether the socket is ready is not
-    /// asked, which would be a trip to memory for each reader. It learns that the socket is full when the frame is finished.
+    /// As [`poll_send`](Self::poll_send), by the short way of [`Transport::send_now`].
     pub(super) fn send_now(&mut self, frame: &Bytes) -> Poll<Result<(), End>> {
         let state = &mut *self.0;
-        let Transport::Tcp(tcp) = state.stream.get_ref() else { return Poll::Ready(Err(End::Gone)) };
-        let written = match SockRef::from(&tcp.stream).send(frame) {
+        let written = match state.stream.get_ref().send_now(frame) {
             Ok(written) if written == frame.len() => return Poll::Ready(Ok(())),
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -377,124 +369,14 @@ fn shortened(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
-/// What a connection runs over. TCP is not behind a pointer: it is written to for every line and every reader.
-pub(super) enum Transport {
-    /// TCP in the clear.
-    Tcp(PatientStream<TcpStream>),
-    /// TLS, or what a test puts in its place.
-    Other(Box<dyn Stream>),
-}
-
-/// Bytes both ways.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-impl Transport {
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream),
-            Self::Other(stream) => Pin::new(stream),
-        }
-    }
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Other(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_shutdown(cx)
-    }
-}
-
-/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] when the other side takes nothing for too long.
-pub(super) struct PatientStream<S> {
-    stream: S,
-    patience: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> PatientStream<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
-    }
-
-    fn progress(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.waiting = None;
-            return written;
-        }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
-        ready!(waiting.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.progress(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.progress(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use tokio::io::{AsyncRead, ReadBuf};
+    use tokio::net::TcpStream;
+
+    use super::super::stream::PatientStream;
     use super::*;
 
     #[test]
@@ -578,7 +460,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_socket_gets_the_rest() {
         let (mut socket, mut client, begun) = full().await;
-        assert!(socket.is_sending() && !socket.is_direct());
+        assert!(!socket.is_direct());
         let mut read = Vec::new();
         let finishing = async {
             socket.finish_sending().await.expect("taken");

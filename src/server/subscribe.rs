@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::app::{App, Presence, PresenceGuard, Role, Seats, end_of};
-use super::fanout;
+use super::fanout::{self, Why};
 use super::metrics::Lag;
 use super::peer::Peer;
 use super::replay;
@@ -148,31 +148,36 @@ impl Reader {
     }
 
     async fn run(mut self: Box<Self>) -> (Socket, End) {
-        let mut heard = Ok(None);
+        let mut why = Ok(Why::Other);
         loop {
             // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.
-            let life = match Box::pin(self.catch_up(std::mem::replace(&mut heard, Ok(None)))).await {
+            let life = match Box::pin(self.catch_up(std::mem::replace(&mut why, Ok(Why::Other)))).await {
                 Ok(life) => life,
                 Err(end) => return (self.socket, end),
             };
             let standing = fanout::stand(&self.app, &life.feed, &life.view, self.socket, life.place.since);
             let stood = standing.await;
-            (self.socket, heard) = (stood.socket, stood.said);
+            (self.socket, why) = (stood.socket, stood.why);
             self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
         }
     }
 
     /// Deals with what brought the reader here, and sends all there is and what comes until it can stand in a group.
-    async fn catch_up(&mut self, heard: Result<Option<Frame>, End>) -> Result<Life, End> {
-        let heard = heard?;
-        if self.socket.is_sending() {
-            self.lag.begins();
-            self.socket.finish_sending().await?;
-        }
-        if let Some(frame) = heard
-            && self.hear(frame).await?.is_some()
-        {
-            self.refuse_steering().await?;
+    async fn catch_up(&mut self, why: Result<Why, End>) -> Result<Life, End> {
+        match why? {
+            Why::Full(arrived_at) => {
+                self.lag.begins();
+                self.socket.finish_sending().await?;
+                if let Some(arrived_at) = arrived_at {
+                    self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
+                }
+            }
+            Why::Said(frame) => {
+                if self.hear(frame).await?.is_some() {
+                    self.refuse_steering().await?;
+                }
+            }
+            Why::Other => {}
         }
         loop {
             let mut life = match self.life.take() {

@@ -21,7 +21,8 @@ use super::auth::Access;
 use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE};
 use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
-use super::socket::{End, Socket, Transport};
+use super::socket::{End, Socket};
+use super::stream::Transport;
 use crate::config::TimesConfig;
 use crate::wire::{CloseCode, SUBPROTOCOL};
 

@@ -261,9 +261,9 @@ impl Writer<'_> {
         // First, so that whoever has an answer finds the record in the log's head.
         self.shared.registry.committed(life, first, records);
         // The last first: who waits for the first of many finds all of them answered, and acknowledges them at once.
-        for (offset, reply) in (first..).zip(replies).collect::<Vec<_>>().into_iter().rev() {
+        for (index, reply) in replies.into_iter().enumerate().rev() {
             // A publisher that has left has its record in the log all the same.
-            let _ = reply.send(Ok(Offset(offset)));
+            let _ = reply.send(Ok(Offset(first + index as u64)));
         }
     }
 

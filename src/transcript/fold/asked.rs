@@ -1,0 +1,293 @@
+//! What readers ask of a transcript: what differs since they saw it, the whole of it, and how it stands.
+//!
+//! Nothing here changes anything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, Transcript, TurnMemo};
+use crate::position::{Cursor, Epoch, Offset};
+use crate::transcript::FoldView;
+use crate::transcript::assembly::Slot;
+use crate::transcript::line::{Line, Said, Status};
+use crate::transcript::mark::{Mark, MarkKind, marks};
+use crate::transcript::record::Meta;
+use crate::transcript::speaker::Speaker;
+use crate::transcript::time::Timestamp;
+use crate::transcript::turn::Turn;
+
+impl Transcript {
+    /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
+    /// to pass `bytes_max` (at least one change, however large, and even if `bytes_max` is 0).
+    #[must_use]
+    pub fn changes_since(&self, since: u64, bytes_max: usize) -> Changes {
+        let mut changes = Changes { to: since.min(self.changes), ..Changes::default() };
+        let mut bytes = 0;
+        for &(number, item) in self.log.range((since.saturating_add(1), Item::Feed)..) {
+            if number != changes.to && changes.to > since && bytes >= bytes_max {
+                changes.behind = true;
+                return changes;
+            }
+            changes.to = number;
+            bytes += self.tell(item, since, &mut changes);
+        }
+        changes.to = self.changes.max(changes.to);
+        changes
+    }
+
+    /// What a reader has to learn who wants to begin now: no lines, but all speakers, the last turn and the state.
+    #[must_use]
+    pub fn changes_from_now(&self) -> Changes {
+        let speakers = self.speakers.indices().filter(|index| self.speakers_told[*index as usize].first != 0);
+        Changes {
+            to: self.changes,
+            speakers: speakers.map(|index| self.speakers.get(index)).collect(),
+            turns: self.last_turn().cloned().into_iter().collect(),
+            feed: (self.feed_told.first != 0).then(|| (self.state, self.meta.clone())),
+            ..Changes::default()
+        }
+    }
+
+    /// Adds what is to be told of `item`; gives about how many bytes its encoding takes.
+    fn tell(&self, item: Item, since: u64, changes: &mut Changes) -> usize {
+        match item {
+            Item::Feed => {
+                changes.feed = Some((self.state, self.meta.clone()));
+                64
+            }
+            Item::Speaker(index) => {
+                let speaker = self.speakers.get(index);
+                let bytes = 48 + 2 * speaker.id.len();
+                changes.speakers.push(speaker);
+                bytes
+            }
+            Item::Line(slot) => match self.shown_line(slot) {
+                Some(line) => {
+                    let bytes = 220 + line.text.len() + 64 * line.words.len();
+                    changes.lines.push(line);
+                    bytes
+                }
+                // Who has not seen it come need not see it go.
+                None if self.lines[slot as usize].told.first <= since => {
+                    changes.gone.push(self.key(slot).to_string());
+                    24
+                }
+                None => 0,
+            },
+            Item::Turn(slot) => match self.lines[slot as usize].turn.as_deref() {
+                Some(TurnMemo { shown: Some(turn), .. }) => {
+                    changes.turns.push(turn.clone());
+                    160
+                }
+                Some(memo) if memo.told.first <= since => {
+                    changes.gone_turns.push(self.key(slot).to_string().into());
+                    24
+                }
+                _ => 0,
+            },
+        }
+    }
+
+    /// The turn that begins with `slot`, as readers were told last.
+    pub(super) fn shown_turn(&self, slot: Slot) -> Option<&Turn> {
+        self.lines[slot as usize].turn.as_ref()?.shown.as_ref()
+    }
+
+    fn shown_line(&self, slot: Slot) -> Option<Line> {
+        if !self.assembly.is_shown(slot) {
+            return None;
+        }
+        let LineSlot { source, id, arrival, head, .. } = &self.lines[slot as usize];
+        let Said::Content(content) = &head.said else { return None };
+        let (spot, end_ms) = self.assembly.place(slot);
+        let mut marks = marks(&content.text);
+        if head.abandoned {
+            let end = content.text.chars().count();
+            marks.push(Mark { kind: MarkKind::Unconfirmed, start: 0, end, at_ms: None });
+        }
+        Some(Line {
+            source: self.sources[*source as usize].name.clone(),
+            id: id.clone(),
+            rev: head.rev,
+            sort: spot.sort.clone(),
+            start_ms: spot.start_ms,
+            end_ms,
+            speaker: content.speaker.clone(),
+            text: content.text.clone(),
+            status: if head.abandoned { Status::Final } else { content.status },
+            lang: content.lang.clone(),
+            break_before: content.break_before,
+            time_source: content.start_ms.is_none().then_some(arrival.1),
+            marks,
+            words: content.words.clone(),
+            received_at: head.received_at,
+        })
+    }
+
+    /// The whole transcript, turn by turn, with the lines of each.
+    pub fn assembled(&self) -> impl DoubleEndedIterator<Item = (Turn, Vec<Line>)> {
+        self.assembly.turns().filter_map(|first| {
+            let turn = self.shown_turn(first)?.clone();
+            let rest = self.assembly.lines_from(first);
+            let lines = rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot));
+            Some((turn, lines.filter_map(|(_, slot)| self.shown_line(slot)).collect()))
+        })
+    }
+
+    /// The speakers that readers know of, in the order in which they were met.
+    #[must_use]
+    pub fn speakers(&self) -> Vec<Speaker> {
+        self.changes_from_now().speakers
+    }
+
+    /// What to call the speaker `id`, after merges and renames.
+    #[must_use]
+    pub fn speaker_name(&self, id: &str) -> Arc<str> {
+        match self.speakers.find(id) {
+            Some(index) => self.speakers.get(self.speakers.root(index)).name,
+            None => id.into(),
+        }
+    }
+
+    /// Which view this is.
+    #[must_use]
+    pub fn view(&self) -> FoldView {
+        self.view
+    }
+
+    /// The place after the last record taken.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// This life of the log, once its first record was taken.
+    #[must_use]
+    pub fn epoch(&self) -> Option<&Epoch> {
+        self.opened.as_ref().map(|(epoch, ..)| epoch)
+    }
+
+    /// When the feed was opened.
+    #[must_use]
+    pub fn opened_at(&self) -> Option<Timestamp> {
+        self.opened.as_ref().map(|(_, at, _)| *at)
+    }
+
+    /// True for an event read from a file.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.opened.as_ref().is_some_and(|(.., imported)| *imported)
+    }
+
+    /// The number of changes so far.
+    #[must_use]
+    pub fn change(&self) -> u64 {
+        self.changes
+    }
+
+    /// The cursor of a reader of this view who has taken `change` changes. None before the first record.
+    #[must_use]
+    pub fn cursor(&self, change: u64) -> Option<Cursor> {
+        Some(Cursor { epoch: self.view_epoch()?, change })
+    }
+
+    /// What the cursors of this view begin with: the feed's epoch, the number of the rules, the view.
+    #[must_use]
+    pub fn view_epoch(&self) -> Option<Epoch> {
+        let view = match self.view {
+            FoldView::Interim => 'i',
+            FoldView::FinalOnly => 'f',
+        };
+        self.epoch().map(|epoch| Epoch::new(&format!("{epoch}.{RULES}{view}")))
+    }
+
+    /// Where the event stands.
+    #[must_use]
+    pub fn state(&self) -> FeedState {
+        self.state
+    }
+
+    /// What is known of the event.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// When the event ended, while it is ended.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.ended_at
+    }
+
+    /// When the last line came that was new, or said something new of itself.
+    #[must_use]
+    pub fn last_line_at(&self) -> Option<Timestamp> {
+        self.last_line_at
+    }
+
+    /// The greatest media time that any source gave in a line or clock; times of arrival and the server's own clocks do
+    /// not count.
+    #[must_use]
+    pub fn reach(&self) -> Option<Reached> {
+        self.reach
+    }
+
+    /// The greatest media time of a line or clock of the source on air, once there is one.
+    #[must_use]
+    pub fn clock(&self) -> Option<Reached> {
+        self.sources[self.holder? as usize].reach
+    }
+
+    /// The source on air, once there was a line.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Arc<str>> {
+        self.holder.map(|holder| &self.sources[holder as usize].name)
+    }
+
+    /// The last turn.
+    #[must_use]
+    pub fn last_turn(&self) -> Option<&Turn> {
+        self.last_turn.and_then(|slot| self.shown_turn(slot))
+    }
+
+    /// The greatest `seq` of a source's session; 0 for one that was never met.
+    #[must_use]
+    pub fn seq(&self, source: &str, session: &str) -> u64 {
+        let source = self.source_index.get(source).map(|index| &self.sources[*index as usize]);
+        source.and_then(|source| source.sessions.get(session).copied()).unwrap_or(0)
+    }
+
+    /// The greatest id of a source, by natural order.
+    #[must_use]
+    pub fn last_id(&self, source: &str) -> Option<&Arc<str>> {
+        self.sources[*self.source_index.get(source)? as usize].last_id.as_ref()
+    }
+
+    /// True if the log holds a version of this line, shown or not.
+    #[must_use]
+    pub fn knows(&self, source: &str, id: &str) -> bool {
+        self.slot(source, id).is_some()
+    }
+
+    /// The interim lines of a source, their revisions, and when these were taken: what has to be abandoned if the source
+    /// does not come back.
+    #[must_use]
+    pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64, Timestamp)> {
+        let Some(source) = self.source_index.get(source) else { return Vec::new() };
+        let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
+        lines.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
+    }
+
+    /// The sources that have interim lines, by name.
+    #[must_use]
+    pub fn interim_sources(&self) -> BTreeSet<Arc<str>> {
+        let source_of = |slot: &Slot| self.sources[self.lines[*slot as usize].source as usize].name.clone();
+        self.interim.iter().map(source_of).collect()
+    }
+
+    /// How many lines and turns are shown.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.assembly.line_count(), self.assembly.turn_count())
+    }
+}
