@@ -459,6 +459,22 @@ mod tests {
         assert_eq!(stood.since, change);
     }
 
+    /// A proxy may keep a connection open whose reader has gone.
+    #[tokio::test]
+    async fn who_shows_no_sign_of_life_is_let_go() {
+        let (server, feed, view) = feed().await;
+        let (app, change) = (&server.app, view.now().change);
+        let gone_after = TimesConfig::ms(app.config.times.silence_timeout_ms);
+        tokio::time::pause();
+        let begun = Instant::now();
+        // There is room for all that it is sent and never answers.
+        let (silent, _client) = socket(app, 1 << 16).await;
+        let stood = stand(app, &feed, &view, silent, change);
+        let stood = tokio::time::timeout(gone_after * 4, stood).await.expect("let go");
+        assert!(matches!(stood.why, Err(End::Gone)));
+        assert!(begun.elapsed() >= gone_after);
+    }
+
     #[tokio::test]
     async fn a_group_ends_with_its_last_reader() {
         let (server, feed, view) = feed().await;
