@@ -115,12 +115,13 @@ async fn a_scratched_page_is_named_and_the_rest_is_read() {
     let data = archive().await;
     let whole = export(data.path(), "davos");
     // The header of the page by which feeds are found by their names.
-    let root: i64 = {
+    let header = {
         let db = Connection::open(file(data.path())).expect("opens");
-        db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'feeds_by_name'", [], |row| row.get(0))
-            .expect("a page")
+        let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a number");
+        let root = number("SELECT rootpage FROM sqlite_schema WHERE name = 'feeds_by_name'");
+        (root - 1) * number("PRAGMA page_size")
     };
-    scratch(data.path(), usize::try_from(root - 1).expect("a page") * 4096, &[0xff; 8]);
+    scratch(data.path(), usize::try_from(header).expect("a place"), &[0xff; 8]);
     let (code, report) = verify(data.path());
     assert_eq!(code, Some(1), "{report}");
     assert!(report["faults"][0]["place"].as_str().expect("a place").contains("archive.db"), "{report}");

@@ -156,6 +156,7 @@ on_every_engine! {
     offsets_rise_and_are_never_used_again,
     what_was_acknowledged_is_there_after_reopening,
     pipelined_appends_stand_in_the_order_of_the_queue,
+    records_of_one_append_stand_together,
     an_acknowledged_record_is_in_the_head,
     each_of_many_feeds_keeps_its_order,
     a_tail_goes_from_what_was_to_what_comes,
@@ -210,6 +211,40 @@ async fn pipelined_appends_stand_in_the_order_of_the_queue<E: Engine>() {
         assert_eq!(offset.expect("durable"), Offset(expected as u64));
     }
     assert_eq!(take(&mut engine.log().tail(&id, Offset(0)), 0, 300).await, numbered(0..300));
+}
+
+/// However many append at once, and the answer is the place of the last of them.
+async fn records_of_one_append_stand_together<E: Engine + Send + Sync + 'static>() {
+    const APPENDS: usize = 40;
+    let engine = Arc::new(E::new());
+    let id = create(engine.log(), "geneva").await;
+    let mut publishers = JoinSet::new();
+    for publisher in 0..4 {
+        let (engine, id) = (Arc::clone(&engine), id.clone());
+        publishers.spawn(async move {
+            let mut places = Vec::new();
+            for number in 0..APPENDS {
+                let count = 1 + number * 7 % 30;
+                let names: Vec<String> = (0..count).map(|index| format!("{publisher}/{number}/{index}")).collect();
+                let records = names.iter().map(|name| name.clone().into()).collect();
+                let appended = soon(engine.log().append_all(&id, records)).await.expect("queued");
+                places.push((soon(appended).await.expect("durable"), names));
+            }
+            places
+        });
+    }
+    let mut places = Vec::new();
+    while let Some(done) = publishers.join_next().await {
+        places.extend(done.expect("no publisher fails"));
+    }
+    let count = places.iter().map(|(_, names)| names.len()).sum();
+    let all = take(&mut engine.log().tail(&id, Offset(0)), 0, count).await;
+    for (last, names) in places {
+        let end = usize::try_from(last.0).expect("small") + 1;
+        assert_eq!(all[end - names.len()..end], names);
+    }
+    let nothing = soon(async { engine.log().append_all(&id, Vec::new()).await?.await }).await;
+    assert!(matches!(nothing, Err(LogError::Storage { .. })), "{nothing:?}");
 }
 
 async fn an_acknowledged_record_is_in_the_head<E: Engine>() {

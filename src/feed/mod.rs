@@ -8,10 +8,11 @@
 
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -140,7 +141,7 @@ impl Feeds {
         let log = self.log.0.create(name, anew).await?;
         // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
         let beginning = Feed::new(log.clone(), self.log.clone(), self.tasks.clone(), &self.stop);
-        beginning.append_all(first()).await?;
+        beginning.append_all(&first()).await?;
         let feed = self.enter(log);
         self.created.send_modify(|number| *number += 1);
         Ok((feed, true))
@@ -263,31 +264,34 @@ impl Feed {
         self.log.0.tail(&self.log_id, Offset::START)
     }
 
-    /// Puts a record in the log's queue; the [`Appended`] it gives waits for durability. See [`Log::append`].
+    /// Puts records, one at least, in the log's queue; the [`Appended`] it gives waits for durability. See
+    /// [`Log::append_all`]. They share one piece of memory, which stays as long as one of them is kept.
     ///
     /// # Errors
-    /// As [`Log::append`].
-    pub async fn append(&self, record: &Record) -> Result<Appended, LogError> {
-        self.log.0.append(&self.log_id, record.encode()).await
+    /// As [`Log::append_all`].
+    pub async fn append(&self, records: &[Record]) -> Result<Appended, LogError> {
+        self.log.0.append_all(&self.log_id, encode(records)).await
     }
 
-    /// Appends records one after another and waits until all are durable; gives the offset after the last.
+    /// Appends records one after another and waits until all are durable; gives the offset after the last, or that of the
+    /// start if there are none.
     ///
     /// # Errors
-    /// As [`Log::append`]; of the records a first part may then be durable.
-    pub async fn append_all(&self, records: Vec<Record>) -> Result<Offset, LogError> {
+    /// As [`Log::append_all`]; of the records a first part may then be durable.
+    pub async fn append_all(&self, records: &[Record]) -> Result<Offset, LogError> {
+        /// Records that go to the log at once: some 64 KiB, which the engine takes in one row.
+        const AT_ONCE: usize = 256;
         /// Enough in flight for the engine to commit many at once, few enough to hold in memory.
-        const IN_FLIGHT_MAX: usize = 4096;
+        const IN_FLIGHT_MAX: usize = 16;
         let mut next = Offset::START;
-        let mut waiting = std::collections::VecDeque::new();
-        for record in records {
+        let mut waiting: VecDeque<Appended> = VecDeque::new();
+        for some in records.chunks(AT_ONCE) {
             if waiting.len() == IN_FLIGHT_MAX
                 && let Some(oldest) = waiting.pop_front()
             {
-                let oldest: Appended = oldest;
                 next = oldest.await?.next();
             }
-            waiting.push_back(self.append(&record).await?);
+            waiting.push_back(self.append(some).await?);
         }
         for appended in waiting {
             next = appended.await?.next();
@@ -307,4 +311,19 @@ impl Feed {
         });
         view.clone()
     }
+}
+
+/// The encoding of each, one behind the other in memory.
+fn encode(records: &[Record]) -> Vec<Bytes> {
+    /// What a record has as a rule, in bytes.
+    const USUAL_BYTES: usize = 320;
+    let mut bytes = Vec::with_capacity(records.len() * USUAL_BYTES);
+    let mut ends = Vec::with_capacity(records.len());
+    for record in records {
+        record.encode_to(&mut bytes);
+        ends.push(bytes.len());
+    }
+    let bytes = Bytes::from(bytes);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, &end)| bytes.slice(start..end)).collect()
 }

@@ -51,8 +51,11 @@ use crate::position::{FeedId, Offset};
 /// everybody; a caption line is a millionth of this.
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a queued command weighs beside its record's bytes: its place in the queue and its answer.
+/// What a queued command weighs beside its records: its place in the queue and its answer.
 const COMMAND_BYTES: usize = 128;
+
+/// What a queued record weighs beside its bytes.
+const RECORD_WEIGHT_BYTES: usize = size_of::<Bytes>();
 
 /// The bounds of an [`EmbeddedLog`].
 #[derive(Debug, Clone)]
@@ -69,7 +72,7 @@ pub struct EmbeddedOptions {
     pub read_page_bytes: usize,
     /// Connections for reading. 2: reads are short, and a late joiner must not wait behind a long catch-up.
     pub readers: usize,
-    /// The largest size of the archive in pages of 4 KiB; beyond it writes fail as on a full disk. `None`: the disk's.
+    /// The largest size of the archive in pages (16 KiB in a new one); beyond it writes fail as on a full disk. `None`: the disk's.
     pub max_pages: Option<u32>,
     /// Who is told of each commit.
     pub on_commit: Option<CommitHook>,
@@ -244,16 +247,23 @@ impl Log for EmbeddedLog {
         Box::pin(self.ask(move |weight, reply| Command::Create { feed, anew, weight, reply }))
     }
 
-    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
         let log = log.clone();
         Box::pin(async move {
-            if record.len() > RECORD_BYTES_MAX {
-                let cause = format!("a record has {} bytes, of {RECORD_BYTES_MAX} at most", record.len());
+            let largest = records.iter().map(Bytes::len).max();
+            let refusal = match largest {
+                None => Some("there is no record to append".to_string()),
+                Some(largest) if largest > RECORD_BYTES_MAX => {
+                    Some(format!("a record has {largest} bytes, of {RECORD_BYTES_MAX} at most"))
+                }
+                Some(_) => None,
+            };
+            if let Some(cause) = refusal {
                 return Err(LogError::Storage { place: log.feed.to_string(), cause });
             }
             let (reply, answer) = Appended::pending();
-            let bytes = record.len();
-            self.send(bytes, |weight| Command::Append { log, record, weight, reply }).await?;
+            let bytes = records.iter().map(|record| record.len() + RECORD_WEIGHT_BYTES).sum();
+            self.send(bytes, |weight| Command::Append { log, records, weight, reply }).await?;
             Ok(answer)
         })
     }

@@ -66,12 +66,16 @@ impl MemoryLog {
         self.logs.lock().expect("nothing panics with it")
     }
 
-    fn append_now(&self, log: &LogId, record: Bytes) -> Result<Offset, LogError> {
+    fn append_now(&self, log: &LogId, records: Vec<Bytes>) -> Result<Offset, LogError> {
         let mut logs = self.writable()?;
         let life = logs.life(log)?;
-        let offset = life.push(record);
+        let count = records.len() as u64;
+        let Some(offset) = life.push(records) else {
+            let cause = "there is no record to append".to_string();
+            return Err(LogError::Storage { place: "memory".into(), cause });
+        };
         logs.stats.commits += 1;
-        logs.stats.records += 1;
+        logs.stats.records += count;
         drop(logs);
         life.news.send_replace(News::Going);
         Ok(offset)
@@ -154,10 +158,14 @@ impl Life {
         self.records.lock().expect("nothing panics with it")
     }
 
-    fn push(&self, record: Bytes) -> Offset {
+    /// The offset of the last of `new`; none if there are none.
+    fn push(&self, mut new: Vec<Bytes>) -> Option<Offset> {
+        if new.is_empty() {
+            return None;
+        }
         let mut records = self.records();
-        records.push(record);
-        Offset(records.len() as u64 - 1)
+        records.append(&mut new);
+        Some(Offset(records.len() as u64 - 1))
     }
 
     fn page(&self, from: u64) -> Vec<Entry> {
@@ -213,11 +221,11 @@ impl Log for MemoryLog {
         async move { self.create_now(&feed, anew) }.boxed()
     }
 
-    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
         let log = log.clone();
         async move {
             let (reply, answer) = Appended::pending();
-            let offset = self.append_now(&log, record)?;
+            let offset = self.append_now(&log, records)?;
             let _ = reply.send(Ok(offset));
             Ok(answer)
         }

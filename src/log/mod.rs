@@ -116,9 +116,10 @@ impl std::fmt::Debug for CommitHook {
     }
 }
 
-/// The answer to an append that has its place in the queue: ready once the record is durable.
+/// The answer to an append that has its place in the queue: ready once all its records are durable, with the offset of
+/// the last.
 ///
-/// Dropping it does not take the record back: it may or may not come to stand in the log. A publisher sends it again
+/// Dropping it does not take the records back: they may or may not come to stand in the log. A publisher sends them again
 /// in that case, and the fold knows a repeat.
 #[derive(Debug)]
 pub struct Appended(oneshot::Receiver<Result<Offset, LogError>>);
@@ -148,13 +149,22 @@ pub trait Log: Send + Sync + 'static {
     /// Durable when ready. With several callers at once all get the same life.
     fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>>;
 
-    /// Puts `record` in the queue of what is to be written. The outer future waits while the queue is full and is
-    /// cancel-safe (nothing was queued if it is dropped before it is ready); the [`Appended`] it gives waits for
-    /// durability. Whoever awaits the outer futures of one feed one after another has its records in that order.
+    /// Puts `records`, one at least, in the queue of what is to be written. The outer future waits while the queue is full
+    /// and is cancel-safe (nothing was queued if it is dropped before it is ready); the [`Appended`] it gives waits for
+    /// durability. Whoever awaits the outer futures of one feed one after another has its records in that order, and no
+    /// record comes between those of one call. A crash, or a failed write, may keep a first part of them.
     ///
     /// # Errors
     /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Deleted`], [`LogError::Closed`].
-    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>>;
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>>;
+
+    /// As [`append_all`](Self::append_all), for one record.
+    ///
+    /// # Errors
+    /// As [`append_all`](Self::append_all).
+    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+        self.append_all(log, vec![record])
+    }
 
     /// The offset after the last durable record.
     ///

@@ -404,7 +404,7 @@ mod tests {
             let line = decode_line(&format!(r#"{{"id": "{id}", "text": "said"}}"#), &app.limits(), 0).expect("a line");
             app.record(Op::Line { source: "main".into(), lines: vec![line] })
         };
-        feed.append_all(vec![line("1"), line("2")]).await.expect("kept");
+        feed.append_all(&[line("1"), line("2")]).await.expect("kept");
         let view = feed.view(FoldView::Interim).await.expect("a view");
         (server, feed, view)
     }
@@ -455,7 +455,7 @@ mod tests {
         let (app, change) = (&server.app, view.now().change);
         let (narrow, _client) = socket(app, 16).await;
         let stood = soon(stand(app, &feed, &view, narrow, 0)).await;
-        assert!(matches!(stood.why, Ok(Why::Full(Some(_)))));
+        assert!(matches!(stood.why, Ok(Why::Full(_))));
         assert_eq!(stood.since, change);
     }
 

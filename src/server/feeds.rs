@@ -119,7 +119,7 @@ pub(super) async fn put(
     }
     let (feed, is_new) = app.feeds.create(&name, true, first).await?;
     if !is_new && meta != Meta::default() {
-        feed.append_all(vec![app.record(Op::Meta(meta))]).await?;
+        feed.append_all(&[app.record(Op::Meta(meta))]).await?;
     }
     answer(&app, &feed, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
 }
@@ -134,7 +134,7 @@ pub(super) async fn patch(
     let feed = open(&app, &name).await?;
     let meta = read_json::<FeedFacts>(&app, &headers, body).await?.into_meta()?;
     if meta != Meta::default() {
-        feed.append_all(vec![app.record(Op::Meta(meta))]).await?;
+        feed.append_all(&[app.record(Op::Meta(meta))]).await?;
     }
     answer(&app, &feed, StatusCode::OK).await
 }
@@ -175,7 +175,7 @@ pub(super) async fn set_state(
         _ => return Err(Problem::bad("state is live, paused or ended")),
     };
     if let Some(op) = op {
-        feed.append_all(vec![app.record(op)]).await?;
+        feed.append_all(&[app.record(op)]).await?;
     }
     answer(&app, &feed, StatusCode::OK).await
 }
@@ -227,7 +227,7 @@ pub(super) async fn desk(
     let view = feed.view(FoldView::Interim).await?;
     let before = speaker(&view, &about);
     let record = Record { op_id: Some(op_id.clone()), ..app.record(op) };
-    let end = feed.append_all(vec![record]).await?;
+    let end = feed.append_all(&[record]).await?;
     view.reach(end).await?;
     let changed = before != speaker(&view, &about);
     Ok(Json(DeskAnswer { op_id, changed }).into_response())

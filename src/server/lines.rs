@@ -22,7 +22,6 @@ use super::problem::{Problem, ProblemCode};
 use super::publish::Publisher;
 use super::slots::{Place, Slots};
 use crate::config::TimesConfig;
-use crate::log::Appended;
 use crate::position::{FeedId, Offset};
 use crate::transcript::line::check_line_id;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Version};
@@ -91,10 +90,10 @@ pub(super) async fn post(
         (transcript.seq(&source, &session), transcript.state())
     };
     if state == FeedState::Scheduled {
-        feed.append_all(vec![app.record(Op::Resume)]).await?;
+        feed.append_all(&[app.record(Op::Resume)]).await?;
     }
     let mut admission = Admission::new(&app, view, source.clone());
-    let mut accepted: Vec<Appended> = Vec::new();
+    let mut records: Vec<Record> = Vec::new();
     let (mut repeats, mut refused) = (0, Vec::new());
     let counted = app.metrics.lines_of(&source);
     for (index, line) in lines.into_iter().enumerate() {
@@ -112,8 +111,7 @@ pub(super) async fn post(
             Ok(Some((seq, version))) => {
                 let op = Op::Line { source: source.clone(), lines: vec![version] };
                 let published = Some(Published { source: source.clone(), session: session.clone(), seq });
-                counted.accepted.inc();
-                accepted.push(feed.append(&Record { received_at: now, published, op_id: None, op }).await?);
+                records.push(Record { received_at: now, published, op_id: None, op });
             }
             Err(Refusal { code, message, field }) => {
                 counted.refused.inc();
@@ -122,12 +120,11 @@ pub(super) async fn post(
             }
         }
     }
-    let count = accepted.len();
-    for appended in accepted {
-        appended.await?;
-    }
-    app.metrics.durable_after(since.elapsed());
-    Ok(Json(Accepted { accepted: count, repeats, refused }).into_response())
+    feed.append_all(&records).await?;
+    let accepted = records.len();
+    counted.accepted.inc_by(accepted as u64);
+    app.metrics.durable_after(since.elapsed(), 1);
+    Ok(Json(Accepted { accepted, repeats, refused }).into_response())
 }
 
 fn admitted(app: &App, admission: &mut Admission, line: &str, now: Timestamp) -> Result<Version, Refusal> {

@@ -151,9 +151,11 @@ impl Metrics {
         lines
     }
 
-    /// Something was durable so long after it came.
-    pub(super) fn durable_after(&self, wait: Duration) {
-        self.ack.observe(wait.as_secs_f64());
+    /// So many messages were durable so long after they came.
+    pub(super) fn durable_after(&self, wait: Duration, messages: usize) {
+        for _ in 0..messages {
+            self.ack.observe(wait.as_secs_f64());
+        }
     }
 
     /// The archive was flushed.

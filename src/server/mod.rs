@@ -8,6 +8,7 @@
 //! Each connection is a task of its own: a panic in one ends that one.
 
 mod admit;
+mod answers;
 mod app;
 mod auth;
 mod body;

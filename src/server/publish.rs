@@ -3,12 +3,8 @@
 //! Answers go out in the order of the messages, whatever each of them waits for. No more than `limits.unacked` wait at a
 //! time: then the socket is not read, and TCP holds the publisher back.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -16,18 +12,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::admit::Admission;
+use super::answers::{Answers, Burst, Ready};
 use super::app::{App, Presence, Role, end_of};
-use super::metrics::{Lines, Metrics};
+use super::metrics::Lines;
 use super::peer::Peer;
 use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::{Asked, SocketEnd};
 use crate::config::TimesConfig;
 use crate::feed::{Bell, Feed, Following, View};
-use crate::log::{Appended, LogError};
 use crate::position::{BadName, Epoch, FeedId};
 use crate::transcript::line::{check_line_id, check_source};
-use crate::transcript::{FeedState, FoldView, Op, Published, Record, Transcript};
+use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp, Transcript};
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
 /// A publisher says much, and a read has room for a good many lines.
@@ -82,18 +78,14 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let view = feed.view(FoldView::Interim).await.map_err(|error| end_of(&error))?;
     let state = view.transcript().state();
     if state == FeedState::Scheduled {
-        feed.append_all(vec![app.record(Op::Resume)]).await.map_err(|error| end_of(&error))?;
+        feed.append_all(&[app.record(Op::Resume)]).await.map_err(|error| end_of(&error))?;
     }
     let mut connection = Connection::new(app, feed, view, publisher, held);
     let welcome = connection.welcome()?;
     socket.send(&welcome.encode()).await?;
     let end = connection.run(socket).await;
     // Who comes next in this session is welcomed with all that this one has under way.
-    for answer in connection.answers.drain(..) {
-        if let Answer::Durable { appended, .. } = answer {
-            let _ = appended.await;
-        }
-    }
+    let _ = connection.answers.all_durable().await;
     end
 }
 
@@ -112,23 +104,6 @@ enum Numbering {
     Implied,
 }
 
-/// An answer that waits for those before it.
-#[derive(Debug)]
-enum Answer {
-    /// The message is acknowledged once it is durable.
-    Durable {
-        seq: u64,
-        appended: Appended,
-        since: Instant,
-        /// From its arrival until it is acknowledged.
-        _span: tracing::Span,
-    },
-    /// The message is acknowledged: the log has it, or there was nothing to keep.
-    Ack { seq: u64 },
-    /// The message, or one line of it, is refused.
-    Nack(ToPublisher),
-}
-
 struct Connection<'a> {
     app: &'a Arc<App>,
     feed: Arc<Feed>,
@@ -141,7 +116,9 @@ struct Connection<'a> {
     /// The greatest number that was taken or refused.
     seq: u64,
     numbering: Numbering,
-    answers: VecDeque<Answer>,
+    /// What was taken and is not in the log's queue yet. Empty between turns.
+    burst: Burst,
+    answers: Answers,
     acked: u64,
     refused_in_a_row: usize,
     /// An `end` is under way: what comes next has to see what it does.
@@ -151,6 +128,13 @@ struct Connection<'a> {
     on_air: bool,
     pace: ReadPace,
     lines: Lines,
+}
+
+/// When messages came: those that one read brought came at one time.
+#[derive(Debug, Clone, Copy)]
+struct Came {
+    at: Timestamp,
+    since: Instant,
 }
 
 /// Lines that a message holds.
@@ -205,7 +189,8 @@ impl<'a> Connection<'a> {
             limits: app.limits(),
             admission: Admission::new(app, view.clone(), publisher.source.clone()),
             numbering: Numbering::Open { unreadable: 0 },
-            answers: VecDeque::new(),
+            burst: Burst::default(),
+            answers: Answers::default(),
             acked: seq,
             refused_in_a_row: 0,
             ending: false,
@@ -256,7 +241,7 @@ impl<'a> Connection<'a> {
                 biased;
                 () = self.held.replaced.cancelled() => Err(replaced()),
                 () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
-                ready = first_answers(&mut self.answers, &self.app.metrics), if !self.answers.is_empty() => {
+                ready = self.answers.ready(&self.app.metrics), if !self.answers.is_empty() => {
                     self.send_answers(socket, ready).await?;
                     continue;
                 }
@@ -286,20 +271,29 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Takes what was read, and what came with it: one turn for many messages.
+    /// Takes what was read, and what came with it: one turn, and one append, for many messages.
     async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
+        let came = Came { at: self.app.clock.now(), since: Instant::now() };
+        let taken = self.take_all(read, socket, came).await;
+        // What came before an end counts as well.
+        let appended = self.append_burst(came).await;
+        taken.and(appended)
+    }
+
+    async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket, came: Came) -> Result<(), End> {
         let mut read = read;
         for number in 1.. {
             match read? {
                 Frame::Sign => {}
                 Frame::Text(text) => {
                     self.pace.pay();
-                    self.take(&text).await?;
+                    self.take(&text, came).await?;
                 }
                 Frame::Binary => {
                     let message = "a binary message: captions are JSON in text messages".into();
                     let seq = self.unreadable_seq();
-                    self.refuse(seq, None, Refusal { code: NackCode::NotText, message, field: None })?;
+                    let refusal = Refusal { code: NackCode::NotText, message, field: None };
+                    self.refuse(seq, None, refusal, came).await?;
                 }
             }
             if number == MESSAGES_AT_ONCE || !self.may_read() {
@@ -313,32 +307,37 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Whether there is room for what a message leads to, and the publisher is not too fast.
-    fn may_read(&self) -> bool {
-        self.answers.len() < self.limits.unacked && self.pace.holds_until().is_none()
+    /// Whether there is room for what a message leads to, and the publisher is not too fast. Neither for the log nor for
+    /// the feed's fold: readers are not to be left behind.
+    fn may_read(&mut self) -> bool {
+        let folded = self.bell.borrow().next;
+        let under_way = self.answers.under_way(folded) + self.burst.records.len();
+        under_way < self.limits.unacked && self.pace.holds_until().is_none()
     }
 
     /// Takes one message.
-    async fn take(&mut self, text: &str) -> Result<(), End> {
+    async fn take(&mut self, text: &str, came: Came) -> Result<(), End> {
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
         let seq = match self.number(&message) {
             Ok(Some(seq)) => seq,
             // The log has it, or will have it: acknowledged when all before it is.
             Ok(None) => {
                 self.lines.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
-                self.answers.push_back(Answer::Ack { seq: message.seq.unwrap_or(self.seq) });
+                self.append_burst(came).await?;
+                self.answers.ack(message.seq.unwrap_or(self.seq));
                 return Ok(());
             }
-            Err((seq, refusal)) => return self.refuse(seq, None, refusal),
+            Err((seq, refusal)) => return self.refuse(seq, None, refusal, came).await,
         };
         match message.says {
             Ok(says) => {
                 if std::mem::take(&mut self.ending) {
+                    self.append_burst(came).await?;
                     self.see_the_end().await?;
                 }
-                self.say(seq, says).await
+                self.say(seq, says, came).await
             }
-            Err(refusal) => self.refuse(seq, None, refusal),
+            Err(refusal) => self.refuse(seq, None, refusal, came).await,
         }
     }
 
@@ -398,30 +397,19 @@ impl<'a> Connection<'a> {
 
     /// Waits until what was sent before an `end`, and the `end`, are folded.
     async fn see_the_end(&mut self) -> Result<(), End> {
-        for index in 0..self.answers.len() {
-            let Answer::Durable { seq, appended, .. } = &mut self.answers[index] else { continue };
-            match appended.await {
-                Ok(_) => self.answers[index] = Answer::Ack { seq: *seq },
-                Err(error) => {
-                    // It has been answered, and all after it fail too.
-                    self.answers.truncate(index);
-                    return Err(end_of(&error));
-                }
-            }
-        }
+        self.answers.all_durable().await.map_err(|error| end_of(&error))?;
         let head = self.feed.head().await.map_err(|error| end_of(&error))?;
         self.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
-    async fn say(&mut self, seq: u64, says: Incoming) -> Result<(), End> {
-        let since = Instant::now();
-        let now = self.app.clock.now();
+    async fn say(&mut self, seq: u64, says: Incoming, came: Came) -> Result<(), End> {
+        let now = came.at;
         let source = self.publisher.source.clone();
         let span = tracing::debug_span!("message", feed = %self.feed.name(), %source, seq);
         let op = match says {
             Incoming::Line(mut version) => match self.admission.line(&mut version, now) {
                 Ok(()) => Op::Line { source, lines: vec![version] },
-                Err(refusal) => return self.refuse(seq, None, refusal),
+                Err(refusal) => return self.refuse(seq, None, refusal, came).await,
             },
             Incoming::Lines(read) => {
                 let mut lines = Vec::with_capacity(read.len());
@@ -433,14 +421,13 @@ impl<'a> Connection<'a> {
                     match admitted {
                         Ok(version) => lines.push(version),
                         Err(refusal) => {
-                            self.lines.refused.inc();
-                            self.app.metrics.refused(refusal.code);
-                            self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, Some(index), refusal)));
+                            self.nack(seq, Some(index), refusal, came).await?;
                         }
                     }
                 }
                 if lines.is_empty() {
-                    self.answers.push_back(Answer::Ack { seq });
+                    self.append_burst(came).await?;
+                    self.answers.ack(seq);
                     return self.count_refusal();
                 }
                 Op::Line { source, lines }
@@ -448,7 +435,7 @@ impl<'a> Connection<'a> {
             Incoming::Retract { id, rev } => Op::Retract { source, id, rev },
             Incoming::Clock { media_ms } => match self.admission.clock(media_ms, now) {
                 Ok(()) => Op::Clock { source, media_ms },
-                Err(refusal) => return self.refuse(seq, None, refusal),
+                Err(refusal) => return self.refuse(seq, None, refusal, came).await,
             },
             Incoming::End => {
                 self.ending = true;
@@ -458,18 +445,34 @@ impl<'a> Connection<'a> {
         self.refused_in_a_row = 0;
         let Publisher { source, session } = self.publisher.clone();
         let record = Record { received_at: now, published: Some(Published { source, session, seq }), op_id: None, op };
-        let count = if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
-        let appended = self.feed.append(&record).await.map_err(|error| end_of(&error))?;
-        self.lines.accepted.inc_by(count as u64);
-        self.answers.push_back(Answer::Durable { seq, appended, since, _span: span });
+        self.burst.push(seq, record, span);
         Ok(())
     }
 
-    fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+    /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
+    async fn append_burst(&mut self, came: Came) -> Result<(), End> {
+        if self.burst.records.is_empty() {
+            return Ok(());
+        }
+        let burst = std::mem::take(&mut self.burst);
+        let appended = self.feed.append(&burst.records).await.map_err(|error| end_of(&error))?;
+        self.lines.accepted.inc_by(burst.lines() as u64);
+        self.answers.durable(burst, appended, came.since);
+        Ok(())
+    }
+
+    /// Refuses a message.
+    async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal, came: Came) -> Result<(), End> {
+        self.nack(seq, index, refusal, came).await?;
+        self.count_refusal()
+    }
+
+    async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal, came: Came) -> Result<(), End> {
+        self.append_burst(came).await?;
         self.lines.refused.inc();
         self.app.metrics.refused(refusal.code);
-        self.answers.push_back(Answer::Nack(ToPublisher::nack(seq, index, refusal)));
-        self.count_refusal()
+        self.answers.nack(ToPublisher::nack(seq, index, refusal));
+        Ok(())
     }
 
     fn count_refusal(&mut self) -> Result<(), End> {
@@ -511,7 +514,7 @@ impl<'a> Connection<'a> {
     /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
     async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
         while !self.answers.is_empty() {
-            let ready = first_answers(&mut self.answers, &self.app.metrics).await;
+            let ready = self.answers.ready(&self.app.metrics).await;
             self.send_answers(socket, ready).await?;
         }
         Ok(())
@@ -552,35 +555,4 @@ impl<'a> Connection<'a> {
 /// Until there is a line, whoever sends one will be.
 fn is_on_air(transcript: &Transcript, source: &str) -> bool {
     transcript.holder().is_none_or(|holder| **holder == *source)
-}
-
-/// An answer that can go out.
-enum Ready {
-    Ack(u64),
-    Nack(ToPublisher),
-    Failed(LogError),
-}
-
-/// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
-async fn first_answers(answers: &mut VecDeque<Answer>, metrics: &Metrics) -> Vec<Ready> {
-    futures::future::poll_fn(|cx| {
-        let mut ready = Vec::new();
-        while let Some(first) = answers.front_mut() {
-            ready.push(match first {
-                Answer::Durable { seq, appended, since, .. } => match Pin::new(appended).poll(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Ok(_)) => {
-                        metrics.durable_after(since.elapsed());
-                        Ready::Ack(*seq)
-                    }
-                    Poll::Ready(Err(error)) => Ready::Failed(error),
-                },
-                Answer::Ack { seq } => Ready::Ack(*seq),
-                Answer::Nack(nack) => Ready::Nack(nack.clone()),
-            });
-            answers.pop_front();
-        }
-        if ready.is_empty() { Poll::Pending } else { Poll::Ready(ready) }
-    })
-    .await
 }

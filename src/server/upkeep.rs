@@ -93,7 +93,8 @@ impl Upkeep {
             return Ok(());
         }
         ops.iter().for_each(|op| self.app.metrics.upkeep(op));
-        feed.append_all(ops.into_iter().map(|op| self.app.record(op)).collect()).await.map(|_| ())
+        let records: Vec<_> = ops.into_iter().map(|op| self.app.record(op)).collect();
+        feed.append_all(&records).await.map(|_| ())
     }
 
     /// How long something has been as it is, as far as was seen.

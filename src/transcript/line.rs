@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::mark::Mark;
+use super::shared::{maybe_text, text};
 use super::time::{MediaMs, Timestamp};
 use crate::position::{BadName, is_plain_name};
 
@@ -84,6 +85,7 @@ pub enum TimeSource {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Word {
     /// The word as it stands in the text.
+    #[serde(deserialize_with = "text")]
     pub text: Arc<str>,
     /// Where it starts, in media time.
     pub start_ms: MediaMs,
@@ -121,13 +123,13 @@ pub struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<MediaMs>,
     /// The label the source gives the speaker; not an identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     pub speaker: Option<Arc<str>>,
     /// What was said. A text that is empty after trimming is not shown.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub text: Arc<str>,
     /// BCP 47 tag of the text's language.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     pub lang: Option<Arc<str>>,
     /// Whether a turn begins here whatever else holds.
     #[serde(default, rename = "break", skip_serializing_if = "Option::is_none")]
@@ -138,17 +140,22 @@ pub struct Content {
 }
 
 /// One version of a line as a record holds it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Version {
     /// Which line of the record's source.
+    #[serde(deserialize_with = "text")]
     pub id: Arc<str>,
     /// Its revision as the source numbered it; without one the fold numbers it in log order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rev: Option<u64>,
     /// For a version without a usable time: its arrival counted from the feed's opening, or its place in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrival_ms: Option<MediaMs>,
     /// What `arrival_ms` counts, where it is not the arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
     /// What it says.
+    #[serde(rename = "says")]
     pub content: Content,
 }
 

@@ -12,6 +12,7 @@ pub mod line;
 pub mod mark;
 pub mod order;
 pub mod record;
+pub(crate) mod shared;
 pub mod speaker;
 pub mod time;
 pub mod turn;

@@ -3,12 +3,14 @@
 //! Reading never fails: bytes that no rule of this release reads become [`Op::Unknown`], which changes nothing, so that
 //! a log written by a newer release, or damaged in one place, still gives all the rest.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::line::{Content, DEFAULT_SOURCE, Version, check_line_id, check_source};
+use super::line::{DEFAULT_SOURCE, Version, check_line_id, check_source};
+use super::shared::maybe_text;
 use super::time::{MediaMs, Timestamp};
 use super::turn::TurnSettings;
 use crate::position::Epoch;
@@ -156,7 +158,7 @@ impl Record {
     /// Reads what [`Record::encode`] wrote, or what another release did.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
-        match serde_json::from_slice::<Raw>(bytes) {
+        match serde_json::from_slice::<Raw<'_>>(bytes) {
             Ok(raw) => raw.read(),
             Err(_) => Self::new(Timestamp::default(), Op::Unknown),
         }
@@ -165,40 +167,48 @@ impl Record {
     /// The one encoding: a JSON object on one line. An [`Op::Unknown`] loses what it was; it is never written.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        serde_json::to_vec(&Raw::write(self)).expect("a record has no map with odd keys").into()
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes);
+        bytes.into()
+    }
+
+    /// Adds the encoding to the end of `bytes`.
+    pub fn encode_to(&self, bytes: &mut Vec<u8>) {
+        serde_json::to_writer(bytes, &Raw::write(self)).expect("a record has no map with odd keys");
     }
 }
 
 /// The encoding as serde sees it: every field of every operation, most of them absent.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Raw {
-    op: Arc<str>,
+struct Raw<'a> {
+    #[serde(borrow)]
+    op: Cow<'a, str>,
     received_at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     source: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     session: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     op_id: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lines: Vec<RawVersion>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    lines: Cow<'a, [Version]>,
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     id: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rev: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     media_ms: Option<MediaMs>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     speaker: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     name: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     kind: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     from: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     into: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
@@ -212,20 +222,7 @@ struct Raw {
     meta: Option<Meta>,
 }
 
-/// [`Version`] without `flatten`, which makes serde keep every field twice.
-#[derive(Debug, Serialize, Deserialize)]
-struct RawVersion {
-    id: Arc<str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rev: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    arrival_ms: Option<MediaMs>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    time_source: Option<super::line::TimeSource>,
-    says: Content,
-}
-
-impl Raw {
+impl<'a> Raw<'a> {
     fn read(self) -> Record {
         let received_at = self.received_at;
         let published = match (&self.source, &self.session, self.seq) {
@@ -243,12 +240,12 @@ impl Raw {
     fn read_op(self) -> Option<Op> {
         let source = self.source.unwrap_or_else(|| DEFAULT_SOURCE.into());
         // The order of lines rests on what sources and ids may hold, so a damaged name is as good as none.
-        let ids = self.lines.iter().map(|line| &line.id).chain(&self.id);
+        let ids = self.lines.iter().map(|version| &version.id).chain(&self.id);
         if check_source(&source).is_err() || ids.into_iter().any(|id| check_line_id(id).is_err()) {
             return None;
         }
         Some(match &*self.op {
-            "line" => Op::Line { source, lines: self.lines.into_iter().map(RawVersion::read).collect() },
+            "line" => Op::Line { source, lines: self.lines.into_owned() },
             "retract" => Op::Retract { source, id: self.id?, rev: self.rev },
             "clock" => Op::Clock { source, media_ms: self.media_ms? },
             "line.abandon" => Op::Abandon { source, id: self.id?, rev: self.rev },
@@ -272,7 +269,7 @@ impl Raw {
         })
     }
 
-    fn write(record: &Record) -> Self {
+    fn write(record: &'a Record) -> Self {
         let mut raw = Self {
             op: record.op.name().into(),
             received_at: record.received_at,
@@ -288,11 +285,11 @@ impl Raw {
         raw
     }
 
-    fn write_op(&mut self, op: &Op) {
+    fn write_op(&mut self, op: &'a Op) {
         match op {
             Op::Line { source, lines } => {
                 self.source = Some(source.clone());
-                self.lines = lines.iter().map(RawVersion::write).collect();
+                self.lines = Cow::Borrowed(lines);
             }
             Op::Retract { source, id, rev } | Op::Abandon { source, id, rev } => {
                 (self.source, self.id, self.rev) = (Some(source.clone()), Some(id.clone()), *rev);
@@ -313,28 +310,6 @@ impl Raw {
             }
             Op::Meta(meta) => self.meta = Some(meta.clone()),
             Op::Pause | Op::Resume | Op::End | Op::Reopen | Op::Unknown => {}
-        }
-    }
-}
-
-impl RawVersion {
-    fn read(self) -> Version {
-        Version {
-            id: self.id,
-            rev: self.rev,
-            arrival_ms: self.arrival_ms,
-            time_source: self.time_source,
-            content: self.says,
-        }
-    }
-
-    fn write(version: &Version) -> Self {
-        Self {
-            id: version.id.clone(),
-            rev: version.rev,
-            arrival_ms: version.arrival_ms,
-            time_source: version.time_source,
-            says: version.content.clone(),
         }
     }
 }
@@ -364,6 +339,7 @@ impl Op {
 
 #[cfg(test)]
 mod tests {
+    use super::super::line::Content;
     use super::*;
 
     fn every_op() -> Vec<Op> {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::message::Message;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::line::check_line_id;
+use crate::transcript::shared::maybe_text;
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 
 /// The longest speaker label, in bytes: names with titles fit several times over.
@@ -136,14 +137,18 @@ struct RawMessage<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     seq: Option<u64>,
+    #[serde(default, deserialize_with = "maybe_text")]
     id: Option<Arc<str>>,
     rev: Option<u64>,
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
+    #[serde(default, deserialize_with = "maybe_text")]
     speaker: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "maybe_text")]
     text: Option<Arc<str>>,
     #[serde(default)]
     status: Status,
+    #[serde(default, deserialize_with = "maybe_text")]
     lang: Option<Arc<str>>,
     #[serde(rename = "break")]
     break_before: Option<Break>,
@@ -156,14 +161,18 @@ struct RawMessage<'a> {
 
 #[derive(Deserialize)]
 struct RawLine {
+    #[serde(default, deserialize_with = "maybe_text")]
     id: Option<Arc<str>>,
     rev: Option<u64>,
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
+    #[serde(default, deserialize_with = "maybe_text")]
     speaker: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "maybe_text")]
     text: Option<Arc<str>>,
     #[serde(default)]
     status: Status,
+    #[serde(default, deserialize_with = "maybe_text")]
     lang: Option<Arc<str>>,
     #[serde(rename = "break")]
     break_before: Option<Break>,

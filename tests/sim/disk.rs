@@ -74,10 +74,20 @@ struct Core {
     news: watch::Sender<u64>,
 }
 
+/// A record in the queue. Those of one append stand one behind the other, and only the last has somebody who waits: a
+/// commit, or a crash, may take a first part of them.
 struct Queued {
     life: u64,
     record: Bytes,
-    reply: oneshot::Sender<Result<Offset, LogError>>,
+    reply: Option<oneshot::Sender<Result<Offset, LogError>>>,
+    /// The room that its append took, if it is the last of it.
+    room: u32,
+}
+
+impl Queued {
+    fn answer(reply: Option<oneshot::Sender<Result<Offset, LogError>>>, answer: Result<Offset, LogError>) {
+        drop(reply.map(|reply| reply.send(answer)));
+    }
 }
 
 /// The log of one life of the server.
@@ -131,16 +141,16 @@ impl SimLog {
                 let error = LogError::Poisoned("the disk is full".into());
                 *self.poison.lock().expect("nothing panics with it") = Some(error.clone());
                 let lost: Vec<Queued> = self.queue().drain(..).collect();
-                lost.into_iter().for_each(|queued| drop(queued.reply.send(Err(error.clone()))));
+                lost.into_iter().for_each(|queued| Queued::answer(queued.reply, Err(error.clone())));
                 self.room.close();
                 self.failed.notify_one();
                 return;
             }
             let count = 1 + usize::try_from(self.core.world.below(self.queue().len() as u64)).expect("small");
             let batch: Vec<Queued> = self.queue().drain(..count).collect();
-            self.room.add_permits(batch.len());
+            self.room.add_permits(batch.iter().map(|queued| queued.room as usize).sum());
             let mut answers = Vec::new();
-            for Queued { life, record, reply } in batch {
+            for Queued { life, record, reply, .. } in batch {
                 let offset = self.core.disk().add(life, record);
                 answers.push((reply, offset.ok_or(LogError::Closed)));
             }
@@ -149,7 +159,7 @@ impl SimLog {
                 self.core.world.seen("killed between durable and acknowledged");
                 return;
             }
-            answers.into_iter().for_each(|(reply, offset)| drop(reply.send(offset)));
+            answers.into_iter().for_each(|(reply, offset)| Queued::answer(reply, offset));
             self.core.news.send_modify(|number| *number += 1);
         }
     }
@@ -236,15 +246,26 @@ impl Log for SimLog {
         .boxed()
     }
 
-    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
         let log = log.clone();
         async move {
             self.check_writable()?;
-            let Ok(permit) = self.room.acquire().await else { return Err(self.poisoned().unwrap_or(LogError::Closed)) };
+            // More than the queue holds takes all of it, and passes.
+            let weight = u32::try_from(records.len().min(QUEUE_MAX)).expect("small");
+            let room = self.room.acquire_many(weight).await;
+            let Ok(permit) = room else { return Err(self.poisoned().unwrap_or(LogError::Closed)) };
             self.check_writable()?;
             permit.forget();
             let (reply, answer) = Appended::pending();
-            self.queue().push_back(Queued { life: log.life, record, reply });
+            let mut reply = Some(reply);
+            let last = records.len() - 1;
+            for (index, record) in records.into_iter().enumerate() {
+                let (reply, room) = if index == last { (reply.take(), weight) } else { (None, 0) };
+                self.queue().push_back(Queued { life: log.life, record, reply, room });
+            }
+            if last > 0 {
+                self.core.world.seen("many records are appended at once");
+            }
             self.core.life.happened(Event::Queued);
             self.wake.notify_one();
             Ok(answer)

@@ -18,9 +18,10 @@ use super::readers::{self, Readers};
 use crate::log::{Entry, LogError, LogId};
 use crate::position::Offset;
 
-/// Bytes in the ring of one log: a tail that lags behind by more than that reads the file, at a small cost. 256 KiB:
-/// a thousand caption lines, minutes of the liveliest event.
-const RING_BYTES_MAX: usize = 256 * 1024;
+/// Bytes in the ring of one log: a tail that lags behind by more than that reads the file, at a small cost. 1 MiB: one of
+/// the largest commits, so that a tail that is a commit behind the fastest publisher finds it here. As a rule there is
+/// next to nothing in it, because tails keep up.
+const RING_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a record in the ring weighs beside its bytes.
 const ENTRY_BYTES: usize = 64;

@@ -19,8 +19,9 @@ use super::{EmbeddedOptions, Shared};
 use crate::log::{Commit, CommitHook, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
-/// Bytes in one row, short of its last record. 64 KiB: what an erasure writes again and a reader reads at least.
-const ROW_BYTES_MAX: usize = 64 * 1024;
+/// Bytes in one row, short of its last record. 32 KiB: what an erasure writes again and a reader reads at least. Larger
+/// ones gain nothing, and from 64 KiB on glibc tidies its whole heap with each that is freed.
+const ROW_BYTES_MAX: usize = 32 * 1024;
 
 /// Rows of a deleted log that go in one commit: some 4 MiB at most, so others wait for milliseconds.
 const PURGE_ROWS: usize = 64;
@@ -31,7 +32,7 @@ type Reply<T> = oneshot::Sender<Result<T, LogError>>;
 pub(super) enum Command {
     Append {
         log: LogId,
-        record: Bytes,
+        records: Vec<Bytes>,
         weight: u32,
         reply: Reply<Offset>,
     },
@@ -60,7 +61,16 @@ pub(super) enum Command {
 
 /// Obeys until it is told to close.
 pub(super) fn run(db: Connection, shared: &Shared, inbox: &Receiver<Command>, options: &EmbeddedOptions) {
-    let mut writer = Writer { db, shared, inbox, options, heads: HashMap::new(), held: None, purges: VecDeque::new() };
+    let mut writer = Writer {
+        db,
+        shared,
+        inbox,
+        options,
+        heads: HashMap::new(),
+        held: None,
+        purges: VecDeque::new(),
+        body: Vec::new(),
+    };
     let obeyed = catch_unwind(AssertUnwindSafe(|| {
         writer.resume_purges();
         writer.obey_all();
@@ -83,6 +93,8 @@ struct Writer<'a> {
     held: Option<Command>,
     /// Deleted logs that still have rows.
     purges: VecDeque<Purge>,
+    /// The body of the row that is being written; kept for its memory.
+    body: Vec<u8>,
 }
 
 /// A deleted log whose rows are going, and who waits for that.
@@ -94,15 +106,35 @@ struct Purge {
 /// An append that has been taken from the queue.
 struct Append {
     log: LogId,
-    record: Bytes,
+    records: Vec<Bytes>,
     reply: Reply<Offset>,
+}
+
+impl Append {
+    fn bytes(&self) -> usize {
+        self.records.iter().map(Bytes::len).sum()
+    }
 }
 
 /// The records of one log in one commit.
 struct Run {
     life: u64,
     first: u64,
-    appends: Vec<Append>,
+    records: Vec<Bytes>,
+    /// Who waits for the first so many of the records.
+    replies: Vec<(usize, Reply<Offset>)>,
+}
+
+impl Run {
+    fn new(life: u64, first: u64) -> Self {
+        Self { life, first, records: Vec::new(), replies: Vec::new() }
+    }
+
+    fn add(&mut self, append: Append) {
+        let Append { mut records, reply, .. } = append;
+        self.records.append(&mut records);
+        self.replies.push((self.records.len(), reply));
+    }
 }
 
 impl Writer<'_> {
@@ -110,8 +142,8 @@ impl Writer<'_> {
         while let Some(command) = self.next() {
             match command {
                 Command::Close => return,
-                Command::Append { log, record, weight, reply } => {
-                    self.append(Append { log, record, reply }, weight);
+                Command::Append { log, records, weight, reply } => {
+                    self.append(Append { log, records, reply }, weight);
                 }
                 Command::Create { feed, anew, weight, reply } => {
                     self.answer(weight, reply, |writer| writer.create(&feed, anew));
@@ -162,17 +194,18 @@ impl Writer<'_> {
         })
     }
 
-    /// Writes this record and what stands behind it in the queue, up to the bounds of a batch.
+    /// Writes these records and what stands behind them in the queue, up to the bounds of a batch.
     fn append(&mut self, append: Append, weight: u32) {
-        let mut bytes = append.record.len();
+        let (mut bytes, mut count) = (append.bytes(), append.records.len());
         let mut weights = weight as usize;
         let mut batch = vec![append];
-        while batch.len() < self.options.batch_records_max && bytes < self.options.batch_bytes_max {
+        while count < self.options.batch_records_max && bytes < self.options.batch_bytes_max {
             match self.inbox.try_recv() {
-                Ok(Command::Append { log, record, weight, reply }) => {
-                    bytes += record.len();
+                Ok(Command::Append { log, records, weight, reply }) => {
+                    let append = Append { log, records, reply };
+                    (bytes, count) = (bytes + append.bytes(), count + append.records.len());
                     weights += weight as usize;
-                    batch.push(Append { log, record, reply });
+                    batch.push(append);
                 }
                 other => {
                     self.held = other.ok();
@@ -205,13 +238,15 @@ impl Writer<'_> {
         let mut run_of: HashMap<u64, usize> = HashMap::new();
         for append in batch {
             if let Some(run) = run_of.get(&append.log.life) {
-                runs[*run].appends.push(append);
+                runs[*run].add(append);
                 continue;
             }
             match self.attempt(|writer| writer.head(&append.log)) {
                 Ok(first) => {
                     run_of.insert(append.log.life, runs.len());
-                    runs.push(Run { life: append.log.life, first, appends: vec![append] });
+                    let mut run = Run::new(append.log.life, first);
+                    run.add(append);
+                    runs.push(run);
                 }
                 Err(error) => drop(append.reply.send(Err(error))),
             }
@@ -232,13 +267,13 @@ impl Writer<'_> {
     fn commit(&mut self, runs: &[Run]) -> Result<(), Trouble> {
         let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for run in runs {
-            insert(&change, run)?;
+            insert(&change, run, &mut self.body)?;
         }
         Ok(change.commit()?)
     }
 
     fn count(&self, runs: &[Run], took: Duration) {
-        let records: usize = runs.iter().map(|run| run.appends.len()).sum();
+        let records: usize = runs.iter().map(|run| run.records.len()).sum();
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.records.fetch_add(records as u64, Ordering::Relaxed);
         if let Some(CommitHook(told)) = &self.options.on_commit {
@@ -248,22 +283,20 @@ impl Writer<'_> {
 
     /// Answers the appends of a run that was committed, or was not, and tells the tails.
     fn settle(&mut self, run: Run, committed: &Result<(), LogError>) {
-        let Run { life, first, appends } = run;
+        let Run { life, first, records, replies } = run;
         if let Err(error) = committed {
-            for append in appends {
-                let _ = append.reply.send(Err(error.clone()));
+            for (_, reply) in replies {
+                let _ = reply.send(Err(error.clone()));
             }
             return;
         }
-        self.heads.insert(life, first + appends.len() as u64);
-        let (records, replies): (Vec<_>, Vec<_>) =
-            appends.into_iter().map(|append| (append.record, append.reply)).unzip();
+        self.heads.insert(life, first + records.len() as u64);
         // First, so that whoever has an answer finds the record in the log's head.
         self.shared.registry.committed(life, first, records);
         // The last first: who waits for the first of many finds all of them answered, and acknowledges them at once.
-        for (index, reply) in replies.into_iter().enumerate().rev() {
-            // A publisher that has left has its record in the log all the same.
-            let _ = reply.send(Ok(Offset(first + index as u64)));
+        for (count, reply) in replies.into_iter().rev() {
+            // A publisher that has left has its records in the log all the same.
+            let _ = reply.send(Ok(Offset(first + count as u64 - 1)));
         }
     }
 
@@ -376,20 +409,19 @@ impl Writer<'_> {
 }
 
 /// Adds the rows of a run.
-fn insert(change: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
+fn insert(change: &Transaction<'_>, run: &Run, body: &mut Vec<u8>) -> rusqlite::Result<()> {
     let mut insert = change.prepare_cached(&format!("INSERT INTO batches({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"))?;
-    let mut body = Vec::new();
     let mut first = run.first;
-    let mut rest = run.appends.as_slice();
+    let mut rest = run.records.as_slice();
     while !rest.is_empty() {
         body.clear();
         let mut count = 0;
         while count < rest.len() && body.len() < ROW_BYTES_MAX {
-            frames::push(&mut body, &rest[count].record);
+            frames::push(body, &rest[count]);
             count += 1;
         }
         let (log, at, number) = (run.life.cast_signed(), first.cast_signed(), count as i64);
-        insert.execute((log, at, number, &body, frames::checksum(log, at, number, &body)))?;
+        insert.execute((log, at, number, &*body, frames::checksum(log, at, number, body)))?;
         first += count as u64;
         rest = &rest[count..];
     }

@@ -1,0 +1,165 @@
+//! What a publisher is still to be answered, in the order of its messages, whatever each of them waits for.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::time::Instant;
+
+use super::metrics::Metrics;
+use crate::log::{Appended, LogError};
+use crate::position::Offset;
+use crate::transcript::{Op, Record};
+use crate::wire::ToPublisher;
+
+/// Messages that came together: their records go to the log in one append.
+#[derive(Debug, Default)]
+pub(super) struct Burst {
+    pub(super) records: Vec<Record>,
+    /// The number of the last message.
+    seq: u64,
+    /// From each message's arrival until it is acknowledged; only where somebody listens to that.
+    spans: Vec<tracing::Span>,
+}
+
+impl Burst {
+    /// Adds the record of the message `seq`.
+    pub(super) fn push(&mut self, seq: u64, record: Record, span: tracing::Span) {
+        self.records.push(record);
+        self.seq = seq;
+        if !span.is_disabled() {
+            self.spans.push(span);
+        }
+    }
+
+    /// Versions of lines in it.
+    pub(super) fn lines(&self) -> usize {
+        let lines = |record: &Record| if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
+        self.records.iter().map(lines).sum()
+    }
+}
+
+/// The answers under way.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    queue: VecDeque<Answer>,
+    /// Messages that they answer.
+    messages: usize,
+    /// Messages that are durable and that the feed has not folded yet, as far as is known: where the last of several
+    /// stands, and how many they are.
+    unfolded: VecDeque<(Offset, usize)>,
+}
+
+/// An answer that waits for those before it.
+#[derive(Debug)]
+enum Answer {
+    /// The messages up to `seq` are acknowledged once they are durable.
+    Durable { seq: u64, messages: usize, appended: Appended, since: Instant, _spans: Vec<tracing::Span> },
+    /// The message is acknowledged: the log has it, or there was nothing to keep.
+    Ack { seq: u64 },
+    /// The message, or one line of it, is refused.
+    Nack(ToPublisher),
+}
+
+/// An answer that can go out.
+pub(super) enum Ready {
+    Ack(u64),
+    Nack(ToPublisher),
+    Failed(LogError),
+}
+
+impl Answers {
+    /// Messages that have not been answered, or that the feed has not folded, which is before `next`.
+    pub(super) fn under_way(&mut self, next: Offset) -> usize {
+        while self.unfolded.front().is_some_and(|(last, _)| *last < next) {
+            self.unfolded.pop_front();
+        }
+        self.messages + self.unfolded.iter().map(|(_, messages)| messages).sum::<usize>()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The messages of `burst`, which came at `since`, are acknowledged when `appended` is ready.
+    pub(super) fn durable(&mut self, burst: Burst, appended: Appended, since: Instant) {
+        let Burst { records, seq, spans: _spans } = burst;
+        let messages = records.len();
+        self.push(messages, Answer::Durable { seq, messages, appended, since, _spans });
+    }
+
+    pub(super) fn ack(&mut self, seq: u64) {
+        self.push(1, Answer::Ack { seq });
+    }
+
+    pub(super) fn nack(&mut self, nack: ToPublisher) {
+        self.push(1, Answer::Nack(nack));
+    }
+
+    fn push(&mut self, messages: usize, answer: Answer) {
+        self.messages += messages;
+        self.queue.push_back(answer);
+    }
+
+    /// Forgets them all.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Waits for all that is to become durable.
+    ///
+    /// # Errors
+    /// What the log says of the first that does not. It has been answered, and those behind it are no more: they fail too.
+    pub(super) async fn all_durable(&mut self) -> Result<(), LogError> {
+        for index in 0..self.queue.len() {
+            let Answer::Durable { seq, messages, appended, .. } = &mut self.queue[index] else { continue };
+            match appended.await {
+                Ok(_) => {
+                    self.messages = self.messages + 1 - *messages;
+                    self.queue[index] = Answer::Ack { seq: *seq };
+                }
+                Err(error) => {
+                    self.queue.truncate(index);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
+    pub(super) async fn ready(&mut self, metrics: &Metrics) -> Vec<Ready> {
+        futures::future::poll_fn(|cx| {
+            let mut ready = Vec::new();
+            while let Some(first) = self.queue.front_mut() {
+                ready.push(match first {
+                    Answer::Durable { seq, messages, appended, since, .. } => match Pin::new(appended).poll(cx) {
+                        Poll::Pending => break,
+                        Poll::Ready(answer) => {
+                            self.messages -= *messages;
+                            match answer {
+                                Ok(last) => {
+                                    self.unfolded.push_back((last, *messages));
+                                    metrics.durable_after(since.elapsed(), *messages);
+                                    Ready::Ack(*seq)
+                                }
+                                Err(error) => Ready::Failed(error),
+                            }
+                        }
+                    },
+                    Answer::Ack { seq } => {
+                        self.messages -= 1;
+                        Ready::Ack(*seq)
+                    }
+                    Answer::Nack(nack) => {
+                        self.messages -= 1;
+                        Ready::Nack(nack.clone())
+                    }
+                });
+                self.queue.pop_front();
+            }
+            if ready.is_empty() { Poll::Pending } else { Poll::Ready(ready) }
+        })
+        .await
+    }
+}
