@@ -11,10 +11,7 @@ use super::{EXAMPLES, curve, fanout, herd, idle, ingest, replay};
 /// Scenarios, made where they are run; and how to run them.
 pub(super) type Plan = (Box<dyn FnOnce() -> Vec<Box<dyn Scenario>> + Send>, Options);
 
-fn plan<S: Scenario + 'static>(scenario: S, options: Options) -> Plan
-where
-    S: Send,
-{
+fn plan(scenario: impl Scenario + Send + 'static, options: Options) -> Plan {
     (Box::new(move || vec![Box::new(scenario)]), options)
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
@@ -107,6 +108,8 @@ impl Scenario for Fanout {
             // A server that is behind has not done its work before the last line is there.
             (meanwhile, deliveries, bytes) = (moment.until_now(), load.tally.deliveries, load.tally.bytes);
         }
+        let is_idle = deliveries == 0 && self.subscribers > 0 && load.tally.faults.say().is_none();
+        ensure!(!is_idle, "no line came through in {} s", self.seconds);
         let per = |count: u64| move |seconds: f64| (count > 0).then(|| seconds / count as f64 * 1e6);
         let mut figures: Figures = vec![
             ("cpu_s_per_m", meanwhile.server_cpu_seconds.and_then(per(deliveries))),

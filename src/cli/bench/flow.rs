@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::load::{Load, PATIENCE};
+use super::load::Load;
 
 /// When lines are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,9 +105,11 @@ impl Source {
 pub(super) fn store(load: &mut Load, lines: u32) -> anyhow::Result<()> {
     /// Enough for a server to flush many at once.
     const WINDOW: usize = 256;
+    /// For a long transcript on a slow disk.
+    const STORE: Duration = Duration::from_secs(300);
     let mut source = Source::up_to(Flow::Window { window: WINDOW, batch: 1 }, lines, load);
-    if !source.run(load, PATIENCE, |load| load.feeds.iter().all(|feed| feed.acked >= u64::from(lines)))? {
-        bail!("{lines} lines were not stored within {} s", PATIENCE.as_secs());
+    if !source.run(load, STORE, |load| load.feeds.iter().all(|feed| feed.acked >= u64::from(lines)))? {
+        bail!("{lines} lines were not stored within {} s", STORE.as_secs());
     }
     Ok(())
 }

@@ -111,12 +111,14 @@ impl Moment {
         let seconds = (now.at - self.at).as_secs_f64();
         let gone = |before: Option<f64>, after: Option<f64>| Some((after? - before?).max(0.0));
         let (server, client) = (gone(self.server, now.server), gone(self.client, now.client));
-        let foreign_cores = self.machine.zip(now.machine).map(|(before, after)| {
-            // Whose server it is does not matter here; one that is unknown counts as foreign.
-            let ours = server.unwrap_or(0.0) + client.unwrap_or(0.0);
-            ((after.0 - before.0 - ours).max(0.0) + after.1 - before.1) / seconds.max(1e-9)
-        });
-        Meanwhile { seconds, server_cpu_seconds: server, foreign_cores }
+        // Without the server's own time nobody can say what was not the server.
+        let ours = server.zip(client).map(|(server, client)| server + client);
+        let cores = |seconds_of: fn((f64, f64)) -> f64| {
+            Some((seconds_of(now.machine?) - seconds_of(self.machine?)) / seconds.max(1e-9))
+        };
+        let foreign_cores = ours.zip(cores(|machine| machine.0)).map(|(ours, busy)| (busy - ours / seconds).max(0.0));
+        let steal_cores = cores(|machine| machine.1);
+        Meanwhile { seconds, server_cpu_seconds: server, foreign_cores, steal_cores }
     }
 }
 
@@ -125,13 +127,15 @@ impl Moment {
 pub(super) struct Meanwhile {
     pub(super) seconds: f64,
     pub(super) server_cpu_seconds: Option<f64>,
-    /// Cores that were busy with something else, and cores that the host took away.
+    /// Cores that were busy with something else.
     pub(super) foreign_cores: Option<f64>,
+    /// Cores that the host took away.
+    pub(super) steal_cores: Option<f64>,
 }
 
 impl Meanwhile {
     pub(super) fn is_noisy(&self) -> bool {
-        self.foreign_cores.is_some_and(|cores| cores > NOISY_CORES)
+        self.foreign_cores.unwrap_or(0.0) + self.steal_cores.unwrap_or(0.0) > NOISY_CORES
     }
 }
 

@@ -64,6 +64,7 @@ impl Run {
         object.insert("limit_ratio".into(), json!(ratio));
         object.insert("seconds".into(), json!(self.meanwhile.map(|meanwhile| meanwhile.seconds)));
         object.insert("foreign_cores".into(), json!(self.meanwhile.and_then(|meanwhile| meanwhile.foreign_cores)));
+        object.insert("steal_cores".into(), json!(self.meanwhile.and_then(|meanwhile| meanwhile.steal_cores)));
         object.insert("noisy".into(), self.is_noisy().into());
         object.insert("exact".into(), self.wrong.is_none().into());
         if let Some(wrong) = &self.wrong {
@@ -103,9 +104,12 @@ pub(super) fn tables(runs: &[Run]) -> String {
     if runs.iter().any(Run::is_noisy) {
         text.push_str("\n~ something else kept the machine busy meanwhile; better measure again\n");
     }
-    for run in runs.iter().filter(|run| run.figures.iter().any(|(_, figure)| figure.is_none())).take(1) {
+    let is_unknown = |run: &&Run| run.meanwhile.is_some_and(|meanwhile| meanwhile.server_cpu_seconds.is_none());
+    if let Some(run) = runs.iter().find(is_unknown) {
         let who = &run.server;
-        text.push_str(&format!("\n- could not be had: the process of {who} is not known, or there is no /proc here\n"));
+        text.push_str(&format!(
+            "\nno processor time: the process of {who} is not known (--pid), or there is no /proc here\n"
+        ));
     }
     text
 }
@@ -220,7 +224,8 @@ mod tests {
     };
 
     fn run(server: &str, round: usize, cpu: Option<f64>, foreign_cores: f64) -> Run {
-        let meanwhile = Meanwhile { seconds: 2.0, server_cpu_seconds: None, foreign_cores: Some(foreign_cores) };
+        let foreign_cores = Some(foreign_cores);
+        let meanwhile = Meanwhile { seconds: 2.0, server_cpu_seconds: cpu, foreign_cores, steal_cores: Some(0.0) };
         Run {
             scenario: "one".into(),
             server: server.into(),
