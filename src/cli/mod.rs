@@ -82,7 +82,7 @@ enum Command {
     /// Copy an archive, also while a server writes it
     Backup(archive::Backup),
     /// Measure this server beside the least that one could cost
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
 }
 
 /// How a command ended that did what it could.
