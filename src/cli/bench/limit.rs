@@ -177,9 +177,15 @@ impl Server {
         Ok(())
     }
 
-    /// Takes all who want to come. Where there is no descriptor left, the others wait in the kernel.
+    /// Takes all who want to come. Where there is no descriptor left, the others wait until the next one comes.
     fn accept(&mut self) {
-        while let Ok((mut stream, _)) = self.listener.accept() {
+        loop {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                // Who has given up meanwhile keeps nobody else waiting.
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => continue,
+                Err(_) => return,
+            };
             let at = self.free.pop().unwrap_or_else(|| {
                 self.peers.push(None);
                 self.peers.len() - 1

@@ -20,8 +20,9 @@ use super::frame;
 use super::lines::Mark;
 use super::link::{Link, Surroundings, Way};
 
-/// Handshakes under way at a time: enough to keep a server busy, and fewer than kernels let wait.
-const IN_FLIGHT_MAX: usize = 256;
+/// Handshakes under way at a time: enough to keep a server busy, and fewer than the 128 that many a listener lets wait.
+/// Those beyond would be dropped and come again after a second, and that second is all that would be measured.
+const IN_FLIGHT_MAX: usize = 64;
 
 /// How long whatever has to come may take, on a busy machine too.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
