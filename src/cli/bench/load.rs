@@ -148,7 +148,7 @@ impl Load {
             let next = if way == Way::Replay { 0 } else { self.feeds[feed].sent };
             self.feeds[feed].subscribers += u32::from(way != Way::Replay);
             self.open(way, feed, number, next, "")?;
-            self.until(PATIENCE, "subscribers are live", |load| number - (load.tally.ready - ready) < IN_FLIGHT_MAX)?;
+            self.until(PATIENCE, "subscribers are live", |load| number < load.tally.ready - ready + IN_FLIGHT_MAX)?;
         }
         self.until(PATIENCE, "subscribers are live", |load| load.tally.ready - ready >= count)
     }
