@@ -10,6 +10,7 @@
 //! `sending` keeps a publisher's events in view.
 
 mod archive;
+mod bench;
 mod config;
 mod demo;
 mod export;
@@ -80,6 +81,8 @@ enum Command {
     Verify(archive::Verify),
     /// Copy an archive, also while a server writes it
     Backup(archive::Backup),
+    /// Measure this server beside the least that one could cost
+    Bench(Box<bench::Bench>),
 }
 
 /// How a command ended that did what it could.
@@ -147,6 +150,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Config(command) => command.run(),
             Command::Verify(command) => command.run().await,
             Command::Backup(command) => command.run().await,
+            Command::Bench(command) => command.run().await,
         }
     });
     let outcome = runtime.block_on(running).context("a fault of the program")?;

@@ -1,0 +1,239 @@
+//! Whether what a subscriber receives is what was said: every line once, in order, and unaltered.
+//!
+//! A [`Follower`] is given the bytes as they come off the socket, cut anywhere. It looks for markers and nothing else, so
+//! it costs little and knows no server's messages.
+
+use memchr::memchr;
+
+use super::lines::{MARK_BYTES, Mark, read_mark, sentence};
+
+/// What was wrong, over all subscribers.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Faults {
+    /// Lines that did not come, or came after a later one.
+    pub(super) lost: u64,
+    /// Lines that came again, or late.
+    pub(super) repeated: u64,
+    /// Lines with another text than was sent.
+    pub(super) altered: u64,
+    first: Option<String>,
+}
+
+impl Faults {
+    /// What was wrong, in words; nothing where all was right.
+    pub(super) fn say(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        let Self { lost, repeated, altered, .. } = self;
+        Some(format!("{lost} lost, {repeated} repeated, {altered} altered; first: {first}"))
+    }
+
+    /// Counts lines that had not come at the end.
+    pub(super) fn missing(&mut self, lines: u64, who: &str) {
+        if lines > 0 {
+            self.lost += lines;
+            self.first.get_or_insert_with(|| format!("{who} lacks {lines} lines at the end"));
+        }
+    }
+}
+
+/// One subscriber's place in the lines of its feed.
+#[derive(Debug)]
+pub(super) struct Follower {
+    /// The line that has to come next.
+    pub(super) next: u32,
+    /// Whether whole texts are compared, or markers alone.
+    is_thorough: bool,
+    within: Within,
+}
+
+/// In the midst of what the last bytes ended.
+#[derive(Debug, Clone, Copy)]
+enum Within {
+    Nothing,
+    /// What may be the begin of a marker, and how much of it there is.
+    Marker([u8; MARK_BYTES], usize),
+    /// The text of a line, so many of whose bytes have been compared.
+    Text(u32, usize),
+}
+
+impl Follower {
+    /// One that has all lines before `next`.
+    pub(super) fn new(next: u32, is_thorough: bool) -> Self {
+        Self { next, is_thorough, within: Within::Nothing }
+    }
+
+    /// Takes the bytes that came next, and gives each new line in them to `on_line`, with the number of the first line
+    /// that is not to be waited for any more: its own, or the first of those that were left out before it.
+    pub(super) fn take(&mut self, mut bytes: &[u8], faults: &mut Faults, mut on_line: impl FnMut(Mark, u32)) {
+        while !bytes.is_empty() {
+            bytes = match self.within {
+                Within::Nothing => self.search(bytes, faults, &mut on_line),
+                Within::Marker(marker, have) => self.go_on(marker, have, bytes, faults, &mut on_line),
+                Within::Text(number, compared) => self.compare(number, compared, bytes, faults),
+            };
+        }
+    }
+
+    fn search<'a>(&mut self, bytes: &'a [u8], faults: &mut Faults, on_line: &mut impl FnMut(Mark, u32)) -> &'a [u8] {
+        let Some(at) = memchr(b'#', bytes) else { return &[] };
+        let bytes = &bytes[at..];
+        let Some((marker, rest)) = bytes.split_first_chunk::<MARK_BYTES>() else {
+            let mut marker = [0; MARK_BYTES];
+            marker[..bytes.len()].copy_from_slice(bytes);
+            self.within = Within::Marker(marker, bytes.len());
+            return &[];
+        };
+        match read_mark(marker) {
+            Some(mark) => {
+                self.found(mark, faults, on_line);
+                rest
+            }
+            None => &bytes[1..],
+        }
+    }
+
+    /// Fills up a marker that was cut; if it is none, a later byte of it may be the begin of one.
+    fn go_on<'a>(
+        &mut self,
+        mut marker: [u8; MARK_BYTES],
+        have: usize,
+        bytes: &'a [u8],
+        faults: &mut Faults,
+        on_line: &mut impl FnMut(Mark, u32),
+    ) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(bytes.len().min(MARK_BYTES - have));
+        marker[have..have + taken.len()].copy_from_slice(taken);
+        if have + taken.len() < MARK_BYTES {
+            self.within = Within::Marker(marker, have + taken.len());
+        } else if let Some(mark) = read_mark(&marker) {
+            self.within = Within::Nothing;
+            self.found(mark, faults, on_line);
+        } else if let Some(at) = memchr(b'#', &marker[1..]) {
+            marker.copy_within(at + 1.., 0);
+            self.within = Within::Marker(marker, MARK_BYTES - at - 1);
+        } else {
+            self.within = Within::Nothing;
+        }
+        rest
+    }
+
+    fn found(&mut self, mark: Mark, faults: &mut Faults, on_line: &mut impl FnMut(Mark, u32)) {
+        if mark.number != self.next {
+            let due = self.next;
+            faults.first.get_or_insert_with(|| format!("line {} where line {due} was due", mark.number));
+        }
+        if mark.number < self.next {
+            faults.repeated += 1;
+            return;
+        }
+        let first = std::mem::replace(&mut self.next, mark.number + 1);
+        faults.lost += u64::from(mark.number - first);
+        if self.is_thorough {
+            self.within = Within::Text(mark.number, 0);
+        }
+        on_line(mark, first);
+    }
+
+    fn compare<'a>(&mut self, number: u32, compared: usize, bytes: &'a [u8], faults: &mut Faults) -> &'a [u8] {
+        // The blank after the marker is part of the text.
+        let (blank, wanted) = (usize::from(compared == 0), sentence(number).as_bytes());
+        let rest_wanted = &wanted[compared.saturating_sub(1)..];
+        let length = bytes.len().min(blank + rest_wanted.len());
+        let (text, rest) = bytes.split_at(length);
+        if (blank == 1 && text[0] != b' ') || text[blank..] != rest_wanted[..length - blank] {
+            faults.altered += 1;
+            faults.first.get_or_insert_with(|| format!("line {number} has another text than was sent"));
+            self.within = Within::Nothing;
+            return bytes;
+        }
+        let compared = compared + length;
+        self.within = if compared == wanted.len() + 1 { Within::Nothing } else { Within::Text(number, compared) };
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lines::write_text;
+    use super::*;
+
+    fn said(numbers: &[u32]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in numbers {
+            bytes.extend_from_slice(b"{\"x\":\"# no #0123456789.marker\",\"text\":\"");
+            write_text(Mark { number: *number, due: 1_000 + u64::from(*number) }, &mut bytes);
+            bytes.extend_from_slice(b"\"}");
+        }
+        bytes
+    }
+
+    /// Follows `bytes` in pieces of every length up to 90; gives the lines found and what was wrong.
+    #[track_caller]
+    fn follow(bytes: &[u8], is_thorough: bool) -> (Vec<u32>, Faults) {
+        let in_pieces = |length| {
+            let (mut follower, mut faults) = (Follower::new(0, is_thorough), Faults::default());
+            let mut found = Vec::new();
+            for piece in bytes.chunks(length) {
+                follower.take(piece, &mut faults, |mark, _| {
+                    assert_eq!(mark.due, 1_000 + u64::from(mark.number));
+                    found.push(mark.number);
+                });
+            }
+            (found, faults)
+        };
+        let whole = in_pieces(bytes.len());
+        for length in 1..90 {
+            let (found, faults) = in_pieces(length);
+            assert_eq!((&found, faults.say()), (&whole.0, whole.1.say()), "in pieces of {length}");
+        }
+        whole
+    }
+
+    #[test]
+    fn lines_are_found_however_they_are_cut() {
+        let all: Vec<u32> = (0..30).collect();
+        for is_thorough in [false, true] {
+            let (found, faults) = follow(&said(&all), is_thorough);
+            assert_eq!((found, faults.say()), (all.clone(), None));
+        }
+    }
+
+    #[test]
+    fn loss_repeats_and_swaps_are_noticed() {
+        let check = |numbers: &[u32], lost: u64, repeated: u64| {
+            let (_, faults) = follow(&said(numbers), false);
+            assert_eq!((faults.lost, faults.repeated, faults.altered), (lost, repeated, 0), "{numbers:?}");
+            assert_eq!(faults.say().is_some(), lost + repeated > 0);
+        };
+        check(&[0, 1, 2], 0, 0);
+        check(&[0, 2, 3], 1, 0);
+        check(&[4], 4, 0);
+        check(&[0, 1, 1, 2], 0, 1);
+        check(&[0, 1, 0, 1, 2], 0, 2);
+        check(&[0, 2, 1, 3], 1, 1);
+    }
+
+    #[test]
+    fn another_text_is_noticed_by_those_who_compare() {
+        let good = said(&[0, 1, 2]);
+        let text = good.windows(9).position(|window| window == b"committee").expect("the text of line 1");
+        for (at, letter) in [(text, b'k'), (text - 5, b'_')] {
+            let mut bad = good.clone();
+            bad[at] = letter;
+            let (found, faults) = follow(&bad, true);
+            assert_eq!((found, faults.altered), (vec![0, 1, 2], 1), "{at}");
+            assert_eq!(follow(&bad, false).1.altered, 0);
+        }
+        let shorter: Vec<u8> = [&good[..text], &good[text + 1..]].concat();
+        assert_eq!(follow(&shorter, true).1.altered, 1);
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_a_fault() {
+        let mut faults = Faults::default();
+        faults.missing(0, "nobody");
+        assert_eq!(faults.say(), None);
+        faults.missing(3, "subscriber 5");
+        assert!(faults.say().expect("a fault").contains("subscriber 5 lacks 3 lines"));
+    }
+}

@@ -1,0 +1,149 @@
+//! `bench fanout`: lines from a publisher to thousands of subscribers, and what each delivery costs the server.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use super::contest::{BYTES_PER_DELIVERY, Measured, Scenario, Stage};
+use super::contestant::Wish;
+use super::flow::{Flow, Source, store};
+use super::limit::Mode;
+use super::link::Way;
+use super::machine::Moment;
+use super::report::{Column, Figures, Sheet};
+
+/// What a fan-out tells.
+pub(super) static SHEET: Sheet = Sheet {
+    columns: &[
+        Column { key: "cpu_s_per_m", title: "CPU s/M deliveries", decimals: 3 },
+        Column { key: "deliveries_per_s", title: "deliveries/s", decimals: 0 },
+        Column { key: "p50_ms", title: "p50 ms", decimals: 2 },
+        Column { key: "p99_ms", title: "p99 ms", decimals: 2 },
+        Column { key: "p999_ms", title: "p99.9 ms", decimals: 2 },
+        Column { key: "max_ms", title: "max ms", decimals: 2 },
+        Column { key: BYTES_PER_DELIVERY, title: "bytes/delivery", decimals: 0 },
+    ],
+    compared: Some("cpu_s_per_m"),
+};
+
+/// One fan-out.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fanout {
+    pub(super) name: String,
+    /// In all, spread over the feeds.
+    pub(super) subscribers: usize,
+    pub(super) feeds: usize,
+    pub(super) flow: Flow,
+    pub(super) seconds: f64,
+    pub(super) warmup: f64,
+    /// Lines that are in each feed before anybody subscribes.
+    pub(super) history: u32,
+}
+
+impl Fanout {
+    /// A name that says what it is.
+    pub(super) fn described(&self) -> String {
+        let flow = match self.flow {
+            Flow::Paced(rate) => format!("{rate}/s"),
+            Flow::Window { window, batch: 1 } => format!("{window} in flight"),
+            Flow::Window { window, batch } => format!("{window} in flight by {batch}"),
+        };
+        let feeds = if self.feeds == 1 { String::new() } else { format!(" on {} feeds", self.feeds) };
+        format!("{} × {flow}{feeds}", self.subscribers)
+    }
+}
+
+impl Scenario for Fanout {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn sheet(&self) -> &'static Sheet {
+        &SHEET
+    }
+
+    fn settings(&self) -> Value {
+        let Self { subscribers, feeds, seconds, warmup, history, .. } = self;
+        let (rate, window, batch) = match self.flow {
+            Flow::Paced(rate) => (Some(rate), None, None),
+            Flow::Window { window, batch } => (None, Some(window), Some(batch)),
+        };
+        json!({
+            "subscribers": subscribers, "feeds": feeds, "rate": rate, "window": window, "batch": batch,
+            "seconds": seconds, "warmup": warmup, "history": history,
+        })
+    }
+
+    fn wish(&self) -> Wish {
+        // Whether a server may put several lines in one write decides with which limit it is compared.
+        let is_batched = matches!(self.flow, Flow::Window { batch: 2.., .. });
+        Wish {
+            connections: self.subscribers + self.feeds,
+            mode: if is_batched { Mode::Batch } else { Mode::Write },
+            is_acked: self.history > 0 || self.subscribers == 0,
+            ..Wish::default()
+        }
+    }
+
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+        /// For whatever a server still does with those who have just come.
+        const SETTLE: Duration = Duration::from_millis(300);
+        let Stage { load, server, .. } = stage;
+        load.open_publishers(self.feeds)?;
+        store(load, self.history)?;
+        load.open_subscribers(self.subscribers, Way::Live)?;
+        load.rest(SETTLE)?;
+        let mut source = Source::new(self.flow, load);
+        source.run(load, Duration::from_secs_f64(self.warmup), |_| false)?;
+        load.record();
+        let (moment, before) = (Moment::now(server.processes), load.lines_sent());
+        source.run(load, Duration::from_secs_f64(self.seconds), |_| false)?;
+        let mut meanwhile = moment.until_now();
+        let (mut deliveries, mut bytes) = (load.tally.deliveries, load.tally.bytes);
+        let lines = load.lines_sent() - before;
+        load.drain()?;
+        if matches!(self.flow, Flow::Paced(_)) {
+            // A server that is behind has not done its work before the last line is there.
+            (meanwhile, deliveries, bytes) = (moment.until_now(), load.tally.deliveries, load.tally.bytes);
+        }
+        let is_idle = deliveries == 0 && self.subscribers > 0 && load.tally.faults.say().is_none();
+        ensure!(!is_idle, "no line came through in {} s", self.seconds);
+        let per = |count: u64| move |seconds: f64| (count > 0).then(|| seconds / count as f64 * 1e6);
+        let mut figures: Figures = vec![
+            ("cpu_s_per_m", meanwhile.server_cpu_seconds.and_then(per(deliveries))),
+            ("cpu_us_per_line", meanwhile.server_cpu_seconds.and_then(per(lines))),
+            ("deliveries", Some(deliveries as f64)),
+            ("deliveries_per_s", Some(deliveries as f64 / meanwhile.seconds)),
+            ("lines", Some(lines as f64)),
+            ("lines_per_s", Some(lines as f64 / meanwhile.seconds)),
+            ("server_cpu_s", meanwhile.server_cpu_seconds),
+            (BYTES_PER_DELIVERY, (deliveries > 0).then(|| bytes as f64 / deliveries as f64)),
+        ];
+        figures.extend(latencies(&load.tally.latency));
+        Ok(Measured { figures, meanwhile })
+    }
+}
+
+/// Percentiles in milliseconds.
+pub(super) fn latencies(histogram: &Histogram<u64>) -> Figures {
+    let at = |quantile| (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e6);
+    vec![("p50_ms", at(0.5)), ("p99_ms", at(0.99)), ("p999_ms", at(0.999)), ("max_ms", at(1.0))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_lines() {
+        let mut histogram = Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("bounds");
+        assert!(latencies(&histogram).iter().all(|(_, figure)| figure.is_none()));
+        (1..=1_000_u64).for_each(|ms| histogram.saturating_record(ms * 1_000_000));
+        for ((key, figure), wanted) in latencies(&histogram).into_iter().zip([500.0, 990.0, 999.0, 1_000.0]) {
+            let figure: f64 = figure.expect("lines were recorded");
+            assert!((figure - wanted).abs() <= wanted / 500.0, "{key}: {figure}, not {wanted}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! WebSocket frames, as little of them as a measurement needs: a client's are written, a server's read in whatever pieces
+//! they come, without a copy; and what a minimal server needs of the same.
+//!
+//! Nothing is negotiated: no extension, so no compression, and no bit reserved for one.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// RFC 6455, 5.2: what a frame is.
+pub(super) const TEXT: u8 = 1;
+pub(super) const CLOSE: u8 = 8;
+pub(super) const PING: u8 = 9;
+pub(super) const PONG: u8 = 10;
+
+/// RFC 6455, 5.5: the longest payload of a control frame.
+const CONTROL_BYTES_MAX: usize = 125;
+
+/// What a client's handshake sends. It proves nothing about the client, so all of them send the same.
+const KEY: &str = "x3JJHMbDL1EzLkh9GBhXDw==";
+
+/// A client's request for a socket.
+pub(super) fn request(host: &str, path: &str, token: Option<&str>) -> Vec<u8> {
+    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{bearer}\r\n"
+    )
+    .into_bytes()
+}
+
+/// What a server answers to `key`, in `Sec-WebSocket-Accept`.
+pub(super) fn accept(key: &str) -> String {
+    STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")))
+}
+
+/// Whether `head`, the head of a server's answer, opens the socket that [`request`] asked for.
+pub(super) fn is_accepted(head: &str) -> bool {
+    head.starts_with("HTTP/1.1 101 ") && head.contains(&accept(KEY))
+}
+
+/// Where the head of a request or an answer ends: behind its blank line.
+pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// Adds a client's frame, masked with `mask`.
+pub(super) fn write_masked(opcode: u8, payload: &[u8], mask: u32, out: &mut Vec<u8>) {
+    write_head(opcode, payload.len(), 0x80, out);
+    let mask = mask.to_be_bytes();
+    out.extend_from_slice(&mask);
+    out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+}
+
+/// Adds a server's frame.
+pub(super) fn write_plain(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
+    write_head(opcode, payload.len(), 0, out);
+    out.extend_from_slice(payload);
+}
+
+fn write_head(opcode: u8, length: usize, mask_bit: u8, out: &mut Vec<u8>) {
+    out.push(0x80 | opcode);
+    match length {
+        0..126 => out.push(mask_bit | length as u8),
+        126..65_536 => {
+            out.push(mask_bit | 126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(mask_bit | 127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+}
+
+/// A frame's head: how long it is, and what it says.
+struct Head {
+    opcode: u8,
+    /// No bit is set that an extension would have to explain, and the mask is there or not as it has to be.
+    is_sound: bool,
+    bytes: usize,
+    payload: u64,
+    mask: [u8; 4],
+}
+
+impl Head {
+    /// Reads the head that `bytes` begin with; `None` where it is not complete.
+    fn read(bytes: &[u8], is_masked: bool) -> Option<Self> {
+        let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+        let (length_end, payload) = match second & 0x7f {
+            126 => (4, u64::from(u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?))),
+            127 => (10, u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?)),
+            short => (2, u64::from(short)),
+        };
+        let mask = if is_masked { *bytes.get(length_end..)?.first_chunk()? } else { [0; 4] };
+        Some(Self {
+            opcode: first & 0x0f,
+            is_sound: first & 0x70 == 0 && (second & 0x80 != 0) == is_masked,
+            bytes: length_end + if is_masked { 4 } else { 0 },
+            payload,
+            mask,
+        })
+    }
+}
+
+/// A whole frame of a client.
+#[derive(Debug)]
+pub(super) struct ClientFrame {
+    pub(super) opcode: u8,
+    /// Where its payload stands, which is unmasked by now.
+    pub(super) payload: std::ops::Range<usize>,
+}
+
+/// Unmasks the client's frame that `bytes` begin with. `Ok(None)` where it is not complete; an error where it can be none,
+/// or is longer than `longest`.
+pub(super) fn unmask(bytes: &mut [u8], longest: usize) -> Result<Option<ClientFrame>, &'static str> {
+    let Some(head) = Head::read(bytes, true) else { return Ok(None) };
+    if !head.is_sound {
+        return Err("this is no frame of a client");
+    }
+    let length = usize::try_from(head.payload).ok().filter(|length| *length <= longest).ok_or("too long a frame")?;
+    let Some(payload) = bytes.get_mut(head.bytes..head.bytes + length) else { return Ok(None) };
+    for (byte, mask) in payload.iter_mut().zip(head.mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+    Ok(Some(ClientFrame { opcode: head.opcode, payload: head.bytes..head.bytes + length }))
+}
+
+/// Reads a server's frames off a stream of bytes.
+#[derive(Debug, Default)]
+pub(super) struct FrameReader {
+    /// A head that is not complete yet.
+    head: Vec<u8>,
+    opcode: u8,
+    /// What is to come of the payload; `None` before a head.
+    left: Option<u64>,
+    /// The payload of a control frame so far.
+    control: Vec<u8>,
+}
+
+/// What a stream holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Payload of a message; perhaps a part of it.
+    Data(&'a [u8]),
+    /// A frame with payload is complete.
+    End,
+    /// A whole control frame: what it is, and its payload.
+    Control(u8, &'a [u8]),
+}
+
+impl FrameReader {
+    /// Takes the bytes that came next, and gives what is in them to `on_piece`.
+    pub(super) fn take(&mut self, mut bytes: &[u8], mut on_piece: impl FnMut(Piece<'_>)) -> Result<(), &'static str> {
+        loop {
+            let Some(left) = self.left else {
+                match self.begin(bytes)? {
+                    Some(used) => bytes = &bytes[used..],
+                    None => return Ok(()),
+                }
+                continue;
+            };
+            let (payload, rest) = bytes.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()));
+            bytes = rest;
+            let left = left - payload.len() as u64;
+            let is_control = self.opcode & 8 != 0;
+            if is_control {
+                self.control.extend_from_slice(payload);
+            } else if !payload.is_empty() {
+                on_piece(Piece::Data(payload));
+            }
+            if left > 0 {
+                self.left = Some(left);
+                return Ok(());
+            }
+            self.left = None;
+            if is_control {
+                on_piece(Piece::Control(self.opcode, &self.control));
+                self.control.clear();
+            } else {
+                on_piece(Piece::End);
+            }
+        }
+    }
+
+    /// Reads a head; gives how many of `bytes` it took, or `None` where more have to come.
+    fn begin(&mut self, bytes: &[u8]) -> Result<Option<usize>, &'static str> {
+        /// The longest head of a server's frame.
+        const HEAD_BYTES_MAX: usize = 10;
+        let (before, joined);
+        // Only a head that is cut is copied.
+        let head = if self.head.is_empty() {
+            before = 0;
+            Head::read(bytes, false)
+        } else {
+            before = self.head.len();
+            joined = [&self.head, &bytes[..bytes.len().min(HEAD_BYTES_MAX)]].concat();
+            Head::read(&joined, false)
+        };
+        let Some(head) = head else {
+            self.head.extend_from_slice(bytes);
+            return Ok(None);
+        };
+        if !head.is_sound || (head.opcode & 8 != 0 && head.payload > CONTROL_BYTES_MAX as u64) {
+            return Err("this is no frame of a server");
+        }
+        self.head.clear();
+        (self.opcode, self.left) = (head.opcode, Some(head.payload));
+        Ok(Some(head.bytes - before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handshake_is_that_of_the_standard() {
+        // RFC 6455, 1.3.
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let answer = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {}\r\n\r\n", accept(KEY));
+        assert!(is_accepted(&answer));
+        assert!(!is_accepted("HTTP/1.1 101 Switching Protocols\r\n\r\n"));
+        assert!(!is_accepted(&answer.replace("101", "200")));
+        assert_eq!(head_end(answer.as_bytes()), Some(answer.len()));
+        let request = String::from_utf8(request("h:1", "/p", Some("t"))).expect("UTF-8");
+        assert!(request.starts_with("GET /p HTTP/1.1\r\nHost: h:1\r\n") && request.contains("Bearer t\r\n\r\n"));
+    }
+
+    /// Payloads whose heads have every form.
+    fn payloads() -> Vec<Vec<u8>> {
+        vec![b"hi".to_vec(), vec![], vec![b'x'; 125], vec![b'y'; 300], b"end".to_vec(), vec![b'z'; 70_000]]
+    }
+
+    #[test]
+    fn frames_are_the_same_however_they_are_cut() {
+        let mut bytes = Vec::new();
+        for payload in payloads() {
+            write_plain(TEXT, &payload, &mut bytes);
+            write_plain(PING, b"are you there", &mut bytes);
+        }
+        for length in [1, 2, 3, 5, 7, 9, 11, 64, 301, bytes.len()] {
+            let (mut reader, mut found, mut message, mut pings) = (FrameReader::default(), Vec::new(), Vec::new(), 0);
+            for piece in bytes.chunks(length) {
+                let taken = reader.take(piece, |piece| match piece {
+                    Piece::Data(data) => message.extend_from_slice(data),
+                    Piece::End => found.push(std::mem::take(&mut message)),
+                    Piece::Control(opcode, payload) => {
+                        assert_eq!((opcode, payload), (PING, &b"are you there"[..]));
+                        pings += 1;
+                    }
+                });
+                taken.expect("frames");
+            }
+            assert_eq!((found, pings), (payloads(), payloads().len()), "in pieces of {length}");
+        }
+    }
+
+    #[test]
+    fn a_clients_frames_are_unmasked() {
+        let mut bytes = Vec::new();
+        payloads().iter().for_each(|payload| write_masked(TEXT, payload, 0x1234_5678, &mut bytes));
+        let mut at = 0;
+        for wanted in payloads() {
+            for cut in [0, 1, 5] {
+                let mut part = bytes[at..at + cut].to_vec();
+                assert!(unmask(&mut part, 70_000).expect("a frame").is_none(), "{cut}");
+            }
+            let frame = unmask(&mut bytes[at..], 70_000).expect("a frame").expect("the whole of it");
+            assert_eq!((frame.opcode, &bytes[at..][frame.payload.clone()]), (TEXT, wanted.as_slice()));
+            at += frame.payload.end;
+        }
+        assert_eq!(at, bytes.len());
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        let refused = |bytes: &[u8]| FrameReader::default().take(bytes, |_| {}).is_err();
+        assert!(refused(&[0x81, 0x80, 0, 0, 0, 0]), "a server masks nothing");
+        assert!(refused(&[0xc1, 0]), "nobody agreed on compression");
+        assert!(refused(&[0x89, 126, 1, 0]), "a ping is short");
+        assert!(unmask(&mut [0x81, 0], 10).is_ok_and(|frame| frame.is_none()));
+        assert!(unmask(&mut [0x81, 0, 0, 0, 0, 0], 10).is_err(), "a client masks everything");
+        assert!(unmask(&mut [0x81, 0x80 | 11, 0, 0, 0, 0], 10).is_err(), "too long");
+    }
+}

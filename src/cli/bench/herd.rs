@@ -1,0 +1,97 @@
+//! `bench herd`: a server that is killed, and all who were there come back at once, each with its cursor.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::contest::{Measured, Scenario, Stage};
+use super::contestant::Wish;
+use super::flow::{Flow, Source, store};
+use super::link::Way;
+use super::load::PATIENCE;
+use super::machine::Moment;
+use super::report::{Column, Sheet};
+
+static SHEET: Sheet = Sheet {
+    columns: &[
+        Column { key: "down_ms", title: "down ms", decimals: 0 },
+        Column { key: "connected_ms", title: "ms until all are back", decimals: 0 },
+        Column { key: "live_ms", title: "ms until all have all", decimals: 0 },
+        Column { key: "returns_per_s", title: "returns/s", decimals: 0 },
+        Column { key: "cpu_us_per_return", title: "CPU µs/return", decimals: 1 },
+    ],
+    compared: None,
+};
+
+/// One run of it.
+#[derive(Debug, Clone)]
+pub(super) struct Herd {
+    pub(super) subscribers: usize,
+    /// Lines that were said before anybody came.
+    pub(super) history: u32,
+    /// Lines a second, all the while.
+    pub(super) rate: f64,
+    /// How long all goes well before and after.
+    pub(super) seconds: f64,
+}
+
+impl Scenario for Herd {
+    fn name(&self) -> String {
+        format!("herd, {}", self.subscribers)
+    }
+
+    fn sheet(&self) -> &'static Sheet {
+        &SHEET
+    }
+
+    fn settings(&self) -> Value {
+        let Self { subscribers, history, rate, seconds } = self;
+        json!({"subscribers": subscribers, "history": history, "rate": rate, "seconds": seconds})
+    }
+
+    fn wish(&self) -> Wish {
+        // Those of the killed server may still be counted when they come back.
+        Wish { connections: 2 * self.subscribers + 2, is_acked: true, is_killed: true, ..Wish::default() }
+    }
+
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+        let Stage { load, server, stop, .. } = stage;
+        let calm = Duration::from_secs_f64(self.seconds);
+        load.open_publishers(1)?;
+        store(load, self.history)?;
+        load.open_subscribers(self.subscribers, Way::Faithful)?;
+        let mut source = Source::new(Flow::Paced(self.rate), load);
+        source.run(load, calm, |_| false)?;
+
+        load.is_tolerant = true;
+        let killed = Instant::now();
+        server.kill();
+        let lost = load.lose_all()?;
+        server.start_again(stop)?;
+        let (up, moment) = (Instant::now(), Moment::now(server.processes));
+        load.is_tolerant = false;
+        // What the publisher had to say meanwhile has waited, and was due when it was due.
+        source.run(load, Duration::ZERO, |_| false)?;
+        load.open_publishers(1)?;
+        load.publish_again(0)?;
+        load.resume(&lost, |load| source.run(load, Duration::ZERO, |_| false).map(drop))?;
+        let connected = up.elapsed();
+        let said = load.feeds[0].sent;
+        load.until(PATIENCE, "all have what was said meanwhile", |load| load.feeds[0].everywhere >= said)?;
+        let (live, meanwhile) = (up.elapsed(), moment.until_now());
+
+        source.run(load, calm, |_| false)?;
+        load.drain()?;
+        let count = self.subscribers as f64;
+        let figures = vec![
+            ("down_ms", Some((up - killed).as_secs_f64() * 1e3)),
+            ("connected_ms", Some(connected.as_secs_f64() * 1e3)),
+            ("live_ms", Some(live.as_secs_f64() * 1e3)),
+            ("returns_per_s", Some(count / connected.as_secs_f64())),
+            ("cpu_us_per_return", meanwhile.server_cpu_seconds.map(|seconds| seconds / count * 1e6)),
+            ("lines", Some(f64::from(load.feeds[0].sent))),
+            ("deliveries", Some(load.tally.deliveries as f64)),
+        ];
+        Ok(Measured { figures, meanwhile })
+    }
+}

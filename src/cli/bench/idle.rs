@@ -1,0 +1,86 @@
+//! `bench idle`: what subscribers cost that only wait.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::contest::{Measured, Scenario, Stage};
+use super::contestant::Wish;
+use super::link::Way;
+use super::machine::Moment;
+use super::report::{Column, Sheet};
+
+static SHEET: Sheet = Sheet {
+    columns: &[
+        Column { key: "connect_cpu_us", title: "CPU µs/connect", decimals: 1 },
+        Column { key: "connects_per_s", title: "connects/s", decimals: 0 },
+        Column { key: "bytes_per_connection", title: "bytes/connection", decimals: 0 },
+        Column { key: "bytes_after_lines", title: "after 3 lines", decimals: 0 },
+        Column { key: "idle_cores", title: "cores when idle", decimals: 4 },
+    ],
+    compared: Some("connect_cpu_us"),
+};
+
+/// One run of subscribers that wait.
+#[derive(Debug, Clone)]
+pub(super) struct Idle {
+    pub(super) subscribers: usize,
+    /// How long they wait while the server's time is taken.
+    pub(super) seconds: f64,
+}
+
+impl Scenario for Idle {
+    fn name(&self) -> String {
+        format!("idle, {}", self.subscribers)
+    }
+
+    fn sheet(&self) -> &'static Sheet {
+        &SHEET
+    }
+
+    fn settings(&self) -> Value {
+        json!({"subscribers": self.subscribers, "seconds": self.seconds})
+    }
+
+    fn wish(&self) -> Wish {
+        Wish { connections: self.subscribers + 1, ..Wish::default() }
+    }
+
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+        /// For what a server puts off.
+        const SETTLE: Duration = Duration::from_secs(1);
+        /// What is allocated for the first line that is written stays, perhaps.
+        const LINES: usize = 3;
+        let Stage { load, server, .. } = stage;
+        let resident = || server.processes.resident_bytes();
+        let each = |before: Option<f64>, after: Option<f64>| Some((after? - before?) / self.subscribers as f64);
+        load.open_publishers(1)?;
+        load.rest(SETTLE)?;
+        let before = resident();
+        let (moment, begun) = (Moment::now(server.processes), Instant::now());
+        load.open_subscribers(self.subscribers, Way::Live)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let connecting = moment.until_now();
+        load.rest(SETTLE)?;
+        let connected = resident();
+        let moment = Moment::now(server.processes);
+        load.rest(Duration::from_secs_f64(self.seconds))?;
+        let meanwhile = moment.until_now();
+        for _ in 0..LINES {
+            load.publish(0, load.now())?;
+            load.flush(0)?;
+            load.drain()?;
+        }
+        load.rest(SETTLE)?;
+        let count = self.subscribers as f64;
+        let figures = vec![
+            ("connect_cpu_us", connecting.server_cpu_seconds.map(|seconds| seconds / count * 1e6)),
+            ("connects_per_s", Some(count / seconds)),
+            ("bytes_per_connection", each(before, connected)),
+            ("bytes_after_lines", each(before, resident())),
+            ("idle_cores", meanwhile.server_cpu_seconds.map(|seconds| seconds / meanwhile.seconds)),
+            ("deliveries", Some(load.tally.deliveries as f64)),
+        ];
+        Ok(Measured { figures, meanwhile })
+    }
+}

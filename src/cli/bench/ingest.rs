@@ -1,0 +1,84 @@
+//! `bench ingest`: how fast lines are made durable and acknowledged, and whether each of them is there afterwards.
+
+use serde_json::{Value, json};
+
+use super::contest::{Measured, Scenario, Stage};
+use super::contestant::Wish;
+use super::fanout::latencies;
+use super::flow::{Flow, Source, store};
+use super::link::Way;
+use super::load::PATIENCE;
+use super::machine::Moment;
+use super::report::{Column, Figures, Sheet};
+
+static SHEET: Sheet = Sheet {
+    columns: &[
+        Column { key: "cpu_us_per_line", title: "CPU µs/line", decimals: 2 },
+        Column { key: "acked_per_s", title: "acknowledged/s", decimals: 0 },
+        Column { key: "p50_ms", title: "ack p50 ms", decimals: 3 },
+        Column { key: "p99_ms", title: "ack p99 ms", decimals: 3 },
+        Column { key: "max_ms", title: "ack max ms", decimals: 3 },
+    ],
+    compared: Some("cpu_us_per_line"),
+};
+
+/// One run of publishers that send as fast as they are acknowledged.
+#[derive(Debug, Clone)]
+pub(super) struct Ingest {
+    /// Each has a feed of its own.
+    pub(super) publishers: usize,
+    /// Lines under way, for each publisher.
+    pub(super) window: usize,
+    /// Lines in all.
+    pub(super) lines: u32,
+}
+
+impl Scenario for Ingest {
+    fn name(&self) -> String {
+        format!("ingest, {} × {}", self.publishers, self.window)
+    }
+
+    fn sheet(&self) -> &'static Sheet {
+        &SHEET
+    }
+
+    fn settings(&self) -> Value {
+        let Self { publishers, window, lines } = self;
+        json!({"publishers": publishers, "window": window, "lines": lines})
+    }
+
+    fn wish(&self) -> Wish {
+        Wish { connections: 2 * self.publishers, is_acked: true, is_kept: true, ..Wish::default() }
+    }
+
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+        /// The first of so many lines warm up what all share.
+        const WARMUP_SHARE: u32 = 10;
+        let Stage { load, server, .. } = stage;
+        let each = self.lines.div_ceil(u32::try_from(self.publishers)?);
+        let warmup = each / WARMUP_SHARE;
+        load.open_publishers(self.publishers)?;
+        store(load, warmup)?;
+        load.record();
+        let moment = Moment::now(server.processes);
+        let flow = Flow::Window { window: self.window, batch: 1 };
+        let mut source = Source::up_to(flow, warmup + each, load);
+        let all = u64::from(warmup + each);
+        let is_done = source.run(load, PATIENCE * 5, |load| load.feeds.iter().all(|feed| feed.acked >= all))?;
+        anyhow::ensure!(is_done, "not all lines were acknowledged within {} s", 5 * PATIENCE.as_secs());
+        let meanwhile = moment.until_now();
+        // What was acknowledged has to be there, each line once.
+        load.open_subscribers(self.publishers, Way::Replay)?;
+        load.await_joiners(self.publishers)?;
+        let lines = f64::from(each) * self.publishers as f64;
+        let mut figures: Figures = vec![
+            ("lines", Some(lines)),
+            ("checked", Some(load.tally.deliveries as f64)),
+            ("acked_per_s", Some(lines / meanwhile.seconds)),
+            ("cpu_us_per_line", meanwhile.server_cpu_seconds.map(|seconds| seconds / lines * 1e6)),
+            ("server_cpu_s", meanwhile.server_cpu_seconds),
+        ];
+        figures.extend(latencies(&load.tally.acks));
+        Ok(Measured { figures, meanwhile })
+    }
+}

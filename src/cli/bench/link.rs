@@ -1,0 +1,297 @@
+//! One connection of the load: from the handshake on, as a publisher or as a subscriber.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::SockRef;
+
+use super::check::Follower;
+use super::dialect::{Ack, Dialect, Side, number_after, text_after};
+use super::feed::Feed;
+use super::frame::{self, FrameReader, Piece};
+use super::load::Tally;
+
+/// The longest message that is looked at as a whole. A subscriber's page of a backlog has 256 KiB.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a server may leave unread before it counts as stuck.
+const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Publish,
+    /// What is said from now on.
+    Live,
+    /// As [`Way::Live`]; it keeps its cursor, so that it can come back.
+    Faithful,
+    /// All there is, from the start.
+    Replay,
+    /// What has been said since its cursor. It keeps it, too.
+    Resume,
+}
+
+impl Way {
+    pub(super) fn side(self, dialect: &Dialect) -> Option<&Side> {
+        match self {
+            Self::Publish => Some(&dialect.publish),
+            Self::Live | Self::Faithful => Some(&dialect.subscribe),
+            Self::Replay => dialect.replay.as_ref(),
+            Self::Resume => dialect.resume.as_ref(),
+        }
+    }
+
+    fn keeps_cursor(self) -> bool {
+        matches!(self, Self::Faithful | Self::Resume)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The handshake is not answered yet.
+    Opening,
+    /// The server has not said yet what it says when all is ready.
+    Waiting,
+    Ready,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) stream: TcpStream,
+    pub(super) way: Way,
+    pub(super) feed: usize,
+    pub(super) number: usize,
+    pub(super) follower: Follower,
+    /// Where its subscriber stands, for those who keep it.
+    pub(super) cursor: String,
+    /// It has come to its end.
+    pub(super) is_gone: bool,
+    state: State,
+    frames: FrameReader,
+    /// The answer to the handshake, or a message that is looked at as a whole, as far as it has come.
+    words: Vec<u8>,
+    out: Vec<u8>,
+    out_begin: usize,
+}
+
+/// What a link knows of the world while it takes what came.
+pub(super) struct Surroundings<'a> {
+    pub(super) dialect: &'a Dialect,
+    pub(super) feed: &'a mut Feed,
+    pub(super) tally: &'a mut Tally,
+    pub(super) now: u64,
+}
+
+impl Link {
+    /// A link whose socket is about to be open; `request` is the first that is sent.
+    pub(super) fn new(stream: TcpStream, way: Way, feed: usize, number: usize, next: u32, request: Vec<u8>) -> Self {
+        /// Every so manieth subscriber compares whole texts, the first one included: a server that alters them does so
+        /// for more than a few.
+        const THOROUGH_EVERY: usize = 16;
+        let follower = Follower::new(next, number.is_multiple_of(THOROUGH_EVERY));
+        let (frames, state) = (FrameReader::default(), State::Opening);
+        let (cursor, words) = (String::new(), Vec::new());
+        let is_gone = false;
+        Self { stream, way, feed, number, follower, cursor, is_gone, state, frames, words, out: request, out_begin: 0 }
+    }
+
+    /// Adds a message to what is sent next.
+    pub(super) fn queue(&mut self, message: &[u8], mask: u32) -> Result<(), String> {
+        if self.out.len() - self.out_begin > UNREAD_BYTES_MAX {
+            return Err("the server does not read what it is sent".into());
+        }
+        frame::write_masked(frame::TEXT, message, mask, &mut self.out);
+        Ok(())
+    }
+
+    /// Sends as much as the socket takes.
+    pub(super) fn flush(&mut self) -> Result<(), String> {
+        while self.out_begin < self.out.len() {
+            match self.stream.write(&self.out[self.out_begin..]) {
+                Ok(taken) => self.out_begin += taken,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Not connected: still connecting. It is told when it may write.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.out.clear();
+        self.out_begin = 0;
+        Ok(())
+    }
+
+    /// Reads once, as much as `buffer` holds. `Ok(0)` where there is nothing more for now.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err("closed by the server".into()),
+                Ok(length) => return Ok(length),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(0),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Takes what came. An error says why nothing more will come of it.
+    pub(super) fn take(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+        if self.state != State::Opening {
+            return self.take_frames(bytes, around);
+        }
+        self.add_words(bytes)?;
+        let Some(end) = frame::head_end(&self.words) else { return Ok(()) };
+        let words = std::mem::take(&mut self.words);
+        let head = String::from_utf8_lossy(&words[..end]);
+        if !frame::is_accepted(&head) {
+            return Err(format!("the server refused the handshake: {}", head.lines().next().unwrap_or_default()));
+        }
+        let side = self.way.side(around.dialect).ok_or("this server cannot be asked so")?;
+        if let Some(hello) = &side.hello {
+            self.queue(hello.as_bytes(), 1)?;
+            self.flush()?;
+        }
+        self.state = State::Waiting;
+        if side.ready.is_none() {
+            self.become_ready(around);
+        }
+        self.take_frames(&words[end..], around)
+    }
+
+    fn become_ready(&mut self, around: &mut Surroundings<'_>) {
+        self.state = State::Ready;
+        match self.way {
+            Way::Publish => around.feed.is_open = true,
+            _ => around.tally.ready += 1,
+        }
+    }
+
+    fn take_frames(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+        let mut reader = std::mem::take(&mut self.frames);
+        let mut outcome = Ok(());
+        let taken = reader.take(bytes, |piece| {
+            if outcome.is_ok() {
+                outcome = self.take_piece(piece, around);
+            }
+        });
+        self.frames = reader;
+        outcome.and(taken.map_err(str::to_owned))
+    }
+
+    /// Whether messages are looked at as a whole: those of subscribers who just listen are not.
+    fn reads_messages(&self) -> bool {
+        self.way == Way::Publish || self.way.keeps_cursor() || self.state != State::Ready
+    }
+
+    fn take_piece(&mut self, piece: Piece<'_>, around: &mut Surroundings<'_>) -> Result<(), String> {
+        match piece {
+            Piece::Data(bytes) => {
+                if self.way != Way::Publish && !self.way.keeps_cursor() {
+                    self.follow(bytes, around);
+                }
+                if self.reads_messages() {
+                    self.add_words(bytes)?;
+                }
+            }
+            Piece::End if self.reads_messages() => {
+                let mut words = std::mem::take(&mut self.words);
+                self.take_message(&words, around)?;
+                words.clear();
+                self.words = words;
+            }
+            Piece::End => {}
+            Piece::Control(frame::PING, payload) => {
+                frame::write_masked(frame::PONG, payload, 1, &mut self.out);
+                self.flush()?;
+            }
+            Piece::Control(frame::CLOSE, payload) => return Err(closed(payload)),
+            Piece::Control(..) => {}
+        }
+        Ok(())
+    }
+
+    fn add_words(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if self.words.len() + bytes.len() > MESSAGE_BYTES_MAX {
+            return Err("the server sent a message without an end".into());
+        }
+        self.words.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn take_message(&mut self, message: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+        let side = self.way.side(around.dialect).and_then(|side| side.ready.as_ref());
+        let is_ready = self.state == State::Waiting
+            && side.is_some_and(|ready| memchr::memmem::find(message, ready.as_bytes()).is_some());
+        match self.way {
+            Way::Publish if is_ready => {
+                around.feed.welcomed(number_after(message, "\"seq\":"), number_after(message, "\"unacked\":"));
+            }
+            Way::Publish => self.take_answer(message, around)?,
+            // Its lines count once the message that brings the cursor is complete: one that is cut comes again.
+            _ if self.way.keeps_cursor() => {
+                if let Some(cursor) = text_after(message, "\"cursor\":\"") {
+                    cursor.clone_into(&mut self.cursor);
+                }
+                self.follow(message, around);
+            }
+            _ => {}
+        }
+        if is_ready {
+            self.become_ready(around);
+        }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, message: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+        if let Some(refusal) = &around.dialect.refusal
+            && memchr::memmem::find(message, refusal.as_bytes()).is_some()
+        {
+            return Err(format!("a line was refused: {}", String::from_utf8_lossy(message)));
+        }
+        let acked = match &around.dialect.ack {
+            Ack::Nothing => None,
+            Ack::Frames => Some(around.feed.acked + 1),
+            Ack::UpTo(key) => number_after(message, key),
+        };
+        if let Some(acked) = acked {
+            around.feed.acknowledged(acked, around.now, around.tally)?;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) {
+        let Surroundings { feed, tally, now, .. } = around;
+        let Tally { faults, deliveries, complete, latency, is_recording, .. } = &mut **tally;
+        let is_replay = self.way == Way::Replay;
+        self.follower.take(bytes, faults, |mark, first| {
+            *deliveries += 1;
+            if is_replay {
+                *complete += usize::from(mark.number + 1 == feed.sent);
+                return;
+            }
+            if *is_recording && mark.number >= feed.recorded_from {
+                latency.saturating_record(now.saturating_sub(mark.due));
+            }
+            // One that was left out is counted as lost, and not waited for.
+            (first..=mark.number).for_each(|number| feed.delivered(number));
+        });
+    }
+}
+
+impl Drop for Link {
+    /// Resets the connection: thousands of ports that wait for stragglers would be missing in the next run.
+    fn drop(&mut self) {
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// What a close frame says.
+fn closed(payload: &[u8]) -> String {
+    match payload.split_first_chunk::<2>() {
+        Some((code, reason)) => {
+            format!("closed by the server: {} {}", u16::from_be_bytes(*code), String::from_utf8_lossy(reason))
+        }
+        None => "closed by the server".into(),
+    }
+}

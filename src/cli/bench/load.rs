@@ -1,0 +1,373 @@
+//! The load: thousands of sockets on one thread, of publishers and subscribers, and what came of it.
+//!
+//! It waits for the kernel's word (`mio`) and takes what there is, without a runtime. Every wait has a limit and says what
+//! it waited for. The first connection that fails ends the run, unless it is one in which connections have to fail.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use super::check::Faults;
+use super::dialect::{Ack, Dialect};
+use super::feed::Feed;
+use super::frame;
+use super::lines::Mark;
+use super::link::{Link, Surroundings, Way};
+
+/// Handshakes under way at a time: enough to keep a server busy, and fewer than the 128 that many a listener lets wait.
+/// Those beyond would be dropped and come again after a second, and that second is all that would be measured.
+const IN_FLIGHT_MAX: usize = 64;
+
+/// How long whatever has to come may take, on a busy machine too.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Somebody wants the whole to end. Asked at every turn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(super) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// An error where somebody asked.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            bail!("stopped before the end");
+        }
+        Ok(())
+    }
+}
+
+/// What came of it so far.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) faults: Faults,
+    /// Subscribers that became ready.
+    pub(super) ready: usize,
+    /// Late joiners that have got all there was.
+    pub(super) complete: usize,
+    pub(super) deliveries: u64,
+    /// What came over the sockets.
+    pub(super) bytes: u64,
+    pub(super) is_recording: bool,
+    /// Nanoseconds from when a line was due until a subscriber had it.
+    pub(super) latency: Histogram<u64>,
+    /// Nanoseconds from when a line was due until it was acknowledged.
+    pub(super) acks: Histogram<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            faults: Faults::default(),
+            ready: 0,
+            complete: 0,
+            deliveries: 0,
+            bytes: 0,
+            is_recording: false,
+            latency: latencies(),
+            acks: latencies(),
+        }
+    }
+}
+
+/// Up to ten minutes in nanoseconds, with an error of a thousandth.
+fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("bounds that a histogram can have")
+}
+
+/// Publishers and subscribers of one server.
+pub(super) struct Load {
+    pub(super) dialect: Dialect,
+    pub(super) feeds: Vec<Feed>,
+    pub(super) tally: Tally,
+    /// Whether connections may fail without ending the run.
+    pub(super) is_tolerant: bool,
+    links: Vec<Option<Box<Link>>>,
+    /// Where in `links` each feed has its publisher.
+    publishers: Vec<usize>,
+    address: SocketAddr,
+    stop: Stop,
+    began: Instant,
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl Load {
+    pub(super) fn new(dialect: Dialect, address: SocketAddr, stop: Stop) -> anyhow::Result<Self> {
+        Ok(Self {
+            dialect,
+            feeds: Vec::new(),
+            tally: Tally::default(),
+            is_tolerant: false,
+            links: Vec::new(),
+            publishers: Vec::new(),
+            address,
+            stop,
+            began: Instant::now(),
+            poll: Poll::new().context("the kernel gives nothing to wait with")?,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; 256 * 1024],
+            message: Vec::new(),
+        })
+    }
+
+    /// Nanoseconds since this load began: the clock of markers.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).expect("no run takes centuries")
+    }
+
+    /// Opens a publisher for each of `feeds` feeds.
+    pub(super) fn open_publishers(&mut self, feeds: usize) -> anyhow::Result<()> {
+        self.feeds.resize_with(feeds, Feed::default);
+        self.publishers.clear();
+        for feed in 0..feeds {
+            self.feeds[feed].is_open = false;
+            let publisher = self.open(Way::Publish, feed, feed, 0, "")?;
+            self.publishers.push(publisher);
+            let opened = |load: &Self| load.feeds[..=feed].iter().filter(|feed| !feed.is_open).count() < IN_FLIGHT_MAX;
+            self.until(PATIENCE, "publishers are welcome", opened)?;
+        }
+        self.until(PATIENCE, "publishers are welcome", |load| load.feeds.iter().all(|feed| feed.is_open))
+    }
+
+    /// Opens `count` subscribers, in turn on all feeds. Those who want all there is are not waited for.
+    pub(super) fn open_subscribers(&mut self, count: usize, way: Way) -> anyhow::Result<()> {
+        let ready = self.tally.ready;
+        for number in 0..count {
+            let feed = number % self.feeds.len();
+            let next = if way == Way::Replay { 0 } else { self.feeds[feed].sent };
+            self.feeds[feed].subscribers += u32::from(way != Way::Replay);
+            self.open(way, feed, number, next, "")?;
+            self.until(PATIENCE, "subscribers are live", |load| number < load.tally.ready - ready + IN_FLIGHT_MAX)?;
+        }
+        self.until(PATIENCE, "subscribers are live", |load| load.tally.ready - ready >= count)
+    }
+
+    /// Brings subscribers back that had lost their connection, each from where it was. `meanwhile` is done all the time.
+    pub(super) fn resume(
+        &mut self,
+        subscribers: &[Link],
+        mut meanwhile: impl FnMut(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (ready, end) = (self.tally.ready, Instant::now() + PATIENCE);
+        let mut lost = subscribers.iter();
+        let mut opened = 0;
+        loop {
+            let back = self.tally.ready - ready;
+            if back == subscribers.len() {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                bail!("only {back} of {} subscribers are back after {} s", subscribers.len(), PATIENCE.as_secs());
+            }
+            for lost in lost.by_ref().take(IN_FLIGHT_MAX - (opened - back)) {
+                self.open(Way::Resume, lost.feed, lost.number, lost.follower.next, &lost.cursor)?;
+                opened += 1;
+            }
+            meanwhile(self)?;
+            self.turn(Duration::from_millis(5))?;
+        }
+    }
+
+    fn open(&mut self, way: Way, feed: usize, number: usize, next: u32, cursor: &str) -> anyhow::Result<usize> {
+        let side = way.side(&self.dialect).context("this server keeps nothing that it could be asked for")?;
+        let request =
+            frame::request(&self.address.to_string(), &side.path(feed, cursor), self.dialect.token.as_deref());
+        let mut stream = TcpStream::connect(self.address).context("no socket more can be opened")?;
+        // Lines are small and go out at once.
+        stream.set_nodelay(true).context("a socket cannot be used")?;
+        let token = self.links.len();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(token), interest).context("a socket cannot be waited for")?;
+        let mut link = Link::new(stream, way, feed, number, next, request);
+        link.cursor = cursor.to_owned();
+        self.links.push(Some(Box::new(link)));
+        Ok(token)
+    }
+
+    /// Sends a line of `feed` that was due at `due`, with [`Load::flush`].
+    pub(super) fn publish(&mut self, feed: usize, due: u64) -> anyhow::Result<()> {
+        let number = self.feeds[feed].send(due, self.dialect.ack != Ack::Nothing);
+        self.queue(feed, Mark { number, due })
+    }
+
+    /// Sends what the server of before had not kept.
+    pub(super) fn publish_again(&mut self, feed: usize) -> anyhow::Result<()> {
+        for (number, due) in self.feeds[feed].lines_to_send_again() {
+            self.queue(feed, Mark { number, due })?;
+        }
+        self.flush(feed)
+    }
+
+    fn queue(&mut self, feed: usize, mark: Mark) -> anyhow::Result<()> {
+        // A publisher that is away sends what it has to say when it is back.
+        let Some(link) = self.publishers.get(feed).and_then(|at| self.links[*at].as_mut()) else { return Ok(()) };
+        self.message.clear();
+        self.dialect.wrap.write(mark, &mut self.message);
+        // Knuth's multiplier: masks that differ, as those of a client do.
+        link.queue(&self.message, mark.number.wrapping_mul(2_654_435_761) | 1).map_err(anyhow::Error::msg)
+    }
+
+    /// Sends what was published.
+    pub(super) fn flush(&mut self, feed: usize) -> anyhow::Result<()> {
+        let Some(at) = self.publishers.get(feed).copied() else { return Ok(()) };
+        let Some(link) = &mut self.links[at] else { return Ok(()) };
+        let sent = link.flush();
+        self.settle(at, sent)
+    }
+
+    /// Takes what there is, or waits for it, no longer than `longest`; with less than a millisecond it does not sleep.
+    pub(super) fn turn(&mut self, longest: Duration) -> anyhow::Result<()> {
+        self.stop.check()?;
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        // The kernel would round up, and a line would be late by that.
+        let longest = Duration::from_millis(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+        match self.poll.poll(&mut events, Some(longest)) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error).context("cannot wait"),
+            _ => {}
+        }
+        for event in &events {
+            let at = event.token().0;
+            let Some(mut link) = self.links[at].take() else { continue };
+            let mut outcome = if event.is_writable() { link.flush() } else { Ok(()) };
+            if outcome.is_ok() && (event.is_readable() || event.is_read_closed() || event.is_error()) {
+                outcome = self.read(&mut link);
+            }
+            self.links[at] = Some(link);
+            self.settle(at, outcome)?;
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    /// Reads all that one socket has.
+    fn read(&mut self, link: &mut Link) -> Result<(), String> {
+        let Self { feeds, tally, dialect, buffer, began, .. } = self;
+        loop {
+            let length = link.read(buffer)?;
+            if length == 0 {
+                return Ok(());
+            }
+            tally.bytes += length as u64;
+            let now = u64::try_from(began.elapsed().as_nanos()).expect("no run takes centuries");
+            let feed = &mut feeds[link.feed];
+            link.take(&buffer[..length], &mut Surroundings { dialect, feed, tally, now })?;
+            // epoll(7): a stream that gave less than it was asked for is empty. Elsewhere it has to say so itself.
+            if cfg!(target_os = "linux") && length < buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets go of a link that came to its end.
+    fn settle(&mut self, at: usize, outcome: Result<(), String>) -> anyhow::Result<()> {
+        let (Err(why), Some(link)) = (outcome, &mut self.links[at]) else { return Ok(()) };
+        let _ = self.poll.registry().deregister(&mut link.stream);
+        link.is_gone = true;
+        if self.is_tolerant {
+            return Ok(());
+        }
+        let who = if link.way == Way::Publish { "publisher" } else { "subscriber" };
+        bail!("{who} {} of feed {}: {why}", link.number, link.feed)
+    }
+
+    /// Takes what comes until `done`, or until the time is over; says which.
+    pub(super) fn wait(&mut self, within: Duration, done: impl Fn(&Self) -> bool) -> anyhow::Result<bool> {
+        let end = Instant::now() + within;
+        while !done(self) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.turn(left.min(Duration::from_millis(10)))?;
+        }
+        Ok(true)
+    }
+
+    /// As [`Load::wait`]; it is an error if it does not come to pass.
+    pub(super) fn until(&mut self, within: Duration, what: &str, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+        if !self.wait(within, done)? {
+            bail!("waited for {} s, and it is not so that {what}", within.as_secs());
+        }
+        Ok(())
+    }
+
+    /// Takes what comes for so long.
+    pub(super) fn rest(&mut self, time: Duration) -> anyhow::Result<()> {
+        self.wait(time, |_| false).map(drop)
+    }
+
+    /// From now on, what is measured counts; what was before does not.
+    pub(super) fn record(&mut self) {
+        (self.tally.deliveries, self.tally.bytes, self.tally.is_recording) = (0, 0, true);
+        for feed in &mut self.feeds {
+            feed.recorded_from = feed.sent;
+        }
+    }
+
+    pub(super) fn lines_sent(&self) -> u64 {
+        self.feeds.iter().map(|feed| u64::from(feed.sent)).sum()
+    }
+
+    /// Waits until every line is where it belongs, or nothing more comes; counts those that are not there then.
+    pub(super) fn drain(&mut self) -> anyhow::Result<()> {
+        self.until_silent(|load| load.feeds.iter().all(Feed::is_settled))?;
+        self.count_missing();
+        Ok(())
+    }
+
+    /// Waits until so many late joiners have all there is, or nothing more comes; counts the lines that they lack then.
+    pub(super) fn await_joiners(&mut self, joiners: usize) -> anyhow::Result<()> {
+        self.until_silent(|load| load.tally.complete >= joiners)?;
+        self.count_missing();
+        Ok(())
+    }
+
+    /// Takes what comes until `done`, or until nothing that matters has come for some time.
+    fn until_silent(&mut self, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+        /// Longer than a server takes for its next line, on a busy machine too.
+        const SILENCE: Duration = Duration::from_secs(3);
+        let progress = |load: &Self| (load.tally.deliveries, load.feeds.iter().map(|feed| feed.acked).sum::<u64>());
+        let end = Instant::now() + PATIENCE;
+        let mut before = None;
+        while !done(self) && Instant::now() < end && before != Some(progress(self)) {
+            before = Some(progress(self));
+            self.wait(SILENCE, |load| done(load) || before != Some(progress(load)))?;
+        }
+        Ok(())
+    }
+
+    fn count_missing(&mut self) {
+        for link in self.links.iter().flatten().filter(|link| link.way != Way::Publish) {
+            let lacks = self.feeds[link.feed].sent.saturating_sub(link.follower.next);
+            self.tally.faults.missing(u64::from(lacks), &format!("subscriber {}", link.number));
+        }
+    }
+
+    /// Closes the late joiners.
+    pub(super) fn close_joiners(&mut self) {
+        for slot in &mut self.links {
+            slot.take_if(|link| link.way == Way::Replay);
+        }
+        (self.tally.ready, self.tally.complete) = (0, 0);
+    }
+
+    /// Waits until all connections are gone, and gives the subscribers that had them.
+    pub(super) fn lose_all(&mut self) -> anyhow::Result<Vec<Link>> {
+        self.until(PATIENCE, "all connections are gone", |load| load.links.iter().flatten().all(|link| link.is_gone))?;
+        let links = self.links.drain(..).flatten();
+        let subscribers = links.filter(|link| link.way != Way::Publish).map(|link| *link).collect();
+        self.publishers.clear();
+        Ok(subscribers)
+    }
+}

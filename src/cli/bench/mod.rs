@@ -1,0 +1,119 @@
+//! `bench`: what this server costs, beside the least that any server could cost on this machine, in the same run.
+//!
+//! * Every run has a server of its own, on its own core, and a load of thousands of sockets in one thread on another.
+//! * What is compared is processor time, as a ratio to the limit's (`bench limit`): a machine that is fast, slow or busy
+//!   has the same effect on both.
+//! * No figure without a check: every subscriber has to get every line once, in order and unaltered, or the run has failed.
+//!
+//! What is measured: `fanout`, `ingest`, `replay`, `idle`, `herd`, `curve`; each a [`contest::Scenario`], held by
+//! [`contest::Contest`]. The load, from the outside in: [`flow`] says when lines are sent, [`load`] turns over the sockets,
+//! [`link`] is one of them, [`frame`] its bytes, [`check`] what has to be in them.
+
+mod arguments;
+mod options;
+
+mod curve;
+mod fanout;
+mod herd;
+mod idle;
+mod ingest;
+mod replay;
+
+mod contest;
+mod contestant;
+mod dialect;
+mod limit;
+mod machine;
+mod process;
+mod report;
+
+mod check;
+mod feed;
+mod flow;
+mod frame;
+mod lines;
+mod link;
+mod load;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use self::arguments::{All, Curve, Fanout, Herd, Idle, Ingest, Replay};
+use self::load::Stop;
+use super::Outcome;
+use super::signals::Signals;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire bench fanout                                 one line in flight to 1,000 subscribers
+  captionwire bench fanout --scenario crowd --json         10 lines a second to 5,000
+  captionwire bench ingest --window 64
+  captionwire bench all --repeat 1
+  captionwire bench fanout --against './other --port 9000' --against-port 9000 --pub-path /pub --sub-path /sub
+
+How it measures: each run starts a server on one core (--server-core) and a load on another (--client-core). Each line's
+text begins with a marker, its number and when it was due; every subscriber is checked to get every line once, in order,
+and every sixteenth compares the whole text. Latency counts from when a line was due, so that a late load hides nothing.
+`limit` is the least that a server can do here: `captionwire bench limit`, which frames a line once and writes it to each
+socket, with frames as long as those of captionwire. `× limit` compares processor time with it (replay: time), in the same
+round; that is the figure to trust, while latencies also tell of the machine. `~` marks what was measured while more than
+a third of a core did something else. Exit code 1: a server lost, repeated, swapped or altered lines, or failed.";
+
+/// Measure this server beside the least that one could cost
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Lines to thousands of subscribers: what a delivery costs, and how long it takes
+    Fanout(Fanout),
+    /// Lines made durable: acknowledged lines a second, and whether each is there afterwards
+    Ingest(Ingest),
+    /// Late joiners: how long until they have all that has been said
+    Replay(Replay),
+    /// Subscribers that wait: what a connection costs
+    Idle(Idle),
+    /// The server is killed and started again, and all come back at once
+    Herd(Herd),
+    /// Whether a delivery costs the same with more subscribers, more feeds, a longer transcript
+    Curve(Curve),
+    /// All of these but the curve, in small
+    All(All),
+    /// Run the least that a server can do
+    Limit(limit::Limit),
+}
+
+impl Bench {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let (scenarios, options) = match self.what {
+            What::Limit(limit) => return limit.run(),
+            What::Fanout(arguments) => arguments.plan()?,
+            What::Ingest(arguments) => arguments.plan(),
+            What::Replay(arguments) => arguments.plan(),
+            What::Idle(arguments) => arguments.plan(),
+            What::Herd(arguments) => arguments.plan()?,
+            What::Curve(arguments) => arguments.plan()?,
+            What::All(arguments) => arguments.plan(),
+        };
+        let mut signals = Signals::new()?;
+        let stop = Stop::default();
+        let asked = stop.clone();
+        // A thread of its own: it stays on its core, and nothing else wakes there.
+        let measuring = tokio::task::spawn_blocking(move || {
+            let scenarios = scenarios();
+            options.contest(&scenarios, stop)?.hold(&scenarios)
+        });
+        tokio::pin!(measuring);
+        loop {
+            tokio::select! {
+                // Servers that were started are ended by whoever started them.
+                () = signals.next() => asked.ask(),
+                outcome = &mut measuring => return outcome.context("a fault of the program")?,
+            }
+        }
+    }
+}

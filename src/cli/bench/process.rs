@@ -1,0 +1,271 @@
+//! The processes of servers: started on their core, asked where they listen, killed, started again, and ended for sure.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use super::load::Stop;
+use super::machine::{Core, Processes};
+
+/// How long a server may take to come up.
+const START: Duration = Duration::from_secs(30);
+
+/// How often who waits looks whether something else has happened.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where servers run.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Archives and logs are put below this.
+    pub(super) directory: PathBuf,
+    pub(super) server_core: Core,
+    pub(super) client_core: Core,
+}
+
+/// How to start a server that listens there and has this directory.
+type Recipe = Box<dyn Fn(SocketAddr, &Path) -> Command>;
+
+/// A server that runs.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) processes: Processes,
+    started: Option<Started>,
+    recipe: Option<Recipe>,
+    place: Place,
+    // Dropped last: processes write there.
+    folder: Folder,
+}
+
+impl Server {
+    /// Somebody else's.
+    pub(super) fn found(address: SocketAddr, process: Option<u32>, place: &Place) -> anyhow::Result<Self> {
+        let processes = process.map_or(Processes::Unknown, Processes::One);
+        let (folder, place) = (Folder::new(&place.directory)?, place.clone());
+        Ok(Self { address, processes, started: None, recipe: None, place, folder })
+    }
+
+    /// One that is told where to listen, and says on stdout where it does.
+    pub(super) fn announced(
+        place: &Place,
+        stop: &Stop,
+        recipe: impl Fn(SocketAddr, &Path) -> Command + 'static,
+    ) -> anyhow::Result<Self> {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut server = Self::found(anywhere, None, place)?;
+        server.recipe = Some(Box::new(recipe));
+        server.start_again(stop)?;
+        Ok(server)
+    }
+
+    /// One that a shell starts, with all that comes of it in one group of processes. It listens at `address`, or says
+    /// where.
+    pub(super) fn by_shell(
+        text: &str,
+        address: Option<SocketAddr>,
+        place: &Place,
+        stop: &Stop,
+    ) -> anyhow::Result<Self> {
+        if let Some(address) = address
+            && is_listening(address)?
+        {
+            bail!("somebody listens on {address} already");
+        }
+        let mut command = Command::new("sh");
+        command.args(["-c", text]);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut server = Self::found(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None, place)?;
+        let mut started = server.spawn(command, cfg!(unix))?;
+        server.processes = Processes::Group(started.child.id());
+        server.address = match address {
+            Some(address) => started.until_listening(address, stop).map(|()| address),
+            None => started.says(stop),
+        }
+        .with_context(|| server.last_words())?;
+        server.started = Some(started);
+        Ok(server)
+    }
+
+    /// Kills it, as a crash does, and waits until it is gone.
+    pub(super) fn kill(&mut self) {
+        self.started = None;
+    }
+
+    /// Starts it again, where it was and with what it has.
+    pub(super) fn start_again(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        let recipe = self.recipe.as_ref().context("only a server that was started here can be started again")?;
+        let command = recipe(self.address, &self.folder.0);
+        let mut started = self.spawn(command, false)?;
+        self.address = started.says(stop).with_context(|| self.last_words())?;
+        self.processes = Processes::One(started.child.id());
+        self.started = Some(started);
+        Ok(())
+    }
+
+    /// Starts a process on the server's core; its log goes to a file.
+    fn spawn(&self, mut command: Command, is_group: bool) -> anyhow::Result<Started> {
+        let log = File::options().create(true).append(true).open(self.log()).context("cannot write a log")?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        // A process begins on the cores of the thread that starts it.
+        self.place.server_core.pin().with_context(|| format!("there is no core {}", self.place.server_core))?;
+        let child = command.spawn();
+        self.place.client_core.pin().with_context(|| format!("there is no core {}", self.place.client_core))?;
+        let mut child = child.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+        let stdout = child.stdout.take().expect("it is piped");
+        Ok(Started { child, is_group, says: listen_to(stdout) })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.0.join("log")
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let last = log.lines().last().unwrap_or("nothing");
+        format!("the server did not come up; the last that it said is: {last}")
+    }
+}
+
+/// A process, or a group of them. Ended when dropped.
+struct Started {
+    child: Child,
+    is_group: bool,
+    says: Receiver<SocketAddr>,
+}
+
+impl Started {
+    /// Waits until it says where it listens.
+    fn says(&mut self, stop: &Stop) -> anyhow::Result<SocketAddr> {
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            stop.check()?;
+            match self.says.recv_timeout(LOOK) {
+                Ok(address) => return Ok(address),
+                Err(RecvTimeoutError::Disconnected) => bail!("it ended without saying where it listens"),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        bail!("it does not say where it listens")
+    }
+
+    /// Waits until somebody listens there.
+    fn until_listening(&mut self, address: SocketAddr, stop: &Stop) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while !is_listening(address)? {
+            stop.check()?;
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended ({status})");
+            }
+            if begun.elapsed() > START {
+                bail!("nobody listens on {address}");
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn end_group(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        /// For a server to end in good order.
+        const END: Duration = Duration::from_secs(3);
+        let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
+        // Who is gone already cannot be told anything.
+        let _ = kill_process_group(group, Signal::TERM);
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < END {
+            std::thread::sleep(LOOK);
+        }
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+
+    #[cfg(not(unix))]
+    fn end_group(&mut self) {}
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if self.is_group {
+            self.end_group();
+        }
+        // A process that has ended by itself is only waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads what a process says, so that it never has to wait; gives the first address in it.
+fn listen_to(stdout: ChildStdout) -> Receiver<SocketAddr> {
+    let (sender, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(address) = address_in(&line) {
+                // Only the first is waited for.
+                let _ = sender.try_send(address);
+            }
+        }
+    });
+    receiver
+}
+
+/// The address in words like `listening on http://127.0.0.1:7700`.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("http://").or_else(|| line.split_once("ws://"))?;
+    rest.split(|c: char| c.is_whitespace() || c == '/').next()?.parse().ok()
+}
+
+/// Whether somebody takes connections there.
+fn is_listening(address: SocketAddr) -> anyhow::Result<bool> {
+    let mut stream = TcpStream::connect(address).context("no socket can be opened")?;
+    let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(1));
+    poll.registry().register(&mut stream, Token(0), Interest::WRITABLE)?;
+    poll.poll(&mut events, Some(LOOK * 10))?;
+    Ok(stream.take_error()?.is_none() && stream.peer_addr().is_ok())
+}
+
+/// A directory for one run. Removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(below: &Path) -> anyhow::Result<Self> {
+        /// Tells those of one process apart.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = below.join(format!("captionwire-bench-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_found_in_what_is_said() {
+        for (line, address) in [
+            ("listening on http://127.0.0.1:7700", Some("127.0.0.1:7700")),
+            ("ready: ws://[::1]:80/chat, press Ctrl-C", Some("[::1]:80")),
+            ("listening on 127.0.0.1:7700", None),
+            ("see http://example.org/", None),
+            ("", None),
+        ] {
+            assert_eq!(address_in(line).map(|found| found.to_string()).as_deref(), address, "{line}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `bench replay`: how long late joiners wait for all that has been said.
+
+use std::time::Instant;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use super::contest::{BYTES_PER_DELIVERY, Measured, Scenario, Stage};
+use super::contestant::Wish;
+use super::flow::store;
+use super::link::Way;
+use super::machine::Moment;
+use super::report::{Column, Sheet, median};
+
+static SHEET: Sheet = Sheet {
+    columns: &[
+        Column { key: "first_ms", title: "first round ms", decimals: 1 },
+        Column { key: "ms", title: "ms until all have all", decimals: 1 },
+        Column { key: "lines_per_s", title: "lines/s", decimals: 0 },
+        Column { key: "cpu_ms_per_joiner", title: "CPU ms/joiner", decimals: 2 },
+        Column { key: BYTES_PER_DELIVERY, title: "bytes/line", decimals: 0 },
+    ],
+    compared: Some("ms"),
+};
+
+/// One run of late joiners.
+#[derive(Debug, Clone)]
+pub(super) struct Replay {
+    pub(super) lines: u32,
+    /// Those who come at once.
+    pub(super) joiners: usize,
+    /// How often they come. The first time is told apart: after it the backlog has been read and encoded.
+    pub(super) rounds: usize,
+}
+
+impl Scenario for Replay {
+    fn name(&self) -> String {
+        format!("replay, {} of {} lines", self.joiners, self.lines)
+    }
+
+    fn sheet(&self) -> &'static Sheet {
+        &SHEET
+    }
+
+    fn settings(&self) -> Value {
+        let Self { lines, joiners, rounds } = self;
+        json!({"lines": lines, "joiners": joiners, "rounds": rounds})
+    }
+
+    fn wish(&self) -> Wish {
+        Wish { connections: self.joiners + 1, is_acked: true, is_kept: true, ..Wish::default() }
+    }
+
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+        let Stage { load, server, .. } = stage;
+        load.open_publishers(1)?;
+        store(load, self.lines)?;
+        load.record();
+        let moment = Moment::now(server.processes);
+        let mut times = Vec::new();
+        for _ in 0..self.rounds {
+            let begun = Instant::now();
+            load.open_subscribers(self.joiners, Way::Replay)?;
+            load.await_joiners(self.joiners)?;
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+            load.close_joiners();
+        }
+        let meanwhile = moment.until_now();
+        ensure!(!times.is_empty(), "nobody joined");
+        let first = times.remove(0);
+        times.sort_by(f64::total_cmp);
+        let ms = median(&times).unwrap_or(first);
+        let (joiners, deliveries) = (self.joiners as f64, load.tally.deliveries as f64);
+        let per_joiner = |seconds: f64| seconds * 1e3 / (joiners * self.rounds as f64);
+        let figures = vec![
+            ("first_ms", Some(first)),
+            ("ms", Some(ms)),
+            ("deliveries", Some(deliveries)),
+            ("lines_per_s", Some(f64::from(self.lines) * joiners / ms * 1e3)),
+            ("cpu_ms_per_joiner", meanwhile.server_cpu_seconds.map(per_joiner)),
+            (BYTES_PER_DELIVERY, (deliveries > 0.0).then(|| load.tally.bytes as f64 / deliveries)),
+        ];
+        Ok(Measured { figures, meanwhile })
+    }
+}
