@@ -101,6 +101,9 @@ pub struct LimitsConfig {
     pub import_bytes: usize,
     /// Connections in all: each idle one costs some KiB of memory and a descriptor.
     pub connections_max: usize,
+    /// Connections that may wait to be accepted: a crowd that comes back at once waits a second for each that is turned
+    /// away. The system has a bound of its own (`net.core.somaxconn`).
+    pub backlog: u32,
     /// Those of them that are kept for publishers: readers never take the last places.
     pub connections_for_publishers: usize,
     /// Connections from one address; 0 is no limit of its own, because behind a proxy all come from one.
@@ -131,6 +134,7 @@ impl Default for LimitsConfig {
             lines_per_request: 10_000,
             import_bytes: 64 * 1024 * 1024,
             connections_max: 10_000,
+            backlog: 4096,
             connections_for_publishers: 64,
             connections_per_address_max: 0,
             feeds_max: 100_000,
@@ -259,6 +263,7 @@ impl Config {
             ("limits.lines_per_request", self.limits.lines_per_request),
             ("limits.import_bytes", self.limits.import_bytes),
             ("limits.connections_max", self.limits.connections_max),
+            ("limits.backlog", self.limits.backlog as usize),
             ("limits.feeds_max", self.limits.feeds_max),
             ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),
         ] {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use futures::SinkExt;
+use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use support::{Screen, Server, Socket, line, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -597,4 +597,47 @@ async fn of_many_lines_that_come_at_once_each_is_taken() {
     publisher.acked(LINES).await;
     let expected: Vec<String> = (0..LINES).map(|number| number.to_string()).collect();
     assert_eq!(texts(&seen(&server, "geneva").await), expected);
+}
+
+/// The close of a connection may come in one read with the last lines.
+#[tokio::test]
+async fn what_came_with_the_end_of_a_connection_counts() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    for number in 0..10 {
+        let line = line(&number.to_string(), 0, "Clerk", &number.to_string());
+        publisher.stream.feed(Message::text(line.to_string())).await.expect("buffered");
+    }
+    publisher.stream.feed(Message::Close(None)).await.expect("buffered");
+    soon(publisher.stream.flush()).await.expect("sent");
+    // The server closes the connection when all is done.
+    while soon(publisher.stream.next()).await.is_some_and(|message| message.is_ok()) {}
+    let expected: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&seen(&server, "geneva").await), expected);
+}
+
+#[tokio::test]
+async fn answers_stand_in_the_order_of_the_messages() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    for number in 1..=9 {
+        // Every third one is wrong.
+        let start_ms = if number % 3 == 0 { -1 } else { 0 };
+        let line = line(&number.to_string(), start_ms, "Clerk", "said");
+        publisher.stream.feed(Message::text(line.to_string())).await.expect("buffered");
+    }
+    soon(publisher.stream.flush()).await.expect("sent");
+    let mut answered = 0;
+    while answered < 9 {
+        let answer = publisher.next().await.expect("an answer");
+        let seq = answer["seq"].as_u64().expect("a number");
+        match answer["type"].as_str() {
+            Some("ack") => assert!(seq > answered && seq % 3 != 0, "{answer} after {answered}"),
+            Some("nack") => assert_eq!((seq, seq % 3), (answered + 1, 0), "{answer} after {answered}"),
+            _ => panic!("{answer}"),
+        }
+        answered = seq;
+    }
 }

@@ -47,7 +47,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -121,7 +121,7 @@ impl Server {
         let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Arc::new);
         // First the address: where it is taken, a second server is told that, not that the archive is.
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(cannot)?;
+        let listener = listen(config.listen, config.limits.backlog).map_err(cannot)?;
         let addr = listener.local_addr().map_err(cannot)?;
         let clock = Clock::of_this_machine();
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
@@ -277,6 +277,16 @@ impl Server {
 }
 
 /// The next connection; never one without a listener.
+fn listen(addr: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again finds connections of the last one on its port that the system has not forgotten. Elsewhere
+    // than on Unix the option would let two servers share the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(backlog)
+}
+
 async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
