@@ -3,6 +3,8 @@
 //! Answers go out in the order of the messages, whatever each of them waits for. No more than `limits.unacked` wait at a
 //! time: then the socket is not read, and TCP holds the publisher back.
 
+mod vendor;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
@@ -67,7 +69,7 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 }
 
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
-    asked.refuse(&[("format", Some("captionwire"))])?;
+    let vendor = vendor::VendorAsked::read(asked)?;
     let publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
     asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
@@ -86,8 +88,13 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     }
     let mut connection = Connection::new(app, feed, view, publisher, held);
     let welcome = connection.welcome()?;
+    if let Some(vendor) = vendor {
+        socket.be_silent(!vendor.is_answered);
+        connection.speak(vendor);
+    }
     socket.send(&welcome.encode()).await?;
     let end = connection.run(socket).await;
+    connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
     for answer in connection.answers.drain(..) {
         if let Answer::Durable { appended, .. } = answer {
@@ -151,6 +158,8 @@ struct Connection<'a> {
     on_air: bool,
     pace: ReadPace,
     lines: Lines,
+    /// Reads its frames, if they are a vendor's.
+    vendor: Option<vendor::Vendor>,
 }
 
 /// Lines that a message holds.
@@ -220,6 +229,7 @@ impl<'a> Connection<'a> {
             publisher,
             held,
             seq,
+            vendor: None,
         }
     }
 
@@ -296,7 +306,12 @@ impl<'a> Connection<'a> {
                     self.pace.pay();
                     self.take(&text).await?;
                 }
-                Frame::Binary => {
+                // A vendor's program may send its text as bytes.
+                Frame::Binary(bytes) if self.vendor.is_some() => {
+                    self.pace.pay();
+                    self.take_vendors(&bytes).await?;
+                }
+                Frame::Binary(_) => {
                     let message = "a binary message: captions are JSON in text messages".into();
                     let seq = self.unreadable_seq();
                     self.refuse(seq, None, Refusal { code: NackCode::NotText, message, field: None })?;
@@ -320,6 +335,9 @@ impl<'a> Connection<'a> {
 
     /// Takes one message.
     async fn take(&mut self, text: &str) -> Result<(), End> {
+        if self.take_vendors(text.as_bytes()).await? {
+            return Ok(());
+        }
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
         let seq = match self.number(&message) {
             Ok(Some(seq)) => seq,
