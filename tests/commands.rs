@@ -251,3 +251,36 @@ async fn a_configuration_is_checked_with_its_place() {
     let output = check(&bad, "").await;
     assert!(output.status.code() == Some(1) && stderr(&output).contains("bad.toml, line 3: "), "{output:?}");
 }
+
+#[tokio::test]
+async fn a_vendors_frames_are_published_from_a_file_and_from_a_pipe() {
+    let server = Server::start();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dialect/speechmatics/frames.ndjson");
+    let published = run(&server, &["publish", "room", sample, "--format", "speechmatics", "--end"]).await;
+    assert!(stderr(&published).contains("the session ends in a minute"), "{}", stderr(&published));
+    assert!(done(&published).contains("0 refused"));
+    let text = done(&run(&server, &["export", "room", "--format", "txt"]).await);
+    assert!(text.contains("Please be seated. The hearing is open.") && text.contains("[applause]"), "{text}");
+
+    // Characters with deletes, as they come; and a format that nobody speaks.
+    let mut typing = captionwire(Some(&server));
+    typing.args(["publish", "steno", "-", "--format", "streamtext", "--source", "steno"]).stdin(Stdio::piped());
+    let mut typing = typing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut keys = typing.stdin.take().expect("a pipe");
+    keys.write_all(b">> CLERK: IT IS NOOM\x08N.\nALL R").await.expect("written");
+    keys.flush().await.expect("written");
+    keys.write_all(b"ISE.").await.expect("written");
+    drop(keys);
+    done(&soon(typing.wait_with_output()).await.expect("it ends"));
+    let text = done(&run(&server, &["export", "steno", "--format", "txt"]).await);
+    assert!(text.contains("CLERK") && text.contains("IT IS NOON.") && text.contains("ALL RISE."), "{text}");
+    let refused = run(&server, &["publish", "steno", "-", "--format", "webcaptioner"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("deepgram"), "{}", stderr(&refused));
+
+    // What cannot be read is told with its place, and the exit code says so.
+    let (_dir, path) = file("frames.ndjson", "{\"text\":\"It is noon.\"}\n{\"text\":\n{\"partial\":\"the\"}\n");
+    let published = run(&server, &["publish", "vosk", &path, "--format", "vosk"]).await;
+    assert_eq!(published.status.code(), Some(1));
+    assert!(stderr(&published).contains("frame 2"), "{}", stderr(&published));
+}

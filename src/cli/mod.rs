@@ -26,6 +26,7 @@ mod serve;
 mod signals;
 mod speakers;
 mod token;
+mod vendor;
 mod watch;
 
 use std::process::ExitCode;
