@@ -21,6 +21,7 @@ mod lines;
 mod metrics;
 mod pages;
 mod peer;
+mod posts;
 mod problem;
 mod publish;
 mod replay;
@@ -177,6 +178,7 @@ impl Server {
             chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
             slots: Slots::default(),
+            streams: posts::Streams::default(),
             fanout: Fanout::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),
