@@ -1,12 +1,15 @@
-//! `publish --format`: a vendor's frames, from a file or a pipe, are read here and published as lines.
+//! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::output::note;
 use crate::client::{PublishError, Publisher, random_name};
-use crate::dialect::{Decoded, Format, Framing, Options, Said};
-use crate::transcript::{MediaMs, Version};
+use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
+use crate::transcript::{Content, MediaMs, Status, Version};
 use crate::wire::Outgoing;
 
 /// How a vendor's frames are to be read.
@@ -31,12 +34,13 @@ fn parse_format(name: &str) -> Result<Format, String> {
 }
 
 impl Vendor {
-    fn options(&self, source: Option<&str>) -> Options {
+    /// For a session that begins `after_ms` after the first.
+    pub(super) fn options(&self, source: Option<&str>, after_ms: MediaMs) -> Options {
         // New for each run: a vendor's own numbers start over when it is called anew.
         let tag = random_name();
         Options {
             label_source: (!self.names).then(|| source.unwrap_or("main").into()),
-            offset_ms: self.offset_ms,
+            offset_ms: self.offset_ms.saturating_add(after_ms),
             lang: self.lang.as_deref().map(Into::into),
             ..Options::new(&tag)
         }
@@ -51,7 +55,7 @@ impl Vendor {
         publisher: &Publisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
-        let mut dialect = format.open(self.options(source));
+        let mut dialect = format.open(self.options(source, 0));
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
@@ -81,7 +85,13 @@ impl Vendor {
     }
 }
 
-async fn say(decoded: Decoded, place: &str, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+/// Publishes what was read, and tells people what could not be.
+pub(super) async fn say(
+    decoded: Decoded,
+    place: &str,
+    publisher: &Publisher,
+    problems: &mut u64,
+) -> anyhow::Result<()> {
     for said in decoded.says {
         match said {
             Said::Lines(lines) => say_lines(lines, place, publisher, problems).await?,
@@ -113,4 +123,64 @@ async fn say_lines(lines: Vec<Version>, place: &str, publisher: &Publisher, prob
         }
     }
     Ok(())
+}
+
+/// One connection's decoder, and what it guesses.
+pub(super) struct Session {
+    dialect: Box<dyn Dialect>,
+    framing: Framing,
+    guesses: BTreeMap<Arc<str>, Content>,
+}
+
+impl Session {
+    pub(super) fn begin(format: Format, options: Options) -> Self {
+        Self { dialect: format.open(options), framing: format.framing(), guesses: BTreeMap::new() }
+    }
+
+    /// What a message says.
+    pub(super) fn decode(&mut self, message: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.decode(message, &mut decoded);
+        if self.framing == Framing::Lines {
+            self.dialect.decode(b"\n", &mut decoded);
+        }
+        self.note_guesses(&decoded);
+        decoded
+    }
+
+    fn note_guesses(&mut self, decoded: &Decoded) {
+        for said in &decoded.says {
+            match said {
+                Said::Lines(lines) => {
+                    for line in lines {
+                        let is_guess = line.content.status == Status::Interim && !line.content.text.is_empty();
+                        if is_guess {
+                            self.guesses.insert(line.id.clone(), line.content.clone());
+                        } else {
+                            self.guesses.remove(&line.id);
+                        }
+                    }
+                }
+                Said::Retract { id } => drop(self.guesses.remove(id)),
+                Said::Clock { .. } => {}
+            }
+        }
+    }
+
+    /// Nothing follows. What is still a guess stands as it is: its id is this session's, and nobody will say it better,
+    /// while the source goes on and a guess of it would be waited for.
+    pub(super) fn end(mut self) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.end(&mut decoded);
+        self.note_guesses(&decoded);
+        let stands = |(id, content): (Arc<str>, Content)| {
+            let content = Content { status: Status::Final, ..content };
+            Version { id, content, ..Version::default() }
+        };
+        let lines: Vec<Version> = self.guesses.into_iter().map(stands).collect();
+        if !lines.is_empty() {
+            decoded.says.push(Said::Lines(lines));
+        }
+        decoded
+    }
 }

@@ -40,7 +40,12 @@ type Asked = HashMap<String, String>;
 
 /// The streams that are being written.
 #[derive(Debug, Default)]
-pub(super) struct Streams(Mutex<HashMap<(LogId, Arc<str>), Arc<tokio::sync::Mutex<Stream>>>>);
+pub(super) struct Streams(Mutex<HashMap<StreamPlace, SharedStream>>);
+
+/// The feed, and the source that writes.
+type StreamPlace = (LogId, Arc<str>);
+/// One request at a time is added to it.
+type SharedStream = Arc<tokio::sync::Mutex<Stream>>;
 
 /// What is known of a stream.
 struct Stream {
@@ -61,10 +66,10 @@ impl std::fmt::Debug for Stream {
 
 impl Streams {
     /// The stream of a source, begun if it was not there.
-    fn get(&self, place: (LogId, Arc<str>), begin: impl FnOnce() -> Stream) -> Arc<tokio::sync::Mutex<Stream>> {
+    fn get(&self, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if streams.len() >= STREAMS_MAX && !streams.contains_key(&place) {
-            let used = |stream: &Arc<tokio::sync::Mutex<Stream>>| stream.try_lock().map(|stream| stream.used).ok();
+            let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
             let oldest = streams.iter().filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
             if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
                 streams.remove(&oldest);
