@@ -28,6 +28,7 @@ async fn said(server: &Server) -> Vec<String> {
 async fn zoom_counts_and_a_retry_is_none() {
     let mut server = Server::start();
     assert_eq!(fine(&server.get("/v1/feeds/hearing/zoom/seq").await), "0");
+    server.get("/v1/feeds/hearing").await.assert_problem(404, "no_such_feed");
     assert_eq!(fine(&post(&server, "zoom?seq=1&lang=en-US", "PLEASE ASK YOUR QUESTIONS.\n").await), "1");
     assert_eq!(fine(&post(&server, "zoom?seq=1&lang=en-US", "PLEASE ASK YOUR QUESTIONS.\n").await), "1");
     assert_eq!(fine(&post(&server, "zoom?seq=2", "YES.").await), "2");

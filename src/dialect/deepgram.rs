@@ -40,9 +40,9 @@ impl Deepgram {
             // Sent when the stream is closed: nothing follows.
             Some("Metadata") => self.end(out),
             Some("SpeechStarted" | "Connected" | "History" | "ConfigureSuccess") => {}
-            Some("Error" | "FatalError") => {
+            Some("Error" | "FatalError" | "Warning") => {
                 let why = message.text(&["description", "message"], out).unwrap_or("no reason is given").to_owned();
-                out.fault(FaultKind::Engine, format!("Deepgram reports an error: {why}"));
+                out.fault(FaultKind::Engine, format!("Deepgram reports: {why}"));
             }
             Some(other) => out.unknown_type("Deepgram", other),
             None => out.fault(FaultKind::BadField, "type is missing: this is no message of Deepgram"),

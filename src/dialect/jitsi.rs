@@ -2,8 +2,9 @@
 //! `id`, `type`).
 //!
 //! Speakers are the participants, by name where it is said. The times of both are times of day of whoever recorded them;
-//! clocks differ and the field is known to be wrong at times (jitsi/skynet, issue 218), so a line stands where its first
-//! message arrived. A piece is known for ever by its id.
+//! clocks differ, and Skynet's says when a final began but when a guess was sent (and is known to be wrong, its issue 218), so
+//! a line stands where its first message arrived. A piece is known for ever by its id and its participant: a Skynet server
+//! gives the first piece of all participants one id (`State.transcription_id` of its `state.py`).
 
 use super::json::{Node, each_object};
 use super::keyed::{Keyed, line_id};
@@ -44,8 +45,11 @@ impl Jitsi {
             }
             return;
         };
+        let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
+        let who = who.or_else(|| message.label(&["participant_id"], out)).unwrap_or_default();
         let id = match message.label(&["message_id", "messageID", "messageId", "id"], out) {
-            Some(id) => line_id(&id),
+            Some(id) if who.is_empty() => line_id(&id),
+            Some(id) => line_id(&format!("{id}:{who}")),
             None => {
                 self.nameless += 1;
                 line_id(&format!("{}-{}", self.options.tag, self.nameless))

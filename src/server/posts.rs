@@ -26,7 +26,7 @@ use super::publish::Publisher;
 use super::slots::{Held, Place, Slots};
 use crate::config::TimesConfig;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
-use crate::feed::{Feed, View};
+use crate::feed::{Feed, Opened, View};
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp};
@@ -117,22 +117,9 @@ impl Post {
         Ok(Self { app, feed, view, source, base, _held: held })
     }
 
-    /// The session that numbers count in now, and its last number.
-    fn session(&self) -> (Arc<str>, u64) {
-        let transcript = self.view.transcript();
-        let seq = |session: &str| transcript.seq(&self.source, session);
-        let mut run = 1;
-        while seq(&run_name(&self.base, run + 1)) > 0 {
-            run += 1;
-        }
-        let session = run_name(&self.base, run);
-        let seq = seq(&session);
-        (session, seq)
-    }
-
     /// Where `number` belongs: its session, and whether it is said already, as the line `id` with the text `text`.
     fn place(&self, number: Option<u64>, said: impl Fn(&str) -> Option<(String, String)>) -> Placed {
-        let (session, last) = self.session();
+        let (session, last) = session(&self.view, &self.source, &self.base);
         let number = match number {
             None => return Placed::New(session, last + 1),
             // The log counts from 1, and software may from 0.
@@ -222,6 +209,18 @@ enum Placed {
     Repeat,
 }
 
+/// The session that numbers count in now, and its last number.
+fn session(view: &View, source: &str, base: &Arc<str>) -> (Arc<str>, u64) {
+    let transcript = view.transcript();
+    let mut run = 1;
+    while transcript.seq(source, &run_name(base, run + 1)) > 0 {
+        run += 1;
+    }
+    let session = run_name(base, run);
+    let seq = transcript.seq(source, &session);
+    (session, seq)
+}
+
 fn run_name(base: &Arc<str>, run: u64) -> Arc<str> {
     if run == 1 { base.clone() } else { format!("{base}.{run}").into() }
 }
@@ -269,15 +268,25 @@ pub(super) async fn zoom(
     Ok(told(seq, &decoded.faults))
 }
 
-/// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none.
+/// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
 pub(super) async fn zoom_seq(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(access): Extension<Access>,
 ) -> Result<String, Problem> {
-    let post = Post::open(app, &name, &asked, &access, "zoom").await?;
-    let (_, last) = post.session();
+    let name = FeedId::new(&name)?;
+    let base = asked.get("session").map_or("zoom", String::as_str);
+    let source = access.source(asked.get("source").map(String::as_str))?;
+    let Publisher { source, session: base } = Publisher::new(&app, source, Some(base))?;
+    let feed = match app.feeds.open(&name).await? {
+        Opened::Here(feed) => feed,
+        Opened::Absent => return Ok(told(0, &[])),
+        Opened::Deleted => return Err(Problem::feed_deleted(&name)),
+    };
+    let view = feed.view(FoldView::Interim).await?;
+    view.reach(feed.head().await?).await?;
+    let (_, last) = session(&view, &source, &base);
     Ok(told(last.saturating_sub(1), &[]))
 }
 

@@ -335,8 +335,8 @@ impl<'a> Connection<'a> {
 
     /// Takes one message.
     async fn take(&mut self, text: &str) -> Result<(), End> {
-        if self.take_vendors(text.as_bytes()).await? {
-            return Ok(());
+        if self.vendor.is_some() {
+            return self.take_vendors(text.as_bytes()).await;
         }
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
         let seq = match self.number(&message) {

@@ -565,7 +565,7 @@ pub enum ToPublisher {
     },
     /// Something was taken, but people should look at it.
     Warning {
-        /// What: `conflict`.
+        /// What: `conflict`; for a vendor's format also `format` and `engine`.
         code: Arc<str>,
         /// In words.
         message: String,

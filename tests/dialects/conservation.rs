@@ -168,7 +168,7 @@ proptest! {
         let screen = show(&mut *dialect, &frames, |screen| {
             // A guess shows words that come; none is shown twice, and none is passed over.
             let shown = screen.text();
-            prop_assert_eq_or_panic(&shown, &all);
+            assert_shown_once(&shown, &all);
         });
         prop_assert_eq!(screen.text(), all.join(" "));
         prop_assert_eq!(final_letters(&screen), all.concat());
@@ -193,7 +193,22 @@ proptest! {
     }
 }
 
-fn prop_assert_eq_or_panic(shown: &str, all: &[&str]) {
+/// Who never pauses gets paragraphs all the same, and readers of final lines wait no longer for them.
+#[test]
+fn an_utterance_without_end_is_cut() {
+    for mark in ["", "."] {
+        let words: Vec<Said> = (0..3_000).map(|n| (format!("word{n}{mark}"), 0)).collect();
+        let frames = deepgram(&words, &[(7, 3, false)]);
+        let screen = show(&mut *Format::Deepgram.open(options()), &frames, |_| {});
+        let all: Vec<&str> = words.iter().map(|word| &*word.0).collect();
+        assert_eq!(screen.text(), all.join(" "));
+        let lines = screen.transcript.assembled().flat_map(|(_, lines)| lines);
+        let longest = lines.map(|line| line.text.len()).max().expect("lines");
+        assert!(longest < if mark.is_empty() { 1_000 } else { 300 }, "{longest}");
+    }
+}
+
+fn assert_shown_once(shown: &str, all: &[&str]) {
     let count = shown.split_whitespace().count();
     assert_eq!(shown, all[..count].join(" "));
 }

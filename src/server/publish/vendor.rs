@@ -86,16 +86,15 @@ impl Connection<'_> {
         self.vendor = Some(Vendor { dialect: format.open(options), framing: format.framing() });
     }
 
-    /// Takes a frame, if they are a vendor's; false if they are not.
-    pub(super) async fn take_vendors(&mut self, frame: &[u8]) -> Result<bool, End> {
-        let Some(vendor) = &mut self.vendor else { return Ok(false) };
+    /// Takes a vendor's frame.
+    pub(super) async fn take_vendors(&mut self, frame: &[u8]) -> Result<(), End> {
+        let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let mut decoded = Decoded::default();
         vendor.dialect.decode(frame, &mut decoded);
         if vendor.framing == Framing::Lines {
             vendor.dialect.decode(b"\n", &mut decoded);
         }
-        self.say_decoded(decoded).await?;
-        Ok(true)
+        self.say_decoded(decoded).await
     }
 
     /// The connection is over: what was settled becomes final.
