@@ -36,6 +36,10 @@ impl Speechmatics {
     }
 
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        if let (None, Some(payload)) = (message.get(&["message"]), message.get(&["payload"])) {
+            // A row of what the vendor's client library records.
+            return self.take(payload, out);
+        }
         match message.text(&["message"], out) {
             Some("AddTranscript") => self.transcript(message, true, out),
             Some("AddPartialTranscript") => self.transcript(message, false, out),

@@ -39,8 +39,13 @@ impl Vexa {
     }
 
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        if let Some(sent) = message.get(&["message"]).filter(|sent| sent.value.is_object()) {
+            // A row of what the vendor's own listener records.
+            return self.take(sent, out);
+        }
         let mut saying = Saying::default();
         match message.text(&["type"], out) {
+            None if message.get(&["event"]).is_some() => {}
             Some("transcript") => {
                 message.items(&["confirmed"], out, |segment, out| self.segment(segment, true, &mut saying, out));
                 self.pending(message, &mut saying, out);

@@ -36,6 +36,9 @@ use crate::wire::publish::check_version;
 /// Streams that are remembered. The one that was written to longest ago is forgotten for one more.
 const STREAMS_MAX: usize = 256;
 
+/// Said of a number that is more than one higher than the last.
+const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
+
 type Asked = HashMap<String, String>;
 
 /// The streams that are being written.
@@ -121,12 +124,12 @@ impl Post {
     fn place(&self, number: Option<u64>, said: impl Fn(&str) -> Option<(String, String)>) -> Placed {
         let (session, last) = session(&self.view, &self.source, &self.base);
         let number = match number {
-            None => return Placed::New(session, last + 1),
+            None => return Placed::New(session, last + 1, false),
             // The log counts from 1, and software may from 0.
             Some(number) => number.saturating_add(1),
         };
         if number > last {
-            return Placed::New(session, number);
+            return Placed::New(session, number, last > 0 && number - last > 1);
         }
         let is_said = number == last && {
             let transcript = self.view.transcript();
@@ -139,7 +142,7 @@ impl Post {
             return Placed::Repeat;
         }
         let run = session.strip_prefix(&*self.base).and_then(|rest| rest.strip_prefix('.')?.parse().ok()).unwrap_or(1);
-        Placed::New(run_name(&self.base, run + 1), number)
+        Placed::New(run_name(&self.base, run + 1), number, false)
     }
 
     fn options(&self, tag: &str, asked: &Asked) -> Options {
@@ -203,8 +206,8 @@ impl Post {
 
 /// Where a numbered request belongs.
 enum Placed {
-    /// In this session, under this number of the log.
-    New(Arc<str>, u64),
+    /// In this session, under this number of the log; true if numbers before it are missing.
+    New(Arc<str>, u64, bool),
     /// It is there.
     Repeat,
 }
@@ -258,14 +261,14 @@ pub(super) async fn zoom(
     let text = text(&app, &headers, body).await?;
     let post = Post::open(app, &name, &asked, &access, "zoom").await?;
     let said = |session: &str| Some((format!("{session}-{seq}"), text.trim().to_owned()));
-    let Placed::New(session, number) = post.place(Some(seq), said) else {
+    let Placed::New(session, number, is_after_gap) = post.place(Some(seq), said) else {
         return Ok(told(seq, &[]));
     };
     let mut decoded = Decoded::default();
     let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
     Format::Zoom.open(post.options(&session, &asked)).decode(frame.as_bytes(), &mut decoded);
     post.publish(&session, number, decoded.says).await?;
-    Ok(told(seq, &decoded.faults))
+    Ok(told(seq, &decoded.faults) + if is_after_gap { GAP } else { "" })
 }
 
 /// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
@@ -321,12 +324,12 @@ pub(super) async fn youtube(
             _ => None,
         }
     };
-    let Placed::New(session, number) = post.place(seq, said) else {
+    let Placed::New(session, number, is_after_gap) = post.place(seq, said) else {
         return Ok(told(now(&post.app), &[]));
     };
     let decoded = decode(&session, number);
     post.publish(&session, number, merged(decoded.says)).await?;
-    Ok(told(now(&post.app), &decoded.faults))
+    Ok(told(now(&post.app), &decoded.faults) + if is_after_gap { GAP } else { "" })
 }
 
 /// One operation, for what has one number.
@@ -366,12 +369,10 @@ pub(super) async fn streamtext(
     let stream = post.app.streams.get((post.feed.log_id().clone(), post.source.clone()), begin);
     let mut stream = stream.lock().await;
     stream.used = Instant::now();
-    let mut note = String::new();
+    let mut is_after_gap = false;
     match (seq, &stream.last) {
         (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[])),
-        (Some(seq), Some((last, _))) if seq > *last && seq - last > 1 => {
-            note = format!("seq {seq} follows {last}: what was written between them did not come here\n");
-        }
+        (Some(seq), Some((last, _))) => is_after_gap = seq > *last && seq - last > 1,
         _ => {}
     }
     let mut decoded = Decoded::default();
@@ -384,7 +385,7 @@ pub(super) async fn streamtext(
         *stream = begin();
         return Err(problem);
     }
-    Ok(told(seq.unwrap_or_default(), &decoded.faults) + &note)
+    Ok(told(seq.unwrap_or_default(), &decoded.faults) + if is_after_gap { GAP } else { "" })
 }
 
 #[cfg(test)]

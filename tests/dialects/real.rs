@@ -47,9 +47,11 @@ fn speechmatics_sessions() {
     let Some(folder) = folder("speechmatics_rt_*.jsonl") else { return };
     for (name, speakers, turns) in [("short", 1, 1), ("chat1", 2, 5)] {
         let path = folder.join(format!("speechmatics_rt_{name}.jsonl"));
-        let frames: Vec<Value> = values(&path).iter().map(|row| row["payload"].clone()).collect();
+        // The rows of the recording are read as they are.
+        let rows = values(&path);
+        let frames: Vec<Value> = rows.iter().map(|row| row["payload"].clone()).collect();
         let mut most = 0;
-        let (screen, told) = shown(Format::Speechmatics, &frames, |screen| {
+        let (screen, told) = shown(Format::Speechmatics, &rows, |screen| {
             // A word that is guessed and settled is never there twice: text grows by what comes, not by what came.
             most = most.max(letters(&screen.text()).len());
         });
@@ -104,9 +106,9 @@ fn vexa_sockets() {
     files.sort();
     assert_eq!(files.len(), 6);
     for path in files {
-        let frames: Vec<Value> =
-            values(&path).iter().map(|row| row["message"].clone()).filter(|message| message.is_object()).collect();
-        let (screen, told) = shown(Format::Vexa, &frames, |_| {});
+        let rows = values(&path);
+        let frames: Vec<Value> = rows.iter().map(|row| row["message"].clone()).collect();
+        let (screen, told) = shown(Format::Vexa, &rows, |_| {});
         assert_eq!(told, "", "{}", path.display());
         // One bundle each: its drafts are guesses, what is confirmed is final.
         let (mut expected, mut count) = (String::new(), 0);
