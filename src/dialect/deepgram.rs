@@ -6,6 +6,7 @@
 //! with several channels, of the channel.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::json::{Node, each_object};
 use super::lines::Saying;
@@ -14,7 +15,7 @@ use super::utterance::Utterance;
 use super::{Decoded, Dialect, FaultKind, Options};
 
 /// Channels of one connection: no sound format in use has more.
-pub(super) const CHANNELS_MAX: u64 = 64;
+const CHANNELS_MAX: u64 = 64;
 
 pub(super) struct Deepgram {
     options: Options,
@@ -104,7 +105,7 @@ impl Deepgram {
     }
 
     /// The pieces of an alternative, and its language.
-    fn alternative(&self, node: Node<'_>, scope: &str, out: &mut Decoded) -> (Vec<Token>, Option<std::sync::Arc<str>>) {
+    fn alternative(&self, node: Node<'_>, scope: &str, out: &mut Decoded) -> (Vec<Token>, Option<Arc<str>>) {
         let transcript = node.text(&["transcript"], out).unwrap_or_default();
         let mut words = Vec::new();
         node.items(&["words"], out, |word, out| {

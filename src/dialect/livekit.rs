@@ -4,6 +4,8 @@
 //! A segment is known for ever by its id, and comes again until it is final. Times are milliseconds; many engines leave both
 //! at 0, and then a line stands where it arrives.
 
+use std::sync::Arc;
+
 use super::json::{Node, each_object};
 use super::keyed::{Keyed, line_id};
 use super::lines::{Facts, Saying};
@@ -30,7 +32,8 @@ impl LiveKit {
             let speaker = self.speaker(*packet, out);
             packet.items(&["segments"], out, |segment, out| {
                 let is_final = segment.flag(&["final"], out);
-                self.segment(segment, "id", is_final, &speaker, &mut saying, out);
+                let id = segment.text(&["id"], out).map(line_id);
+                self.say(id, segment, is_final, &speaker, &mut saying, out);
             });
         } else if let Some(attributes) = message.get(&["attributes"]) {
             let speaker = self.speaker(message, out);
@@ -43,22 +46,10 @@ impl LiveKit {
         saying.finish(out);
     }
 
-    fn segment(
-        &mut self,
-        segment: Node<'_>,
-        id: &'static str,
-        is_final: bool,
-        speaker: &Label,
-        saying: &mut Saying,
-        out: &mut Decoded,
-    ) {
-        let id = segment.text(&[id], out).map(line_id);
-        self.say(id, segment, is_final, speaker, saying, out);
-    }
-
+    /// A segment, or a text stream that is one.
     fn say(
         &mut self,
-        id: Option<std::sync::Arc<str>>,
+        id: Option<Arc<str>>,
         segment: Node<'_>,
         is_final: bool,
         speaker: &Label,
