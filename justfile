@@ -38,7 +38,7 @@ autobahn:
 
 # Each fuzz target for so many seconds; needs cargo-fuzz and a nightly compiler. What it finds goes into fuzz/corpus.
 fuzz seconds="60":
-    for target in wire format record fold; do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
+    for target in wire format dialect record fold; do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
 
 # The server simulated with so many seeds, from the first one on. A failure names its seed; `just sim 1 17` shows what
 # happens with seed 17.

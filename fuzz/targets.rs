@@ -4,7 +4,7 @@
 use captionwire::format::{Document, Format, Range};
 use captionwire::position::{Epoch, FeedId, Offset};
 use captionwire::transcript::{FoldView, Op, Record, Timestamp, Transcript};
-use captionwire::wire::publish::decode_line;
+use captionwire::wire::publish::{check_version, decode_line};
 use captionwire::wire::{FromPublisher, FromSubscriber, Limits, ToPublisher, ToSubscriber};
 
 #[path = "../tests/fold/book.rs"]
@@ -60,6 +60,26 @@ pub fn format(bytes: &[u8]) {
             let written = captionwire::format::write(format, &document);
             assert!(!written.contains('\0'), "{format:?}");
         }
+    }
+}
+
+/// Every dialect takes any frames, one a line; what it makes of them is something that the server takes.
+pub fn dialect(bytes: &[u8]) {
+    for format in captionwire::dialect::Format::ALL {
+        let mut dialect = format.open(captionwire::dialect::Options::new("t"));
+        let mut decoded = captionwire::dialect::Decoded::default();
+        for frame in bytes.split(|byte| *byte == b'\n') {
+            dialect.decode(frame, &mut decoded);
+        }
+        dialect.end(&mut decoded);
+        for said in decoded.says {
+            let captionwire::dialect::Said::Lines(lines) = said else { continue };
+            for line in lines {
+                check_version(&line, &LIMITS, MEDIA_MS_MAX).expect("a line that the server takes");
+            }
+        }
+        let is_sayable = |message: &str| !message.is_empty() && !message.chars().any(char::is_control);
+        assert!(decoded.faults.iter().all(|fault| is_sayable(&fault.message)), "{:?}", decoded.faults);
     }
 }
 

@@ -12,7 +12,7 @@
 //!    records give the same transcript, on every machine and in every replay.
 //! 4. A bell rings. Every reader's connection in [`server`] asks what differs from its own cursor and sends that.
 //!
-//! [`format`](mod@format) reads and writes transcript files, [`client`] is the other end of the sockets, [`cli`] the
+//! [`dialect`] reads what vendors' engines say, [`format`](mod@format) reads and writes transcript files, [`client`] is the other end of the sockets, [`cli`] the
 //! commands, [`config`] what they are told, [`position`] how all of them speak of places.
 //!
 //! `ARCHITECTURE.md` has the map, the walks and the invariants; `docs/asyncapi.yaml` and `docs/openapi.yaml` the protocol.
@@ -20,6 +20,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod dialect;
 pub mod feed;
 pub mod format;
 pub mod log;

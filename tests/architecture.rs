@@ -15,12 +15,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("transcript", &["position"]),
     ("format", &["position", "transcript"]),
+    ("dialect", &["position", "transcript"]),
     ("wire", &["position", "transcript"]),
     ("log", &["position"]),
     ("feed", &["position", "transcript", "wire", "log"]),
     ("client", &["position", "transcript", "wire"]),
-    ("server", &["position", "config", "transcript", "format", "wire", "log", "feed", "client"]),
-    ("cli", &["position", "config", "transcript", "format", "wire", "log", "feed", "client", "server"]),
+    ("server", &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "client"]),
+    ("cli", &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "client", "server"]),
 ];
 
 /// What of the world outside belongs to some rooms only. `main` may do what `cli` may.
@@ -33,7 +34,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["clap", "anyhow", "indicatif", "anstream", "textwrap"], &["cli"]),
     // `bench` measures sockets without the server's and the client's ways to use them, and processes from outside.
     (&["mio", "rustix", "hdrhistogram", "memchr"], &["cli"]),
-    // Position, transcript, format and wire are pure: text and records in, values out.
+    // Position, transcript, format, dialect and wire are pure: text and records in, values out.
     (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "server", "cli"]),
     (&["std::fs", "std::env", "std::process"], &["config", "log", "server", "cli"]),
     (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "server", "cli"]),

@@ -1,13 +1,18 @@
 //! The commands of the real binary, as people and scripts use them.
 
+#![allow(clippy::disallowed_methods, reason = "a test awaits what it spawns")]
+
 mod support;
 
 use std::process::{Output, Stdio};
 
+use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use support::{Server, facts, hearing, real, soon};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 fn captionwire(server: Option<&Server>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
@@ -250,4 +255,120 @@ async fn a_configuration_is_checked_with_its_place() {
     let (_dir, bad) = file("bad.toml", "[times]\n\nheartbeat_ms = 0\n");
     let output = check(&bad, "").await;
     assert!(output.status.code() == Some(1) && stderr(&output).contains("bad.toml, line 3: "), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_vendors_frames_are_published_from_a_file_and_from_a_pipe() {
+    let server = Server::start();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dialect/speechmatics/frames.ndjson");
+    let published = run(&server, &["publish", "room", sample, "--format", "speechmatics", "--end"]).await;
+    assert!(stderr(&published).contains("the session ends in a minute"), "{}", stderr(&published));
+    assert!(done(&published).contains("0 refused"));
+    let text = done(&run(&server, &["export", "room", "--format", "txt"]).await);
+    assert!(text.contains("Please be seated. The hearing is open.") && text.contains("[applause]"), "{text}");
+
+    // Characters with deletes, as they come; and a format that nobody speaks.
+    let mut typing = captionwire(Some(&server));
+    typing.args(["publish", "steno", "-", "--format", "streamtext", "--source", "steno"]).stdin(Stdio::piped());
+    let mut typing = typing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut keys = typing.stdin.take().expect("a pipe");
+    keys.write_all(b">> CLERK: IT IS NOOM\x08N.\nALL R").await.expect("written");
+    keys.flush().await.expect("written");
+    keys.write_all(b"ISE.").await.expect("written");
+    drop(keys);
+    done(&soon(typing.wait_with_output()).await.expect("it ends"));
+    let text = done(&run(&server, &["export", "steno", "--format", "txt"]).await);
+    assert!(text.contains("CLERK") && text.contains("IT IS NOON.") && text.contains("ALL RISE."), "{text}");
+    let refused = run(&server, &["publish", "steno", "-", "--format", "webcaptioner"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("deepgram"), "{}", stderr(&refused));
+
+    // What cannot be read is told with its place, and the exit code says so.
+    let (_dir, path) = file("frames.ndjson", "{\"text\":\"It is noon.\"}\n{\"text\":\n{\"partial\":\"the\"}\n");
+    let published = run(&server, &["publish", "vosk", &path, "--format", "vosk"]).await;
+    assert_eq!(published.status.code(), Some(1));
+    assert!(stderr(&published).contains("frame 2"), "{}", stderr(&published));
+}
+
+/// A vendor's socket that breaks once: after `before` it is gone, and who comes again hears `after`, and a good end.
+async fn vendor(before: Vec<String>, after: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}/live?key=secret", listener.local_addr().expect("an address"));
+    let serving = async move {
+        let mut heard = Vec::new();
+        for (number, frames) in [before, after].into_iter().enumerate() {
+            let (stream, _) = listener.accept().await.expect("somebody comes");
+            let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a socket");
+            match socket.next().await {
+                Some(Ok(Message::Text(first))) => heard.push(first.to_string()),
+                other => panic!("{other:?} instead of a first word"),
+            }
+            for frame in frames {
+                socket.send(Message::text(frame)).await.expect("sent");
+            }
+            if number == 1 {
+                let close = CloseFrame { code: 1000.into(), reason: "done".into() };
+                socket.close(Some(close)).await.expect("sent");
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        }
+        heard
+    };
+    (url, tokio::spawn(serving))
+}
+
+#[tokio::test]
+async fn a_vendors_socket_is_followed_over_breaks() {
+    let server = Server::start();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dialect/deepgram/frames.ndjson");
+    let frames: Vec<String> = std::fs::read_to_string(sample).expect("a sample").lines().map(str::to_owned).collect();
+    // The first connection breaks over a guess, the second says the same words in a session of its own.
+    let (url, serving) = vendor(frames[..9].to_vec(), frames[..8].to_vec()).await;
+    let arguments = ["relay", &url, "--format", "deepgram", "--feed", "room", "--first", "{}", "--offset-ms", "60000"];
+    let relayed = run(&server, &arguments).await;
+    let told = stderr(&relayed);
+    assert!(done(&relayed).contains("0 refused") && told.contains("connected to the vendor again"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    assert_eq!(soon(serving).await.expect("served"), ["{}", "{}"]);
+    let json = done(&run(&server, &["export", "room", "--format", "json"]).await);
+    let document: Value = serde_json::from_str(&json).expect("JSON");
+    let turns = document["turns"].as_array().expect("turns");
+    let lines: Vec<&Value> = turns.iter().flat_map(|turn| turn["lines"].as_array().expect("lines")).collect();
+    let said = |text: &str| lines.iter().filter(|line| line["text"] == text).copied().collect::<Vec<_>>();
+    let opening = said("Good evening, everybody, and welcome to the hearing.");
+    assert_eq!((opening.len(), said("um").len()), (2, 1), "{json}");
+    // Speakers of the second session are others, and its times go on.
+    assert_ne!(opening[0]["speaker"], opening[1]["speaker"]);
+    let starts: Vec<i64> = opening.iter().map(|line| line["start_ms"].as_i64().expect("a time")).collect();
+    assert!(starts[0] == 60_320 && starts[1] > 60_320 && starts[1] < 120_000, "{starts:?}");
+}
+
+#[tokio::test]
+async fn a_vendors_session_is_recorded_and_said_again() {
+    let server = Server::start();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dialect/deepgram/frames.ndjson");
+    let frames: Vec<String> = std::fs::read_to_string(sample).expect("a sample").lines().map(str::to_owned).collect();
+    let (url, serving) = vendor(frames[..9].to_vec(), frames[..8].to_vec()).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("session.ndjson").to_str().expect("UTF-8").to_owned();
+    done(&run(&server, &["capture", &url, &path, "--first", "{}"]).await);
+    soon(serving).await.expect("served");
+    let recorded = std::fs::read_to_string(&path).expect("a recording");
+    let rows: Vec<Value> = recorded.lines().map(|row| serde_json::from_str(row).expect("JSON")).collect();
+    let texts: Vec<&str> = rows.iter().filter_map(|row| row["text"].as_str()).collect();
+    assert_eq!(texts, [&frames[..9], &frames[..8]].concat());
+    let connected: Vec<bool> = rows.iter().filter_map(|row| row["connected"].as_bool()).collect();
+    assert_eq!(connected, [true, false, true]);
+    // What is there is not overwritten.
+    let again = run(&server, &["capture", &url, &path]).await;
+    assert_eq!((again.status.code(), std::fs::read_to_string(&path).expect("a recording")), (Some(1), recorded));
+
+    let arguments = ["replay", &path, "--raw", "--format", "deepgram", "--pace", "max", "--to", "again"];
+    done(&run(&server, &arguments).await);
+    let text = done(&run(&server, &["export", "again", "--format", "txt"]).await);
+    assert_eq!(text.matches("Thank you, Madam Chair. I'll be brief.").count(), 2, "{text}");
+    let feeds = done(&run(&server, &["feeds", "--json"]).await);
+    assert!(feeds.contains("\"ended\""), "{feeds}");
+    let refused = run(&server, &["replay", &path, "--raw"]).await;
+    assert_eq!(refused.status.code(), Some(2));
 }

@@ -59,4 +59,4 @@ macro_rules! targets {
     )*};
 }
 
-targets!(wire, format, record, fold);
+targets!(wire, format, dialect, record, fold);

@@ -641,3 +641,101 @@ async fn answers_stand_in_the_order_of_the_messages() {
         answered = seq;
     }
 }
+
+/// The frames of a sample of `tests/golden/dialect`.
+fn frames(format: &str) -> Vec<String> {
+    let path = format!("{}/tests/golden/dialect/{format}/frames.ndjson", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect("a sample").lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_vendors_engine_publishes_as_it_speaks() {
+    let mut server = Server::start();
+    let mut engine = server.publish("geneva/publish?format=deepgram&offset_ms=60000&lang=en").await;
+    engine.expect_next("welcome").await;
+    let (settled, open) = frames("deepgram").into_iter().enumerate().partition::<Vec<_>, _>(|(at, _)| *at < 8);
+    for (at, frame) in settled {
+        // As text or as bytes, whatever the program sends.
+        let frame = if at % 2 == 0 { Message::text(frame) } else { Message::binary(frame.into_bytes()) };
+        engine.stream.send(frame).await.expect("sent");
+    }
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    screen.read_until(&mut reader, |screen| texts(screen).concat().ends_with("I'll be brief.")).await;
+    let lines: Vec<&Value> = screen.lines.values().collect();
+    assert!(lines.iter().all(|line| line["status"] == "final" && line["start_ms"].as_i64() >= Some(60_320)));
+    let label = screen.turns()[0].0.clone();
+    assert!(label.starts_with("main.") && label.ends_with(":Speaker 0"), "{label}");
+
+    // What is left out of a frame is said, and so is what is wrong with one; the connection goes on.
+    engine.send_text(&open[3].1).await;
+    let warning = engine.expect("warning").await;
+    assert_eq!(warning["code"], "format");
+    assert!(warning["message"].as_str().is_some_and(|why| why.contains("words[2].start is negative")), "{warning}");
+    engine.send_text("{").await;
+    assert_eq!(engine.expect("nack").await["code"], "bad_json");
+    engine.send_text(r#"{"type":"Dance"}"#).await;
+    assert_eq!(engine.expect("nack").await["code"], "unknown_type");
+
+    // The connection breaks: what was settled is final, what was guessed stands unconfirmed, and all of it is on disk.
+    let guess = open[0].1.replace("\"start\":7", "\"start\":30");
+    engine.send_text(&guess).await;
+    screen.read_until(&mut reader, |screen| texts(screen).concat().ends_with("um")).await;
+    drop(engine);
+    screen.read_until(&mut reader, |screen| screen.lines.values().all(|line| line["status"] == "final")).await;
+    let before = screen.turns();
+    server.kill();
+    server.restart();
+    assert_eq!(seen(&server, "geneva").await.turns(), before);
+
+    // A new connection is a new session of the engine: its numbers and its speakers are others.
+    let mut again = server.publish("geneva/publish?format=deepgram&offset_ms=120000").await;
+    for frame in frames("deepgram").iter().take(8) {
+        again.send_text(frame).await;
+    }
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    let mut screen = Screen::default();
+    screen.read_until(&mut reader, |screen| screen.turns().len() == before.len() + 2).await;
+    let labels: Vec<String> = screen.turns().into_iter().map(|(label, _)| label).collect();
+    assert!(!labels[..before.len()].contains(&labels[before.len()]), "{labels:?}");
+}
+
+#[tokio::test]
+async fn a_vendors_client_need_not_be_answered() {
+    let server = Server::start();
+    let mut quiet = server.publish("geneva/publish?format=text&ack=false").await;
+    quiet.send_text("It is noon.").await;
+    quiet.send_text("The hearing is open.\n").await;
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
+    screen.read_until(&mut reader, |screen| texts(screen).len() == 2).await;
+    assert_eq!(texts(&screen), ["It is noon.", "The hearing is open."]);
+    // The first that it hears is the end: a newer one publishes.
+    let mut newer = server.publish("geneva/publish?format=text").await;
+    newer.expect_next("welcome").await;
+    assert_eq!(quiet.next().await.expect_err("nothing is said").0, 4507);
+    newer.send_text("Point of order.").await;
+    assert_eq!(newer.expect_next("ack").await["seq"], 1);
+    // Who sends what cannot be read is not heard for ever, as everybody.
+    let mut wrong = server.publish("geneva/publish?format=rev&source=b").await;
+    for _ in 0..21 {
+        wrong.send_text("1\n2").await;
+    }
+    assert_eq!(wrong.closed().await.0, 4503);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_vendors_connection_is_checked() {
+    let server = Server::start();
+    for (query, code, word) in [
+        ("format=webcaptioner", 4505, "speechmatics"),
+        ("format=deepgram&offset_ms=soon", 4503, "offset_ms"),
+        ("format=deepgram&labels=mine", 4503, "labels"),
+        ("format=deepgram&ack=maybe", 4503, "ack"),
+        ("offset_ms=5", 4503, "format="),
+    ] {
+        let (closed, reason) = server.publish(&format!("geneva/publish?{query}")).await.closed().await;
+        assert!(closed == code && reason.contains(word), "{query}: {closed} {reason}");
+    }
+    server.get("/v1/feeds/geneva").await.assert_problem(404, "no_such_feed");
+}

@@ -419,6 +419,23 @@ fn every_field_that_the_code_writes_is_in_the_document() {
 }
 
 #[test]
+fn the_formats_of_publishers_are_in_the_documents() {
+    use captionwire::dialect::Format;
+    let document = Document::read();
+    let query = &document.0["channels"]["publish"]["bindings"]["ws"]["query"]["properties"];
+    let known = std::iter::once("captionwire").chain(Format::ALL.map(Format::as_str));
+    assert_eq!(query["format"]["enum"], Value::from(known.collect::<Vec<_>>()));
+    // A row for each, where people read what becomes of it.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dialects.md");
+    let table = std::fs::read_to_string(path).expect("docs/dialects.md");
+    let described: Vec<&str> =
+        table.lines().filter_map(|row| row.strip_prefix("| `")?.split_once("` | ").map(|(name, _)| name)).collect();
+    let parameters = ["format", "offset_ms", "labels", "lang", "ack"];
+    assert_eq!(described, parameters.into_iter().chain(Format::ALL.map(Format::as_str)).collect::<Vec<_>>());
+    assert!(parameters.iter().all(|name| query[*name].is_object()));
+}
+
+#[test]
 fn the_codes_of_refusals_are_in_the_document() {
     let document = Document::read();
     let known: Vec<Value> = NackCode::ALL.iter().map(|code| serde_json::to_value(code).expect("a name")).collect();

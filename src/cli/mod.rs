@@ -11,6 +11,7 @@
 
 mod archive;
 mod bench;
+mod capture;
 mod config;
 mod demo;
 mod export;
@@ -20,13 +21,16 @@ mod local;
 mod logging;
 mod output;
 mod publish;
+mod raw;
 mod reach;
+mod relay;
 mod replay;
 mod sending;
 mod serve;
 mod signals;
 mod speakers;
 mod token;
+mod vendor;
 mod watch;
 
 use std::process::ExitCode;
@@ -63,6 +67,10 @@ enum Command {
     Watch(watch::Watch),
     /// Publish typed text, or lines of JSON
     Publish(publish::Publish),
+    /// Follow a vendor's socket, and publish what it says
+    Relay(relay::Relay),
+    /// Record what a vendor's socket says, with its moments
+    Capture(capture::Capture),
     /// Play a transcript file or an archived feed into a server, as a live publisher
     Replay(replay::Replay),
     /// Make archived feeds of transcript files
@@ -141,6 +149,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Demo(command) => command.run().await,
             Command::Watch(command) => command.run().await,
             Command::Publish(command) => command.run().await,
+            Command::Relay(command) => command.run().await,
+            Command::Capture(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Export(command) => command.run().await,

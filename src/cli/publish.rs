@@ -6,13 +6,14 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::Outcome;
 use super::output::note;
 use super::reach::Url;
 use super::sending::{Published, with_events};
 use super::signals::Signals;
+use super::vendor::Vendor;
 use crate::client::{Publisher, PublisherOptions, random_name};
 use crate::transcript::{Content, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
@@ -22,6 +23,7 @@ Examples:
   captionwire publish geneva                       type `Speaker: text`, one line each; Ctrl-D ends
   captionwire publish geneva lines.ndjson --end    a file, and the end of the event after it
   engine | captionwire publish geneva -            what a program writes
+  captionwire publish geneva --format deepgram -   what a vendor's engine says, one frame a line; docs/dialects.md
 
 A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
 a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.";
@@ -47,6 +49,8 @@ pub(super) struct Publish {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    vendor: Vendor,
+    #[command(flatten)]
     url: Url,
 }
 
@@ -61,18 +65,28 @@ impl Publish {
                 Box::new(file.with_context(|| format!("cannot read {}", path.display()))?)
             }
             _ => {
-                if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+                if std::io::IsTerminal::is_terminal(&std::io::stdin()) && self.vendor.format.is_none() {
                     note("type `Speaker: text`, one line each; Ctrl-D ends");
                 }
                 Box::new(tokio::io::stdin())
             }
         };
+        let source = self.source.clone();
         let options = PublisherOptions { source: self.source, session: self.session, ..PublisherOptions::default() };
         let publisher = Publisher::start(url, options);
         let mut problems = 0;
         let work = async {
+            let read = async {
+                let input = BufReader::new(input);
+                match self.vendor.format {
+                    Some(format) => {
+                        self.vendor.publish(format, source.as_deref(), input, &publisher, &mut problems).await
+                    }
+                    None => read(input, &publisher, &mut problems).await,
+                }
+            };
             tokio::select! {
-                read = read(input, &publisher, &mut problems) => read?,
+                read = read => read?,
                 () = signals.next() => note("stopping; once more stops at once"),
             }
             if self.end {
@@ -93,8 +107,7 @@ impl Publish {
 }
 
 /// Sends every line of `input`; counts those that cannot be read.
-async fn read(input: impl AsyncRead + Unpin, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
-    let mut input = BufReader::new(input);
+async fn read(mut input: impl AsyncBufRead + Unpin, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
     let run = random_name();
     let mut bytes = Vec::new();
     for number in 1.. {

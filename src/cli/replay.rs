@@ -11,8 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use super::Outcome;
 use super::import::feed_name;
 use super::output::{note, progress_bar};
+use super::raw::RawPlay;
 use super::reach::Url;
 use super::sending::{Published, with_events};
+use super::vendor::Vendor;
 use crate::client::{HttpClient, Publisher, PublisherOptions, SocketUrl, TranscriptQuery};
 use crate::position::FeedId;
 use crate::transcript::time::clock;
@@ -25,6 +27,7 @@ Examples:
   captionwire replay hearing.rev.txt --pace 20               into the feed `hearing`, twenty times as fast
   captionwire replay hearing --to again --pace max           an archived feed into another one, at once
   captionwire replay hearing --to ws://127.0.0.1:7701/v1/feeds/again/publish
+  captionwire replay session.ndjson --raw --format deepgram --to again    what `capture` recorded of a vendor
 
 What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
 it, use `captionwire watch FEED --pace 20`.";
@@ -45,6 +48,11 @@ pub(super) struct Replay {
     /// Send first guesses that grow word by word, as a speech engine does
     #[arg(long)]
     interim: bool,
+    /// The file is what `capture` recorded of a vendor's socket; then --format says what it speaks
+    #[arg(long, requires = "format", conflicts_with = "interim")]
+    raw: bool,
+    #[command(flatten)]
+    vendor: Vendor,
     /// Leave the event open at the end
     #[arg(long)]
     no_end: bool,
@@ -65,6 +73,12 @@ pub(super) fn pace(text: &str) -> Result<Pace, String> {
 
 impl Replay {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        if self.raw {
+            return self.run_raw().await;
+        }
+        if self.vendor.format.is_some() {
+            bail!("--format is for recordings of vendors: say --raw too");
+        }
         let (lines, default_name) = self.lines().await?;
         let to = match &self.to {
             Some(to) => self.url.socket(to, "publish")?,
@@ -78,6 +92,24 @@ impl Replay {
         bar.finish_and_clear();
         published.tell(self.json)?;
         Ok(Outcome::of_problems(published.refused))
+    }
+
+    /// Plays a recording of a vendor's socket.
+    async fn run_raw(&self) -> anyhow::Result<Outcome> {
+        let path = Path::new(&self.what);
+        let to = match &self.to {
+            Some(to) => self.url.socket(to, "publish")?,
+            None => self.url.server()?.publish(&feed_name(path)?),
+        };
+        let feed = to.feed().map_or_else(|| feed_name(path), Ok)?;
+        let publisher = Publisher::start(to, PublisherOptions::default());
+        let play = RawPlay { file: path, vendor: &self.vendor, pace: self.pace, end: !self.no_end };
+        let mut problems = 0;
+        with_events(&publisher, &indicatif::ProgressBar::hidden(), play.send(&publisher, &mut problems)).await?;
+        let published = Published::of(&publisher, feed.as_str());
+        publisher.close().await?;
+        published.tell(self.json)?;
+        Ok(Outcome::of_problems(problems + published.refused))
     }
 
     /// What to play, and what the feed of it is called if nobody says otherwise.

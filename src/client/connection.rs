@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -10,6 +11,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::address::SocketUrl;
 use super::random;
+use super::token::Token;
 use super::transport::{OpenError, Transport};
 use crate::wire::close::is_temporary;
 
@@ -169,6 +171,15 @@ pub(super) type Socket = WebSocketStream<Transport>;
 
 /// Connects and upgrades.
 pub(super) async fn connect(url: &SocketUrl, times: Times) -> Result<Socket, ConnectionEnd> {
+    connect_as(url, times, url.token().map(Token::header)).await
+}
+
+/// Connects and upgrades, with this `Authorization`.
+pub(super) async fn connect_as(
+    url: &SocketUrl,
+    times: Times,
+    authorization: Option<&HeaderValue>,
+) -> Result<Socket, ConnectionEnd> {
     let address = url.endpoint().authority.to_string();
     let unreachable = |cause: String| ConnectionEnd::Unreachable { address: address.clone(), cause };
     let connecting = async {
@@ -183,8 +194,8 @@ pub(super) async fn connect(url: &SocketUrl, times: Times) -> Result<Socket, Con
             .write_buffer_size(16 * 1024)
             .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX);
         let mut request = url.whole().into_client_request().map_err(ConnectionEnd::of)?;
-        if let Some(token) = url.token() {
-            request.headers_mut().insert(http::header::AUTHORIZATION, token.header().clone());
+        if let Some(authorization) = authorization {
+            request.headers_mut().insert(http::header::AUTHORIZATION, authorization.clone());
         }
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(ConnectionEnd::of)?;
         Ok(socket)

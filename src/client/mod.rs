@@ -13,6 +13,7 @@
 
 mod address;
 mod connection;
+mod follower;
 mod http;
 mod publisher;
 mod screen;
@@ -23,6 +24,7 @@ mod trust;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
 pub use self::connection::{Backoff, ConnectionEnd, Times};
+pub use self::follower::{Followed, Follower, FollowerOptions};
 pub use self::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, Problem, TranscriptQuery,
 };

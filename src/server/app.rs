@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::clock::{Chance, Clock};
 use super::fanout::Fanout;
 use super::metrics::Metrics;
+use super::posts::Streams;
 use super::slots::Slots;
 use super::socket::End;
 use super::summary::Summaries;
@@ -32,6 +33,7 @@ pub(super) struct App {
     pub(super) chance: Chance,
     pub(super) feeds: Feeds,
     pub(super) slots: Slots,
+    pub(super) streams: Streams,
     pub(super) fanout: Fanout,
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,

@@ -166,7 +166,14 @@ impl Need {
             ("GET", "/v1/feeds/{feed}" | "/v1/feeds/{feed}/{file}" | "/v1/feeds/{feed}/subscribe") => {
                 Self::InFeed(Role::Subscribe)
             }
-            ("GET", "/v1/feeds/{feed}/publish") | ("POST", "/v1/feeds/{feed}/lines") => Self::InFeed(Role::Publish),
+            ("GET", "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/zoom/seq")
+            | (
+                "POST",
+                "/v1/feeds/{feed}/lines"
+                | "/v1/feeds/{feed}/zoom"
+                | "/v1/feeds/{feed}/youtube"
+                | "/v1/feeds/{feed}/streamtext",
+            ) => Self::InFeed(Role::Publish),
             ("POST", "/v1/feeds/{feed}/state" | "/v1/feeds/{feed}/desk")
             | ("GET", "/v1/feeds/{feed}/lines/{source}/{id}/history") => Self::InFeed(Role::Desk),
             _ => Self::InFeed(Role::Admin),
@@ -179,10 +186,20 @@ pub(super) fn is_for_socket(request: &Request) -> bool {
     request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
 }
 
-/// Whether the route is a socket. It takes a token in its URL too: browsers and captioning software cannot send it
-/// otherwise.
+/// Whether the route is a socket.
 fn is_socket(path: &str) -> bool {
     matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe")
+}
+
+/// Whether the route takes a token in its URL too: browsers and captioning software cannot send it otherwise.
+fn takes_token_in_url(path: &str) -> bool {
+    const POSTS: [&str; 4] = [
+        "/v1/feeds/{feed}/zoom",
+        "/v1/feeds/{feed}/zoom/seq",
+        "/v1/feeds/{feed}/youtube",
+        "/v1/feeds/{feed}/streamtext",
+    ];
+    is_socket(path) || POSTS.contains(&path)
 }
 
 /// What whoever sent `request` may do, if that includes what it asks for.
@@ -196,7 +213,7 @@ pub(super) async fn admit(app: &App, request: &mut Request) -> Result<Access, De
     }
     let token = match bearer(request.headers())? {
         Some(token) => Some(token.to_owned()),
-        None if is_socket(path.as_str()) => upgrade::token(request.uri().query()),
+        None if takes_token_in_url(path.as_str()) => upgrade::token(request.uri().query()),
         None => None,
     };
     let access = match token {
@@ -455,6 +472,9 @@ mod tests {
             (_, path) if !path.starts_with("/v1") => Need::Nothing,
             ("get", "/v1/feeds") => Need::Somewhere(Role::Subscribe),
             (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),
+            (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
+                Need::InFeed(Role::Publish)
+            }
             (_, path) if ["/state", "/desk", "/history"].iter().any(|end| path.ends_with(end)) => {
                 Need::InFeed(Role::Desk)
             }

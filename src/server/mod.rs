@@ -22,6 +22,7 @@ mod lines;
 mod metrics;
 mod pages;
 mod peer;
+mod posts;
 mod problem;
 mod publish;
 mod replay;
@@ -178,6 +179,7 @@ impl Server {
             chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
             slots: Slots::default(),
+            streams: posts::Streams::default(),
             fanout: Fanout::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),

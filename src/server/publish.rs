@@ -3,6 +3,8 @@
 //! Answers go out in the order of the messages, whatever each of them waits for. No more than `limits.unacked` wait at a
 //! time: then the socket is not read, and TCP holds the publisher back.
 
+mod vendor;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +65,7 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 }
 
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
-    asked.refuse(&[("format", Some("captionwire"))])?;
+    let vendor = vendor::VendorAsked::read(asked)?;
     let publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
     asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
@@ -82,8 +84,13 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     }
     let mut connection = Connection::new(app, feed, view, publisher, held);
     let welcome = connection.welcome()?;
+    if let Some(vendor) = vendor {
+        socket.be_silent(!vendor.is_answered);
+        connection.speak(vendor);
+    }
     socket.send(&welcome.encode()).await?;
     let end = connection.run(socket).await;
+    connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
     let _ = connection.answers.all_durable().await;
     end
@@ -128,6 +135,8 @@ struct Connection<'a> {
     on_air: bool,
     pace: ReadPace,
     lines: Lines,
+    /// Reads its frames, if they are a vendor's.
+    vendor: Option<vendor::Vendor>,
 }
 
 /// When messages came: those that one read brought came at one time.
@@ -205,6 +214,7 @@ impl<'a> Connection<'a> {
             publisher,
             held,
             seq,
+            vendor: None,
         }
     }
 
@@ -273,11 +283,15 @@ impl<'a> Connection<'a> {
 
     /// Takes what was read, and what came with it: one turn, and one append, for many messages.
     async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
-        let came = Came { at: self.app.clock.now(), since: Instant::now() };
+        let came = self.came_now();
         let taken = self.take_all(read, socket, came).await;
         // What came before an end counts as well.
         let appended = self.append_burst(came).await;
         taken.and(appended)
+    }
+
+    fn came_now(&self) -> Came {
+        Came { at: self.app.clock.now(), since: Instant::now() }
     }
 
     async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket, came: Came) -> Result<(), End> {
@@ -289,7 +303,12 @@ impl<'a> Connection<'a> {
                     self.pace.pay();
                     self.take(&text, came).await?;
                 }
-                Frame::Binary => {
+                // A vendor's program may send its text as bytes.
+                Frame::Binary(bytes) if self.vendor.is_some() => {
+                    self.pace.pay();
+                    self.take_vendors(&bytes, came).await?;
+                }
+                Frame::Binary(_) => {
                     let message = "a binary message: captions are JSON in text messages".into();
                     let seq = self.unreadable_seq();
                     let refusal = Refusal { code: NackCode::NotText, message, field: None };
@@ -317,6 +336,9 @@ impl<'a> Connection<'a> {
 
     /// Takes one message.
     async fn take(&mut self, text: &str, came: Came) -> Result<(), End> {
+        if self.vendor.is_some() {
+            return self.take_vendors(text.as_bytes(), came).await;
+        }
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
         let seq = match self.number(&message) {
             Ok(Some(seq)) => seq,

@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
-use super::{feeds, guard, lines, metrics, pages, publish, subscribe, transcripts};
+use super::{feeds, guard, lines, metrics, pages, posts, publish, subscribe, transcripts};
 use crate::position::FeedId;
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
@@ -27,6 +27,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("put", "/v1/feeds/{feed}/transcript"),
     ("post", "/v1/feeds/{feed}/lines"),
     ("get", "/v1/feeds/{feed}/lines/{source}/{id}/history"),
+    ("post", "/v1/feeds/{feed}/zoom"),
+    ("get", "/v1/feeds/{feed}/zoom/seq"),
+    ("post", "/v1/feeds/{feed}/youtube"),
+    ("post", "/v1/feeds/{feed}/streamtext"),
     ("post", "/v1/feeds/{feed}/desk"),
     ("get", "/v1/feeds/{feed}/publish"),
     ("get", "/v1/feeds/{feed}/subscribe"),
@@ -47,6 +51,10 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/{file}", get(transcripts::get))
         .route("/v1/feeds/{feed}/lines", post(lines::post))
         .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(lines::history))
+        .route("/v1/feeds/{feed}/zoom", post(posts::zoom))
+        .route("/v1/feeds/{feed}/zoom/seq", get(posts::zoom_seq))
+        .route("/v1/feeds/{feed}/youtube", post(posts::youtube))
+        .route("/v1/feeds/{feed}/streamtext", post(posts::streamtext))
         .route("/v1/feeds/{feed}/desk", post(feeds::desk))
         .route("/v1/feeds/{feed}/publish", get(open_publish))
         .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))

@@ -80,8 +80,8 @@ impl End {
 pub(super) enum Frame {
     /// A text message.
     Text(Utf8Bytes),
-    /// A binary message; nobody reads it.
-    Binary,
+    /// A binary message; only publishers in vendors' formats may send one.
+    Binary(Bytes),
     /// A sign of life.
     Sign,
 }
@@ -102,6 +102,8 @@ struct State {
     has_answers: bool,
     message_timeout: Duration,
     linger: Duration,
+    /// Messages are not sent, only pings and the close.
+    is_silent: bool,
     /// When the token ends by which the client is here.
     ends: Option<Pin<Box<Sleep>>>,
     signs: Signs,
@@ -159,6 +161,7 @@ impl Socket {
             has_answers: false,
             message_timeout: TimesConfig::ms(times.message_timeout_ms),
             linger: TimesConfig::ms(times.handshake_timeout_ms),
+            is_silent: false,
             ends: None,
             signs: Signs { spoke: now, heard: now, pinged: None },
         }))
@@ -167,6 +170,11 @@ impl Socket {
     /// From `at` on [`next`](Self::next) gives no more messages, but the end of the client's token.
     pub(super) fn end_at(&mut self, at: Option<Instant>) {
         self.0.ends = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
+    }
+
+    /// From now on [`send`](Self::send) sends nothing: the client would not know what to make of it.
+    pub(super) fn be_silent(&mut self, is_silent: bool) {
+        self.0.is_silent = is_silent;
     }
 
     /// When the two sides last showed that they live.
@@ -197,7 +205,7 @@ impl Socket {
         let Some(message) = message else { return Poll::Ready(Err(End::Gone)) };
         Poll::Ready(match message {
             Ok(Message::Text(text)) => Ok(Frame::Text(text)),
-            Ok(Message::Binary(_)) => Ok(Frame::Binary),
+            Ok(Message::Binary(bytes)) => Ok(Frame::Binary(bytes)),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Frame::Sign),
             // Its answer is under way; what remains is to see the connection close.
             Ok(Message::Close(_)) => Err(End::close(CloseCode::Done, "")),
@@ -213,6 +221,9 @@ impl Socket {
     /// # Errors
     /// [`End::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
     pub(super) async fn send(&mut self, message: &wire::Message) -> Result<(), End> {
+        if self.0.is_silent {
+            return Ok(());
+        }
         self.send_frame(message.frame()).await
     }
 

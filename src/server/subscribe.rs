@@ -413,7 +413,7 @@ impl Reader {
                 Ok(said) => return Ok(Some(said)),
                 Err(refusal) => self.refuse(refusal).await?,
             },
-            Frame::Binary => {
+            Frame::Binary(_) => {
                 let message = "a binary message: what a subscriber says is JSON in text messages".into();
                 self.refuse(Refusal { code: NackCode::NotText, message, field: None }).await?;
             }

@@ -343,40 +343,7 @@ impl RawLine {
     fn read(self, limits: &Limits, media_ms_max: MediaMs) -> Result<Version, Refusal> {
         let id = checked_id(self.id)?;
         let text = self.text.ok_or_else(|| missing("text"))?;
-        if text.len() > limits.text_bytes {
-            return Err(Refusal::new(
-                NackCode::TextTooLong,
-                "text",
-                format!(
-                    "the text has {} bytes and may have {}: send it as several lines",
-                    text.len(),
-                    limits.text_bytes
-                ),
-            ));
-        }
-        check_characters("text", &text)?;
-        check_short("speaker", self.speaker.as_deref(), SPEAKER_BYTES_MAX)?;
-        check_short("lang", self.lang.as_deref(), LANG_BYTES_MAX)?;
-        for (field, time) in [("start_ms", self.start_ms), ("end_ms", self.end_ms)] {
-            if let Some(time) = time {
-                check_time(field, time, media_ms_max)?;
-            }
-        }
-        if let (Some(start), Some(end)) = (self.start_ms, self.end_ms)
-            && end < start
-        {
-            return Err(Refusal::new(
-                NackCode::BadTime,
-                "end_ms",
-                "end_ms is before start_ms: leave it out if it is not known",
-            ));
-        }
-        for word in &self.words {
-            check_characters("words", &word.text)?;
-            check_time("words", word.start_ms, media_ms_max)?;
-            check_time("words", word.end_ms.unwrap_or(word.start_ms), media_ms_max)?;
-        }
-        Ok(Version {
+        let version = Version {
             id,
             rev: self.rev,
             arrival_ms: None,
@@ -391,16 +358,64 @@ impl RawLine {
                 break_before: self.break_before,
                 words: self.words,
             },
-        })
+        };
+        check_content(&version.content, limits, media_ms_max)?;
+        Ok(version)
     }
+}
+
+/// Holds a line that did not come in our own format to what [`decode_line`] holds those that did.
+///
+/// # Errors
+/// The refusal of this line.
+pub fn check_version(version: &Version, limits: &Limits, media_ms_max: MediaMs) -> Result<(), Refusal> {
+    check_id(&version.id)?;
+    check_content(&version.content, limits, media_ms_max)
+}
+
+fn check_content(content: &Content, limits: &Limits, media_ms_max: MediaMs) -> Result<(), Refusal> {
+    let text = &content.text;
+    if text.len() > limits.text_bytes {
+        return Err(Refusal::new(
+            NackCode::TextTooLong,
+            "text",
+            format!("the text has {} bytes and may have {}: send it as several lines", text.len(), limits.text_bytes),
+        ));
+    }
+    check_characters("text", text)?;
+    check_short("speaker", content.speaker.as_deref(), SPEAKER_BYTES_MAX)?;
+    check_short("lang", content.lang.as_deref(), LANG_BYTES_MAX)?;
+    for (field, time) in [("start_ms", content.start_ms), ("end_ms", content.end_ms)] {
+        if let Some(time) = time {
+            check_time(field, time, media_ms_max)?;
+        }
+    }
+    if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
+        && end < start
+    {
+        return Err(Refusal::new(
+            NackCode::BadTime,
+            "end_ms",
+            "end_ms is before start_ms: leave it out if it is not known",
+        ));
+    }
+    for word in &content.words {
+        check_characters("words", &word.text)?;
+        check_time("words", word.start_ms, media_ms_max)?;
+        check_time("words", word.end_ms.unwrap_or(word.start_ms), media_ms_max)?;
+    }
+    Ok(())
 }
 
 fn checked_id(id: Option<Arc<str>>) -> Result<Arc<str>, Refusal> {
     let id = id.ok_or_else(|| missing("id"))?;
-    match check_line_id(&id) {
-        Ok(()) => Ok(id),
-        Err(bad) => Err(Refusal::new(NackCode::BadId, "id", format!("the id does not follow its rule: {}", bad.rule))),
-    }
+    check_id(&id)?;
+    Ok(id)
+}
+
+fn check_id(id: &str) -> Result<(), Refusal> {
+    check_line_id(id)
+        .map_err(|bad| Refusal::new(NackCode::BadId, "id", format!("the id does not follow its rule: {}", bad.rule)))
 }
 
 fn check_time(field: &'static str, time: MediaMs, media_ms_max: MediaMs) -> Result<(), Refusal> {
@@ -559,7 +574,7 @@ pub enum ToPublisher {
     },
     /// Something was taken, but people should look at it.
     Warning {
-        /// What: `conflict`.
+        /// What: `conflict`; for a vendor's format also `format` and `engine`.
         code: Arc<str>,
         /// In words.
         message: String,

@@ -1,0 +1,78 @@
+//! `replay --raw`: what `capture` recorded of a vendor's socket, said again at its own pace.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::{Instant, sleep_until};
+
+use super::capture::Row;
+use super::output::note;
+use super::vendor::{Session, Vendor, say};
+use crate::client::Publisher;
+use crate::wire::Outgoing;
+use crate::wire::subscribe::Pace;
+
+/// A recording to be played.
+pub(super) struct RawPlay<'a> {
+    pub(super) file: &'a Path,
+    pub(super) vendor: &'a Vendor,
+    pub(super) pace: Pace,
+    pub(super) end: bool,
+}
+
+impl RawPlay<'_> {
+    /// Publishes what each frame says when its moment has come; counts what could not be read.
+    pub(super) async fn send(&self, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+        let Some(format) = self.vendor.format else { bail!("say in which format the vendor spoke: --format") };
+        let file = tokio::fs::File::open(self.file).await;
+        let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
+        let mut rows = BufReader::new(file).lines();
+        let mut session: Option<Session> = None;
+        let began = Instant::now();
+        let mut number = 0;
+        while let Some(text) = rows.next_line().await.context("cannot read the recording")? {
+            number += 1;
+            if text.trim().is_empty() {
+                continue;
+            }
+            let place = format!("row {number}");
+            let Ok(row) = serde_json::from_str::<Row>(&text) else {
+                *problems += 1;
+                note(&format!("{place} is no row of a recording: it was left out"));
+                continue;
+            };
+            if let Pace::Times(times) = self.pace {
+                sleep_until(began + Duration::from_millis(row.at_ms).div_f64(times)).await;
+            }
+            // Without a word on connections it is one.
+            if row.connected == Some(true) || session.is_none() && row.connected.is_none() {
+                let after_ms = if number == 1 { 0 } else { i64::try_from(row.at_ms).unwrap_or(i64::MAX) };
+                let next = Session::begin(format, self.vendor.options(None, after_ms));
+                if let Some(before) = session.replace(next) {
+                    say(before.end(), &place, publisher, problems).await?;
+                }
+            } else if row.connected == Some(false)
+                && let Some(over) = session.take()
+            {
+                say(over.end(), &place, publisher, problems).await?;
+            }
+            match (row.frame(), &mut session) {
+                (Some(frame), Some(session)) => say(session.decode(&frame), &place, publisher, problems).await?,
+                (None, _) if row.connected.is_none() => {
+                    *problems += 1;
+                    note(&format!("{place} holds no frame: it was left out"));
+                }
+                _ => {}
+            }
+        }
+        if let Some(over) = session.take() {
+            say(over.end(), "the end", publisher, problems).await?;
+        }
+        if self.end {
+            publisher.send(&Outgoing::End).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! `relay`: follows a vendor's socket, and publishes what it says.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use http::HeaderValue;
+use indicatif::ProgressBar;
+
+use super::Outcome;
+use super::output::note;
+use super::reach::Url;
+use super::sending::{Published, with_events};
+use super::signals::Signals;
+use super::vendor::{Session, Vendor, say};
+use crate::client::{Followed, Follower, FollowerOptions, Publisher, PublisherOptions, SocketUrl};
+use crate::dialect::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire relay ws://engine:9090 --format whisper-live --feed geneva
+  captionwire relay wss://meet.example.org/ws --format vexa --feed standup --first '{\"action\":\"subscribe\",…}'
+
+Comes back by itself when the vendor's connection breaks; times then go on from where they would be, and speakers that the
+vendor numbers anew are new ones. What the vendor said meanwhile is lost. Ends when the vendor closes in good order (1000).";
+
+/// Follow a vendor's socket, and publish what it says.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Relay {
+    #[command(flatten)]
+    from: From,
+    /// A feed, or the URL of one; it need not exist
+    #[arg(long)]
+    feed: String,
+    /// Which source of the feed this is
+    #[arg(long)]
+    source: Option<String>,
+    /// End the source, and with it the event, when the vendor is done
+    #[arg(long)]
+    end: bool,
+    /// Say what became of it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    vendor: Vendor,
+    #[command(flatten)]
+    url: Url,
+}
+
+/// A vendor's socket.
+#[derive(Debug, Args)]
+pub(super) struct From {
+    /// The vendor's socket: ws://… or wss://…
+    #[arg(value_name = "WS_URL")]
+    from: String,
+    /// What the vendor wants to hear first on each connection
+    #[arg(long, value_name = "MESSAGE")]
+    first: Option<String>,
+    /// What the vendor wants as `Authorization`
+    #[arg(long, env = "CAPTIONWIRE_RELAY_AUTHORIZATION", hide_env_values = true, value_name = "VALUE")]
+    authorization: Option<String>,
+}
+
+impl From {
+    pub(super) fn follower(&self) -> anyhow::Result<Follower> {
+        let authorization = self.authorization.as_deref().map(HeaderValue::from_str).transpose();
+        let mut authorization = authorization.context("the value of --authorization cannot be a header")?;
+        if let Some(value) = &mut authorization {
+            value.set_sensitive(true);
+        }
+        let options = FollowerOptions { authorization, first: self.first.clone(), ..FollowerOptions::default() };
+        Ok(Follower::new(SocketUrl::parse(&self.from)?, options))
+    }
+}
+
+impl Relay {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut signals = Signals::new()?;
+        let Some(format) = self.vendor.format else { bail!("say in which format the vendor speaks: --format") };
+        let url = self.url.socket(&self.feed, "publish")?;
+        let feed = url.feed().map_or(self.feed.clone(), |feed| feed.to_string());
+        let follower = self.from.follower()?;
+        let publishing = PublisherOptions { source: self.source.clone(), ..PublisherOptions::default() };
+        let publisher = Publisher::start(url, publishing);
+        let mut problems = 0;
+        let work = async {
+            tokio::select! {
+                followed = self.follow(format, follower, &publisher, &mut problems) => followed?,
+                () = signals.next() => note("stopping; once more stops at once"),
+            }
+            if self.end {
+                publisher.send(&crate::wire::Outgoing::End).await?;
+            }
+            let flushed = tokio::select! {
+                flushed = publisher.flush() => flushed,
+                () = signals.next() => bail!("stopped before the server had acknowledged everything"),
+            };
+            Ok(flushed?)
+        };
+        with_events(&publisher, &ProgressBar::hidden(), work).await?;
+        let published = Published::of(&publisher, &feed);
+        publisher.close().await?;
+        published.tell(self.json)?;
+        Ok(Outcome::of_problems(problems + published.refused))
+    }
+
+    /// Until the vendor is done.
+    async fn follow(
+        &self,
+        format: Format,
+        mut follower: Follower,
+        publisher: &Publisher,
+        problems: &mut u64,
+    ) -> anyhow::Result<()> {
+        let mut session: Option<Session> = None;
+        loop {
+            match follower.next().await.context("following the vendor ended")? {
+                Followed::Connected { after } => {
+                    let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+                    session = Some(Session::begin(format, self.vendor.options(self.source.as_deref(), after_ms)));
+                    note(if after.is_zero() { "connected to the vendor" } else { "connected to the vendor again" });
+                }
+                Followed::Frame(frame) => {
+                    let decoded = session.as_mut().map(|session| session.decode(&frame)).unwrap_or_default();
+                    say(decoded, "a frame", publisher, problems).await?;
+                }
+                Followed::Disconnected { why, retry_in } => {
+                    let retry = retry_in.as_secs_f32();
+                    note(&format!("the vendor: {why}; trying again in {retry:.1} s"));
+                    if let Some(session) = session.take() {
+                        say(session.end(), "the end", publisher, problems).await?;
+                    }
+                }
+                Followed::Done => {
+                    if let Some(session) = session.take() {
+                        say(session.end(), "the end", publisher, problems).await?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+
+use super::output::note;
+use crate::client::{PublishError, Publisher, random_name};
+use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
+use crate::transcript::{Content, MediaMs, Status, Version};
+use crate::wire::Outgoing;
+
+/// How a vendor's frames are to be read.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Vendor {
+    /// The input is what a vendor's engine says, not lines of ours: deepgram, rev, text, …
+    #[arg(long, value_parser = parse_format)]
+    pub(super) format: Option<Format>,
+    /// With --format: media time at the start of the vendor's session, in milliseconds
+    #[arg(long, requires = "format", default_value_t = 0, allow_negative_numbers = true)]
+    offset_ms: MediaMs,
+    /// With --format: the language of what does not say its own
+    #[arg(long, requires = "format")]
+    lang: Option<String>,
+    /// With --format: speakers' labels mean the same in every session
+    #[arg(long, requires = "format")]
+    names: bool,
+}
+
+fn parse_format(name: &str) -> Result<Format, String> {
+    name.parse().map_err(|error: crate::dialect::UnknownFormat| error.to_string())
+}
+
+impl Vendor {
+    /// For a session that begins `after_ms` after the first.
+    pub(super) fn options(&self, source: Option<&str>, after_ms: MediaMs) -> Options {
+        // New for each run: a vendor's own numbers start over when it is called anew.
+        let tag = random_name();
+        Options {
+            label_source: (!self.names).then(|| source.unwrap_or("main").into()),
+            offset_ms: self.offset_ms.saturating_add(after_ms),
+            lang: self.lang.as_deref().map(Into::into),
+            ..Options::new(&tag)
+        }
+    }
+
+    /// Publishes all that `input` says; counts what could not be read.
+    pub(super) async fn publish(
+        &self,
+        format: Format,
+        source: Option<&str>,
+        mut input: impl AsyncBufRead + Unpin,
+        publisher: &Publisher,
+        problems: &mut u64,
+    ) -> anyhow::Result<()> {
+        let mut dialect = format.open(self.options(source, 0));
+        let mut bytes = Vec::new();
+        for number in 1.. {
+            bytes.clear();
+            let mut decoded = Decoded::default();
+            let read = match format.framing() {
+                Framing::Json | Framing::Lines => input.read_until(b'\n', &mut bytes).await,
+                // As it comes: somebody writes, and somebody else reads along.
+                Framing::Characters => input.fill_buf().await.map(|read| {
+                    bytes.extend_from_slice(read);
+                    read.len()
+                }),
+            };
+            let length = read.context("cannot read the input")?;
+            if length == 0 {
+                dialect.end(&mut decoded);
+                return say(decoded, "the end", publisher, problems).await;
+            }
+            if format.framing() == Framing::Characters {
+                input.consume(length);
+            } else if format.framing() == Framing::Json && bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            dialect.decode(&bytes, &mut decoded);
+            say(decoded, &format!("frame {number}"), publisher, problems).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Publishes what was read, and tells people what could not be.
+pub(super) async fn say(
+    decoded: Decoded,
+    place: &str,
+    publisher: &Publisher,
+    problems: &mut u64,
+) -> anyhow::Result<()> {
+    for said in decoded.says {
+        match said {
+            Said::Lines(lines) => say_lines(lines, place, publisher, problems).await?,
+            Said::Retract { id } => publisher.send(&Outgoing::Retract { id, rev: None }).await.map(|_| ())?,
+            Said::Clock { media_ms } => publisher.send(&Outgoing::Clock { media_ms }).await.map(|_| ())?,
+        }
+    }
+    for fault in decoded.faults {
+        *problems += u64::from(fault.kind.is_refusal());
+        note(&format!("{place} of the input: {fault}"));
+    }
+    Ok(())
+}
+
+/// All in one message, so that readers see them change together; one by one if that is too large.
+async fn say_lines(lines: Vec<Version>, place: &str, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+    let together = Outgoing::Lines(lines.clone());
+    match publisher.send(&together).await {
+        Err(PublishError::TooLarge { .. }) => {}
+        sent => return Ok(sent.map(|_| ())?),
+    }
+    for line in lines {
+        match publisher.send(&Outgoing::Line(line)).await {
+            Err(error @ PublishError::TooLarge { .. }) => {
+                *problems += 1;
+                note(&format!("a line of {place} was not sent: {error}"));
+            }
+            sent => sent.map(|_| ())?,
+        }
+    }
+    Ok(())
+}
+
+/// One connection's decoder, and what it guesses.
+pub(super) struct Session {
+    dialect: Box<dyn Dialect>,
+    framing: Framing,
+    guesses: BTreeMap<Arc<str>, Content>,
+}
+
+impl Session {
+    pub(super) fn begin(format: Format, options: Options) -> Self {
+        Self { dialect: format.open(options), framing: format.framing(), guesses: BTreeMap::new() }
+    }
+
+    /// What a message says.
+    pub(super) fn decode(&mut self, message: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.decode(message, &mut decoded);
+        if self.framing == Framing::Lines {
+            self.dialect.decode(b"\n", &mut decoded);
+        }
+        self.note_guesses(&decoded);
+        decoded
+    }
+
+    fn note_guesses(&mut self, decoded: &Decoded) {
+        for said in &decoded.says {
+            match said {
+                Said::Lines(lines) => {
+                    for line in lines {
+                        let is_guess = line.content.status == Status::Interim && !line.content.text.is_empty();
+                        if is_guess {
+                            self.guesses.insert(line.id.clone(), line.content.clone());
+                        } else {
+                            self.guesses.remove(&line.id);
+                        }
+                    }
+                }
+                Said::Retract { id } => drop(self.guesses.remove(id)),
+                Said::Clock { .. } => {}
+            }
+        }
+    }
+
+    /// Nothing follows. What is still a guess stands as it is: its id is this session's, and nobody will say it better,
+    /// while the source goes on and a guess of it would be waited for.
+    pub(super) fn end(mut self) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.end(&mut decoded);
+        self.note_guesses(&decoded);
+        let stands = |(id, content): (Arc<str>, Content)| {
+            let content = Content { status: Status::Final, ..content };
+            Version { id, content, ..Version::default() }
+        };
+        let lines: Vec<Version> = self.guesses.into_iter().map(stands).collect();
+        if !lines.is_empty() {
+            decoded.says.push(Said::Lines(lines));
+        }
+        decoded
+    }
+}

@@ -1,0 +1,146 @@
+//! Somebody else's socket, followed: what it says, frame by frame, over as many connections as it takes.
+//!
+//! What was said between two connections is lost: other systems keep no place for who comes back. So whoever follows is
+//! told of each connection, and when it began.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use http::HeaderValue;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::address::SocketUrl;
+use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect_as};
+
+/// How to follow.
+#[derive(Debug, Clone, Default)]
+pub struct FollowerOptions {
+    /// What is sent as `Authorization`, as the other system wants it.
+    pub authorization: Option<HeaderValue>,
+    /// What is said first on each connection, where the other system waits for a word.
+    pub first: Option<String>,
+    /// How long to wait.
+    pub times: Times,
+    /// How long to wait before coming again.
+    pub backoff: Backoff,
+}
+
+/// What happens on the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Followed {
+    /// There is a connection, so long after the first one.
+    Connected {
+        /// Zero for the first.
+        after: Duration,
+    },
+    /// A message, text or binary.
+    Frame(Bytes),
+    /// The connection is gone; the follower comes again.
+    Disconnected {
+        /// Why.
+        why: ConnectionEnd,
+        /// After this wait.
+        retry_in: Duration,
+    },
+    /// The other side has said all it had to say (close code 1000).
+    Done,
+}
+
+/// Follows a socket.
+pub struct Follower {
+    url: SocketUrl,
+    options: FollowerOptions,
+    retry: Retry,
+    retry_at: Instant,
+    first_at: Option<Instant>,
+    socket: Option<Socket>,
+    heard: Instant,
+    ping_at: Instant,
+}
+
+impl Follower {
+    /// Connects when it is first asked.
+    #[must_use]
+    pub fn new(url: SocketUrl, options: FollowerOptions) -> Self {
+        let now = Instant::now();
+        let retry = Retry::new(options.backoff);
+        Self { url, options, retry, retry_at: now, first_at: None, socket: None, heard: now, ping_at: now }
+    }
+
+    /// What happens next. Cancel-safe: a connection that was being made is made anew.
+    ///
+    /// # Errors
+    /// What makes no sense to try again: an address that refuses, or that does not prove to be what was asked for.
+    pub async fn next(&mut self) -> Result<Followed, ConnectionEnd> {
+        let Some(socket) = &mut self.socket else { return self.connect().await };
+        let end = loop {
+            let (gone_at, ping_at) = (self.heard + self.options.times.silence * 2, self.ping_at);
+            tokio::select! {
+                frame = timeout_at(gone_at, socket.next()) => {
+                    let Ok(frame) = frame else { break ConnectionEnd::Silent(self.options.times.silence * 2) };
+                    self.heard = Instant::now();
+                    match frame {
+                        Some(Ok(Message::Text(text))) => {
+                            self.retry.reset();
+                            return Ok(Followed::Frame(text.into()));
+                        }
+                        Some(Ok(Message::Binary(bytes))) => {
+                            self.retry.reset();
+                            return Ok(Followed::Frame(bytes));
+                        }
+                        Some(Ok(Message::Close(frame))) => break ConnectionEnd::closed(frame),
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) => break ConnectionEnd::of(error),
+                        None => break ConnectionEnd::Lost("it ended without a word".into()),
+                    }
+                }
+                // Who is silent may have nothing to say, or be gone: a ping tells.
+                () = sleep_until(ping_at) => {
+                    self.ping_at = Instant::now() + self.options.times.ping;
+                    if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
+                        break ConnectionEnd::of(error);
+                    }
+                }
+            }
+        };
+        self.socket = None;
+        if matches!(end, ConnectionEnd::Closed { code: 1000, .. }) {
+            return Ok(Followed::Done);
+        }
+        Ok(self.come_again(end))
+    }
+
+    async fn connect(&mut self) -> Result<Followed, ConnectionEnd> {
+        sleep_until(self.retry_at).await;
+        let connected = match connect_as(&self.url, self.options.times, self.options.authorization.as_ref()).await {
+            Ok(mut socket) => match &self.options.first {
+                Some(first) => match socket.send(Message::text(first.clone())).await {
+                    Ok(()) => Ok(socket),
+                    Err(error) => Err(ConnectionEnd::of(error)),
+                },
+                None => Ok(socket),
+            },
+            Err(end) => Err(end),
+        };
+        match connected {
+            Ok(socket) => {
+                let now = Instant::now();
+                self.socket = Some(socket);
+                (self.heard, self.ping_at) = (now, now + self.options.times.ping);
+                let first_at = *self.first_at.get_or_insert(now);
+                Ok(Followed::Connected { after: now - first_at })
+            }
+            // Its close codes are its own, and say nothing that is known here; an answer that is no socket does.
+            Err(end) if end.is_temporary() => Ok(self.come_again(end)),
+            Err(end) => Err(end),
+        }
+    }
+
+    fn come_again(&mut self, why: ConnectionEnd) -> Followed {
+        let retry_in = self.retry.next_wait();
+        self.retry_at = Instant::now() + retry_in;
+        Followed::Disconnected { why, retry_in }
+    }
+}

@@ -1,0 +1,166 @@
+//! Deepgram's live API, version 1.
+//!
+//! `Results` come as guesses (`is_final: false`) of a stretch of sound, then settled. A settled one may cover less than
+//! the guess it replaces: the rest comes again with the next. The utterance is over with `speech_final`, or with
+//! `UtteranceEnd`. Times count from the start of the connection. Speakers are numbers of the connection, word by word;
+//! with several channels, of the channel.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::json::{Node, each_object};
+use super::lines::Saying;
+use super::token::{Label, ListedWord, Token, align};
+use super::utterance::Utterance;
+use super::{Decoded, Dialect, FaultKind, Options};
+
+/// Channels of one connection: no sound format in use has more.
+const CHANNELS_MAX: u64 = 64;
+
+pub(super) struct Deepgram {
+    options: Options,
+    channels: BTreeMap<u64, Utterance>,
+}
+
+impl Deepgram {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new() }
+    }
+
+    fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        match message.text(&["type"], out) {
+            Some("Results") => self.results(message, out),
+            Some("UtteranceEnd") => {
+                let mut saying = Saying::default();
+                let (channel, _) = channel(message, &["channel", "channel_index"], out);
+                if let Some(utterance) = self.channels.get_mut(&channel) {
+                    utterance.close(&mut saying);
+                }
+                saying.finish(out);
+            }
+            // Sent when the stream is closed: nothing follows.
+            Some("Metadata") => self.end(out),
+            Some("SpeechStarted" | "Connected" | "History" | "ConfigureSuccess") => {}
+            Some("Error" | "FatalError" | "Warning") => {
+                let why = message.text(&["description", "message"], out).unwrap_or("no reason is given").to_owned();
+                out.fault(FaultKind::Engine, format!("Deepgram reports: {why}"));
+            }
+            Some(other) => out.unknown_type("Deepgram", other),
+            None => out.fault(FaultKind::BadField, "type is missing: this is no message of Deepgram"),
+        }
+    }
+
+    fn results(&mut self, message: Node<'_>, out: &mut Decoded) {
+        let (channel, channels) = channel(message, &["channel_index"], out);
+        if channel >= CHANNELS_MAX {
+            out.fault(FaultKind::BadField, format!("channel_index[0] is above {CHANNELS_MAX}"));
+            return;
+        }
+        let scope = if channels > 1 { format!("Channel {} ", channel + 1) } else { String::new() };
+        let mut alternative = None;
+        if let Some(node) = message.get(&["channel"]) {
+            node.items(&["alternatives"], out, |node, out| {
+                // Ordered by confidence: the first is what was said.
+                if alternative.is_none() {
+                    alternative = Some(self.alternative(node, &scope, out));
+                }
+            });
+        }
+        let Some((mut tokens, lang)) = alternative else {
+            out.fault(FaultKind::BadField, "channel.alternatives[0] is missing: nothing can be said of this result");
+            return;
+        };
+        let start_ms = message.seconds(&["start"], &self.options, out);
+        // Its sum, since each alone is rounded.
+        let end_ms = end(message, &self.options, out);
+        if let Some(first) = tokens.first_mut() {
+            first.start_ms = first.start_ms.or(start_ms);
+        }
+        if let Some(last) = tokens.last_mut() {
+            last.end_ms = last.end_ms.or(end_ms);
+        }
+        let is_final = message.flag(&["is_final"], out);
+        let speech_final = message.flag(&["speech_final"], out);
+        let options = &self.options;
+        let part = if channels > 1 { format!("c{channel}-") } else { String::new() };
+        let utterance = self.channels.entry(channel).or_insert_with(|| Utterance::new(options.clone(), &part));
+        if lang.is_some() {
+            utterance.facts.lang = lang;
+        }
+        let mut saying = Saying::default();
+        if is_final {
+            utterance.settle(tokens);
+        } else {
+            utterance.guess(tokens);
+        }
+        if speech_final && is_final {
+            utterance.close(&mut saying);
+        } else {
+            utterance.show(&mut saying);
+        }
+        saying.finish(out);
+        if let Some(end_ms) = end_ms.filter(|_| is_final) {
+            utterance.reached(end_ms, out);
+        }
+    }
+
+    /// The pieces of an alternative, and its language.
+    fn alternative(&self, node: Node<'_>, scope: &str, out: &mut Decoded) -> (Vec<Token>, Option<Arc<str>>) {
+        let transcript = node.text(&["transcript"], out).unwrap_or_default();
+        let mut words = Vec::new();
+        node.items(&["words"], out, |word, out| {
+            let label = match word.label(&["speaker"], out) {
+                Some(speaker) => self.options.anonymous(&format!("{scope}Speaker {speaker}")),
+                None => Label::Unsaid,
+            };
+            words.push(ListedWord {
+                text: word.text(&["punctuated_word", "word"], out).unwrap_or_default().to_owned(),
+                label,
+                start_ms: word.seconds(&["start"], &self.options, out),
+                end_ms: word.seconds(&["end"], &self.options, out),
+                confidence: word.confidence(&["confidence"]),
+            });
+        });
+        let mut tokens = align(transcript, &words);
+        if !scope.is_empty() && tokens.iter().all(|token| token.label == Label::Unsaid) {
+            // Each channel is somebody's microphone.
+            tokens.iter_mut().for_each(|token| token.label = self.options.anonymous(scope.trim()));
+        }
+        let mut lang = None;
+        node.items(&["languages"], out, |language, _| {
+            lang = lang.take().or_else(|| language.value.as_str().map(|lang| self.options.lang_of(lang)))
+        });
+        (tokens, lang)
+    }
+}
+
+/// Which channel of how many: `[0, 1]`, or `0`, or nothing.
+fn channel(message: Node<'_>, names: &[&'static str], out: &mut Decoded) -> (u64, u64) {
+    let mut numbers = Vec::new();
+    if message.get(names).is_some_and(|node| node.value.is_array()) {
+        message.items(names, out, |item, _| numbers.push(item.value.as_u64().unwrap_or(0)));
+    }
+    (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(1))
+}
+
+fn end(message: Node<'_>, options: &Options, out: &mut Decoded) -> Option<i64> {
+    let start = message.get(&["start"])?.value.as_f64()?;
+    let duration = message.get(&["duration"])?.value.as_f64()?;
+    match super::json::on_axis((start + duration) * 1000.0, options) {
+        Ok(end) => Some(end),
+        Err(why) => {
+            out.fault(FaultKind::BadTime, format!("start + duration {why}: the time was left out"));
+            None
+        }
+    }
+}
+
+impl Dialect for Deepgram {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |message, out| self.take(message, out));
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.channels.values_mut().for_each(|utterance| utterance.end(out));
+    }
+}

@@ -1,0 +1,163 @@
+//! Google Cloud Speech-to-Text, streaming: responses as JSON, in the names of the service (`isFinal`) or of its libraries
+//! (`is_final`), of versions 1 and 2.
+//!
+//! A response has several results, one behind the other: none or one that is final, then guesses, the surer first. With
+//! diarisation a final lists the words of all finals before it too; its own are the last. Where words have no times it is
+//! only said when a result ends, and then a line stands where it arrives.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::json::{Node, each_object};
+use super::lines::Saying;
+use super::token::{Label, ListedWord, Token, align};
+use super::utterance::Utterance;
+use super::{Decoded, Dialect, FaultKind, Options};
+use crate::transcript::MediaMs;
+
+/// Channels of one connection.
+const CHANNELS_MAX: usize = 64;
+
+pub(super) struct Google {
+    options: Options,
+    channels: BTreeMap<u64, Utterance>,
+}
+
+impl Google {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new() }
+    }
+
+    fn take(&mut self, response: Node<'_>, out: &mut Decoded) {
+        if let Some(error) = response.get(&["error"]) {
+            let why = error.text(&["message"], out).unwrap_or("no reason is given").to_owned();
+            out.fault(FaultKind::Engine, format!("Google reports an error: {why}"));
+            return;
+        }
+        const OTHERS: [&str; 8] = [
+            "speechEventType",
+            "speech_event_type",
+            "speechEventTime",
+            "speech_event_time",
+            "totalBilledTime",
+            "total_billed_time",
+            "requestId",
+            "metadata",
+        ];
+        if response.get(&["results"]).is_none() && response.get(&OTHERS).is_none() {
+            out.fault(FaultKind::BadField, "results is missing: this is no streaming response");
+            return;
+        }
+        let mut saying = Saying::default();
+        let mut guesses: BTreeMap<u64, Vec<Token>> = BTreeMap::new();
+        response.items(&["results"], out, |result, out| {
+            let channel = result.number(&["channelTag", "channel_tag"], out).unwrap_or(0);
+            let tokens = self.tokens(result, out);
+            if !result.flag(&["isFinal", "is_final"], out) {
+                guesses.entry(channel).or_default().extend(tokens);
+                return;
+            }
+            let lang = result.text(&["languageCode", "language_code"], out).filter(|lang| !lang.is_empty());
+            let lang = lang.map(|lang| self.options.lang_of(lang));
+            let Some(utterance) = self.channel(channel, out) else { return };
+            if lang.is_some() {
+                utterance.facts.lang = lang;
+            }
+            utterance.settle(tokens);
+            utterance.close(&mut saying);
+        });
+        for (channel, tokens) in guesses {
+            if let Some(utterance) = self.channel(channel, out) {
+                utterance.guess(tokens);
+                utterance.show(&mut saying);
+            }
+        }
+        saying.finish(out);
+    }
+
+    fn tokens(&self, result: Node<'_>, out: &mut Decoded) -> Vec<Token> {
+        let channel = result.number(&["channelTag", "channel_tag"], out).unwrap_or(0);
+        let scope = if channel > 1 { format!("Channel {channel} ") } else { String::new() };
+        let mut tokens = None;
+        result.items(&["alternatives"], out, |alternative, out| {
+            // Ordered by confidence: the first is what was said.
+            if tokens.is_some() {
+                return;
+            }
+            let transcript = alternative.text(&["transcript"], out).unwrap_or_default();
+            let mut words = Vec::new();
+            alternative.items(&["words"], out, |word, out| {
+                words.push(ListedWord {
+                    text: word.text(&["word"], out).unwrap_or_default().to_owned(),
+                    label: self.label(word, &scope, out),
+                    start_ms: self.time(word, &["startTime", "start_time", "startOffset", "start_offset"], out),
+                    end_ms: self.time(word, &["endTime", "end_time", "endOffset", "end_offset"], out),
+                    confidence: word.confidence(&["confidence"]).filter(|confidence| *confidence > 0.0),
+                });
+            });
+            let mut cut = align(transcript, &words);
+            if !scope.is_empty() {
+                // Each channel is somebody's microphone.
+                let unsaid = cut.iter_mut().filter(|token| token.label == Label::Unsaid);
+                unsaid.for_each(|token| token.label = self.options.anonymous(scope.trim()));
+            }
+            tokens = Some(cut);
+        });
+        let mut tokens = tokens.unwrap_or_default();
+        if let Some(last) = tokens.last_mut() {
+            let names = ["resultEndTime", "result_end_time", "resultEndOffset", "result_end_offset"];
+            last.end_ms = last.end_ms.or_else(|| self.time(result, &names, out));
+        }
+        tokens
+    }
+
+    fn label(&self, word: Node<'_>, scope: &str, out: &mut Decoded) -> Label {
+        match word.label(&["speakerLabel", "speaker_label", "speakerTag", "speaker_tag"], out).as_deref() {
+            // 0 is what is written where nothing was said.
+            None | Some("" | "0") => Label::Unsaid,
+            Some(speaker) => self.options.anonymous(&format!("{scope}Speaker {speaker}")),
+        }
+    }
+
+    /// `"1.300s"`, or the parts of it that some libraries give.
+    fn time(&self, node: Node<'_>, names: &[&'static str], out: &mut Decoded) -> Option<MediaMs> {
+        let found = node.get(names)?;
+        let Value::Object(parts) = found.value else { return node.seconds(names, &self.options, out) };
+        let part = |name: &str| match parts.get(name) {
+            None => Some(0.0),
+            Some(Value::String(digits)) => digits.parse::<f64>().ok(),
+            Some(other) => other.as_f64(),
+        };
+        let ms = part("seconds").zip(part("nanos")).map(|(seconds, nanos)| seconds * 1e3 + nanos / 1e6);
+        match ms.ok_or("must be a time").and_then(|ms| super::json::on_axis(ms, &self.options)) {
+            Ok(time) => Some(time),
+            Err(why) => {
+                out.fault(FaultKind::BadTime, format!("{} {why}: the time was left out", found.place));
+                None
+            }
+        }
+    }
+
+    fn channel(&mut self, channel: u64, out: &mut Decoded) -> Option<&mut Utterance> {
+        // Without channels the tag is 0 or absent, else it counts from 1.
+        let channel = channel.max(1);
+        if self.channels.len() == CHANNELS_MAX && !self.channels.contains_key(&channel) {
+            out.fault(FaultKind::BadField, format!("channelTag: there are more than {CHANNELS_MAX} channels"));
+            return None;
+        }
+        let part = if channel > 1 { format!("c{channel}-") } else { String::new() };
+        let options = &self.options;
+        Some(self.channels.entry(channel).or_insert_with(|| Utterance::new(options.clone(), &part)))
+    }
+}
+
+impl Dialect for Google {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |response, out| self.take(response, out));
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.channels.values_mut().for_each(|utterance| utterance.end(out));
+    }
+}

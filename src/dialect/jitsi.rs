@@ -1,0 +1,86 @@
+//! Jitsi: what Jigasi says (`participant`, `transcript`, `message_id`, `is_interim`), and Skynet (`participant_id`, `text`,
+//! `id`, `type`).
+//!
+//! Speakers are the participants, by name where it is said. The times of both are times of day of whoever recorded them;
+//! clocks differ, and Skynet's says when a final began but when a guess was sent (and is known to be wrong, its issue 218), so
+//! a line stands where its first message arrived. A piece is known for ever by its id and its participant: a Skynet server
+//! gives the first piece of all participants one id (`State.transcription_id` of its `state.py`).
+
+use super::json::{Node, each_object};
+use super::keyed::{Keyed, line_id};
+use super::lines::{Facts, Saying};
+use super::token::{Label, ListedWord, whole};
+use super::{Decoded, Dialect, FaultKind, Options};
+use crate::transcript::Status;
+
+pub(super) struct Jitsi {
+    options: Options,
+    pieces: Keyed,
+    /// Those that had no id.
+    nameless: u64,
+}
+
+impl Jitsi {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, pieces: Keyed::default(), nameless: 0 }
+    }
+
+    fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        let (text, is_interim) = if message.get(&["transcript"]).is_some() {
+            let mut text = String::new();
+            // Ordered by confidence: the first is what was said.
+            message.items(&["transcript"], out, |node, out| {
+                if text.is_empty() {
+                    text = node.text(&["text"], out).unwrap_or_default().to_owned();
+                }
+            });
+            (text, message.flag(&["is_interim", "isInterim"], out))
+        } else if message.get(&["text"]).is_some() {
+            let text = message.text(&["text"], out).unwrap_or_default().to_owned();
+            (text, message.text(&["type"], out) == Some("interim"))
+        } else {
+            // START, END, JOIN, LEAVE, RAISE_HAND: what happens in the room, not what is said.
+            if message.get(&["event"]).is_none() {
+                out.fault(FaultKind::BadField, "transcript and text are missing: this is no message of Jitsi");
+            }
+            return;
+        };
+        let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
+        let who = who.or_else(|| message.label(&["participant_id"], out)).unwrap_or_default();
+        let id = match message.label(&["message_id", "messageID", "messageId", "id"], out) {
+            Some(id) if who.is_empty() => line_id(&id),
+            Some(id) => line_id(&format!("{id}:{who}")),
+            None => {
+                self.nameless += 1;
+                line_id(&format!("{}-{}", self.options.tag, self.nameless))
+            }
+        };
+        let tokens = whole(&text, &[ListedWord { label: self.speaker(message, out), ..ListedWord::default() }]);
+        let lang = message.text(&["language"], out).map(|lang| self.options.lang_of(lang));
+        let facts = Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None };
+        let status = if is_interim { Status::Interim } else { Status::Final };
+        let mut saying = Saying::default();
+        self.pieces.say(&id, &tokens, status, &facts, &self.options, &mut saying);
+        saying.finish(out);
+    }
+
+    fn speaker(&self, message: Node<'_>, out: &mut Decoded) -> Label {
+        let participant = message.get(&["participant"]);
+        let name = participant.as_ref().and_then(|participant| {
+            let name = participant.text(&["name"], out).filter(|name| !name.trim().is_empty()).map(str::to_owned);
+            name.or_else(|| participant.label(&["id"], out))
+        });
+        match name.or_else(|| message.label(&["participant_id"], out)) {
+            Some(name) => self.options.name(&name),
+            None => Label::Unsaid,
+        }
+    }
+}
+
+impl Dialect for Jitsi {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |message, out| self.take(message, out));
+    }
+
+    fn end(&mut self, _: &mut Decoded) {}
+}

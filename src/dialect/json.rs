@@ -1,0 +1,254 @@
+//! Frames of JSON: values by name, and faults that say where.
+//!
+//! Nothing of a frame is refused because of something else in it. A field that is absent or null is none; one of the wrong
+//! type is a fault with its place (`channel.alternatives[0].words[3].start`), and none.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Decoded, FaultKind, Options};
+use crate::transcript::MediaMs;
+
+/// Calls `take` with every JSON object of a frame; what is none is a fault.
+pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(Node<'_>, &mut Decoded)) {
+    let mut any = false;
+    for value in serde_json::Deserializer::from_slice(frame).into_iter::<Value>() {
+        any = true;
+        match value {
+            Ok(value @ Value::Object(_)) => take(Node { value: &value, place: Place::Top }, out),
+            Ok(_) => out.fault(FaultKind::Unreadable, "the frame is JSON, but not a JSON object"),
+            // serde_json names line and column, never the text.
+            Err(error) => out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {error}")),
+        }
+    }
+    if !any {
+        out.fault(FaultKind::Unreadable, "the frame is empty: a JSON object was expected");
+    }
+}
+
+/// Where a value stands, told only when there is a fault.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    Top,
+    Field(&'a Place<'a>, &'static str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top => Ok(()),
+            Self::Field(Self::Top, name) => f.write_str(name),
+            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// A value and its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node<'a> {
+    pub(super) value: &'a Value,
+    pub(super) place: Place<'a>,
+}
+
+impl<'a> Node<'a> {
+    /// A field under the first of `names` that is there: vendors write `isFinal`, their libraries `is_final`.
+    pub(super) fn get(&'a self, names: &[&'static str]) -> Option<Node<'a>> {
+        names.iter().find_map(|name| {
+            let value = self.value.get(name).filter(|value| !value.is_null())?;
+            Some(Node { value, place: Place::Field(&self.place, name) })
+        })
+    }
+
+    /// A string.
+    pub(super) fn text(&'a self, names: &[&'static str], out: &mut Decoded) -> Option<&'a str> {
+        let node = self.get(names)?;
+        let text = node.value.as_str();
+        if text.is_none() {
+            out.fault(FaultKind::BadField, format!("{} must be a string", node.place));
+        }
+        text
+    }
+
+    /// A name that some write as a number.
+    pub(super) fn label(&'a self, names: &[&'static str], out: &mut Decoded) -> Option<String> {
+        let node = self.get(names)?;
+        match node.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => {
+                out.fault(FaultKind::Odd, format!("{} must be a string or a number: it was left out", node.place));
+                None
+            }
+        }
+    }
+
+    /// True or false; false if absent. Some write `"true"`.
+    pub(super) fn flag(&'a self, names: &[&'static str], out: &mut Decoded) -> bool {
+        let Some(node) = self.get(names) else { return false };
+        match node.value {
+            Value::Bool(flag) => *flag,
+            Value::String(text) if text == "true" => true,
+            Value::String(text) if text == "false" => false,
+            _ => {
+                out.fault(FaultKind::BadField, format!("{} must be true or false", node.place));
+                false
+            }
+        }
+    }
+
+    /// A whole number, not negative.
+    pub(super) fn number(&'a self, names: &[&'static str], out: &mut Decoded) -> Option<u64> {
+        let node = self.get(names)?;
+        let number = node.value.as_u64();
+        if number.is_none() {
+            out.fault(FaultKind::BadField, format!("{} must be a whole number, and not negative", node.place));
+        }
+        number
+    }
+
+    /// How sure the engine is; what is not between 0 and 1 is none.
+    pub(super) fn confidence(&'a self, names: &[&'static str]) -> Option<f64> {
+        self.get(names)?.value.as_f64().filter(|confidence| (0.0..=1.0).contains(confidence))
+    }
+
+    /// The items of an array.
+    pub(super) fn items(
+        &'a self,
+        names: &[&'static str],
+        out: &mut Decoded,
+        mut take: impl FnMut(Node<'_>, &mut Decoded),
+    ) {
+        let Some(node) = self.get(names) else { return };
+        let Value::Array(items) = node.value else {
+            out.fault(FaultKind::BadField, format!("{} must be an array", node.place));
+            return;
+        };
+        for (index, value) in items.iter().enumerate() {
+            take(Node { value, place: Place::Item(&node.place, index) }, out);
+        }
+    }
+
+    /// A time, `unit_ms` milliseconds to one, as a number or as digits in a string; on the feed's axis.
+    pub(super) fn time(
+        &'a self,
+        names: &[&'static str],
+        unit_ms: f64,
+        options: &Options,
+        out: &mut Decoded,
+    ) -> Option<MediaMs> {
+        let node = self.get(names)?;
+        let number = match node.value {
+            Value::String(text) => text.trim().trim_end_matches('s').parse().ok(),
+            other => other.as_f64(),
+        };
+        let time = number.ok_or("must be a number").and_then(|number: f64| on_axis(number * unit_ms, options));
+        match time {
+            Ok(time) => Some(time),
+            Err(why) => {
+                out.fault(FaultKind::BadTime, format!("{} {why}: the time was left out", node.place));
+                None
+            }
+        }
+    }
+
+    /// A time in seconds.
+    pub(super) fn seconds(&'a self, names: &[&'static str], options: &Options, out: &mut Decoded) -> Option<MediaMs> {
+        self.time(names, 1000.0, options, out)
+    }
+}
+
+/// Milliseconds of the vendor's session as media time, half a millisecond rounded up; or why that cannot be.
+pub(super) fn on_axis(ms: f64, options: &Options) -> Result<MediaMs, &'static str> {
+    if !ms.is_finite() {
+        return Err("is no number");
+    }
+    if ms < 0.0 {
+        return Err("is negative");
+    }
+    // As a float first: what does not fit is refused before it is cut.
+    let ms = (ms + 0.5).floor();
+    if ms > options.media_ms_max as f64 {
+        return Err("is beyond all media time: times are counted from the start of the session");
+    }
+    let time = (ms as MediaMs).saturating_add(options.offset_ms);
+    match time {
+        time if time < 0 => Err("is before the start of the feed, with offset_ms"),
+        time if time > options.media_ms_max => Err("is beyond all media time, with offset_ms"),
+        time => Ok(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_a_table() {
+        let check = |json: &str, offset_ms: i64, expected: Option<i64>| {
+            let options = Options { offset_ms, ..Options::new("t") };
+            let value: Value = serde_json::from_str(json).expect("JSON");
+            let value = serde_json::json!({ "at": value });
+            let mut out = Decoded::default();
+            let time = Node { value: &value, place: Place::Top }.seconds(&["at"], &options, &mut out);
+            assert_eq!(time, expected, "{json}");
+            let is_fault = expected.is_none() && json != "null";
+            assert_eq!(out.faults.len(), usize::from(is_fault), "{json}");
+            assert!(
+                out.faults.iter().all(|fault| fault.kind == FaultKind::BadTime && fault.message.starts_with("at "))
+            );
+        };
+        for (json, expected) in [
+            ("null", None),
+            ("0", Some(0)),
+            ("65", Some(65_000)),
+            ("1.2344", Some(1_234)),
+            // Half a millisecond goes up, and floats do not go astray over it.
+            ("0.0005", Some(1)),
+            ("1.0625", Some(1_063)),
+            ("\"12.340\"", Some(12_340)),
+            ("\"1.300s\"", Some(1_300)),
+            ("-0.001", None),
+            ("1e300", None),
+            ("604800", Some(604_800_000)),
+            ("604800.001", None),
+            ("\"NaN\"", None),
+            ("\"inf\"", None),
+            ("\"soon\"", None),
+            ("true", None),
+            ("[1]", None),
+        ] {
+            check(json, 0, expected);
+        }
+        check("1", 500, Some(1_500));
+        check("1", -999, Some(1));
+        check("1", -1_001, None);
+        check("604800", 1, None);
+        check("1", i64::MAX, None);
+    }
+
+    #[test]
+    fn places_are_said() {
+        let value = serde_json::json!({"a": {"b": [1, {"c": 7}]}});
+        let mut out = Decoded::default();
+        let top = Node { value: &value, place: Place::Top };
+        let a = top.get(&["x", "a"]).expect("a");
+        a.items(&["b"], &mut out, |item, out| assert_eq!(item.text(&["c"], out), None));
+        assert_eq!(
+            out.faults,
+            [super::super::Fault { kind: FaultKind::BadField, message: "a.b[1].c must be a string".into() }]
+        );
+    }
+
+    #[test]
+    fn a_frame_may_hold_several_objects() {
+        let mut out = Decoded::default();
+        let mut count = 0;
+        each_object(b"{\"a\":1}\n {} 7 {\"b\":", &mut out, |_, _| count += 1);
+        assert_eq!((count, out.faults.len()), (2, 2));
+        each_object(b" ", &mut out, |_, _| count += 1);
+        assert_eq!((count, out.faults.len()), (2, 3));
+    }
+}

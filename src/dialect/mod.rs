@@ -1,0 +1,393 @@
+//! How each vendor's live feed speaks: one vendor's frames in, lines of ours out.
+//!
+//! Promises of every [`Dialect`]:
+//! 1. It is total: whatever bytes a frame holds it does not panic, and its memory stays in proportion to one frame and to
+//!    what the vendor's format leaves open (an utterance, the last turns), which is bounded.
+//! 2. It loses no text that the vendor calls final, says none twice, and moves none between speakers, but for the noise of
+//!    labels (fewer than three words, or less than half a second: see `runs`). A time that cannot be used is left out, and
+//!    a [`Fault`] says so; the text stands.
+//! 3. It keeps the order in which the vendor speaks. What one frame changes in several lines is one [`Said::Lines`], so
+//!    that no reader sees a word twice, or not at all, while it moves from one line to another.
+//! 4. Ids are new for each connection (they begin with [`Options::tag`]), but where the vendor's own ids are unique for
+//!    ever: then they are those, and what is sent twice is one line.
+//!
+//! What it does not do: connect, keep, acknowledge, or know a clock. It says no more of a time than the vendor does.
+//!
+//! In reading order: `json`, how frames are read; `token`, a word and where it stands in its text; `runs`, where a line is
+//! cut between speakers; `lines`, what was said of a line and what has to be said now; `utterance`, guesses behind what is
+//! settled; and then the vendors, each in a file that says what it speaks.
+
+mod json;
+mod keyed;
+mod lines;
+mod runs;
+mod token;
+mod utterance;
+
+mod assemblyai;
+mod aws;
+mod azure;
+mod chevrons;
+mod deepgram;
+mod flux;
+mod google;
+mod jitsi;
+mod livekit;
+mod rev;
+mod speechmatics;
+mod streamtext;
+mod text;
+mod vexa;
+mod vosk;
+mod wall;
+mod whisper_live;
+mod whisper_streaming;
+mod youtube;
+mod zoom;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use self::token::Label;
+use crate::transcript::{MediaMs, Timestamp, Version};
+
+/// A vendor's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Deepgram's live API, version 1: `Results`.
+    Deepgram,
+    /// Deepgram Flux: `TurnInfo`.
+    Flux,
+    /// Speechmatics, realtime.
+    Speechmatics,
+    /// AssemblyAI Universal-Streaming, version 3.
+    AssemblyAi,
+    /// Rev.ai, streaming.
+    Rev,
+    /// Amazon Transcribe, streaming.
+    Aws,
+    /// Azure, conversation transcription.
+    Azure,
+    /// Google Cloud Speech-to-Text, streaming.
+    Google,
+    /// WhisperLive: `segments`.
+    WhisperLive,
+    /// The server of whisper_streaming: lines of text with two times.
+    WhisperStreaming,
+    /// The server of Vosk.
+    Vosk,
+    /// Jitsi: what Jigasi and Skynet say.
+    Jitsi,
+    /// LiveKit: segments, and text streams.
+    LiveKit,
+    /// Vexa: bundles of confirmed and pending segments.
+    Vexa,
+    /// Plain text, a caption a line.
+    Text,
+    /// Text with `>>` before each new speaker.
+    Chevrons,
+    /// A stenographer's characters, with deletes.
+    StreamText,
+    /// Captions as they are posted to Zoom.
+    Zoom,
+    /// Captions as they are posted to YouTube.
+    YouTube,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::Deepgram,
+        Self::Flux,
+        Self::Speechmatics,
+        Self::AssemblyAi,
+        Self::Rev,
+        Self::Aws,
+        Self::Azure,
+        Self::Google,
+        Self::WhisperLive,
+        Self::WhisperStreaming,
+        Self::Vosk,
+        Self::Jitsi,
+        Self::LiveKit,
+        Self::Vexa,
+        Self::Text,
+        Self::Chevrons,
+        Self::StreamText,
+        Self::Zoom,
+        Self::YouTube,
+    ];
+
+    /// The word for it in flags and URLs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deepgram => "deepgram",
+            Self::Flux => "flux",
+            Self::Speechmatics => "speechmatics",
+            Self::AssemblyAi => "assemblyai",
+            Self::Rev => "rev",
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Google => "google",
+            Self::WhisperLive => "whisper-live",
+            Self::WhisperStreaming => "whisper-streaming",
+            Self::Vosk => "vosk",
+            Self::Jitsi => "jitsi",
+            Self::LiveKit => "livekit",
+            Self::Vexa => "vexa",
+            Self::Text => "text",
+            Self::Chevrons => "chevrons",
+            Self::StreamText => "streamtext",
+            Self::Zoom => "zoom",
+            Self::YouTube => "youtube",
+        }
+    }
+
+    /// How its frames lie in a file or a pipe.
+    #[must_use]
+    pub fn framing(self) -> Framing {
+        match self {
+            Self::WhisperStreaming | Self::Text | Self::Chevrons | Self::YouTube => Framing::Lines,
+            Self::StreamText => Framing::Characters,
+            _ => Framing::Json,
+        }
+    }
+
+    /// Begins to read what one connection says.
+    #[must_use]
+    pub fn open(self, options: Options) -> Box<dyn Dialect> {
+        match self {
+            Self::Deepgram => Box::new(deepgram::Deepgram::new(options)),
+            Self::Flux => Box::new(flux::Flux::new(options)),
+            Self::Speechmatics => Box::new(speechmatics::Speechmatics::new(options)),
+            Self::AssemblyAi => Box::new(assemblyai::AssemblyAi::new(options)),
+            Self::Rev => Box::new(rev::Rev::new(options)),
+            Self::Aws => Box::new(aws::Aws::new(options)),
+            Self::Azure => Box::new(azure::Azure::new(options)),
+            Self::Google => Box::new(google::Google::new(options)),
+            Self::WhisperLive => Box::new(whisper_live::WhisperLive::new(options)),
+            Self::WhisperStreaming => Box::new(whisper_streaming::WhisperStreaming::new(options)),
+            Self::Vosk => Box::new(vosk::Vosk::new(options)),
+            Self::Jitsi => Box::new(jitsi::Jitsi::new(options)),
+            Self::LiveKit => Box::new(livekit::LiveKit::new(options)),
+            Self::Vexa => Box::new(vexa::Vexa::new(options)),
+            Self::Text => Box::new(text::Text::new(options)),
+            Self::Chevrons => Box::new(chevrons::Chevrons::new(options)),
+            Self::StreamText => Box::new(streamtext::StreamText::new(options)),
+            Self::Zoom => Box::new(zoom::Zoom::new(options)),
+            Self::YouTube => Box::new(youtube::YouTube::new(options)),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let same = |format: &Self| format.as_str().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(same).ok_or_else(|| {
+            let name: String = name.chars().filter(|c| !c.is_control()).take(32).collect();
+            UnknownFormat { name }
+        })
+    }
+}
+
+/// A name that is no format's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is no format of a publisher; there are captionwire, {}", Format::ALL.map(Format::as_str).join(", "))]
+pub struct UnknownFormat {
+    /// The name as it was given, shortened.
+    pub name: String,
+}
+
+/// How frames lie in a file, a pipe or a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A frame is a JSON value, and a line of a file holds one. Several may stand in one frame; none spreads over two.
+    Json,
+    /// A stream of text whose lines end with a line feed, wherever frames end. On a socket the end of a message ends the
+    /// line as well, since a program that sends a caption in each does not write line feeds.
+    Lines,
+    /// A stream of characters: the end of a message means nothing.
+    Characters,
+}
+
+/// What a connection is read with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Begins the ids of this connection's lines; no other connection of the source may have it. By the rule of line ids,
+    /// and of 64 bytes at most.
+    pub tag: Arc<str>,
+    /// The source, where labels that the vendor numbers anew in each session are to be told from those of another one: as
+    /// `source.tag:label` (semantics, section 1). Without it they stand as they are.
+    pub label_source: Option<Arc<str>>,
+    /// Added to every time: where the vendor's session began, in media time.
+    pub offset_ms: MediaMs,
+    /// The greatest time that makes sense; a greater one is left out.
+    pub media_ms_max: MediaMs,
+    /// The longest text of a line; a longer one becomes several lines.
+    pub text_bytes_max: usize,
+    /// The language of what does not say its own.
+    pub lang: Option<Arc<str>>,
+    /// The time of day at media time 0, for formats that speak in times of day. Without it the first such time stands at
+    /// `offset_ms`.
+    pub wall_start: Option<Timestamp>,
+}
+
+impl Options {
+    /// Times as they come, labels as they are.
+    #[must_use]
+    pub fn new(tag: &str) -> Self {
+        Self {
+            tag: tag.into(),
+            label_source: None,
+            offset_ms: 0,
+            // A week, and 16 KiB: as the server has it by default.
+            media_ms_max: 7 * 24 * 3_600_000,
+            text_bytes_max: 16 * 1024,
+            lang: None,
+            wall_start: None,
+        }
+    }
+
+    /// A label that the vendor numbers anew in each session.
+    fn anonymous(&self, label: &str) -> Label {
+        Label::Named(match &self.label_source {
+            Some(source) => shortened(&format!("{source}.{}:{label}", self.tag)),
+            None => shortened(label),
+        })
+    }
+
+    /// A name that means the same in every session.
+    fn name(&self, name: &str) -> Label {
+        match shortened(name) {
+            name if name.is_empty() => Label::Unsaid,
+            name => Label::Named(name),
+        }
+    }
+
+    /// A language tag as a line may hold it; RFC 5646, section 4.4.1, advises room for 35 bytes.
+    fn lang_of(&self, tag: &str) -> Arc<str> {
+        let tag: String =
+            tag.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(35).collect();
+        tag.into()
+    }
+
+    /// The vendor says what its session is called, before anything else: ids and labels are that session's, so that the
+    /// same session read twice is there once. Its name is long as a rule, and stands in every label that people see.
+    fn enter_session(&mut self, session: &str) {
+        self.tag = token::short_name(session);
+    }
+}
+
+/// A label as a line may hold it: without control characters, and of 256 bytes at most.
+fn shortened(label: &str) -> Arc<str> {
+    let label: String = label.chars().filter(|c| !c.is_control()).collect();
+    let label = label.trim();
+    label[..label.floor_char_boundary(256)].into()
+}
+
+/// What a frame says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// Versions of lines, which belong into one record. None has a revision: the fold numbers them.
+    Lines(Vec<Version>),
+    /// A line is taken back.
+    Retract {
+        /// Which line.
+        id: Arc<str>,
+    },
+    /// Media time has reached this, and nothing was said up to there.
+    Clock {
+        /// The time.
+        media_ms: MediaMs,
+    },
+}
+
+/// What kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The frame cannot be read at all. Nothing of it was kept.
+    Unreadable,
+    /// The frame is of a kind that the vendor's format does not have. Nothing of it was kept.
+    UnknownType,
+    /// A part that has to be there is not, or is of the wrong type. That part was not kept.
+    BadField,
+    /// A time was left out. The text stands.
+    BadTime,
+    /// Something else was left out or altered; the message says what. The text stands.
+    Odd,
+    /// The engine says that something is wrong with it.
+    Engine,
+}
+
+impl FaultKind {
+    /// Whether something that may have been speech was not kept.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Unreadable | Self::UnknownType | Self::BadField)
+    }
+}
+
+/// Something in a frame that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind.
+    pub kind: FaultKind,
+    /// Where in the frame, what is wrong, and the mend, for people. Never holds a line's text.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Faults kept of one frame; nobody reads more, and a hostile frame must not make us keep more.
+const FAULTS_MAX: usize = 16;
+
+/// What became of a frame.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decoded {
+    /// What it says, in order.
+    pub says: Vec<Said>,
+    /// What of it was not as it should be; the first few.
+    pub faults: Vec<Fault>,
+}
+
+impl Decoded {
+    fn fault(&mut self, kind: FaultKind, message: impl Into<String>) {
+        if self.faults.len() < FAULTS_MAX {
+            // What an engine reports may hold anything.
+            let message = message.into().chars().filter(|c| !c.is_control()).take(300).collect();
+            self.faults.push(Fault { kind, message });
+        }
+    }
+
+    /// A kind of message that `vendor` does not have, as far as we know.
+    fn unknown_type(&mut self, vendor: &str, kind: &str) {
+        let kind: String = kind.chars().filter(|c| !c.is_control()).take(32).collect();
+        self.fault(
+            FaultKind::UnknownType,
+            format!("{kind:?} is no message of {vendor} that is known here: it was left out"),
+        );
+    }
+}
+
+/// Reads what one connection of a vendor's engine says.
+pub trait Dialect: Send {
+    /// Takes one frame, whatever bytes it holds, and adds what it says to `out`.
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded);
+
+    /// Nothing follows: what is settled and was not final becomes so. A guess stays one.
+    fn end(&mut self, out: &mut Decoded);
+}

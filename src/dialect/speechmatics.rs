@@ -1,0 +1,228 @@
+//! Speechmatics, realtime.
+//!
+//! `AddTranscript` settles a few words at a time, `AddPartialTranscript` is a guess of those behind them. What a result
+//! attaches to says where spaces are. An utterance is over with `EndOfUtterance`. Labels are of the session, and of the
+//! channel where there are several: S1 of one is not S1 of another; `UU` is somebody unknown. Sounds (`AudioEventStarted`)
+//! become lines of their own, by nobody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::json::{Node, each_object};
+use super::lines::Saying;
+use super::token::{Label, Token, clean, ends_sentence};
+use super::utterance::Utterance;
+use super::{Decoded, Dialect, FaultKind, Options};
+use crate::transcript::{Break, Content, MediaMs};
+
+/// Channels of one connection.
+const CHANNELS_MAX: usize = 64;
+/// Kinds of sounds; the vendor has three.
+const SOUNDS_MAX: usize = 16;
+
+pub(super) struct Speechmatics {
+    options: Options,
+    /// By name; nameless where there is one.
+    channels: BTreeMap<String, Utterance>,
+    delimiter: String,
+    /// Sounds that are heard: id, and what was said of it.
+    sounds: BTreeMap<String, (Arc<str>, Content)>,
+    sound_count: u64,
+}
+
+impl Speechmatics {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new(), delimiter: " ".into(), sounds: BTreeMap::new(), sound_count: 0 }
+    }
+
+    fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        if let (None, Some(payload)) = (message.get(&["message"]), message.get(&["payload"])) {
+            // A row of what the vendor's client library records.
+            return self.take(payload, out);
+        }
+        match message.text(&["message"], out) {
+            Some("AddTranscript") => self.transcript(message, true, out),
+            Some("AddPartialTranscript") => self.transcript(message, false, out),
+            Some("EndOfUtterance") => self.end_of_utterance(message, out),
+            Some("EndOfTranscript") => self.end(out),
+            Some("AudioEventStarted") => self.sound(message, true, out),
+            Some("AudioEventEnded") => self.sound(message, false, out),
+            Some("RecognitionStarted") => {
+                if let Some(id) = message.text(&["id"], out).filter(|_| self.channels.is_empty()) {
+                    self.options.enter_session(id);
+                }
+                if let Some(pack) = message.get(&["language_pack_info"])
+                    && let Some(delimiter) = pack.text(&["word_delimiter"], out)
+                {
+                    self.delimiter = clean(delimiter);
+                }
+            }
+            Some("Error" | "Warning") => {
+                let why = message.text(&["reason", "type"], out).unwrap_or("no reason is given").to_owned();
+                out.fault(FaultKind::Engine, format!("Speechmatics reports: {why}"));
+            }
+            // Translations are other texts than what was said; what a client library adds says nothing new.
+            Some(
+                "AddTranslation"
+                | "AddPartialTranslation"
+                | "AudioAdded"
+                | "ChannelAudioAdded"
+                | "Info"
+                | "SpeakersResult"
+                | "EndOfTurn"
+                | "StartOfTurn"
+                | "EndOfTurnPrediction"
+                | "AddSegment"
+                | "AddPartialSegment"
+                | "SpeakerStarted"
+                | "SpeakerEnded"
+                | "SpeakerMetrics"
+                | "SessionMetrics"
+                | "AudioFile"
+                | "AudioFormat"
+                | "TranscriptionConfig"
+                | "VoiceAgentConfig"
+                | "VADStatus"
+                | "Diagnostics",
+            ) => {}
+            Some(other) => out.unknown_type("Speechmatics", other),
+            None => out.fault(FaultKind::BadField, "message is missing: this is no message of Speechmatics"),
+        }
+    }
+
+    fn transcript(&mut self, message: Node<'_>, is_final: bool, out: &mut Decoded) {
+        let channel = message.label(&["channel"], out).unwrap_or_default();
+        let mut tokens: Vec<Token> = Vec::new();
+        let mut attaches_next = false;
+        message.items(&["results"], out, |result, out| {
+            let attaches = result.text(&["attaches_to"], out).unwrap_or("none").to_owned();
+            let (content, label, confidence) = self.alternative(result, &channel, out);
+            let content = clean(&content);
+            if content.is_empty() {
+                return;
+            }
+            let joins = attaches_next || matches!(&*attaches, "previous" | "both");
+            attaches_next = matches!(&*attaches, "next" | "both");
+            let start_ms = result.seconds(&["start_time"], &self.options, out);
+            tokens.push(Token {
+                ends_sentence: result.flag(&["is_eos"], out) || ends_sentence(&content),
+                text: if joins { content } else { format!("{}{content}", self.delimiter) },
+                label,
+                start_ms,
+                end_ms: result.seconds(&["end_time"], &self.options, out),
+                confidence,
+                is_timed_word: start_ms.is_some() && result.text(&["type"], out) != Some("punctuation"),
+            });
+        });
+        let end_ms = message.get(&["metadata"]).and_then(|node| node.seconds(&["end_time"], &self.options, out));
+        let Some(utterance) = self.channel(&channel, out) else { return };
+        if is_final {
+            utterance.settle(tokens);
+        } else {
+            utterance.guess(tokens);
+        }
+        let mut saying = Saying::default();
+        utterance.show(&mut saying);
+        saying.finish(out);
+        if let Some(end_ms) = end_ms.filter(|_| is_final) {
+            utterance.reached(end_ms, out);
+        }
+    }
+
+    /// What was said, by whom, and how sure that is.
+    fn alternative(&self, result: Node<'_>, channel: &str, out: &mut Decoded) -> (String, Label, Option<f64>) {
+        let mut first = None;
+        result.items(&["alternatives"], out, |node, out| {
+            if first.is_none() {
+                let content = node.text(&["content"], out).unwrap_or_default().to_owned();
+                let speaker = node.text(&["speaker"], out).map(str::to_owned);
+                first = Some((content, speaker, node.confidence(&["confidence"])));
+            }
+        });
+        let (content, speaker, confidence) = first.unwrap_or_default();
+        let is_numbered = |name: &str| {
+            name.strip_prefix('S').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let label = match speaker.as_deref() {
+            Some("UU") if channel.is_empty() => Label::Unknown,
+            Some("UU") => self.options.anonymous(&format!("{channel} unknown")),
+            // Speakers that were enrolled have their names, in every channel.
+            Some(name) if !is_numbered(name) => self.options.name(name),
+            Some(name) if channel.is_empty() => self.options.anonymous(name),
+            Some(name) => self.options.anonymous(&format!("{channel} {name}")),
+            None if channel.is_empty() => Label::Unsaid,
+            // Each channel is somebody's microphone.
+            None => self.options.anonymous(channel),
+        };
+        (content, label, confidence)
+    }
+
+    fn channel(&mut self, name: &str, out: &mut Decoded) -> Option<&mut Utterance> {
+        if !self.channels.contains_key(name) {
+            if self.channels.len() == CHANNELS_MAX {
+                out.fault(FaultKind::BadField, format!("channel: there are more than {CHANNELS_MAX} channels"));
+                return None;
+            }
+            let part = match self.channels.len() {
+                _ if name.is_empty() => String::new(),
+                number => format!("c{}-", number + 1),
+            };
+            self.channels.insert(name.to_owned(), Utterance::verbatim(self.options.clone(), &part));
+        }
+        self.channels.get_mut(name)
+    }
+
+    fn end_of_utterance(&mut self, message: Node<'_>, out: &mut Decoded) {
+        let channel = message.label(&["channel"], out);
+        let is_forced = message.flag(&["forced"], out);
+        let mut saying = Saying::default();
+        for (name, utterance) in &mut self.channels {
+            if channel.as_ref().is_none_or(|channel| channel == name) {
+                utterance.close(&mut saying);
+                // Semantics, B2: who ends an utterance by hand wants a new turn.
+                utterance.facts.break_before = is_forced.then_some(Break::Turn);
+            }
+        }
+        saying.finish(out);
+    }
+
+    /// A sound begins, or ends.
+    fn sound(&mut self, message: Node<'_>, begins: bool, out: &mut Decoded) {
+        let Some(event) = message.get(&["event"]) else {
+            out.fault(FaultKind::BadField, "event is missing");
+            return;
+        };
+        let kind = clean(event.text(&["type"], out).unwrap_or("sound"));
+        let channel = message.label(&["channel"], out).unwrap_or_default();
+        let key = format!("{channel} {kind}");
+        let mut saying = Saying::default();
+        if begins {
+            self.sound_count += 1;
+            let id: Arc<str> = format!("{}-e{}", self.options.tag, self.sound_count).into();
+            let text = format!("[{}]", kind.trim().replace('_', " "));
+            let start_ms = event.seconds(&["start_time"], &self.options, out);
+            let content = Content { start_ms, text: text.into(), ..Content::default() };
+            saying.line(id.clone(), content.clone());
+            if self.sounds.len() < SOUNDS_MAX {
+                self.sounds.insert(key, (id, content));
+            }
+        } else if let Some((id, content)) = self.sounds.remove(&key) {
+            let end_ms: Option<MediaMs> = event.seconds(&["end_time"], &self.options, out);
+            let end_ms = end_ms.filter(|end| content.start_ms.is_some_and(|start| *end >= start));
+            if end_ms.is_some() {
+                saying.line(id, Content { end_ms, ..content });
+            }
+        }
+        saying.finish(out);
+    }
+}
+
+impl Dialect for Speechmatics {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |message, out| self.take(message, out));
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.channels.values_mut().for_each(|utterance| utterance.end(out));
+    }
+}

@@ -1,0 +1,71 @@
+//! The server of Vosk: `partial` is a guess, `text` a line, `result` its words. It has no speakers (vectors of voices, `spk`,
+//! say who is alike, not who it is).
+
+use super::json::{Node, each_object};
+use super::lines::Saying;
+use super::token::{ListedWord, Token, align};
+use super::utterance::Utterance;
+use super::{Decoded, Dialect, FaultKind, Options};
+
+pub(super) struct Vosk {
+    options: Options,
+    utterance: Utterance,
+}
+
+impl Vosk {
+    pub(super) fn new(options: Options) -> Self {
+        Self { utterance: Utterance::new(options.clone(), ""), options }
+    }
+
+    fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        let mut saying = Saying::default();
+        if let Some(partial) = message.text(&["partial"], out) {
+            let tokens = self.tokens(message, partial, "partial_result", out);
+            self.utterance.guess(tokens);
+            self.utterance.show(&mut saying);
+        } else if message.get(&["text"]).is_some() {
+            let text = message.text(&["text"], out).unwrap_or_default();
+            let tokens = self.tokens(message, text, "result", out);
+            self.utterance.settle(tokens);
+            self.utterance.close(&mut saying);
+        } else if message.get(&["alternatives"]).is_some() {
+            let mut first = None;
+            message.items(&["alternatives"], out, |alternative, out| {
+                // Ordered by confidence: the first is what was said.
+                if first.is_none() {
+                    let text = alternative.text(&["text"], out).unwrap_or_default();
+                    first = Some(self.tokens(alternative, text, "result", out));
+                }
+            });
+            self.utterance.settle(first.unwrap_or_default());
+            self.utterance.close(&mut saying);
+        } else if message.get(&["partial"]).is_none() {
+            out.fault(FaultKind::BadField, "partial and text are missing: this is no message of Vosk");
+        }
+        saying.finish(out);
+    }
+
+    fn tokens(&self, node: Node<'_>, text: &str, words: &'static str, out: &mut Decoded) -> Vec<Token> {
+        let mut listed = Vec::new();
+        node.items(&[words], out, |word, out| {
+            listed.push(ListedWord {
+                text: word.text(&["word"], out).unwrap_or_default().to_owned(),
+                start_ms: word.seconds(&["start"], &self.options, out),
+                end_ms: word.seconds(&["end"], &self.options, out),
+                confidence: word.confidence(&["conf"]),
+                ..ListedWord::default()
+            });
+        });
+        align(text, &listed)
+    }
+}
+
+impl Dialect for Vosk {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |message, out| self.take(message, out));
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.utterance.end(out);
+    }
+}

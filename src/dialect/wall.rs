@@ -1,0 +1,34 @@
+//! Times of day as media time.
+
+use super::{Decoded, FaultKind, Options};
+use crate::transcript::{MediaMs, Timestamp};
+
+/// Where media time 0 is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wall {
+    start: Option<Timestamp>,
+}
+
+impl Wall {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { start: options.wall_start }
+    }
+
+    /// The media time at a moment. The first one is the start of the session, if nothing else said when that was.
+    pub(super) fn media_ms(
+        &mut self,
+        at: Timestamp,
+        place: &str,
+        options: &Options,
+        out: &mut Decoded,
+    ) -> Option<MediaMs> {
+        let since = at.since(*self.start.get_or_insert(at));
+        let time = since.saturating_add(options.offset_ms);
+        if (0..=options.media_ms_max).contains(&time) {
+            return Some(time);
+        }
+        let which = if time < 0 { "before" } else { "long after" };
+        out.fault(FaultKind::BadTime, format!("{place} is {which} the start of the feed: the time was left out"));
+        None
+    }
+}

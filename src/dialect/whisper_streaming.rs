@@ -1,0 +1,85 @@
+//! The server of whisper_streaming: lines `<begin> <end> <text>`, both in milliseconds. It says only what is settled.
+
+use super::lines::Saying;
+use super::text::{LineCutter, Teller};
+use super::{Decoded, Dialect, FaultKind, Options};
+use crate::transcript::MediaMs;
+
+pub(super) struct WhisperStreaming {
+    cutter: LineCutter,
+    teller: Teller,
+}
+
+impl WhisperStreaming {
+    pub(super) fn new(options: Options) -> Self {
+        Self { cutter: LineCutter::default(), teller: Teller::new(options) }
+    }
+}
+
+/// The two times and the text of a line.
+fn read(line: &str) -> Option<(f64, f64, &str)> {
+    let (begin, rest) = line.trim_start().split_once(' ')?;
+    let (end, text) = rest.trim_start().split_once(' ').unwrap_or((rest.trim(), ""));
+    let number =
+        |text: &str| text.parse::<f64>().ok().filter(|_| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+    Some((number(begin)?, number(end)?, text))
+}
+
+fn say(teller: &mut Teller, line: &str, saying: &mut Saying, out: &mut Decoded) {
+    let Some((begin, end, text)) = read(line) else {
+        out.fault(
+            FaultKind::Odd,
+            "a line does not begin with two times in milliseconds: its text was taken without them",
+        );
+        teller.say_text(line, None, saying);
+        return;
+    };
+    if text.trim().is_empty() {
+        return;
+    }
+    let time = |ms: f64, out: &mut Decoded| -> Option<MediaMs> {
+        super::json::on_axis(ms, &teller.options)
+            .map_err(|why| {
+                out.fault(FaultKind::BadTime, format!("a time of a line {why}: the line's times were left out"))
+            })
+            .ok()
+    };
+    let times = time(begin, out).zip(time(end, out));
+    teller.say_text(text, times, saying);
+}
+
+impl Dialect for WhisperStreaming {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        let mut saying = Saying::default();
+        self.cutter.cut(frame, out, |line, out| say(&mut self.teller, line, &mut saying, out));
+        saying.finish(out);
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        let mut saying = Saying::default();
+        self.cutter.end(out, |line, out| say(&mut self.teller, line, &mut saying, out));
+        saying.finish(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_as_a_table() {
+        for (line, expected) in [
+            ("0 1720 Good evening.", Some((0.0, 1720.0, "Good evening."))),
+            ("1720.5 2000  two  spaces", Some((1720.5, 2000.0, " two  spaces"))),
+            ("1 2", Some((1.0, 2.0, ""))),
+            ("-1 2 a", Some((-1.0, 2.0, "a"))),
+            ("Good evening all", None),
+            ("1 of us", None),
+            ("inf 2 a", None),
+            ("NaN 2 a", None),
+            ("", None),
+        ] {
+            assert_eq!(read(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Captions as they are posted to Zoom, one a request: here an object with `seq`, `lang` and `text`, the body.
+//!
+//! `seq` rises by one with each; the same again with the same text is a retry, and says nothing new. A number that falls
+//! back is that of a program that was started anew: it counts in a run of its own, so that nothing is overwritten.
+
+use super::json::{Node, each_object};
+use super::lines::{Facts, Lines, Saying};
+use super::token::whole;
+use super::{Decoded, Dialect, FaultKind, Options};
+use crate::transcript::Status;
+
+pub(super) struct Zoom {
+    options: Options,
+    run: u64,
+    last: Option<(u64, String)>,
+}
+
+impl Zoom {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, run: 1, last: None }
+    }
+
+    fn take(&mut self, post: Node<'_>, out: &mut Decoded) {
+        let Some(text) = post.text(&["text"], out) else {
+            out.fault(FaultKind::BadField, "text is missing: this is no caption");
+            return;
+        };
+        let seq = match (post.get(&["seq"]), &self.last) {
+            (Some(_), _) => match post.number(&["seq"], out) {
+                Some(seq) => seq,
+                None => return,
+            },
+            (None, last) => last.as_ref().map_or(0, |(seq, _)| seq.saturating_add(1)),
+        };
+        match &self.last {
+            Some((last, said)) if *last == seq && said == text => return,
+            Some((last, _)) if seq <= *last => self.run += 1,
+            Some((last, _)) if seq - last > 1 => {
+                out.fault(
+                    FaultKind::Odd,
+                    format!("seq {seq} follows {last}: what was posted between them did not come here"),
+                );
+            }
+            _ => {}
+        }
+        self.last = Some((seq, text.to_owned()));
+        let run = if self.run == 1 { String::new() } else { format!(".{}", self.run) };
+        let lang = post.text(&["lang"], out).map(|lang| self.options.lang_of(lang));
+        let facts = Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None };
+        let mut saying = Saying::default();
+        let mut lines = Lines::new(format!("{}{run}-{seq}", self.options.tag).into());
+        lines.say(&whole(text, &[]), Status::Final, &facts, &self.options, &mut saying);
+        saying.finish(out);
+    }
+}
+
+impl Dialect for Zoom {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |post, out| self.take(post, out));
+    }
+
+    fn end(&mut self, _: &mut Decoded) {}
+}

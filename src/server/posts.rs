@@ -1,0 +1,399 @@
+//! Captions that are posted, one request after the other, to the URLs that captioning software knows: Zoom's, YouTube's and
+//! StreamText's.
+//!
+//! Each is answered once what it says is durable; until then, and if no answer comes, the software sends it again with the
+//! same number. Zoom's and YouTube's numbers are those of a session in the log, so that a repeat is known for one after any
+//! crash, on either side. A number that falls back is that of software that was started anew: it begins another session,
+//! `<session>.2`, so that nothing is overwritten. A StreamText stream is a text that is written on: what deletes can reach
+//! is remembered here, and after a restart of the server a new line begins.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::admit::Admission;
+use super::app::App;
+use super::auth::Access;
+use super::body::read;
+use super::problem::{Problem, ProblemCode};
+use super::publish::Publisher;
+use super::slots::{Held, Place, Slots};
+use crate::config::TimesConfig;
+use crate::dialect::{Decoded, Dialect, Format, Options, Said};
+use crate::feed::{Feed, Opened, View};
+use crate::log::LogId;
+use crate::position::{Epoch, FeedId};
+use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp};
+use crate::wire::Refusal;
+use crate::wire::publish::check_version;
+
+/// Streams that are remembered. The one that was written to longest ago is forgotten for one more.
+const STREAMS_MAX: usize = 256;
+
+/// Said of a number that is more than one higher than the last.
+const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
+
+type Asked = HashMap<String, String>;
+
+/// The streams that are being written.
+#[derive(Debug, Default)]
+pub(super) struct Streams(Mutex<HashMap<StreamPlace, SharedStream>>);
+
+/// The feed, and the source that writes.
+type StreamPlace = (LogId, Arc<str>);
+/// One request at a time is added to it.
+type SharedStream = Arc<tokio::sync::Mutex<Stream>>;
+
+/// What is known of a stream.
+struct Stream {
+    dialect: Box<dyn Dialect>,
+    /// The session in the log, and the last number of it.
+    session: Arc<str>,
+    seq: u64,
+    /// The number that the software gave last, and what it wrote under it.
+    last: Option<(u64, Bytes)>,
+    used: Instant,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// The stream of a source, begun if it was not there.
+    fn get(&self, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if streams.len() >= STREAMS_MAX && !streams.contains_key(&place) {
+            let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
+            let oldest = streams.iter().filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
+            if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
+                streams.remove(&oldest);
+            }
+        }
+        streams.entry(place).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(begin()))).clone()
+    }
+}
+
+/// Who posts, and where.
+struct Post {
+    app: Arc<App>,
+    feed: Arc<Feed>,
+    view: Arc<View>,
+    source: Arc<str>,
+    /// What its sessions are called.
+    base: Arc<str>,
+    _held: Held,
+}
+
+impl Post {
+    /// Opens the feed, and waits for requests of the same session before this one.
+    async fn open(app: Arc<App>, name: &str, asked: &Asked, access: &Access, base: &str) -> Result<Self, Problem> {
+        let name = FeedId::new(name)?;
+        let session = asked.get("session").map_or(base, String::as_str);
+        let source = access.source(asked.get("source").map(String::as_str))?;
+        let Publisher { source, session: base } = Publisher::new(&app, source, Some(session))?;
+        if base.len() > 64 {
+            return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
+        }
+        access.check_create(&app, &name).await??;
+        let feed = app.open_to_publish(&name).await?;
+        let place = Place::Session(feed.log_id().clone(), source.clone(), base.clone());
+        let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
+        let Ok(held) = tokio::time::timeout(patience, Slots::wait_for(&app, place)).await else {
+            return Err(Problem::new(ProblemCode::Conflict, "another request of the session is not done: try again"));
+        };
+        let view = feed.view(FoldView::Interim).await?;
+        // What was answered before is folded now, so that a repeat is known for one.
+        view.reach(feed.head().await?).await?;
+        let state = view.transcript().state();
+        if state == FeedState::Scheduled {
+            feed.append_all(&[app.record(Op::Resume)]).await?;
+        }
+        Ok(Self { app, feed, view, source, base, _held: held })
+    }
+
+    /// Where `number` belongs: its session, and whether it is said already, as the line `id` with the text `text`.
+    fn place(&self, number: Option<u64>, said: impl Fn(&str) -> Option<(String, String)>) -> Placed {
+        let (session, last) = session(&self.view, &self.source, &self.base);
+        let number = match number {
+            None => return Placed::New(session, last + 1, false),
+            // The log counts from 1, and software may from 0.
+            Some(number) => number.saturating_add(1),
+        };
+        if number > last {
+            return Placed::New(session, number, last > 0 && number - last > 1);
+        }
+        let is_said = number == last && {
+            let transcript = self.view.transcript();
+            said(&session).is_some_and(|(id, text)| {
+                let mut lines = transcript.assembled().rev().flat_map(|(_, lines)| lines);
+                lines.any(|line| line.source == self.source && *line.id == *id && *line.text == *text)
+            })
+        };
+        if is_said {
+            return Placed::Repeat;
+        }
+        let run = session.strip_prefix(&*self.base).and_then(|rest| rest.strip_prefix('.')?.parse().ok()).unwrap_or(1);
+        Placed::New(run_name(&self.base, run + 1), number, false)
+    }
+
+    fn options(&self, tag: &str, asked: &Asked) -> Options {
+        Options {
+            media_ms_max: self.app.config.captions.max_media_ms,
+            text_bytes_max: self.app.limits().text_bytes,
+            lang: asked
+                .get("lang")
+                .map(|lang| lang.chars().filter(|c| !c.is_control()).take(35).collect::<String>().into()),
+            wall_start: self.view.transcript().opened_at(),
+            ..Options::new(tag)
+        }
+    }
+
+    /// Publishes what a request says, its operations under the numbers from `seq` on; gives the last number.
+    async fn publish(&self, session: &Arc<str>, seq: u64, says: Vec<Said>) -> Result<u64, Problem> {
+        let since = Instant::now();
+        let counted = self.app.metrics.lines_of(&self.source);
+        let mut admission = Admission::new(&self.app, self.view.clone(), self.source.clone());
+        let (mut records, mut refusal, mut last) = (Vec::new(), None, seq - 1);
+        for said in says {
+            let now = self.app.clock.now();
+            let source = self.source.clone();
+            let op = match said {
+                Said::Lines(lines) => {
+                    let mut taken = Vec::with_capacity(lines.len());
+                    for mut line in lines {
+                        let checked = check_version(&line, &self.app.limits(), self.app.config.captions.max_media_ms);
+                        match checked.and_then(|()| admission.line(&mut line, now)) {
+                            Ok(()) => taken.push(line),
+                            Err(error) => {
+                                counted.refused.inc();
+                                self.app.metrics.refused(error.code);
+                                refusal = Some(error);
+                            }
+                        }
+                    }
+                    counted.accepted.inc_by(taken.len() as u64);
+                    if taken.is_empty() {
+                        continue;
+                    }
+                    Op::Line { source, lines: taken }
+                }
+                Said::Retract { id } => Op::Retract { source, id, rev: None },
+                Said::Clock { media_ms } => Op::Clock { source, media_ms },
+            };
+            last += 1;
+            let published = Some(Published { source: self.source.clone(), session: session.clone(), seq: last });
+            records.push(Record { received_at: now, published, op_id: None, op });
+        }
+        self.feed.append_all(&records).await?;
+        self.app.metrics.durable_after(since.elapsed(), 1);
+        match refusal {
+            Some(Refusal { message, .. }) => Err(Problem::bad(message)),
+            None => Ok(last),
+        }
+    }
+}
+
+/// Where a numbered request belongs.
+enum Placed {
+    /// In this session, under this number of the log; true if numbers before it are missing.
+    New(Arc<str>, u64, bool),
+    /// It is there.
+    Repeat,
+}
+
+/// The session that numbers count in now, and its last number.
+fn session(view: &View, source: &str, base: &Arc<str>) -> (Arc<str>, u64) {
+    let transcript = view.transcript();
+    let mut run = 1;
+    while transcript.seq(source, &run_name(base, run + 1)) > 0 {
+        run += 1;
+    }
+    let session = run_name(base, run);
+    let seq = transcript.seq(source, &session);
+    (session, seq)
+}
+
+fn run_name(base: &Arc<str>, run: u64) -> Arc<str> {
+    if run == 1 { base.clone() } else { format!("{base}.{run}").into() }
+}
+
+/// The number of a request.
+fn number(asked: &Asked) -> Result<Option<u64>, Problem> {
+    match asked.get("seq").map(|seq| seq.parse()) {
+        None => Ok(None),
+        Some(Ok(seq)) if seq < u64::MAX => Ok(Some(seq)),
+        Some(_) => Err(Problem::bad("seq is a whole number, one higher with each request")),
+    }
+}
+
+/// A body that is text.
+async fn text(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
+    let body = read(app, headers, body, app.config.limits.message_bytes).await?;
+    String::from_utf8(body.into()).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))
+}
+
+/// What software is told, and what was odd, for whoever looks.
+fn told(answer: impl std::fmt::Display, decoded: &[crate::dialect::Fault]) -> String {
+    decoded.iter().fold(format!("{answer}\n"), |told, fault| format!("{told}{fault}\n"))
+}
+
+/// `POST /v1/feeds/{feed}/zoom`
+pub(super) async fn zoom(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<String, Problem> {
+    let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
+    let text = text(&app, &headers, body).await?;
+    let post = Post::open(app, &name, &asked, &access, "zoom").await?;
+    let said = |session: &str| Some((format!("{session}-{seq}"), text.trim().to_owned()));
+    let Placed::New(session, number, is_after_gap) = post.place(Some(seq), said) else {
+        return Ok(told(seq, &[]));
+    };
+    let mut decoded = Decoded::default();
+    let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
+    Format::Zoom.open(post.options(&session, &asked)).decode(frame.as_bytes(), &mut decoded);
+    post.publish(&session, number, decoded.says).await?;
+    Ok(told(seq, &decoded.faults) + if is_after_gap { GAP } else { "" })
+}
+
+/// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
+pub(super) async fn zoom_seq(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+) -> Result<String, Problem> {
+    let name = FeedId::new(&name)?;
+    let base = asked.get("session").map_or("zoom", String::as_str);
+    let source = access.source(asked.get("source").map(String::as_str))?;
+    let Publisher { source, session: base } = Publisher::new(&app, source, Some(base))?;
+    let feed = match app.feeds.open(&name).await? {
+        Opened::Here(feed) => feed,
+        Opened::Absent => return Ok(told(0, &[])),
+        Opened::Deleted => return Err(Problem::feed_deleted(&name)),
+    };
+    let view = feed.view(FoldView::Interim).await?;
+    view.reach(feed.head().await?).await?;
+    let (_, last) = session(&view, &source, &base);
+    Ok(told(last.saturating_sub(1), &[]))
+}
+
+/// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
+/// near it.
+pub(super) async fn youtube(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<String, Problem> {
+    let text = text(&app, &headers, body).await?;
+    let now = |app: &App| wall_time(app.clock.now());
+    if text.trim().is_empty() {
+        return Ok(told(now(&app), &[]));
+    }
+    let seq = number(&asked)?;
+    let post = Post::open(app, &name, &asked, &access, "youtube").await?;
+    let decode = |session: &str, number: u64| {
+        let mut decoded = Decoded::default();
+        let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{}", number - 1), &asked));
+        dialect.decode(text.as_bytes(), &mut decoded);
+        dialect.end(&mut decoded);
+        decoded
+    };
+    let said = |session: &str| {
+        let decoded = decode(session, seq?.saturating_add(1));
+        match decoded.says.first()? {
+            Said::Lines(lines) => lines.last().map(|line| (line.id.to_string(), line.content.text.to_string())),
+            _ => None,
+        }
+    };
+    let Placed::New(session, number, is_after_gap) = post.place(seq, said) else {
+        return Ok(told(now(&post.app), &[]));
+    };
+    let decoded = decode(&session, number);
+    post.publish(&session, number, merged(decoded.says)).await?;
+    Ok(told(now(&post.app), &decoded.faults) + if is_after_gap { GAP } else { "" })
+}
+
+/// One operation, for what has one number.
+fn merged(says: Vec<Said>) -> Vec<Said> {
+    let lines = says.into_iter().filter_map(|said| if let Said::Lines(lines) = said { Some(lines) } else { None });
+    let lines: Vec<_> = lines.flatten().collect();
+    if lines.is_empty() { Vec::new() } else { vec![Said::Lines(lines)] }
+}
+
+/// As YouTube writes times: UTC, without saying so.
+fn wall_time(now: Timestamp) -> String {
+    now.to_string().trim_end_matches('Z').to_owned()
+}
+
+/// `POST /v1/feeds/{feed}/streamtext`
+pub(super) async fn streamtext(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<String, Problem> {
+    let body = read(&app, &headers, body, app.config.limits.message_bytes).await?;
+    let seq = number(&asked)?;
+    let post = Post::open(app, &name, &asked, &access, "streamtext").await?;
+    let begin = || {
+        let tag = Epoch::from_random(post.app.chance.next()).to_string();
+        Stream {
+            dialect: Format::StreamText.open(post.options(&tag, &asked)),
+            session: format!("{}-{tag}", post.base).into(),
+            seq: 0,
+            last: None,
+            used: Instant::now(),
+        }
+    };
+    let stream = post.app.streams.get((post.feed.log_id().clone(), post.source.clone()), begin);
+    let mut stream = stream.lock().await;
+    stream.used = Instant::now();
+    let mut is_after_gap = false;
+    match (seq, &stream.last) {
+        (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[])),
+        (Some(seq), Some((last, _))) => is_after_gap = seq > *last && seq - last > 1,
+        _ => {}
+    }
+    let mut decoded = Decoded::default();
+    stream.dialect.decode(&body, &mut decoded);
+    let (session, first) = (stream.session.clone(), stream.seq + 1);
+    stream.last = seq.map(|seq| (seq, body));
+    stream.seq += decoded.says.len() as u64;
+    if let Err(problem) = post.publish(&session, first, decoded.says).await {
+        // What was said is not sure to be there: the same text, sent again, begins a new stream.
+        *stream = begin();
+        return Err(problem);
+    }
+    Ok(told(seq.unwrap_or_default(), &decoded.faults) + if is_after_gap { GAP } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_times_are_written() {
+        let base: Arc<str> = "zoom".into();
+        assert_eq!((&*run_name(&base, 1), &*run_name(&base, 12)), ("zoom", "zoom.12"));
+        assert_eq!(wall_time(Timestamp(0)), "1970-01-01T00:00:00.000");
+    }
+}

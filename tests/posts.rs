@@ -1,0 +1,118 @@
+//! Captions that are posted, as captioning software posts them to Zoom, YouTube and StreamText.
+
+mod support;
+
+use support::{Answer, Screen, Server};
+
+async fn post(server: &Server, path: &str, body: &str) -> Answer {
+    // As this software does, without a word on the text's encoding.
+    server.http("POST", &format!("/v1/feeds/hearing/{path}"), &[("Content-Type", "text/plain")], body.as_bytes()).await
+}
+
+/// The first line of an answer that says that all is well.
+#[track_caller]
+fn fine(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.text().lines().next().unwrap_or_default().to_owned()
+}
+
+/// What is shown, line by line, guesses too.
+async fn said(server: &Server) -> Vec<String> {
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe("hearing/subscribe?until=head").await;
+    assert_eq!(screen.read_to_close(&mut reader).await.0, 1000);
+    screen.turns().into_iter().flat_map(|(_, lines)| lines).collect()
+}
+
+#[tokio::test]
+async fn zoom_counts_and_a_retry_is_none() {
+    let mut server = Server::start();
+    assert_eq!(fine(&server.get("/v1/feeds/hearing/zoom/seq").await), "0");
+    server.get("/v1/feeds/hearing").await.assert_problem(404, "no_such_feed");
+    assert_eq!(fine(&post(&server, "zoom?seq=1&lang=en-US", "PLEASE ASK YOUR QUESTIONS.\n").await), "1");
+    assert_eq!(fine(&post(&server, "zoom?seq=1&lang=en-US", "PLEASE ASK YOUR QUESTIONS.\n").await), "1");
+    assert_eq!(fine(&post(&server, "zoom?seq=2", "YES.").await), "2");
+    assert_eq!(fine(&post(&server, "zoom?seq=3", "YES.").await), "3");
+    let all = ["PLEASE ASK YOUR QUESTIONS.", "YES.", "YES."];
+    assert_eq!(said(&server).await, all);
+
+    // What was answered is there after a crash, and so is what was not answered: both are known.
+    server.kill();
+    server.restart();
+    assert_eq!(fine(&server.get("/v1/feeds/hearing/zoom/seq").await), "3");
+    assert_eq!(fine(&post(&server, "zoom?seq=3", "YES.").await), "3");
+    assert_eq!(said(&server).await, all);
+
+    // The software is started anew and counts from 1: nothing is overwritten, and its retries are known too.
+    for _ in 0..2 {
+        assert_eq!(fine(&post(&server, "zoom?seq=1", "WE GO ON.").await), "1");
+    }
+    assert_eq!(fine(&post(&server, "zoom?seq=2", "GOOD.").await), "2");
+    assert_eq!(fine(&server.get("/v1/feeds/hearing/zoom/seq").await), "2");
+    assert_eq!(said(&server).await, [&all[..], &["WE GO ON.", "GOOD."]].concat());
+
+    let gap = post(&server, "zoom?seq=4", "ONE IS MISSING.").await;
+    assert!(gap.status == 200 && gap.text().contains("numbers are missing"), "{}", gap.text());
+    post(&server, "zoom", "NO NUMBER.").await.assert_problem(400, "bad_request");
+    post(&server, "zoom?seq=-1", "A BAD NUMBER.").await.assert_problem(400, "bad_request");
+    server.get("/v1/feeds/hearing/zoom").await.assert_problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn youtube_says_when_it_was() {
+    let server = Server::start();
+    // The answer to a heartbeat is the server's time; this one makes no feed.
+    let now = fine(&post(&server, "youtube?seq=0", "").await);
+    assert!(now.len() == 23 && !now.ends_with('Z'), "{now}");
+    server.get("/v1/feeds/hearing").await.assert_problem(404, "no_such_feed");
+    let body = |time: &str, text: &str| format!("{time} region:reg1#cue1\n{text}\n");
+    // Before the feed was opened: no media time has that moment, and the text stands.
+    let early = post(&server, "youtube?seq=1", &body("2021-06-16T16:30:41.000", "LONG AGO.")).await;
+    assert!(early.status == 200 && early.text().contains("before the start"), "{}", early.text());
+    let now = fine(&post(&server, "youtube", "").await);
+    for _ in 0..2 {
+        fine(&post(&server, "youtube?seq=2", &body(&now, "THE FIRST ONE<br>IS OVER THERE.")).await);
+    }
+    fine(&post(&server, "youtube?seq=3", &body(&now, "YES.")).await);
+    let mut said = said(&server).await;
+    said.sort();
+    assert_eq!(said, ["LONG AGO.", "THE FIRST ONE\nIS OVER THERE.", "YES."]);
+}
+
+#[tokio::test]
+async fn streamtext_is_written_on_and_deleted() {
+    let mut server = Server::start();
+    fine(&post(&server, "streamtext?seq=1&lang=en", ">> CLERK: IT IS NOOM").await);
+    assert_eq!(said(&server).await, ["IT IS NOOM"]);
+    // The same again is a retry: its deletes are not done twice.
+    for _ in 0..2 {
+        fine(&post(&server, "streamtext?seq=2&lang=en", "\u{8}N.\nALL").await);
+    }
+    assert_eq!(said(&server).await, ["IT IS NOON.", "ALL"]);
+    // Back over the line feed.
+    fine(&post(&server, "streamtext?seq=3", "\u{8}\u{8}\u{8}\u{8}\u{8} NOW.\n").await);
+    assert_eq!(said(&server).await, ["IT IS NOON NOW."]);
+    let gap = post(&server, "streamtext?seq=5", "RISE").await;
+    assert!(gap.text().contains("numbers are missing"), "{}", gap.text());
+    // After a crash nothing is lost, and nothing reaches back.
+    server.kill();
+    server.restart();
+    fine(&post(&server, "streamtext?seq=6", "\u{8}\u{8}\u{8}\u{8}ALL RISE.\n").await);
+    assert_eq!(said(&server).await, ["IT IS NOON NOW.", "RISE", "ALL RISE."]);
+}
+
+#[tokio::test]
+async fn posting_takes_a_token_in_the_url() {
+    let server = Server::start_with(
+        "[auth]\npublic_url = \"http://localhost\"\n[[auth.tokens]]\nname = \"steno\"\n\
+         sha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\n\
+         roles = [\"publish\", \"create\"]\nfeeds = [\"hearing\"]\n",
+    );
+    // The token is `test`.
+    post(&server, "zoom?seq=1", "NOBODY.").await.assert_problem(401, "unauthorised");
+    assert_eq!(fine(&post(&server, "zoom?seq=1&token=test", "SOMEBODY.").await), "1");
+    assert_eq!(fine(&server.get("/v1/feeds/hearing/zoom/seq?token=test").await), "1");
+    server.get("/v1/feeds/hearing/zoom/seq").await.assert_problem(401, "unauthorised");
+    fine(&post(&server, "youtube?token=test", "").await);
+    fine(&post(&server, "streamtext?token=test", "A").await);
+}
