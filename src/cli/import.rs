@@ -102,10 +102,10 @@ impl Import {
             print_json(&Told { file, imported: imported.as_ref().ok(), error, code: code.as_deref() })?;
         }
         match imported {
-            Ok(Imported { feed, lines, turns, problems }) => {
+            Ok(Imported { feed, lines, turns, problems, notices }) => {
                 if !self.json {
                     print(&format!("{feed}: {lines} lines, {turns} turns\n"))?;
-                    for problem in problems {
+                    for problem in problems.iter().chain(notices) {
                         note(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
                     }
                 }
