@@ -19,6 +19,10 @@ use captionwire::transcript::{
 mod any_input;
 #[path = "formats/cases.rs"]
 mod cases;
+#[path = "formats/real.rs"]
+mod real;
+#[path = "formats/round_trips.rs"]
+mod round_trips;
 #[path = "formats/subtitles.rs"]
 mod subtitles;
 

@@ -28,7 +28,7 @@ Examples:
 pub(super) struct Export {
     /// The feed
     feed: FeedId,
-    /// json, ndjson, txt, md, vtt, srt or rev; by default that of the file's name, else txt
+    /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of the file's name, else txt
     #[arg(long, short)]
     format: Option<Format>,
     /// Where to write it; stdout if not given

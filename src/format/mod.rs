@@ -12,7 +12,9 @@
 //!
 //! In reading order: [`Document`], what is written; `encoding` and `detect`, by which bytes become text of a known kind;
 //! `gather`, where all readers put what they find, and `kept`, what is kept beside lines; the readers of text, `rev`,
-//! `names`, `webvtt` and `srt`; the writers `json`, `text` (txt and md), `cues` (vtt and srt). This room opens no file.
+//! `names`, `markdown`, `webvtt` and `srt`; those of JSON, by way of `places`, and of words, by way of `words`: `ours`,
+//! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
+//! and those beside their readers. This room opens no file.
 
 mod blocks;
 mod cues;
@@ -23,11 +25,21 @@ mod gather;
 mod json;
 mod kept;
 mod labels;
+mod markdown;
 mod names;
+mod nlp;
+mod ours;
+mod places;
+mod podcast;
 mod rev;
+mod rev_json;
+mod rttm;
 mod srt;
 mod text;
+mod ttml;
+mod vendors;
 mod webvtt;
+mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -55,28 +67,53 @@ pub enum Format {
     Srt,
     /// The plain text that rev.com publishes.
     Rev,
+    /// Rev's transcript JSON.
+    RevJson,
+    /// TTML, as IMSC 1.1 text has it.
+    Ttml,
+    /// The Podcast namespace's transcript JSON.
+    Podcast,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Json, Self::Ndjson, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Rev];
+    pub const ALL: [Self; 10] = [
+        Self::Json,
+        Self::Ndjson,
+        Self::Txt,
+        Self::Md,
+        Self::Vtt,
+        Self::Srt,
+        Self::Rev,
+        Self::RevJson,
+        Self::Ttml,
+        Self::Podcast,
+    ];
 
     /// What the end of a file's name says: `a/b.VTT` is WebVTT, `x.rev.txt` is rev.com's, `x.txt` is plain text.
     #[must_use]
     pub fn from_name(file_name: &str) -> Option<Self> {
         let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name).to_ascii_lowercase();
         let (stem, extension) = name.rsplit_once('.')?;
-        if extension == "txt" && (stem.ends_with(".rev") || stem == "rev") {
-            return Some(Self::Rev);
+        let inner = stem.rsplit('.').next().unwrap_or(stem);
+        match (inner, extension) {
+            ("rev", "txt") => Some(Self::Rev),
+            ("rev", "json") => Some(Self::RevJson),
+            ("podcast", "json") => Some(Self::Podcast),
+            (_, "xml" | "dfxp") => Some(Self::Ttml),
+            (_, "markdown") => Some(Self::Md),
+            (_, "jsonl") => Some(Self::Ndjson),
+            _ => extension.parse().ok(),
         }
-        extension.parse().ok()
     }
 
     /// The media type to serve it with.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
-            Self::Json => "application/json",
+            Self::Json | Self::Podcast => "application/json",
+            Self::RevJson => "application/vnd.rev.transcript.v1.0+json",
+            Self::Ttml => "application/ttml+xml; charset=utf-8",
             Self::Ndjson => "application/x-ndjson",
             Self::Txt | Self::Rev => "text/plain; charset=utf-8",
             Self::Md => "text/markdown; charset=utf-8",
@@ -96,6 +133,9 @@ impl Format {
             Self::Vtt => "vtt",
             Self::Srt => "srt",
             Self::Rev => "rev.txt",
+            Self::RevJson => "rev.json",
+            Self::Ttml => "ttml",
+            Self::Podcast => "podcast.json",
         }
     }
 
@@ -104,6 +144,8 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rev => "rev",
+            Self::RevJson => "rev-json",
+            Self::Podcast => "podcast",
             other => other.extension(),
         }
     }
@@ -153,15 +195,51 @@ pub enum FileKind {
     Vtt,
     /// SubRip.
     Srt,
+    /// Markdown turns: `**Name:** text`.
+    Markdown,
+    /// Rev's transcript JSON.
+    RevJson,
+    /// Our own JSON.
+    Json,
+    /// Our own NDJSON: an export, or the records of a log.
+    Ndjson,
+    /// TTML, IMSC, EBU-TT-D and EBU-TT Live.
+    Ttml,
+    /// A word a row.
+    Nlp,
+    /// Vexa's segments, bundles and recordings of its messages.
+    Vexa,
+    /// The Council Data Project's transcript JSON.
+    Cdp,
+    /// What the editor of rev.com saves.
+    RevEditor,
+    /// Speechmatics' JSON, of a batch job or a recording of its messages.
+    Speechmatics,
+    /// What Amazon Transcribe writes.
+    Aws,
+    /// The Podcast namespace's transcript JSON.
+    Podcast,
 }
 
 impl FileKind {
     /// All of them, with the words for them in flags, and what they are.
-    pub const ALL: [(Self, &'static str, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str, &'static str); 16] = [
         (Self::Rev, "rev", "rev.com's text ('Name: (MM:SS)' alone on a line)"),
         (Self::Names, "names", "text with 'Name: HH:MM:SS' alone on a line"),
         (Self::Vtt, "vtt", "WebVTT"),
         (Self::Srt, "srt", "SubRip"),
+        (Self::Markdown, "md", "Markdown ('**Name:** text')"),
+        (Self::RevJson, "rev-json", "Rev's transcript JSON"),
+        (Self::Json, "json", "our JSON"),
+        (Self::Ndjson, "ndjson", "our NDJSON"),
+        (Self::Ttml, "ttml", "TTML (IMSC, EBU-TT-D, EBU-TT Live)"),
+        (Self::Nlp, "nlp", ".nlp"),
+        (Self::Vexa, "vexa", "Vexa's JSON"),
+        (Self::Cdp, "cdp", "CDP transcript JSON"),
+        (Self::RevEditor, "rev-editor", "the JSON of rev.com's editor"),
+        (Self::Speechmatics, "speechmatics", "Speechmatics' JSON"),
+        (Self::Aws, "aws", "Amazon Transcribe's JSON"),
+        (Self::Podcast, "podcast", "Podcast-namespace JSON"),
     ];
 
     /// The word for it in flags.
@@ -301,6 +379,22 @@ pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<Reading, FormatError> {
     read_text(bytes, |_| Ok(kind))
 }
 
+/// Reads a file of words (`.nlp`), with what an RTTM file says of when its speakers speak, for words that have no times.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<Reading, FormatError> {
+    let encoding::Text { text: times, .. } = encoding::decode(speaker_times)?;
+    let mut gather = Gather::default();
+    let segments = rttm::read(&times, &mut gather.problems);
+    let encoding::Text { text, .. } = encoding::decode(words)?;
+    spoken(nlp::read(&text, &segments, gather))
+}
+
+fn spoken(reading: Reading) -> Result<Reading, FormatError> {
+    if reading.lines.is_empty() { Err(FormatError::NoLines) } else { Ok(reading) }
+}
+
 fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatError>) -> Result<Reading, FormatError> {
     let encoding::Text { text, is_repaired, problem } = encoding::decode(bytes)?;
     if text.trim().is_empty() {
@@ -308,15 +402,27 @@ fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatErr
     }
     let kind = kind(&text)?;
     let gather = Gather::default();
-    let mut reading = match kind {
+    let is_rows = || detect::is_rows(&text);
+    let mut reading = spoken(match kind {
         FileKind::Rev => rev::read(&text, is_repaired),
         FileKind::Names => names::read(&text, is_repaired),
         FileKind::Vtt => webvtt::read(&text, gather),
         FileKind::Srt => srt::read(&text, gather),
-    };
-    if reading.lines.is_empty() {
-        return Err(FormatError::NoLines);
-    }
+        FileKind::Markdown => markdown::read(&text, gather),
+        FileKind::RevJson => rev_json::read(&text, gather)?,
+        FileKind::Json => ours::read_json(&text, gather)?,
+        FileKind::Ndjson => ours::read_ndjson(&text, gather),
+        FileKind::Ttml => ttml::read(&text, gather)?,
+        FileKind::Nlp => nlp::read(&text, &[], gather),
+        FileKind::Vexa if is_rows() => vendors::vexa::read_rows(&text, gather),
+        FileKind::Vexa => vendors::vexa::read(&text, gather)?,
+        FileKind::Cdp => vendors::cdp::read(&text, gather)?,
+        FileKind::RevEditor => vendors::editor::read(&text, gather)?,
+        FileKind::Speechmatics if is_rows() => vendors::speechmatics::read_rows(&text, gather),
+        FileKind::Speechmatics => vendors::speechmatics::read(&text, gather)?,
+        FileKind::Aws => vendors::aws::read(&text, gather)?,
+        FileKind::Podcast => podcast::read(&text, gather)?,
+    })?;
     if let Some(problem) = problem {
         reading.problems.insert(0, problem);
     }
@@ -334,6 +440,9 @@ pub fn write(format: Format, document: &Document) -> String {
         Format::Vtt => cues::write_vtt(document),
         Format::Srt => cues::write_srt(document),
         Format::Rev => rev::write(document),
+        Format::RevJson => rev_json::write(document),
+        Format::Ttml => ttml::write(document),
+        Format::Podcast => podcast::write(document),
     }
 }
 
@@ -350,6 +459,10 @@ mod tests {
             ("press-conference.rev.txt", Some(Format::Rev)),
             ("C:\\x\\a.Rev.TXT", Some(Format::Rev)),
             ("a.rev", Some(Format::Rev)),
+            ("a.rev.json", Some(Format::RevJson)),
+            ("a.xml", Some(Format::Ttml)),
+            ("a.podcast.json", Some(Format::Podcast)),
+            ("a.jsonl", Some(Format::Ndjson)),
             ("a.vtt", Some(Format::Vtt)),
             ("vtt", None),
             ("a.doc", None),

@@ -96,3 +96,62 @@ fn every_rule_of_webvtt_has_a_case() {
 fn subrip_as_it_is_met() {
     check(FileKind::Srt, "subrip", "srt", Some(Format::Srt));
 }
+
+#[test]
+fn markdown_turns_as_they_are_met() {
+    check(FileKind::Markdown, "md", "md", None);
+}
+
+#[test]
+fn ttml_by_its_rules() {
+    check(FileKind::Ttml, "ttml", "ttml", None);
+}
+
+#[test]
+fn words_and_json_of_others() {
+    for (kind, folder, extension) in [
+        (FileKind::RevJson, "rev-json", "json"),
+        (FileKind::Podcast, "podcast", "json"),
+        (FileKind::Nlp, "nlp", "nlp"),
+        (FileKind::Cdp, "cdp", "json"),
+        (FileKind::RevEditor, "rev-editor", "json"),
+        (FileKind::Speechmatics, "speechmatics", "json"),
+        (FileKind::Aws, "aws", "json"),
+        (FileKind::Vexa, "vexa", "json"),
+        (FileKind::Ndjson, "ndjson", "ndjson"),
+    ] {
+        check(kind, folder, extension, None);
+    }
+}
+
+/// Each case is known for what it is without being told, but for those that are broken.
+#[test]
+fn every_case_is_known_for_what_it_is() {
+    for (folder, kind) in [
+        ("webvtt", FileKind::Vtt),
+        ("subrip", FileKind::Srt),
+        ("md", FileKind::Markdown),
+        ("ttml", FileKind::Ttml),
+        ("rev-json", FileKind::RevJson),
+        ("podcast", FileKind::Podcast),
+        ("nlp", FileKind::Nlp),
+        ("cdp", FileKind::Cdp),
+        ("rev-editor", FileKind::RevEditor),
+        ("speechmatics", FileKind::Speechmatics),
+        ("aws", FileKind::Aws),
+        ("vexa", FileKind::Vexa),
+        ("ndjson", FileKind::Ndjson),
+    ] {
+        for entry in std::fs::read_dir(in_project(&format!("tests/golden/{folder}"))).expect("the folder of cases") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "told") {
+                continue;
+            }
+            match captionwire::format::read(&std::fs::read(&path).expect("a case"), None) {
+                Ok(reading) => assert_eq!(reading.kind, kind, "{path:?}"),
+                Err(FormatError::NoLines | FormatError::Broken { .. }) => {}
+                Err(error) => assert!(path.ends_with("subrip/no-cue.srt"), "{path:?}: {error}"),
+            }
+        }
+    }
+}
