@@ -168,7 +168,7 @@ mod tests {
             list.into_iter().filter_map(|one| places.read::<One>(one, "this", &mut gather)).map(|one| one.a).collect();
         assert_eq!(read, [1, 3]);
         let problems = gather.problems.finish();
-        assert_eq!((problems.len(), problems[0].line, problems[0].column), (1, 2, 11), "{problems:?}");
+        assert_eq!((problems.len(), problems[0].line, problems[0].column), (1, 2, 10), "{problems:?}");
     }
 
     #[test]

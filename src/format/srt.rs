@@ -37,7 +37,8 @@ pub(super) fn time(text: &str) -> Option<(MediaMs, &str)> {
     };
     let mut thousandths = 0;
     // Some write `00:01:02:345`.
-    if let Some(decimals) = rest.strip_prefix([',', '.', ':']) {
+    let decimals = rest.strip_prefix([',', '.', ':']);
+    if let Some(decimals) = decimals.filter(|decimals| decimals.starts_with(|c: char| c.is_ascii_digit())) {
         let length = decimals.bytes().take_while(u8::is_ascii_digit).count();
         let places = decimals[..length].bytes().chain(std::iter::repeat(b'0')).take(3);
         thousandths = places.fold(0, |all, digit| all * 10 + MediaMs::from(digit - b'0'));
@@ -50,7 +51,7 @@ pub(super) fn time(text: &str) -> Option<(MediaMs, &str)> {
 pub(super) fn times(line: &str) -> Option<(MediaMs, MediaMs, &str)> {
     let (start, rest) = time(line)?;
     let (end, rest) = time(rest.trim_start().strip_prefix("-->")?)?;
-    Some((start, end, rest))
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some((start, end, rest))
 }
 
 /// How many cues `text` holds.
@@ -274,6 +275,9 @@ mod tests {
             "0:60 --> 0:61",
             "5 --> 6",
             "123456789:00:00 --> 1:00",
+            "0:01 --> 0:02x",
+            "0:01 --> 0:02.",
+            "0:01. --> 0:02",
         ] {
             assert_eq!(times(bad), None, "{bad}");
         }

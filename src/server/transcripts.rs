@@ -119,6 +119,32 @@ async fn written(format: Format, etag: String, document: Document) -> Result<Res
     Ok((headers, text).into_response())
 }
 
+/// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one a row, such as `PUT` takes back without loss. What
+/// was corrected and retracted is among them, so that it is for those who manage feeds.
+pub(super) async fn records(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    let head = feed.head().await?;
+    let mut records = feed.records();
+    let mut next = Offset::START;
+    let mut rows = Vec::new();
+    while next < head
+        && let Some(batch) = records.next().await
+    {
+        for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
+            next = entry.offset.next();
+            // An erased record is empty.
+            if !entry.record.is_empty() {
+                rows.extend_from_slice(&entry.record);
+                rows.push(b'\n');
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    let content_type = HeaderValue::from_static(Format::Ndjson.content_type());
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((headers, rows).into_response())
+}
+
 /// A moment in a log.
 enum At {
     Cursor(Cursor),

@@ -141,10 +141,11 @@ impl<'a> Reader<'a> {
                     self.confirm(at, segment);
                 }
             }
-        } else if fields.contains_key("text") && fields.contains_key("speaker") {
-            if let Some((at, segment)) = self.segment(message, places, gather) {
-                self.confirm(at, segment);
-            }
+        } else if fields.contains_key("text")
+            && fields.contains_key("speaker")
+            && let Some((at, segment)) = self.segment(message, places, gather)
+        {
+            self.confirm(at, segment);
         }
     }
 

@@ -326,6 +326,68 @@ mod tests {
         }
     }
 
+    /// The tree as the public suite draws it.
+    fn drawn(text: &str) -> String {
+        let (mut out, mut depth) = (String::new(), 0);
+        let mut line = |depth: usize, text: &str| out.push_str(&format!("| {}{text}\n", "  ".repeat(depth)));
+        for piece in parse(text).pieces {
+            match piece {
+                Piece::Open { tag, classes, annotation } => {
+                    let name = if matches!(tag, Tag::Class | Tag::Voice | Tag::Lang) { "span" } else { tag.name() };
+                    line(depth, &format!("<{name}>"));
+                    depth += 1;
+                    if !classes.is_empty() {
+                        line(depth, &format!("class=\"{}\"", classes.join(" ")));
+                    }
+                    match tag {
+                        Tag::Voice => line(depth, &format!("title=\"{annotation}\"")),
+                        Tag::Lang => line(depth, &format!("lang=\"{annotation}\"")),
+                        _ => {}
+                    }
+                }
+                Piece::Close(_) => depth -= 1,
+                Piece::Time(at) => {
+                    let time = crate::transcript::time::cue_clock(at, '.');
+                    line(depth, &format!("<?timestamp {time}>"));
+                }
+                Piece::Text(text) => line(depth, &format!("\"{text}\"")),
+            }
+        }
+        out
+    }
+
+    /// The cue-text part of the web platform tests, as w3c/webvtt.js holds them: `CAPTIONWIRE_WEBVTT_SUITE` names the
+    /// folder `test` of a checkout.
+    #[test]
+    fn the_public_suite() {
+        let Some(folder) = std::env::var_os("CAPTIONWIRE_WEBVTT_SUITE").map(std::path::PathBuf::from) else {
+            let mut stderr = std::io::stderr();
+            std::io::Write::write_all(
+                &mut stderr,
+                b"LEFT OUT: the_public_suite: CAPTIONWIRE_WEBVTT_SUITE is not set\n",
+            )
+            .expect("stderr takes a line");
+            return;
+        };
+        let (mut cases, mut wrong) = (0, Vec::new());
+        for name in ["entities", "tags", "text", "timestamps", "tree-building"] {
+            let json = std::fs::read(folder.join(format!("wpt-cue-parsing/{name}.json"))).expect("the suite");
+            let all: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("JSON");
+            for case in all {
+                let text = case["text"].as_str().expect("a text").trim_end_matches('\n').replace('\0', "\u{FFFD}");
+                // What stands behind an empty line is another block.
+                let text = text.split("\n\n").next().unwrap_or_default().to_owned();
+                let expected = case["expectedTree"].as_str().expect("a tree");
+                cases += 1;
+                if drawn(&text).trim_end() != expected.trim_end() {
+                    wrong.push(format!("{name}: {text:?}\n{}is not\n{expected}", drawn(&text)));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(cases > 50);
+    }
+
     #[test]
     fn what_is_left_out_is_named() {
         assert_eq!(parse("a < b, <font x>c</font><i>d").left_out, ["< b, <font x>", "</font>"]);

@@ -87,7 +87,7 @@ impl fmt::Display for Settings {
 }
 
 /// "Parse the WebVTT cue settings". Gives those that were not understood as well.
-pub(super) fn settings<'a>(text: &'a str, is_region: impl Fn(&str) -> bool) -> (Settings, Vec<&'a str>) {
+pub(super) fn settings(text: &str, is_region: impl Fn(&str) -> bool) -> (Settings, Vec<&str>) {
     let mut settings = Settings::default();
     let mut odd = Vec::new();
     for setting in text.split(is_blank).filter(|setting| !setting.is_empty()) {
