@@ -232,6 +232,11 @@ pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
             }
         }
     }
+    // "If a voice span is the only thing in a cue, its end tag may be left out", and most writers do.
+    let voices = pieces.iter().filter(|piece| matches!(piece, Piece::Open { tag: Tag::Voice, .. })).count();
+    if voices == 1 && out.starts_with("<v") && pieces.last() == Some(&Piece::Close(Tag::Voice)) {
+        out.truncate(out.strip_suffix("</v>").map_or(out.len(), str::len));
+    }
     // A character reference can make a line end, and an empty line would end the cue.
     if out.contains("\n\n") || out.contains('\r') || out.starts_with('\n') || out.ends_with('\n') {
         let lines = out.split(['\n', '\r']).filter(|line| !line.is_empty());
@@ -418,7 +423,9 @@ mod tests {
             ("<v>a</v><lang>b</lang>", "ab"),
             ("a&#10;&#10;b&#13;c", "a\nb\nc"),
             ("<00:01.000>a<00:03.000>b<00:02.000>c<00:09.000>d", "a<00:00:03.000>bcd"),
-            ("<v A &gt; B>x", "<v A &gt; B>x</v>"),
+            ("<v A &gt; B>x", "<v A &gt; B>x"),
+            ("<v A>x</v> y", "<v A>x</v> y"),
+            ("<v A>x</v> <v B>y", "<v A>x</v> <v B>y</v>"),
         ] {
             let pieces = parse(text).pieces;
             let out = write(&pieces, 1_000, 9_000);
