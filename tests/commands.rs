@@ -325,7 +325,7 @@ async fn a_feed_with_its_history_is_exported_and_imported() {
     let records = std::fs::read_to_string(history).expect("it is written");
     assert!(records.lines().count() == 7 && records.contains(r#""op":"speaker.merge""#), "{records}");
     done(&run(&server, &["import", history, "--as", "again"]).await);
-    for format in ["rev", "md", "vtt"] {
+    for format in ["rev", "md", "vtt", "ttml", "rev-json", "podcast"] {
         let (first, second) = (
             run(&server, &["export", "talk", "--format", format]).await,
             run(&server, &["export", "again", "--format", format]).await,

@@ -32,7 +32,17 @@ enum Order {
     Big,
 }
 
+/// Gives text without zero bytes: where they may stand at all, each is U+FFFD (as W3C WebVTT has it).
 pub(super) fn decode(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
+    let text = decode_any(bytes)?;
+    if text.text.contains('\0') {
+        let replaced = text.text.replace('\0', "\u{FFFD}");
+        return Ok(Text { text: Cow::Owned(replaced), is_repaired: true, ..text });
+    }
+    Ok(text)
+}
+
+fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     // The longer mark first: that of UTF-32LE begins as that of UTF-16LE does.
     if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE\0\0") {
         return Ok(utf32(rest, Order::Little));
@@ -84,6 +94,9 @@ fn utf32(bytes: &[u8], order: Order) -> Text<'static> {
 /// Text with zero bytes and no mark: where they stand says what it is. What is written in Latin letters, or has spaces and
 /// line ends, has many of them in one place of each unit.
 fn without_mark(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
+    if bytes.starts_with(b"WEBVTT") {
+        return Ok(by(UTF_8, bytes));
+    }
     let head = &bytes[..bytes.len().min(SNIFFED) / 4 * 4];
     let zeros = |step: usize, at: usize| head.iter().skip(at).step_by(step).filter(|byte| **byte == 0).count();
     let units = head.len() / 4;
@@ -104,9 +117,6 @@ fn without_mark(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     }
     if even * 5 >= units * 2 && odd * 10 <= even && has(|byte| [0, byte]) {
         return Ok(by(UTF_16BE, bytes));
-    }
-    if bytes.starts_with(b"WEBVTT") {
-        return Ok(by(UTF_8, bytes));
     }
     let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
     let (line, column) = place(bytes, at);
@@ -223,6 +233,6 @@ mod tests {
         assert_eq!(refused, FormatError::NotText { what: "a zero byte", line: 2, column: 2 });
         assert!(decode(b"a\nb\0").is_err());
         assert!(decode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x02\0\0\x03\x04\x08\x06").is_err());
-        assert!(decode(b"WEBVTT\n\0").is_ok());
+        assert_eq!(decode(b"WEBVTT\n\0").expect("it is text").text, "WEBVTT\n\u{fffd}");
     }
 }

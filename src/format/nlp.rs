@@ -29,6 +29,10 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
+    fn is_empty(&self) -> bool {
+        self.token.is_empty() && self.before.is_empty() && self.after.is_empty()
+    }
+
     fn text(&self) -> String {
         let token = match self.token.strip_prefix('<').and_then(|token| token.strip_suffix('>')) {
             Some("laugh") => "[laughter]".to_owned(),
@@ -53,10 +57,12 @@ fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<Row<'a>> {
         let row = Row { at, token, speaker, before, after, start: seconds(4), end: seconds(5) };
         if cells.len() != header.len() {
             let (found, due) = (cells.len(), header.len());
-            let kept = if token.is_empty() { "left out" } else { "its word is read all the same" };
+            let kept = if row.is_empty() { "left out" } else { "its word is read all the same" };
             gather.problem(at, 1, format!("this row has {found} cells and not {due}: {kept}"));
+        } else if row.is_empty() {
+            gather.problem(at, 1, "this row has no word: left out");
         }
-        if !token.is_empty() {
+        if !row.is_empty() {
             rows.push(row);
         }
     }
@@ -91,7 +97,11 @@ pub(super) fn read(text: &str, segments: &[Segment], mut gather: Gather) -> Read
         let from = gather.len();
         for row in *turn {
             let text = row.text();
-            let token = Token { text: &text, start_ms: row.start.ms(), end_ms: row.end.ms(), ..Token::default() };
+            // A row of punctuation alone: its word is the one before.
+            let is_punctuation = row.token.is_empty();
+            let (start_ms, end_ms) = (row.start.ms(), row.end.ms());
+            let token =
+                Token { text: &text, start_ms, end_ms, confidence: None, is_attached: is_punctuation, is_punctuation };
             lines.push(row.at, &token, &mut gather);
         }
         lines.flush(&mut gather);

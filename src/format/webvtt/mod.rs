@@ -26,10 +26,8 @@ pub(super) fn is_one(text: &str) -> bool {
 }
 
 pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
-    // "Replace all U+0000 NULL characters in input by U+FFFD".
-    let text =
-        if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { std::borrow::Cow::Borrowed(text) };
-    let file = file::parse(&text).unwrap_or_default();
+    // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
+    let file = file::parse(text).unwrap_or_default();
     let title = file.title.trim_start_matches('-').trim();
     gather.meta.title = (!title.is_empty()).then(|| title.into());
     for line in &file.header {
