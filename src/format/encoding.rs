@@ -139,14 +139,14 @@ fn xml_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(value[1..].split(quote).next()?.as_bytes())
 }
 
-/// True if there are characters of several bytes, and at least as many of them as places that are no UTF-8.
+/// For bytes that are no UTF-8: true if characters of several bytes are at least as many as places that are none.
 fn is_damaged_utf8(bytes: &[u8]) -> bool {
     let (mut sound, mut damaged) = (0_usize, 0_usize);
     for chunk in bytes.utf8_chunks() {
         sound += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
         damaged += usize::from(!chunk.invalid().is_empty());
     }
-    sound > 0 && sound >= damaged
+    sound >= damaged
 }
 
 #[cfg(test)]

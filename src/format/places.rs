@@ -172,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_within_a_piece_of_several_lines_has_its_own_line() {
+        let text = "{\"list\": [\n  {\"a\": 1,\n   \"b\":\n     \"x\"}]}";
+        let fields: Fields<'_> = whole(text).expect("JSON");
+        let (places, mut gather) = (Places::of(text), Gather::default());
+        #[derive(Debug, Deserialize)]
+        struct One {
+            #[allow(dead_code, reason = "it cannot be read")]
+            b: u32,
+        }
+        let list = places.list(&fields, "list", &mut gather);
+        assert!(places.read::<One>(list[0], "this", &mut gather).is_none());
+        let problems = gather.problems.finish();
+        assert_eq!((problems[0].line, problems[0].column), (4, 8), "{problems:?}");
+    }
+
+    #[test]
     fn seconds_and_labels_are_read_as_they_are_met() {
         let seconds = |text: &str| serde_json::from_str::<Seconds>(text).expect("any value").ms();
         for (text, ms) in [

@@ -122,6 +122,9 @@ mod tests {
         assert_eq!(starts("a c b a", "a:1 b:3 a:4"), [Some(1), None, Some(3), Some(4)]);
         assert_eq!(starts("a b", "a:1 c:2 b:3"), [Some(1), Some(3)]);
         assert_eq!(starts("x", "a:1"), [None]);
+        // The longest way, though another one begins sooner.
+        assert_eq!(starts("b c d a", "a:1 b:2 c:3 d:4"), [Some(2), Some(3), Some(4), None]);
+        assert_eq!(starts("d a b c", "a:1 b:2 c:3 d:4"), [None, Some(1), Some(2), Some(3)]);
     }
 
     #[test]

@@ -165,6 +165,9 @@ mod tests {
             (plain.parse("30f"), plain.parse("2t"), plain.parse("00:00:01:15")),
             (Some(1_000), Some(2_000), Some(1_500))
         );
+        let mut sub = Rates::default();
+        assert!(sub.set("frameRate", "25") && sub.set("subFrameRate", "2"));
+        assert_eq!((sub.parse("00:00:00:10.1"), sub.parse("50t")), (Some(420), Some(1_000)));
         let mut framed = Rates::default();
         assert!(
             framed.set("frameRate", "25") && framed.set("frameRateMultiplier", "1:1") && !framed.set("frameRate", "0")
