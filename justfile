@@ -38,7 +38,11 @@ autobahn:
 
 # Each fuzz target for so many seconds; needs cargo-fuzz and a nightly compiler. What it finds goes into fuzz/corpus.
 fuzz seconds="60":
-    for target in wire format dialect record fold; do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
+    for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
+
+# So many random changes to files for each reader, as plain tests: no other compiler is needed.
+fuzz-formats mutations="1000000":
+    CAPTIONWIRE_MUTATIONS={{mutations}} cargo test --locked --release --test corpora format -- --nocapture
 
 # The server simulated with so many seeds, from the first one on. A failure names its seed; `just sim 1 17` shows what
 # happens with seed 17.

@@ -1,9 +1,9 @@
 //! What must hold of any bytes: the bodies of the fuzz targets, and of the plain tests over their corpora
 //! (`tests/corpora.rs`), so that both say the same.
 
-use captionwire::format::{Document, Format, Range};
-use captionwire::position::{Epoch, FeedId, Offset};
-use captionwire::transcript::{FoldView, Op, Record, Timestamp, Transcript};
+use captionwire::format::{Document, FileKind, Format, FormatError, PROBLEMS_MAX, Reading};
+use captionwire::position::{FeedId, Offset};
+use captionwire::transcript::{FoldView, Record, Timestamp, Transcript};
 use captionwire::wire::publish::{check_version, decode_line};
 use captionwire::wire::{FromPublisher, FromSubscriber, Limits, ToPublisher, ToSubscriber};
 
@@ -38,28 +38,10 @@ pub fn wire(bytes: &[u8]) {
     }
 }
 
-/// Reading a file gives lines with ids of their own and times on the axis, and every format can write them.
+/// A file that is whatever it looks like.
 pub fn format(bytes: &[u8]) {
     for name in [None, Some("a.rev.txt"), Some("a.md")] {
-        let Ok(reading) = captionwire::format::read(bytes, name) else { continue };
-        let mut ids: Vec<_> = reading.lines.iter().map(|line| line.id.clone()).collect();
-        ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), reading.lines.len(), "an id stands twice");
-        let mut transcript = Transcript::new(FoldView::FinalOnly);
-        let open = Op::Open { epoch: Epoch::from_random(1), settings: Default::default(), imported: true };
-        transcript.apply(Offset(0), Record::new(Timestamp(0), open));
-        for (offset, line) in (1..).zip(reading.lines) {
-            assert!(line.content.start_ms.is_some_and(|start| start >= 0), "{line:?}");
-            let op = Op::Line { source: "main".into(), lines: vec![line] };
-            transcript.apply(Offset(offset), Record::new(Timestamp(0), op));
-        }
-        let feed = FeedId::new("any").expect("a name");
-        let document = Document::of(&feed, &transcript, Range::default());
-        for format in Format::ALL {
-            let written = captionwire::format::write(format, &document);
-            assert!(!written.contains('\0'), "{format:?}");
-        }
+        file(captionwire::format::read(bytes, name), bytes.len());
     }
 }
 
@@ -81,6 +63,56 @@ pub fn dialect(bytes: &[u8]) {
         let is_sayable = |message: &str| !message.is_empty() && !message.chars().any(char::is_control);
         assert!(decoded.faults.iter().all(|fault| is_sayable(&fault.message)), "{:?}", decoded.faults);
     }
+}
+
+/// A file is read as what it is said to be: lines with ids of their own and places on the axis, in memory that is bounded by
+/// the file's size; and every format can write them.
+fn file(reading: Result<Reading, FormatError>, size: usize) {
+    let Ok(reading) = reading else { return };
+    assert!(!reading.lines.is_empty());
+    let mut ids: Vec<_> = reading.lines.iter().map(|line| line.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    // A log of several sources may have an id in each.
+    assert!(ids.len() == reading.lines.len() || reading.history.is_some(), "an id stands twice");
+    assert!(reading.problems.len() <= PROBLEMS_MAX + 2 && reading.losses.len() < 10);
+    // Labels stand at every line; without them, what was read is not more than the file.
+    let text: usize = reading.lines.iter().map(|line| line.content.text.len()).sum();
+    assert!(text <= size * 4 + 64, "{text} bytes of text of {size}");
+    for line in &reading.lines {
+        let place = line.content.start_ms.or(line.arrival_ms);
+        assert!(place.is_some_and(|place| place >= 0) || reading.history.is_some(), "{line:?}");
+        assert!(!line.content.text.trim().is_empty(), "{line:?}");
+    }
+    let feed = FeedId::new("any").expect("a name");
+    let document = Document::of_reading(&feed, &reading, Timestamp(0));
+    for format in Format::ALL {
+        let written = captionwire::format::write(format, &document);
+        assert!(!written.contains('\0'), "{format:?}");
+    }
+}
+
+macro_rules! readers {
+    ($($target:ident: $kind:ident),*) => {$(
+        /// A file that is read as one of this kind.
+        pub fn $target(bytes: &[u8]) {
+            file(captionwire::format::read_as(FileKind::$kind, bytes), bytes.len());
+        }
+    )*};
+}
+
+readers!(
+    format_rev: Rev, format_names: Names, format_vtt: Vtt, format_srt: Srt, format_md: Markdown, format_rev_json: RevJson,
+    format_json: Json, format_ndjson: Ndjson, format_ttml: Ttml, format_nlp: Nlp, format_vexa: Vexa, format_cdp: Cdp,
+    format_rev_editor: RevEditor, format_speechmatics: Speechmatics, format_aws: Aws, format_podcast: Podcast
+);
+
+/// Words and the times of their speakers, parted by a line `----`.
+pub fn format_rttm(bytes: &[u8]) {
+    const PART: &[u8] = b"\n----\n";
+    let at = bytes.windows(PART.len()).position(|window| window == PART).unwrap_or(bytes.len());
+    let times = bytes.get(at + PART.len()..).unwrap_or_default();
+    file(captionwire::format::read_words(&bytes[..at], times), bytes.len());
 }
 
 /// Reading a record never fails, and what was read is written again as the same.

@@ -372,3 +372,87 @@ async fn a_vendors_session_is_recorded_and_said_again() {
     let refused = run(&server, &["replay", &path, "--raw"]).await;
     assert_eq!(refused.status.code(), Some(2));
 }
+
+/// Runs a command that needs no server.
+async fn alone(arguments: &[&str]) -> Output {
+    soon(captionwire(None).args(arguments).output()).await.expect("it runs")
+}
+
+#[tokio::test]
+async fn a_file_is_converted_and_what_was_odd_is_told_with_its_place() {
+    let (dir, path) = file(
+        "talk.srt",
+        "1\n00:00:01,000 --> 00:00:02,500\nAnn: One.\n\n1\n00:00:03,000 --> 00:00:04,000\nAnn: <i>Two.</i>\n",
+    );
+    let out = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let converted = alone(&["convert", &path, &out("talk.vtt")]).await;
+    // A number that stands twice is a problem; tags that WebVTT cannot take over are told, and are none.
+    assert_eq!(converted.status.code(), Some(1));
+    assert!(stderr(&converted).contains("talk.srt:5:1: "), "{}", stderr(&converted));
+    assert!(stderr(&converted).contains("talk.srt:6:1: tags"), "{}", stderr(&converted));
+    let vtt = std::fs::read_to_string(out("talk.vtt")).expect("it is written");
+    assert!(vtt.starts_with("WEBVTT\n") && vtt.contains("00:00:01.000 --> 00:00:02.500\n<v Ann>One.\n"), "{vtt}");
+    // Without problems the exit code is 0, to every format; `-` is standard output.
+    for format in ["json", "ndjson", "txt", "md", "srt", "rev", "rev-json", "ttml", "podcast"] {
+        let written = done(&alone(&["convert", &out("talk.vtt"), "-", "--to", format]).await);
+        assert!(written.contains("Ann") && written.contains("Two"), "{format}: {written}");
+    }
+    // Back to the kind it came from, nothing is told.
+    let again = alone(&["convert", &out("talk.vtt"), &out("again.vtt")]).await;
+    assert_eq!((done(&again).as_str(), stderr(&again).as_str()), ("", ""));
+    assert_eq!(std::fs::read_to_string(out("again.vtt")).expect("it is written"), vtt);
+}
+
+#[tokio::test]
+async fn what_is_no_transcript_is_refused_in_one_sentence() {
+    let (dir, path) = file("status.json", r#"{"job":{"id":"x","status":"done"}}"#);
+    let out = dir.path().join("x.vtt");
+    let refused = alone(&["convert", &path, out.to_str().expect("UTF-8")]).await;
+    assert_eq!((refused.status.code(), out.exists()), (Some(1), false));
+    let told = stderr(&refused);
+    assert!(told.contains("status of a transcription job") && told.trim().lines().count() == 1, "{told}");
+    // A name that says no format, and a kind that there is not.
+    let nameless = alone(&["convert", &path, "x.doc"]).await;
+    assert!(stderr(&nameless).contains("--to"), "{}", stderr(&nameless));
+    assert_eq!(alone(&["convert", &path, "x.vtt", "--from", "docx"]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn words_have_the_times_of_a_file_beside_them() {
+    let server = Server::start();
+    let (dir, path) = file("call.nlp", "token|speaker|ts|endTs|punctuation\nGood|0|||\nday|0|||.\nYes|1|||.\n");
+    let rttm = "SPEAKER call 1 61.5 1 <NA> <NA> 0 <NA> <NA>\nSPEAKER call 1 70 1 <NA> <NA> 1 <NA> <NA>\n";
+    std::fs::write(dir.path().join("call.rttm"), rttm).expect("written");
+    let beside = dir.path().to_str().expect("UTF-8");
+    done(&run(&server, &["import", &path, "--rttm", beside]).await);
+    let srt = done(&run(&server, &["export", "call", "--format", "srt"]).await);
+    assert!(srt.contains("00:01:01,500 --> 00:01:02,500\nSpeaker 0: Good day.\n"), "{srt}");
+    // Without it, the order of the file.
+    done(&run(&server, &["import", &path, "--as", "untimed"]).await);
+    let json = done(&run(&server, &["export", "untimed", "--format", "json"]).await);
+    assert!(json.contains(r#""time_source":"order""#), "{json}");
+}
+
+#[tokio::test]
+async fn a_feed_with_its_history_is_exported_and_imported() {
+    let server = Server::start();
+    let (dir, path) = file("talk.txt", "A: (00:01)\nOne.\n\nB: (00:05)\nTwo.\n");
+    done(&run(&server, &["import", &path]).await);
+    done(&run(&server, &["speakers", "talk", "rename", "A", "Ann"]).await);
+    done(&run(&server, &["speakers", "talk", "merge", "B", "A"]).await);
+    let history = dir.path().join("history.ndjson");
+    let history = history.to_str().expect("UTF-8");
+    done(&run(&server, &["export", "talk", "--history", "-o", history]).await);
+    let records = std::fs::read_to_string(history).expect("it is written");
+    assert!(records.lines().count() == 7 && records.contains(r#""op":"speaker.merge""#), "{records}");
+    done(&run(&server, &["import", history, "--as", "again"]).await);
+    for format in ["rev", "md", "vtt", "ttml", "rev-json", "podcast"] {
+        let (first, second) = (
+            run(&server, &["export", "talk", "--format", format]).await,
+            run(&server, &["export", "again", "--format", format]).await,
+        );
+        assert_eq!(done(&first), done(&second), "{format}");
+    }
+    done(&run(&server, &["speakers", "again", "unmerge", "B"]).await);
+    assert!(done(&run(&server, &["export", "again", "--format", "rev"]).await).contains("B: (00:05)"));
+}

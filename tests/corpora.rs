@@ -6,13 +6,40 @@ use proptest::prelude::*;
 #[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets, each of which uses a part of it")]
 mod targets;
 
+/// The cases of `tests/golden` that a reader begins with, beside its corpus if it has one.
+const CASES: &[(&str, &str)] = &[
+    ("format_rev", "rev"),
+    ("format_vtt", "webvtt"),
+    ("format_srt", "subrip"),
+    ("format_md", "md"),
+    ("format_rev_json", "rev-json"),
+    ("format_json", "json"),
+    ("format_ndjson", "ndjson"),
+    ("format_ttml", "ttml"),
+    ("format_nlp", "nlp"),
+    ("format_vexa", "vexa"),
+    ("format_cdp", "cdp"),
+    ("format_rev_editor", "rev-editor"),
+    ("format_speechmatics", "speechmatics"),
+    ("format_aws", "aws"),
+    ("format_podcast", "podcast"),
+];
+
 /// The files of a corpus.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let dir = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<_> =
-        std::fs::read_dir(dir).expect("a corpus").map(|entry| entry.expect("a file").path()).collect();
+    let cases = CASES.iter().find(|(known, _)| *known == target).map(|(_, cases)| format!("tests/golden/{cases}"));
+    let dirs = [Some(format!("fuzz/corpus/{target}")), cases];
+    let all: Vec<Vec<u8>> = dirs.into_iter().flatten().flat_map(|dir| files(&dir)).collect();
+    assert!(!all.is_empty());
+    all
+}
+
+fn files(dir: &str) -> Vec<Vec<u8>> {
+    let dir = format!("{}/{dir}", env!("CARGO_MANIFEST_DIR"));
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_none_or(|extension| extension != "told"));
     paths.sort();
-    assert!(!paths.is_empty());
     paths.iter().map(|path| std::fs::read(path).expect("read")).collect()
 }
 
@@ -38,6 +65,11 @@ fn mutated(target: &'static str) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// How many mutations of each corpus: `CAPTIONWIRE_MUTATIONS` says otherwise.
+fn mutations() -> u32 {
+    std::env::var("CAPTIONWIRE_MUTATIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(2_000)
+}
+
 macro_rules! targets {
     ($($target:ident),*) => {$(
         mod $target {
@@ -49,7 +81,7 @@ macro_rules! targets {
             }
 
             proptest! {
-                #![proptest_config(ProptestConfig::with_cases(2_000))]
+                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(mutations()) })]
                 #[test]
                 fn the_corpus_with_a_few_bytes_changed(bytes in mutated(stringify!($target))) {
                     targets::$target(&bytes);
@@ -60,3 +92,22 @@ macro_rules! targets {
 }
 
 targets!(wire, format, dialect, record, fold);
+targets!(
+    format_rev,
+    format_names,
+    format_vtt,
+    format_srt,
+    format_md,
+    format_rev_json,
+    format_json,
+    format_ndjson,
+    format_ttml,
+    format_nlp,
+    format_vexa,
+    format_cdp,
+    format_rev_editor,
+    format_speechmatics,
+    format_aws,
+    format_podcast,
+    format_rttm
+);

@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use bytes::Bytes;
 use clap::Args;
+use http::Method;
 
 use super::Outcome;
 use super::output::{clean_text, note, print, print_bytes};
@@ -20,6 +22,7 @@ Examples:
   captionwire export hearing --format vtt > hearing.vtt
   captionwire export hearing -o hearing.srt                 the format is that of the name
   captionwire export hearing --format md --last 5           the last five turns
+  captionwire export hearing --history -o hearing.ndjson    all that was ever said of it, for `import`
   captionwire export hearing --format json --data ./captionwire-data";
 
 /// Write a transcript in a format of your choice.
@@ -28,7 +31,7 @@ Examples:
 pub(super) struct Export {
     /// The feed
     feed: FeedId,
-    /// json, ndjson, txt, md, vtt, srt or rev; by default that of the file's name, else txt
+    /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of the file's name, else txt
     #[arg(long, short)]
     format: Option<Format>,
     /// Where to write it; stdout if not given
@@ -43,6 +46,9 @@ pub(super) struct Export {
     /// The last so many turns only
     #[arg(long, value_name = "TURNS", value_parser = clap::value_parser!(u32).range(1..))]
     last: Option<u32>,
+    /// All that the log holds, one record a row: corrected and retracted lines too. `import` takes it back without loss
+    #[arg(long, conflicts_with_all = ["format", "from", "to", "last", "at"])]
+    history: bool,
     /// As it stood at this cursor
     #[arg(long, value_name = "CURSOR")]
     at: Option<Cursor>,
@@ -65,7 +71,12 @@ impl Export {
             at: self.at.clone(),
         };
         let server = self.access.reach(Aim::Read).await?;
-        let written = server.http.transcript(&self.feed, format.extension(), &part).await;
+        let written = if self.history {
+            let path = format!("/v1/feeds/{}/transcript", self.feed);
+            server.http.request(Method::GET, &path, None, Bytes::new()).await
+        } else {
+            server.http.transcript(&self.feed, format.extension(), &part).await
+        };
         let written = written.map_err(|error| server.explain(error));
         server.leave().await;
         let written = written?;

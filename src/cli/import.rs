@@ -6,10 +6,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
+use super::convert::{now, read_file};
 use super::output::{note, print, print_json, progress_bar};
 use super::reach::{Access, Aim, Reached};
 use super::{Outcome, explain};
-use crate::client::{HttpError, Imported};
+use crate::client::{HttpError, ImportProblem, Imported};
+use crate::format::{Document, FileKind, Format, Problem, write};
 use crate::position::FeedId;
 
 const EXAMPLES: &str = "\
@@ -18,9 +20,10 @@ Examples:
   captionwire import transcripts/*.txt --json
   captionwire import talk.txt --as geneva --replace     in place of what the feed held
   captionwire import hearing.rev.txt --data ./captionwire-data
+  captionwire import calls/*.nlp --rttm rttms/          speakers' times from files of the same names
 
-The dialects of rev.com (`Name: (MM:SS)`) and of `Name: HH:MM:SS` are read. What could not be read as it stood is told
-with its place; then, too, the exit code is 1.";
+WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, our own JSON and that of many others are read; docs/formats.md
+says which. What could not be read as it stood is told with its place; then, too, the exit code is 1.";
 
 /// Make archived feeds of transcript files.
 #[derive(Debug, Args)]
@@ -35,6 +38,12 @@ pub(super) struct Import {
     /// Take the place of what the feed holds
     #[arg(long)]
     replace: bool,
+    /// What kind of file it is, where its content does not say so: see `captionwire convert --help`
+    #[arg(long, value_name = "KIND")]
+    from: Option<FileKind>,
+    /// For words without times (.nlp): when their speakers speak; a file, or a directory with one of the same name
+    #[arg(long, value_name = "FILE|DIR")]
+    rttm: Option<PathBuf>,
     /// One JSON object for each file
     #[arg(long)]
     json: bool,
@@ -89,7 +98,19 @@ impl Import {
             None => feed_name(file)?,
         };
         let bytes = tokio::fs::read(file).await.context("it cannot be read")?;
-        server.http.import(&feed, bytes.into(), self.replace).await.map_err(|error| server.explain(error))
+        let rttm = self.rttm.as_deref().and_then(|rttm| beside(file, rttm));
+        if self.from.is_none() && rttm.is_none() {
+            let imported = server.http.import(&feed, bytes.into(), self.replace).await;
+            return imported.map_err(|error| server.explain(error));
+        }
+        // What the server cannot know is read here, and goes to it in our own format, which loses nothing.
+        let reading = read_file(&bytes, file, self.from, rttm.as_deref())?;
+        let written = write(Format::Ndjson, &Document::of_reading(&feed, &reading, now()));
+        let imported = server.http.import(&feed, written.into(), self.replace).await;
+        let mut imported = imported.map_err(|error| server.explain(error))?;
+        imported.problems = problems(reading.problems);
+        imported.notices = problems(reading.losses);
+        Ok(imported)
     }
 
     /// Says what became of a file; gives the number of problems.
@@ -102,10 +123,10 @@ impl Import {
             print_json(&Told { file, imported: imported.as_ref().ok(), error, code: code.as_deref() })?;
         }
         match imported {
-            Ok(Imported { feed, lines, turns, problems }) => {
+            Ok(Imported { feed, lines, turns, problems, notices }) => {
                 if !self.json {
                     print(&format!("{feed}: {lines} lines, {turns} turns\n"))?;
-                    for problem in problems {
+                    for problem in problems.iter().chain(notices) {
                         note(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
                     }
                 }
@@ -122,10 +143,29 @@ impl Import {
     }
 }
 
+fn problems(problems: Vec<Problem>) -> Vec<ImportProblem> {
+    let problems = problems.into_iter();
+    problems
+        .map(|Problem { line, column, message }| ImportProblem { line: line as u64, column: column as u64, message })
+        .collect()
+}
+
+/// The file of speakers' times that goes with `file`: `rttm` itself, or that of the same name in it.
+fn beside(file: &Path, rttm: &Path) -> Option<PathBuf> {
+    if !rttm.is_dir() {
+        return Some(rttm.to_owned());
+    }
+    let name = file.file_name()?.to_string_lossy();
+    // `4344866.aligned.nlp` goes with `4344866.rttm`.
+    let stems = name.match_indices('.').map(|(at, _)| &name[..at]).rev();
+    stems.map(|stem| rttm.join(format!("{stem}.rttm"))).find(|path| path.is_file())
+}
+
 /// The name of the feed that is made of a file: what stands before the format in its name, as far as feeds are called so.
 pub(super) fn feed_name(file: &Path) -> anyhow::Result<FeedId> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let stem = name.strip_suffix(".rev.txt").or_else(|| name.rsplit_once('.').map(|(stem, _)| stem)).unwrap_or(&name);
+    let of_two = [".rev.txt", ".rev.json", ".podcast.json"].into_iter().find_map(|end| name.strip_suffix(end));
+    let stem = of_two.or_else(|| name.rsplit_once('.').map(|(stem, _)| stem)).unwrap_or(&name);
     let mut feed = String::new();
     for c in stem.chars() {
         match c {

@@ -13,6 +13,7 @@ mod archive;
 mod bench;
 mod capture;
 mod config;
+mod convert;
 mod demo;
 mod export;
 mod feeds;
@@ -77,6 +78,8 @@ enum Command {
     Import(import::Import),
     /// Write a transcript in a format of your choice
     Export(export::Export),
+    /// Make a transcript file of another format
+    Convert(convert::Convert),
     /// List the feeds
     Feeds(feeds::Feeds),
     /// Say who is who: list, rename, merge and unmerge speakers
@@ -154,6 +157,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Replay(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Export(command) => command.run().await,
+            Command::Convert(command) => command.run(),
             Command::Feeds(command) => command.run().await,
             Command::Speakers(command) => command.run().await,
             Command::Token(command) => command.run(),

@@ -111,6 +111,9 @@ pub struct Imported {
     pub turns: u64,
     /// What could not be read as it stood.
     pub problems: Vec<ImportProblem>,
+    /// What the file says and a feed does not hold: each kind of thing once.
+    #[serde(default)]
+    pub notices: Vec<ImportProblem>,
 }
 
 /// Something in a file that is not as it should be.

@@ -1,10 +1,11 @@
-//! What both dialects share: a transcript is blocks, a label and a time alone on a line and the text under it.
+//! What `rev` and `names` share: a transcript is blocks, a label and a time alone on a line and the text under it.
 //!
 //! A block becomes one line. Its paragraphs are joined by `\n`, blank lines between them stay, those around them go.
 
 use std::sync::Arc;
 
-use super::{PROBLEMS_MAX, Problem, Reading};
+use super::gather::Problems;
+use super::{FileKind, Reading};
 use crate::transcript::time::clock;
 use crate::transcript::{Content, MediaMs, Meta, Version};
 
@@ -113,8 +114,7 @@ pub(super) struct Blocks {
     open: Option<Open>,
     last_start_ms: Option<MediaMs>,
     lines: Vec<Version>,
-    problems: Vec<Problem>,
-    left_out: usize,
+    problems: Problems,
 }
 
 #[derive(Debug)]
@@ -131,11 +131,7 @@ impl Blocks {
     }
 
     pub(super) fn problem(&mut self, line: usize, column: usize, message: String) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { line, column, message });
-        } else {
-            self.left_out += 1;
-        }
+        self.problems.add(line, column, message);
     }
 
     /// Begins a block at line `at`.
@@ -193,18 +189,22 @@ impl Blocks {
     }
 
     /// A last line that begins with `trailer` is no speech.
-    pub(super) fn finish(mut self, dialect: &'static str, trailer: Option<&str>) -> Reading {
+    pub(super) fn finish(mut self, kind: FileKind, trailer: Option<&str>) -> Reading {
         if let (Some(start), Some(open)) = (trailer, &mut self.open) {
             self.meta.trailer = open.text.pop_line(start).map(Arc::from);
         }
         self.end();
         let text = self.preamble.text;
         self.meta.preamble = (!text.is_empty()).then(|| text.into());
-        if let (1.., Some(last)) = (self.left_out, self.problems.last()) {
-            let message = format!("{} further problems are left out of this list", self.left_out);
-            self.problems.push(Problem { message, ..*last });
+        Reading {
+            kind,
+            meta: self.meta,
+            lines: self.lines,
+            problems: self.problems.finish(),
+            losses: Vec::new(),
+            history: None,
+            kept: None,
         }
-        Reading { dialect, meta: self.meta, lines: self.lines, problems: self.problems }
     }
 }
 

@@ -2,11 +2,17 @@
 //!
 //! Both need an end for every cue. A line whose end is not known stays until the next line that starts later, but no
 //! longer than its text takes at [`CHARS_PER_SECOND`], and at least [`SHORTEST_MS`]. Lines that start at once are on the
-//! screen together. Ends that are known stay as they are.
+//! screen together. Ends that are known stay as they are. What was read from a file of the same kind goes back into it: ids,
+//! settings, tags, styles, regions and notes.
+
+use std::collections::{HashMap, HashSet};
 
 use super::blocks::numbered;
 use super::document::{Document, Names};
+use super::kept::{Kept, KeptCue};
 use super::text::one_line;
+use super::webvtt::escape;
+use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Line, MediaMs};
@@ -17,28 +23,38 @@ const CHARS_PER_SECOND: i64 = 15;
 /// A cue that is gone sooner cannot be read.
 const SHORTEST_MS: MediaMs = 1_000;
 
-/// When a line is on the screen. W3C WebVTT: starts never decrease, and a cue ends after it starts.
-fn spans(document: &Document) -> Vec<(&Line, MediaMs, MediaMs)> {
-    let mut cues: Vec<(&Line, MediaMs, MediaMs)> = Vec::new();
+/// A line, and when it is on the screen.
+#[derive(Debug)]
+pub(super) struct Span<'a> {
+    pub(super) line: &'a Line,
+    pub(super) start: MediaMs,
+    pub(super) end: MediaMs,
+    /// Nobody knows the end.
+    pub(super) is_estimated: bool,
+}
+
+/// When each line is on the screen. W3C WebVTT: starts never decrease, and a cue ends after it starts.
+pub(super) fn spans(document: &Document) -> Vec<Span<'_>> {
+    let mut spans: Vec<Span<'_>> = Vec::new();
     let mut latest = 0;
     for line in document.lines().filter(|line| !line.text.trim().is_empty()) {
         latest = line.start_ms.clamp(latest, SORT_MS_MAX);
-        cues.push((line, latest, 0));
+        spans.push(Span { line, start: latest, end: 0, is_estimated: line.end_ms.is_none() });
     }
     let mut later: Option<MediaMs> = None;
-    for index in (0..cues.len()).rev() {
-        if let Some(next) = cues.get(index + 1).map(|next| next.1)
-            && next > cues[index].1
+    for index in (0..spans.len()).rev() {
+        if let Some(next) = spans.get(index + 1).map(|next| next.start)
+            && next > spans[index].start
         {
             later = Some(next);
         }
-        let (line, start, end) = &mut cues[index];
+        let Span { line, start, end, .. } = &mut spans[index];
         *end = match line.end_ms {
             Some(known) => known.clamp(*start + 1, SORT_MS_MAX + 1),
             None => *start + estimate(line, later.map(|next| next - *start)),
         };
     }
-    cues
+    spans
 }
 
 fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
@@ -47,39 +63,97 @@ fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
     until_next.unwrap_or(reading).min(reading).clamp(SHORTEST_MS, SORT_MS_MAX)
 }
 
+/// The cues of the file that was read, by the lines they became, where it was of the `kind` that is written.
+struct KeptCues<'a> {
+    kept: Option<&'a Kept>,
+    by_line: HashMap<String, &'a KeptCue>,
+}
+
+impl<'a> KeptCues<'a> {
+    fn of(document: &'a Document, kind: FileKind) -> Self {
+        let kept = document.kept.as_deref().filter(|kept| kept.kind == kind);
+        Self { kept, by_line: kept.map(Kept::by_line).unwrap_or_default() }
+    }
+
+    /// The cue of `line`, and whether the line is the first of it.
+    fn of_line(&self, line: &Line) -> Option<(&'a KeptCue, bool)> {
+        let cue = *self.by_line.get(&*line.id)?;
+        Some((cue, *line.id == *(cue.lines.start + 1).to_string()))
+    }
+}
+
 /// The lines of a payload: none of them blank, for a blank line ends a cue.
 fn payload(text: &str) -> impl Iterator<Item = &str> {
     numbered(text).map(|(_, line)| line.trim()).filter(|line| !line.is_empty())
 }
 
-/// W3C WebVTT, "WebVTT file structure". The id of a cue is the key of its line; who speaks is in `<v>`.
+/// W3C WebVTT, "WebVTT file structure". The id of a cue is the key of its line; who speaks is in `<v>`. A note says which
+/// ends are estimated.
 pub(super) fn write_vtt(document: &Document) -> String {
     let names = document.names();
-    let mut out = "WEBVTT\n".to_owned();
-    if let Some(title) = document.meta.title.as_deref() {
-        out.push_str(&format!("\nNOTE {}\n", no_arrow(&one_line(title))));
+    let kept = KeptCues::of(document, FileKind::Vtt);
+    let mut out = "WEBVTT".to_owned();
+    match (kept.kept, document.meta.title.as_deref()) {
+        (Some(Kept { header, .. }), _) if !header.trim().is_empty() => {
+            let gap = if header.starts_with('\n') { "" } else { " " };
+            out.extend([gap, &no_arrow(header)]);
+        }
+        (None, Some(title)) => out.extend([" - ", &no_arrow(&one_line(title))]),
+        _ => {}
     }
-    for (line, start, end) in spans(document) {
-        let id = no_arrow(&one_line(&line.key().to_string()));
-        out.push_str(&format!("\n{id}\n{} --> {}\n", cue_clock(start, '.'), cue_clock(end, '.')));
-        out.push_str(&voice(&names, line));
-        let escaped: Vec<_> = payload(&line.text).map(escape_vtt).collect();
-        out.push_str(&escaped.join("\n"));
+    out.push('\n');
+    let spans = spans(document);
+    let all_estimated = !spans.is_empty() && spans.iter().all(|span| span.is_estimated);
+    if all_estimated {
+        out.push_str(&format!("\nNOTE {ALL_ENDS_ESTIMATED}\n"));
+    }
+    let mut ids = HashSet::new();
+    for Span { line, start, end, is_estimated } in spans {
+        let cue = kept.of_line(line);
+        if let Some((_, false)) = cue {
+            continue;
+        }
+        for block in cue.into_iter().flat_map(|(cue, _)| &cue.before) {
+            out.push_str(&format!("\n{block}\n"));
+        }
+        if is_estimated && !all_estimated {
+            out.push_str(&format!("\nNOTE {END_ESTIMATED}\n"));
+        }
+        let id = cue.map_or_else(|| no_arrow(&one_line(&line.key().to_string())), |(cue, _)| cue.id.clone());
+        let settings = cue.map(|(cue, _)| &*cue.settings).filter(|settings| !settings.is_empty());
         out.push('\n');
+        // "A WebVTT cue identifier must be unique": of two the first has it.
+        if !id.is_empty() && ids.insert(id.clone()) {
+            out.extend([&*id, "\n"]);
+        }
+        out.extend([&*cue_clock(start, '.'), " --> ", &cue_clock(end, '.')]);
+        settings.into_iter().for_each(|settings| out.extend([" ", settings]));
+        out.push('\n');
+        match cue {
+            Some((cue, _)) => out.push_str(&cue.payload),
+            None => out.push_str(&vtt_payload(&names, line)),
+        }
+        out.push('\n');
+    }
+    for block in kept.kept.into_iter().flat_map(|kept| &kept.tail) {
+        out.push_str(&format!("\n{block}\n"));
     }
     out
 }
 
-fn voice(names: &Names<'_>, line: &Line) -> String {
-    match names.of(line.speaker.as_deref()).map(one_line) {
-        Some(name) if !name.is_empty() => format!("<v {}>", escape_vtt(&name)),
-        _ => String::new(),
-    }
+fn vtt_payload(names: &Names<'_>, line: &Line) -> String {
+    let escaped: Vec<_> = payload(&line.text).map(escape).collect();
+    let text = escaped.join("\n");
+    let lang = line.lang.as_deref().map(one_line).filter(|lang| !lang.is_empty());
+    let text = lang.map_or(text.clone(), |lang| format!("<lang {}>{text}</lang>", escape(&lang)));
+    voice(names, line) + &text
 }
 
-/// With `>` escaped no `-->` can stand in a payload. Parsers read a zero byte as U+FFFD.
-fn escape_vtt(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\0', "\u{FFFD}")
+fn voice(names: &Names<'_>, line: &Line) -> String {
+    match names.of(line.speaker.as_deref()).map(one_line) {
+        Some(name) if !name.is_empty() => format!("<v {}>", escape(&name)),
+        _ => String::new(),
+    }
 }
 
 /// For places that know no escapes: with a blank in it, an arrow in what was said is no line of times.
@@ -93,7 +167,9 @@ pub(super) fn write_srt(document: &Document) -> String {
     let names = document.names();
     let mut out = String::new();
     let mut speaking: Option<Option<&str>> = None;
-    for (number, (line, start, end)) in spans(document).into_iter().enumerate() {
+    let kept = KeptCues::of(document, FileKind::Srt);
+    for (number, Span { line, start, end, .. }) in spans(document).into_iter().enumerate() {
+        let cue = kept.of_line(line).map(|(cue, _)| cue);
         let name = names.of(line.speaker.as_deref());
         let prefix = match (speaking, name) {
             (Some(before), name) if before == name => String::new(),
@@ -104,9 +180,14 @@ pub(super) fn write_srt(document: &Document) -> String {
         speaking = Some(name);
         let gap = if number == 0 { "" } else { "\n" };
         let (start, end) = (cue_clock(start, ','), cue_clock(end, ','));
-        let text = payload(&line.text).collect::<Vec<_>>().join("\n");
+        // What was read from such a file has its names in its text.
+        let text = cue.map_or(&*line.text, |cue| &cue.payload);
+        let text = payload(text).collect::<Vec<_>>().join("\n");
+        let prefix = if cue.is_some() { String::new() } else { prefix };
         let text = no_arrow(&(prefix + &text)).replace('\0', "\u{FFFD}");
-        out.push_str(&format!("{gap}{}\n{start} --> {end}\n{text}\n", number + 1));
+        let place = cue.map(|cue| &*cue.settings).filter(|place| !place.is_empty());
+        let place = place.map_or(String::new(), |place| format!(" {}", no_arrow(place)));
+        out.push_str(&format!("{gap}{}\n{start} --> {end}{place}\n{text}\n", number + 1));
     }
     out
 }

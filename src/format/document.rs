@@ -1,9 +1,14 @@
 //! What a writer writes: a transcript, or a part of it, at one moment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::position::{Cursor, Epoch, FeedId};
-use crate::transcript::{FeedState, Line, MediaMs, Meta, Speaker, Transcript, Turn};
+use super::{Kept, Reading};
+use crate::position::{Cursor, Epoch, FeedId, Offset};
+use crate::transcript::line::DEFAULT_SOURCE;
+use crate::transcript::{
+    FeedState, FoldView, Line, MediaMs, Meta, Op, Record, Speaker, Timestamp, Transcript, Turn, TurnSettings,
+};
 
 /// Which part of a transcript. All limits hold together; the default is the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +44,8 @@ pub struct Document {
     pub speakers: Vec<Speaker>,
     /// Turns with the lines of them that are in the range. The facts of a turn are those of the whole turn.
     pub turns: Vec<(Turn, Vec<Line>)>,
+    /// What the file that was read says beside its lines; none for a feed.
+    pub kept: Option<Arc<Kept>>,
 }
 
 impl Document {
@@ -60,7 +67,22 @@ impl Document {
             cursor: transcript.cursor(transcript.change()),
             speakers: transcript.speakers(),
             turns,
+            kept: None,
         }
+    }
+
+    /// What `reading` says, as the transcript of a feed called `feed` that was imported `at` this moment.
+    #[must_use]
+    pub fn of_reading(feed: &FeedId, reading: &Reading, at: Timestamp) -> Self {
+        let mut transcript = Transcript::new(FoldView::FinalOnly);
+        let open = Op::Open { epoch: Epoch::new("file"), settings: TurnSettings::default(), imported: true };
+        let records = std::iter::once(Record::new(at, open)).chain(reading.records(at));
+        for (offset, record) in (0..).zip(records) {
+            transcript.apply(Offset(offset), record);
+        }
+        let document = Self::of(feed, &transcript, Range::default());
+        // Of this fold nobody can have more.
+        Self { kept: reading.kept.clone(), epoch: None, cursor: None, ..document }
     }
 
     /// All lines, in order.
@@ -70,6 +92,24 @@ impl Document {
 
     pub(super) fn names(&self) -> Names<'_> {
         Names { speakers: self.speakers.iter().map(|speaker| (&*speaker.id, speaker)).collect() }
+    }
+}
+
+impl Reading {
+    /// The records of an imported feed, but for its opening, which is its server's: each line in a record of its own, so
+    /// that a replay has each in its time.
+    pub fn records(&self, at: Timestamp) -> impl Iterator<Item = Record> + use<'_> {
+        let (history, lines) = match &self.history {
+            Some(history) => (history.as_slice(), [].as_slice()),
+            None => ([].as_slice(), self.lines.as_slice()),
+        };
+        let meta = self.history.is_none().then(|| Record::new(at, Op::Meta(self.meta.clone())));
+        let end = self.history.is_none().then(|| Record::new(at, Op::End));
+        let source: Arc<str> = DEFAULT_SOURCE.into();
+        let line = move |line: &crate::transcript::Version| {
+            Record::new(at, Op::Line { source: source.clone(), lines: vec![line.clone()] })
+        };
+        history.iter().cloned().chain(meta).chain(lines.iter().map(line)).chain(end)
     }
 }
 

@@ -7,25 +7,50 @@
 //! 3. [`write()`] cannot fail, and what it writes obeys the format, whatever the lines say.
 //! 4. What [`Format::Rev`] writes, [`read`] takes back: same labels, same starts (in whole seconds), same texts.
 //!
-//! In reading order: [`Document`], what is written; the readers of two dialects, `rev` and `names`; the writers `json`,
-//! `text` (txt and md), `cues` (vtt and srt) and, beside its reader, `rev`. This room opens no file.
+//! Two lists say what there is: [`FileKind`], what can be read, and [`Format`], what can be written. `docs/formats.md` says
+//! what of each survives.
+//!
+//! In reading order: [`Document`], what is written; `encoding` and `detect`, by which bytes become text of a known kind;
+//! `gather`, where all readers put what they find, and `kept`, what is kept beside lines; the readers of text, `rev`,
+//! `names`, `markdown`, `webvtt` and `srt`; those of JSON, by way of `places`, and of words, by way of `words`: `ours`,
+//! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
+//! and those beside their readers. This room opens no file.
 
 mod blocks;
 mod cues;
+mod detect;
 mod document;
+mod encoding;
+mod gather;
 mod json;
+mod kept;
+mod labels;
+mod markdown;
 mod names;
+mod nlp;
+mod ours;
+mod places;
+mod podcast;
 mod rev;
+mod rev_json;
+mod rttm;
+mod srt;
 mod text;
+mod ttml;
+mod vendors;
+mod webvtt;
+mod words;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use self::document::{Document, Range};
-use crate::transcript::{Meta, Version};
+use self::gather::Gather;
+pub use self::kept::Kept;
+use crate::transcript::{Meta, Record, Version};
 
-/// A file format.
+/// A file format that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// One JSON object: the feed, its speakers, its turns with their lines.
@@ -42,28 +67,53 @@ pub enum Format {
     Srt,
     /// The plain text that rev.com publishes.
     Rev,
+    /// Rev's transcript JSON.
+    RevJson,
+    /// TTML, as IMSC 1.1 text has it.
+    Ttml,
+    /// The Podcast namespace's transcript JSON.
+    Podcast,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Json, Self::Ndjson, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Rev];
+    pub const ALL: [Self; 10] = [
+        Self::Json,
+        Self::Ndjson,
+        Self::Txt,
+        Self::Md,
+        Self::Vtt,
+        Self::Srt,
+        Self::Rev,
+        Self::RevJson,
+        Self::Ttml,
+        Self::Podcast,
+    ];
 
     /// What the end of a file's name says: `a/b.VTT` is WebVTT, `x.rev.txt` is rev.com's, `x.txt` is plain text.
     #[must_use]
     pub fn from_name(file_name: &str) -> Option<Self> {
         let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name).to_ascii_lowercase();
         let (stem, extension) = name.rsplit_once('.')?;
-        if extension == "txt" && (stem.ends_with(".rev") || stem == "rev") {
-            return Some(Self::Rev);
+        let inner = stem.rsplit('.').next().unwrap_or(stem);
+        match (inner, extension) {
+            ("rev", "txt") => Some(Self::Rev),
+            ("rev", "json") => Some(Self::RevJson),
+            ("podcast", "json") => Some(Self::Podcast),
+            (_, "xml" | "dfxp") => Some(Self::Ttml),
+            (_, "markdown") => Some(Self::Md),
+            (_, "jsonl") => Some(Self::Ndjson),
+            _ => extension.parse().ok(),
         }
-        extension.parse().ok()
     }
 
     /// The media type to serve it with.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
-            Self::Json => "application/json",
+            Self::Json | Self::Podcast => "application/json",
+            Self::RevJson => "application/vnd.rev.transcript.v1.0+json",
+            Self::Ttml => "application/ttml+xml; charset=utf-8",
             Self::Ndjson => "application/x-ndjson",
             Self::Txt | Self::Rev => "text/plain; charset=utf-8",
             Self::Md => "text/markdown; charset=utf-8",
@@ -83,6 +133,9 @@ impl Format {
             Self::Vtt => "vtt",
             Self::Srt => "srt",
             Self::Rev => "rev.txt",
+            Self::RevJson => "rev.json",
+            Self::Ttml => "ttml",
+            Self::Podcast => "podcast.json",
         }
     }
 
@@ -91,6 +144,8 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rev => "rev",
+            Self::RevJson => "rev-json",
+            Self::Podcast => "podcast",
             other => other.extension(),
         }
     }
@@ -129,18 +184,127 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A kind of file that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// The plain text that rev.com publishes: blocks below `Name: (MM:SS)`.
+    Rev,
+    /// Blocks below `Name: HH:MM:SS`.
+    Names,
+    /// WebVTT.
+    Vtt,
+    /// SubRip.
+    Srt,
+    /// Markdown turns: `**Name:** text`.
+    Markdown,
+    /// Rev's transcript JSON.
+    RevJson,
+    /// Our own JSON.
+    Json,
+    /// Our own NDJSON: an export, or the records of a log.
+    Ndjson,
+    /// TTML, IMSC, EBU-TT-D and EBU-TT Live.
+    Ttml,
+    /// A word a row.
+    Nlp,
+    /// Vexa's segments, bundles and recordings of its messages.
+    Vexa,
+    /// The Council Data Project's transcript JSON.
+    Cdp,
+    /// What the editor of rev.com saves.
+    RevEditor,
+    /// Speechmatics' JSON, of a batch job or a recording of its messages.
+    Speechmatics,
+    /// What Amazon Transcribe writes.
+    Aws,
+    /// The Podcast namespace's transcript JSON.
+    Podcast,
+}
+
+impl FileKind {
+    /// All of them, with the words for them in flags, and what they are.
+    pub const ALL: [(Self, &'static str, &'static str); 16] = [
+        (Self::Rev, "rev", "rev.com's text ('Name: (MM:SS)' alone on a line)"),
+        (Self::Names, "names", "text with 'Name: HH:MM:SS' alone on a line"),
+        (Self::Vtt, "vtt", "WebVTT"),
+        (Self::Srt, "srt", "SubRip"),
+        (Self::Markdown, "md", "Markdown ('**Name:** text')"),
+        (Self::RevJson, "rev-json", "Rev's transcript JSON"),
+        (Self::Json, "json", "our JSON"),
+        (Self::Ndjson, "ndjson", "our NDJSON"),
+        (Self::Ttml, "ttml", "TTML (IMSC, EBU-TT-D, EBU-TT Live)"),
+        (Self::Nlp, "nlp", ".nlp"),
+        (Self::Vexa, "vexa", "Vexa's JSON"),
+        (Self::Cdp, "cdp", "CDP transcript JSON"),
+        (Self::RevEditor, "rev-editor", "the JSON of rev.com's editor"),
+        (Self::Speechmatics, "speechmatics", "Speechmatics' JSON"),
+        (Self::Aws, "aws", "Amazon Transcribe's JSON"),
+        (Self::Podcast, "podcast", "Podcast-namespace JSON"),
+    ];
+
+    /// The word for it in flags.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// The kind that `format` is read as; none for what is written for people only.
+    #[must_use]
+    pub fn of(format: Format) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, name, _)| *name == format.as_str()).map(|(kind, _, _)| kind)
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FileKind {
+    type Err = FormatError;
+
+    fn from_str(name: &str) -> Result<Self, FormatError> {
+        let known = Self::ALL.into_iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name));
+        let known = known.map(|(kind, _, _)| kind);
+        let known = known.or_else(|| name.parse().ok().and_then(Self::of));
+        known.ok_or_else(|| FormatError::UnknownKind { name: blocks::excerpt(name) })
+    }
+}
+
+fn kinds() -> String {
+    FileKind::ALL.map(|(_, name, _)| name).join(", ")
+}
+
+fn kinds_in_words() -> String {
+    FileKind::ALL.map(|(_, _, words)| words).join("; ")
+}
+
 /// What a file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// Which dialect it was written in: `rev` or `names`.
-    pub dialect: &'static str,
+    /// What kind of file it is.
+    pub kind: FileKind,
     /// What it says beside speech.
     pub meta: Meta,
-    /// Its lines, in the order of the file, with the ids `1`, `2`, …
+    /// Its lines, in the order of the file, with ids of their own: `1`, `2`, … where the file gives none that can be used.
     pub lines: Vec<Version>,
     /// What was odd, by place. After [`PROBLEMS_MAX`] one more says how many were left out.
     pub problems: Vec<Problem>,
+    /// What the file says and lines cannot hold: each kind of thing once, where it was met first. A file of the same kind
+    /// written of this reading has it again.
+    pub losses: Vec<Problem>,
+    /// For a file of ours: the records between the opening of the feed and its end, of which the lines are a part.
+    pub history: Option<Vec<Record>>,
+    /// What a file of the same kind says beside its lines.
+    pub kept: Option<Arc<Kept>>,
 }
+
+/// What a note says of the cue behind it whose end nobody knew.
+const END_ESTIMATED: &str = "the end is estimated";
+
+/// What a note says at the head of a file in which no end was known.
+const ALL_ENDS_ESTIMATED: &str = "all ends are estimated";
 
 /// Nobody reads more complaints about one file, and a hostile file must not make us keep more.
 pub const PROBLEMS_MAX: usize = 1_000;
@@ -159,53 +323,110 @@ pub enum FormatError {
         /// At which byte of it, from 1.
         column: usize,
     },
-    /// Text, but in no dialect that can be read.
-    #[error(
-        "this is no transcript that can be read: neither rev.com's text (blocks that begin with 'Name: (MM:SS)' or \
-         'Name: (H:MM:SS)' alone on a line) nor blocks that begin with 'Name: HH:MM:SS' alone on a line"
-    )]
+    /// Text, but of no kind that can be read.
+    #[error("this is no transcript that can be read; these can: {}", kinds_in_words())]
     UnknownFormat,
+    /// Something that is known, and is no transcript.
+    #[error("this is no transcript: it is {what}")]
+    NotATranscript {
+        /// What it is.
+        what: String,
+    },
+    /// A file that breaks off or is broken, so that nothing of it can be read.
+    #[error("this is {what}, but it is broken at line {line}, column {column}: {why}")]
+    Broken {
+        /// What it would be.
+        what: &'static str,
+        /// In which line, from 1.
+        line: usize,
+        /// At which character or byte of it, from 1.
+        column: usize,
+        /// What is wrong there.
+        why: String,
+    },
     /// A transcript in which nothing is said.
     #[error("there is not one line of speech in this file")]
     NoLines,
     /// The name of no format.
-    #[error("{name:?} is no format; there are json, ndjson, txt, md, vtt, srt and rev (or rev.txt)")]
+    #[error("{name:?} is no format; there are {}", Format::ALL.map(Format::as_str).join(", "))]
     UnknownName {
+        /// The name as it was given, shortened.
+        name: String,
+    },
+    /// The name of nothing that can be read.
+    #[error("{name:?} is no kind of file that can be read; there are {}", kinds())]
+    UnknownKind {
         /// The name as it was given, shortened.
         name: String,
     },
 }
 
-/// Reads a transcript. The content says in which dialect it is written: the one that more lines of it follow.
-/// `file_name` only decides where both are met or neither: in a `.rev.txt` they are rev.com's.
+/// Reads a transcript. The content says what kind of file it is; `file_name` only decides where the content leaves it open.
 ///
 /// # Errors
-/// [`FormatError::NotText`] for UTF-16, UTF-32 and whatever holds a zero byte (bytes that are no UTF-8 here and there are
-/// [`Problem`]s), [`FormatError::UnknownFormat`] where no block begins in any known dialect,
-/// [`FormatError::NoLines`] where no block has text, or where the file is blank.
+/// [`FormatError::NotText`] for what holds zero bytes and is neither UTF-16 nor UTF-32; [`FormatError::UnknownFormat`] and
+/// [`FormatError::NotATranscript`] where nothing can be read, [`FormatError::Broken`] where JSON or XML breaks off, and
+/// [`FormatError::NoLines`] where nobody says anything.
 pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<Reading, FormatError> {
-    if let Some(at) = bytes.iter().position(|b| *b == 0) {
-        let line_start = bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-        let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        return Err(FormatError::NotText { what: "a zero byte", line, column: at - line_start + 1 });
-    }
-    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return Err(FormatError::NotText { what: "the mark of UTF-16", line: 1, column: 1 });
-    }
-    let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes));
-    let is_repaired = matches!(text, Cow::Owned(_));
-    let is_rev = file_name.and_then(Format::from_name) == Some(Format::Rev);
-    let rev_blocks = rev::count(&text);
-    let names_blocks = names::count(&text);
-    let reading = match (rev_blocks, names_blocks) {
-        (0, 0) => {
-            let blank = text.trim().is_empty();
-            return Err(if blank || is_rev { FormatError::NoLines } else { FormatError::UnknownFormat });
-        }
-        (rev, names) if rev >= names || is_rev && rev > 0 => rev::read(&text, is_repaired),
-        _ => names::read(&text, is_repaired),
-    };
+    read_text(bytes, |text| detect::detect(text, file_name))
+}
+
+/// Reads a file that is of `kind`, whatever it looks like.
+///
+/// # Errors
+/// As [`read`], but for [`FormatError::UnknownFormat`] and [`FormatError::NotATranscript`].
+pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<Reading, FormatError> {
+    read_text(bytes, |_| Ok(kind))
+}
+
+/// Reads a file of words (`.nlp`), with what an RTTM file says of when its speakers speak, for words that have no times.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<Reading, FormatError> {
+    let encoding::Text { text: times, .. } = encoding::decode(speaker_times)?;
+    let mut gather = Gather::default();
+    let segments = rttm::read(&times, &mut gather.problems);
+    let encoding::Text { text, .. } = encoding::decode(words)?;
+    spoken(nlp::read(&text, &segments, gather))
+}
+
+fn spoken(reading: Reading) -> Result<Reading, FormatError> {
     if reading.lines.is_empty() { Err(FormatError::NoLines) } else { Ok(reading) }
+}
+
+fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatError>) -> Result<Reading, FormatError> {
+    let encoding::Text { text, is_repaired, problem } = encoding::decode(bytes)?;
+    if text.trim().is_empty() {
+        return Err(FormatError::NoLines);
+    }
+    let kind = kind(&text)?;
+    let gather = Gather::default();
+    let is_rows = || detect::is_rows(&text);
+    let mut reading = spoken(match kind {
+        FileKind::Rev => rev::read(&text, is_repaired),
+        FileKind::Names => names::read(&text, is_repaired),
+        FileKind::Vtt => webvtt::read(&text, gather),
+        FileKind::Srt => srt::read(&text, gather),
+        FileKind::Markdown => markdown::read(&text, gather),
+        FileKind::RevJson => rev_json::read(&text, gather)?,
+        FileKind::Json => ours::read_json(&text, gather)?,
+        FileKind::Ndjson => ours::read_ndjson(&text, gather),
+        FileKind::Ttml => ttml::read(&text, gather)?,
+        FileKind::Nlp => nlp::read(&text, &[], gather),
+        FileKind::Vexa if is_rows() => vendors::vexa::read_rows(&text, gather),
+        FileKind::Vexa => vendors::vexa::read(&text, gather)?,
+        FileKind::Cdp => vendors::cdp::read(&text, gather)?,
+        FileKind::RevEditor => vendors::editor::read(&text, gather)?,
+        FileKind::Speechmatics if is_rows() => vendors::speechmatics::read_rows(&text, gather),
+        FileKind::Speechmatics => vendors::speechmatics::read(&text, gather)?,
+        FileKind::Aws => vendors::aws::read(&text, gather)?,
+        FileKind::Podcast => podcast::read(&text, gather)?,
+    })?;
+    if let Some(problem) = problem {
+        reading.problems.insert(0, problem);
+    }
+    Ok(reading)
 }
 
 /// Writes `document`. Text is neither shortened nor reordered; what a format cannot say is told beside its writer.
@@ -219,6 +440,9 @@ pub fn write(format: Format, document: &Document) -> String {
         Format::Vtt => cues::write_vtt(document),
         Format::Srt => cues::write_srt(document),
         Format::Rev => rev::write(document),
+        Format::RevJson => rev_json::write(document),
+        Format::Ttml => ttml::write(document),
+        Format::Podcast => podcast::write(document),
     }
 }
 
@@ -235,6 +459,10 @@ mod tests {
             ("press-conference.rev.txt", Some(Format::Rev)),
             ("C:\\x\\a.Rev.TXT", Some(Format::Rev)),
             ("a.rev", Some(Format::Rev)),
+            ("a.rev.json", Some(Format::RevJson)),
+            ("a.xml", Some(Format::Ttml)),
+            ("a.podcast.json", Some(Format::Podcast)),
+            ("a.jsonl", Some(Format::Ndjson)),
             ("a.vtt", Some(Format::Vtt)),
             ("vtt", None),
             ("a.doc", None),
@@ -247,7 +475,12 @@ mod tests {
             assert_eq!(format.extension().parse(), Ok(format));
             assert_eq!(Format::from_name(&format!("x.{}", format.extension())), Some(format));
         }
+        for (kind, name, _) in FileKind::ALL {
+            assert_eq!((kind.to_string().as_str(), name.parse()), (name, Ok(kind)));
+        }
+        assert_eq!("VTT".parse(), Ok(FileKind::Vtt));
+        assert!("txt".parse::<FileKind>().is_err());
         let error = "docx".parse::<Format>().expect_err("no such format").to_string();
-        assert!(error.contains("docx") && error.contains("rev.txt"), "{error}");
+        assert!(error.contains("docx") && error.contains("rev"), "{error}");
     }
 }

@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 
-use super::Reading;
 use super::blocks::{Blocks, Head, LABEL_MAX, NearMiss, numbered, parse_time};
+use super::{FileKind, Reading};
 use crate::transcript::Meta;
 
 /// How many blocks of this dialect `text` holds.
@@ -39,7 +39,7 @@ pub(super) fn read(text: &str, is_repaired: bool) -> Reading {
             blocks.text(at, line.trim_end(), near_miss(line));
         }
     }
-    blocks.finish("names", None)
+    blocks.finish(FileKind::Names, None)
 }
 
 /// A line's last word, if it consists of digits and `:`, and what stands before it.

@@ -8,9 +8,9 @@
 //! seconds of two digits. Of a feed that did not come from such a file it says no ends, no milliseconds and no ids, and
 //! a line without a speaker is by [`NO_SPEAKER`].
 
-use super::Reading;
 use super::blocks::{Blocks, Head, LABEL_MAX, NearMiss, numbered, parse_time, tidy};
 use super::document::Document;
+use super::{FileKind, Reading};
 use crate::transcript::Meta;
 use crate::transcript::time::clock;
 
@@ -34,7 +34,7 @@ pub(super) fn read(text: &str, is_repaired: bool) -> Reading {
             None => blocks.text(at, line, near_miss(line)),
         }
     }
-    blocks.finish("rev", Some(TRAILER))
+    blocks.finish(FileKind::Rev, Some(TRAILER))
 }
 
 /// `^(.{1,80}?): \((?:(\d+):)?(\d{1,2}):(\d{2})\)$`, with blanks at the end forgiven.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use http::StatusCode;
 
 use super::app::App;
@@ -24,6 +24,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("delete", "/v1/feeds/{feed}"),
     ("post", "/v1/feeds/{feed}/state"),
     ("get", "/v1/feeds/{feed}/transcript.{format}"),
+    ("get", "/v1/feeds/{feed}/transcript"),
     ("put", "/v1/feeds/{feed}/transcript"),
     ("post", "/v1/feeds/{feed}/lines"),
     ("get", "/v1/feeds/{feed}/lines/{source}/{id}/history"),
@@ -47,7 +48,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{feed}", get(feeds::get).put(feeds::put).patch(feeds::patch).delete(feeds::delete))
         .route("/v1/feeds/{feed}/state", post(feeds::set_state))
-        .route("/v1/feeds/{feed}/transcript", put(transcripts::put))
+        .route("/v1/feeds/{feed}/transcript", get(transcripts::records).put(transcripts::put))
         .route("/v1/feeds/{feed}/{file}", get(transcripts::get))
         .route("/v1/feeds/{feed}/lines", post(lines::post))
         .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(lines::history))

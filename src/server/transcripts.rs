@@ -21,7 +21,7 @@ use super::problem::{Problem, ProblemCode};
 use crate::feed::{Feed, Opened};
 use crate::format::{Document, Format, Range, Reading};
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
+use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
 pub(super) async fn get(
@@ -119,6 +119,32 @@ async fn written(format: Format, etag: String, document: Document) -> Result<Res
     Ok((headers, text).into_response())
 }
 
+/// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one a row, such as `PUT` takes back without loss. What
+/// was corrected and retracted is among them, so that it is for those who manage feeds.
+pub(super) async fn records(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&app, &name).await?;
+    let head = feed.head().await?;
+    let mut records = feed.records();
+    let mut next = Offset::START;
+    let mut rows = Vec::new();
+    while next < head
+        && let Some(batch) = records.next().await
+    {
+        for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
+            next = entry.offset.next();
+            // An erased record is empty.
+            if !entry.record.is_empty() {
+                rows.extend_from_slice(&entry.record);
+                rows.push(b'\n');
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    let content_type = HeaderValue::from_static(Format::Ndjson.content_type());
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((headers, rows).into_response())
+}
+
 /// A moment in a log.
 enum At {
     Cursor(Cursor),
@@ -186,6 +212,8 @@ struct Imported {
     lines: usize,
     turns: usize,
     problems: Vec<ImportProblem>,
+    /// What the file says and a feed does not hold.
+    notices: Vec<ImportProblem>,
 }
 
 #[derive(Serialize)]
@@ -193,6 +221,13 @@ struct ImportProblem {
     line: usize,
     column: usize,
     message: String,
+}
+
+impl ImportProblem {
+    fn all(problems: Vec<crate::format::Problem>) -> Vec<Self> {
+        let problems = problems.into_iter();
+        problems.map(|problem| Self { line: problem.line, column: problem.column, message: problem.message }).collect()
+    }
 }
 
 /// `PUT /v1/feeds/{feed}/transcript`
@@ -231,16 +266,11 @@ pub(super) async fn put(
             false
         }
     };
-    let Reading { meta, lines, problems, .. } = reading;
-    let count = lines.len();
+    let count = reading.lines.len();
     let records = || {
-        let mut records = vec![app.opening(true), app.record(Op::Meta(meta))];
-        // A record for each line, so that a replay has each in its time.
-        let source: Arc<str> = crate::transcript::line::DEFAULT_SOURCE.into();
-        records
-            .extend(lines.into_iter().map(|line| app.record(Op::Line { source: source.clone(), lines: vec![line] })));
-        records.push(app.record(Op::End));
-        records
+        let opening = app.opening(true);
+        let at = opening.received_at;
+        std::iter::once(opening).chain(reading.records(at)).collect()
     };
     let (feed, is_new) = app.feeds.create(&name, replace, records).await?;
     if !is_new {
@@ -248,11 +278,10 @@ pub(super) async fn put(
         return Err(Problem::new(ProblemCode::FeedExists, detail));
     }
     let (_, turns) = feed.view(FoldView::FinalOnly).await?.transcript().counts();
+    let Reading { problems, losses, .. } = reading;
+    let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
     tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
-    let problems = problems.into_iter();
-    let problems =
-        problems.map(|problem| ImportProblem { line: problem.line, column: problem.column, message: problem.message });
-    let imported = Imported { feed: name, lines: count, turns, problems: problems.collect() };
+    let imported = Imported { feed: name, lines: count, turns, problems, notices };
     let status = if is_replaced { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(imported)).into_response())
 }

@@ -1,0 +1,238 @@
+//! Bytes become text: byte order marks, UTF-16 and UTF-32 with and without them, what an XML declaration says, and for the
+//! rest a guess among the legacy code pages.
+//!
+//! Text that says it is UTF-8, or of which more is UTF-8 than not, stays UTF-8: what is damaged in it becomes U+FFFD, and
+//! each line with such a place is told. A guess is always told. A zero byte in what is neither UTF-16 nor UTF-32 is no
+//! text, but for WebVTT, whose standard reads it as U+FFFD.
+
+use std::borrow::Cow;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::{FormatError, Problem};
+
+/// Enough to see a pattern of zero bytes, or an XML declaration.
+const SNIFFED: usize = 4096;
+
+/// A file as text.
+#[derive(Debug)]
+pub(super) struct Text<'a> {
+    pub(super) text: Cow<'a, str>,
+    /// Bytes that were nothing in its encoding are U+FFFD now.
+    pub(super) is_repaired: bool,
+    /// What a person should know of the encoding.
+    pub(super) problem: Option<Problem>,
+}
+
+/// The order of bytes in UTF-32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+/// Gives text without zero bytes: where they may stand at all, each is U+FFFD (as W3C WebVTT has it).
+pub(super) fn decode(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
+    let text = decode_any(bytes)?;
+    if text.text.contains('\0') {
+        let replaced = text.text.replace('\0', "\u{FFFD}");
+        return Ok(Text { text: Cow::Owned(replaced), is_repaired: true, ..text });
+    }
+    Ok(text)
+}
+
+fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
+    // The longer mark first: that of UTF-32LE begins as that of UTF-16LE does.
+    if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE\0\0") {
+        return Ok(utf32(rest, Order::Little));
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\0\0\xFE\xFF") {
+        return Ok(utf32(rest, Order::Big));
+    }
+    if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
+        return Ok(by(encoding, &bytes[mark..]));
+    }
+    if bytes.contains(&0) {
+        return without_mark(bytes);
+    }
+    let Err(fault) = std::str::from_utf8(bytes) else { return Ok(by(UTF_8, bytes)) };
+    if let Some(encoding) = xml_encoding(bytes).filter(|encoding| *encoding != UTF_8) {
+        return Ok(by(encoding, bytes));
+    }
+    if is_damaged_utf8(bytes) {
+        return Ok(by(UTF_8, bytes));
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(bytes, true);
+    let encoding = detector.guess(None, Utf8Detection::Deny);
+    let (line, column) = place(bytes, fault.valid_up_to());
+    let message = format!("this is not UTF-8: read as {}, which is a guess", encoding.name());
+    Ok(Text { problem: Some(Problem { line, column, message }), ..by(encoding, bytes) })
+}
+
+fn by<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Text<'a> {
+    let (text, is_repaired) = encoding.decode_without_bom_handling(bytes);
+    Text { text, is_repaired, problem: None }
+}
+
+fn utf32(bytes: &[u8], order: Order) -> Text<'static> {
+    let mut is_repaired = !bytes.len().is_multiple_of(4);
+    let scalar = |unit: &[u8]| {
+        let unit = [unit[0], unit[1], unit[2], unit[3]];
+        char::from_u32(if order == Order::Little { u32::from_le_bytes(unit) } else { u32::from_be_bytes(unit) })
+    };
+    let units = bytes.chunks_exact(4).map(scalar);
+    let read = |unit: Option<char>| {
+        is_repaired |= unit.is_none();
+        unit.unwrap_or(char::REPLACEMENT_CHARACTER)
+    };
+    let text: String = units.map(read).collect();
+    Text { text: Cow::Owned(text), is_repaired, problem: None }
+}
+
+/// Text with zero bytes and no mark: where they stand says what it is. What is written in Latin letters, or has spaces and
+/// line ends, has many of them in one place of each unit.
+fn without_mark(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
+    if bytes.starts_with(b"WEBVTT") {
+        return Ok(by(UTF_8, bytes));
+    }
+    let head = &bytes[..bytes.len().min(SNIFFED) / 4 * 4];
+    let zeros = |step: usize, at: usize| head.iter().skip(at).step_by(step).filter(|byte| **byte == 0).count();
+    let units = head.len() / 4;
+    if units > 0 && zeros(4, 3) == units && zeros(4, 2) * 10 >= units * 9 {
+        return Ok(utf32(bytes, Order::Little));
+    }
+    if units > 0 && zeros(4, 0) == units && zeros(4, 1) * 10 >= units * 9 {
+        return Ok(utf32(bytes, Order::Big));
+    }
+    let (even, odd) = (zeros(2, 0), zeros(2, 1));
+    // A fifth of the units: the others may be letters of another script, but blanks and line ends there are.
+    let has = |pair: fn(u8) -> [u8; 2]| {
+        let pairs = [b' ', b'\n', b'\r'].map(pair);
+        head.chunks_exact(2).any(|unit| pairs.iter().any(|pair| unit == pair))
+    };
+    if odd * 5 >= units * 2 && even * 10 <= odd && has(|byte| [byte, 0]) {
+        return Ok(by(UTF_16LE, bytes));
+    }
+    if even * 5 >= units * 2 && odd * 10 <= even && has(|byte| [0, byte]) {
+        return Ok(by(UTF_16BE, bytes));
+    }
+    let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
+    let (line, column) = place(bytes, at);
+    Err(FormatError::NotText { what: "a zero byte", line, column })
+}
+
+/// Line and byte of the byte at `at`, from 1.
+fn place(bytes: &[u8], at: usize) -> (usize, usize) {
+    let line_start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    (bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1, at - line_start + 1)
+}
+
+/// What the declaration of an XML file says, as XML 1.0, 4.3.3, has it.
+fn xml_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = bytes.strip_prefix(b"<?xml")?;
+    let end = head.iter().take(SNIFFED).position(|byte| *byte == b'>')?;
+    let declaration = std::str::from_utf8(&head[..end]).ok()?;
+    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    Encoding::for_label(value[1..].split(quote).next()?.as_bytes())
+}
+
+/// For bytes that are no UTF-8: true if characters of several bytes are at least as many as places that are none.
+fn is_damaged_utf8(bytes: &[u8]) -> bool {
+    let (mut sound, mut damaged) = (0_usize, 0_usize);
+    for chunk in bytes.utf8_chunks() {
+        sound += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        damaged += usize::from(!chunk.invalid().is_empty());
+    }
+    sound >= damaged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "1\n00:00:01,000 --> 00:00:02,000\nNaïve „façade“ für 5 €\n";
+
+    fn utf16(text: &str, order: Order) -> Vec<u8> {
+        let bytes = |unit: u16| if order == Order::Little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    fn utf32(text: &str, order: Order) -> Vec<u8> {
+        let bytes = |c: char| match order {
+            Order::Little => u32::from(c).to_le_bytes(),
+            Order::Big => u32::from(c).to_be_bytes(),
+        };
+        text.chars().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn unicode_is_known_with_and_without_its_mark() {
+        for mark in ["\u{feff}", ""] {
+            let marked = format!("{mark}{SAID}");
+            for bytes in [
+                marked.clone().into_bytes(),
+                utf16(&marked, Order::Little),
+                utf16(&marked, Order::Big),
+                utf32(&marked, Order::Little),
+                utf32(&marked, Order::Big),
+            ] {
+                let read = decode(&bytes).expect("it is text");
+                assert_eq!((&*read.text, read.is_repaired, read.problem), (SAID, false, None), "{bytes:?}");
+            }
+        }
+        // Another script has zero bytes for blanks and line ends only.
+        let greek = "1\n00:00:01,000 --> 00:00:02,000\nΚαλησπέρα σας\n";
+        assert_eq!(decode(&utf16(greek, Order::Big)).expect("it is text").text, greek);
+    }
+
+    #[test]
+    fn legacy_code_pages_are_guessed_and_the_guess_is_told() {
+        let russian = "Добрый вечер, дамы и господа. Заседание объявляется открытым.";
+        for (encoding, said) in [
+            (
+                encoding_rs::WINDOWS_1252,
+                "Guten Abend, meine Damen und Herren. Die Sitzung ist er\u{f6}ffnet, bitte sch\u{f6}n.",
+            ),
+            (encoding_rs::WINDOWS_1251, russian),
+            (encoding_rs::KOI8_R, russian),
+            (encoding_rs::SHIFT_JIS, "こんばんは、皆さん。会議を始めます。よろしくお願いします。"),
+            (encoding_rs::GBK, "晚上好，女士们，先生们。会议现在开始，请大家就座。"),
+        ] {
+            let file = format!("1\n00:00:01,000 --> 00:00:02,000\n{said}\n");
+            let (bytes, _, _) = encoding.encode(&file);
+            let read = decode(&bytes).expect("it is text");
+            assert_eq!(read.text, file, "{}", encoding.name());
+            let problem = read.problem.expect("a guess is told");
+            assert_eq!(problem.line, 3);
+            assert!(problem.message.contains("guess"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn damaged_utf8_stays_utf8() {
+        let mut bytes = "Grüße für x\n".as_bytes().to_vec();
+        let x = bytes.len() - 2;
+        bytes[x] = 0xFF;
+        let read = decode(&bytes).expect("it is text");
+        assert_eq!((&*read.text, read.is_repaired, read.problem), ("Grüße für \u{fffd}\n", true, None));
+    }
+
+    #[test]
+    fn an_xml_declaration_is_believed() {
+        let file = b"<?xml version=\"1.0\" encoding='ISO-8859-1'?>\n<a>\xE9</a>";
+        let read = decode(file).expect("it is text");
+        assert!(read.text.ends_with("<a>é</a>") && read.problem.is_none(), "{read:?}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_and_webvtt_takes_zero_bytes() {
+        let refused = decode(b"a\nb\0c").expect_err("no text");
+        assert_eq!(refused, FormatError::NotText { what: "a zero byte", line: 2, column: 2 });
+        assert!(decode(b"a\nb\0").is_err());
+        assert!(decode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x02\0\0\x03\x04\x08\x06").is_err());
+        assert_eq!(decode(b"WEBVTT\n\0").expect("it is text").text, "WEBVTT\n\u{fffd}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Who speaks, where a subtitle format has no field for it and the text says so: `MAN:`, `Speaker 1:`, `[SPEAKER_00]:`, `>>`.
+//!
+//! Some words before a colon are a name, and some begin a sentence. In brackets, in capitals where the rest is not, or with
+//! a number they are a name; else if they stand before a colon more than once in the file. A name that was taken is no
+//! longer part of the text. `>>` says that another person speaks; it stays, and begins a turn.
+
+use std::collections::HashMap;
+
+use crate::transcript::{Break, Content};
+
+/// Longer ones are sentences.
+const NAME_MAX: usize = 40;
+const NAME_WORDS_MAX: usize = 5;
+
+/// Begins a turn where the text begins with `>>`: broadcasters' sign of another speaker.
+pub(super) fn with_break(mut content: Content) -> Content {
+    if content.text.starts_with(">>") {
+        content.break_before = Some(Break::Turn);
+    }
+    content
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Label<'a> {
+    name: &'a str,
+    text: &'a str,
+    /// A name whatever else the file says.
+    is_sure: bool,
+}
+
+/// Makes speakers of the names in front of texts.
+pub(super) fn take_from_texts(lines: &mut [Content]) {
+    let is_all_capitals = !lines.iter().any(|line| line.text.contains(char::is_lowercase));
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for line in lines.iter().filter(|line| line.speaker.is_none()) {
+        if let Some(label) = label(&line.text) {
+            *counts.entry(label.name.to_owned()).or_default() += 1;
+        }
+    }
+    for line in lines.iter_mut().filter(|line| line.speaker.is_none()) {
+        let Some(Label { name, text, is_sure }) = label(&line.text) else { continue };
+        let is_bracketed = line.text.trim_start_matches(['>', ' ']).starts_with('[');
+        let is_sure = is_sure && (is_bracketed || !is_all_capitals || name.ends_with(|c: char| c.is_ascii_digit()));
+        if (is_sure || counts.get(name).is_some_and(|count| *count > 1)) && !text.trim().is_empty() {
+            let (name, text) = (name.into(), text.trim_start().into());
+            (line.speaker, line.text) = (Some(name), text);
+        }
+    }
+}
+
+/// The name at the head of `text`, and what follows its colon.
+fn label(text: &str) -> Option<Label<'_>> {
+    let text = text.trim_start_matches('>').trim_start();
+    if let Some((name, text)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        return is_name(name).then_some(Label { name, text, is_sure: true });
+    }
+    let (name, after) = text.split_once(':')?;
+    if !is_name(name) || !(after.is_empty() || after.starts_with(char::is_whitespace)) {
+        return None;
+    }
+    let is_capitals = !name.contains(char::is_lowercase) && name.chars().filter(|c| c.is_uppercase()).count() > 1;
+    Some(Label { name, text: after, is_sure: is_capitals || name.ends_with(|c: char| c.is_ascii_digit()) })
+}
+
+fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '-' | '\'' | '\u{2019}' | '_' | '#' | '&');
+    let first = name.chars().next();
+    first.is_some_and(|first| first.is_alphabetic() && !first.is_lowercase())
+        && !name.ends_with(' ')
+        && name.chars().count() <= NAME_MAX
+        && name.split_whitespace().count() <= NAME_WORDS_MAX
+        && name.chars().all(is_plain)
+        // `Dr. Ann` has a short word before its dot, a sentence a long one.
+        && name.split_whitespace().all(|word| !word.ends_with('.') || word.chars().count() <= 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(texts: &[&str]) -> Vec<(Option<String>, String)> {
+        let mut lines: Vec<_> =
+            texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() }).collect();
+        take_from_texts(&mut lines);
+        let speaker = |line: &Content| line.speaker.as_deref().map(str::to_owned);
+        lines.iter().map(|line| (speaker(line), line.text.to_string())).collect()
+    }
+
+    #[test]
+    fn names_as_a_table() {
+        for (text, name, rest) in [
+            ("MAN:\nHow did we end up here?", "MAN", "How did we end up here?"),
+            ("[SPEAKER_00]: hello", "SPEAKER_00", "hello"),
+            (">> MAYOR O'BRIEN: hello", "MAYOR O'BRIEN", "hello"),
+            ("Speaker 1: hello", "Speaker 1", "hello"),
+            ("DR. ÖZ: hello", "DR. ÖZ", "hello"),
+        ] {
+            assert_eq!(taken(&[text, "and more"])[0], (Some(name.to_owned()), rest.to_owned()), "{text}");
+        }
+        for plain in [
+            "He said: no",
+            "At 10:30 we left",
+            "Note: one",
+            "http://x",
+            "MAN:",
+            "[applause]",
+            "[APPLAUSE] ok",
+            "a: b",
+            "I left. So: no",
+            "A very long way to begin a sentence is this one: yes",
+            "A:b",
+            ": x",
+            "Mr, X: y",
+        ] {
+            assert_eq!(taken(&[plain, "and more"])[0], (None, plain.to_owned()), "{plain}");
+        }
+        // What stands twice is a name; where all is in capitals, capitals say nothing.
+        assert_eq!(taken(&["Ann: one", "two", "Ann: three"])[2], (Some("Ann".to_owned()), "three".to_owned()));
+        assert_eq!(taken(&["ITEM ONE: THE BUDGET", "AND"])[0].0, None);
+        assert_eq!(taken(&["[ANN]: THE BUDGET", "AND"])[0].0.as_deref(), Some("ANN"));
+    }
+
+    #[test]
+    fn chevrons_begin_a_turn() {
+        let with = |text: &str| with_break(Content { text: text.into(), ..Content::default() }).break_before;
+        assert_eq!((with(">> HELLO"), with(">>> NEWS"), with("a >> b")), (Some(Break::Turn), Some(Break::Turn), None));
+    }
+}

@@ -1,0 +1,214 @@
+//! JSON with places: a file is taken apart into pieces that know where they stand, so that one that cannot be read is a
+//! problem with line and column, and the others are read all the same.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::FormatError;
+use super::gather::Gather;
+
+/// The fields of an object, unread.
+pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// A text, and where in it something stands.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    text: &'a str,
+    /// Where each line begins; looked up by the first problem.
+    starts: OnceCell<Vec<usize>>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text, starts: OnceCell::new() }
+    }
+
+    /// Line and column, from 1, of `piece`, which is a part of the text.
+    pub(super) fn place(&self, piece: &str) -> (usize, usize) {
+        let at = (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len());
+        let ends = || self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let starts = self.starts.get_or_init(|| std::iter::once(0).chain(ends()).collect());
+        let line = starts.partition_point(|start| *start <= at);
+        let before = self.text.get(starts[line - 1]..at).unwrap_or_default();
+        (line, before.chars().count() + 1)
+    }
+
+    /// Where in the text `error` is, which came of reading `piece`.
+    fn place_of(&self, piece: &str, error: &serde_json::Error) -> (usize, usize) {
+        let (line, column) = self.place(piece);
+        match error.line() {
+            0 | 1 => (line, column + error.column().saturating_sub(1)),
+            below => (line + below - 1, error.column().max(1)),
+        }
+    }
+
+    /// Reads one piece; if that fails it is told, with what became of it.
+    pub(super) fn read<T: Deserialize<'a>>(&self, piece: &'a RawValue, what: &str, gather: &mut Gather) -> Option<T> {
+        match serde_json::from_str(piece.get()) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                let (line, column) = self.place_of(piece.get(), &error);
+                gather.problem(line, column, format!("{what} cannot be read: {}: left out", words(&error)));
+                None
+            }
+        }
+    }
+
+    /// The elements of a list in `fields`; none if it is not there, and a problem if it is no list.
+    pub(super) fn list(&self, fields: &Fields<'a>, name: &str, gather: &mut Gather) -> Vec<&'a RawValue> {
+        let list = fields.get(name).filter(|list| list.get() != "null");
+        list.and_then(|list| self.read(list, &format!("the list `{name}`"), gather)).unwrap_or_default()
+    }
+}
+
+/// An error without the place within the piece, which is told in the file's own terms.
+fn words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// A whole file that is one JSON value.
+pub(super) fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FormatError> {
+    serde_json::from_str(text).map_err(|error| FormatError::Broken {
+        what: "JSON",
+        line: error.line().max(1),
+        column: error.column().max(1),
+        why: words(&error),
+    })
+}
+
+/// Seconds, as a number or as a string that is one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Seconds(pub(super) Option<f64>);
+
+impl Seconds {
+    /// In milliseconds, if it is a time that can be.
+    pub(super) fn ms(self) -> Option<i64> {
+        let ms = (self.0? * 1000.0).round();
+        // Beyond this a float is no longer exact, and no event is as long.
+        (0.0..=9e15).contains(&ms).then_some(ms as i64)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written<'a> {
+            Number(f64),
+            #[serde(borrow)]
+            Text(Cow<'a, str>),
+            Other(serde::de::IgnoredAny),
+        }
+        Ok(match Option::<Written<'_>>::deserialize(deserializer)? {
+            Some(Written::Number(seconds)) => Self(Some(seconds)),
+            Some(Written::Text(text)) => Self(text.trim().parse().ok()),
+            Some(Written::Other(_)) | None => Self(None),
+        })
+    }
+}
+
+/// A speaker's label: a name as it stands; a number, or a name of digits alone, as `Speaker 1`.
+pub(super) fn label(name: &str) -> String {
+    let name = name.trim();
+    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { format!("Speaker {name}") } else { name.to_owned() }
+}
+
+/// A label given as a string or a number; none for `null`, an empty one, a number below 0, and what engines say of voices they do not know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Label(pub(super) Option<String>);
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written<'a> {
+            Number(i64),
+            #[serde(borrow)]
+            Text(Cow<'a, str>),
+            Other(serde::de::IgnoredAny),
+        }
+        Ok(match Option::<Written<'_>>::deserialize(deserializer)? {
+            Some(Written::Number(number)) => Self((number >= 0).then(|| format!("Speaker {number}"))),
+            Some(Written::Text(text)) => Self(Some(label(&text)).filter(|label| !label.is_empty() && label != "UU")),
+            Some(Written::Other(_)) | None => Self(None),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_know_where_they_stand() {
+        let text = "{\n  \"a\": [1,\n    \"é\", x]}";
+        let places = Places::of(text);
+        assert_eq!(places.place(&text[text.find('1').expect("there")..]), (2, 9));
+        assert_eq!(places.place(&text[text.find('x').expect("there")..]), (3, 10));
+        assert_eq!(places.place(&text[text.len()..]), (3, 13));
+    }
+
+    #[test]
+    fn one_bad_piece_spoils_no_other() {
+        let text = "{\"list\": [{\"a\": 1},\n {\"a\": \"x\"},\n {\"a\": 3}]}";
+        let fields: Fields<'_> = whole(text).expect("JSON");
+        let (places, mut gather) = (Places::of(text), Gather::default());
+        let list = places.list(&fields, "list", &mut gather);
+        #[derive(Deserialize)]
+        struct One {
+            a: u32,
+        }
+        let read: Vec<u32> =
+            list.into_iter().filter_map(|one| places.read::<One>(one, "this", &mut gather)).map(|one| one.a).collect();
+        assert_eq!(read, [1, 3]);
+        let problems = gather.problems.finish();
+        assert_eq!((problems.len(), problems[0].line, problems[0].column), (1, 2, 10), "{problems:?}");
+    }
+
+    #[test]
+    fn a_fault_within_a_piece_of_several_lines_has_its_own_line() {
+        let text = "{\"list\": [\n  {\"a\": 1,\n   \"b\":\n     \"x\"}]}";
+        let fields: Fields<'_> = whole(text).expect("JSON");
+        let (places, mut gather) = (Places::of(text), Gather::default());
+        #[derive(Debug, Deserialize)]
+        struct One {
+            #[allow(dead_code, reason = "it cannot be read")]
+            b: u32,
+        }
+        let list = places.list(&fields, "list", &mut gather);
+        assert!(places.read::<One>(list[0], "this", &mut gather).is_none());
+        let problems = gather.problems.finish();
+        assert_eq!((problems[0].line, problems[0].column), (4, 8), "{problems:?}");
+    }
+
+    #[test]
+    fn seconds_and_labels_are_read_as_they_are_met() {
+        let seconds = |text: &str| serde_json::from_str::<Seconds>(text).expect("any value").ms();
+        for (text, ms) in [
+            ("1.5", Some(1_500)),
+            ("\"12.340\"", Some(12_340)),
+            ("null", None),
+            ("-1", None),
+            ("1e300", None),
+            ("[]", None),
+        ] {
+            assert_eq!(seconds(text), ms, "{text}");
+        }
+        let label = |text: &str| serde_json::from_str::<Label>(text).expect("any value").0;
+        for (text, name) in [
+            ("0", Some("Speaker 0")),
+            ("\"7\"", Some("Speaker 7")),
+            ("\"Ann\"", Some("Ann")),
+            ("\"UU\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(label(text).as_deref(), name, "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The Podcast namespace's transcript JSON, read and written: segments with `startTime`, `endTime`, `speaker` and `body`.
+//!
+//! <https://github.com/Podcastindex-org/podcast-namespace/blob/main/transcripts/transcripts.md>. Every segment needs an end
+//! there; one that nobody knows is estimated, and `endEstimated`, a field of our own, says so.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::cues::spans;
+use super::document::Document;
+use super::gather::Gather;
+use super::places::{Fields, Label, Places, Seconds, whole};
+use super::{FileKind, FormatError, Reading};
+use crate::transcript::Content;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Segment<'a> {
+    #[serde(default)]
+    speaker: Label,
+    #[serde(default)]
+    start_time: Seconds,
+    #[serde(default)]
+    end_time: Seconds,
+    #[serde(default)]
+    end_estimated: bool,
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+}
+
+pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+    let fields: Fields<'_> = whole(text)?;
+    let places = Places::of(text);
+    for segment in places.list(&fields, "segments", &mut gather) {
+        let at = places.place(segment.get()).0;
+        let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
+        let content = Content {
+            start_ms: segment.start_time.ms(),
+            end_ms: segment.end_time.ms().filter(|_| !segment.end_estimated),
+            speaker: segment.speaker.0.map(Arc::from),
+            text: super::blocks::tidy(segment.body.trim()).into(),
+            ..Content::default()
+        };
+        if !gather.line(at, content) {
+            gather.problem(at, 1, "this segment has no text: left out");
+        }
+    }
+    Ok(gather.finish(FileKind::Podcast))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker: Option<&'a str>,
+    start_time: f64,
+    end_time: f64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    end_estimated: bool,
+    body: &'a str,
+}
+
+pub(super) fn write(document: &Document) -> String {
+    #[derive(Serialize)]
+    struct Transcript<'a> {
+        version: &'static str,
+        segments: Vec<Written<'a>>,
+    }
+    let names = document.names();
+    let segments = spans(document).into_iter().map(|span| Written {
+        speaker: names.of(span.line.speaker.as_deref()),
+        start_time: span.start as f64 / 1000.0,
+        end_time: span.end as f64 / 1000.0,
+        end_estimated: span.is_estimated,
+        body: &span.line.text,
+    });
+    let transcript = Transcript { version: "1.0.0", segments: segments.collect() };
+    serde_json::to_string(&transcript).expect("a transcript has no map with odd keys") + "\n"
+}

@@ -1,0 +1,192 @@
+//! Rev's transcript JSON (`application/vnd.rev.transcript.v1.0+json`), read and written: monologues of elements.
+//!
+//! The values of elements stand one behind the other as they are; blanks are elements of punctuation. Written, lines of one
+//! monologue are parted by an element of a line end, and so read again as the same lines.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::document::Document;
+use super::gather::Gather;
+use super::places::{Fields, Label, Places, Seconds, label, whole};
+use super::words::{Token, WordLines};
+use super::{FileKind, FormatError, Reading};
+use crate::transcript::{Line, MediaMs};
+
+#[derive(Deserialize)]
+struct SpeakerInfo<'a> {
+    #[serde(borrow, default)]
+    display_name: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Element<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    value: Cow<'a, str>,
+    #[serde(default)]
+    ts: Seconds,
+    #[serde(default)]
+    end_ts: Seconds,
+    #[serde(default)]
+    confidence: Option<f64>,
+}
+
+pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+    let fields: Fields<'_> = whole(text)?;
+    let places = Places::of(text);
+    let mut lines = WordLines::default();
+    for monologue in places.list(&fields, "monologues", &mut gather) {
+        let Some(fields) = places.read::<Fields<'_>>(monologue, "this monologue", &mut gather) else { continue };
+        let info = fields.get("speaker_info").filter(|info| info.get() != "null");
+        let info = info.and_then(|info| places.read::<SpeakerInfo<'_>>(info, "the name of the speaker", &mut gather));
+        let name = info.and_then(|info| info.display_name).filter(|name| !name.trim().is_empty());
+        let number =
+            fields.get("speaker").and_then(|speaker| places.read::<Label>(speaker, "the speaker", &mut gather));
+        let speaker = name.map(|name| label(&name)).or(number.and_then(|number| number.0));
+        lines.flush(&mut gather);
+        lines.speaker(speaker.as_deref(), &mut gather);
+        // A blank that was passed over: the next element stands apart.
+        let mut is_attached = true;
+        for element in places.list(&fields, "elements", &mut gather) {
+            let at = places.place(element.get()).0;
+            let Some(element) = places.read::<Element<'_>>(element, "this element", &mut gather) else { continue };
+            let is_punctuation = element.kind == "punct";
+            if is_punctuation && element.value.contains('\n') {
+                lines.flush(&mut gather);
+                is_attached = true;
+                continue;
+            }
+            if is_punctuation && element.value.trim().is_empty() {
+                is_attached &= element.value.is_empty();
+                continue;
+            }
+            let (start_ms, end_ms) = (element.ts.ms(), element.end_ts.ms());
+            let token = Token {
+                text: &element.value,
+                start_ms,
+                end_ms,
+                confidence: element.confidence,
+                is_attached,
+                is_punctuation,
+            };
+            lines.push(at, &token, &mut gather);
+            is_attached = true;
+        }
+    }
+    lines.flush(&mut gather);
+    Ok(gather.finish(FileKind::RevJson))
+}
+
+#[derive(Serialize)]
+struct Monologue<'a> {
+    /// -1 for somebody of whom nothing is known: the format has a number for everybody.
+    speaker: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker_info: Option<Info<'a>>,
+    elements: Vec<Written<'a>>,
+}
+
+#[derive(Serialize)]
+struct Info<'a> {
+    id: String,
+    display_name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    value: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+}
+
+impl<'a> Written<'a> {
+    fn punct(value: impl Into<Cow<'a, str>>) -> Self {
+        Self { kind: "punct", value: value.into(), ts: None, end_ts: None, confidence: None }
+    }
+}
+
+fn seconds(ms: MediaMs) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// A turn is a monologue. Of lines without times of words, the first word has the line's start and the last its end.
+pub(super) fn write(document: &Document) -> String {
+    #[derive(Serialize)]
+    struct Transcript<'a> {
+        monologues: Vec<Monologue<'a>>,
+    }
+    let names = document.names();
+    let mut speakers: HashMap<&str, i64> = HashMap::new();
+    let monologues = document.turns.iter().map(|(turn, lines)| {
+        let name = names.of(turn.speaker.as_deref()).filter(|name| !name.trim().is_empty());
+        let next = i64::try_from(speakers.len()).unwrap_or(i64::MAX);
+        let speaker = name.map_or(-1, |name| *speakers.entry(name).or_insert(next));
+        let speaker_info = name.map(|display_name| Info { id: speaker.to_string(), display_name });
+        let mut elements = Vec::new();
+        for line in lines.iter().filter(|line| !line.text.trim().is_empty()) {
+            if !elements.is_empty() {
+                elements.push(Written::punct("\n"));
+            }
+            write_line(line, &mut elements);
+        }
+        Monologue { speaker, speaker_info, elements }
+    });
+    let mut out = serde_json::to_string(&Transcript { monologues: monologues.collect() })
+        .expect("a transcript has no map with odd keys");
+    out.push('\n');
+    out
+}
+
+fn write_line<'a>(line: &'a Line, elements: &mut Vec<Written<'a>>) {
+    let first = elements.len();
+    let is_timed = !line.words.is_empty();
+    let mut words = line.words.iter().peekable();
+    for (index, token) in line.text.split_whitespace().enumerate() {
+        if index > 0 {
+            elements.push(Written::punct(" "));
+        }
+        // The word within the token, and the punctuation around it.
+        let is_mark = |c: char| matches!(c, ',' | '.' | '?' | '!' | ';' | ':' | '…' | '"' | '“' | '”' | '„');
+        let start = token.find(|c| !is_mark(c)).unwrap_or(0);
+        let end = token
+            .rfind(|c| !is_mark(c))
+            .map_or(token.len(), |at| at + token[at..].chars().next().map_or(1, char::len_utf8));
+        if start > 0 {
+            elements.push(Written::punct(&token[..start]));
+        }
+        let timed = words.next_if(|word| {
+            let same = |word: &str| word.trim_matches(is_mark) == token.trim_matches(is_mark);
+            same(&word.text)
+        });
+        elements.push(Written {
+            kind: "text",
+            value: Cow::Borrowed(&token[start..end]),
+            ts: timed.map(|word| seconds(word.start_ms)),
+            end_ts: timed.and_then(|word| word.end_ms).map(seconds),
+            confidence: timed.and_then(|word| word.confidence),
+        });
+        if end < token.len() {
+            elements.push(Written::punct(&token[end..]));
+        }
+    }
+    let is_missing = words.next().is_some() || !is_timed;
+    if is_missing && line.time_source.is_none() {
+        let mut texts: Vec<_> = elements[first..].iter_mut().filter(|element| element.kind == "text").collect();
+        if let Some(first) = texts.first_mut() {
+            first.ts = Some(seconds(line.start_ms));
+        }
+        if let Some(last) = texts.last_mut() {
+            last.end_ts = last.end_ts.or(line.end_ms.map(seconds));
+        }
+    }
+}

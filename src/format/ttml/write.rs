@@ -1,0 +1,88 @@
+//! TTML, written as IMSC 1.1 text has it (W3C IMSC 1.1, text profile): a `p` for each line, an agent for each speaker.
+//!
+//! An end that nobody knows is estimated, as for subtitles, and an attribute of a namespace of our own says so.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::super::blocks::numbered;
+use super::super::cues::{Span, spans};
+use super::super::document::Document;
+use super::super::text::one_line;
+use crate::transcript::time::cue_clock;
+
+/// Two lines at the bottom, where subtitles stand.
+const HEAD: &str = "    <styling>\n      <style xml:id=\"s1\" tts:fontFamily=\"default\" tts:fontSize=\"100%\" \
+tts:textAlign=\"center\"/>\n    </styling>\n    <layout>\n      <region xml:id=\"r1\" tts:origin=\"10% 70%\" \
+tts:extent=\"80% 25%\" tts:displayAlign=\"after\" style=\"s1\"/>\n    </layout>\n";
+
+pub(in super::super) fn write(document: &Document) -> String {
+    let names = document.names();
+    let spans = spans(document);
+    let mut speakers: Vec<&str> = Vec::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    for name in spans.iter().filter_map(|span| names.of(span.line.speaker.as_deref())) {
+        if !numbers.contains_key(name) && !one_line(name).is_empty() {
+            speakers.push(name);
+            numbers.insert(name, speakers.len());
+        }
+    }
+    let language = document.meta.language.as_deref().unwrap_or_default();
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        out,
+        "<tt xmlns=\"http://www.w3.org/ns/ttml\" xmlns:ttp=\"http://www.w3.org/ns/ttml#parameter\" \
+         xmlns:tts=\"http://www.w3.org/ns/ttml#styling\" xmlns:ttm=\"http://www.w3.org/ns/ttml#metadata\" \
+         xmlns:cw=\"urn:captionwire:ttml\" \
+         ttp:contentProfiles=\"http://www.w3.org/ns/ttml/profile/imsc1.1/text\" ttp:timeBase=\"media\" xml:lang=\"{}\">",
+        escape(&one_line(language))
+    );
+    out.push_str("  <head>\n    <metadata>\n");
+    if let Some(title) = document.meta.title.as_deref() {
+        let _ = writeln!(out, "      <ttm:title>{}</ttm:title>", escape(&one_line(title)));
+    }
+    for (number, name) in (1..).zip(&speakers) {
+        let name = escape(&one_line(name));
+        let _ = writeln!(
+            out,
+            "      <ttm:agent xml:id=\"a{number}\" type=\"person\"><ttm:name type=\"full\">{name}</ttm:name></ttm:agent>"
+        );
+    }
+    out.push_str("    </metadata>\n");
+    out.push_str(HEAD);
+    out.push_str("  </head>\n  <body xml:space=\"preserve\">\n    <div region=\"r1\">\n");
+    for (number, Span { line, start, end, is_estimated }) in (1..).zip(spans) {
+        let (start, end) = (cue_clock(start, '.'), cue_clock(end, '.'));
+        let _ = write!(out, "      <p xml:id=\"l{number}\" begin=\"{start}\" end=\"{end}\"");
+        if is_estimated {
+            out.push_str(" cw:estimated=\"end\"");
+        }
+        if let Some(agent) = names.of(line.speaker.as_deref()).and_then(|name| numbers.get(name)) {
+            let _ = write!(out, " ttm:agent=\"a{agent}\"");
+        }
+        if let Some(lang) = line.lang.as_deref() {
+            let _ = write!(out, " xml:lang=\"{}\"", escape(&one_line(lang)));
+        }
+        let text: Vec<String> = numbered(&line.text).map(|(_, line)| escape(line)).collect();
+        let _ = writeln!(out, ">{}</p>", text.join("<br/>"));
+    }
+    out.push_str("    </div>\n  </body>\n</tt>\n");
+    out
+}
+
+/// XML 1.0, 2.2: what no document may hold becomes U+FFFD.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' => out.push(c),
+            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => out.push('\u{FFFD}'),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,69 @@
+//! The transcript JSON of the Council Data Project: sentences with timed words.
+//!
+//! <https://councildataproject.org/cdp-backend/transcript_model.html>
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::super::gather::Gather;
+use super::super::places::{Fields, Places, Seconds, label, whole};
+use super::super::{FileKind, FormatError, Reading};
+use super::as_in_text;
+use crate::transcript::{Content, Word};
+
+#[derive(Deserialize)]
+struct Sentence<'a> {
+    #[serde(default)]
+    start_time: Seconds,
+    #[serde(default)]
+    end_time: Seconds,
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+    #[serde(default)]
+    speaker_index: Option<i64>,
+    #[serde(borrow, default)]
+    speaker_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    words: Vec<TimedWord<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TimedWord<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+    #[serde(default)]
+    start_time: Seconds,
+    #[serde(default)]
+    end_time: Seconds,
+}
+
+pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+    let fields: Fields<'_> = whole(text)?;
+    let places = Places::of(text);
+    for sentence in places.list(&fields, "sentences", &mut gather) {
+        let at = places.place(sentence.get()).0;
+        let Some(sentence) = places.read::<Sentence<'_>>(sentence, "this sentence", &mut gather) else { continue };
+        let name = sentence.speaker_name.filter(|name| !name.trim().is_empty()).map(|name| label(&name));
+        let speaker = name.or(sentence.speaker_index.map(|index| format!("Speaker {index}")));
+        let words = sentence.words.iter().filter_map(|word| {
+            let (start_ms, end_ms) = (word.start_time.ms()?, word.end_time.ms());
+            Some(Word { text: (*word.text).into(), start_ms, end_ms, confidence: None })
+        });
+        let words: Vec<Word> = words.collect();
+        let words = if words.len() == sentence.words.len() { words } else { Vec::new() };
+        let content = Content {
+            start_ms: sentence.start_time.ms(),
+            end_ms: sentence.end_time.ms(),
+            speaker: speaker.map(Arc::from),
+            text: super::super::blocks::tidy(sentence.text.trim()).into(),
+            words: as_in_text(&sentence.text, words),
+            ..Content::default()
+        };
+        if !gather.line(at, content) {
+            gather.problem(at, 1, "this sentence has no text: left out");
+        }
+    }
+    Ok(gather.finish(FileKind::Cdp))
+}

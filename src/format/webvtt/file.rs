@@ -1,0 +1,232 @@
+//! A WebVTT file as blocks: W3C WebVTT, "WebVTT parser algorithm" and "collect a WebVTT block", step by step.
+
+use std::ops::Range;
+
+use super::super::blocks::numbered;
+use super::timing::is_percentage;
+
+/// What a file consists of.
+#[derive(Debug, Default)]
+pub(super) struct File<'a> {
+    /// What stands behind `WEBVTT` on the first line.
+    pub(super) title: &'a str,
+    /// The lines below it, up to the first empty one. The standard skips them.
+    pub(super) header: Vec<&'a str>,
+    pub(super) blocks: Vec<Block<'a>>,
+}
+
+/// One block, as lines of the file.
+#[derive(Debug)]
+pub(super) struct Block<'a> {
+    /// Its first line, from 1.
+    pub(super) at: usize,
+    pub(super) lines: Vec<&'a str>,
+    pub(super) kind: BlockKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BlockKind {
+    /// With a line of times at this index of its lines: what stands before it is the id, what follows the text.
+    Cue {
+        times: usize,
+    },
+    Style,
+    Region,
+    /// Everything else: a `NOTE`, or what the standard skips.
+    Other,
+}
+
+/// The file, if it is one: it begins with `WEBVTT`, alone or followed by a blank.
+pub(super) fn parse(text: &str) -> Option<File<'_>> {
+    let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
+    let title = lines.first()?.strip_prefix("WEBVTT")?;
+    if !title.is_empty() && !title.starts_with([' ', '\t']) {
+        return None;
+    }
+    let mut parser = Parser { lines: &lines, at: 1, seen_cue: false };
+    let mut file = File { title: title.trim(), ..File::default() };
+    // "Header": if the second line is not empty, a block is collected and thrown away.
+    if parser.lines.get(1).is_some_and(|line| !line.is_empty()) {
+        file.header = parser.collect_block(true).lines;
+    }
+    loop {
+        while parser.lines.get(parser.at).is_some_and(|line| line.is_empty()) {
+            parser.at += 1;
+        }
+        if parser.at >= lines.len() {
+            return Some(file);
+        }
+        file.blocks.push(parser.collect_block(false));
+    }
+}
+
+struct Parser<'t, 'a> {
+    lines: &'t [&'a str],
+    at: usize,
+    seen_cue: bool,
+}
+
+impl<'a> Parser<'_, 'a> {
+    /// "Collect a WebVTT block". Its buffer is a range of the file's lines.
+    fn collect_block(&mut self, in_header: bool) -> Block<'a> {
+        let first = self.at;
+        let mut count = 0;
+        let mut seen_arrow = false;
+        let mut kind = BlockKind::Other;
+        let mut buffer: Range<usize> = first..first;
+        let mut end = first;
+        while let Some(line) = self.lines.get(self.at) {
+            let here = self.at;
+            count += 1;
+            self.at += 1;
+            if line.contains("-->") {
+                if in_header || count > 2 || count == 2 && seen_arrow {
+                    // "Let position be previous position": the line begins the next block.
+                    self.at = here;
+                    break;
+                }
+                seen_arrow = true;
+                // Whether these are times is for the reader of cues: if not, the block is none.
+                kind = BlockKind::Cue { times: here - first };
+                buffer = self.at..self.at;
+                self.seen_cue |= super::timing::timings(line).is_ok();
+            } else if line.is_empty() {
+                break;
+            } else {
+                if !in_header && count == 2 && !self.seen_cue && kind == BlockKind::Other {
+                    let keyword = |word: &str| {
+                        let rest = self.lines[first].strip_prefix(word);
+                        rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_whitespace()))
+                    };
+                    kind = match () {
+                        () if keyword("STYLE") => BlockKind::Style,
+                        () if keyword("REGION") => BlockKind::Region,
+                        () => BlockKind::Other,
+                    };
+                }
+                if buffer.is_empty() {
+                    buffer = here..here;
+                }
+                buffer.end = here + 1;
+            }
+            end = here + 1;
+        }
+        // A block of the header that begins with an arrow is empty; so that the parser goes on, nobody needs it longer.
+        Block { at: first + 1, lines: self.lines[first..end].to_vec(), kind }
+    }
+}
+
+/// A region's settings.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Region<'a> {
+    pub(super) id: &'a str,
+    /// All that were understood, each once.
+    pub(super) settings: Vec<&'a str>,
+    pub(super) odd: Vec<&'a str>,
+}
+
+/// "Collect WebVTT region settings".
+pub(super) fn region<'a>(lines: &[&'a str]) -> Region<'a> {
+    let mut region = Region::default();
+    for setting in lines.iter().flat_map(|line| line.split_ascii_whitespace()) {
+        let pair = setting.split_once(':').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+        let is_anchor = |value: &str| value.split_once(',').is_some_and(|(x, y)| is_percentage(x) && is_percentage(y));
+        let is_sound = match pair {
+            Some(("id", value)) => {
+                region.id = value;
+                true
+            }
+            Some(("width", value)) => is_percentage(value),
+            Some(("lines", value)) => value.bytes().all(|b| b.is_ascii_digit()),
+            Some(("regionanchor" | "viewportanchor", value)) => is_anchor(value),
+            Some(("scroll", value)) => value == "up",
+            _ => false,
+        };
+        if is_sound {
+            let name = pair.map(|(name, _)| name);
+            region.settings.retain(|known| known.split(':').next() != name);
+            region.settings.push(setting);
+        } else {
+            region.odd.push(setting);
+        }
+    }
+    region
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<(usize, usize, BlockKind)> {
+        let blocks = parse(text).expect("a file").blocks;
+        blocks.into_iter().map(|block| (block.at, block.lines.len(), block.kind)).collect()
+    }
+
+    #[test]
+    fn what_begins_a_file() {
+        for good in ["WEBVTT", "WEBVTT\n", "WEBVTT x", "WEBVTT\tx\n\n", "WEBVTT\r\r"] {
+            assert!(parse(good).is_some(), "{good:?}");
+        }
+        for bad in ["", "WEBVT", "webvtt", "WEBVTTx", " WEBVTT", "\nWEBVTT", "WEBVTT-"] {
+            assert!(parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_rule_of_blocks() {
+        use BlockKind::{Cue, Other, Region, Style};
+        const T: &str = "00:01.000 --> 00:02.000";
+        for (text, expected) in [
+            // The header: lines up to an empty one; an arrow ends it.
+            (format!("WEBVTT\nKind: x\n{T}\na"), vec![(3, 2, Cue { times: 0 })]),
+            (format!("WEBVTT\n{T}\na"), vec![(2, 2, Cue { times: 0 })]),
+            (format!("WEBVTT\n\n\n\n{T}\na\n"), vec![(5, 2, Cue { times: 0 })]),
+            // An id is one line; with two, there is a block, and then a cue.
+            (format!("WEBVTT\n\nid\n{T}\na\nb\n\n"), vec![(3, 4, Cue { times: 1 })]),
+            (format!("WEBVTT\n\nx\ny\n{T}\na"), vec![(3, 2, Other), (5, 2, Cue { times: 0 })]),
+            // An arrow ends a cue that has its times; an empty line does, but no blank one.
+            (format!("WEBVTT\n\n{T}\na\n{T}\nb"), vec![(3, 2, Cue { times: 0 }), (5, 2, Cue { times: 0 })]),
+            (format!("WEBVTT\n\n{T}\n{T}\nb"), vec![(3, 1, Cue { times: 0 }), (4, 2, Cue { times: 0 })]),
+            (format!("WEBVTT\n\n{T}\na\n \nb"), vec![(3, 4, Cue { times: 0 })]),
+            (format!("WEBVTT\n\n{T}\n\nb"), vec![(3, 1, Cue { times: 0 }), (5, 1, Other)]),
+            // Styles and regions stand before the first cue, and hold a line.
+            (
+                format!("WEBVTT\n\nSTYLE\na\n\nREGION \t\nid:x\n\n{T}\na\n\nSTYLE\nb"),
+                vec![(3, 2, Style), (6, 2, Region), (9, 2, Cue { times: 0 }), (12, 2, Other)],
+            ),
+            ("WEBVTT\n\nSTYLE\n\na".to_owned(), vec![(3, 1, Other), (5, 1, Other)]),
+            ("WEBVTT\n\nSTYLES\na".to_owned(), vec![(3, 2, Other)]),
+            (format!("WEBVTT\n\nSTYLE\na\n{T}\nb"), vec![(3, 2, Style), (5, 2, Cue { times: 0 })]),
+            (format!("WEBVTT\n\nSTYLE\n{T}\nb"), vec![(3, 3, Cue { times: 1 })]),
+            // Lines of times that are none: no cue was seen, so that a style may still come.
+            ("WEBVTT\n\n-->\na\n\nSTYLE\nb".to_owned(), vec![(3, 2, Cue { times: 0 }), (6, 2, Style)]),
+            ("WEBVTT\r\rNOTE x\r\ra".to_owned(), vec![(3, 1, Other), (5, 1, Other)]),
+        ] {
+            assert_eq!(kinds(&text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_rule_of_regions() {
+        let sound = "id:fred width:40% lines:3 regionanchor:0%,100% viewportanchor:10%,90% scroll:up";
+        let read = region(&[sound]);
+        assert_eq!((read.id, read.settings.join(" "), read.odd), ("fred", sound.to_owned(), vec![]));
+        assert_eq!(region(&["id:a", "\tid:b"]), Region { id: "b", settings: vec!["id:b"], odd: vec![] });
+        for bad in [
+            "id:",
+            ":x",
+            "width:40",
+            "width:101%",
+            "lines:x",
+            "lines:-1",
+            "regionanchor:5%",
+            "regionanchor:5%,x",
+            "viewportanchor:5,5%",
+            "scroll:down",
+            "color:red",
+            "id=fred",
+        ] {
+            assert_eq!(region(&[bad]), Region { odd: vec![bad], ..Region::default() }, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! WebVTT, read: <https://www.w3.org/TR/webvtt1/>, its algorithms step by step.
+//!
+//! A cue becomes a line, and one for each voice where several speak in it. What the standard skips is told, with its text;
+//! where it would skip a cue for its times alone and these can be understood, the cue is read, and told as well, for a
+//! browser would not show it. Styles, regions, notes, ids, settings and tags are kept for a file of the same kind; lines
+//! cannot hold them.
+
+mod file;
+mod text;
+mod timing;
+
+use std::sync::Arc;
+
+use self::file::{Block, BlockKind};
+use self::text::Piece;
+pub(super) use self::text::escape;
+use super::blocks::excerpt;
+use super::gather::Gather;
+use super::kept::{Kept, KeptCue};
+use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, Reading, labels, srt};
+use crate::transcript::{Content, MediaMs, Word};
+
+/// True for what the standard takes for a WebVTT file.
+pub(super) fn is_one(text: &str) -> bool {
+    file::parse(text.split(['\n', '\r']).next().unwrap_or_default()).is_some()
+}
+
+pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
+    // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
+    let file = file::parse(text).unwrap_or_default();
+    let title = file.title.trim_start_matches('-').trim();
+    gather.meta.title = (!title.is_empty()).then(|| title.into());
+    for line in &file.header {
+        // Not of the standard, but in half of what is on the web.
+        if let Some(language) = line.strip_prefix("Language:") {
+            gather.meta.language = Some(language.trim().into());
+        }
+    }
+    let header = std::iter::once(file.title).chain(file.header.iter().copied()).collect::<Vec<_>>().join("\n");
+    let kept = Kept { kind: FileKind::Vtt, header, cues: Vec::new(), tail: Vec::new() };
+    let mut reader =
+        Reader { gather, kept, regions: Vec::new(), all_estimated: false, end_estimated: false, lost: [None; 3] };
+    for block in &file.blocks {
+        reader.block(block);
+    }
+    reader.finish()
+}
+
+/// What lines cannot hold, by kind: where it was met first, and how often.
+const LOST: [&str; 3] =
+    ["styles and regions", "the place on the screen of cues", "classes, fonts and ruby within cues"];
+
+struct Reader {
+    gather: Gather,
+    kept: Kept,
+    regions: Vec<String>,
+    /// What notes of our own writer say of the ends that follow.
+    all_estimated: bool,
+    end_estimated: bool,
+    lost: [Option<(usize, usize)>; 3],
+}
+
+impl Reader {
+    fn lose(&mut self, what: usize, at: usize) {
+        let (_, count) = self.lost[what].get_or_insert((at, 0));
+        *count += 1;
+    }
+
+    fn block(&mut self, block: &Block<'_>) {
+        match block.kind {
+            BlockKind::Cue { times } => self.cue(block, times),
+            BlockKind::Style => {
+                self.lose(0, block.at);
+                self.keep(block);
+            }
+            BlockKind::Region => {
+                self.lose(0, block.at);
+                let region = file::region(&block.lines[1..]);
+                for setting in region.odd {
+                    let message = format!("{:?} is no setting of a region: the standard skips it", excerpt(setting));
+                    self.gather.problem(block.at, 1, message);
+                }
+                if region.id.is_empty() {
+                    self.gather.problem(block.at, 1, "this region has no id, so that no cue can name it: left out");
+                } else {
+                    self.regions.push(region.id.to_owned());
+                    self.kept.tail.push(format!("REGION\n{}", region.settings.join("\n")));
+                }
+            }
+            BlockKind::Other => {
+                let first = block.lines[0];
+                // "A WebVTT comment block": a parser skips it as it does all that is no cue.
+                let note = first.strip_prefix("NOTE").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
+                match note.map(str::trim) {
+                    Some(END_ESTIMATED) if block.lines.len() == 1 => self.end_estimated = true,
+                    Some(ALL_ENDS_ESTIMATED) if block.lines.len() == 1 => self.all_estimated = true,
+                    Some(_) => self.keep(block),
+                    None => {
+                        let text = excerpt(&block.lines.join(" "));
+                        let hint = if self.kept.cues.is_empty() { "" } else { "; an empty line ended the cue before" };
+                        self.gather.problem(block.at, 1, format!("{text:?} belongs to no cue: left out{hint}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps a block as it stands, before the next cue.
+    fn keep(&mut self, block: &Block<'_>) {
+        self.kept.tail.push(block.lines.join("\n"));
+    }
+
+    fn cue(&mut self, block: &Block<'_>, times: usize) {
+        let (line, at) = (block.lines[times], block.at + times);
+        let (start, end, rest) = match timing::timings(line) {
+            Ok(times) => times,
+            Err(byte) => {
+                let column = line[..byte].chars().count() + 1;
+                let Some(lenient) = srt::times(line) else {
+                    let text = excerpt(&block.lines.join(" "));
+                    self.gather.problem(
+                        at,
+                        column,
+                        format!("this is no line of times, so {text:?} is no cue: left out"),
+                    );
+                    return;
+                };
+                self.gather.problem(
+                    at,
+                    column,
+                    "not written as WebVTT has times: read all the same, but browsers skip this cue",
+                );
+                lenient
+            }
+        };
+        let regions = &self.regions;
+        let (settings, odd) = timing::settings(rest, |id| regions.iter().any(|region| region == id));
+        let settings = settings.to_string();
+        if !settings.is_empty() {
+            self.lose(1, at);
+        }
+        for setting in odd {
+            let column = line.find(setting).map_or(1, |byte| line[..byte].chars().count() + 1);
+            let message = format!("{:?} is no setting of a cue: the standard skips it", excerpt(setting));
+            self.gather.problem(at, column, message);
+        }
+        let text = block.lines[times + 1..].join("\n");
+        let parsed = text::parse(&text);
+        if let Some(first) = parsed.left_out.first() {
+            let (tags, more) = (excerpt(first), parsed.left_out.len() - 1);
+            let more = if more > 0 { format!(", as are {more} more") } else { String::new() };
+            self.gather.problem(at + 1, 1, format!("{tags:?} is a tag that means nothing here: left out{more}"));
+        }
+        if parsed.pieces.iter().any(is_more_than_text) {
+            self.lose(2, at);
+        }
+        self.lines(block, at, (start, end), &parsed.pieces, settings);
+    }
+
+    fn lines(
+        &mut self,
+        block: &Block<'_>,
+        at: usize,
+        (start, end): (MediaMs, MediaMs),
+        pieces: &[Piece],
+        settings: String,
+    ) {
+        let from = self.gather.len();
+        let is_estimated = self.all_estimated || std::mem::take(&mut self.end_estimated);
+        let all = text::said(pieces);
+        if all.is_empty() {
+            self.gather.problem(at, 1, "this cue has no text: left out");
+            return;
+        }
+        for said in all {
+            let words = words(&said, start);
+            let said_text = super::blocks::tidy(said.text.trim());
+            let content = Content {
+                start_ms: Some(start),
+                end_ms: (!is_estimated).then_some(end),
+                speaker: said.voice.map(Arc::from),
+                text: said_text.into(),
+                lang: said.lang.map(Arc::from),
+                words,
+                ..Content::default()
+            };
+            self.gather.line(at, labels::with_break(content));
+        }
+        let payload = text::write(pieces, start, end.max(start + 1));
+        let (id, before) = (block.lines[..at - block.at].concat(), std::mem::take(&mut self.kept.tail));
+        self.kept.cues.push(KeptCue { lines: from..self.gather.len(), id, settings, payload, before });
+    }
+
+    fn finish(mut self) -> Reading {
+        for (what, lost) in LOST.into_iter().zip(self.lost) {
+            if let Some((at, count)) = lost {
+                self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
+            }
+        }
+        labels::take_from_texts(self.gather.contents());
+        self.gather.kept = Some(self.kept);
+        self.gather.finish(FileKind::Vtt)
+    }
+}
+
+fn is_more_than_text(piece: &Piece) -> bool {
+    match piece {
+        Piece::Open { tag, classes, .. } => !matches!(tag, text::Tag::Voice | text::Tag::Lang) || !classes.is_empty(),
+        Piece::Close(_) | Piece::Text(_) | Piece::Time(_) => false,
+    }
+}
+
+/// The words of a cue that has times inside: each begins at the time before it.
+fn words(said: &text::Said, start: MediaMs) -> Vec<Word> {
+    if said.times.is_empty() {
+        return Vec::new();
+    }
+    let stretches = std::iter::once((0, start)).chain(said.times.iter().copied());
+    let ends = said.times.iter().map(|(at, _)| *at).chain([said.text.len()]);
+    let words = stretches.zip(ends).flat_map(|((from, at), to)| {
+        let words = said.text.get(from..to).unwrap_or_default().split_whitespace();
+        words.map(move |word| Word { text: word.into(), start_ms: at, end_ms: None, confidence: None })
+    });
+    words.collect()
+}

@@ -1,0 +1,436 @@
+//! Cue text: W3C WebVTT, "WebVTT cue text parsing rules" and "WebVTT cue text tokenizer", step by step.
+//!
+//! All states of the tokenizer that follow a `<` end at the next `>` or at the end, so a tag is cut out first and then read.
+//! The tree is kept as what opens, closes and stands between, in the order of the text.
+
+use std::borrow::Cow;
+
+use super::timing::timestamp;
+use crate::transcript::MediaMs;
+
+/// The tags that mean something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tag {
+    Class,
+    Italics,
+    Bold,
+    Underline,
+    Ruby,
+    RubyText,
+    Voice,
+    Lang,
+}
+
+impl Tag {
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::Class, "c"),
+        (Self::Italics, "i"),
+        (Self::Bold, "b"),
+        (Self::Underline, "u"),
+        (Self::Ruby, "ruby"),
+        (Self::RubyText, "rt"),
+        (Self::Voice, "v"),
+        (Self::Lang, "lang"),
+    ];
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(tag, _)| *tag)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(tag, _)| *tag == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// What stands in a cue's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    Open {
+        tag: Tag,
+        classes: Vec<String>,
+        /// The name of a voice, the tag of a language.
+        annotation: String,
+    },
+    Close(Tag),
+    Text(String),
+    Time(MediaMs),
+}
+
+/// A cue's text, and what of it the standard leaves out: every tag that means nothing where it stands.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parsed {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) left_out: Vec<String>,
+}
+
+/// Reads a cue's text; every tag that opens closes.
+pub(super) fn parse(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut open: Vec<Tag> = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let Some(inside) = rest.strip_prefix('<') else {
+            let end = rest.find('<').unwrap_or(rest.len());
+            // "HTML character reference in data state".
+            parsed.pieces.push(Piece::Text(htmlize::unescape(&rest[..end]).into_owned()));
+            rest = &rest[end..];
+            continue;
+        };
+        // A tag that does not end ends with the text.
+        let end = inside.find('>');
+        let tag = &inside[..end.unwrap_or(inside.len())];
+        rest = end.map_or("", |end| &inside[end + 1..]);
+        let is_taken = match tag.as_bytes().first() {
+            Some(b'/') => close(&tag[1..], &mut open, &mut parsed.pieces),
+            Some(b'0'..=b'9') => match timestamp(tag) {
+                Some((at, "")) => {
+                    parsed.pieces.push(Piece::Time(at));
+                    true
+                }
+                _ => false,
+            },
+            _ => start(tag, &mut open, &mut parsed.pieces),
+        };
+        if !is_taken {
+            parsed.left_out.push(format!("<{tag}{}", if end.is_some() { ">" } else { "" }));
+        }
+    }
+    while let Some(tag) = open.pop() {
+        parsed.pieces.push(Piece::Close(tag));
+    }
+    parsed
+}
+
+/// "If token is an end tag": it closes the current node, or with `ruby` the `rt` in it as well; else it is nothing.
+fn close(name: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
+    match (open.last(), Tag::of(name)) {
+        (Some(current), Some(named)) if *current == named => {
+            open.pop();
+            pieces.push(Piece::Close(named));
+            true
+        }
+        (Some(Tag::RubyText), Some(Tag::Ruby)) => {
+            open.truncate(open.len().saturating_sub(2));
+            pieces.extend([Piece::Close(Tag::RubyText), Piece::Close(Tag::Ruby)]);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// "WebVTT start tag state", "start tag class state" and "start tag annotation state", and what the tree makes of them.
+fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
+    let is_blank = |c: char| matches!(c, '\t' | '\n' | '\u{C}' | ' ');
+    let name_end = tag.find(|c| is_blank(c) || c == '.').unwrap_or(tag.len());
+    let (name, after) = tag.split_at(name_end);
+    let classes_end = after.find(is_blank).unwrap_or(after.len());
+    let (classes, annotation) = after.split_at(classes_end);
+    let Some(tag) = Tag::of(name).filter(|tag| *tag != Tag::RubyText || open.last() == Some(&Tag::Ruby)) else {
+        return false;
+    };
+    let classes = classes.split('.').filter(|class| !class.is_empty()).map(str::to_owned).collect();
+    let annotation = match tag {
+        Tag::Voice | Tag::Lang => {
+            let annotation = htmlize::unescape(annotation);
+            annotation.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+        }
+        _ => String::new(),
+    };
+    open.push(tag);
+    pieces.push(Piece::Open { tag, classes, annotation });
+    true
+}
+
+/// A stretch of a cue's text by one voice.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) voice: Option<String>,
+    /// The language, if all of it is in one.
+    pub(super) lang: Option<String>,
+    pub(super) text: String,
+    /// Where in the text, in bytes, which time begins.
+    pub(super) times: Vec<(usize, MediaMs)>,
+}
+
+/// Who says what, in order. Ruby text stands in brackets behind what it explains, as browsers without ruby show it.
+pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
+    let mut all: Vec<(Said, Vec<Option<&str>>)> = vec![(Said::default(), Vec::new())];
+    let (mut voices, mut langs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        if let Piece::Open { tag, annotation, .. } = piece {
+            match tag {
+                Tag::Voice => voices.push(annotation),
+                Tag::Lang => langs.push(annotation),
+                _ => {}
+            }
+        }
+        let voice = voices.last().copied().filter(|voice| !voice.is_empty());
+        let is_other = all.last().is_some_and(|(last, _)| last.voice.as_deref() != voice);
+        if is_other && matches!(piece, Piece::Text(text) if !text.trim().is_empty()) {
+            all.push((Said { voice: voice.map(str::to_owned), ..Said::default() }, Vec::new()));
+        }
+        let (last, spoken) = all.last_mut().expect("there is one from the beginning");
+        match piece {
+            Piece::Text(text) => {
+                last.text.push_str(text);
+                if !text.trim().is_empty() {
+                    spoken.push(langs.last().copied().filter(|lang| !lang.is_empty()));
+                }
+            }
+            Piece::Time(at) => last.times.push((last.text.len(), *at)),
+            Piece::Open { tag: Tag::RubyText, .. } => last.text.push('('),
+            Piece::Close(Tag::RubyText) => last.text.push(')'),
+            Piece::Close(Tag::Voice) => drop(voices.pop()),
+            Piece::Close(Tag::Lang) => drop(langs.pop()),
+            Piece::Open { .. } | Piece::Close(_) => {}
+        }
+    }
+    let all = all.into_iter().filter(|(said, _)| !said.text.trim().is_empty());
+    all.map(|(mut said, spoken)| {
+        if let Some(Some(first)) = spoken.first()
+            && spoken.iter().all(|lang| *lang == Some(first))
+        {
+            said.lang = Some((*first).to_owned());
+        }
+        said
+    })
+    .collect()
+}
+
+/// The pieces as the standard wants them written, "WebVTT cue text": what is no valid text there is left out or escaped.
+/// `start` and `end` are the cue's: a time inside of it lies between them, and times rise.
+pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
+    let mut out = String::new();
+    let mut latest = start;
+    // Whether each open tag was written: a voice without a name and a language without a tag cannot be.
+    let mut written: Vec<bool> = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => out.push_str(&escape(text)),
+            Piece::Time(at) if *at > latest && *at < end => {
+                latest = *at;
+                out.push_str(&format!("<{}>", crate::transcript::time::cue_clock(*at, '.')));
+            }
+            Piece::Time(_) => {}
+            Piece::Open { tag, classes, annotation } => {
+                let is_named = !matches!(tag, Tag::Voice | Tag::Lang) || !annotation.is_empty();
+                written.push(is_named);
+                if is_named {
+                    out.push('<');
+                    out.push_str(tag.name());
+                    classes.iter().for_each(|class| out.extend([".", class]));
+                    if !annotation.is_empty() {
+                        out.extend([" ", &escape(annotation)]);
+                    }
+                    out.push('>');
+                }
+            }
+            Piece::Close(tag) => {
+                if written.pop() == Some(true) {
+                    out.extend(["</", tag.name(), ">"]);
+                }
+            }
+        }
+    }
+    // "If a voice span is the only thing in a cue, its end tag may be left out", and most writers do.
+    let voices = pieces.iter().filter(|piece| matches!(piece, Piece::Open { tag: Tag::Voice, .. })).count();
+    if voices == 1 && out.starts_with("<v") && pieces.last() == Some(&Piece::Close(Tag::Voice)) {
+        out.truncate(out.strip_suffix("</v>").map_or(out.len(), str::len));
+    }
+    // A character reference can make a line end, and an empty line would end the cue.
+    if out.contains("\n\n") || out.contains('\r') || out.starts_with('\n') || out.ends_with('\n') {
+        let lines = out.split(['\n', '\r']).filter(|line| !line.is_empty());
+        out = lines.collect::<Vec<_>>().join("\n");
+    }
+    out
+}
+
+/// With `>` escaped no `-->` can stand in a payload.
+pub(in crate::format) fn escape(text: &str) -> Cow<'_, str> {
+    if text.contains(['&', '<', '>', '\0']) {
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        Cow::Owned(text.replace('\0', "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree in one line: `v.loud[Mary](Hello)`.
+    fn tree(text: &str) -> String {
+        let mut out = String::new();
+        for piece in parse(text).pieces {
+            match piece {
+                Piece::Open { tag, classes, annotation } => {
+                    out.push_str(tag.name());
+                    classes.iter().for_each(|class| out.extend([".", class]));
+                    if !annotation.is_empty() {
+                        out.push_str(&format!("[{annotation}]"));
+                    }
+                    out.push('(');
+                }
+                Piece::Close(_) => out.push(')'),
+                Piece::Text(text) => out.push_str(&text),
+                Piece::Time(at) => out.push_str(&format!("@{at} ")),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_rule_of_the_tokenizer_and_the_tree() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            // HTML character reference in data state: named, numeric, without a semicolon, and what is none.
+            ("&amp;&lt;&gt;&nbsp;&lrm;&rlm;", "&<>\u{a0}\u{200e}\u{200f}"),
+            ("&#65;&#x42;&copy &eacute; &xyzzy; & &", "AB© é &xyzzy; & &"),
+            ("&amp;lt;", "&lt;"),
+            // Tag state.
+            ("<>a", "a"),
+            ("< b>a", "a"),
+            ("<.x>a", "a"),
+            ("<i>a</i>b", "i(a)b"),
+            ("<font>a</font>", "a"),
+            ("<I>a", "a"),
+            // Start tag state, class state, annotation state.
+            ("<c.one.two>a", "c.one.two(a)"),
+            ("<c..one.>a", "c.one(a)"),
+            ("<v Mary>a", "v[Mary](a)"),
+            ("<v.loud.first \t Mary \n Ann >a", "v.loud.first[Mary Ann](a)"),
+            ("<v\nMary>a", "v[Mary](a)"),
+            ("<v Mary &amp; Ann>a", "v[Mary & Ann](a)"),
+            ("<v Mary &gt; Ann>a", "v[Mary > Ann](a)"),
+            ("<v>a", "v(a)"),
+            ("<i class>a", "i(a)"),
+            ("<lang en-GB>a</lang>b", "lang[en-GB](a)b"),
+            // End of text within a tag.
+            ("a<i", "ai()"),
+            ("a<v Mary", "av[Mary]()"),
+            ("a<c.x", "ac.x()"),
+            ("<i>a</i", "i(a)"),
+            ("a<", "a"),
+            // End tags: only the current node closes.
+            ("<b><i>a</b>b</i>c", "b(i(ab)c)"),
+            ("</i>a", "a"),
+            ("<i>a</ i>b", "i(ab)"),
+            ("<c>a</c >b", "c(ab)"),
+            // Ruby: rt only directly in it; </ruby> closes rt as well.
+            ("<ruby>a<rt>b</rt>c<rt>d</ruby>e", "ruby(art(b)crt(d))e"),
+            ("<rt>a</rt>", "a"),
+            ("<ruby><i>a<rt>b", "ruby(i(ab))"),
+            // Timestamps: valid, with hours, and those that are none.
+            ("a<00:01.000>b<01:00:00.500>c", "a@1000 b@3600500 c"),
+            ("a<00:01>b<1.5>c<00:01.000 >d", "abcd"),
+            // What does not close closes at the end.
+            ("<b><u>a", "b(u(a))"),
+        ] {
+            assert_eq!(tree(text), expected, "{text}");
+        }
+    }
+
+    /// The tree as the public suite draws it.
+    fn drawn(text: &str) -> String {
+        let (mut out, mut depth) = (String::new(), 0);
+        let mut line = |depth: usize, text: &str| out.push_str(&format!("| {}{text}\n", "  ".repeat(depth)));
+        for piece in parse(text).pieces {
+            match piece {
+                Piece::Open { tag, classes, annotation } => {
+                    let name = if matches!(tag, Tag::Class | Tag::Voice | Tag::Lang) { "span" } else { tag.name() };
+                    line(depth, &format!("<{name}>"));
+                    depth += 1;
+                    if !classes.is_empty() {
+                        line(depth, &format!("class=\"{}\"", classes.join(" ")));
+                    }
+                    match tag {
+                        Tag::Voice => line(depth, &format!("title=\"{annotation}\"")),
+                        Tag::Lang => line(depth, &format!("lang=\"{annotation}\"")),
+                        _ => {}
+                    }
+                }
+                Piece::Close(_) => depth -= 1,
+                Piece::Time(at) => {
+                    let time = crate::transcript::time::cue_clock(at, '.');
+                    line(depth, &format!("<?timestamp {time}>"));
+                }
+                Piece::Text(text) => line(depth, &format!("\"{text}\"")),
+            }
+        }
+        out
+    }
+
+    /// The cue-text part of the web platform tests, as w3c/webvtt.js holds them: `CAPTIONWIRE_WEBVTT_SUITE` names the
+    /// folder `test` of a checkout.
+    #[test]
+    fn the_public_suite() {
+        let Some(folder) = std::env::var_os("CAPTIONWIRE_WEBVTT_SUITE").map(std::path::PathBuf::from) else {
+            let mut stderr = std::io::stderr();
+            std::io::Write::write_all(
+                &mut stderr,
+                b"LEFT OUT: the_public_suite: CAPTIONWIRE_WEBVTT_SUITE is not set\n",
+            )
+            .expect("stderr takes a line");
+            return;
+        };
+        let (mut cases, mut wrong) = (0, Vec::new());
+        for name in ["entities", "tags", "text", "timestamps", "tree-building"] {
+            let json = std::fs::read(folder.join(format!("wpt-cue-parsing/{name}.json"))).expect("the suite");
+            let all: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("JSON");
+            for case in all {
+                let text = case["text"].as_str().expect("a text").trim_end_matches('\n').replace('\0', "\u{FFFD}");
+                // What stands behind an empty line is another block.
+                let text = text.split("\n\n").next().unwrap_or_default().to_owned();
+                let expected = case["expectedTree"].as_str().expect("a tree");
+                cases += 1;
+                if drawn(&text).trim_end() != expected.trim_end() {
+                    wrong.push(format!("{name}: {text:?}\n{}is not\n{expected}", drawn(&text)));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(cases > 50);
+    }
+
+    #[test]
+    fn what_is_left_out_is_named() {
+        assert_eq!(parse("a < b, <font x>c</font><i>d").left_out, ["< b, <font x>", "</font>"]);
+        assert_eq!(parse("<b>a</b><00:01.000>c").left_out, Vec::<String>::new());
+    }
+
+    #[test]
+    fn voices_part_what_is_said() {
+        let voices = |text: &str| -> Vec<(Option<String>, String)> {
+            said(&parse(text).pieces).into_iter().map(|said| (said.voice, said.text)).collect()
+        };
+        let by = |voice: &str, text: &str| (Some(voice.to_owned()), text.to_owned());
+        assert_eq!(voices("<v Ann>Hi.</v>\n<v Bob>Hello."), [by("Ann", "Hi.\n"), by("Bob", "Hello.")]);
+        assert_eq!(voices("<v Ann>a<v Bob>b</v>c"), [by("Ann", "a"), by("Bob", "b"), by("Ann", "c")]);
+        assert_eq!(voices("(door) <v Ann>a"), [(None, "(door) ".to_owned()), by("Ann", "a")]);
+        assert_eq!(voices(" <i> </i>"), []);
+        assert_eq!(voices("<ruby>漢<rt>kan</rt></ruby>!"), [(None, "漢(kan)!".to_owned())]);
+        let lang = |text: &str| said(&parse(text).pieces)[0].lang.clone();
+        assert_eq!(lang("<lang en>a <b>b</b></lang> "), Some("en".to_owned()));
+        assert_eq!(lang("<lang en>a</lang> b"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_valid_and_means_the_same() {
+        for (text, written) in [
+            ("<v.loud Mary>a & b < c</v>", "<v.loud Mary>a &amp; b "),
+            ("a &lt;b&gt; --&gt; <i>x", "a &lt;b&gt; --&gt; <i>x</i>"),
+            ("<v>a</v><lang>b</lang>", "ab"),
+            ("a&#10;&#10;b&#13;c", "a\nb\nc"),
+            ("<00:01.000>a<00:03.000>b<00:02.000>c<00:09.000>d", "a<00:00:03.000>bcd"),
+            ("<v A &gt; B>x", "<v A &gt; B>x"),
+            ("<v A>x</v> y", "<v A>x</v> y"),
+            ("<v A>x</v> <v B>y", "<v A>x</v> <v B>y</v>"),
+        ] {
+            let pieces = parse(text).pieces;
+            let out = write(&pieces, 1_000, 9_000);
+            assert!(out.starts_with(written), "{text}: {out}");
+            assert_eq!(write(&parse(&out).pieces, 1_000, 9_000), out, "{text}");
+        }
+    }
+}

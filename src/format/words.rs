@@ -1,0 +1,160 @@
+//! Words become lines: where a source gives a speaker's words and no lines.
+//!
+//! A line ends where the speaker changes, after a sentence of some length, before a pause, and before it is too long to be
+//! read. No word moves to another speaker.
+
+use std::sync::Arc;
+
+use super::gather::Gather;
+use crate::transcript::{Content, MediaMs, Word};
+
+/// A sentence that is shorter takes the next one along.
+const LINE_CHARS: usize = 60;
+
+/// A line that is longer ends at the next word.
+const LINE_CHARS_MAX: usize = 400;
+
+/// A pause after which people expect a new line.
+const PAUSE_MS: MediaMs = 2_000;
+
+/// A word as it stands in the text, with the punctuation that belongs to it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Token<'a> {
+    pub(super) text: &'a str,
+    pub(super) start_ms: Option<MediaMs>,
+    pub(super) end_ms: Option<MediaMs>,
+    pub(super) confidence: Option<f64>,
+    /// Stands right behind what is before it, without a blank.
+    pub(super) is_attached: bool,
+    /// Punctuation, which belongs to the word before.
+    pub(super) is_punctuation: bool,
+}
+
+/// The line under way.
+#[derive(Debug, Default)]
+pub(super) struct WordLines {
+    speaker: Option<Arc<str>>,
+    lang: Option<Arc<str>>,
+    at: usize,
+    text: String,
+    words: Vec<Word>,
+    start_ms: Option<MediaMs>,
+    end_ms: Option<MediaMs>,
+    /// Whether every word has a time: else words would be missing among the line's.
+    is_timed: bool,
+}
+
+impl WordLines {
+    /// From here on `speaker` speaks.
+    pub(super) fn speaker(&mut self, speaker: Option<&str>, gather: &mut Gather) {
+        if self.speaker.as_deref() != speaker {
+            self.flush(gather);
+            self.speaker = speaker.map(Arc::from);
+        }
+    }
+
+    /// From here on it is in this language.
+    pub(super) fn lang(&mut self, lang: Option<&str>, gather: &mut Gather) {
+        if self.lang.as_deref() != lang {
+            self.flush(gather);
+            self.lang = lang.map(Arc::from);
+        }
+    }
+
+    /// Takes the next token, which stands at line `at` of the file.
+    pub(super) fn push(&mut self, at: usize, token: &Token<'_>, gather: &mut Gather) {
+        if !token.is_punctuation && self.ends_before(token) {
+            self.flush(gather);
+        }
+        if self.text.is_empty() {
+            self.at = at;
+            self.is_timed = true;
+        } else if !token.is_attached {
+            self.text.push(' ');
+        }
+        self.text.push_str(token.text);
+        match (token.start_ms, token.is_punctuation) {
+            (Some(start_ms), false) => {
+                let Token { end_ms, confidence, .. } = *token;
+                let end_ms = end_ms.filter(|end| *end >= start_ms);
+                self.words.push(Word { text: token.text.trim().into(), start_ms, end_ms, confidence });
+                self.start_ms = self.start_ms.or(Some(start_ms));
+                self.end_ms = end_ms.max(self.end_ms);
+            }
+            (None, false) => {
+                self.is_timed = false;
+                self.end_ms = token.end_ms.max(self.end_ms);
+            }
+            (_, true) => {}
+        }
+    }
+
+    fn ends_before(&self, token: &Token<'_>) -> bool {
+        let length = self.text.chars().count();
+        let is_pause = match (self.end_ms, token.start_ms) {
+            (Some(end), Some(start)) => start.saturating_sub(end) >= PAUSE_MS,
+            _ => false,
+        };
+        let is_sentence = self.text.trim_end().ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟']);
+        length > 0
+            && !token.is_attached
+            && (is_pause || length >= LINE_CHARS && is_sentence || length >= LINE_CHARS_MAX)
+    }
+
+    /// Ends the line under way.
+    pub(super) fn flush(&mut self, gather: &mut Gather) {
+        let text = std::mem::take(&mut self.text);
+        let words = std::mem::take(&mut self.words);
+        let (start_ms, end_ms) = (self.start_ms.take(), self.end_ms.take());
+        let text = super::blocks::tidy(text.trim()).into();
+        let (speaker, lang) = (self.speaker.clone(), self.lang.clone());
+        // An engine that counts a word before the one said earlier has its line start at the earlier one.
+        let first = words.iter().map(|word| word.start_ms).min();
+        let words = if self.is_timed { words } else { Vec::new() };
+        let content =
+            Content { start_ms: first.or(start_ms), end_ms, speaker, text, lang, words, ..Content::default() };
+        gather.line(self.at, content);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FileKind;
+    use super::*;
+
+    fn lines(tokens: &[(&str, Option<MediaMs>, Option<&str>)]) -> Vec<(String, Option<MediaMs>, usize)> {
+        let (mut lines, mut gather) = (WordLines::default(), Gather::default());
+        for (text, start_ms, speaker) in tokens {
+            lines.speaker(*speaker, &mut gather);
+            let end_ms = start_ms.map(|start| start + 100);
+            lines.push(1, &Token { text, start_ms: *start_ms, end_ms, ..Token::default() }, &mut gather);
+        }
+        lines.flush(&mut gather);
+        let reading = gather.finish(FileKind::Srt);
+        let facts = reading
+            .lines
+            .iter()
+            .map(|line| (line.content.text.to_string(), line.content.start_ms, line.content.words.len()));
+        facts.collect()
+    }
+
+    #[test]
+    fn lines_end_where_people_expect_it() {
+        let ann = Some("Ann");
+        assert_eq!(
+            lines(&[("a", Some(0), ann), ("b.", Some(100), ann), ("c", Some(300), Some("Bob"))]),
+            [("a b.".to_owned(), Some(0), 2), ("c".to_owned(), Some(300), 1)]
+        );
+        assert_eq!(
+            lines(&[("a", Some(0), ann), ("b", Some(2_099), ann), ("c", Some(4_199), ann)]),
+            [("a b".to_owned(), Some(0), 2), ("c".to_owned(), Some(4_199), 1)]
+        );
+        let long = "x".repeat(59) + ".";
+        assert_eq!(lines(&[(&long, Some(0), ann), ("b", Some(100), ann)]).len(), 2);
+        assert_eq!(lines(&[(&long[1..], Some(0), ann), ("b", Some(100), ann)]).len(), 1);
+        let endless = vec![("xxxxxxx", Some(0), ann); 200];
+        assert!(lines(&endless).iter().all(|(text, ..)| text.len() <= LINE_CHARS_MAX + 8));
+        // One word without a time, and the line has no times of words.
+        assert_eq!(lines(&[("a", Some(5), ann), ("b", None, ann)]), [("a b".to_owned(), Some(5), 0)]);
+    }
+}
