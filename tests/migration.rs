@@ -67,6 +67,35 @@ PRAGMA application_id = 1130459223;
 PRAGMA user_version = 2;
 ";
 
+/// Version 3: rows of a deleted log stay, and are empty.
+const VERSION_3: &str = "
+PRAGMA journal_mode = wal;
+CREATE TABLE feeds(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('here', 'deleted'))
+) STRICT;
+CREATE INDEX feeds_by_name ON feeds(name);
+CREATE UNIQUE INDEX feeds_here ON feeds(name) WHERE state = 'here';
+CREATE TABLE batches(
+  id INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,
+  first INTEGER NOT NULL CHECK(first >= 0),
+  count INTEGER NOT NULL CHECK(count > 0),
+  body BLOB NOT NULL,
+  crc INTEGER,
+  UNIQUE(log, first)
+) STRICT;
+CREATE VIEW records AS SELECT 1 AS only_for_people;
+INSERT INTO feeds VALUES (1, 'geneva', 'here'), (2, 'basel', 'deleted'), (3, 'basel', 'here'), (4, 'chur', 'deleted');
+INSERT INTO batches VALUES
+  (1, 1, 0, 2, CAST('5:first' || char(10) || '0:' || char(10) AS BLOB), 5913326),
+  (2, 1, 2, 1, CAST('11:{\"a\":\"1:2\"}' || char(10) AS BLOB), 1549343140),
+  (3, 2, 0, 4, x'', NULL);
+PRAGMA application_id = 1130459223;
+PRAGMA user_version = 3;
+";
+
 fn archive(sql: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     edit(dir.path(), sql);
@@ -103,7 +132,7 @@ async fn records(log: &EmbeddedLog, id: &LogId) -> Vec<String> {
 
 #[tokio::test]
 async fn every_version_is_read_and_written() {
-    for version in [VERSION_1, VERSION_2] {
+    for version in [VERSION_1, VERSION_2, VERSION_3] {
         is_read_and_written(version).await;
     }
 }
@@ -130,7 +159,7 @@ async fn is_read_and_written(version: &str) {
 async fn a_row_that_is_not_as_it_was_written_is_refused_by_its_number() {
     let damage = ["body = CAST(replace(body, 'first', 'fifth') AS BLOB)", "count = 1", "crc = crc + 1"];
     for damage in damage {
-        let dir = archive(VERSION_2);
+        let dir = archive(VERSION_3);
         edit(dir.path(), &format!("UPDATE batches SET {damage} WHERE id = 1"));
         let log = open(dir.path());
         let geneva = LogId { feed: FeedId::new("geneva").expect("a name"), life: 1 };
@@ -151,7 +180,7 @@ async fn a_file_without_a_version_is_brought_up() {
         drop(log);
         let db = Connection::open(dir.path().join("archive.db")).expect("opens");
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
-        assert_eq!(version, 2, "{begun}");
+        assert_eq!(version, 3, "{begun}");
         assert_eq!(records(&open(dir.path()), &id).await, ["x"]);
     }
 }
@@ -168,7 +197,7 @@ fn a_new_archive_has_the_tables_of_the_newest_fixture() {
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
         rows.map(|row| row.expect("a row")).collect()
     };
-    let (old, new) = (archive(VERSION_2), tempfile::tempdir().expect("a directory"));
+    let (old, new) = (archive(VERSION_3), tempfile::tempdir().expect("a directory"));
     drop(open(new.path()));
     assert_eq!(tables(old.path()), tables(new.path()));
 }
@@ -178,7 +207,7 @@ fn a_newer_version_is_refused_with_both_named() {
     let dir = archive(VERSION_1);
     edit(dir.path(), "PRAGMA user_version = 7");
     for refusal in refusals(dir.path()) {
-        assert!(refusal.contains("version 7") && refusal.contains("up to 2"), "{refusal}");
+        assert!(refusal.contains("version 7") && refusal.contains("up to 3"), "{refusal}");
     }
 }
 

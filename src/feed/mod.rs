@@ -270,7 +270,7 @@ impl Feed {
     /// # Errors
     /// As [`Log::append_all`].
     pub async fn append(&self, records: &[Record]) -> Result<Appended, LogError> {
-        self.log.0.append_all(&self.log_id, encode(records)).await
+        self.log.0.append_all(&self.log_id, encode(records, usize::MAX)).await
     }
 
     /// Appends records one after another and waits until all are durable; gives the offset after the last, or that of the
@@ -279,19 +279,22 @@ impl Feed {
     /// # Errors
     /// As [`Log::append_all`]; of the records a first part may then be durable.
     pub async fn append_all(&self, records: &[Record]) -> Result<Offset, LogError> {
-        /// Records that go to the log at once: some 64 KiB, which the engine takes in one row.
-        const AT_ONCE: usize = 256;
+        /// Bytes of records that go to the log at once, short of the last: few, so that others' find room between them.
+        const AT_ONCE_BYTES: usize = 64 * 1024;
         /// Enough in flight for the engine to commit many at once, few enough to hold in memory.
         const IN_FLIGHT_MAX: usize = 16;
         let mut next = Offset::START;
         let mut waiting: VecDeque<Appended> = VecDeque::new();
-        for some in records.chunks(AT_ONCE) {
+        let mut rest = records;
+        while !rest.is_empty() {
+            let some = encode(rest, AT_ONCE_BYTES);
+            rest = &rest[some.len()..];
             if waiting.len() == IN_FLIGHT_MAX
                 && let Some(oldest) = waiting.pop_front()
             {
                 next = oldest.await?.next();
             }
-            waiting.push_back(self.append(some).await?);
+            waiting.push_back(self.log.0.append_all(&self.log_id, some).await?);
         }
         for appended in waiting {
             next = appended.await?.next();
@@ -313,15 +316,18 @@ impl Feed {
     }
 }
 
-/// The encoding of each, one behind the other in memory.
-fn encode(records: &[Record]) -> Vec<Bytes> {
+/// The encodings of the first records, one behind the other in memory; no more of them once they have `bytes_max`.
+fn encode(records: &[Record], bytes_max: usize) -> Vec<Bytes> {
     /// What a record has as a rule, in bytes.
     const USUAL_BYTES: usize = 320;
-    let mut bytes = Vec::with_capacity(records.len() * USUAL_BYTES);
-    let mut ends = Vec::with_capacity(records.len());
+    let mut bytes = Vec::with_capacity((records.len() * USUAL_BYTES).min(bytes_max));
+    let mut ends = Vec::new();
     for record in records {
         record.encode_to(&mut bytes);
         ends.push(bytes.len());
+        if bytes.len() >= bytes_max {
+            break;
+        }
     }
     let bytes = Bytes::from(bytes);
     let starts = std::iter::once(0).chain(ends.iter().copied());

@@ -18,15 +18,18 @@ pub(super) struct Burst {
     pub(super) records: Vec<Record>,
     /// The number of the last message.
     seq: u64,
+    /// When the first one came.
+    since: Option<Instant>,
     /// From each message's arrival until it is acknowledged; only where somebody listens to that.
     spans: Vec<tracing::Span>,
 }
 
 impl Burst {
-    /// Adds the record of the message `seq`.
-    pub(super) fn push(&mut self, seq: u64, record: Record, span: tracing::Span) {
+    /// Adds the record of the message `seq`, which came at `since`.
+    pub(super) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
         self.records.push(record);
         self.seq = seq;
+        self.since.get_or_insert(since);
         if !span.is_disabled() {
             self.spans.push(span);
         }
@@ -81,10 +84,10 @@ impl Answers {
         self.queue.is_empty()
     }
 
-    /// The messages of `burst`, which came at `since`, are acknowledged when `appended` is ready.
-    pub(super) fn durable(&mut self, burst: Burst, appended: Appended, since: Instant) {
-        let Burst { records, seq, spans: _spans } = burst;
-        let messages = records.len();
+    /// The messages of `burst` are acknowledged when `appended` is ready.
+    pub(super) fn durable(&mut self, burst: Burst, appended: Appended) {
+        let Burst { records, seq, since, spans: _spans } = burst;
+        let (messages, since) = (records.len(), since.unwrap_or_else(Instant::now));
         self.push(messages, Answer::Durable { seq, messages, appended, since, _spans });
     }
 
@@ -161,5 +164,51 @@ impl Answers {
             if ready.is_empty() { Poll::Pending } else { Poll::Ready(ready) }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::Timestamp;
+
+    fn burst(messages: usize, seq: u64) -> Burst {
+        let mut burst = Burst::default();
+        for number in 0..messages {
+            let record = Record::new(Timestamp(0), Op::Pause);
+            burst.push(seq + number as u64 + 1 - messages as u64, record, Instant::now(), tracing::Span::none());
+        }
+        burst
+    }
+
+    /// What is acknowledged counts until the feed has folded it: readers are not to be left behind.
+    #[tokio::test]
+    async fn messages_are_under_way_until_they_are_folded() {
+        let metrics = Metrics::new(Timestamp(0), 1);
+        let (mut answers, [first, second]) = (Answers::default(), [Appended::pending(), Appended::pending()]);
+        answers.durable(burst(3, 3), first.1);
+        answers.durable(burst(2, 5), second.1);
+        answers.ack(6);
+        assert_eq!(answers.under_way(Offset(0)), 6);
+        first.0.send(Ok(Offset(12))).expect("somebody waits");
+        assert!(matches!(&answers.ready(&metrics).await[..], [Ready::Ack(3)]));
+        // Of five messages that stand up to offset 12 the last is folded when the fold is past it.
+        assert_eq!((answers.under_way(Offset(12)), answers.under_way(Offset(13))), (6, 3));
+        second.0.send(Ok(Offset(14))).expect("somebody waits");
+        assert!(matches!(&answers.ready(&metrics).await[..], [Ready::Ack(5), Ready::Ack(6)]));
+        assert_eq!((answers.under_way(Offset(13)), answers.under_way(Offset(15))), (2, 0));
+        assert!(answers.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_all_keeps_their_answers() {
+        let metrics = Metrics::new(Timestamp(0), 1);
+        let (mut answers, [first, second]) = (Answers::default(), [Appended::pending(), Appended::pending()]);
+        answers.durable(burst(3, 3), first.1);
+        answers.durable(burst(2, 5), second.1);
+        first.0.send(Ok(Offset(2))).expect("somebody waits");
+        second.0.send(Err(LogError::Closed)).expect("somebody waits");
+        assert!(answers.all_durable().await.is_err());
+        assert!(matches!(&answers.ready(&metrics).await[..], [Ready::Ack(3)]));
     }
 }

@@ -278,7 +278,7 @@ impl Server {
     }
 }
 
-/// The next connection; never one without a listener.
+/// A listener at which so many connections may wait.
 fn listen(addr: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A server that starts again finds connections of the last one on its port that the system has not forgotten. Elsewhere
@@ -289,6 +289,7 @@ fn listen(addr: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     socket.listen(backlog)
 }
 
+/// The next connection; never one without a listener.
 async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,

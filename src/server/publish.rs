@@ -1,7 +1,8 @@
 //! A publisher's connection: what comes in is checked, appended, and acknowledged once it is durable.
 //!
-//! Answers go out in the order of the messages, whatever each of them waits for. No more than `limits.unacked` wait at a
-//! time: then the socket is not read, and TCP holds the publisher back.
+//! What one read brings goes to the log together. Answers go out in the order of the messages, whatever each of them waits
+//! for. No more than `limits.unacked` wait at a time, to be durable and to be folded: then the socket is not read, and TCP
+//! holds the publisher back.
 
 mod vendor;
 
@@ -33,6 +34,9 @@ pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_publish, read_bu
 
 /// Messages that are taken in one turn; then what has become durable is acknowledged.
 const MESSAGES_AT_ONCE: usize = 64;
+/// Bytes of them, short of the last: what a connection holds while the log's queue is full, and the memory that their
+/// records share.
+const BYTES_AT_ONCE: usize = 64 * 1024;
 
 /// Who publishes, and as what.
 #[derive(Debug, Clone)]
@@ -188,7 +192,9 @@ impl ReadPace {
 
 impl<'a> Connection<'a> {
     fn new(app: &'a Arc<App>, feed: Arc<Feed>, view: Arc<View>, publisher: Publisher, held: Held) -> Self {
-        let bell = view.bell();
+        let mut bell = view.bell();
+        // The view may have come to its end since it was asked for, and would not ring again.
+        bell.mark_changed();
         let (seq, on_air) = {
             let transcript = view.transcript();
             let seq = transcript.seq(&publisher.source, &publisher.session);
@@ -283,10 +289,9 @@ impl<'a> Connection<'a> {
 
     /// Takes what was read, and what came with it: one turn, and one append, for many messages.
     async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
-        let came = self.came_now();
-        let taken = self.take_all(read, socket, came).await;
+        let taken = self.take_all(read, socket).await;
         // What came before an end counts as well.
-        let appended = self.append_burst(came).await;
+        let appended = self.append_burst().await;
         taken.and(appended)
     }
 
@@ -294,29 +299,36 @@ impl<'a> Connection<'a> {
         Came { at: self.app.clock.now(), since: Instant::now() }
     }
 
-    async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket, came: Came) -> Result<(), End> {
+    async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
         let mut read = read;
+        let (mut came, mut size) = (self.came_now(), 0);
         for number in 1.. {
             match read? {
                 Frame::Sign => {}
                 Frame::Text(text) => {
                     self.pace.pay();
+                    size += text.len();
                     self.take(&text, came).await?;
                 }
                 // A vendor's program may send its text as bytes.
                 Frame::Binary(bytes) if self.vendor.is_some() => {
                     self.pace.pay();
+                    size += bytes.len();
                     self.take_vendors(&bytes, came).await?;
                 }
                 Frame::Binary(_) => {
                     let message = "a binary message: captions are JSON in text messages".into();
                     let seq = self.unreadable_seq();
                     let refusal = Refusal { code: NackCode::NotText, message, field: None };
-                    self.refuse(seq, None, refusal, came).await?;
+                    self.refuse(seq, None, refusal).await?;
                 }
             }
-            if number == MESSAGES_AT_ONCE || !self.may_read() {
+            if number == MESSAGES_AT_ONCE || size >= BYTES_AT_ONCE || !self.may_read() {
                 break;
+            }
+            if self.burst.records.is_empty() {
+                // What was done about the last message may have waited for the log.
+                came = self.came_now();
             }
             match socket.next().now_or_never() {
                 Some(next) => read = next,
@@ -345,21 +357,21 @@ impl<'a> Connection<'a> {
             // The log has it, or will have it: acknowledged when all before it is.
             Ok(None) => {
                 self.lines.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
-                self.append_burst(came).await?;
+                self.append_burst().await?;
                 self.answers.ack(message.seq.unwrap_or(self.seq));
                 return Ok(());
             }
-            Err((seq, refusal)) => return self.refuse(seq, None, refusal, came).await,
+            Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
         };
         match message.says {
             Ok(says) => {
                 if std::mem::take(&mut self.ending) {
-                    self.append_burst(came).await?;
+                    self.append_burst().await?;
                     self.see_the_end().await?;
                 }
                 self.say(seq, says, came).await
             }
-            Err(refusal) => self.refuse(seq, None, refusal, came).await,
+            Err(refusal) => self.refuse(seq, None, refusal).await,
         }
     }
 
@@ -431,7 +443,7 @@ impl<'a> Connection<'a> {
         let op = match says {
             Incoming::Line(mut version) => match self.admission.line(&mut version, now) {
                 Ok(()) => Op::Line { source, lines: vec![version] },
-                Err(refusal) => return self.refuse(seq, None, refusal, came).await,
+                Err(refusal) => return self.refuse(seq, None, refusal).await,
             },
             Incoming::Lines(read) => {
                 let mut lines = Vec::with_capacity(read.len());
@@ -443,12 +455,12 @@ impl<'a> Connection<'a> {
                     match admitted {
                         Ok(version) => lines.push(version),
                         Err(refusal) => {
-                            self.nack(seq, Some(index), refusal, came).await?;
+                            self.nack(seq, Some(index), refusal).await?;
                         }
                     }
                 }
                 if lines.is_empty() {
-                    self.append_burst(came).await?;
+                    self.append_burst().await?;
                     self.answers.ack(seq);
                     return self.count_refusal();
                 }
@@ -457,7 +469,7 @@ impl<'a> Connection<'a> {
             Incoming::Retract { id, rev } => Op::Retract { source, id, rev },
             Incoming::Clock { media_ms } => match self.admission.clock(media_ms, now) {
                 Ok(()) => Op::Clock { source, media_ms },
-                Err(refusal) => return self.refuse(seq, None, refusal, came).await,
+                Err(refusal) => return self.refuse(seq, None, refusal).await,
             },
             Incoming::End => {
                 self.ending = true;
@@ -467,30 +479,30 @@ impl<'a> Connection<'a> {
         self.refused_in_a_row = 0;
         let Publisher { source, session } = self.publisher.clone();
         let record = Record { received_at: now, published: Some(Published { source, session, seq }), op_id: None, op };
-        self.burst.push(seq, record, span);
+        self.burst.push(seq, record, came.since, span);
         Ok(())
     }
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
-    async fn append_burst(&mut self, came: Came) -> Result<(), End> {
+    async fn append_burst(&mut self) -> Result<(), End> {
         if self.burst.records.is_empty() {
             return Ok(());
         }
         let burst = std::mem::take(&mut self.burst);
         let appended = self.feed.append(&burst.records).await.map_err(|error| end_of(&error))?;
         self.lines.accepted.inc_by(burst.lines() as u64);
-        self.answers.durable(burst, appended, came.since);
+        self.answers.durable(burst, appended);
         Ok(())
     }
 
     /// Refuses a message.
-    async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal, came: Came) -> Result<(), End> {
-        self.nack(seq, index, refusal, came).await?;
+    async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+        self.nack(seq, index, refusal).await?;
         self.count_refusal()
     }
 
-    async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal, came: Came) -> Result<(), End> {
-        self.append_burst(came).await?;
+    async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+        self.append_burst().await?;
         self.lines.refused.inc();
         self.app.metrics.refused(refusal.code);
         self.answers.nack(ToPublisher::nack(seq, index, refusal));

@@ -55,6 +55,19 @@ CREATE VIEW records(feed, life, \"offset\", record) AS
     "
 ALTER TABLE batches ADD COLUMN crc INTEGER;  -- CRC-32 of log, first, count and body; NULL in rows of version 1
 ",
+    "
+DROP VIEW records;
+CREATE VIEW records(feed, life, \"offset\", record) AS  -- rows of deleted logs are there and empty
+  WITH RECURSIVE cut(id, n, at, size) AS (
+    SELECT id, 0, 1, CAST(CAST(substr(body, 1, 12) AS TEXT) AS INTEGER) FROM batches WHERE length(body) > 0
+    UNION ALL
+    SELECT b.id, c.n + 1, c.at + length(c.size) + c.size + 2,
+      CAST(CAST(substr(b.body, c.at + length(c.size) + c.size + 2, 12) AS TEXT) AS INTEGER)
+    FROM cut AS c JOIN batches AS b USING(id) WHERE c.n + 1 < b.count
+  )
+  SELECT f.name, f.id, b.first + c.n, CAST(substr(b.body, c.at + length(c.size) + 1, c.size) AS TEXT)
+  FROM cut AS c JOIN batches AS b USING(id) JOIN feeds AS f ON f.id = b.log;
+",
 ];
 
 /// The version that this program writes.
@@ -71,8 +84,6 @@ const WRITER_SETTINGS: &[(&str, &str)] = &[
     ("synchronous", "2"),
     // What was erased or deleted is overwritten, not only unlinked.
     ("secure_delete", "1"),
-    // In pages: 4 MiB of a new archive. More gains little and lengthens the slowest commits.
-    ("wal_autocheckpoint", "250"),
     ("journal_size_limit", "67108864"),
     ("cache_size", "-65536"),
     ("temp_store", "2"),
@@ -81,6 +92,9 @@ const WRITER_SETTINGS: &[(&str, &str)] = &[
     ("trusted_schema", "0"),
     ("cell_size_check", "1"),
 ];
+
+/// Bytes of the WAL after which it is written back. 4 MiB: more gains little and lengthens the slowest commits.
+const CHECKPOINT_BYTES: u32 = 4 * 1024 * 1024;
 
 /// Settings of each reader's connection.
 const READER_SETTINGS: &[(&str, &str)] = &[
@@ -157,6 +171,10 @@ pub(super) fn open_writer(file: &Path, max_pages: Option<u32>) -> Result<Connect
     // Before the first page is written; later it does nothing.
     db.pragma_update(None, "page_size", PAGE_BYTES).map_err(|cause| unusable(file, &cause))?;
     apply(file, &db, WRITER_SETTINGS)?;
+    let page_bytes: u32 =
+        db.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|cause| unusable(file, &cause))?;
+    let pages = (CHECKPOINT_BYTES / page_bytes).to_string();
+    apply(file, &db, &[("wal_autocheckpoint", &pages)])?;
     if let Some(pages) = max_pages {
         let set = db.pragma_update(None, "max_page_count", pages);
         set.map_err(|cause| unusable(file, &cause))?;

@@ -23,7 +23,7 @@ use crate::position::{FeedId, Offset};
 /// ones gain nothing, and from 64 KiB on glibc tidies its whole heap with each that is freed.
 const ROW_BYTES_MAX: usize = 32 * 1024;
 
-/// Rows of a deleted log that go in one commit: some 4 MiB at most, so others wait for milliseconds.
+/// Rows of a deleted log that are emptied in one commit: some 2 MiB at most, so others wait for milliseconds.
 const PURGE_ROWS: usize = 64;
 
 type Reply<T> = oneshot::Sender<Result<T, LogError>>;
@@ -97,9 +97,11 @@ struct Writer<'a> {
     body: Vec<u8>,
 }
 
-/// A deleted log whose rows are going, and who waits for that.
+/// A deleted log whose rows are being emptied, and who waits for that.
 struct Purge {
     life: u64,
+    /// The offset before which nothing is left.
+    from: u64,
     reply: Option<Reply<()>>,
 }
 
@@ -325,7 +327,7 @@ impl Writer<'_> {
             Ok(()) => {
                 self.heads.remove(&life);
                 self.shared.registry.deleted(life);
-                self.purges.push_back(Purge { life, reply: Some(reply) });
+                self.purges.push_back(Purge { life, from: 0, reply: Some(reply) });
             }
             Err(error) => drop(reply.send(Err(error))),
         }
@@ -334,36 +336,53 @@ impl Writer<'_> {
 
     /// Takes up deletions that the end of the last server cut short.
     fn resume_purges(&mut self) {
-        let sql = "SELECT id FROM feeds WHERE state = 'deleted' AND EXISTS(SELECT 1 FROM batches WHERE log = feeds.id)";
+        let sql = "SELECT id FROM feeds WHERE state = 'deleted'
+            AND EXISTS(SELECT 1 FROM batches WHERE log = feeds.id AND length(body) > 0)";
         let left = self.attempt(|writer| {
             let mut rows = writer.db.prepare(sql)?;
             let lives = rows.query_map([], |row| row.get::<_, i64>(0))?;
             Ok(lives.collect::<rusqlite::Result<Vec<_>>>()?)
         });
-        let purge = |life: i64| Purge { life: life.cast_unsigned(), reply: None };
+        let purge = |life: i64| Purge { life: life.cast_unsigned(), from: 0, reply: None };
         self.purges.extend(left.into_iter().flatten().map(purge));
     }
 
-    /// Removes some rows of the first log that is to go.
+    /// Empties some rows of the first log that is to go.
     fn purge_some(&mut self) {
-        let Some(purge) = self.purges.pop_front() else { return };
+        let Some(mut purge) = self.purges.pop_front() else { return };
         let purged = self.attempt(|writer| {
-            let gone = writer.remove_rows(purge.life)? < PURGE_ROWS;
-            // So that no copy of what was deleted stays there either; if someone is reading just then, the next
-            // checkpoint does it.
-            if gone { writer.empty_wal().map(|_| gone) } else { Ok(gone) }
+            let next = writer.empty_rows(&purge)?;
+            if next.is_none() {
+                // So that no copy of what was deleted stays there either; if someone is reading just then, the next
+                // checkpoint does it.
+                writer.empty_wal()?;
+            }
+            Ok(next)
         });
         let answer = match purged {
-            Ok(false) => return self.purges.push_front(purge),
-            Ok(true) => Ok(()),
+            Ok(Some(next)) => {
+                purge.from = next;
+                return self.purges.push_front(purge);
+            }
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         let _ = purge.reply.map(|reply| reply.send(answer));
     }
 
-    fn remove_rows(&self, life: u64) -> rusqlite::Result<usize> {
-        let sql = "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE log = ?1 LIMIT ?2)";
-        self.db.prepare_cached(sql)?.execute((life.cast_signed(), PURGE_ROWS as i64))
+    /// Takes the bodies out of the next rows of a log; gives the offset to go on from, if there are more.
+    ///
+    /// The rows themselves stay. Removing them would have SQLite move the rows of other logs together, and it does not
+    /// overwrite where they were: what is erased of those later would be left there.
+    fn empty_rows(&self, purge: &Purge) -> rusqlite::Result<Option<u64>> {
+        let (life, from, rows) = (purge.life.cast_signed(), purge.from.cast_signed(), PURGE_ROWS as i64);
+        let last =
+            "SELECT max(first) FROM (SELECT first FROM batches WHERE log = ?1 AND first >= ?2 ORDER BY first LIMIT ?3)";
+        let last: Option<i64> = self.db.prepare_cached(last)?.query_row((life, from, rows), |row| row.get(0))?;
+        let Some(last) = last else { return Ok(None) };
+        let empty = "UPDATE batches SET body = x'', crc = NULL WHERE log = ?1 AND first BETWEEN ?2 AND ?3";
+        self.db.prepare_cached(empty)?.execute((life, from, last))?;
+        Ok(Some(last.cast_unsigned() + 1))
     }
 
     /// Writes a row again without the bytes of one record.

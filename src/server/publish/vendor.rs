@@ -105,7 +105,7 @@ impl Connection<'_> {
         let came = self.came_now();
         // If the log takes no more, that is the end that the client has been told.
         let said = self.say_decoded(decoded, came).await.is_ok();
-        if said && self.append_burst(came).await.is_ok() && self.answers.all_durable().await.is_ok() {
+        if said && self.append_burst().await.is_ok() && self.answers.all_durable().await.is_ok() {
             let _ = self.abandon_guesses().await;
         }
     }
@@ -136,7 +136,7 @@ impl Connection<'_> {
             self.say(self.seq, says, came).await?;
         }
         for fault in decoded.faults {
-            self.tell_fault(fault, came).await?;
+            self.tell_fault(fault).await?;
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Connection<'_> {
         Ok(line)
     }
 
-    async fn tell_fault(&mut self, fault: Fault, came: Came) -> Result<(), End> {
+    async fn tell_fault(&mut self, fault: Fault) -> Result<(), End> {
         let message = fault.to_string();
         let code = match fault.kind {
             FaultKind::Unreadable => NackCode::BadJson,
@@ -157,12 +157,12 @@ impl Connection<'_> {
                 let code = if fault.kind == FaultKind::Engine { "engine" } else { "format" };
                 let warning = ToPublisher::Warning { code: code.into(), message, id: None, rev: None };
                 // In its turn, as a nack is.
-                self.append_burst(came).await?;
+                self.append_burst().await?;
                 self.answers.nack(warning);
                 return Ok(());
             }
         };
         self.seq += 1;
-        self.refuse(self.seq, None, Refusal { code, message, field: None }, came).await
+        self.refuse(self.seq, None, Refusal { code, message, field: None }).await
     }
 }
