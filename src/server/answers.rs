@@ -16,7 +16,8 @@ use crate::wire::ToPublisher;
 #[derive(Debug, Default)]
 pub(super) struct Burst {
     pub(super) records: Vec<Record>,
-    /// The number of the last message.
+    /// How many of them are messages, and the number of the last.
+    messages: usize,
     seq: u64,
     /// When the first one came.
     since: Option<Instant>,
@@ -28,11 +29,22 @@ impl Burst {
     /// Adds the record of the message `seq`, which came at `since`.
     pub(super) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
         self.records.push(record);
+        self.messages += 1;
         self.seq = seq;
         self.since.get_or_insert(since);
         if !span.is_disabled() {
             self.spans.push(span);
         }
+    }
+
+    /// True if there is no message in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// Adds a record that is the server's own, and goes with the next message.
+    pub(super) fn push_own(&mut self, record: Record) {
+        self.records.push(record);
     }
 
     /// Versions of lines in it.
@@ -86,8 +98,8 @@ impl Answers {
 
     /// The messages of `burst` are acknowledged when `appended` is ready.
     pub(super) fn durable(&mut self, burst: Burst, appended: Appended) {
-        let Burst { records, seq, since, spans: _spans } = burst;
-        let (messages, since) = (records.len(), since.unwrap_or_else(Instant::now));
+        let Burst { messages, seq, since, spans: _spans, .. } = burst;
+        let since = since.unwrap_or_else(Instant::now);
         self.push(messages, Answer::Durable { seq, messages, appended, since, _spans });
     }
 

@@ -127,7 +127,7 @@ struct Connection<'a> {
     /// The greatest number that was taken or refused.
     seq: u64,
     numbering: Numbering,
-    /// What was taken and is not in the log's queue yet. Empty between turns.
+    /// What was taken and is not in the log's queue yet. No message is in it between turns.
     burst: Burst,
     answers: Answers,
     acked: u64,
@@ -326,7 +326,7 @@ impl<'a> Connection<'a> {
             if number == MESSAGES_AT_ONCE || size >= BYTES_AT_ONCE || !self.may_read() {
                 break;
             }
-            if self.burst.records.is_empty() {
+            if self.burst.is_empty() {
                 // What was done about the last message may have waited for the log.
                 came = self.came_now();
             }
@@ -485,7 +485,7 @@ impl<'a> Connection<'a> {
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
     async fn append_burst(&mut self) -> Result<(), End> {
-        if self.burst.records.is_empty() {
+        if self.burst.is_empty() {
             return Ok(());
         }
         let burst = std::mem::take(&mut self.burst);

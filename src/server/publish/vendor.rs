@@ -5,13 +5,16 @@
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::{Came, Connection, Numbering};
 use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, Said, UnknownFormat};
 use crate::log::LogError;
 use crate::position::Epoch;
 use crate::server::socket::End;
 use crate::server::upgrade::Asked;
-use crate::transcript::{MediaMs, Op, Version};
+use crate::transcript::{MediaMs, Op, Record, Version};
 use crate::wire::publish::{LANG_BYTES_MAX, check_version};
 use crate::wire::{CloseCode, Incoming, NackCode, Refusal, ToPublisher};
 
@@ -61,10 +64,17 @@ impl VendorAsked {
     }
 }
 
+/// Anonymous speakers of one connection that are given their label for a name; those beyond keep their id for one.
+const NAMED_MAX: usize = 256;
+
 /// The decoder of a connection.
 pub(super) struct Vendor {
     dialect: Box<dyn Dialect>,
     framing: Framing,
+    /// Whether labels stand for nobody in particular.
+    is_anonymous: bool,
+    /// Who has been named.
+    named: HashSet<Arc<str>>,
 }
 
 impl Connection<'_> {
@@ -83,7 +93,12 @@ impl Connection<'_> {
             ..Options::new(&tag)
         };
         self.numbering = Numbering::Implied;
-        self.vendor = Some(Vendor { dialect: format.open(options), framing: format.framing() });
+        self.vendor = Some(Vendor {
+            dialect: format.open(options),
+            framing: format.framing(),
+            is_anonymous: !has_names,
+            named: HashSet::new(),
+        });
     }
 
     /// Takes a vendor's frame.
@@ -127,6 +142,9 @@ impl Connection<'_> {
 
     async fn say_decoded(&mut self, decoded: Decoded, came: Came) -> Result<(), End> {
         for said in decoded.says {
+            if let Said::Lines(lines) = &said {
+                lines.iter().filter_map(|line| line.content.speaker.as_ref()).for_each(|id| self.name(id, came));
+            }
             self.seq += 1;
             let says = match said {
                 Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(|line| self.checked(line)).collect()),
@@ -139,6 +157,20 @@ impl Connection<'_> {
             self.tell_fault(fault).await?;
         }
         Ok(())
+    }
+
+    /// Gives an anonymous speaker its label for a name: its id, which says of which session it is, is not for people. Once
+    /// for each id, whoever comes again, so that nobody's renaming is undone.
+    fn name(&mut self, id: &Arc<str>, came: Came) {
+        let Some(vendor) = self.vendor.as_mut().filter(|vendor| vendor.is_anonymous) else { return };
+        let scoped = id.strip_prefix(&*self.publisher.source).and_then(|rest| rest.strip_prefix('.'));
+        let Some((_, label)) = scoped.and_then(|scoped| scoped.split_once(':')) else { return };
+        if label.is_empty() || vendor.named.len() >= NAMED_MAX || !vendor.named.insert(id.clone()) {
+            return;
+        }
+        let op = Op::Rename { speaker: id.clone(), name: label.into(), kind: None };
+        let op_id = Some(format!("label:{id}").into());
+        self.burst.push_own(Record { received_at: came.at, published: None, op_id, op });
     }
 
     /// A decoder makes lines as they should be; the log is not where to learn that one did not.
