@@ -82,7 +82,7 @@ async fn the_scripts_publish_and_read_a_hearing() {
 async fn the_scripts_say_when_they_are_not_welcome() {
     let server = Server::start();
     let Some(mut subscribe) = python("subscribe.py") else { return };
-    subscribe.arg(server.ws("nowhere/subscribe?unit=turns"));
+    subscribe.arg(server.ws("nowhere/subscribe?view=public"));
     let output = run(subscribe).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("4505"));

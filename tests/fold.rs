@@ -17,6 +17,8 @@ mod goldens;
 mod reader;
 #[path = "fold/stories.rs"]
 mod stories;
+#[path = "fold/turns.rs"]
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 

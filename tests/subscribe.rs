@@ -222,7 +222,8 @@ async fn where_to_begin() {
         ("until=tomorrow", 4503),
         ("pace=0", 4503),
         ("max_gap_ms=5", 4503),
-        ("unit=turns", 4505),
+        ("unit=words", 4503),
+        ("unit=turns&interim=true", 4503),
         ("view=public", 4505),
     ] {
         assert_eq!(server.subscribe(&format!("geneva/subscribe?{query}")).await.closed().await.0, code, "{query}");
@@ -427,6 +428,157 @@ async fn readers_of_an_ended_feed_are_done_after_a_while_and_reopening_keeps_the
     assert_eq!(server.json("POST", "/v1/feeds/event/state", json!({"state": "ended"})).await.status, 200);
     assert_eq!(screen.read_to_close(&mut reader).await.0, 1000);
     assert_eq!(screen.state.as_deref(), Some("ended"));
+}
+
+/// What a reader of whole turns holds: its turns by id, and where it stands.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Turns {
+    cursor: Option<String>,
+    turns: std::collections::BTreeMap<String, Value>,
+    state: Option<String>,
+    aside: Vec<Value>,
+}
+
+impl Turns {
+    fn take(&mut self, message: &Value) {
+        let is_part = message["more"] == true;
+        if !["turn", "turn_gone", "changes"].contains(&message["type"].as_str().expect("a type")) {
+            return;
+        }
+        self.aside.push(message.clone());
+        if is_part {
+            return;
+        }
+        self.cursor = Some(message["cursor"].as_str().expect("a cursor").into());
+        for message in std::mem::take(&mut self.aside) {
+            assert!(message.get("lines").is_none() && message.get("turns").is_none(), "{message}");
+            if let Some(state) = message["state"].as_str() {
+                self.state = Some(state.into());
+            }
+            if message["type"] == "turn_gone" {
+                self.turns.remove(message["id"].as_str().expect("an id"));
+            } else if message["type"] == "turn" {
+                let turn = message["turn"].clone();
+                assert_eq!(turn["state"], "closed", "{turn}");
+                let before = self.turns.insert(turn["id"].as_str().expect("an id").into(), turn.clone());
+                let rose = before.is_none_or(|before| before["rev"].as_u64() < turn["rev"].as_u64());
+                assert!(rose, "{turn} comes again and says nothing new");
+            }
+        }
+    }
+
+    /// Speaker, revision and text of each, in order.
+    fn said(&self) -> Vec<(String, u64, String)> {
+        let mut turns: Vec<&Value> = self.turns.values().collect();
+        turns.sort_by_key(|turn| turn["sort"].as_str());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        turns
+            .iter()
+            .map(|turn| (text(&turn["speaker"]), turn["rev"].as_u64().expect("one"), text(&turn["text"])))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn whole_turns_come_when_they_close_and_again_when_they_are_amended() {
+    let server = Server::start();
+    publish(&server, "event", &[line("1", 0, "A", "one"), line("2", 1_000, "A", "two")]).await;
+    let mut reader = server.subscribe("event/subscribe?unit=turns").await;
+    let mut held = Turns::default();
+    reader.expect_next("hello").await;
+    loop {
+        let message = reader.next().await.expect("open");
+        assert_ne!(message["type"], "turn", "it is not closed yet");
+        held.take(&message);
+        if message["type"] == "live" {
+            break;
+        }
+    }
+    assert_eq!(held.state.as_deref(), Some("live"));
+    // What does not close or amend a turn is no message; what comes next is the turn.
+    publish(&server, "event", &[line("3", 2_000, "A", "three"), line("4", 3_000, "B", "four")]).await;
+    let speaker = reader.expect_next("changes").await;
+    assert_eq!((&speaker["speakers"][0]["id"], &speaker["more"]), (&json!("B"), &json!(true)));
+    held.take(&speaker);
+    let turn = reader.expect_next("turn").await;
+    held.take(&turn);
+    assert_eq!((&turn["feed"], turn["turn"]["lines"].as_array().map(Vec::len)), (&json!("event"), Some(3)));
+    assert_eq!(held.said(), [("A".into(), 0, "one\ntwo\nthree".into())]);
+    let cursor = held.cursor.clone().expect("a cursor");
+    let left = held.clone();
+    // A correction in the midst splits the turn: three of them, of one change.
+    publish(&server, "event", &[line("2", 1_000, "B", "two"), line("5", 4_000, "A", "five")]).await;
+    while held.said().len() < 4 {
+        held.take(&reader.next().await.expect("open"));
+    }
+    let amended = [("A", 1, "one"), ("B", 0, "two"), ("A", 0, "three"), ("B", 0, "four")];
+    assert_eq!(held.said(), amended.map(|(speaker, rev, text)| (speaker.to_owned(), rev, text.to_owned())));
+    let retraction = json!({"type": "retract", "id": "2"});
+    publish(&server, "event", &[retraction, json!({"type": "end"})]).await;
+    while held.state.as_deref() != Some("ended") || !held.aside.is_empty() {
+        held.take(&reader.next().await.expect("open"));
+    }
+    let joined = [("A", 2, "one\nthree"), ("B", 0, "four"), ("A", 0, "five")];
+    assert_eq!(held.said(), joined.map(|(speaker, rev, text)| (speaker.to_owned(), rev, text.to_owned())));
+    // Whoever went away with the cursor of then comes to the same, wherever it is cut again.
+    let (mut messages, mut from) = (0, cursor);
+    let mut back = left;
+    for cut_after in 1.. {
+        let mut socket = server.subscribe(&format!("event/subscribe?unit=turns&until=head&from={from}")).await;
+        for _ in 0..cut_after {
+            match socket.next().await {
+                Ok(message) => back.take(&message),
+                Err((code, _)) => {
+                    assert_eq!((code, back.said()), (1000, held.said()));
+                    assert!(messages > 0 && cut_after > 3);
+                    // A replay says the same.
+                    let mut replay = server.subscribe("event/subscribe?unit=turns&pace=max").await;
+                    let mut replayed = Turns::default();
+                    while let Ok(message) = replay.next().await {
+                        replayed.take(&message);
+                    }
+                    assert_eq!(replayed.said(), held.said());
+                    return;
+                }
+            }
+            messages += 1;
+        }
+        back.aside.clear();
+        from = back.cursor.clone().expect("a cursor");
+    }
+}
+
+/// A line that only prolongs an open turn is nothing to readers of whole turns, and must not keep them from the next.
+#[tokio::test]
+async fn readers_of_lines_and_of_turns_stand_side_by_side() {
+    let server = Server::start();
+    let mut publisher = server.publish("event/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut lines = Vec::new();
+    let mut turns = Vec::new();
+    for _ in 0..5 {
+        let (mut of_lines, mut of_turns) = (
+            server.subscribe("event/subscribe?interim=false").await,
+            server.subscribe("event/subscribe?unit=turns").await,
+        );
+        of_lines.expect("live").await;
+        of_turns.expect("live").await;
+        lines.push((of_lines, Screen::default()));
+        turns.push((of_turns, Turns::default()));
+    }
+    for number in 0..40 {
+        let speaker = if number / 4 % 2 == 0 { "A" } else { "B" };
+        publisher.send(line(&number.to_string(), number * 1_000, speaker, "x")).await;
+    }
+    for (socket, screen) in &mut lines {
+        screen.read_until(socket, |screen| screen.lines.len() == 40).await;
+    }
+    for (socket, held) in &mut turns {
+        while held.turns.len() < 9 {
+            held.take(&socket.next().await.expect("open"));
+        }
+        assert!(held.said().iter().all(|(_, rev, text)| (*rev, &**text) == (0, "x\nx\nx\nx")), "{held:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use captionwire::position::{Cursor, Epoch, FeedId};
 use captionwire::transcript::{
     Break, Content, FeedState, Line, Mark, MarkKind, Speaker, Status, TimeSource, Timestamp, Turn, TurnState, Version,
-    Word,
+    WholeTurn, Word,
 };
 use captionwire::wire::close::is_temporary;
 use captionwire::wire::subscribe::{ChangesMessage, Pace};
+use captionwire::wire::turns::TurnMessage;
 use captionwire::wire::{
     CloseCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, ToPublisher, ToSubscriber,
 };
@@ -52,6 +53,8 @@ names! { to_publisher, TO_PUBLISHER, ToPublisher,
 names! { to_subscriber, TO_SUBSCRIBER, ToSubscriber,
     ToSubscriber::Hello { .. } => "hello",
     ToSubscriber::Changes(_) => "changes",
+    ToSubscriber::Turn(_) => "turn",
+    ToSubscriber::TurnGone { .. } => "turn_gone",
     ToSubscriber::Live { .. } => "live",
     ToSubscriber::Heartbeat { .. } => "heartbeat",
     ToSubscriber::Reset { .. } => "reset",
@@ -329,9 +332,9 @@ fn every_field_that_the_code_writes_is_in_the_document() {
     let changes = ChangesMessage {
         feed: feed.clone(),
         cursor: cursor.clone(),
-        lines: vec![line],
+        lines: vec![line.clone()],
         gone: vec!["main/1".into()],
-        turns: vec![turn],
+        turns: vec![turn.clone()],
         gone_turns: vec![text("main/1")],
         speakers: vec![speaker],
         state: Some(FeedState::Live),
@@ -390,6 +393,13 @@ fn every_field_that_the_code_writes_is_in_the_document() {
             server_at: at,
         },
         ToSubscriber::Changes(Box::new(changes)),
+        ToSubscriber::Turn(Box::new(TurnMessage {
+            feed: feed.clone(),
+            cursor: cursor.clone(),
+            turn: WholeTurn { turn, text: line.text.to_string(), lines: vec![line] },
+            more: true,
+        })),
+        ToSubscriber::TurnGone { feed: feed.clone(), cursor: cursor.clone(), id: text("main/2"), more: true },
         ToSubscriber::Live { feed: feed.clone(), cursor: cursor.clone() },
         ToSubscriber::Heartbeat { feed: feed.clone(), cursor: Some(cursor.clone()), server_at: at },
         ToSubscriber::Reset { feed: feed.clone(), reason: text("epoch") },

@@ -430,6 +430,8 @@ impl Subscriber {
                 self.drop_parts();
                 Some(Update::Reset { reason })
             }
+            // It asks for lines; a server that sends whole turns as well may.
+            ToSubscriber::Turn(_) | ToSubscriber::TurnGone { .. } => None,
             ToSubscriber::Error { message, .. } => Some(Update::Refused { message }),
             ToSubscriber::Replay { paused, pace, media_ms, .. } => {
                 let state = ReplayState { paused, pace, media_ms };

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub use self::view::{Bell, Bodies, Conflict, Following, View};
+pub use self::view::{Bell, Bodies, Conflict, Following, Page, View};
 use crate::log::{Appended, Found, Log, LogError, LogId};
 use crate::position::{FeedId, Offset};
 use crate::transcript::{FoldView, Record};

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{Changes, FoldView, LineKey, Record, Timestamp, Transcript};
+use crate::transcript::{Changes, FoldView, LineKey, Record, Timestamp, Transcript, TurnChange};
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
-use crate::wire::{Message, encode_changes};
+use crate::wire::{Message, Unit, encode_changes, encode_turns};
 
 /// Records folded before readers are told: a millisecond of work.
 const FOLD_AT_ONCE: usize = 512;
@@ -59,6 +59,8 @@ pub struct Conflict {
 /// Messages that take a reader from one place to another.
 #[derive(Debug)]
 pub struct Bodies {
+    /// What they are made of.
+    pub unit: Unit,
     /// The number of the change that the reader has seen before them.
     pub since: u64,
     /// The number of the change that the reader has seen after them.
@@ -69,6 +71,58 @@ pub struct Bodies {
     pub arrived_at: Option<Timestamp>,
     /// The messages.
     pub parts: Vec<Message>,
+}
+
+/// What differs from one place of a transcript on, as much of it as goes at once.
+#[derive(Debug)]
+pub struct Page {
+    since: Option<Cursor>,
+    /// The number of the change that the reader has seen after it.
+    pub to: u64,
+    /// True if more is waiting behind it.
+    pub behind: bool,
+    differs: Differs,
+}
+
+#[derive(Debug)]
+enum Differs {
+    Lines(Box<Changes>),
+    Turns(Vec<TurnChange>),
+}
+
+impl Page {
+    /// What a reader of `transcript` has to be sent who has seen `since` changes.
+    #[must_use]
+    pub fn of(transcript: &Transcript, unit: Unit, since: u64) -> Self {
+        // Below the limit of a message by what the estimate of the sizes may miss.
+        const BYTES_MAX: usize = CHANGES_BYTES_MAX / 2;
+        let (differs, to, behind) = match unit {
+            Unit::Lines => {
+                let changes = transcript.changes_since(since, BYTES_MAX);
+                let (to, behind) = (changes.to, changes.behind);
+                (Differs::Lines(Box::new(changes)), to, behind)
+            }
+            Unit::Turns => {
+                let (changes, to, behind) = transcript.turn_changes_since(since, BYTES_MAX);
+                (Differs::Turns(changes), to, behind)
+            }
+        };
+        Self { since: transcript.cursor(since), to, behind, differs }
+    }
+
+    /// The messages of it.
+    #[must_use]
+    pub fn encode(self, feed: &FeedId) -> Vec<Message> {
+        // Only a damaged log has changes before its first record.
+        let Some(since) = self.since else { return Vec::new() };
+        match self.differs {
+            Differs::Lines(changes) => {
+                let to = Cursor { epoch: since.epoch.clone(), change: self.to };
+                encode_changes(feed, &since, &to, *changes)
+            }
+            Differs::Turns(changes) => encode_turns(feed, &since.epoch, changes),
+        }
+    }
 }
 
 /// One fold of a feed.
@@ -130,20 +184,22 @@ impl View {
         }
     }
 
-    /// What a reader of this view has to be sent who has seen `since` changes; none if that is all there are.
+    /// What a reader of this view has to be sent who has seen `since` changes; none if that is all there are. Of whole
+    /// turns it may be no message at all, which leads on all the same.
     #[must_use]
-    pub fn bodies(&self, since: u64) -> Option<Arc<Bodies>> {
+    pub fn bodies(&self, unit: Unit, since: u64) -> Option<Arc<Bodies>> {
         let change = self.bell.borrow().change;
         if since >= change {
             return None;
         }
         let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
         // A page that left something out stays good: what changed since comes behind it.
-        if let Some(known) = bodies.iter().find(|known| known.since == since && (known.to >= change || known.behind)) {
+        let same = |known: &Bodies| known.unit == unit && known.since == since;
+        if let Some(known) = bodies.iter().find(|known| same(known) && (known.to >= change || known.behind)) {
             return Some(known.clone());
         }
-        let made = Arc::new(self.make_bodies(since));
-        bodies.retain(|known| known.since != since);
+        let made = Arc::new(self.make_bodies(unit, since));
+        bodies.retain(|known| !same(known));
         if bodies.len() == BODIES_MAX {
             bodies.pop_front();
         }
@@ -151,30 +207,27 @@ impl View {
         Some(made)
     }
 
-    fn make_bodies(&self, since: u64) -> Bodies {
-        let (cursors, changes) = {
-            let transcript = self.transcript();
-            // Below the limit of a message by what the estimate of the sizes may miss.
-            let changes = transcript.changes_since(since, CHANGES_BYTES_MAX / 2);
-            ((transcript.cursor(since), transcript.cursor(changes.to)), changes)
-        };
-        let (to, behind) = (changes.to, changes.behind);
-        let parts = match cursors {
-            (Some(before), Some(after)) => encode_changes(&self.feed, &before, &after, changes),
-            _ => Vec::new(),
-        };
+    fn make_bodies(&self, unit: Unit, since: u64) -> Bodies {
+        // What is encoded is a copy, so that the fold goes on meanwhile.
+        let page = Page::of(&self.transcript(), unit, since);
+        let (to, behind) = (page.to, page.behind);
+        let parts = page.encode(&self.feed);
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = arrivals.front().filter(|(change, _)| *change <= since);
         let arrived_at = oldest.and_then(|_| arrivals.iter().find(|(change, _)| *change > since)).map(|(_, at)| *at);
-        Bodies { since, to, behind, arrived_at, parts }
+        Bodies { unit, since, to, behind, arrived_at, parts }
     }
 
     /// What a reader is sent who wants to begin now, and where it stands then.
     #[must_use]
-    pub fn bodies_from_now(&self) -> (u64, Vec<Message>) {
+    pub fn bodies_from_now(&self, unit: Unit) -> (u64, Vec<Message>) {
         let (cursor, changes): (Option<Cursor>, Changes) = {
             let transcript = self.transcript();
-            let changes = transcript.changes_from_now();
+            let mut changes = transcript.changes_from_now();
+            if unit == Unit::Turns {
+                // The last one comes whole, when it is closed.
+                changes.turns.clear();
+            }
             (transcript.cursor(changes.to), changes)
         };
         let to = changes.to;

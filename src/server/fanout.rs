@@ -23,7 +23,7 @@ use crate::config::TimesConfig;
 use crate::feed::{Bodies, Feed, Following, View};
 use crate::position::FeedId;
 use crate::transcript::Timestamp;
-use crate::wire::ToSubscriber;
+use crate::wire::{ToSubscriber, Unit};
 
 /// Readers of one group: some milliseconds of writing, after which others have their turn. A feed with more of them has
 /// several groups, which run on as many cores as there are.
@@ -32,8 +32,7 @@ const GROUP_READERS_MAX: usize = 256;
 /// The groups of every view that is read.
 #[derive(Default)]
 pub(super) struct Fanout {
-    /// By the address of the view, which each of its groups holds.
-    groups: Mutex<HashMap<usize, Vec<Arc<Group>>>>,
+    groups: Mutex<HashMap<Of, Vec<Arc<Group>>>>,
     /// The tasks of the groups.
     pub(super) tasks: TaskTracker,
 }
@@ -44,9 +43,13 @@ impl std::fmt::Debug for Fanout {
     }
 }
 
+/// What a group is sent: the address of its view, which it holds, and the unit.
+type Of = (usize, Unit);
+
 struct Group {
     feed: FeedId,
     view: Arc<View>,
+    unit: Unit,
     joining: Mutex<Joining>,
     /// Rung when somebody joins who is behind, and when many have left.
     rung: Notify,
@@ -98,11 +101,17 @@ pub(super) enum Why {
 
 /// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
 /// a message ([`Socket::finish_sending`]). Dropped, it drops the connection.
-pub(super) async fn stand(app: &Arc<App>, feed: &Feed, view: &Arc<View>, socket: Socket, since: u64) -> Stood {
+pub(super) async fn stand(
+    app: &Arc<App>,
+    feed: &Feed,
+    (view, unit): (&Arc<View>, Unit),
+    socket: Socket,
+    since: u64,
+) -> Stood {
     let standing =
         Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
     let member = Arc::new(Member(Mutex::new(standing)));
-    let mut place = Place { group: app.fanout.join(app, feed, view, member.clone()), member };
+    let mut place = Place { group: app.fanout.join(app, feed, (view, unit), member.clone()), member };
     {
         let now = view.now();
         if now.change > since || matches!(now.following, Following::No(_)) {
@@ -177,9 +186,10 @@ impl Standing {
 
 impl Fanout {
     /// Finds a group of `view` with room for `member`, or begins one.
-    fn join(&self, app: &Arc<App>, feed: &Feed, view: &Arc<View>, member: Arc<Member>) -> Arc<Group> {
+    fn join(&self, app: &Arc<App>, feed: &Feed, what: (&Arc<View>, Unit), member: Arc<Member>) -> Arc<Group> {
+        let (view, unit) = what;
         let mut groups = self.lock();
-        let of_view = groups.entry(Arc::as_ptr(view).addr()).or_default();
+        let of_view = groups.entry((Arc::as_ptr(view).addr(), unit)).or_default();
         let with_room = of_view.iter().find(|group| group.joining().count < GROUP_READERS_MAX);
         if let Some(group) = with_room {
             let mut joining = group.joining();
@@ -190,6 +200,7 @@ impl Fanout {
         let group = Arc::new(Group {
             feed: feed.name().clone(),
             view: view.clone(),
+            unit,
             joining: Mutex::new(Joining { members: vec![member], count: 1 }),
             rung: Notify::new(),
             left: AtomicUsize::new(0),
@@ -203,7 +214,7 @@ impl Fanout {
     /// Takes a group off the list, so that nobody joins it any more.
     fn remove(&self, group: &Arc<Group>) {
         let mut groups = self.lock();
-        let key = Arc::as_ptr(&group.view).addr();
+        let key = (Arc::as_ptr(&group.view).addr(), group.unit);
         let Some(of_view) = groups.get_mut(&key) else { return };
         of_view.retain(|other| !Arc::ptr_eq(other, group));
         if of_view.is_empty() {
@@ -211,7 +222,7 @@ impl Fanout {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Vec<Arc<Group>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Of, Vec<Arc<Group>>>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -309,9 +320,14 @@ impl Members {
                 return true;
             }
             if bodies.as_ref().is_none_or(|bodies| bodies.since != standing.since) {
-                bodies = view.bodies(standing.since);
+                bodies = view.bodies(self.of.unit, standing.since);
             }
             let Some(next) = &bodies else { return true };
+            // A change that is nothing to readers of this unit.
+            if next.parts.is_empty() && !next.behind {
+                standing.since = next.to;
+                return true;
+            }
             // Several messages, or pages, are for its own task: it may have to wait in the midst of them.
             let ([message], false) = (&next.parts[..], next.behind) else {
                 standing.send_back(Ok(Why::Other));
@@ -432,16 +448,16 @@ mod tests {
         let (server, feed, view) = feed().await;
         let (app, change) = (&server.app, view.now().change);
         let (first, _first_client) = socket(app, 1024).await;
-        let mut up_to_date = std::pin::pin!(stand(app, &feed, &view, first, change));
+        let mut up_to_date = std::pin::pin!(stand(app, &feed, (&view, Unit::Lines), first, change));
         assert!(futures::poll!(&mut up_to_date).is_pending());
         joined(app).await;
         let ((second, mut second_client), (third, mut third_client)) =
             (socket(app, 1024).await, socket(app, 1024).await);
-        let mut second = std::pin::pin!(stand(app, &feed, &view, second, 0));
-        let mut third = std::pin::pin!(stand(app, &feed, &view, third, change - 1));
+        let mut second = std::pin::pin!(stand(app, &feed, (&view, Unit::Lines), second, 0));
+        let mut third = std::pin::pin!(stand(app, &feed, (&view, Unit::Lines), third, change - 1));
         assert!(futures::poll!(&mut second).is_pending() && futures::poll!(&mut third).is_pending());
         for (since, client) in [(0, &mut second_client), (change - 1, &mut third_client)] {
-            let lacks = view.bodies(since).expect("some");
+            let lacks = view.bodies(Unit::Lines, since).expect("some");
             let frame = lacks.parts[0].frame();
             let mut received = vec![0; frame.len()];
             soon(client.read_exact(&mut received)).await.expect("sent");
@@ -454,7 +470,7 @@ mod tests {
         let (server, feed, view) = feed().await;
         let (app, change) = (&server.app, view.now().change);
         let (narrow, _client) = socket(app, 16).await;
-        let stood = soon(stand(app, &feed, &view, narrow, 0)).await;
+        let stood = soon(stand(app, &feed, (&view, Unit::Lines), narrow, 0)).await;
         assert!(matches!(stood.why, Ok(Why::Full(_))));
         assert_eq!(stood.since, change);
     }
@@ -469,7 +485,7 @@ mod tests {
         let begun = Instant::now();
         // There is room for all that it is sent and never answers.
         let (silent, _client) = socket(app, 1 << 16).await;
-        let stood = stand(app, &feed, &view, silent, change);
+        let stood = stand(app, &feed, (&view, Unit::Lines), silent, change);
         let stood = tokio::time::timeout(gone_after * 4, stood).await.expect("let go");
         assert!(matches!(stood.why, Err(End::Gone)));
         assert!(begun.elapsed() >= gone_after);
@@ -481,7 +497,7 @@ mod tests {
         let (app, change) = (&server.app, view.now().change);
         let (first, client) = socket(app, 1024).await;
         drop(client);
-        let stood = soon(stand(app, &feed, &view, first, change)).await;
+        let stood = soon(stand(app, &feed, (&view, Unit::Lines), first, change)).await;
         assert!(stood.why.is_err());
         app.fanout.tasks.close();
         soon(app.fanout.tasks.wait()).await;

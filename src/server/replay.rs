@@ -16,13 +16,13 @@ use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
 use super::socket::End;
 use super::subscribe::{Left, Place, Reader};
 use super::upgrade::Asked;
-use crate::feed::{Feed, Following, View};
+use crate::feed::{Feed, Following, Page, View};
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, Offset};
 use crate::transcript::fold::Reached;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
-use crate::wire::subscribe::{CHANGES_BYTES_MAX, Pace};
-use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber, encode_changes};
+use crate::wire::subscribe::Pace;
+use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 
 /// Records folded at once: some milliseconds in which the connection does nothing else.
 const FOLD_AT_ONCE: usize = 512;
@@ -373,13 +373,11 @@ impl Player {
     async fn send_changes(&mut self, reader: &mut Reader) -> Result<(), End> {
         while self.since < self.transcript.change() {
             // As the view does it, so that a replay is sent what a live reader was.
-            let changes = self.transcript.changes_since(self.since, CHANGES_BYTES_MAX / 2);
-            let (to, before) = (changes.to, self.transcript.cursor(self.since));
-            if let (Some(before), Some(after)) = (before, self.transcript.cursor(to)) {
-                for message in encode_changes(&reader.name, &before, &after, changes) {
-                    reader.app.metrics.sent(1, message.body().len());
-                    reader.socket.send(&message).await?;
-                }
+            let page = Page::of(&self.transcript, reader.wanted.unit, self.since);
+            let to = page.to;
+            for message in page.encode(&reader.name) {
+                reader.app.metrics.sent(1, message.body().len());
+                reader.socket.send(&message).await?;
             }
             self.since = to;
         }

@@ -20,7 +20,7 @@ use crate::feed::{Feed, Following, Opened, View};
 use crate::log::{LogError, LogId};
 use crate::position::{Cursor, FeedId};
 use crate::transcript::{FeedState, FoldView};
-use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
+use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber, Unit};
 
 /// A reader says next to nothing, and there are many of them.
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_read, read_buffer_bytes: 512 };
@@ -46,6 +46,7 @@ pub(super) enum From {
 pub(super) struct Wanted {
     from: From,
     pub(super) view: FoldView,
+    pub(super) unit: Unit,
     pub(super) is_until_head: bool,
     wait: bool,
     replay: Option<replay::Wanted>,
@@ -53,7 +54,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     fn new(asked: &Asked) -> Result<Self, End> {
-        asked.refuse(&[("unit", Some("lines")), ("view", None)])?;
+        asked.refuse(&[("view", None)])?;
         let bad = |reason: String| End::close(CloseCode::BadRequest, reason);
         let from = match asked.get("from") {
             None | Some("start") => From::Start,
@@ -65,9 +66,18 @@ impl Wanted {
             Some("head") => true,
             Some(_) => return Err(bad("until is live or head".into())),
         };
-        let view = if asked.flag("interim", true)? { FoldView::Interim } else { FoldView::FinalOnly };
+        let unit = match asked.get("unit") {
+            None | Some("lines") => Unit::Lines,
+            Some("turns") => Unit::Turns,
+            Some(_) => return Err(bad("unit is lines or turns".into())),
+        };
+        let view = match (unit, asked.flag("interim", unit == Unit::Lines)?) {
+            (Unit::Lines, true) => FoldView::Interim,
+            (_, false) => FoldView::FinalOnly,
+            (Unit::Turns, true) => return Err(bad("whole turns have no interim lines: leave interim out".into())),
+        };
         let wait = asked.flag("wait", false)?;
-        Ok(Self { from, view, is_until_head, wait, replay: replay::Wanted::new(asked)? })
+        Ok(Self { from, view, unit, is_until_head, wait, replay: replay::Wanted::new(asked)? })
     }
 }
 
@@ -155,7 +165,8 @@ impl Reader {
                 Ok(life) => life,
                 Err(end) => return (self.socket, end),
             };
-            let standing = fanout::stand(&self.app, &life.feed, &life.view, self.socket, life.place.since);
+            let what = (&life.view, self.wanted.unit);
+            let standing = fanout::stand(&self.app, &life.feed, what, self.socket, life.place.since);
             let stood = standing.await;
             (self.socket, why) = (stood.socket, stood.why);
             self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
@@ -281,7 +292,7 @@ impl Reader {
         match self.from.clone() {
             From::Start => Ok(0),
             From::Now => {
-                let (to, bodies) = view.bodies_from_now();
+                let (to, bodies) = view.bodies_from_now(self.wanted.unit);
                 for message in &bodies {
                     self.socket.say(message).await?;
                 }
@@ -311,7 +322,7 @@ impl Reader {
         let mut bell = view.bell();
         loop {
             let following = bell.borrow_and_update().following.clone();
-            while let Some(bodies) = view.bodies(place.since) {
+            while let Some(bodies) = view.bodies(self.wanted.unit, place.since) {
                 self.lag.begins();
                 for message in &bodies.parts {
                     self.socket.send(message).await?;

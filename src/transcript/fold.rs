@@ -24,7 +24,7 @@ use super::order::{SORT_MS_MAX, compare_ids, sort_key};
 use super::record::{Meta, Op, Published, Record};
 use super::speaker::{Speaker, SpeakerIndex, Speakers};
 use super::time::{MediaMs, Timestamp};
-use super::turn::{Turn, TurnSettings, TurnState};
+use super::turn::{Turn, TurnSettings, TurnState, WholeTurn};
 use crate::position::{Epoch, Offset};
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
@@ -116,6 +116,31 @@ impl Changes {
     }
 }
 
+/// What one change is to a reader of whole turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnChange {
+    /// The number of the change.
+    pub number: u64,
+    /// Speakers whose facts changed.
+    pub speakers: Vec<Speaker>,
+    /// The feed's state and what is known of it, if one of them changed.
+    pub feed: Option<(FeedState, Meta)>,
+    /// Turns that were closed, or amended since.
+    pub turns: Vec<WholeTurn>,
+    /// Ids of turns that were closed once and are no more.
+    pub gone: Vec<Arc<str>>,
+}
+
+impl TurnChange {
+    /// Takes what else belongs to the same change.
+    fn take(&mut self, other: Self) {
+        self.speakers.extend(other.speakers);
+        self.feed = other.feed.or_else(|| self.feed.take());
+        self.turns.extend(other.turns);
+        self.gone.extend(other.gone);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
     Feed,
@@ -155,7 +180,8 @@ struct LineSlot {
 #[derive(Debug, Default)]
 struct TurnMemo {
     rev: u64,
-    was_closed: bool,
+    /// The change with which it was closed for the first time; 0 is never.
+    first_closed: u64,
     /// As readers were told last; none while there is no such turn.
     shown: Option<Turn>,
     /// Its last line then.
@@ -536,10 +562,13 @@ impl Transcript {
         let changed = changed || memo.last_line != span.last;
         memo.last_line = span.last;
         if closed {
-            if memo.was_closed && (changed || was_open) {
+            if memo.first_closed != 0 && (changed || was_open) {
                 memo.rev += 1;
             }
-            memo.was_closed = true;
+            if memo.first_closed == 0 {
+                // It is told as closed now, and this record's changes get the next number.
+                memo.first_closed = self.changes + 1;
+            }
         }
         let turn = Turn {
             id,

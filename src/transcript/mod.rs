@@ -17,10 +17,10 @@ pub mod speaker;
 pub mod time;
 pub mod turn;
 
-pub use self::fold::{Applied, Changes, FeedState, FoldView, Transcript};
+pub use self::fold::{Applied, Changes, FeedState, FoldView, Transcript, TurnChange};
 pub use self::line::{Break, Content, Line, LineKey, Status, TimeSource, Version, Word};
 pub use self::mark::{Mark, MarkKind};
 pub use self::record::{Meta, Op, Published, Record};
 pub use self::speaker::Speaker;
 pub use self::time::{MediaMs, Timestamp};
-pub use self::turn::{Turn, TurnSettings, TurnState};
+pub use self::turn::{Turn, TurnSettings, TurnState, WholeTurn};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::line::Line;
 use super::speaker::SpeakerIndex;
 use super::time::MediaMs;
 
@@ -38,6 +39,27 @@ pub struct Turn {
     pub state: TurnState,
     /// Rises with every change of a turn that was closed before; never falls.
     pub rev: u64,
+}
+
+/// A turn with all that was said in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WholeTurn {
+    /// The turn.
+    #[serde(flatten)]
+    pub turn: Turn,
+    /// The texts of its lines, a line break between them: its paragraphs.
+    pub text: String,
+    /// Its lines, in order.
+    pub lines: Vec<Line>,
+}
+
+impl WholeTurn {
+    /// `turn` with its `lines`.
+    #[must_use]
+    pub fn new(turn: Turn, lines: Vec<Line>) -> Self {
+        let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+        Self { turn, text: texts.join("\n"), lines }
+    }
 }
 
 /// The settings that the rule reads, fixed by a feed's first record.

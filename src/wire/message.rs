@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::position::Cursor;
+
 /// The longest header of a frame without a mask: two bytes and a length of eight (RFC 6455, section 5.2).
 const HEADER_BYTES_MAX: usize = 10;
 /// A final text frame (RFC 6455, section 5.2).
@@ -16,11 +18,12 @@ const FINAL_TEXT: u8 = 0x81;
 pub struct Message {
     frame: Bytes,
     body_at: usize,
+    cursor: Option<Cursor>,
 }
 
 impl Message {
-    /// `message` in JSON, framed.
-    pub(super) fn new(message: &impl Serialize) -> Self {
+    /// `message` in JSON, framed; reading goes on behind it from `cursor`, if from anywhere.
+    pub(super) fn new(message: &impl Serialize, cursor: Option<Cursor>) -> Self {
         let mut bytes = vec![0; HEADER_BYTES_MAX];
         serde_json::to_writer(&mut bytes, message).expect("a message has no map with odd keys");
         let len = bytes.len() - HEADER_BYTES_MAX;
@@ -45,13 +48,20 @@ impl Message {
         bytes[from..HEADER_BYTES_MAX].copy_from_slice(&header[..body_at]);
         // It may be kept for a while, for those who come to the same place.
         bytes.shrink_to_fit();
-        Self { frame: Bytes::from(bytes).slice(from..), body_at }
+        Self { frame: Bytes::from(bytes).slice(from..), body_at, cursor }
     }
 
     /// Header and body.
     #[must_use]
     pub fn frame(&self) -> &Bytes {
         &self.frame
+    }
+
+    /// Where whoever has taken this stands; none for a message after which nobody stands anywhere new, such as a part to
+    /// which more belongs.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
     }
 
     /// The body: JSON in UTF-8.
@@ -73,7 +83,7 @@ mod tests {
             (65_533, vec![0x81, 126, 0xff, 0xff]),
             (65_534, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let message = Message::new(&"x".repeat(text));
+            let message = Message::new(&"x".repeat(text), None);
             assert_eq!(message.frame()[..header.len()], header, "{text}");
             assert_eq!(message.body(), format!("\"{}\"", "x".repeat(text)).as_bytes());
             assert_eq!(message.frame().len(), header.len() + text + 2);

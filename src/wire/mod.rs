@@ -8,11 +8,13 @@ pub mod close;
 pub mod message;
 pub mod publish;
 pub mod subscribe;
+pub mod turns;
 
 pub use self::close::CloseCode;
 pub use self::message::Message;
 pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher};
-pub use self::subscribe::{FromSubscriber, Seek, ToSubscriber, encode_changes};
+pub use self::subscribe::{FromSubscriber, Seek, ToSubscriber, Unit, encode_changes};
+pub use self::turns::encode_turns;
 
 /// The WebSocket subprotocol; a client may name it or not.
 pub const SUBPROTOCOL: &str = "captionwire.v1";

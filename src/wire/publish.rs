@@ -607,7 +607,7 @@ impl ToPublisher {
     /// As it goes over the wire.
     #[must_use]
     pub fn encode(&self) -> Message {
-        Message::new(self)
+        Message::new(self, None)
     }
 }
 

@@ -6,11 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::message::Message;
 use super::publish::{NackCode, Refusal};
+use super::turns::TurnMessage;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{Changes, FeedState, Line, MediaMs, Speaker, Timestamp, Turn};
 
 /// The largest `changes` message, in bytes: a phone takes it in one go, and a resume loses little.
 pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
+
+/// What a reader is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Unit {
+    /// Lines as they come, and the boundaries between turns.
+    #[default]
+    Lines,
+    /// Turns that are finished, each with its lines.
+    Turns,
+}
 
 /// What the server tells a subscriber.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +43,21 @@ pub enum ToSubscriber {
     },
     /// What differs since the cursor that the reader had.
     Changes(Box<ChangesMessage>),
+    /// A whole turn, for readers with `unit=turns`: it was closed, or has been amended since.
+    Turn(Box<TurnMessage>),
+    /// A turn that was sent whole is no more.
+    #[serde(rename = "turn_gone")]
+    TurnGone {
+        /// The feed.
+        feed: FeedId,
+        /// From here reading can go on.
+        cursor: Cursor,
+        /// The turn.
+        id: Arc<str>,
+        /// More messages belong to this change: keep this one aside until the last of them has come.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
     /// The backlog has been sent; what comes now is new.
     Live {
         /// The feed.
@@ -117,7 +143,7 @@ pub struct ChangesMessage {
 }
 
 impl ChangesMessage {
-    fn empty(feed: &FeedId, cursor: Cursor) -> Self {
+    pub(super) fn empty(feed: &FeedId, cursor: Cursor) -> Self {
         Self {
             feed: feed.clone(),
             cursor,
@@ -139,7 +165,13 @@ impl ToSubscriber {
     /// As it goes over the wire.
     #[must_use]
     pub fn encode(&self) -> Message {
-        Message::new(self)
+        let cursor = match self {
+            Self::Changes(message) if !message.more => Some(message.cursor.clone()),
+            Self::Turn(message) if !message.more => Some(message.cursor.clone()),
+            Self::TurnGone { cursor, more: false, .. } | Self::Live { cursor, .. } => Some(cursor.clone()),
+            _ => None,
+        };
+        Message::new(self, cursor)
     }
 }
 
@@ -200,7 +232,7 @@ fn split(whole: ChangesMessage) -> Vec<ChangesMessage> {
     parts
 }
 
-fn encoded_len(item: &impl Serialize) -> usize {
+pub(super) fn encoded_len(item: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, Transcript, TurnMemo};
+use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, Transcript, TurnChange, TurnMemo};
 use crate::position::{Cursor, Epoch, Offset};
 use crate::transcript::FoldView;
 use crate::transcript::assembly::Slot;
@@ -14,7 +14,7 @@ use crate::transcript::mark::{Mark, MarkKind, marks};
 use crate::transcript::record::Meta;
 use crate::transcript::speaker::Speaker;
 use crate::transcript::time::Timestamp;
-use crate::transcript::turn::Turn;
+use crate::transcript::turn::{Turn, TurnState, WholeTurn};
 
 impl Transcript {
     /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
@@ -46,6 +46,63 @@ impl Transcript {
             feed: (self.feed_told.first != 0).then(|| (self.state, self.meta.clone())),
             ..Changes::default()
         }
+    }
+
+    /// What a reader of whole turns has to learn who has seen the first `since` changes, change by change: those that are
+    /// nothing to it are left out. Also the number of the last change looked at, and whether there are more behind it:
+    /// it stops where the encoding is likely to pass `bytes_max`, at a whole change.
+    #[must_use]
+    pub fn turn_changes_since(&self, since: u64, bytes_max: usize) -> (Vec<TurnChange>, u64, bool) {
+        let mut changes = Vec::new();
+        let (mut to, mut bytes) = (since.min(self.changes), 0);
+        for &(number, item) in self.log.range((since.saturating_add(1), Item::Feed)..) {
+            if number != to && to > since && bytes >= bytes_max {
+                return (changes, to, true);
+            }
+            to = number;
+            bytes += self.tell_of_turn((number, item), since, &mut changes);
+        }
+        (changes, self.changes.max(to), false)
+    }
+
+    /// Adds what `item` is to a reader of whole turns; gives about how many bytes its encoding takes.
+    fn tell_of_turn(&self, (number, item): (u64, Item), since: u64, changes: &mut Vec<TurnChange>) -> usize {
+        /// What looking at an item costs where nothing is told of it, as bytes.
+        const PASSED_OVER_BYTES: usize = 8;
+        let mut told = TurnChange { number, speakers: Vec::new(), feed: None, turns: Vec::new(), gone: Vec::new() };
+        let bytes = match item {
+            Item::Feed => {
+                told.feed = Some((self.state, self.meta.clone()));
+                64
+            }
+            Item::Speaker(index) => {
+                told.speakers.push(self.speakers.get(index));
+                96
+            }
+            // It is told with its turn.
+            Item::Line(_) => return PASSED_OVER_BYTES,
+            Item::Turn(slot) => match self.lines[slot as usize].turn.as_deref() {
+                Some(TurnMemo { shown: Some(turn), .. }) if turn.state == TurnState::Closed => {
+                    let turn = WholeTurn::new(turn.clone(), self.lines_of_turn(slot));
+                    let lines = turn.lines.iter().map(|line| 220 + 2 * line.text.len() + 64 * line.words.len());
+                    let bytes = lines.sum();
+                    told.turns.push(turn);
+                    bytes
+                }
+                // Who has not been sent it need not see it go.
+                Some(TurnMemo { shown: None, first_closed, .. }) if (1..=since).contains(first_closed) => {
+                    told.gone.push(self.key(slot).to_string().into());
+                    24
+                }
+                // An open one is told when it closes.
+                _ => return PASSED_OVER_BYTES,
+            },
+        };
+        match changes.last_mut() {
+            Some(last) if last.number == number => last.take(told),
+            _ => changes.push(told),
+        }
+        bytes
     }
 
     /// Adds what is to be told of `item`; gives about how many bytes its encoding takes.
@@ -126,12 +183,14 @@ impl Transcript {
 
     /// The whole transcript, turn by turn, with the lines of each.
     pub fn assembled(&self) -> impl DoubleEndedIterator<Item = (Turn, Vec<Line>)> {
-        self.assembly.turns().filter_map(|first| {
-            let turn = self.shown_turn(first)?.clone();
-            let rest = self.assembly.lines_from(first);
-            let lines = rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot));
-            Some((turn, lines.filter_map(|(_, slot)| self.shown_line(slot)).collect()))
-        })
+        self.assembly.turns().filter_map(|first| Some((self.shown_turn(first)?.clone(), self.lines_of_turn(first))))
+    }
+
+    /// The lines of the turn that `first` opens.
+    fn lines_of_turn(&self, first: Slot) -> Vec<Line> {
+        let rest = self.assembly.lines_from(first);
+        let lines = rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot));
+        lines.filter_map(|(_, slot)| self.shown_line(slot)).collect()
     }
 
     /// The speakers that readers know of, in the order in which they were met.
