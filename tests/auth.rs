@@ -64,6 +64,7 @@ async fn every_role_on_every_route() {
         ("subscribe", "HEAD", "/v1/feeds/{feed}", b""),
         ("subscribe", "GET", "/v1/feeds/%67eneva-1", b""),
         ("subscribe", "GET", "/v1/feeds/{feed}/transcript.json", b""),
+        ("subscribe", "GET", "/v1/feeds/{feed}/events?until=head", b""),
         ("publish", "POST", "/v1/feeds/{feed}/lines", line),
         ("desk", "POST", "/v1/feeds/{feed}/state", b"{\"state\":\"live\"}"),
         ("desk", "POST", "/v1/feeds/{feed}/desk", b"{}"),
@@ -133,6 +134,10 @@ async fn sockets_say_it_as_a_close_code() {
     ] {
         assert_eq!(greeting(&server, token, path).await, expected, "{token:?} {path}");
     }
+    // Nor can they for events.
+    let events = async |token| server.get(&format!("/v1/feeds/geneva-1/events?until=head&token={token}")).await;
+    assert_eq!(events("tok-subscribe").await.status, 200);
+    events("wrong").await.assert_problem(401, "unauthorised");
     let in_url = server.get("/v1/feeds/geneva-1?token=tok-subscribe").await;
     in_url.assert_problem(401, "unauthorised");
 }
@@ -262,6 +267,8 @@ async fn a_connection_ends_with_its_token() {
     publisher.acked(1).await;
     let mut reader = socket(&server, &token, "geneva/subscribe").await;
     let mut waiting = socket(&server, &token, "paris/subscribe?wait=true").await;
+    let events = server.get(&format!("/v1/feeds/geneva/events?token={token}")).await;
+    assert!(events.status == 200 && events.text().contains("live"), "it ends, and not before the token does");
     for socket in [&mut publisher, &mut reader, &mut waiting] {
         let (code, reason) = socket.closed().await;
         assert_eq!((code, reason.as_str()), (4500, "the token has expired"));

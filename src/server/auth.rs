@@ -163,9 +163,13 @@ impl Need {
             }
             ("GET", "/metrics") => Self::Somewhere(Role::Metrics),
             ("GET", "/v1/feeds") => Self::Somewhere(Role::Subscribe),
-            ("GET", "/v1/feeds/{feed}" | "/v1/feeds/{feed}/{file}" | "/v1/feeds/{feed}/subscribe") => {
-                Self::InFeed(Role::Subscribe)
-            }
+            (
+                "GET",
+                "/v1/feeds/{feed}"
+                | "/v1/feeds/{feed}/{file}"
+                | "/v1/feeds/{feed}/subscribe"
+                | "/v1/feeds/{feed}/events",
+            ) => Self::InFeed(Role::Subscribe),
             ("GET", "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/zoom/seq")
             | (
                 "POST",
@@ -193,13 +197,14 @@ fn is_socket(path: &str) -> bool {
 
 /// Whether the route takes a token in its URL too: browsers and captioning software cannot send it otherwise.
 fn takes_token_in_url(path: &str) -> bool {
-    const POSTS: [&str; 4] = [
+    const OTHERS: [&str; 5] = [
+        "/v1/feeds/{feed}/events",
         "/v1/feeds/{feed}/zoom",
         "/v1/feeds/{feed}/zoom/seq",
         "/v1/feeds/{feed}/youtube",
         "/v1/feeds/{feed}/streamtext",
     ];
-    is_socket(path) || POSTS.contains(&path)
+    is_socket(path) || OTHERS.contains(&path)
 }
 
 /// What whoever sent `request` may do, if that includes what it asks for.

@@ -92,9 +92,9 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     if let Some(origin) = allowed {
         say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE");
         let known = if app.config.auth.is_some() {
-            "Authorization, Content-Type, If-None-Match"
+            "Authorization, Content-Type, If-None-Match, Last-Event-ID"
         } else {
-            "Content-Type, If-None-Match"
+            "Content-Type, If-None-Match, Last-Event-ID"
         };
         say(header::ACCESS_CONTROL_ALLOW_HEADERS, known);
         say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");

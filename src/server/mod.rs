@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
-//! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay`, and the rest of HTTP: `feeds`,
+//! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
+//! `events`), and the rest of HTTP: `feeds`,
 //! `lines`, `transcripts`, `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
@@ -13,6 +14,7 @@ mod app;
 mod auth;
 mod body;
 pub mod clock;
+mod events;
 mod fanout;
 mod feeds;
 mod forwarded;
@@ -20,6 +22,7 @@ mod guard;
 mod keys;
 mod lines;
 mod metrics;
+mod outlet;
 mod pages;
 mod peer;
 mod posts;
@@ -56,6 +59,7 @@ use tower::ServiceExt;
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
 pub use self::clock::{Chance, Clock};
+use self::events::Cut;
 use self::fanout::Fanout;
 pub use self::keys::{KeyError, Keys};
 use self::metrics::Metrics;
@@ -351,9 +355,12 @@ impl Door {
 
 /// Answers the requests of a connection, to its end.
 async fn serve(app: &App, router: Router, stream: Transport, peer: Peer) {
+    let cut = Cut::default();
+    let to_cut = cut.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(to_cut.clone());
         router.clone().oneshot(request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -367,7 +374,11 @@ async fn serve(app: &App, router: Router, stream: Transport, peer: Peer) {
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
+        () = cut.0.cancelled() => return,
         () = app.stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    tokio::select! {
+        _ = connection => {}
+        () = cut.0.cancelled() => {}
+    }
 }

@@ -117,7 +117,7 @@ pub(super) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>
                 Left::Said(_) | Left::UpToDate => {}
             }
             let clock = view.transcript().clock();
-            reader.socket.send(&player.status(clock).encode()).await?;
+            reader.outlet.send(&player.status(clock).encode()).await?;
         }
     }
 }
@@ -242,7 +242,7 @@ impl Player {
             }
             FromSubscriber::Seek(seek) => return self.seek(reader, view, seek).await,
         }
-        reader.socket.send(&self.status(self.transcript.clock()).encode()).await?;
+        reader.outlet.send(&self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
     }
 
@@ -273,7 +273,7 @@ impl Player {
         }
         reader.reset("seek").await?;
         self.send_changes(reader).await?;
-        reader.socket.send(&self.status(self.transcript.clock()).encode()).await?;
+        reader.outlet.send(&self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
     }
 
@@ -377,7 +377,7 @@ impl Player {
             let to = page.to;
             for message in page.encode(&reader.name) {
                 reader.app.metrics.sent(1, message.body().len());
-                reader.socket.send(&message).await?;
+                reader.outlet.send(&message).await?;
             }
             self.since = to;
         }

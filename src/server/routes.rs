@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
-use super::{feeds, guard, lines, metrics, pages, posts, publish, subscribe, transcripts};
+use super::{events, feeds, guard, lines, metrics, pages, posts, publish, subscribe, transcripts};
 use crate::position::FeedId;
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
@@ -35,6 +35,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("post", "/v1/feeds/{feed}/desk"),
     ("get", "/v1/feeds/{feed}/publish"),
     ("get", "/v1/feeds/{feed}/subscribe"),
+    ("get", "/v1/feeds/{feed}/events"),
     ("get", "/"),
     ("get", "/feeds/{feed}"),
     ("get", "/viewer/{file}"),
@@ -59,6 +60,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/desk", post(feeds::desk))
         .route("/v1/feeds/{feed}/publish", get(open_publish))
         .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))
+        .route("/v1/feeds/{feed}/events", get(events::get))
         .route("/", get(pages::index))
         .route("/feeds/{feed}", get(pages::feed))
         .route("/viewer/{file}", get(pages::file))

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::app::{App, Presence, PresenceGuard, Role, Seats, end_of};
 use super::fanout::{self, Why};
 use super::metrics::Lag;
+use super::outlet::Outlet;
 use super::peer::Peer;
 use super::replay;
 use super::socket::{End, Frame, Socket};
@@ -26,8 +27,12 @@ use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber, Un
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_read, read_buffer_bytes: 512 };
 
 /// Serves a subscriber to its end.
-pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Box<Asked>) -> (Socket, End) {
-    match Reader::new(app, name, socket, *asked) {
+pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
+    let wanted = match Wanted::new(&asked) {
+        Ok(wanted) => wanted,
+        Err(end) => return (socket.into(), end),
+    };
+    match Reader::new(app, name, socket.into(), *asked, wanted) {
         Ok(reader) => reader.run().await,
         Err(refused) => refused,
     }
@@ -44,16 +49,17 @@ pub(super) enum From {
 /// What a subscriber asks for.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    from: From,
+    pub(super) from: From,
     pub(super) view: FoldView,
     pub(super) unit: Unit,
     pub(super) is_until_head: bool,
-    wait: bool,
+    pub(super) wait: bool,
     replay: Option<replay::Wanted>,
 }
 
 impl Wanted {
-    fn new(asked: &Asked) -> Result<Self, End> {
+    /// Reads the query.
+    pub(super) fn new(asked: &Asked) -> Result<Self, End> {
         asked.refuse(&[("view", None)])?;
         let bad = |reason: String| End::close(CloseCode::BadRequest, reason);
         let from = match asked.get("from") {
@@ -86,7 +92,7 @@ pub(super) struct Reader {
     pub(super) app: Arc<App>,
     pub(super) name: FeedId,
     pub(super) wanted: Wanted,
-    pub(super) socket: Socket,
+    pub(super) outlet: Outlet,
     life: Option<Life>,
     /// Where to begin in the life of the feed that comes next.
     pub(super) from: From,
@@ -131,15 +137,18 @@ pub(super) enum Left {
 }
 
 impl Reader {
-    fn new(app: Arc<App>, name: FeedId, socket: Socket, asked: Asked) -> Result<Box<Self>, (Socket, End)> {
-        let wanted = match Wanted::new(&asked) {
-            Ok(wanted) => wanted,
-            Err(end) => return Err((socket, end)),
-        };
+    /// A reader of what is `wanted`, with the seats that takes.
+    pub(super) fn new(
+        app: Arc<App>,
+        name: FeedId,
+        outlet: Outlet,
+        asked: Asked,
+        wanted: Wanted,
+    ) -> Result<Box<Self>, (Outlet, End)> {
         let replay_seats = match wanted.replay.is_some().then(|| replay::take_seats(&app, asked.peer.ip())).transpose()
         {
             Ok(seats) => seats,
-            Err(end) => return Err((socket, end)),
+            Err(end) => return Err((outlet, end)),
         };
         Ok(Box::new(Self {
             from: wanted.from.clone(),
@@ -147,7 +156,7 @@ impl Reader {
             app,
             name,
             wanted,
-            socket,
+            outlet,
             life: None,
             is_greeted: false,
             refused: 0,
@@ -157,18 +166,26 @@ impl Reader {
         }))
     }
 
-    async fn run(mut self: Box<Self>) -> (Socket, End) {
+    /// Reads to its end.
+    pub(super) async fn run(mut self: Box<Self>) -> (Outlet, End) {
         let mut why = Ok(Why::Other);
         loop {
             // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.
             let life = match Box::pin(self.catch_up(std::mem::replace(&mut why, Ok(Why::Other)))).await {
                 Ok(life) => life,
-                Err(end) => return (self.socket, end),
+                Err(end) => return (self.outlet, end),
+            };
+            let socket = match self.outlet {
+                Outlet::Socket(socket) => socket,
+                // A stream of events stands in no group: what is written to it goes through HTTP.
+                outlet @ Outlet::Events(_) => {
+                    (self.outlet, self.life) = (outlet, Some(life));
+                    continue;
+                }
             };
             let what = (&life.view, self.wanted.unit);
-            let standing = fanout::stand(&self.app, &life.feed, what, self.socket, life.place.since);
-            let stood = standing.await;
-            (self.socket, why) = (stood.socket, stood.why);
+            let stood = fanout::stand(&self.app, &life.feed, what, socket, life.place.since).await;
+            (self.outlet, why) = (stood.socket.into(), stood.why);
             self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
         }
     }
@@ -178,7 +195,7 @@ impl Reader {
         match why? {
             Why::Full(arrived_at) => {
                 self.lag.begins();
-                self.socket.finish_sending().await?;
+                self.outlet.finish_sending().await?;
                 if let Some(arrived_at) = arrived_at {
                     self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
                 }
@@ -294,7 +311,7 @@ impl Reader {
             From::Now => {
                 let (to, bodies) = view.bodies_from_now(self.wanted.unit);
                 for message in &bodies {
-                    self.socket.say(message).await?;
+                    self.outlet.say(message).await?;
                 }
                 Ok(to)
             }
@@ -325,7 +342,7 @@ impl Reader {
             while let Some(bodies) = view.bodies(self.wanted.unit, place.since) {
                 self.lag.begins();
                 for message in &bodies.parts {
-                    self.socket.send(message).await?;
+                    self.outlet.send(message).await?;
                     self.app.metrics.sent(1, message.body().len());
                 }
                 if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
@@ -346,7 +363,8 @@ impl Reader {
                 return self.life_ended(feed, &why).map(|()| Left::Replaced);
             }
             let lingers_until = self.lingers_until(view, place);
-            if lingers_until.is_none() && self.wanted.replay.is_none() && !self.app.stop.is_cancelled() {
+            let may_stand = self.wanted.replay.is_none() && matches!(self.outlet, Outlet::Socket(_));
+            if lingers_until.is_none() && may_stand && !self.app.stop.is_cancelled() {
                 return Ok(Left::UpToDate);
             }
             let changed = async {
@@ -394,23 +412,22 @@ impl Reader {
                     None => std::future::pending().await,
                 }
             };
-            let beat_at = self.socket.signs().spoke + beat;
+            let beat_at = self.outlet.spoke() + beat;
             tokio::select! {
                 biased;
                 () = self.app.stop.cancelled() => {
                     return Err(End::close(CloseCode::GoingAway, "the server is going away"));
                 }
                 () = &mut news => return Ok(None),
-                frame = self.socket.next() => {
+                frame = self.outlet.next() => {
                     if let Some(said) = self.hear(frame?).await? {
                         return Ok(Some(said));
                     }
                 }
                 () = until_done => return Err(End::close(CloseCode::Done, "the feed has ended")),
                 () = tokio::time::sleep_until(beat_at) => {
-                    self.socket.signs().ask(Instant::now(), gone_after)?;
+                    self.outlet.ask(gone_after).await?;
                     self.heartbeat(at).await?;
-                    self.socket.ping().await?;
                 }
             }
         }
@@ -447,7 +464,7 @@ impl Reader {
             }
         };
         let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
-        self.socket.say(&hello.encode()).await
+        self.outlet.say(&hello.encode()).await
     }
 
     /// Says once that the backlog has been sent; a reader that wants no more is done with that.
@@ -456,7 +473,7 @@ impl Reader {
             return Ok(());
         }
         let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
-        self.socket.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
+        self.outlet.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
         if self.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "this is all there is"));
         }
@@ -467,7 +484,7 @@ impl Reader {
     async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
         let cursor = at.and_then(|(view, since)| cursor(view, since));
         let server_at = self.app.clock.now();
-        self.socket.say(&ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
+        self.outlet.say(&ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
     }
 
     /// Says what is wrong with what the reader said; one that goes on like that is closed.
@@ -478,11 +495,11 @@ impl Reader {
             let reason = format!("more than {max} messages were refused: see the errors");
             return Err(End::close(CloseCode::BadRequest, reason));
         }
-        self.socket.say(&ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
+        self.outlet.say(&ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
     }
 
     pub(super) async fn reset(&mut self, reason: &str) -> Result<(), End> {
-        self.socket.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+        self.outlet.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
     }
 }
 

@@ -19,6 +19,7 @@ use tracing::Instrument;
 use super::app::App;
 use super::auth::Access;
 use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE};
+use super::outlet::Outlet;
 use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::socket::{End, Socket};
@@ -36,6 +37,23 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// What a request that the guard let pass asks for.
+    pub(super) fn of(request: &Request) -> Result<Self, End> {
+        let extensions = request.extensions();
+        match (extensions.get::<Peer>(), extensions.get::<Access>()) {
+            (Some(peer), Some(access)) => {
+                Ok(Self { peer: peer.clone(), access: access.clone(), query: query(request.uri().query())? })
+            }
+            _ => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
+        }
+    }
+
+    /// A token ends with its time, and what it opened with it; none for never.
+    pub(super) fn ends_at(&self, app: &App) -> Option<tokio::time::Instant> {
+        let left = self.access.expires_at()?.since(app.clock.now());
+        tokio::time::Instant::now().checked_add(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+    }
+
     /// A parameter of the query.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
@@ -80,10 +98,11 @@ pub(super) struct SocketEnd {
 }
 
 /// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
-pub(super) fn upgrade<F, S>(app: &Arc<App>, mut request: Request, end: &'static SocketEnd, serve: F) -> Response
+pub(super) fn upgrade<F, S, O>(app: &Arc<App>, mut request: Request, end: &'static SocketEnd, serve: F) -> Response
 where
     F: FnOnce(Arc<App>, Socket, Box<Asked>) -> S + Send + 'static,
-    S: Future<Output = (Socket, End)> + Send + 'static,
+    S: Future<Output = (O, End)> + Send + 'static,
+    O: Into<Outlet> + Send,
 {
     let accept = match accept_key(request.headers()) {
         Ok(accept) => accept,
@@ -106,11 +125,7 @@ where
         (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
         (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
     };
-    // A token ends with its time, and what it opened with it.
-    let ends_at = asked.as_ref().ok().and_then(|asked| {
-        let left = asked.access.expires_at()?.since(app.clock.now());
-        tokio::time::Instant::now().checked_add(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
-    });
+    let ends_at = asked.as_ref().ok().and_then(|asked| asked.ends_at(app));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -127,12 +142,15 @@ where
     let connection = async move {
         let Some(mut socket) = Box::pin(open(&app, on_upgrade, end.read_buffer_bytes)).await else { return };
         socket.end_at(ends_at);
-        let (socket, end) = match asked {
-            Ok(asked) => serve(app.clone(), socket, asked).await,
-            Err(end) => (socket, end),
+        let (outlet, end) = match asked {
+            Ok(asked) => {
+                let (outlet, end) = serve(app.clone(), socket, asked).await;
+                (outlet.into(), end)
+            }
+            Err(end) => (socket.into(), end),
         };
         app.metrics.closed(end.code());
-        Box::pin(socket.finish(end)).await;
+        Box::pin(outlet.finish(end)).await;
     };
     tracker.spawn(connection.instrument(span));
     response

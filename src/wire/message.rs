@@ -57,6 +57,12 @@ impl Message {
         &self.frame
     }
 
+    /// The body, the same bytes.
+    #[must_use]
+    pub fn shared_body(&self) -> Bytes {
+        self.frame.slice(self.body_at..)
+    }
+
     /// Where whoever has taken this stands; none for a message after which nobody stands anywhere new, such as a part to
     /// which more belongs.
     #[must_use]
