@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Screen, Server, hearing, line, lines_of, soon};
+use support::{Screen, Server, change, hearing, line, lines_of, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -151,6 +151,10 @@ async fn a_browser_comes_back_wherever_it_is_cut_and_stops_at_the_end() {
             let Some((id, data)) = events.next().await else { break };
             assert_ne!(data["type"], "reset");
             parts += usize::from(data["more"] == true);
+            // Nothing that it has is sent again.
+            let is_ahead =
+                |last: &String| id.as_ref().is_none_or(|id| data["type"] == "live" || change(id) > change(last));
+            assert!(last_id.as_ref().is_none_or(is_ahead), "{id:?} after {last_id:?}");
             last_id = id.or(last_id);
             screen.take(&data);
         }

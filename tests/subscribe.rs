@@ -581,6 +581,30 @@ async fn readers_of_lines_and_of_turns_stand_side_by_side() {
     }
 }
 
+/// A long turn has news all the time, of which none is for readers of whole turns: they could not tell it from a lost
+/// connection.
+#[tokio::test]
+async fn readers_of_turns_are_not_left_in_silence_by_a_long_turn() {
+    let server = Server::start_with("[times]\nheartbeat_ms = 500");
+    let mut publisher = server.publish("event/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(line("0", 0, "A", "x")).await;
+    publisher.acked(1).await;
+    let mut reader = server.subscribe("event/subscribe?unit=turns").await;
+    reader.expect("live").await;
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    let talking = async {
+        for number in 1.. {
+            pace.tick().await;
+            publisher.send(line(&number.to_string(), number * 50, "A", "x")).await;
+        }
+    };
+    tokio::select! {
+        () = talking => unreachable!("it talks on"),
+        heartbeat = reader.expect_next("heartbeat") => assert!(heartbeat["cursor"].is_string()),
+    }
+}
+
 #[tokio::test]
 async fn a_line_reaches_all_who_watch() {
     let server = Server::start();

@@ -249,8 +249,8 @@ async fn run(app: Arc<App>, group: Arc<Group>) {
             (is_over, std::mem::replace(&mut change, bell.change))
         };
         members.take_joining();
-        members.send_changes(now);
-        if change > change_before {
+        let are_told = members.send_changes(now);
+        if change > change_before && are_told {
             spoke = now;
         } else if now.saturating_duration_since(spoke) >= beat {
             members.send_heartbeat(now, gone_after);
@@ -305,12 +305,13 @@ impl Members {
         joining.count
     }
 
-    /// Sends everybody the changes it has not seen.
-    fn send_changes(&mut self, now: Instant) {
+    /// Sends everybody the changes it has not seen; false if these were nothing to somebody, who then heard nothing.
+    fn send_changes(&mut self, now: Instant) -> bool {
         let view = &self.of.view;
         let change = view.now().change;
         let (mut sent, mut taken, mut sent_bytes) = (0, 0, 0);
         let mut bodies: Option<Arc<Bodies>> = None;
+        let mut are_told = true;
         let mut cx = Context::from_waker(Waker::noop());
         self.all.retain(|member| {
             let mut standing = member.lock();
@@ -326,6 +327,7 @@ impl Members {
             // A change that is nothing to readers of this unit.
             if next.parts.is_empty() && !next.behind {
                 standing.since = next.to;
+                are_told = false;
                 return true;
             }
             // Several messages, or pages, are for its own task: it may have to wait in the midst of them.
@@ -361,6 +363,7 @@ impl Members {
                 metrics.delivered_after(self.app.clock.now().since(arrived_at), taken);
             }
         }
+        are_told
     }
 
     /// Says that nothing has happened, and asks everybody for a sign of life.
