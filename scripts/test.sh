@@ -5,8 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# The example scripts in Python are run against the real binary.
-PACKAGES="python3 python3-websockets"
+# The example scripts in Python are run against the real binary, and ffmpeg plays its playlists.
+PACKAGES="python3 python3-websockets ffmpeg"
 
 # Debian's packages are for Debian's interpreter, and another one may stand before it in PATH.
 find_python() {
@@ -39,14 +39,20 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $PACKAGES
 }
 
-find_python >/dev/null || install_packages || true
+{ find_python && command -v ffmpeg; } >/dev/null || install_packages || true
 
 left_out=""
 if python="$(find_python)"; then
     # With this set, the tests of the scripts run; without it they are left out.
     export CAPTIONWIRE_TEST_PYTHON="$python"
 else
-    left_out="the example scripts in Python (need $PACKAGES)"
+    left_out="the example scripts in Python (need python3 and python3-websockets)"
+fi
+if ffmpeg="$(command -v ffmpeg)"; then
+    # As with Python.
+    export CAPTIONWIRE_TEST_FFMPEG="$ffmpeg"
+else
+    left_out="${left_out:+$left_out; }ffmpeg on playlists (needs ffmpeg)"
 fi
 
 say_what_is_left_out() {

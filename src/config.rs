@@ -5,6 +5,7 @@
 //! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
 
 mod auth;
+mod hls;
 mod load;
 mod network;
 mod tls;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
+pub use self::hls::HlsConfig;
 pub use self::load::{ConfigError, Overrides};
 pub use self::network::Network;
 pub use self::tls::TlsConfig;
@@ -61,6 +63,8 @@ pub struct Config {
     pub times: TimesConfig,
     /// How captions are understood.
     pub captions: CaptionsConfig,
+    /// How feeds are cut for the players of videos.
+    pub hls: HlsConfig,
     /// What is deleted, and when.
     pub retention: RetentionConfig,
 }
@@ -78,6 +82,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             times: TimesConfig::default(),
             captions: CaptionsConfig::default(),
+            hls: HlsConfig::default(),
             retention: RetentionConfig::default(),
         }
     }
@@ -299,6 +304,7 @@ impl Config {
                 "more than times.heartbeat_ms, after which clients are asked",
             );
         }
+        self.hls.check()?;
         for (key, value) in [
             ("captions.turn_gap_ms", self.captions.turn_gap_ms),
             ("captions.max_unknown_turn_ms", self.captions.max_unknown_turn_ms),

@@ -249,7 +249,7 @@ async fn every_route_that_is_told_is_there() {
     let server = Server::start();
     for (method, path) in captionwire::server::ROUTES {
         let path = path.replace("{feed}", "geneva").replace("{format}", "json").replace("{file}", "page.js");
-        let path = path.replace("{source}", "main").replace("{id}", "1");
+        let path = path.replace("{source}", "main").replace("{id}", "1").replace("{segment}", "0.vtt");
         let answer = server.http(&method.to_uppercase(), &path, &[], b"").await;
         let text = String::from_utf8_lossy(&answer.body);
         assert!(!text.contains("\"not_found\"") && answer.status != 405, "{method} {path}: {text}");

@@ -261,7 +261,15 @@ impl Feed {
 
     /// Every durable record from the start on, those to come included.
     pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::Entry>, LogError>> {
-        self.log.0.tail(&self.log_id, Offset::START)
+        self.records_from(Offset::START)
+    }
+
+    /// As [`Feed::records`], from a place of the log on.
+    pub fn records_from(
+        &self,
+        from: Offset,
+    ) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::Entry>, LogError>> {
+        self.log.0.tail(&self.log_id, from)
     }
 
     /// Puts records, one at least, in the log's queue; the [`Appended`] it gives waits for durability. See

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::blocks::numbered;
-use super::document::{Document, Names};
+use super::document::Document;
 use super::kept::{Kept, KeptCue};
 use super::text::one_line;
 use super::webvtt::escape;
@@ -21,7 +21,7 @@ use crate::transcript::{Line, MediaMs};
 const CHARS_PER_SECOND: i64 = 15;
 
 /// A cue that is gone sooner cannot be read.
-const SHORTEST_MS: MediaMs = 1_000;
+pub(super) const SHORTEST_MS: MediaMs = 1_000;
 
 /// A line, and when it is on the screen.
 #[derive(Debug)]
@@ -57,7 +57,8 @@ pub(super) fn spans(document: &Document) -> Vec<Span<'_>> {
     spans
 }
 
-fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
+/// How long a line is on the screen whose end nobody knows.
+pub(super) fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
     let chars = i64::try_from(line.text.chars().count()).unwrap_or(i64::MAX);
     let reading = chars.saturating_mul(1000) / CHARS_PER_SECOND;
     until_next.unwrap_or(reading).min(reading).clamp(SHORTEST_MS, SORT_MS_MAX)
@@ -131,7 +132,7 @@ pub(super) fn write_vtt(document: &Document) -> String {
         out.push('\n');
         match cue {
             Some((cue, _)) => out.push_str(&cue.payload),
-            None => out.push_str(&vtt_payload(&names, line)),
+            None => out.push_str(&vtt_payload(names.of(line.speaker.as_deref()), line)),
         }
         out.push('\n');
     }
@@ -141,23 +142,24 @@ pub(super) fn write_vtt(document: &Document) -> String {
     out
 }
 
-fn vtt_payload(names: &Names<'_>, line: &Line) -> String {
+/// The text of a line's cue, in the voice of who is called `name`.
+pub(super) fn vtt_payload(name: Option<&str>, line: &Line) -> String {
     let escaped: Vec<_> = payload(&line.text).map(escape).collect();
     let text = escaped.join("\n");
     let lang = line.lang.as_deref().map(one_line).filter(|lang| !lang.is_empty());
     let text = lang.map_or(text.clone(), |lang| format!("<lang {}>{text}</lang>", escape(&lang)));
-    voice(names, line) + &text
+    voice(name) + &text
 }
 
-fn voice(names: &Names<'_>, line: &Line) -> String {
-    match names.of(line.speaker.as_deref()).map(one_line) {
+fn voice(name: Option<&str>) -> String {
+    match name.map(one_line) {
         Some(name) if !name.is_empty() => format!("<v {}>", escape(&name)),
         _ => String::new(),
     }
 }
 
 /// For places that know no escapes: with a blank in it, an arrow in what was said is no line of times.
-fn no_arrow(text: &str) -> String {
+pub(super) fn no_arrow(text: &str) -> String {
     text.replace("-->", "-- >")
 }
 

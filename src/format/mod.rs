@@ -14,7 +14,7 @@
 //! `gather`, where all readers put what they find, and `kept`, what is kept beside lines; the readers of text, `rev`,
 //! `names`, `markdown`, `webvtt` and `srt`; those of JSON, by way of `places`, and of words, by way of `words`: `ours`,
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
-//! and those beside their readers. This room opens no file.
+//! and those beside their readers; [`hls`], what goes on. This room opens no file.
 
 mod blocks;
 mod cues;
@@ -22,6 +22,7 @@ mod detect;
 mod document;
 mod encoding;
 mod gather;
+pub mod hls;
 mod json;
 mod kept;
 mod labels;

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::auth::Auth;
 use super::clock::{Chance, Clock};
 use super::fanout::Fanout;
+use super::hls::Timelines;
 use super::metrics::Metrics;
 use super::posts::Streams;
 use super::slots::Slots;
@@ -35,6 +36,7 @@ pub(super) struct App {
     pub(super) slots: Slots,
     pub(super) streams: Streams,
     pub(super) fanout: Fanout,
+    pub(super) timelines: Timelines,
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,
     pub(super) metrics: Arc<Metrics>,

@@ -168,7 +168,9 @@ impl Need {
                 "/v1/feeds/{feed}"
                 | "/v1/feeds/{feed}/{file}"
                 | "/v1/feeds/{feed}/subscribe"
-                | "/v1/feeds/{feed}/events",
+                | "/v1/feeds/{feed}/events"
+                | "/v1/feeds/{feed}/hls/captions.m3u8"
+                | "/v1/feeds/{feed}/hls/{segment}",
             ) => Self::InFeed(Role::Subscribe),
             ("GET", "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/zoom/seq")
             | (

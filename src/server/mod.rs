@@ -3,8 +3,8 @@
 //! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
 //! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
-//! `events`), and the rest of HTTP: `feeds`,
-//! `lines`, `transcripts`, `pages`, `metrics`, `problem`, `body`, `summary`. `upkeep` is what happens by itself.
+//! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `pages`, `metrics`, `problem`, `body`, `summary`.
+//! `upkeep` is what happens by itself.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
@@ -19,6 +19,7 @@ mod fanout;
 mod feeds;
 mod forwarded;
 mod guard;
+mod hls;
 mod keys;
 mod lines;
 mod metrics;
@@ -185,6 +186,7 @@ impl Server {
             slots: Slots::default(),
             streams: posts::Streams::default(),
             fanout: Fanout::default(),
+            timelines: hls::Timelines::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),
             connections: Seats::new(config.limits.connections_max),

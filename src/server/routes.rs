@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
-use super::{events, feeds, guard, lines, metrics, pages, posts, publish, subscribe, transcripts};
+use super::{events, feeds, guard, hls, lines, metrics, pages, posts, publish, subscribe, transcripts};
 use crate::position::FeedId;
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
@@ -26,6 +26,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/feeds/{feed}/transcript.{format}"),
     ("get", "/v1/feeds/{feed}/transcript"),
     ("put", "/v1/feeds/{feed}/transcript"),
+    ("get", "/v1/feeds/{feed}/hls/captions.m3u8"),
+    ("get", "/v1/feeds/{feed}/hls/{segment}"),
     ("post", "/v1/feeds/{feed}/lines"),
     ("get", "/v1/feeds/{feed}/lines/{source}/{id}/history"),
     ("post", "/v1/feeds/{feed}/zoom"),
@@ -51,6 +53,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/state", post(feeds::set_state))
         .route("/v1/feeds/{feed}/transcript", get(transcripts::records).put(transcripts::put))
         .route("/v1/feeds/{feed}/{file}", get(transcripts::get))
+        .route("/v1/feeds/{feed}/hls/captions.m3u8", get(hls::playlist))
+        .route("/v1/feeds/{feed}/hls/{segment}", get(hls::segment))
         .route("/v1/feeds/{feed}/lines", post(lines::post))
         .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(lines::history))
         .route("/v1/feeds/{feed}/zoom", post(posts::zoom))

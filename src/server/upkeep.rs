@@ -86,7 +86,7 @@ impl Upkeep {
         let ops = {
             let transcript = view.transcript();
             let mut ops = self.settle_interim(feed, &transcript);
-            ops.extend(self.end(feed, &transcript).or_else(|| self.idle_clock(&transcript)));
+            ops.extend(self.end(feed, &transcript).or_else(|| self.idle_clock(feed, &transcript)));
             ops
         };
         if ops.is_empty() {
@@ -137,10 +137,11 @@ impl Upkeep {
         (is_alone && is_silent && alone_for >= after).then_some(Op::End)
     }
 
-    /// A clock for the source on air, where its last turn waits for one.
-    fn idle_clock(&self, transcript: &Transcript) -> Option<Op> {
+    /// A clock for the source on air, where its last turn waits for one, or the players of a video do.
+    fn idle_clock(&self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
         let is_open = transcript.last_turn().is_some_and(|turn| turn.state == TurnState::Open);
-        if transcript.state() != FeedState::Live || !is_open {
+        let is_waited_for = is_open || self.app.timelines.are_watched(feed.log_id());
+        if transcript.state() != FeedState::Live || !is_waited_for {
             return None;
         }
         let (holder, clock) = (transcript.holder()?, transcript.clock()?);

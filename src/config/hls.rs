@@ -1,0 +1,49 @@
+//! `[hls]`: how feeds are cut into segments for the players of videos.
+
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// How feeds are cut into segments for the players of videos.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HlsConfig {
+    /// The length of a segment: that of the video's, as a rule. Whole seconds, in milliseconds.
+    pub segment_ms: i64,
+    /// How far a feed's clock has to be past a segment's end before it is published, so that lines still find their place in
+    /// it. Milliseconds.
+    pub hold_back_ms: i64,
+    /// The segments that a sliding playlist lists: players begin three before its end (RFC 8216, section 6.3.3), and some
+    /// look away for a minute.
+    pub window: u64,
+    /// Feeds that are kept cut; each holds its lines once more. The one that was not asked for longest is cut again when it
+    /// is.
+    pub feeds_max: usize,
+}
+
+impl Default for HlsConfig {
+    fn default() -> Self {
+        Self { segment_ms: 6_000, hold_back_ms: 6_000, window: 10, feeds_max: 64 }
+    }
+}
+
+impl HlsConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let bad = |key, value: String, rule| Err(ConfigError::BadValue { place: None, key, value, rule });
+        if !(1_000..=60_000).contains(&self.segment_ms) || self.segment_ms % 1_000 != 0 {
+            // A playlist says the length of its segments in whole seconds.
+            return bad("hls.segment_ms", self.segment_ms.to_string(), "whole seconds, 1000 to 60000 milliseconds");
+        }
+        if !(0..=600_000).contains(&self.hold_back_ms) {
+            return bad("hls.hold_back_ms", self.hold_back_ms.to_string(), "0 to 600000 milliseconds");
+        }
+        // RFC 8216, section 6.2.2: a live playlist holds three segments at least.
+        if !(3..=10_000).contains(&self.window) {
+            return bad("hls.window", self.window.to_string(), "3 to 10000 segments");
+        }
+        if self.feeds_max == 0 {
+            return bad("hls.feeds_max", self.feeds_max.to_string(), "at least 1");
+        }
+        Ok(())
+    }
+}

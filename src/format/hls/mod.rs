@@ -1,0 +1,114 @@
+//! HLS: a feed as a live playlist of WebVTT segments (RFC 8216, sections 3.5 and 4.3), for the players of videos.
+//!
+//! Promises, all of them by [`Timeline`], which folds a feed's log:
+//! 1. Segment `n` holds what is on the screen from `n` times the length of a segment on, and a cue that goes on longer is
+//!    in the next ones too, with the same id, times and text.
+//! 2. **What is published never changes.** Whether a segment is published, and what is in it, follows from the records up
+//!    to some place of the log and from the settings, never from a clock: every server, before and after a restart, gives
+//!    the same bytes.
+//! 3. No line is lost: one that comes, or is corrected, when its segments are published is in the first that is not.
+//!
+//! In reading order: [`Timeline`], then here the playlist and the segment as text.
+
+mod timeline;
+
+use std::fmt::Write;
+
+use self::timeline::Cue;
+pub use self::timeline::Timeline;
+use crate::transcript::time::cue_clock;
+use crate::transcript::{FeedState, MediaMs, Timestamp};
+
+/// Raised whenever a release cuts or writes segments otherwise: their names differ then, so that caches keep both apart.
+const LAYOUT: u32 = 1;
+/// Where media time 0 stands in the clock of MPEG-2 streams: what packagers take for the beginning, ten seconds after 0, so
+/// that nothing before it is negative.
+const MPEGTS_START: i64 = 900_000;
+/// MPEG-2 counts in 33 bits (RFC 8216, section 3.5, refers to it).
+const MPEGTS_WRAPS: i64 = 1 << 33;
+/// Ticks of that clock in a millisecond.
+const TICKS_PER_MS: i64 = 90;
+
+/// How a feed is cut into segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The length of a segment in media time; whole seconds, at least one.
+    pub segment_ms: MediaMs,
+    /// How far the feed's clock has to be past a segment's end before it is published.
+    pub hold_back_ms: MediaMs,
+}
+
+/// Which segments a playlist lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// The last so many.
+    Last(u64),
+    /// All since the beginning.
+    All,
+}
+
+impl Timeline {
+    /// The playlist as it stands. `start_at` says when media time 0 was, where that is known better than by the first line's
+    /// arrival; `query` goes with every segment's address, and begins with `?` unless it is empty.
+    #[must_use]
+    pub fn playlist(&self, listed: Listed, start_at: Option<Timestamp>, query: &str) -> String {
+        let Cut { segment_ms, .. } = self.cut();
+        let first = match listed {
+            Listed::Last(window) => self.published().saturating_sub(window),
+            Listed::All => 0,
+        };
+        let seconds = segment_ms / 1000;
+        // Version 3, for durations with decimals.
+        let mut out =
+            format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+        if listed == Listed::All {
+            out.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
+        }
+        if first < self.published()
+            && let Some(begun_at) = start_at.or(self.begun_at())
+        {
+            let at = Timestamp(begun_at.0.saturating_add(self.start_of(first)));
+            let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{at}");
+        }
+        for number in first..self.published() {
+            let _ = writeln!(out, "#EXTINF:{seconds}.000,\n{}{query}", self.name_of(number));
+        }
+        if self.state() == FeedState::Ended {
+            out.push_str("#EXT-X-ENDLIST\n");
+        }
+        out
+    }
+
+    /// The segment of that name, if it is published. `offset_ms` is how far media time 0 stands behind the beginning of the
+    /// video.
+    #[must_use]
+    pub fn segment(&self, name: &str, offset_ms: MediaMs) -> Option<String> {
+        let number = name.strip_prefix(&self.stem())?.strip_suffix(".vtt")?.parse().ok()?;
+        // One name for one segment: `007` is none.
+        let is_published = number < self.published() && self.name_of(number) == name;
+        is_published.then(|| write(self.cues(number), offset_ms))
+    }
+
+    /// All that a segment's bytes depend on is in its name: the life of the log, the rules of fold and layout, the cut.
+    fn stem(&self) -> String {
+        let Cut { segment_ms, hold_back_ms } = self.cut();
+        let epoch = self.view_epoch();
+        let epoch = epoch.as_ref().map_or("none", |epoch| epoch.as_str());
+        format!("{epoch}-{LAYOUT}-{segment_ms}-{hold_back_ms}-")
+    }
+
+    fn name_of(&self, number: u64) -> String {
+        format!("{}{number}.vtt", self.stem())
+    }
+}
+
+/// RFC 8216, section 3.5: every segment says how its times stand to the clock of MPEG-2 streams.
+fn write<'a>(cues: impl Iterator<Item = &'a Cue>, offset_ms: MediaMs) -> String {
+    let start = offset_ms.saturating_mul(TICKS_PER_MS).saturating_add(MPEGTS_START).rem_euclid(MPEGTS_WRAPS);
+    let mut out = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{start},LOCAL:00:00:00.000\n");
+    for Cue { id, start, end, payload } in cues {
+        let (start, end) = (cue_clock(*start, '.'), cue_clock(*end, '.'));
+        let _ = write!(out, "\n{id}\n{start} --> {end}\n{payload}\n");
+    }
+    out
+}

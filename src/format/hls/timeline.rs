@@ -1,0 +1,286 @@
+//! Which cue is in which segment, and when a segment is published.
+//!
+//! **Publication follows from the log alone.** After each record the feed's clock (the greatest line or clock time of the
+//! source on air) says how far it is: segments whose end lies `hold_back_ms` or more behind it are published, in order, with
+//! the cues that are known then. An end of the feed publishes all that is left. A feed that was imported is published by its
+//! end at first, for nobody has watched it before.
+//!
+//! A line that is shown first, or says something else, after segments of its time were published begins in the first that
+//! is not. If it is on the screen there still, it keeps its times; else it is shown from that segment's beginning on, for as
+//! long as it would have been. A line taken back is left out of what is not published. What comes after an end is
+//! published if the feed goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::HashMap;
+
+use super::Cut;
+use crate::format::cues::{SHORTEST_MS, estimate, no_arrow, vtt_payload};
+use crate::format::text::one_line;
+use crate::position::{Epoch, Offset};
+use crate::transcript::order::SORT_MS_MAX;
+use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};
+
+/// Ten minutes: the longest that a cue is on the screen, and so in how many segments it is, whatever its line says.
+const CUE_MS_MAX: MediaMs = 600_000;
+
+/// What is on the screen, from when to when.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cue {
+    /// The line's key, and from its second cue on which one: players take cues with one id for one cue.
+    pub(super) id: String,
+    pub(super) start: MediaMs,
+    pub(super) end: MediaMs,
+    pub(super) payload: String,
+}
+
+/// What makes a line another one for those who have read it.
+type Said = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
+
+/// Starts on the screen, and the place among lines that start at once.
+type Place = (MediaMs, Arc<str>);
+
+/// A line that is to be in segments that are not published.
+#[derive(Debug)]
+struct Waiting {
+    key: String,
+    line: Line,
+    /// Known for a line that came late.
+    end: Option<MediaMs>,
+    /// As it is in segments that are published.
+    cue: Option<Arc<Cue>>,
+}
+
+/// What is known of a line.
+#[derive(Debug, Default)]
+struct Known {
+    /// Where it starts, while it is shown.
+    start: Option<MediaMs>,
+    /// Where it waits, while it does.
+    place: Option<Place>,
+    /// What its last cue that was published says.
+    said: Option<Said>,
+    /// How many cues of it were published.
+    cues: u32,
+}
+
+/// A feed cut into segments, as far as its log was taken.
+#[derive(Debug)]
+pub struct Timeline {
+    cut: Cut,
+    transcript: Transcript,
+    begun_at: Option<Timestamp>,
+    lines: HashMap<String, Known>,
+    /// How many lines start where, for the ends that nobody knows.
+    starts: BTreeMap<MediaMs, usize>,
+    waiting: BTreeMap<Place, Waiting>,
+    published: u64,
+    /// Those that hold cues.
+    segments: BTreeMap<u64, Vec<Arc<Cue>>>,
+}
+
+impl Timeline {
+    /// That of a feed whose log is not taken yet.
+    #[must_use]
+    pub fn new(cut: Cut) -> Self {
+        Self {
+            cut,
+            transcript: Transcript::new(FoldView::FinalOnly),
+            begun_at: None,
+            lines: HashMap::default(),
+            starts: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            published: 0,
+            segments: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the next record; as [`Transcript::apply`].
+    pub fn apply(&mut self, offset: Offset, record: Record) {
+        let (before, state) = (self.transcript.change(), self.transcript.state());
+        if self.transcript.apply(offset, record).changed {
+            let changes = self.transcript.changes_since(before, usize::MAX);
+            changes.gone.iter().for_each(|key| self.take_away(key));
+            changes.lines.into_iter().for_each(|line| self.place(line));
+        }
+        let clock = self.transcript.clock();
+        if let (None, Some(clock), false) = (self.begun_at, clock, self.transcript.is_imported()) {
+            self.begun_at = Some(Timestamp(clock.at.0.saturating_sub(clock.media_ms)));
+        }
+        match self.transcript.state() {
+            FeedState::Ended if state == FeedState::Ended => {}
+            FeedState::Ended => self.publish_all(),
+            _ if self.transcript.is_imported() && self.published == 0 => {}
+            _ => {
+                let passed = clock.map_or(0, |clock| clock.media_ms.saturating_sub(self.cut.hold_back_ms));
+                self.publish_to(self.number_at(passed));
+            }
+        }
+    }
+
+    /// The place after the last record taken.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.transcript.next_offset()
+    }
+
+    pub(super) fn cut(&self) -> Cut {
+        self.cut
+    }
+
+    pub(super) fn view_epoch(&self) -> Option<Epoch> {
+        self.transcript.view_epoch()
+    }
+
+    pub(super) fn state(&self) -> FeedState {
+        self.transcript.state()
+    }
+
+    /// When media time 0 was, by when its first time was taken; that of an imported event nobody knows.
+    pub(super) fn begun_at(&self) -> Option<Timestamp> {
+        self.begun_at
+    }
+
+    /// How many segments are published.
+    pub(super) fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// The cues of a published segment, in the order of their starts.
+    pub(super) fn cues(&self, number: u64) -> impl Iterator<Item = &Cue> {
+        self.segments.get(&number).into_iter().flatten().map(|cue| &**cue)
+    }
+
+    /// Where a segment starts.
+    pub(super) fn start_of(&self, number: u64) -> MediaMs {
+        i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(self.cut.segment_ms)
+    }
+
+    /// The segment in which a moment lies; the first for those before it.
+    fn number_at(&self, ms: MediaMs) -> u64 {
+        u64::try_from(ms / self.cut.segment_ms).unwrap_or(0)
+    }
+
+    fn take_away(&mut self, key: &str) {
+        let Some(known) = self.lines.get_mut(key) else { return };
+        forget_start(&mut self.starts, known.start.take());
+        known.place.take().map(|place| self.waiting.remove(&place));
+    }
+
+    fn place(&mut self, line: Line) {
+        let key = line.key().to_string();
+        let start = line.start_ms.clamp(0, SORT_MS_MAX);
+        let known = self.lines.entry(key.clone()).or_default();
+        forget_start(&mut self.starts, known.start.replace(start));
+        *self.starts.entry(start).or_default() += 1;
+        let is_said = known.said.as_ref() == Some(&said(&line));
+        if is_said && known.place.as_ref().is_some_and(|place| self.waiting[place].cue.is_some()) {
+            // What was published of it goes on as it began.
+            return;
+        }
+        known.place.take().map(|place| self.waiting.remove(&place));
+        if is_said {
+            return;
+        }
+        let from = self.start_of(self.published);
+        let (mut shown_from, mut end) = (start, None);
+        if start < from {
+            let until = self.end_of(&line, start);
+            if until < from + SHORTEST_MS {
+                shown_from = from;
+            }
+            end = Some(until + shown_from - start).map(|end| end.max(from + SHORTEST_MS));
+        }
+        let place = (shown_from, line.sort.clone());
+        if let Some(known) = self.lines.get_mut(&key) {
+            known.place = Some(place.clone());
+        }
+        self.waiting.insert(place, Waiting { key, line, end, cue: None });
+    }
+
+    /// When a line that is on the screen from `start` on leaves it.
+    fn end_of(&self, line: &Line, start: MediaMs) -> MediaMs {
+        let until_next = self.starts.range(start + 1..).next().map(|(next, _)| next - start);
+        let end = line.end_ms.map_or_else(|| start + estimate(line, until_next), |end| end.max(start + 1));
+        end.min(start + CUE_MS_MAX)
+    }
+
+    /// Publishes what waits, to its end.
+    fn publish_all(&mut self) {
+        while let Some(((start, _), _)) = self.waiting.first_key_value() {
+            self.published = self.published.max(self.number_at(*start));
+            self.publish();
+        }
+        let clock = self.transcript.clock().map_or(0, |clock| clock.media_ms);
+        self.published = self.published.max(self.number_at(clock.saturating_add(self.cut.segment_ms - 1)));
+    }
+
+    /// Publishes the segments before `number`. Those without a cue cost nothing, however many they are.
+    fn publish_to(&mut self, number: u64) {
+        while self.published < number {
+            let next = self.waiting.first_key_value().map_or(number, |((start, _), _)| self.number_at(*start));
+            if self.published < next {
+                self.published = next.min(number);
+            } else {
+                self.publish();
+            }
+        }
+    }
+
+    /// Publishes the next segment.
+    fn publish(&mut self) {
+        let to = self.start_of(self.published + 1);
+        let begun: Vec<Place> = self.waiting.range(..(to, "".into())).map(|(place, _)| place.clone()).collect();
+        let mut cues = Vec::with_capacity(begun.len());
+        for place in begun {
+            let waiting = &self.waiting[&place];
+            let cue = match &waiting.cue {
+                Some(cue) => cue.clone(),
+                None => Arc::new(self.cue(place.0, waiting)),
+            };
+            let is_new = waiting.cue.is_none();
+            if let Some(waiting) = self.waiting.get_mut(&place) {
+                let known = self.lines.entry(waiting.key.clone()).or_default();
+                if is_new {
+                    known.said = Some(said(&waiting.line));
+                    known.cues += 1;
+                    waiting.cue = Some(cue.clone());
+                }
+                if cue.end <= to {
+                    known.place = None;
+                    self.waiting.remove(&place);
+                }
+            }
+            cues.push(cue);
+        }
+        if !cues.is_empty() {
+            self.segments.insert(self.published, cues);
+        }
+        self.published += 1;
+    }
+
+    fn cue(&self, start: MediaMs, waiting: &Waiting) -> Cue {
+        let Waiting { key, line, end, .. } = waiting;
+        let published = self.lines.get(key).map_or(0, |known| known.cues);
+        let id = no_arrow(&one_line(key));
+        let id = if published == 0 { id } else { format!("{id}#{}", published + 1) };
+        let name = line.speaker.as_deref().map(|speaker| self.transcript.speaker_name(speaker));
+        let end = end.unwrap_or_else(|| self.end_of(line, start));
+        Cue { id, start, end, payload: vtt_payload(name.as_deref(), line) }
+    }
+}
+
+fn said(line: &Line) -> Said {
+    (line.text.clone(), line.speaker.clone(), line.lang.clone())
+}
+
+fn forget_start(starts: &mut BTreeMap<MediaMs, usize>, start: Option<MediaMs>) {
+    let Some(start) = start else { return };
+    if let Some(lines) = starts.get_mut(&start) {
+        *lines -= 1;
+        if *lines == 0 {
+            starts.remove(&start);
+        }
+    }
+}

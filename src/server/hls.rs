@@ -1,0 +1,142 @@
+//! HLS over HTTP: a feed's playlist, and its segments.
+//!
+//! Nothing is kept for a player. For a feed that somebody asks for, its [`Timeline`] is: the log's own tale, folded on with
+//! each request, so that it can be dropped at any time. As long as a live feed is asked for, its clock goes on in silence
+//! too (`upkeep`), or its segments would not be published until somebody speaks again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use http::{HeaderValue, header};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+
+use super::app::App;
+use super::feeds::open;
+use super::problem::{Problem, ProblemCode};
+use crate::config::HlsConfig;
+use crate::feed::Feed;
+use crate::format::Format;
+use crate::format::hls::{Cut, Listed, Timeline};
+use crate::log::LogId;
+use crate::transcript::{MediaMs, Record, Timestamp};
+
+/// A feed is watched by players until nobody has asked for this long: the longest segments are a minute, and players ask
+/// once in each.
+const WATCHED_FOR: Duration = Duration::from_secs(150);
+/// The farthest that a video may begin from media time 0: a week, as captions may last.
+const OFFSET_MS_MAX: MediaMs = 604_800_000;
+/// A year: a published segment never changes (RFC 8246).
+const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+/// A second: players ask again after the length of a segment, and a cache in between spares us those who ask at once.
+const CACHE_BRIEFLY: HeaderValue = HeaderValue::from_static("max-age=1");
+
+/// The feeds that players ask for.
+#[derive(Debug, Default)]
+pub(super) struct Timelines(Mutex<HashMap<LogId, Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    timeline: Arc<tokio::sync::Mutex<Timeline>>,
+    asked_at: Instant,
+}
+
+impl Timelines {
+    /// Whether players ask for a feed. Forgets those for which they do not any more.
+    pub(super) fn are_watched(&self, log_id: &LogId) -> bool {
+        let mut all = self.lock();
+        all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);
+        all.contains_key(log_id)
+    }
+
+    fn of(&self, log_id: &LogId, config: &HlsConfig) -> Arc<tokio::sync::Mutex<Timeline>> {
+        let mut all = self.lock();
+        if !all.contains_key(log_id)
+            && all.len() >= config.feeds_max
+            && let Some(oldest) = all.iter().min_by_key(|(_, kept)| kept.asked_at).map(|(log_id, _)| log_id.clone())
+        {
+            all.remove(&oldest);
+        }
+        let cut = Cut { segment_ms: config.segment_ms, hold_back_ms: config.hold_back_ms };
+        let timeline = || Arc::new(tokio::sync::Mutex::new(Timeline::new(cut)));
+        let now = Instant::now();
+        let kept = all.entry(log_id.clone()).or_insert_with(|| Kept { timeline: timeline(), asked_at: now });
+        kept.asked_at = now;
+        kept.timeline.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The feed's timeline, with all that was durable when this was called. Of many who ask at once one takes what is new.
+async fn timeline(app: &App, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
+    let head = feed.head().await?;
+    let mut timeline = app.timelines.of(feed.log_id(), &app.config.hls).lock_owned().await;
+    if timeline.next_offset() < head {
+        let mut records = feed.records_from(timeline.next_offset());
+        while timeline.next_offset() < head
+            && let Some(batch) = records.next().await
+        {
+            for entry in batch? {
+                timeline.apply(entry.offset, Record::decode(&entry.record));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(timeline)
+}
+
+/// `GET /v1/feeds/{feed}/hls/captions.m3u8`
+pub(super) async fn playlist(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let listed = match query.get("type").map(String::as_str) {
+        None | Some("live") => Listed::Last(app.config.hls.window),
+        Some("event") => Listed::All,
+        Some(_) => return Err(Problem::bad("type is live or event")),
+    };
+    let start_at = match query.get("start_at").map(|text| Timestamp::parse(text)) {
+        None => None,
+        Some(Some(at)) => Some(at),
+        Some(None) => return Err(Problem::bad("start_at is a time such as 2026-11-23T18:31:05Z")),
+    };
+    // As it was understood, and not as it was written: it becomes part of a text.
+    let for_segments = match offset_ms(&query)? {
+        0 => String::new(),
+        offset_ms => format!("?offset_ms={offset_ms}"),
+    };
+    let feed = open(&app, &name).await?;
+    let text = timeline(&app, &feed).await?.playlist(listed, start_at, &for_segments);
+    let content_type = HeaderValue::from_static("application/vnd.apple.mpegurl");
+    Ok(([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, CACHE_BRIEFLY)], text).into_response())
+}
+
+/// `GET /v1/feeds/{feed}/hls/{segment}`
+pub(super) async fn segment(
+    State(app): State<Arc<App>>,
+    Path((name, segment)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let offset_ms = offset_ms(&query)?;
+    let feed = open(&app, &name).await?;
+    let text = timeline(&app, &feed).await?.segment(&segment, offset_ms);
+    let text = text.ok_or_else(|| Problem::new(ProblemCode::NotFound, "no such segment is published"))?;
+    let content_type = HeaderValue::from_static(Format::Vtt.content_type());
+    Ok(([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, CACHE_FOR_EVER)], text).into_response())
+}
+
+fn offset_ms(query: &HashMap<String, String>) -> Result<MediaMs, Problem> {
+    let Some(text) = query.get("offset_ms") else { return Ok(0) };
+    match text.parse() {
+        Ok(ms) if (-OFFSET_MS_MAX..=OFFSET_MS_MAX).contains(&ms) => Ok(ms),
+        _ => Err(Problem::bad(format!("offset_ms is a whole number from -{OFFSET_MS_MAX} to {OFFSET_MS_MAX}"))),
+    }
+}

@@ -1,0 +1,363 @@
+//! HLS: a reader of playlist and segments, written from RFC 8216 alone, over feeds that go on with late and corrected lines;
+//! and ffmpeg, which is a player of somebody else's.
+#![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use captionwire::format::hls::{Cut, Listed, Timeline};
+use captionwire::position::{Epoch, Offset};
+use captionwire::transcript::{Content, FoldView, Op, Record, Timestamp, Transcript, TurnSettings, Version};
+use proptest::prelude::*;
+use serde_json::json;
+use support::{Server, line, soon};
+
+/// What a playlist says.
+#[derive(Debug, Default)]
+struct Playlist {
+    first: u64,
+    target_s: u64,
+    is_event: bool,
+    is_over: bool,
+    begins_at: Option<Timestamp>,
+    /// The addresses, in order.
+    segments: Vec<String>,
+}
+
+impl Playlist {
+    fn read(text: &str) -> Self {
+        let mut playlist = Self::default();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("#EXTM3U"));
+        let mut duration = None;
+        for line in lines {
+            match line.split_once(':').unwrap_or((line, "")) {
+                ("#EXT-X-VERSION", version) => assert_eq!(version, "3"),
+                ("#EXT-X-TARGETDURATION", seconds) => playlist.target_s = seconds.parse().expect("a number"),
+                ("#EXT-X-MEDIA-SEQUENCE", number) => playlist.first = number.parse().expect("a number"),
+                ("#EXT-X-PLAYLIST-TYPE", kind) => playlist.is_event = kind == "EVENT",
+                ("#EXT-X-PROGRAM-DATE-TIME", at) => playlist.begins_at = Timestamp::parse(at),
+                ("#EXTINF", said) => duration = said.strip_suffix(',').and_then(|said| said.parse::<f64>().ok()),
+                ("#EXT-X-ENDLIST", "") => playlist.is_over = true,
+                _ => {
+                    assert!(!line.starts_with('#') && !line.is_empty(), "{line:?}");
+                    let duration = duration.take().expect("a duration before each address");
+                    // RFC 8216, section 4.3.3.1: at most the target, rounded.
+                    assert!(duration.round() <= playlist.target_s as f64);
+                    playlist.segments.push(line.to_owned());
+                }
+            }
+        }
+        playlist
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Cue {
+    id: String,
+    start_ms: i64,
+    end_ms: i64,
+    payload: String,
+}
+
+/// The cues of a segment, with what it says of the video's clock.
+fn read_segment(text: &str) -> (i64, Vec<Cue>) {
+    let mut blocks = text.trim_end().split("\n\n");
+    let head = blocks.next().expect("a header");
+    let map = head.strip_prefix("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:").expect("a map");
+    let ticks = map.strip_suffix(",LOCAL:00:00:00.000").expect("from media time 0").parse().expect("a number");
+    let ms = |text: &str| {
+        let (clock, decimals) = text.split_once('.').expect("decimals");
+        let seconds = clock.split(':').fold(0, |sum, part| sum * 60 + part.parse::<i64>().expect("a number"));
+        seconds * 1000 + decimals.parse::<i64>().expect("a number")
+    };
+    let cues = blocks.map(|block| {
+        let mut lines = block.splitn(3, '\n');
+        let mut next = || lines.next().expect("a line").to_owned();
+        let (id, times, payload) = (next(), next(), next());
+        let (start, end) = times.split_once(" --> ").expect("times");
+        Cue { id, start_ms: ms(start), end_ms: ms(end), payload }
+    });
+    (ticks, cues.collect())
+}
+
+/// Holds segments, in order from the first of the feed, to the rules; gives every cue by its id.
+fn check_segments(segments: &[Vec<Cue>], segment_ms: i64) -> BTreeMap<String, Cue> {
+    let mut all: BTreeMap<String, (Cue, Vec<i64>)> = BTreeMap::new();
+    for (number, cues) in (0..).zip(segments) {
+        let (from, to) = (number * segment_ms, (number + 1) * segment_ms);
+        assert!(cues.is_sorted_by_key(|cue| cue.start_ms), "{cues:?}");
+        for cue in cues {
+            assert!(cue.start_ms < cue.end_ms, "{cue:?}");
+            assert!(cue.start_ms < to && cue.end_ms > from, "{cue:?} is not on the screen in segment {number}");
+            let (known, places) = all.entry(cue.id.clone()).or_insert_with(|| (cue.clone(), Vec::new()));
+            assert_eq!(known, cue, "in segment {number} it is another one than before");
+            assert!(places.last().is_none_or(|last| last + 1 == number), "{cue:?} is in {places:?} and {number}");
+            places.push(number);
+        }
+    }
+    all.into_iter().map(|(id, (cue, _))| (id, cue)).collect()
+}
+
+const CUT: Cut = Cut { segment_ms: 2_000, hold_back_ms: 1_000 };
+
+/// All segments that a timeline lists, by their addresses.
+fn published(timeline: &Timeline) -> Vec<(String, String)> {
+    let playlist = Playlist::read(&timeline.playlist(Listed::All, None, ""));
+    assert_eq!((playlist.first, playlist.is_event), (0, true));
+    let segments = playlist.segments.into_iter();
+    segments.map(|name| (name.clone(), timeline.segment(&name, 0).expect("what is listed is there"))).collect()
+}
+
+fn said(id: u8, start_ms: i64, length_ms: Option<i64>, text: u8) -> Op {
+    let content = Content {
+        start_ms: Some(start_ms),
+        end_ms: length_ms.map(|length_ms| start_ms + length_ms),
+        speaker: Some("Clerk".into()),
+        text: format!("line {id} text {text}").into(),
+        ..Content::default()
+    };
+    Op::Line {
+        source: "main".into(),
+        lines: vec![Version { id: id.to_string().into(), content, ..Version::default() }],
+    }
+}
+
+/// A feed that goes on, mostly: the times of its lines wander forward, and fall behind now and then.
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let line = (0..12_u8, -9_000..4_000_i64, proptest::option::of(1..9_000_i64), 0..3_u8);
+    let op = prop_oneof![
+        8 => line.prop_map(Some),
+        1 => Just(None),
+    ];
+    proptest::collection::vec((op, 0..12_u8, 0..1_500_i64), 1..40).prop_map(|steps| {
+        let mut now = 0;
+        let mut ops = Vec::new();
+        for (line, id, on) in steps {
+            now += on;
+            ops.push(match line {
+                Some((id, shift, length_ms, text)) => said(id, (now + shift).max(0), length_ms, text),
+                None => Op::Retract { source: "main".into(), id: id.to_string().into(), rev: None },
+            });
+            ops.push(Op::Clock { source: "main".into(), media_ms: now });
+        }
+        ops
+    })
+}
+
+fn opening() -> Op {
+    Op::Open { epoch: Epoch::new("e1"), settings: TurnSettings::default(), imported: false }
+}
+
+proptest! {
+    /// However a feed goes on: what was published stays as it was, cues are whole, and nothing that stands is lost.
+    #[test]
+    fn published_segments_stay_and_hold_every_line(ops in ops()) {
+        let mut timeline = Timeline::new(CUT);
+        let mut transcript = Transcript::new(FoldView::FinalOnly);
+        let mut seen: Vec<(String, String)> = Vec::new();
+        let ops = [opening(), Op::Resume].into_iter().chain(ops).chain([Op::End]);
+        for (offset, op) in (0..).zip(ops) {
+            let record = Record::new(Timestamp(1_700_000_000_000), op);
+            transcript.apply(Offset(offset), record.clone());
+            timeline.apply(Offset(offset), record);
+            let now = published(&timeline);
+            prop_assert!(now.starts_with(&seen), "{seen:#?}\nbecame\n{now:#?}");
+            seen = now;
+        }
+        let segments: Vec<Vec<Cue>> = seen.iter().map(|(_, text)| read_segment(text).1).collect();
+        let cues = check_segments(&segments, CUT.segment_ms);
+        for line in transcript.assembled().flat_map(|(_, lines)| lines) {
+            let text = format!("<v Clerk>{}", line.text);
+            let key = format!("main/{}", line.id);
+            let is_of_it = |id: &str| id == key || id.strip_prefix(&key).is_some_and(|rest| rest.starts_with('#'));
+            prop_assert!(cues.values().any(|cue| is_of_it(&cue.id) && cue.payload == text), "{key} {text} in {cues:#?}");
+        }
+    }
+}
+
+/// Times and segments of one line each, by hand.
+#[test]
+fn where_lines_are() {
+    let cues_after = |ops: Vec<Op>| {
+        let mut timeline = Timeline::new(CUT);
+        for (offset, op) in (0..).zip([opening(), Op::Resume].into_iter().chain(ops)) {
+            timeline.apply(Offset(offset), Record::new(Timestamp(1_700_000_000_000), op));
+        }
+        let cues = published(&timeline).into_iter().map(|(_, text)| {
+            let cues = read_segment(&text).1.into_iter();
+            cues.map(|cue| (cue.id, cue.start_ms, cue.end_ms)).collect::<Vec<_>>()
+        });
+        cues.collect::<Vec<_>>()
+    };
+    let cue = |id: &str, start_ms, end_ms| (format!("main/{id}"), start_ms, end_ms);
+    let clock = |media_ms| Op::Clock { source: "main".into(), media_ms };
+    // It spans two segments, and is in both once both are published, and not before.
+    let spanning = said(1, 500, Some(3_000), 0);
+    assert_eq!(cues_after(vec![spanning.clone()]), [vec![cue("1", 500, 3_500)]]);
+    assert_eq!(cues_after(vec![spanning.clone(), clock(4_999)]).len(), 1);
+    assert_eq!(cues_after(vec![spanning.clone(), clock(5_000)]), vec![vec![cue("1", 500, 3_500)]; 2]);
+    // Late: its time is over.
+    let first = said(9, 0, Some(100), 0);
+    let begun = vec![cue("9", 0, 100)];
+    let late = vec![first.clone(), clock(7_000), said(2, 500, Some(1_500), 0), clock(9_000)];
+    assert_eq!(cues_after(late), [begun.clone(), vec![], vec![], vec![cue("2", 6_000, 7_500)]]);
+    // Late, and on the screen still.
+    let still = vec![first, clock(7_000), said(2, 500, Some(7_000), 0), clock(9_000)];
+    assert_eq!(cues_after(still), [begun, vec![], vec![], vec![cue("2", 500, 7_500)]]);
+    // Corrected when the first segment of it is published: said again in the second, and the first one ends there.
+    let corrected = vec![spanning.clone(), said(1, 500, Some(3_000), 1), clock(5_000)];
+    assert_eq!(cues_after(corrected), [vec![cue("1", 500, 3_500)], vec![cue("1#2", 500, 3_500)]]);
+    // Only its end is another one: it was said, and goes on as it began.
+    let longer = vec![spanning.clone(), said(1, 500, Some(9_000), 0), clock(5_000)];
+    assert_eq!(cues_after(longer)[1], [cue("1", 500, 3_500)]);
+    // Taken back.
+    let gone = vec![spanning, Op::Retract { source: "main".into(), id: "1".into(), rev: None }, clock(5_000)];
+    assert_eq!(cues_after(gone), [vec![cue("1", 500, 3_500)], vec![]]);
+    // Nobody knows the end: up to the next line, or as long as it takes to read it.
+    let open = vec![said(1, 0, None, 0), said(2, 1_200, None, 0), clock(5_000)];
+    assert_eq!(cues_after(open), [vec![cue("1", 0, 1_000), cue("2", 1_200, 2_200)], vec![cue("2", 1_200, 2_200)]]);
+    // The end of the feed publishes the rest.
+    assert_eq!(cues_after(vec![said(1, 100, Some(200), 0), Op::End]), [vec![cue("1", 100, 300)]]);
+}
+
+/// The segments that a server's playlist lists, by their addresses.
+async fn play(server: &Server, query: &str) -> (Playlist, Vec<(String, String)>) {
+    let base = "/v1/feeds/geneva/hls/";
+    let answer = server.get(&format!("{base}captions.m3u8{query}")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/vnd.apple.mpegurl")));
+    assert_eq!(answer.header("cache-control"), Some("max-age=1"));
+    let playlist = Playlist::read(&answer.text());
+    let mut segments = Vec::new();
+    for name in &playlist.segments {
+        let answer = server.get(&format!("{base}{name}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/vtt; charset=utf-8")), "{name}");
+        assert_eq!(answer.header("cache-control"), Some("max-age=31536000, immutable"));
+        segments.push((name.clone(), answer.text()));
+    }
+    (playlist, segments)
+}
+
+#[tokio::test]
+async fn a_live_feed_as_a_playlist() {
+    let mut server = Server::start_with("[hls]\nsegment_ms = 2000\nhold_back_ms = 1000\nwindow = 3");
+    server.get("/v1/feeds/geneva/hls/captions.m3u8").await.assert_problem(404, "no_such_feed");
+    server.json("PUT", "/v1/feeds/geneva", json!({})).await;
+    let (playlist, _) = play(&server, "").await;
+    assert_eq!((playlist.segments.len(), playlist.is_over, playlist.target_s), (0, false, 2));
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for n in 0..12_i64 {
+        // Every third one comes late, every fifth is corrected later.
+        let start = if n % 3 == 2 { (n - 2) * 1_000 } else { n * 1_000 };
+        publisher.send(line(&n.to_string(), start, "Clerk", &format!("said {n}"))).await;
+        if n % 5 == 4 {
+            publisher.send(line(&(n - 4).to_string(), (n - 4) * 1_000, "Clerk", &format!("corrected {n}"))).await;
+        } else {
+            publisher.send(json!({"type": "clock", "media_ms": n * 1_000})).await;
+        }
+        publisher.acked(2 * n.unsigned_abs() + 2).await;
+        let (playlist, now) = play(&server, "?type=event").await;
+        assert!(playlist.is_event && now.starts_with(&seen), "{seen:#?} became {now:#?}");
+        seen = now;
+    }
+    server.kill();
+    server.restart();
+    let (_, now) = play(&server, "?type=event").await;
+    assert!(seen.len() >= 4 && now.starts_with(&seen), "{seen:#?} became {now:#?} by a restart");
+    let (sliding, last) = play(&server, "").await;
+    assert_eq!((sliding.first, last.as_slice()), (now.len() as u64 - 3, &now[now.len() - 3..]));
+    let number: usize = now.len();
+    let next = now[0].0.replace("-0.vtt", &format!("-{number}.vtt"));
+    for missing in [&next, "x.vtt", &now[0].0.replace("-0.vtt", "-00.vtt"), &now[0].0.replace("-2000-", "-4000-")] {
+        server.get(&format!("/v1/feeds/geneva/hls/{missing}")).await.assert_problem(404, "not_found");
+    }
+
+    // The video began 1.5 seconds before the captions; when that was, its packager knows.
+    let (shifted, segments) = play(&server, "?offset_ms=1500&start_at=2026-11-23T18:00:00Z").await;
+    assert_eq!(read_segment(&segments[0].1).0, 900_000 + 135_000);
+    let begins = Timestamp::parse("2026-11-23T18:00:00Z").expect("a time").0 + 2_000 * shifted.first as i64;
+    assert_eq!(shifted.begins_at, Some(Timestamp(begins)));
+    let (_, segments) = play(&server, "?offset_ms=-20000").await;
+    assert_eq!(read_segment(&segments[0].1).0, (1 << 33) - 900_000);
+    for bad in ["type=vod", "offset_ms=1e3", "offset_ms=604800001", "start_at=noon"] {
+        let path = format!("/v1/feeds/geneva/hls/captions.m3u8?{bad}");
+        server.get(&path).await.assert_problem(400, "bad_request");
+    }
+
+    server.json("POST", "/v1/feeds/geneva/state", json!({"state": "ended"})).await;
+    let (playlist, all) = play(&server, "?type=event").await;
+    assert!(playlist.is_over && all.starts_with(&now));
+    let segments: Vec<Vec<Cue>> = all.iter().map(|(_, text)| read_segment(text).1).collect();
+    let cues = check_segments(&segments, 2_000);
+    let texts: Vec<&str> = cues.values().map(|cue| cue.payload.as_str()).collect();
+    for n in 0..12 {
+        assert!(texts.contains(&format!("<v Clerk>said {n}").as_str()), "{n} in {texts:?}");
+    }
+    assert!(texts.contains(&"<v Clerk>corrected 4") && texts.contains(&"<v Clerk>corrected 9"), "{texts:?}");
+}
+
+/// Nobody speaks, and players go on: the feed's clock does too.
+#[tokio::test]
+async fn silence_is_published() {
+    let server = Server::start_with("[hls]\nsegment_ms = 1000\nhold_back_ms = 0\n[times]\nidle_clock_after_ms = 100");
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(line("1", 0, "Clerk", "one")).await;
+    publisher.acked(1).await;
+    // The turn closes after five seconds, and the clock of a feed that nobody plays stands still then.
+    soon(async { while play(&server, "?type=event").await.1.len() < 7 {} }).await;
+}
+
+#[tokio::test]
+async fn ffmpeg_plays_it() {
+    let Some(ffmpeg) = std::env::var_os("CAPTIONWIRE_TEST_FFMPEG") else {
+        eprintln!("NOT RUN: ffmpeg on a playlist, because CAPTIONWIRE_TEST_FFMPEG names none");
+        return;
+    };
+    let server = Server::start();
+    server.import("geneva", &support::hearing()).await;
+    let url = format!("http://{}/v1/feeds/geneva/hls/captions.m3u8?type=event", server.addr());
+    let mut command = tokio::process::Command::new(ffmpeg);
+    command.args(["-v", "error", "-i", &url, "-f", "srt", "-"]).stdin(Stdio::null()).kill_on_drop(true);
+    let output = soon(command.output()).await.expect("it runs");
+    let problems = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{problems}");
+    let srt = String::from_utf8(output.stdout).expect("UTF-8");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let srt = words(&srt);
+    let transcript = server.get("/v1/feeds/geneva/transcript.json").await.json();
+    for turn in transcript["turns"].as_array().expect("turns") {
+        for line in turn["lines"].as_array().expect("lines") {
+            let text = words(line["text"].as_str().expect("a text"));
+            assert!(srt.contains(&text), "{text:?} is not in {srt}");
+        }
+    }
+}
+
+/// A published segment is the same from a timeline that took the log later, in one go.
+#[test]
+fn another_server_publishes_the_same() {
+    let ops: Vec<Op> = (0..30).map(|n| said(n, i64::from(n) * 700, Some(1_500), 0)).collect();
+    let records: Vec<Record> =
+        std::iter::once(opening()).chain(ops).map(|op| Record::new(Timestamp(1_700_000_000_000), op)).collect();
+    let mut whole = Timeline::new(CUT);
+    let mut seen: Arc<[(String, String)]> = Arc::default();
+    for (offset, record) in (0..).zip(&records) {
+        whole.apply(Offset(offset), record.clone());
+        // One that is cut anew at each record, as after a restart.
+        let mut anew = Timeline::new(CUT);
+        for (offset, record) in (0..=offset).zip(&records) {
+            anew.apply(Offset(offset), record.clone());
+        }
+        let now = published(&anew);
+        assert_eq!(now, published(&whole));
+        assert!(now.starts_with(&seen));
+        seen = now.into();
+    }
+    assert!(seen.len() > 8);
+}
