@@ -49,6 +49,9 @@ pub struct Config {
     /// Where records go; set by flags only.
     #[serde(skip)]
     pub storage: Storage,
+    /// Whether there is a full-text index of the transcripts, for `/v1/search`. Costs a second fold of each feed that is being
+    /// published, and some hundred bytes a line in a file beside the archive.
+    pub search: bool,
     /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
     pub allowed_origins: Vec<String>,
     /// From these addresses, and from no other, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -75,6 +78,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
             data: PathBuf::from("captionwire-data"),
             storage: Storage::default(),
+            search: true,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             tls: None,
@@ -123,6 +127,12 @@ pub struct LimitsConfig {
     pub replays_max: usize,
     /// Replays from one address.
     pub replays_per_address_max: usize,
+    /// Searches at the same time, those that wait included: they are answered one after another.
+    pub searches_max: usize,
+    /// Hits in one answer of a search: each is a line with its text.
+    pub search_hits_max: usize,
+    /// Bytes of what is looked for: a few sentences.
+    pub search_query_bytes: usize,
     /// Sources that `/metrics` tells apart; a misbehaving publisher could name a new one with every connection.
     pub metrics_sources_max: usize,
     /// Refusals in a row after which a publisher is closed: it is not going to mend itself.
@@ -147,6 +157,9 @@ impl Default for LimitsConfig {
             waiting_readers_max: 1_000,
             replays_max: 64,
             replays_per_address_max: 8,
+            searches_max: 32,
+            search_hits_max: 100,
+            search_query_bytes: 1_024,
             metrics_sources_max: 100,
             refusals_in_a_row_max: 20,
         }
@@ -175,6 +188,10 @@ pub struct TimesConfig {
     pub abandon_after_ms: u64,
     /// Readers of an ended feed are closed this long after its end.
     pub ended_linger_ms: u64,
+    /// How long a search waits until the index has what was said before it.
+    pub search_wait_ms: u64,
+    /// A search that takes longer is given up: others wait for it.
+    pub search_timeout_ms: u64,
     /// How long a stopping server waits for its connections.
     pub shutdown_grace_ms: u64,
 }
@@ -191,6 +208,8 @@ impl Default for TimesConfig {
             end_after_ms: 0,
             abandon_after_ms: 60_000,
             ended_linger_ms: 600_000,
+            search_wait_ms: 1_000,
+            search_timeout_ms: 5_000,
             shutdown_grace_ms: 10_000,
         }
     }
@@ -270,6 +289,9 @@ impl Config {
             ("limits.connections_max", self.limits.connections_max),
             ("limits.backlog", self.limits.backlog as usize),
             ("limits.feeds_max", self.limits.feeds_max),
+            ("limits.searches_max", self.limits.searches_max),
+            ("limits.search_hits_max", self.limits.search_hits_max),
+            ("limits.search_query_bytes", self.limits.search_query_bytes),
             ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),
         ] {
             if value == 0 {
@@ -291,6 +313,7 @@ impl Config {
             ("times.silence_timeout_ms", self.times.silence_timeout_ms),
             ("times.idle_clock_after_ms", self.times.idle_clock_after_ms),
             ("times.abandon_after_ms", self.times.abandon_after_ms),
+            ("times.search_timeout_ms", self.times.search_timeout_ms),
         ] {
             if value == 0 {
                 return bad(key, value.to_string(), "at least 1 millisecond");

@@ -25,6 +25,7 @@ pub mod feed;
 pub mod format;
 pub mod log;
 pub mod position;
+pub mod search;
 pub mod server;
 pub mod transcript;
 pub mod wire;

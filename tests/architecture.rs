@@ -19,9 +19,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wire", &["position", "transcript"]),
     ("log", &["position"]),
     ("feed", &["position", "transcript", "wire", "log"]),
-    ("client", &["position", "transcript", "wire"]),
-    ("server", &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "client"]),
-    ("cli", &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "client", "server"]),
+    ("search", &["position", "transcript"]),
+    // Of `search` only what it answers: the one schema of a hit.
+    ("client", &["position", "transcript", "wire", "search"]),
+    ("server", &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "search", "client"]),
+    (
+        "cli",
+        &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "search", "client", "server"],
+    ),
 ];
 
 /// What of the world outside belongs to some rooms only. `main` may do what `cli` may.
@@ -29,15 +34,16 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["tokio_tungstenite", "hyper", "hyper_util", "tokio::net", "std::net::TcpStream"], &["server", "client"]),
     (&["tokio_rustls", "rustls_native_certs"], &["server", "client"]),
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
-    (&["rusqlite"], &["log"]),
+    (&["rusqlite"], &["log", "search"]),
     (&["toml"], &["config"]),
     (&["clap", "anyhow", "indicatif", "anstream", "textwrap"], &["cli"]),
     // `bench` measures sockets without the server's and the client's ways to use them, and processes from outside.
     (&["mio", "rustix", "hdrhistogram", "memchr"], &["cli"]),
     // Position, transcript, format, dialect and wire are pure: text and records in, values out.
-    (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "server", "cli"]),
-    (&["std::fs", "std::env", "std::process"], &["config", "log", "server", "cli"]),
-    (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "server", "cli"]),
+    (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "search", "server", "cli"]),
+    (&["std::fs"], &["config", "log", "search", "server", "cli"]),
+    (&["std::env", "std::process"], &["config", "log", "server", "cli"]),
+    (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "search", "server", "cli"]),
     (&["std::time::SystemTime", "jiff::Timestamp::now", "jiff::Zoned::now"], &["server", "cli"]),
 ];
 
@@ -317,6 +323,9 @@ fn a_bad_import_is_caught() {
         ("feed/view.rs", "use crate::client::Subscriber;"),
         ("feed/view.rs", "use crate::config::Config;"),
         ("client/mod.rs", "use crate::log::Log;"),
+        ("search/mod.rs", "use crate::feed::View;"),
+        ("search/write.rs", "use crate::log::LogId;"),
+        ("feed/mod.rs", "use crate::search::Index;"),
         ("client/mod.rs", "use crate::server::Server;"),
         ("server/mod.rs", "use crate::cli::Serve;"),
         ("server/mod.rs", "use ::rusqlite::Connection;"),

@@ -26,6 +26,7 @@ mod raw;
 mod reach;
 mod relay;
 mod replay;
+mod search;
 mod sending;
 mod serve;
 mod signals;
@@ -82,6 +83,8 @@ enum Command {
     Convert(convert::Convert),
     /// List the feeds
     Feeds(feeds::Feeds),
+    /// Find where something was said, in all feeds
+    Search(search::Search),
     /// Say who is who: list, rename, merge and unmerge speakers
     Speakers(speakers::Speakers),
     /// Make a token that lets somebody publish, read or manage
@@ -159,6 +162,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Export(command) => command.run().await,
             Command::Convert(command) => command.run(),
             Command::Feeds(command) => command.run().await,
+            Command::Search(command) => command.run().await,
             Command::Speakers(command) => command.run().await,
             Command::Token(command) => command.run(),
             Command::Config(command) => command.run(),

@@ -11,6 +11,9 @@ use crate::client::{Authorities, HttpClient, HttpError, ServerUrl, SocketUrl, To
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 
+/// How long a search of an archive that is opened here waits for its index: less than the client waits for the answer.
+const ARCHIVE_SEARCH_WAIT_MS: u64 = 50_000;
+
 /// The address of a server.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Url {
@@ -105,7 +108,9 @@ impl Access {
         }
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let storage = if aim == Aim::Read { Storage::ReadOnly } else { Storage::Embedded };
-        let config = Config { listen, data: data.clone(), storage, ..Config::default() };
+        let mut config = Config { listen, data: data.clone(), storage, ..Config::default() };
+        // Nobody else is waiting: rather late than with feeds left out.
+        config.times.search_wait_ms = ARCHIVE_SEARCH_WAIT_MS;
         let local = LocalServer::start(config).await.with_context(|| {
             let hint = match aim {
                 Aim::Read => "",

@@ -366,6 +366,6 @@ fn problem(status: StatusCode, body: &[u8]) -> Problem {
     })
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     serde_json::from_slice(body).map_err(|error| HttpError::Unreadable(error.to_string()))
 }

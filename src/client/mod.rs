@@ -17,6 +17,7 @@ mod follower;
 mod http;
 mod publisher;
 mod screen;
+mod search;
 mod subscriber;
 mod token;
 mod transport;
@@ -28,6 +29,7 @@ pub use self::follower::{Followed, Follower, FollowerOptions};
 pub use self::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, Problem, TranscriptQuery,
 };
+pub use self::search::{SearchFound, SearchQuery};
 pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::subscriber::{

@@ -40,6 +40,7 @@ pub struct Feeds {
     /// By name, so that what is done to all is done in one order.
     open: Mutex<BTreeMap<FeedId, Arc<Feed>>>,
     created: watch::Sender<u64>,
+    written: watch::Sender<u64>,
     /// One creation of a name at a time, so that a log begins with the records of one of them.
     creating: Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
@@ -88,6 +89,7 @@ impl Feeds {
             log: Shared(log),
             open: Mutex::default(),
             created: watch::Sender::new(0),
+            written: watch::Sender::new(0),
             creating: Mutex::default(),
             tasks,
             stop,
@@ -140,9 +142,10 @@ impl Feeds {
         }
         let log = self.log.0.create(name, anew).await?;
         // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
-        let beginning = Feed::new(log.clone(), self.log.clone(), self.tasks.clone(), &self.stop);
+        let beginning = self.feed(log.clone());
         beginning.append_all(&first()).await?;
         let feed = self.enter(log);
+        feed.note_writing();
         self.created.send_modify(|number| *number += 1);
         Ok((feed, true))
     }
@@ -151,6 +154,12 @@ impl Feeds {
     #[must_use]
     pub fn creations(&self) -> watch::Receiver<u64> {
         self.created.subscribe()
+    }
+
+    /// Rings whenever a feed is written to for the first time since it was opened ([`Feed::is_written`]).
+    #[must_use]
+    pub fn writings(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
     }
 
     /// Deletes a feed. With `replace` its readers are told to wait for the next life of the name.
@@ -170,12 +179,13 @@ impl Feeds {
         self.lock().values().cloned().collect()
     }
 
-    /// Puts a feed away unless somebody else holds it; it is folded again when asked for.
-    pub fn put_away(&self, feed: Arc<Feed>) {
+    /// Puts a feed away unless somebody else holds it, or `may_go` says no; it is folded again when asked for. Nothing is
+    /// appended between what `may_go` sees and its going.
+    pub fn put_away(&self, feed: Arc<Feed>, may_go: impl FnOnce(&Feed) -> bool) {
         let mut open = self.lock();
         // Two handles are this one and the map's; handles are given out under this lock only.
         let is_its_own = open.get(feed.name()).is_some_and(|known| Arc::ptr_eq(known, &feed));
-        if is_its_own && Arc::strong_count(&feed) <= 2 {
+        if is_its_own && Arc::strong_count(&feed) <= 2 && may_go(&feed) {
             open.remove(feed.name());
         }
     }
@@ -190,10 +200,26 @@ impl Feeds {
             // Lives only rise: what was found before a newer one began is none any more.
             Some(feed) if feed.log_id.life >= log_id.life => feed.clone(),
             _ => {
-                let feed = Arc::new(Feed::new(log_id, self.log.clone(), self.tasks.clone(), &self.stop));
+                let feed = Arc::new(self.feed(log_id));
                 open.insert(feed.name().clone(), feed.clone());
                 feed
             }
+        }
+    }
+
+    fn feed(&self, log_id: LogId) -> Feed {
+        let stop = self.stop.child_token();
+        let guard = stop.clone().drop_guard();
+        Feed {
+            log_id,
+            log: self.log.clone(),
+            views: Mutex::default(),
+            replaced: AtomicBool::new(false),
+            is_written: AtomicBool::new(false),
+            written: self.written.clone(),
+            tasks: self.tasks.clone(),
+            stop,
+            _guard: guard,
         }
     }
 
@@ -210,6 +236,8 @@ pub struct Feed {
     log: Shared,
     views: Mutex<HashMap<FoldView, Arc<View>>>,
     replaced: AtomicBool,
+    is_written: AtomicBool,
+    written: watch::Sender<u64>,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Ends the followers with the last handle.
@@ -217,12 +245,6 @@ pub struct Feed {
 }
 
 impl Feed {
-    fn new(log_id: LogId, log: Shared, tasks: TaskTracker, stop: &CancellationToken) -> Self {
-        let stop = stop.child_token();
-        let guard = stop.clone().drop_guard();
-        Self { log_id, log, views: Mutex::default(), replaced: AtomicBool::new(false), tasks, stop, _guard: guard }
-    }
-
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &FeedId {
@@ -239,6 +261,19 @@ impl Feed {
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::SeqCst)
+    }
+
+    /// True once something was appended here since it was opened, or its creation was: the log differs from what it was then.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.is_written.load(Ordering::SeqCst)
+    }
+
+    fn note_writing(&self) {
+        // Rung once for each opening, so that an append costs one look at a flag.
+        if !self.is_written.load(Ordering::Relaxed) && !self.is_written.swap(true, Ordering::SeqCst) {
+            self.written.send_modify(|number| *number += 1);
+        }
     }
 
     /// A view of the feed that has folded all that was durable when this was called.
@@ -278,6 +313,7 @@ impl Feed {
     /// # Errors
     /// As [`Log::append_all`].
     pub async fn append(&self, records: &[Record]) -> Result<Appended, LogError> {
+        self.note_writing();
         self.log.0.append_all(&self.log_id, encode(records, usize::MAX)).await
     }
 
@@ -291,6 +327,7 @@ impl Feed {
         const AT_ONCE_BYTES: usize = 64 * 1024;
         /// Enough in flight for the engine to commit many at once, few enough to hold in memory.
         const IN_FLIGHT_MAX: usize = 16;
+        self.note_writing();
         let mut next = Offset::START;
         let mut waiting: VecDeque<Appended> = VecDeque::new();
         let mut rest = records;

@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::clock::{Chance, Clock};
 use super::fanout::Fanout;
 use super::hls::Timelines;
+use super::indexer::Search;
 use super::metrics::Metrics;
 use super::posts::Streams;
 use super::slots::Slots;
@@ -40,6 +41,10 @@ pub(super) struct App {
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,
     pub(super) metrics: Arc<Metrics>,
+    /// None where the configuration wants none.
+    pub(super) search: Option<Search>,
+    /// Searches that wait, or are answered.
+    pub(super) searches: Seats,
     /// The connections there are, and how many there may be.
     pub(super) connections: Seats,
     /// Those of them that do not publish: fewer, so that publishers find a place when readers fill the rest.
@@ -83,6 +88,15 @@ impl App {
         self.check_room_for_a_feed().await?;
         let first = || vec![self.opening(false), self.record(Op::Resume)];
         Ok(self.feeds.create(name, false, first).await.map(|(feed, _)| feed)?)
+    }
+
+    /// Deletes a feed, and what the search index has of it. See [`Feeds::delete`].
+    pub(super) async fn delete_feed(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
+        self.feeds.delete(feed, replace).await?;
+        match &self.search {
+            Some(search) => search.forget(feed.log_id()).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the archive may hold one feed more. Of several who ask at once some may be told yes too often.

@@ -107,7 +107,7 @@ impl Access {
         self.0.expires_at
     }
 
-    fn require(&self, role: Role, feed: &FeedId) -> Result<(), Denial> {
+    pub(super) fn require(&self, role: Role, feed: &FeedId) -> Result<(), Denial> {
         if self.may(role, feed) { Ok(()) } else { Err(self.denial(role, &format!("the feed {feed}"))) }
     }
 
@@ -162,7 +162,7 @@ impl Need {
                 Self::Nothing
             }
             ("GET", "/metrics") => Self::Somewhere(Role::Metrics),
-            ("GET", "/v1/feeds") => Self::Somewhere(Role::Subscribe),
+            ("GET", "/v1/feeds" | "/v1/search") => Self::Somewhere(Role::Subscribe),
             (
                 "GET",
                 "/v1/feeds/{feed}"
@@ -477,7 +477,7 @@ mod tests {
         let expected = |method: &str, path: &str| match (method, path) {
             ("get", "/metrics") => Need::Somewhere(Role::Metrics),
             (_, path) if !path.starts_with("/v1") => Need::Nothing,
-            ("get", "/v1/feeds") => Need::Somewhere(Role::Subscribe),
+            ("get", "/v1/feeds" | "/v1/search") => Need::Somewhere(Role::Subscribe),
             (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),
             (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
                 Need::InFeed(Role::Publish)

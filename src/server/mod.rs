@@ -3,8 +3,8 @@
 //! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
 //! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
-//! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `pages`, `metrics`, `problem`, `body`, `summary`.
-//! `upkeep` is what happens by itself.
+//! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `search`, `pages`, `metrics`, `problem`, `body`,
+//! `summary`. `upkeep` is what happens by itself, and `indexer` what brings the search index what changed.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
@@ -20,6 +20,7 @@ mod feeds;
 mod forwarded;
 mod guard;
 mod hls;
+mod indexer;
 mod keys;
 mod lines;
 mod metrics;
@@ -31,6 +32,7 @@ mod problem;
 mod publish;
 mod replay;
 mod routes;
+mod search;
 mod slots;
 mod socket;
 mod stream;
@@ -62,6 +64,7 @@ use self::auth::Auth;
 pub use self::clock::{Chance, Clock};
 use self::events::Cut;
 use self::fanout::Fanout;
+use self::indexer::Search;
 pub use self::keys::{KeyError, Keys};
 use self::metrics::Metrics;
 use self::peer::Peer;
@@ -74,6 +77,7 @@ use self::tls::Tls;
 use crate::config::{Config, Storage, TimesConfig};
 use crate::feed::Feeds;
 use crate::log::{CommitHook, EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
+use crate::search::{Home, Index};
 
 /// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
 const REFUSED_AT_ONCE: usize = 64;
@@ -97,6 +101,9 @@ pub enum ServerError {
     /// The archive could not be opened.
     #[error(transparent)]
     Archive(#[from] LogError),
+    /// There is no thread for the search index.
+    #[error("the search index cannot be started: {0}")]
+    Search(std::io::Error),
     /// A file of `[tls]` or `[auth.jwt]` cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -140,7 +147,8 @@ impl Server {
             Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
-        let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics);
+        let search = index(&config).map_err(ServerError::Search)?.map(Search::new);
+        let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics, search);
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
@@ -155,7 +163,8 @@ impl Server {
     }
 
     /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`]. Where the keys
-    /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in. `[tls]` is its caller's affair.
+    /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in. `[tls]` is its caller's affair. It has no search
+    /// index: that would be a thread beside the caller's time.
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
         let auth = config.auth.as_ref().map(|auth| {
@@ -165,7 +174,7 @@ impl Server {
             })
         });
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
-        Self::build(config, auth, log, clock, chance, metrics)
+        Self::build(config, auth, log, clock, chance, metrics, None)
     }
 
     fn build(
@@ -175,11 +184,14 @@ impl Server {
         clock: Clock,
         chance: Chance,
         metrics: Arc<Metrics>,
+        search: Option<Search>,
     ) -> Self {
         let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
         let addr = config.listen;
         let app = Arc::new(App {
             metrics,
+            search,
+            searches: Seats::new(config.limits.searches_max),
             clock,
             chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
@@ -243,6 +255,9 @@ impl Server {
         if app.config.storage != Storage::ReadOnly {
             upkeep_tasks.spawn(upkeep::run(app.clone()));
         }
+        if let Some(search) = &app.search {
+            search.start(&app);
+        }
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -272,6 +287,10 @@ impl Server {
             app.tasks.wait().await;
             upkeep_tasks.wait().await;
             app.fanout.tasks.wait().await;
+            if let Some(search) = &app.search {
+                search.tasks.close();
+                search.tasks.wait().await;
+            }
         };
         if tokio::time::timeout(grace, gone).await.is_err() {
             tracing::warn!(connections = app.tasks.len(), "connections did not close in time and were left");
@@ -279,9 +298,28 @@ impl Server {
         feeds_stop.cancel();
         feed_tasks.close();
         feed_tasks.wait().await;
+        if let Some(search) = &app.search {
+            search.index.close().await;
+        }
         app.feeds.log().close().await;
         tracing::info!("stopped");
     }
+}
+
+/// The search index that `config` wants, if it wants one.
+fn index(config: &Config) -> std::io::Result<Option<Index>> {
+    let home = match config.storage {
+        Storage::Embedded if !config.search => {
+            // Nobody would take feeds out of it that are deleted.
+            Index::remove(config.data.clone());
+            return Ok(None);
+        }
+        _ if !config.search => return Ok(None),
+        Storage::Embedded => Home::Directory(config.data.clone()),
+        Storage::ReadOnly => Home::CopyOf(config.data.clone()),
+        Storage::Ephemeral => Home::Memory,
+    };
+    Index::start(home).map(Some)
 }
 
 /// A listener at which so many connections may wait.

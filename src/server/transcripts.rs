@@ -253,7 +253,7 @@ pub(super) async fn put(
     check(&app, &reading)?;
     let is_replaced = match app.feeds.open(&name).await? {
         Opened::Here(feed) if replace => {
-            app.feeds.delete(&feed, true).await?;
+            app.delete_feed(&feed, true).await?;
             true
         }
         Opened::Here(_) => {

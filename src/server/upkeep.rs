@@ -189,7 +189,7 @@ async fn retain(app: &App) -> Result<(), LogError> {
             // It may have been reopened while the others were looked at.
             && Summaries::of(app, &feed).await?.state == FeedState::Ended
         {
-            app.feeds.delete(&feed, false).await?;
+            app.delete_feed(&feed, false).await?;
             total = total.saturating_sub(bytes);
             tracing::info!(feed = %log_id.feed, age_ms, bytes, "an ended feed was deleted, as the configuration says");
         }

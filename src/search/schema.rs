@@ -1,0 +1,164 @@
+//! The file: whose it is, which version it has, how its connection is set. What cannot be used is thrown away.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use super::Home;
+use crate::transcript::fold::RULES;
+
+/// The index's name in the directory of the archive.
+const FILE_NAME: &str = "index.db";
+/// "CapS": marks an SQLite file as ours.
+const APPLICATION_ID: i64 = 0x4361_7053;
+/// The first part is raised whenever the tables, the tokenizer or what goes into them is another; the second are the fold's
+/// rules. A file of another version, older or newer, is made anew.
+const VERSION: i64 = (1 << 16) + RULES as i64;
+
+/// `words` holds no text of its own (`content`): it is that of `lines`. A turn's lines are those up to the next turn's `sort`.
+/// `secure-delete` takes words out of the index at once, and not when its parts are merged next.
+const TABLES: &str = "
+CREATE TABLE feeds(
+  life INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  epoch TEXT NOT NULL,      -- of the view that it was made of
+  change INTEGER NOT NULL,  -- the last of that view's changes that is in
+  next INTEGER NOT NULL     -- everything before this offset of the log is in
+) STRICT;
+CREATE TABLE lines(
+  id INTEGER PRIMARY KEY,
+  life INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  sort TEXT NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER,
+  speaker TEXT,             -- before merges
+  text TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  UNIQUE(life, key)
+) STRICT;
+CREATE TABLE turns(
+  life INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  sort TEXT NOT NULL,
+  PRIMARY KEY(life, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX turns_by_sort ON turns(life, sort);
+CREATE TABLE speakers(
+  life INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  into_id TEXT,
+  shown TEXT NOT NULL,      -- the name after all merges
+  folded TEXT NOT NULL,     -- the same in small letters
+  PRIMARY KEY(life, id)
+) STRICT, WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5(
+  text, content = 'lines', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+);
+INSERT INTO words(words, rank) VALUES ('secure-delete', 1);
+";
+
+/// Settings of the one connection. `synchronous` is NORMAL: what a crash of the machine takes back, the logs give again.
+const SETTINGS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = 1;
+PRAGMA cache_size = -16384;
+PRAGMA temp_store = MEMORY;
+PRAGMA mmap_size = 0;
+PRAGMA trusted_schema = 0;
+PRAGMA cell_size_check = 1;
+";
+
+/// How long to wait for another program that reads the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages copied at a time.
+const PAGES_AT_ONCE: i32 = 1024;
+
+/// Opens the index, or begins one.
+pub(super) fn open(home: &Home) -> rusqlite::Result<Connection> {
+    match home {
+        Home::Memory => begin(Connection::open_in_memory()?),
+        Home::CopyOf(dir) => match copy(&dir.join(FILE_NAME)) {
+            Ok(Some(db)) => Ok(db),
+            Ok(None) => begin(Connection::open_in_memory()?),
+            Err(error) => {
+                tracing::info!(%error, "the search index cannot be read, and is made anew in memory");
+                begin(Connection::open_in_memory()?)
+            }
+        },
+        Home::Directory(dir) => {
+            let path = dir.join(FILE_NAME);
+            match open_file(&path) {
+                Ok(db) => Ok(db),
+                Err(error) => {
+                    tracing::warn!(file = %path.display(), %error, "the search index is thrown away and made anew");
+                    throw_away(home);
+                    open_file(&path)
+                }
+            }
+        }
+    }
+}
+
+/// Removes the file, so that the next one who opens it begins anew. Without one, or without the right, nothing happens.
+pub(super) fn throw_away(home: &Home) {
+    let Home::Directory(dir) = home else { return };
+    for end in ["", "-wal", "-shm"] {
+        let path: PathBuf = dir.join(format!("{FILE_NAME}{end}"));
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = %path.display(), %error, "the search index cannot be removed");
+        }
+    }
+}
+
+fn open_file(path: &Path) -> rusqlite::Result<Connection> {
+    let is_new = !path.exists();
+    let db = Connection::open(path)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    if is_new {
+        return begin(db);
+    }
+    check(&db)?;
+    db.execute_batch(SETTINGS)?;
+    Ok(db)
+}
+
+/// Makes the tables, all or none.
+fn begin(db: Connection) -> rusqlite::Result<Connection> {
+    db.execute_batch(SETTINGS)?;
+    db.execute_batch(&format!(
+        "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+    ))?;
+    Ok(db)
+}
+
+/// Holds a file to being ours, of this version, and whole as far as a quick look tells.
+fn check(db: &Connection) -> rusqlite::Result<()> {
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let is_ours = number("PRAGMA application_id")? == APPLICATION_ID && number("PRAGMA user_version")? == VERSION;
+    let is_whole = is_ours && db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))? == "ok";
+    if is_whole {
+        return Ok(());
+    }
+    let cause = "it is damaged, of another version or of another program".to_owned();
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), Some(cause)))
+}
+
+/// What the file holds, in memory; none if there is no file. The file is only read.
+fn copy(path: &Path) -> rusqlite::Result<Option<Connection>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    file.busy_timeout(BUSY_TIMEOUT)?;
+    check(&file)?;
+    let mut db = Connection::open_in_memory()?;
+    Backup::new(&file, &mut db)?.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
+    Ok(Some(db))
+}

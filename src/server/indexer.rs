@@ -1,0 +1,459 @@
+//! Brings the search index what changed: a reader of every feed like any other, with a cursor that the index keeps.
+//!
+//! * A feed that is written to is followed, by the view of its final lines: corrections, retractions and joined turns come as
+//!   changes. What changes while the index writes merges into the next page.
+//! * At the start every feed is looked up: of most the index has all. The others, and those that were put away in the midst,
+//!   are visited: folded from their logs, one at a time, and let go again. A lost index is made anew in the same way.
+//! * A feed is searched only once this process knows that the index has all of it that was durable when somebody asked. So
+//!   what was taken back before a question is never among its answers, and a feed that was deleted is never found.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::app::App;
+use crate::config::{Storage, TimesConfig};
+use crate::feed::{Feed, Following, View};
+use crate::log::{Found, LogError, LogId};
+use crate::position::{FeedId, Offset};
+use crate::search::{Batch, Index, Life, Place, SearchError};
+use crate::transcript::{FoldView, Record, Transcript};
+
+/// Bytes of changes that are brought at a time, about: some thousand lines, which the index takes in some ten milliseconds.
+const PAGE_BYTES: usize = 256 * 1024;
+/// Records that are folded before others have their turn: a millisecond of work.
+const FOLD_AT_ONCE: usize = 256;
+/// What could not be written or read is tried again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// The search index, and how far it is.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) index: Index,
+    progress: watch::Sender<Progress>,
+    /// What follows and visits.
+    pub(super) tasks: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Somebody has searched.
+    is_asked: bool,
+    /// It is known which feeds there are.
+    is_begun: bool,
+    /// Of which feeds the index has everything before an offset of this life's log, as this process knows.
+    reached: HashMap<FeedId, (u64, Offset)>,
+    /// Logs that are followed. No log is followed and visited at once: its changes have one way into the index.
+    followed: HashSet<LogId>,
+    /// Feeds of which it is not known.
+    to_visit: BTreeSet<FeedId>,
+    visiting: Option<FeedId>,
+    /// Feeds that could not be visited, and will be again.
+    failed: BTreeSet<FeedId>,
+}
+
+/// What was under way when somebody asked.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The life of each feed that was being written to, and the offset after its last durable record.
+    heads: HashMap<FeedId, (u64, Offset)>,
+    /// Logs that were followed and put away: their last records may have been on their way.
+    ending: HashSet<LogId>,
+}
+
+impl Progress {
+    /// Whether something is under way that may lead to another answer for a feed that is `wanted`.
+    fn is_under_way(&self, asked: &Asked, wanted: impl Fn(&FeedId) -> bool) -> bool {
+        let is_behind = |feed: &FeedId, head: &(u64, Offset)| self.reached.get(feed).is_none_or(|known| known < head);
+        !self.is_begun
+            || self.to_visit.iter().any(&wanted)
+            || self.visiting.as_ref().is_some_and(&wanted)
+            || asked.ending.iter().any(|log_id| self.followed.contains(log_id))
+            || asked.heads.iter().any(|(feed, head)| is_behind(feed, head))
+    }
+
+    /// The life of `feed`, if the index has all of it.
+    fn life_of(&self, feed: &FeedId, asked: &Asked) -> Option<u64> {
+        let known = *self.reached.get(feed)?;
+        let is_unknown =
+            self.to_visit.contains(feed) || self.failed.contains(feed) || self.visiting.as_ref() == Some(feed);
+        let is_behind = asked.heads.get(feed).is_some_and(|head| known < *head);
+        let log_id = LogId { feed: feed.clone(), life: known.0 };
+        let is_ending = asked.ending.contains(&log_id) && self.followed.contains(&log_id);
+        (!is_unknown && !is_behind && !is_ending).then_some(known.0)
+    }
+}
+
+impl Search {
+    pub(super) fn new(index: Index) -> Self {
+        Self { index, progress: watch::Sender::default(), tasks: TaskTracker::new() }
+    }
+
+    /// Starts to bring the index what it has not.
+    pub(super) fn start(&self, app: &Arc<App>) {
+        for task in [Task::Follow, Task::Visit] {
+            let app = app.clone();
+            self.tasks.spawn(async move {
+                let Some(search) = &app.search else { return };
+                let working = async {
+                    match task {
+                        Task::Follow => search.follow_all(&app).await,
+                        Task::Visit => search.visit_all(&app).await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = app.stop.cancelled() => {}
+                    () = working => {}
+                }
+            });
+        }
+    }
+
+    /// Takes a deleted feed out of the index. Ready when nothing of it is left there.
+    pub(super) async fn forget(&self, log_id: &LogId) -> Result<(), LogError> {
+        self.progress.send_modify(|progress| {
+            if progress.reached.get(&log_id.feed).is_some_and(|(life, _)| *life == log_id.life) {
+                progress.reached.remove(&log_id.feed);
+            }
+        });
+        let forgotten = self.index.forget(life(log_id)).await;
+        forgotten.map_err(|error| LogError::Storage { place: "the search index".into(), cause: error.to_string() })
+    }
+
+    /// Whether a feed may be put away: one that was written to may, once it is followed.
+    pub(super) fn may_go(&self, feed: &Feed) -> bool {
+        !feed.is_written() || self.progress.borrow().followed.contains(feed.log_id())
+    }
+
+    /// The lives of the feeds that can be searched now, of those that are `wanted`; and whether these are all. Waits for as
+    /// long as the configuration says until they are.
+    pub(super) async fn lives(
+        &self,
+        app: &App,
+        wanted: impl Fn(&FeedId) -> bool,
+    ) -> Result<(Vec<u64>, bool), LogError> {
+        self.progress.send_if_modified(|progress| !std::mem::replace(&mut progress.is_asked, true));
+        let mut open = app.feeds.all_open();
+        open.retain(|feed| feed.is_written() && wanted(feed.name()));
+        let is_open = |log_id: &LogId| open.iter().any(|feed| feed.log_id() == log_id);
+        let ended = |log_id: &&LogId| wanted(&log_id.feed) && !is_open(log_id);
+        let ending = self.progress.borrow().followed.iter().filter(ended).cloned().collect();
+        let mut asked = Asked { ending, ..Asked::default() };
+        for feed in open {
+            match feed.head().await {
+                Ok(head) => {
+                    asked.heads.insert(feed.name().clone(), (feed.log_id().life, head));
+                }
+                Err(LogError::Deleted(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut progress = self.progress.subscribe();
+        let is_settled = |progress: &Progress| !progress.is_under_way(&asked, &wanted);
+        let wait = TimesConfig::ms(app.config.times.search_wait_ms);
+        // What is left out in the end, the answer says.
+        let is_settled = tokio::time::timeout(wait, progress.wait_for(is_settled)).await.is_ok();
+        let progress = self.progress.borrow();
+        let lives = progress.reached.keys().filter(|feed| wanted(feed));
+        let lives = lives.filter_map(|feed| progress.life_of(feed, &asked)).collect();
+        Ok((lives, is_settled && !progress.failed.iter().any(&wanted)))
+    }
+
+    fn reached(&self, log_id: &LogId, next: Offset) {
+        self.progress.send_modify(|progress| {
+            let known = progress.reached.entry(log_id.feed.clone()).or_default();
+            // Lives only rise, and so do the offsets of each.
+            *known = (*known).max((log_id.life, next));
+        });
+    }
+
+    /// Follows every feed that is written to.
+    async fn follow_all(&self, app: &Arc<App>) {
+        let mut writings = app.feeds.writings();
+        loop {
+            writings.borrow_and_update();
+            self.follow_written(app);
+            if writings.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn follow_written(&self, app: &Arc<App>) {
+        for feed in app.feeds.all_open().into_iter().filter(|feed| feed.is_written()) {
+            let log_id = feed.log_id().clone();
+            if self.progress.send_if_modified(|progress| progress.followed.insert(log_id.clone())) {
+                let app = app.clone();
+                self.tasks.spawn(async move {
+                    let stop = app.stop.clone();
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = follow(&app, feed, log_id) => {}
+                    }
+                });
+            }
+        }
+    }
+
+    /// Visits all feeds that the index may not have, now and later.
+    async fn visit_all(&self, app: &App) {
+        let mut progress = self.progress.subscribe();
+        // Beside another server most commands search nothing.
+        if app.config.storage == Storage::ReadOnly && progress.wait_for(|progress| progress.is_asked).await.is_err() {
+            return;
+        }
+        let mut failure = Failure::default();
+        while let Err(error) = self.begin(app).await {
+            failure.tell(&error);
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        loop {
+            let feed = {
+                let Ok(progress) = progress.wait_for(|it| !it.to_visit.is_empty() || !it.failed.is_empty()).await
+                else {
+                    return;
+                };
+                progress.to_visit.first().cloned()
+            };
+            let Some(feed) = feed else {
+                // Only such are left that could not be visited.
+                tokio::time::sleep(AGAIN_AFTER).await;
+                self.progress.send_modify(|progress| progress.to_visit.append(&mut progress.failed));
+                continue;
+            };
+            self.progress.send_modify(|progress| {
+                progress.to_visit.remove(&feed);
+                progress.visiting = Some(feed.clone());
+            });
+            let visited = self.visit(app, &feed).await;
+            self.progress.send_modify(|progress| {
+                progress.visiting = None;
+                if visited.is_err() {
+                    progress.failed.insert(feed);
+                }
+            });
+            if let Err(error) = visited {
+                failure.tell(&error);
+            }
+        }
+    }
+
+    /// Finds out of which feeds the index has all.
+    async fn begin(&self, app: &App) -> Result<(), Trouble> {
+        let log = app.feeds.log();
+        let mut places = self.index.places().await?;
+        let logs = log.logs().await?;
+        let mut to_visit = BTreeSet::new();
+        for log_id in logs {
+            match (places.remove(&life(&log_id)), log.head(&log_id).await) {
+                (Some(place), Ok(head)) if head == place.next => self.reached(&log_id, head),
+                (_, Ok(_)) => {
+                    to_visit.insert(log_id.feed);
+                }
+                (_, Err(LogError::Deleted(_))) => {}
+                (_, Err(error)) => return Err(error.into()),
+            }
+        }
+        // Deleted, and cut short by the end of the last server.
+        for gone in places.into_keys() {
+            self.index.forget(gone).await?;
+        }
+        self.progress.send_modify(|progress| {
+            progress.to_visit.append(&mut to_visit);
+            progress.is_begun = true;
+        });
+        Ok(())
+    }
+
+    /// Brings the index what it has not of a feed that nobody follows.
+    async fn visit(&self, app: &App, feed: &FeedId) -> Result<(), Trouble> {
+        let log = app.feeds.log();
+        let Found::Here(log_id) = log.find(feed).await? else { return Ok(()) };
+        if self.progress.borrow().followed.contains(&log_id) {
+            return Ok(());
+        }
+        let head = match log.head(&log_id).await {
+            Ok(head) => head,
+            Err(LogError::Deleted(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut place = self.index.place(log_id.life).await?;
+        if place.as_ref().is_none_or(|place| place.next != head) {
+            let mut transcript = Transcript::new(FoldView::FinalOnly);
+            let mut tail = log.tail(&log_id, Offset::START);
+            while transcript.next_offset() < head {
+                let entries = match tail.next().await {
+                    Some(Ok(entries)) => entries,
+                    Some(Err(LogError::Deleted(_))) | None => return Ok(()),
+                    Some(Err(error)) => return Err(error.into()),
+                };
+                for some in entries.chunks(FOLD_AT_ONCE) {
+                    for entry in some.iter().filter(|entry| entry.offset < head) {
+                        transcript.apply(entry.offset, Record::decode(&entry.record));
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            while let Some(Page { batch, next }) = Page::of(&log_id, &transcript, place.as_ref()) {
+                place = self.index.apply(batch).await?;
+                if place.is_none() || place.as_ref().is_some_and(|place| Some(place.next) == next) {
+                    break;
+                }
+            }
+        }
+        // One that was forgotten meanwhile has no place.
+        if place.is_some() {
+            self.reached(&log_id, head);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Task {
+    Follow,
+    Visit,
+}
+
+/// Why the index could not be brought something.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Search(#[from] SearchError),
+}
+
+/// A failure that is told once, not every few seconds.
+#[derive(Debug, Default)]
+struct Failure(bool);
+
+impl Failure {
+    fn tell(&mut self, error: &Trouble) {
+        if !std::mem::replace(&mut self.0, true) {
+            tracing::error!(%error, "the search index falls behind");
+        }
+    }
+}
+
+/// What the index is to be brought next.
+struct Page {
+    batch: Batch,
+    /// Where it is then, if that is all there is.
+    next: Option<Offset>,
+}
+
+impl Page {
+    /// What `transcript` has behind `place`; none before the first record.
+    fn of(log_id: &LogId, transcript: &Transcript, place: Option<&Place>) -> Option<Self> {
+        let epoch = transcript.view_epoch()?;
+        // Of another life or other rules, or of an archive that was put back to an earlier day: from the start.
+        let known = place.filter(|place| place.epoch == epoch && place.change <= transcript.change());
+        let since = known.map_or(0, |place| place.change);
+        let changes = transcript.changes_since(since, PAGE_BYTES);
+        let next = (!changes.behind).then(|| transcript.next_offset());
+        Some(Self { batch: Batch { life: life(log_id), epoch, since, changes, next }, next })
+    }
+}
+
+fn life(log_id: &LogId) -> Life {
+    Life { feed: log_id.feed.clone(), number: log_id.life }
+}
+
+/// Follows a feed until it is put away or deleted.
+async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
+    let Some(search) = &app.search else { return };
+    let mut failure = Failure::default();
+    let mut progress = search.progress.subscribe();
+    if progress.wait_for(|progress| progress.visiting.as_ref() != Some(&log_id.feed)).await.is_err() {
+        return;
+    }
+    loop {
+        let viewed = feed.view(FoldView::FinalOnly).await;
+        let error = match viewed {
+            // The handle would keep the feed open; without it the view ends when it is put away.
+            Ok(view) => {
+                drop(feed);
+                follow_view(search, &view, &log_id, &mut failure).await;
+                break;
+            }
+            Err(error) => error,
+        };
+        match error {
+            LogError::Deleted(_) | LogError::Closed => break,
+            error => failure.tell(&error.into()),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    search.progress.send_modify(|progress| {
+        progress.followed.remove(&log_id);
+        // It may have been written to in its last moment.
+        progress.to_visit.insert(log_id.feed);
+    });
+    // And opened and written to again, meanwhile.
+    search.follow_written(app);
+}
+
+async fn follow_view(search: &Search, view: &View, log_id: &LogId, failure: &mut Failure) {
+    let mut bell = view.bell();
+    let mut place = None;
+    loop {
+        let is_over = matches!(bell.borrow_and_update().following, Following::No(_));
+        match bring(search, view, log_id, &mut place, is_over).await {
+            Ok(true) => {}
+            // It was deleted.
+            Ok(false) => return,
+            Err(error) => {
+                place = None;
+                failure.tell(&error.into());
+                tokio::time::sleep(AGAIN_AFTER).await;
+                continue;
+            }
+        }
+        if is_over || bell.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Brings the index all that the view has; false if it takes nothing of this feed any more. `place` is what is known of how far
+/// it is. With `to_note` it also notes how far the log is that changed nothing.
+async fn bring(
+    search: &Search,
+    view: &View,
+    log_id: &LogId,
+    place: &mut Option<Place>,
+    to_note: bool,
+) -> Result<bool, SearchError> {
+    if place.is_none() {
+        *place = search.index.place(log_id.life).await?;
+    }
+    loop {
+        let page = Page::of(log_id, &view.transcript(), place.as_ref());
+        let Some(Page { batch, next }) = page else { return Ok(true) };
+        let is_known = place.as_ref().is_some_and(|place| place.epoch == batch.epoch && place.change == batch.since);
+        if let Some(next) = next
+            && is_known
+            && batch.changes.is_empty()
+            && (!to_note || place.as_ref().is_some_and(|place| place.next == next))
+        {
+            search.reached(log_id, next);
+            return Ok(true);
+        }
+        *place = search.index.apply(batch).await?;
+        match place {
+            None => return Ok(false),
+            Some(place) if next.is_some_and(|next| place.next >= next) => {
+                search.reached(log_id, place.next);
+                return Ok(true);
+            }
+            Some(_) => {}
+        }
+    }
+}
