@@ -29,9 +29,9 @@ pub use self::follower::{Followed, Follower, FollowerOptions};
 pub use self::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, Problem, TranscriptQuery,
 };
-pub use self::search::{SearchFound, SearchQuery};
 pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
+pub use self::search::{SearchFound, SearchQuery};
 pub use self::subscriber::{
     Begin, Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update,
 };
