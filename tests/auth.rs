@@ -60,6 +60,7 @@ async fn every_role_on_every_route() {
     let line = br#"{"start_ms":0,"text":"one"}"#;
     for (role, method, path, body) in [
         ("subscribe", "GET", "/v1/feeds", &b""[..]),
+        ("subscribe", "GET", "/v1/search?q=one", b""),
         ("subscribe", "GET", "/v1/feeds/{feed}", b""),
         ("subscribe", "HEAD", "/v1/feeds/{feed}", b""),
         ("subscribe", "GET", "/v1/feeds/%67eneva-1", b""),
