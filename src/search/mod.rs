@@ -87,7 +87,7 @@ pub struct Place {
 pub struct Batch {
     /// The feed.
     pub life: Life,
-    /// The epoch of the view of final lines.
+    /// The epoch of the view whose changes are counted.
     pub epoch: Epoch,
     /// The number of the change after which these come; 0 begins the feed anew.
     pub since: u64,
@@ -204,6 +204,7 @@ struct Indexer {
 }
 
 fn run(home: &Home, mut inbox: mpsc::Receiver<Command>) {
+    be_modest();
     let mut indexer: Option<Indexer> = None;
     let mut held = None;
     while let Some(command) = held.take().or_else(|| inbox.blocking_recv()) {
@@ -213,6 +214,18 @@ fn run(home: &Home, mut inbox: mpsc::Receiver<Command>) {
         held = indexer.get_or_insert_with(|| Indexer::new(home.clone())).obey(command, &mut inbox);
     }
 }
+
+/// How far this thread stands behind the others where the processor is busy: a tenth of a core is left to it, and captions go
+/// first. On Linux a thread has a priority of its own; elsewhere it would be the whole server's.
+#[cfg(target_os = "linux")]
+fn be_modest() {
+    const NICE: i32 = 10;
+    // Where it is not allowed, search costs the captions a little.
+    let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn be_modest() {}
 
 /// A batch, and who waits for it.
 type Waiting = (Box<Batch>, oneshot::Sender<Result<Option<Place>, SearchError>>);

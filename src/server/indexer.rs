@@ -1,7 +1,7 @@
 //! Brings the search index what changed: a reader of every feed like any other, with a cursor that the index keeps.
 //!
-//! * A feed that is written to is followed, by the view of its final lines: corrections, retractions and joined turns come as
-//!   changes. What changes while the index writes merges into the next page.
+//! * A feed that is written to is followed by the view that its publishers and readers have made: corrections, retractions and
+//!   joined turns come as changes, and guesses are left out. What changes while the index writes merges into the next page.
 //! * At the start every feed is looked up: of most the index has all. The others, and those that were put away in the midst,
 //!   are visited: folded from their logs, one at a time, and let go again. A lost index is made anew in the same way.
 //! * A feed is searched only once this process knows that the index has all of it that was durable when somebody asked. So
@@ -21,7 +21,7 @@ use crate::feed::{Feed, Following, View};
 use crate::log::{Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 use crate::search::{Batch, Index, Life, Place, SearchError};
-use crate::transcript::{FoldView, Record, Transcript};
+use crate::transcript::{FoldView, Record, Status, Transcript};
 
 /// Bytes of changes that are brought at a time, about: some thousand lines, which the index takes in some ten milliseconds.
 const PAGE_BYTES: usize = 256 * 1024;
@@ -285,7 +285,7 @@ impl Search {
         };
         let mut place = self.index.place(log_id.life).await?;
         if place.as_ref().is_none_or(|place| place.next != head) {
-            let mut transcript = Transcript::new(FoldView::FinalOnly);
+            let mut transcript = Transcript::new(FoldView::Interim);
             let mut tail = log.tail(&log_id, Offset::START);
             while transcript.next_offset() < head {
                 let entries = match tail.next().await {
@@ -356,7 +356,9 @@ impl Page {
         // Of another life or other rules, or of an archive that was put back to an earlier day: from the start.
         let known = place.filter(|place| place.epoch == epoch && place.change <= transcript.change());
         let since = known.map_or(0, |place| place.change);
-        let changes = transcript.changes_since(since, PAGE_BYTES);
+        let mut changes = transcript.changes_since(since, PAGE_BYTES);
+        // A guess never follows what was final.
+        changes.lines.retain(|line| line.status == Status::Final);
         let next = (!changes.behind).then(|| transcript.next_offset());
         Some(Self { batch: Batch { life: life(log_id), epoch, since, changes, next }, next })
     }
@@ -375,7 +377,7 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
         return;
     }
     loop {
-        let viewed = feed.view(FoldView::FinalOnly).await;
+        let viewed = feed.view(FoldView::Interim).await;
         let error = match viewed {
             // The handle would keep the feed open; without it the view ends when it is put away.
             Ok(view) => {

@@ -381,8 +381,8 @@ impl Writer<'_> {
         let last: Option<i64> = self.db.prepare_cached(last)?.query_row((life, from, rows), |row| row.get(0))?;
         let Some(last) = last else { return Ok(None) };
         let empty = "UPDATE batches SET body = x'', crc = NULL WHERE log = ?1 AND first BETWEEN ?2 AND ?3";
-        self.db.prepare_cached(empty)?.execute((life, from, last))?;
-        Ok(Some(last.cast_unsigned() + 1))
+        let emptied = self.db.prepare_cached(empty)?.execute((life, from, last))?;
+        Ok((emptied == PURGE_ROWS).then_some(last.cast_unsigned() + 1))
     }
 
     /// Writes a row again without the bytes of one record.
