@@ -19,7 +19,7 @@ use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
 use super::assembly::{Assembly, Placed, Slot, Spot};
-use super::line::{Break, Comparison, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
+use super::line::{Break, Comparison, Content, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
 use super::order::{SORT_MS_MAX, compare_ids, sort_key};
 use super::record::{Meta, Op, Published, Record};
 use super::speaker::{Speaker, SpeakerIndex, Speakers};
@@ -237,8 +237,8 @@ pub struct Transcript {
     log: BTreeSet<(u64, Item)>,
     /// What the record at hand has changed so far.
     pending: Vec<Item>,
-    /// Lines that the record at hand gave another head.
-    new_heads: Vec<Slot>,
+    /// Lines that the record at hand gave another head, with the one that was replaced.
+    new_heads: Vec<(Slot, Option<Head>)>,
     /// Empty between records; kept for its memory.
     touched: Vec<(Slot, bool)>,
 }
@@ -423,7 +423,7 @@ impl Transcript {
             let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
             let line = LineSlot { source, id: id.clone(), arrival, head, told: Told::default(), turn: None };
             let slot = self.new_line(line);
-            self.new_heads.push(slot);
+            self.new_heads.push((slot, None));
             return (slot, true);
         };
         let head = &self.lines[slot as usize].head;
@@ -433,8 +433,9 @@ impl Transcript {
             applied.conflicts.push((self.key(slot), rev));
         }
         if order.is_gt() {
-            self.lines[slot as usize].head = Head { rev, said, received_at: at, abandoned: false };
-            self.new_heads.push(slot);
+            let head = Head { rev, said, received_at: at, abandoned: false };
+            let before = std::mem::replace(&mut self.lines[slot as usize].head, head);
+            self.new_heads.push((slot, Some(before)));
         }
         (slot, order.is_gt())
     }
@@ -460,7 +461,7 @@ impl Transcript {
         let is_interim = matches!(&head.said, Said::Content(content) if content.status == Status::Interim);
         if is_interim && !head.abandoned && rev.is_none_or(|rev| rev == head.rev) {
             head.abandoned = true;
-            self.new_heads.push(slot);
+            self.new_heads.push((slot, None));
         }
     }
 
@@ -478,10 +479,17 @@ impl Transcript {
     /// Only once the whole record is taken: what one part of it says and another takes back was never there.
     fn show_new_heads(&mut self) {
         let mut heads = std::mem::take(&mut self.new_heads);
+        // Of a line that got several, the first entry has the head from before the record.
+        heads.sort_by_key(|(slot, _)| *slot);
+        heads.dedup_by_key(|(slot, _)| *slot);
+        heads.retain(|(slot, before)| {
+            let line = &self.lines[*slot as usize];
+            before.as_ref().is_none_or(|before| !line.shows_the_same(before))
+        });
         // The turns that lose a line are those it was in before the whole record, not between two parts of it.
-        heads.iter().for_each(|slot| self.assembly.touch(*slot));
-        heads.iter().for_each(|slot| self.head_changed(*slot));
-        heads.iter().for_each(|slot| self.assembly.touch(*slot));
+        heads.iter().for_each(|(slot, _)| self.assembly.touch(*slot));
+        heads.iter().for_each(|(slot, _)| self.head_changed(*slot));
+        heads.iter().for_each(|(slot, _)| self.assembly.touch(*slot));
         heads.clear();
         self.new_heads = heads;
     }
@@ -631,6 +639,16 @@ impl LineSlot {
     fn times(&self, start_ms: Option<MediaMs>, end_ms: Option<MediaMs>) -> (MediaMs, Option<MediaMs>) {
         let start = start_ms.unwrap_or(self.arrival.0).clamp(0, SORT_MS_MAX);
         (start, end_ms.filter(|end| *end >= start))
+    }
+
+    /// True if a reader cannot tell the line's head from `before`: they differ at most in times that are not fit for use.
+    fn shows_the_same(&self, before: &Head) -> bool {
+        let head = &self.head;
+        let (Said::Content(now), Said::Content(then)) = (&head.said, &before.said) else { return false };
+        let times = |said: &Content| (self.times(said.start_ms, said.end_ms), said.start_ms.is_some());
+        (head.rev, head.received_at, head.abandoned) == (before.rev, before.received_at, before.abandoned)
+            && times(now) == times(then)
+            && *now == Content { start_ms: now.start_ms, end_ms: now.end_ms, ..then.clone() }
     }
 
     fn is_interim(&self) -> bool {

@@ -203,6 +203,36 @@ fn boundaries_that_come_back_within_a_record_are_no_change() {
     assert_eq!((changes.lines.len(), changes.turns.len(), changes.gone_turns.len()), (1, 1, 0));
 }
 
+/// Of two contents of one revision the hash decides. Where they differ only in an end that is before the start, or in a
+/// start before the media axis, no reader can see which one it is: nothing is told, and no closed turn counts it.
+#[test]
+fn times_that_are_not_fit_for_use_make_no_change() {
+    let early = |end_ms| {
+        let content = Content { start_ms: Some(0), end_ms: Some(end_ms), ..said("1", "Ann", 0).content };
+        Version { rev: Some(0), content, ..said("1", "Ann", 0) }
+    };
+    let mut kept = 0;
+    for end_ms in 1..40 {
+        let mut story = Story::new(FoldView::Interim);
+        story.line(early(-1));
+        story.line(said("2", "Bo", 1_000));
+        let before = (story.transcript.change(), story.turns());
+        let applied =
+            story.record(Record::new(OPENED_AT, Op::Line { source: "main".into(), lines: vec![early(-end_ms - 1)] }));
+        assert_eq!(applied.conflicts.len(), 1, "two contents of one revision are told to who publishes");
+        assert!(!applied.changed);
+        assert_eq!((story.transcript.change(), story.turns()), before);
+        // Nor is it one by way of another text, if the hash does not keep that one.
+        let other = Content { text: format!("other {end_ms}").into(), ..early(-1).content };
+        let lines = vec![early(-end_ms - 40), Version { content: other, ..early(-1) }, early(-end_ms - 80)];
+        let changes = story.order(Op::Line { source: "main".into(), lines });
+        let says_other = story.transcript.assembled().any(|(_, lines)| lines[0].text.starts_with("other"));
+        assert_eq!(changes.is_empty(), !says_other);
+        kept += usize::from(!says_other);
+    }
+    assert!(kept > 0 && kept < 39, "the hash decides either way: {kept}");
+}
+
 /// One corrected label in a monologue of 10,000 lines sends one line and the three turns that there are then.
 #[test]
 fn a_corrected_label_in_a_monologue_sends_one_line() {
