@@ -121,6 +121,15 @@ impl Assembly {
     /// Settles lines from the spot of a line that was put there or is gone from there, until nothing changes.
     fn rescan(&mut self, from: &Spot, is_gone: bool, rule: (TurnSettings, &Speakers)) {
         let Self { order, turns, shown, touched } = self;
+        let mut from_end = order.iter().rev();
+        if let Some((_, &slot)) = from_end.next().filter(|(last, _)| !is_gone && *last == from) {
+            // As nearly every line does, it stands at the end: one step, and nothing to search for.
+            let previous = from_end.next().map(|(_, slot)| *slot);
+            if settle_one((&mut *shown, &mut *turns), slot, previous, rule).0 {
+                touch_flipped(touched, (shown, turns), slot, previous);
+            }
+            return;
+        }
         let mut previous = order.range(..from).next_back().map(|(_, slot)| *slot);
         let from_here = order.range(from..);
         for (n, (_, &slot)) in from_here.enumerate() {
@@ -153,7 +162,8 @@ impl Assembly {
             return None;
         }
         let after = (Bound::Excluded(&line.spot), Bound::Unbounded);
-        let last = match self.turns.range(after).next() {
+        let next = if self.last_turn() == Some(first) { None } else { self.turns.range(after).next() };
+        let last = match next {
             Some((next, _)) => self.order.range(..next).next_back(),
             None => self.order.last_key_value(),
         };
@@ -263,6 +273,10 @@ fn turn_of(shown: &[Option<Shown>], turns: &Turns, slot: Slot) -> Option<Slot> {
 
 /// The first line of the turn that holds the place `spot`.
 fn turn_at(turns: &Turns, spot: &Spot) -> Option<Slot> {
+    match turns.last_key_value() {
+        Some((last, slot)) if last <= spot => return Some(*slot),
+        _ => {}
+    }
     turns.range(..=spot).next_back().map(|(_, slot)| *slot)
 }
 

@@ -234,7 +234,10 @@ pub struct Transcript {
     op_ids: HashSet<Arc<str>>,
     changes: u64,
     feed_told: Told,
-    log: BTreeSet<(u64, Item)>,
+    /// What changed with which number, in the order of numbers; of an item only its last change counts.
+    log: Vec<(u64, Item)>,
+    /// Entries of the log that count no more.
+    stale: usize,
     /// What the record at hand has changed so far.
     pending: Vec<Item>,
     /// Lines that the record at hand gave another head, with the one that was replaced.
@@ -600,7 +603,11 @@ impl Transcript {
         }
         self.changes += 1;
         let number = self.changes;
-        for item in self.pending.drain(..) {
+        let mut pending = std::mem::take(&mut self.pending);
+        // Readers are told what belongs to one change in this order.
+        pending.sort_unstable();
+        pending.dedup();
+        for &item in &pending {
             let told = match item {
                 Item::Feed => &mut self.feed_told,
                 Item::Speaker(index) => &mut self.speakers_told[index as usize],
@@ -610,12 +617,30 @@ impl Transcript {
             if told.first == 0 {
                 told.first = number;
             } else {
-                self.log.remove(&(told.last, item));
+                self.stale += 1;
             }
             told.last = number;
-            self.log.insert((number, item));
+            self.log.push((number, item));
+        }
+        pending.clear();
+        self.pending = pending;
+        if self.stale > self.log.len() / 2 {
+            let mut log = std::mem::take(&mut self.log);
+            log.retain(|entry| self.counts_still(*entry));
+            (self.log, self.stale) = (log, 0);
         }
         true
+    }
+
+    /// Whether this is the item's last change.
+    fn counts_still(&self, (number, item): (u64, Item)) -> bool {
+        let told = match item {
+            Item::Feed => Some(self.feed_told),
+            Item::Speaker(index) => Some(self.speakers_told[index as usize]),
+            Item::Line(slot) => Some(self.lines[slot as usize].told),
+            Item::Turn(slot) => self.lines[slot as usize].turn.as_ref().map(|memo| memo.told),
+        };
+        told.is_some_and(|told| told.last == number)
     }
 
     fn slot(&self, source: &str, id: &str) -> Option<Slot> {

@@ -23,7 +23,7 @@ impl Transcript {
     pub fn changes_since(&self, since: u64, bytes_max: usize) -> Changes {
         let mut changes = Changes { to: since.min(self.changes), ..Changes::default() };
         let mut bytes = 0;
-        for &(number, item) in self.log.range((since.saturating_add(1), Item::Feed)..) {
+        for (number, item) in self.log_after(since) {
             if number != changes.to && changes.to > since && bytes >= bytes_max {
                 changes.behind = true;
                 return changes;
@@ -55,7 +55,7 @@ impl Transcript {
     pub fn turn_changes_since(&self, since: u64, bytes_max: usize) -> (Vec<TurnChange>, u64, bool) {
         let mut changes = Vec::new();
         let (mut to, mut bytes) = (since.min(self.changes), 0);
-        for &(number, item) in self.log.range((since.saturating_add(1), Item::Feed)..) {
+        for (number, item) in self.log_after(since) {
             if number != to && to > since && bytes >= bytes_max {
                 return (changes, to, true);
             }
@@ -63,6 +63,12 @@ impl Transcript {
             bytes += self.tell_of_turn((number, item), since, &mut changes);
         }
         (changes, self.changes.max(to), false)
+    }
+
+    /// What changed last after the first `since` changes.
+    fn log_after(&self, since: u64) -> impl Iterator<Item = (u64, Item)> {
+        let from = self.log.partition_point(|(number, _)| *number <= since);
+        self.log[from..].iter().copied().filter(|entry| self.counts_still(*entry))
     }
 
     /// Adds what `item` is to a reader of whole turns; gives about how many bytes its encoding takes.
