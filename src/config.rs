@@ -5,6 +5,7 @@
 //! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
 
 mod auth;
+mod dialects;
 mod hls;
 mod load;
 mod network;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
+pub use self::dialects::DialectsConfig;
 pub use self::hls::HlsConfig;
 pub use self::load::{ConfigError, Overrides};
 pub use self::network::Network;
@@ -66,6 +68,8 @@ pub struct Config {
     pub times: TimesConfig,
     /// How captions are understood.
     pub captions: CaptionsConfig,
+    /// What becomes of vendors' frames beside the lines that are read from them.
+    pub dialects: DialectsConfig,
     /// How feeds are cut for the players of videos.
     pub hls: HlsConfig,
     /// What is deleted, and when.
@@ -86,6 +90,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             times: TimesConfig::default(),
             captions: CaptionsConfig::default(),
+            dialects: DialectsConfig::default(),
             hls: HlsConfig::default(),
             retention: RetentionConfig::default(),
         }
@@ -135,6 +140,12 @@ pub struct LimitsConfig {
     pub search_query_bytes: usize,
     /// Sources that `/metrics` tells apart; a misbehaving publisher could name a new one with every connection.
     pub metrics_sources_max: usize,
+    /// StreamText streams that are remembered between posts: what deletes can reach of them is held. The one that was written
+    /// to longest ago goes for one more; what is posted to it next begins a new line.
+    pub streams_max: usize,
+    /// Anonymous speakers of one publishing connection that are given their label for a name: each is a record. Those beyond are
+    /// shown by their id; an engine that numbers so many has lost count.
+    pub named_speakers_max: usize,
     /// Refusals in a row after which a publisher is closed: it is not going to mend itself.
     pub refusals_in_a_row_max: usize,
 }
@@ -161,6 +172,8 @@ impl Default for LimitsConfig {
             search_hits_max: 100,
             search_query_bytes: 1_024,
             metrics_sources_max: 100,
+            streams_max: 256,
+            named_speakers_max: 256,
             refusals_in_a_row_max: 20,
         }
     }
@@ -292,6 +305,7 @@ impl Config {
             ("limits.searches_max", self.limits.searches_max),
             ("limits.search_hits_max", self.limits.search_hits_max),
             ("limits.search_query_bytes", self.limits.search_query_bytes),
+            ("limits.streams_max", self.limits.streams_max),
             ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),
         ] {
             if value == 0 {
@@ -327,6 +341,7 @@ impl Config {
                 "more than times.heartbeat_ms, after which clients are asked",
             );
         }
+        self.dialects.check()?;
         self.hls.check()?;
         for (key, value) in [
             ("captions.turn_gap_ms", self.captions.turn_gap_ms),

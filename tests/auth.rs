@@ -70,6 +70,8 @@ async fn every_role_on_every_route() {
         ("desk", "POST", "/v1/feeds/{feed}/state", b"{\"state\":\"live\"}"),
         ("desk", "POST", "/v1/feeds/{feed}/desk", b"{}"),
         ("desk", "GET", "/v1/feeds/{feed}/lines/main/1/history", b""),
+        ("admin", "GET", "/v1/feeds/{feed}/raw", b""),
+        ("admin", "DELETE", "/v1/feeds/{feed}/raw", b""),
         ("admin", "PUT", "/v1/feeds/{feed}", b"{}"),
         ("admin", "PATCH", "/v1/feeds/{feed}", b"{}"),
         ("admin", "PUT", "/v1/feeds/{feed}/transcript", b"A: (00:01)\nOne.\n"),

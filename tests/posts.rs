@@ -102,6 +102,16 @@ async fn streamtext_is_written_on_and_deleted() {
 }
 
 #[tokio::test]
+async fn so_many_streams_are_remembered() {
+    let server = Server::start_with("[limits]\nstreams_max = 1\n");
+    fine(&post(&server, "streamtext?seq=1", "IT IS NOOM").await);
+    // Another one takes its place, and what comes next reaches nothing of it.
+    fine(&post(&server, "streamtext?seq=1&source=b", "ELSEWHERE").await);
+    fine(&post(&server, "streamtext?seq=2", "\u{8}N.\n").await);
+    assert_eq!(said(&server).await, ["IT IS NOOM", "N."]);
+}
+
+#[tokio::test]
 async fn posting_takes_a_token_in_the_url() {
     let server = Server::start_with(
         "[auth]\npublic_url = \"http://localhost\"\n[[auth.tokens]]\nname = \"steno\"\n\

@@ -440,7 +440,7 @@ fn the_formats_of_publishers_are_in_the_documents() {
     let table = std::fs::read_to_string(path).expect("docs/dialects.md");
     let described: Vec<&str> =
         table.lines().filter_map(|row| row.strip_prefix("| `")?.split_once("` | ").map(|(name, _)| name)).collect();
-    let parameters = ["format", "offset_ms", "labels", "lang", "ack"];
+    let parameters = ["format", "offset_ms", "labels", "lang", "ack", "keep_raw"];
     assert_eq!(described, parameters.into_iter().chain(Format::ALL.map(Format::as_str)).collect::<Vec<_>>());
     assert!(parameters.iter().all(|name| query[*name].is_object()));
 }

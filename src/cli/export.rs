@@ -15,6 +15,7 @@ use crate::client::TranscriptQuery;
 use crate::format::Format;
 use crate::position::{Cursor, FeedId};
 use crate::transcript::MediaMs;
+use crate::transcript::line::{DEFAULT_SOURCE, check_source};
 use crate::transcript::time::parse_clock;
 
 const EXAMPLES: &str = "\
@@ -23,6 +24,7 @@ Examples:
   captionwire export hearing -o hearing.srt                 the format is that of the name
   captionwire export hearing --format md --last 5           the last five turns
   captionwire export hearing --history -o hearing.ndjson    all that was ever said of it, for `import`
+  captionwire export hearing --raw -o session.ndjson        the vendor's frames that were kept, for `replay --raw`
   captionwire export hearing --format json --data ./captionwire-data";
 
 /// Write a transcript in a format of your choice.
@@ -49,11 +51,21 @@ pub(super) struct Export {
     /// All that the log holds, one record a row: corrected and retracted lines too. `import` takes it back without loss
     #[arg(long, conflicts_with_all = ["format", "from", "to", "last", "at"])]
     history: bool,
+    /// The vendor's frames that were kept (keep_raw), as a recording for `replay --raw`
+    #[arg(long, conflicts_with_all = ["format", "from", "to", "last", "at", "history"])]
+    raw: bool,
+    /// With --raw: the source whose frames they are; main if not given
+    #[arg(long, requires = "raw", default_value = DEFAULT_SOURCE, value_parser = source)]
+    source: String,
     /// As it stood at this cursor
     #[arg(long, value_name = "CURSOR")]
     at: Option<Cursor>,
     #[command(flatten)]
     access: Access,
+}
+
+fn source(name: &str) -> Result<String, crate::position::BadName> {
+    check_source(name).map(|()| name.to_owned())
 }
 
 fn media_time(text: &str) -> Result<MediaMs, &'static str> {
@@ -71,9 +83,11 @@ impl Export {
             at: self.at.clone(),
         };
         let server = self.access.reach(Aim::Read).await?;
+        let get = async |path: String| server.http.request(Method::GET, &path, None, Bytes::new()).await;
         let written = if self.history {
-            let path = format!("/v1/feeds/{}/transcript", self.feed);
-            server.http.request(Method::GET, &path, None, Bytes::new()).await
+            get(format!("/v1/feeds/{}/transcript", self.feed)).await
+        } else if self.raw {
+            get(format!("/v1/feeds/{}/raw?source={}", self.feed, self.source)).await
         } else {
             server.http.transcript(&self.feed, format.extension(), &part).await
         };

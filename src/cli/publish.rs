@@ -2,19 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::Outcome;
 use super::output::note;
 use super::reach::Url;
-use super::sending::{Published, with_events};
+use super::sending::Sending;
 use super::signals::Signals;
 use super::vendor::Vendor;
-use crate::client::{Publisher, PublisherOptions, random_name};
+use crate::client::{Publisher, random_name};
 use crate::transcript::{Content, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
 
@@ -56,7 +55,7 @@ pub(super) struct Publish {
 
 impl Publish {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut signals = Signals::new()?;
+        let signals = Signals::new()?;
         let url = self.url.socket(&self.feed, "publish")?;
         let feed = url.feed().map_or(self.feed, |feed| feed.to_string());
         let input: Box<dyn AsyncRead + Send + Unpin> = match &self.file {
@@ -72,37 +71,14 @@ impl Publish {
             }
         };
         let source = self.source.clone();
-        let options = PublisherOptions { source: self.source, session: self.session, ..PublisherOptions::default() };
-        let publisher = Publisher::start(url, options);
-        let mut problems = 0;
-        let work = async {
-            let read = async {
-                let input = BufReader::new(input);
-                match self.vendor.format {
-                    Some(format) => {
-                        self.vendor.publish(format, source.as_deref(), input, &publisher, &mut problems).await
-                    }
-                    None => read(input, &publisher, &mut problems).await,
-                }
-            };
-            tokio::select! {
-                read = read => read?,
-                () = signals.next() => note("stopping; once more stops at once"),
-            }
-            if self.end {
-                publisher.send(&Outgoing::End).await?;
-            }
-            let flushed = tokio::select! {
-                flushed = publisher.flush() => flushed,
-                () = signals.next() => bail!("stopped before the server had acknowledged everything"),
-            };
-            Ok(flushed?)
+        let publisher = Publisher::start(url, self.vendor.publisher(self.source, self.session));
+        let sending = Sending { publisher, feed: &feed, end: self.end, json: self.json };
+        let input = BufReader::new(input);
+        let read = async |publisher: &Publisher, problems: &mut u64| match self.vendor.format {
+            Some(format) => self.vendor.publish(format, source.as_deref(), input, publisher, problems).await,
+            None => read(input, publisher, problems).await,
         };
-        with_events(&publisher, &ProgressBar::hidden(), work).await?;
-        let published = Published::of(&publisher, &feed);
-        publisher.close().await?;
-        published.tell(self.json)?;
-        Ok(Outcome::of_problems(problems + published.refused))
+        sending.run(signals, read).await
     }
 }
 

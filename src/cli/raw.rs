@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep_until};
 
-use super::capture::Row;
 use super::output::note;
 use super::vendor::{Session, Vendor, say};
 use crate::client::Publisher;
 use crate::wire::Outgoing;
+use crate::wire::recording::Row;
 use crate::wire::subscribe::Pace;
 
 /// A recording to be played.
@@ -25,7 +25,6 @@ pub(super) struct RawPlay<'a> {
 impl RawPlay<'_> {
     /// Publishes what each frame says when its moment has come; counts what could not be read.
     pub(super) async fn send(&self, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
-        let Some(format) = self.vendor.format else { bail!("say in which format the vendor spoke: --format") };
         let file = tokio::fs::File::open(self.file).await;
         let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
         let mut rows = BufReader::new(file).lines();
@@ -49,7 +48,7 @@ impl RawPlay<'_> {
             // Without a word on connections it is one.
             if row.connected == Some(true) || session.is_none() && row.connected.is_none() {
                 let after_ms = if number == 1 { 0 } else { i64::try_from(row.at_ms).unwrap_or(i64::MAX) };
-                let next = Session::begin(format, self.vendor.options(None, after_ms));
+                let next = self.vendor.session(row.read_as.as_ref(), after_ms)?;
                 if let Some(before) = session.replace(next) {
                     say(before.end(), &place, publisher, problems).await?;
                 }
@@ -58,7 +57,7 @@ impl RawPlay<'_> {
             {
                 say(over.end(), &place, publisher, problems).await?;
             }
-            match (row.frame(), &mut session) {
+            match (row.frame.get(), &mut session) {
                 (Some(frame), Some(session)) => say(session.decode(&frame), &place, publisher, problems).await?,
                 (None, _) if row.connected.is_none() => {
                     *problems += 1;

@@ -3,15 +3,14 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use http::HeaderValue;
-use indicatif::ProgressBar;
 
 use super::Outcome;
 use super::output::note;
 use super::reach::Url;
-use super::sending::{Published, with_events};
+use super::sending::Sending;
 use super::signals::Signals;
 use super::vendor::{Session, Vendor, say};
-use crate::client::{Followed, Follower, FollowerOptions, Publisher, PublisherOptions, SocketUrl};
+use crate::client::{Followed, Follower, FollowerOptions, Publisher, SocketUrl};
 use crate::dialect::Format;
 
 const EXAMPLES: &str = "\
@@ -74,33 +73,16 @@ impl From {
 
 impl Relay {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut signals = Signals::new()?;
+        let signals = Signals::new()?;
         let Some(format) = self.vendor.format else { bail!("say in which format the vendor speaks: --format") };
         let url = self.url.socket(&self.feed, "publish")?;
         let feed = url.feed().map_or(self.feed.clone(), |feed| feed.to_string());
         let follower = self.from.follower()?;
-        let publishing = PublisherOptions { source: self.source.clone(), ..PublisherOptions::default() };
-        let publisher = Publisher::start(url, publishing);
-        let mut problems = 0;
-        let work = async {
-            tokio::select! {
-                followed = self.follow(format, follower, &publisher, &mut problems) => followed?,
-                () = signals.next() => note("stopping; once more stops at once"),
-            }
-            if self.end {
-                publisher.send(&crate::wire::Outgoing::End).await?;
-            }
-            let flushed = tokio::select! {
-                flushed = publisher.flush() => flushed,
-                () = signals.next() => bail!("stopped before the server had acknowledged everything"),
-            };
-            Ok(flushed?)
-        };
-        with_events(&publisher, &ProgressBar::hidden(), work).await?;
-        let published = Published::of(&publisher, &feed);
-        publisher.close().await?;
-        published.tell(self.json)?;
-        Ok(Outcome::of_problems(problems + published.refused))
+        let publisher = Publisher::start(url, self.vendor.publisher(self.source.clone(), None));
+        let sending = Sending { publisher, feed: &feed, end: self.end, json: self.json };
+        let follow =
+            async |publisher: &Publisher, problems: &mut u64| self.follow(format, follower, publisher, problems).await;
+        sending.run(signals, follow).await
     }
 
     /// Until the vendor is done.

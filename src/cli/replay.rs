@@ -28,6 +28,7 @@ Examples:
   captionwire replay hearing --to again --pace max           an archived feed into another one, at once
   captionwire replay hearing --to ws://127.0.0.1:7701/v1/feeds/again/publish
   captionwire replay session.ndjson --raw --format deepgram --to again    what `capture` recorded of a vendor
+  captionwire replay hearing.ndjson --raw --to again                      what `export --raw` gave of a feed
 
 What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
 it, use `captionwire watch FEED --pace 20`.";
@@ -48,8 +49,8 @@ pub(super) struct Replay {
     /// Send first guesses that grow word by word, as a speech engine does
     #[arg(long)]
     interim: bool,
-    /// The file is what `capture` recorded of a vendor's socket; then --format says what it speaks
-    #[arg(long, requires = "format", conflicts_with = "interim")]
+    /// The file is a recording of a vendor's socket: of `capture`, then --format says what it speaks, or of `export --raw`
+    #[arg(long, conflicts_with = "interim")]
     raw: bool,
     #[command(flatten)]
     vendor: Vendor,
@@ -102,7 +103,9 @@ impl Replay {
             None => self.url.server()?.publish(&feed_name(path)?),
         };
         let feed = to.feed().map_or_else(|| feed_name(path), Ok)?;
-        let publisher = Publisher::start(to, PublisherOptions::default());
+        // Where a recording says that labels are names, none of them looks like an anonymous one.
+        let publishing = PublisherOptions { anonymous: true, ..PublisherOptions::default() };
+        let publisher = Publisher::start(to, publishing);
         let play = RawPlay { file: path, vendor: &self.vendor, pace: self.pace, end: !self.no_end };
         let mut problems = 0;
         with_events(&publisher, &indicatif::ProgressBar::hidden(), play.send(&publisher, &mut problems)).await?;
@@ -135,7 +138,14 @@ pub(super) fn file_lines(bytes: &[u8], path: &Path) -> anyhow::Result<Vec<Versio
     for problem in &reading.problems {
         note(&format!("{name}: {problem}"));
     }
-    Ok(reading.lines)
+    Ok(reading.lines.into_iter().map(in_its_place).collect())
+}
+
+/// A line without a time stands at its place in the file (semantics, section 4), and is said when it is its turn. Sent
+/// without a time it would stand where it happens to arrive, which at another pace is between others.
+fn in_its_place(mut line: Version) -> Version {
+    line.content.start_ms = line.content.start_ms.or(line.arrival_ms);
+    line
 }
 
 /// The final lines of a feed.

@@ -2,13 +2,16 @@
 
 use std::future::Future;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures::FutureExt;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::Outcome;
 use super::output::{note, print, print_json};
+use super::signals::Signals;
 use crate::client::{Publisher, PublisherEvent};
+use crate::wire::Outgoing;
 
 /// What was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +42,47 @@ impl Published {
         let Self { feed, messages, refused, .. } = self;
         let word = if *messages == 1 { "message" } else { "messages" };
         print(&format!("{feed}: {messages} {word}, {refused} refused\n"))
+    }
+}
+
+/// What is published from somewhere else, for as long as that goes on.
+pub(super) struct Sending<'a> {
+    pub(super) publisher: Publisher,
+    pub(super) feed: &'a str,
+    /// End the source when what it is read from ends.
+    pub(super) end: bool,
+    pub(super) json: bool,
+}
+
+impl Sending<'_> {
+    /// Has `read` publish until it is done or a signal comes, waits until all of it is answered, and says what became of it.
+    /// `read` counts what it could not read.
+    pub(super) async fn run(
+        self,
+        mut signals: Signals,
+        read: impl AsyncFnOnce(&Publisher, &mut u64) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Outcome> {
+        let Self { publisher, feed, end, json } = self;
+        let mut problems = 0;
+        let work = async {
+            tokio::select! {
+                read = read(&publisher, &mut problems) => read?,
+                () = signals.next() => note("stopping; once more stops at once"),
+            }
+            if end {
+                publisher.send(&Outgoing::End).await?;
+            }
+            let flushed = tokio::select! {
+                flushed = publisher.flush() => flushed,
+                () = signals.next() => bail!("stopped before the server had acknowledged everything"),
+            };
+            Ok(flushed?)
+        };
+        with_events(&publisher, &ProgressBar::hidden(), work).await?;
+        let published = Published::of(&publisher, feed);
+        publisher.close().await?;
+        published.tell(json)?;
+        Ok(Outcome::of_problems(problems + published.refused))
     }
 }
 

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::output::note;
-use crate::client::{PublishError, Publisher, random_name};
+use crate::client::{PublishError, Publisher, PublisherOptions, random_name};
 use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
 use crate::transcript::{Content, MediaMs, Status, Version};
 use crate::wire::Outgoing;
+use crate::wire::recording::ReadAs;
 
 /// How a vendor's frames are to be read.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,6 +35,12 @@ fn parse_format(name: &str) -> Result<Format, String> {
 }
 
 impl Vendor {
+    /// Who publishes what is read.
+    pub(super) fn publisher(&self, source: Option<String>, session: Option<String>) -> PublisherOptions {
+        let anonymous = self.format.is_some() && !self.names;
+        PublisherOptions { source, session, anonymous, ..PublisherOptions::default() }
+    }
+
     /// For a session that begins `after_ms` after the first.
     pub(super) fn options(&self, source: Option<&str>, after_ms: MediaMs) -> Options {
         // New for each run: a vendor's own numbers start over when it is called anew.
@@ -44,6 +51,28 @@ impl Vendor {
             lang: self.lang.as_deref().map(Into::into),
             ..Options::new(&tag)
         }
+    }
+
+    /// For a session that a server read already, as it did; what was said here goes before.
+    fn options_as(&self, read_as: &ReadAs) -> Options {
+        let options = self.options(None, read_as.offset_ms);
+        Options {
+            label_source: options.label_source.filter(|_| !read_as.names),
+            lang: options.lang.or_else(|| read_as.lang.as_deref().map(Into::into)),
+            wall_start: read_as.wall_start,
+            ..options
+        }
+    }
+
+    /// A session of a recording, which begins `after_ms` after the first.
+    ///
+    /// # Errors
+    /// Where neither the recording nor `--format` says what the vendor speaks.
+    pub(super) fn session(&self, read_as: Option<&ReadAs>, after_ms: MediaMs) -> anyhow::Result<Session> {
+        let named = read_as.map(|read_as| parse_format(&read_as.format)).transpose().map_err(anyhow::Error::msg)?;
+        let Some(format) = self.format.or(named) else { bail!("say in which format the vendor spoke: --format") };
+        let options = read_as.map_or_else(|| self.options(None, after_ms), |read_as| self.options_as(read_as));
+        Ok(Session::begin(format, options))
     }
 
     /// Publishes all that `input` says; counts what could not be read.

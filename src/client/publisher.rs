@@ -33,6 +33,8 @@ pub struct PublisherOptions {
     /// The session: one run of a publisher, kept over its reconnects. A new one if none. A program that goes on where an
     /// earlier run of it was gives that one's.
     pub session: Option<String>,
+    /// Speakers written as `<source>.<session of the engine>:<label>` are shown by their label.
+    pub anonymous: bool,
     /// How long to wait for the server.
     pub times: Times,
     /// How long to wait before coming again.
@@ -232,6 +234,9 @@ impl Publisher {
     pub fn start(url: SocketUrl, options: PublisherOptions) -> Self {
         let session = options.session.clone().unwrap_or_else(|| format!("c-{}", random_name()));
         let mut url = url.with("session", &session);
+        if options.anonymous {
+            url = url.with("labels", "anonymous");
+        }
         if let Some(source) = &options.source {
             url = url.with("source", source);
         }

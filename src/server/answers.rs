@@ -42,7 +42,7 @@ impl Burst {
         self.messages == 0
     }
 
-    /// Adds a record that is the server's own, and goes with the next message.
+    /// Adds a record that is the server's own, and goes with the messages beside it, if there are any.
     pub(super) fn push_own(&mut self, record: Record) {
         self.records.push(record);
     }
@@ -68,8 +68,10 @@ pub(super) struct Answers {
 /// An answer that waits for those before it.
 #[derive(Debug)]
 enum Answer {
-    /// The messages up to `seq` are acknowledged once they are durable.
+    /// The messages up to `seq` are acknowledged once they are durable. Without a message nobody is told.
     Durable { seq: u64, messages: usize, appended: Appended, since: Instant, _spans: Vec<tracing::Span> },
+    /// Records of the server's own are durable.
+    Own,
     /// The message is acknowledged: the log has it, or there was nothing to keep.
     Ack { seq: u64 },
     /// The message, or one line of it, is refused.
@@ -79,6 +81,7 @@ enum Answer {
 /// An answer that can go out.
 pub(super) enum Ready {
     Ack(u64),
+    Own,
     Nack(ToPublisher),
     Failed(LogError),
 }
@@ -130,8 +133,10 @@ impl Answers {
             let Answer::Durable { seq, messages, appended, .. } = &mut self.queue[index] else { continue };
             match appended.await {
                 Ok(_) => {
-                    self.messages = self.messages + 1 - *messages;
-                    self.queue[index] = Answer::Ack { seq: *seq };
+                    // One answer for all of them, or none.
+                    let (messages, seq) = (*messages, *seq);
+                    self.messages = self.messages + messages.min(1) - messages;
+                    self.queue[index] = if messages == 0 { Answer::Own } else { Answer::Ack { seq } };
                 }
                 Err(error) => {
                     self.queue.truncate(index);
@@ -153,6 +158,7 @@ impl Answers {
                         Poll::Ready(answer) => {
                             self.messages -= *messages;
                             match answer {
+                                Ok(_) if *messages == 0 => Ready::Own,
                                 Ok(last) => {
                                     self.unfolded.push_back((last, *messages));
                                     metrics.durable_after(since.elapsed(), *messages);
@@ -162,6 +168,7 @@ impl Answers {
                             }
                         }
                     },
+                    Answer::Own => Ready::Own,
                     Answer::Ack { seq } => {
                         self.messages -= 1;
                         Ready::Ack(*seq)

@@ -485,8 +485,8 @@ mod tests {
             (_, path) if ["/state", "/desk", "/history"].iter().any(|end| path.ends_with(end)) => {
                 Need::InFeed(Role::Desk)
             }
-            // What was retracted is among the records.
-            ("get", path) if path.ends_with("/transcript") => Need::InFeed(Role::Admin),
+            // What was retracted is among the records, and in vendors' frames.
+            ("get", path) if path.ends_with("/transcript") || path.ends_with("/raw") => Need::InFeed(Role::Admin),
             ("get", _) => Need::InFeed(Role::Subscribe),
             _ => Need::InFeed(Role::Admin),
         };

@@ -18,6 +18,7 @@ mod events;
 mod fanout;
 mod feeds;
 mod forwarded;
+mod frames;
 mod guard;
 mod hls;
 mod indexer;

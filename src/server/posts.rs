@@ -21,6 +21,7 @@ use super::admit::Admission;
 use super::app::App;
 use super::auth::Access;
 use super::body::read;
+use super::frames::{Full, Keeping, Reading};
 use super::problem::{Problem, ProblemCode};
 use super::publish::Publisher;
 use super::slots::{Held, Place, Slots};
@@ -31,10 +32,7 @@ use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp};
 use crate::wire::Refusal;
-use crate::wire::publish::check_version;
-
-/// Streams that are remembered. The one that was written to longest ago is forgotten for one more.
-const STREAMS_MAX: usize = 256;
+use crate::wire::publish::{LANG_BYTES_MAX, check_version};
 
 /// Said of a number that is more than one higher than the last.
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
@@ -68,10 +66,11 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Streams {
-    /// The stream of a source, begun if it was not there.
-    fn get(&self, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
+    /// The stream of a source, begun if it was not there. Of `streams_max` the one that was written to longest ago is
+    /// forgotten for it.
+    fn get(&self, streams_max: usize, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if streams.len() >= STREAMS_MAX && !streams.contains_key(&place) {
+        if streams.len() >= streams_max && !streams.contains_key(&place) {
             let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
             let oldest = streams.iter().filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
             if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
@@ -90,6 +89,9 @@ struct Post {
     source: Arc<str>,
     /// What its sessions are called.
     base: Arc<str>,
+    /// Whether what is posted is kept as it came.
+    is_kept: bool,
+    lang: Option<Box<str>>,
     _held: Held,
 }
 
@@ -103,6 +105,8 @@ impl Post {
         if base.len() > 64 {
             return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
         }
+        let keep_raw = asked.get("keep_raw").map(String::as_str);
+        let is_kept = Keeping::is_wanted(&app, &name, keep_raw).map_err(Problem::bad)?;
         access.check_create(&app, &name).await??;
         let feed = app.open_to_publish(&name).await?;
         let place = Place::Session(feed.log_id().clone(), source.clone(), base.clone());
@@ -117,7 +121,9 @@ impl Post {
         if state == FeedState::Scheduled {
             feed.append_all(&[app.record(Op::Resume)]).await?;
         }
-        Ok(Self { app, feed, view, source, base, _held: held })
+        let lang =
+            asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
+        Ok(Self { app, feed, view, source, base, is_kept, lang, _held: held })
     }
 
     /// Where `number` belongs: its session, and whether it is said already, as the line `id` with the text `text`.
@@ -145,25 +151,34 @@ impl Post {
         Placed::New(run_name(&self.base, run + 1), number, false)
     }
 
-    fn options(&self, tag: &str, asked: &Asked) -> Options {
+    fn options(&self, tag: &str) -> Options {
         Options {
             media_ms_max: self.app.config.captions.max_media_ms,
             text_bytes_max: self.app.limits().text_bytes,
-            lang: asked
-                .get("lang")
-                .map(|lang| lang.chars().filter(|c| !c.is_control()).take(35).collect::<String>().into()),
+            lang: self.lang.as_deref().map(Into::into),
             wall_start: self.view.transcript().opened_at(),
             ..Options::new(tag)
         }
     }
 
-    /// Publishes what a request says, its operations under the numbers from `seq` on; gives the last number.
-    async fn publish(&self, session: &Arc<str>, seq: u64, says: Vec<Said>) -> Result<u64, Problem> {
+    /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
+    /// that is wanted and there is room.
+    async fn publish(&self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Option<Full>, Problem> {
         let since = Instant::now();
         let counted = self.app.metrics.lines_of(&self.source);
         let mut admission = Admission::new(&self.app, self.view.clone(), self.source.clone());
         let (mut records, mut refusal, mut last) = (Vec::new(), None, seq - 1);
-        for said in says {
+        let mut full = None;
+        if self.is_kept {
+            let (source, lang) = (&self.source, self.lang.as_deref());
+            let reading =
+                Reading { source, connection: session, format: posted.format, offset_ms: 0, has_names: true, lang };
+            match Keeping::new(&self.app, self.view.clone(), &reading).keep(posted.frame) {
+                Ok(op) => records.extend(op.map(|op| self.app.record(op))),
+                Err(error) => full = Some(error),
+            }
+        }
+        for said in posted.says {
             let now = self.app.clock.now();
             let source = self.source.clone();
             let op = match said {
@@ -193,13 +208,22 @@ impl Post {
             let published = Some(Published { source: self.source.clone(), session: session.clone(), seq: last });
             records.push(Record { received_at: now, published, op_id: None, op });
         }
-        self.feed.append_all(&records).await?;
+        if !records.is_empty() {
+            self.feed.append(&records).await?.await?;
+        }
         self.app.metrics.durable_after(since.elapsed(), 1);
         match refusal {
             Some(Refusal { message, .. }) => Err(Problem::bad(message)),
-            None => Ok(last),
+            None => Ok(full),
         }
     }
+}
+
+/// What a request says, and what it was read from.
+struct Posted<'a> {
+    format: Format,
+    frame: &'a [u8],
+    says: Vec<Said>,
 }
 
 /// Where a numbered request belongs.
@@ -242,8 +266,9 @@ async fn text(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Prob
 }
 
 /// What software is told, and what was odd, for whoever looks.
-fn told(answer: impl std::fmt::Display, decoded: &[crate::dialect::Fault]) -> String {
-    decoded.iter().fold(format!("{answer}\n"), |told, fault| format!("{told}{fault}\n"))
+fn told(answer: impl std::fmt::Display, faults: &[crate::dialect::Fault], full: Option<Full>) -> String {
+    let faults = faults.iter().fold(format!("{answer}\n"), |told, fault| format!("{told}{fault}\n"));
+    full.into_iter().fold(faults, |told, full| format!("{told}{full}\n"))
 }
 
 /// `POST /v1/feeds/{feed}/zoom`
@@ -260,13 +285,14 @@ pub(super) async fn zoom(
     let post = Post::open(app, &name, &asked, &access, "zoom").await?;
     let said = |session: &str| Some((format!("{session}-{seq}"), text.trim().to_owned()));
     let Placed::New(session, number, is_after_gap) = post.place(Some(seq), said) else {
-        return Ok(told(seq, &[]));
+        return Ok(told(seq, &[], None));
     };
     let mut decoded = Decoded::default();
     let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
-    Format::Zoom.open(post.options(&session, &asked)).decode(frame.as_bytes(), &mut decoded);
-    post.publish(&session, number, decoded.says).await?;
-    Ok(told(seq, &decoded.faults) + if is_after_gap { GAP } else { "" })
+    Format::Zoom.open(post.options(&session)).decode(frame.as_bytes(), &mut decoded);
+    let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says: decoded.says };
+    let full = post.publish(&session, number, posted).await?;
+    Ok(told(seq, &decoded.faults, full) + if is_after_gap { GAP } else { "" })
 }
 
 /// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
@@ -282,13 +308,13 @@ pub(super) async fn zoom_seq(
     let Publisher { source, session: base } = Publisher::new(&app, source, Some(base))?;
     let feed = match app.feeds.open(&name).await? {
         Opened::Here(feed) => feed,
-        Opened::Absent => return Ok(told(0, &[])),
+        Opened::Absent => return Ok(told(0, &[], None)),
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
     };
     let view = feed.view(FoldView::Interim).await?;
     view.reach(feed.head().await?).await?;
     let (_, last) = session(&view, &source, &base);
-    Ok(told(last.saturating_sub(1), &[]))
+    Ok(told(last.saturating_sub(1), &[], None))
 }
 
 /// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
@@ -304,13 +330,13 @@ pub(super) async fn youtube(
     let text = text(&app, &headers, body).await?;
     let now = |app: &App| wall_time(app.clock.now());
     if text.trim().is_empty() {
-        return Ok(told(now(&app), &[]));
+        return Ok(told(now(&app), &[], None));
     }
     let seq = number(&asked)?;
     let post = Post::open(app, &name, &asked, &access, "youtube").await?;
     let decode = |session: &str, number: u64| {
         let mut decoded = Decoded::default();
-        let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{}", number - 1), &asked));
+        let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{}", number - 1)));
         dialect.decode(text.as_bytes(), &mut decoded);
         dialect.end(&mut decoded);
         decoded
@@ -323,11 +349,12 @@ pub(super) async fn youtube(
         }
     };
     let Placed::New(session, number, is_after_gap) = post.place(seq, said) else {
-        return Ok(told(now(&post.app), &[]));
+        return Ok(told(now(&post.app), &[], None));
     };
     let decoded = decode(&session, number);
-    post.publish(&session, number, merged(decoded.says)).await?;
-    Ok(told(now(&post.app), &decoded.faults) + if is_after_gap { GAP } else { "" })
+    let posted = Posted { format: Format::YouTube, frame: text.as_bytes(), says: merged(decoded.says) };
+    let full = post.publish(&session, number, posted).await?;
+    Ok(told(now(&post.app), &decoded.faults, full) + if is_after_gap { GAP } else { "" })
 }
 
 /// One operation, for what has one number.
@@ -357,33 +384,41 @@ pub(super) async fn streamtext(
     let begin = || {
         let tag = Epoch::from_random(post.app.chance.next()).to_string();
         Stream {
-            dialect: Format::StreamText.open(post.options(&tag, &asked)),
+            dialect: Format::StreamText.open(post.options(&tag)),
             session: format!("{}-{tag}", post.base).into(),
             seq: 0,
             last: None,
             used: Instant::now(),
         }
     };
-    let stream = post.app.streams.get((post.feed.log_id().clone(), post.source.clone()), begin);
+    let stream = post.app.streams.get(
+        post.app.config.limits.streams_max,
+        (post.feed.log_id().clone(), post.source.clone()),
+        begin,
+    );
     let mut stream = stream.lock().await;
     stream.used = Instant::now();
     let mut is_after_gap = false;
     match (seq, &stream.last) {
-        (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[])),
+        (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[], None)),
         (Some(seq), Some((last, _))) => is_after_gap = seq > *last && seq - last > 1,
         _ => {}
     }
     let mut decoded = Decoded::default();
     stream.dialect.decode(&body, &mut decoded);
     let (session, first) = (stream.session.clone(), stream.seq + 1);
-    stream.last = seq.map(|seq| (seq, body));
+    stream.last = seq.map(|seq| (seq, body.clone()));
     stream.seq += decoded.says.len() as u64;
-    if let Err(problem) = post.publish(&session, first, decoded.says).await {
-        // What was said is not sure to be there: the same text, sent again, begins a new stream.
-        *stream = begin();
-        return Err(problem);
-    }
-    Ok(told(seq.unwrap_or_default(), &decoded.faults) + if is_after_gap { GAP } else { "" })
+    let posted = Posted { format: Format::StreamText, frame: &body, says: decoded.says };
+    let full = match post.publish(&session, first, posted).await {
+        Ok(full) => full,
+        Err(problem) => {
+            // What was said is not sure to be there: the same text, sent again, begins a new stream.
+            *stream = begin();
+            return Err(problem);
+        }
+    };
+    Ok(told(seq.unwrap_or_default(), &decoded.faults, full) + if is_after_gap { GAP } else { "" })
 }
 
 #[cfg(test)]

@@ -4,18 +4,23 @@
 //! for. No more than `limits.unacked` wait at a time, to be durable and to be folded: then the socket is not read, and TCP
 //! holds the publisher back.
 
+mod names;
+mod numbering;
+mod pace;
+mod telling;
 mod vendor;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::numbering::Numbering;
+use self::pace::ReadPace;
 use super::admit::Admission;
-use super::answers::{Answers, Burst, Ready};
+use super::answers::{Answers, Burst};
 use super::app::{App, Presence, Role, end_of};
 use super::metrics::Lines;
 use super::peer::Peer;
@@ -23,7 +28,7 @@ use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::{Asked, SocketEnd};
 use crate::config::TimesConfig;
-use crate::feed::{Bell, Feed, Following, View};
+use crate::feed::{Bell, Feed, View};
 use crate::position::{BadName, Epoch, FeedId};
 use crate::transcript::line::{check_line_id, check_source};
 use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp, Transcript};
@@ -32,7 +37,8 @@ use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal,
 /// A publisher says much, and a read has room for a good many lines.
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_publish, read_buffer_bytes: 16 * 1024 };
 
-/// Messages that are taken in one turn; then what has become durable is acknowledged.
+/// Messages that are taken in one turn; then what has become durable is acknowledged. Neither this nor the bytes below bound
+/// what a publisher may send, only in which portions it is taken, so they are no settings.
 const MESSAGES_AT_ONCE: usize = 64;
 /// Bytes of them, short of the last: what a connection holds while the log's queue is full, and the memory that their
 /// records share.
@@ -69,7 +75,8 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 }
 
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
-    let vendor = vendor::VendorAsked::read(asked)?;
+    let vendor = vendor::VendorAsked::read(app, name, asked)?;
+    let is_anonymous = vendor::are_labels_anonymous(asked, vendor.is_some())?;
     let publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
     asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
@@ -87,6 +94,10 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
         feed.append_all(&[app.record(Op::Resume)]).await.map_err(|error| end_of(&error))?;
     }
     let mut connection = Connection::new(app, feed, view, publisher, held);
+    if is_anonymous {
+        let named_max = app.config.limits.named_speakers_max;
+        connection.names = Some(names::Names::new(&connection.publisher.source, named_max));
+    }
     let welcome = connection.welcome()?;
     if let Some(vendor) = vendor {
         socket.be_silent(!vendor.is_answered);
@@ -104,17 +115,6 @@ fn replaced() -> End {
     End::close(CloseCode::Replaced, "a newer connection publishes as this source")
 }
 
-/// How the messages of a connection are numbered: all by the publisher, or all by the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Numbering {
-    /// Not known before the first message that can be read; so many could not be.
-    Open {
-        unreadable: u64,
-    },
-    Given,
-    Implied,
-}
-
 struct Connection<'a> {
     app: &'a Arc<App>,
     feed: Arc<Feed>,
@@ -124,8 +124,6 @@ struct Connection<'a> {
     held: Held,
     limits: Limits,
     admission: Admission,
-    /// The greatest number that was taken or refused.
-    seq: u64,
     numbering: Numbering,
     /// What was taken and is not in the log's queue yet. No message is in it between turns.
     burst: Burst,
@@ -139,6 +137,8 @@ struct Connection<'a> {
     on_air: bool,
     pace: ReadPace,
     lines: Lines,
+    /// Names its speakers, if they are nobody in particular.
+    names: Option<names::Names>,
     /// Reads its frames, if they are a vendor's.
     vendor: Option<vendor::Vendor>,
 }
@@ -159,37 +159,6 @@ fn lines_in(says: &Incoming) -> u64 {
     }
 }
 
-/// How fast a socket is read.
-#[derive(Debug)]
-struct ReadPace {
-    /// What a message costs of the time; none without a limit.
-    each: Option<Duration>,
-    /// When all that was read is paid for.
-    paid_at: Instant,
-}
-
-impl ReadPace {
-    /// A second's worth may be read at once.
-    const AHEAD: Duration = Duration::from_secs(1);
-
-    fn new(per_second: u32) -> Self {
-        Self { each: (per_second > 0).then(|| Self::AHEAD / per_second), paid_at: Instant::now() }
-    }
-
-    fn pay(&mut self) {
-        if let Some(each) = self.each {
-            self.paid_at = self.paid_at.max(Instant::now()) + each;
-        }
-    }
-
-    /// From when on the socket may be read again; none if it may be now.
-    fn holds_until(&self) -> Option<Instant> {
-        self.each?;
-        let until = self.paid_at.checked_sub(Self::AHEAD)?;
-        (until > Instant::now()).then_some(until)
-    }
-}
-
 impl<'a> Connection<'a> {
     fn new(app: &'a Arc<App>, feed: Arc<Feed>, view: Arc<View>, publisher: Publisher, held: Held) -> Self {
         let mut bell = view.bell();
@@ -203,7 +172,7 @@ impl<'a> Connection<'a> {
         Self {
             limits: app.limits(),
             admission: Admission::new(app, view.clone(), publisher.source.clone()),
-            numbering: Numbering::Open { unreadable: 0 },
+            numbering: Numbering::new(seq),
             burst: Burst::default(),
             answers: Answers::default(),
             acked: seq,
@@ -219,7 +188,7 @@ impl<'a> Connection<'a> {
             bell,
             publisher,
             held,
-            seq,
+            names: None,
             vendor: None,
         }
     }
@@ -236,7 +205,7 @@ impl<'a> Connection<'a> {
             feed: self.feed.name().clone(),
             source: source.clone(),
             session: session.clone(),
-            seq: self.seq,
+            seq: self.numbering.last(),
             epoch,
             last_id: transcript.last_id(source).cloned(),
             on_air: self.on_air,
@@ -318,7 +287,7 @@ impl<'a> Connection<'a> {
                 }
                 Frame::Binary(_) => {
                     let message = "a binary message: captions are JSON in text messages".into();
-                    let seq = self.unreadable_seq();
+                    let seq = self.numbering.unreadable();
                     let refusal = Refusal { code: NackCode::NotText, message, field: None };
                     self.refuse(seq, None, refusal).await?;
                 }
@@ -352,13 +321,13 @@ impl<'a> Connection<'a> {
             return self.take_vendors(text.as_bytes(), came).await;
         }
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
-        let seq = match self.number(&message) {
+        let seq = match self.numbering.number(&message) {
             Ok(Some(seq)) => seq,
             // The log has it, or will have it: acknowledged when all before it is.
             Ok(None) => {
                 self.lines.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
                 self.append_burst().await?;
-                self.answers.ack(message.seq.unwrap_or(self.seq));
+                self.answers.ack(message.seq.unwrap_or(self.numbering.last()));
                 return Ok(());
             }
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
@@ -372,60 +341,6 @@ impl<'a> Connection<'a> {
                 self.say(seq, says, came).await
             }
             Err(refusal) => self.refuse(seq, None, refusal).await,
-        }
-    }
-
-    /// The number of a message; none for a repeat; or why it cannot have one, with the number to answer under.
-    fn number(&mut self, message: &FromPublisher) -> Result<Option<u64>, (u64, Refusal)> {
-        if let (Err(refusal), None) = (&message.says, message.seq)
-            && (refusal.code == NackCode::BadJson || refusal.field == Some("seq"))
-        {
-            return Err((self.unreadable_seq(), refusal.clone()));
-        }
-        if let Numbering::Open { unreadable } = self.numbering {
-            self.numbering = match message.seq {
-                Some(_) => Numbering::Given,
-                None => {
-                    self.seq += unreadable;
-                    Numbering::Implied
-                }
-            };
-        }
-        let bad = |message: &str| Refusal::new(NackCode::BadSeq, "seq", message);
-        match (self.numbering, message.seq) {
-            (Numbering::Given, Some(0)) => Err((0, bad("seq counts from 1"))),
-            (Numbering::Given, Some(seq)) if seq <= self.seq => Ok(None),
-            (Numbering::Given, Some(seq)) => {
-                self.seq = seq;
-                Ok(Some(seq))
-            }
-            (Numbering::Given, None) => {
-                Err((self.seq + 1, bad("seq is missing: a connection gives it on all its messages or on none")))
-            }
-            (_, Some(_)) => {
-                self.seq += 1;
-                Err((self.seq, bad("seq is given: a connection gives it on all its messages or on none")))
-            }
-            (_, None) => {
-                self.seq += 1;
-                Ok(Some(self.seq))
-            }
-        }
-    }
-
-    /// The number under which something is answered that could not be read. It takes this number only where the server
-    /// counts: a publisher that counts itself may give the number to its next message.
-    fn unreadable_seq(&mut self) -> u64 {
-        match &mut self.numbering {
-            Numbering::Open { unreadable } => {
-                *unreadable += 1;
-                self.seq + *unreadable
-            }
-            Numbering::Given => self.seq + 1,
-            Numbering::Implied => {
-                self.seq += 1;
-                self.seq
-            }
         }
     }
 
@@ -477,15 +392,23 @@ impl<'a> Connection<'a> {
             }
         };
         self.refused_in_a_row = 0;
+        self.name_speakers(&op, now);
         let Publisher { source, session } = self.publisher.clone();
         let record = Record { received_at: now, published: Some(Published { source, session, seq }), op_id: None, op };
         self.burst.push(seq, record, came.since, span);
         Ok(())
     }
 
+    /// Gives anonymous speakers of lines a name that is for people.
+    fn name_speakers(&mut self, op: &Op, now: Timestamp) {
+        let (Some(names), Op::Line { lines, .. }) = (&mut self.names, op) else { return };
+        let ids = lines.iter().filter_map(|line| line.content.speaker.as_ref());
+        ids.filter_map(|id| names.of(id, now)).for_each(|record| self.burst.push_own(record));
+    }
+
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
     async fn append_burst(&mut self) -> Result<(), End> {
-        if self.burst.is_empty() {
+        if self.burst.records.is_empty() {
             return Ok(());
         }
         let burst = std::mem::take(&mut self.burst);
@@ -515,72 +438,6 @@ impl<'a> Connection<'a> {
         if self.refused_in_a_row > max {
             let reason = format!("more than {max} messages in a row were refused: see the nacks");
             return Err(End::close(CloseCode::BadRequest, reason));
-        }
-        Ok(())
-    }
-
-    async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Ready>) -> Result<(), End> {
-        let mut ack = None;
-        for ready in ready {
-            match ready {
-                Ready::Ack(seq) => ack = ack.max(Some(seq)),
-                Ready::Nack(nack) => {
-                    self.send_ack(socket, ack.take()).await?;
-                    socket.send(&nack.encode()).await?;
-                }
-                Ready::Failed(error) => {
-                    self.send_ack(socket, ack.take()).await?;
-                    // All after it fail too: the log takes no more.
-                    self.answers.clear();
-                    return Err(end_of(&error));
-                }
-            }
-        }
-        self.send_ack(socket, ack).await
-    }
-
-    async fn send_ack(&mut self, socket: &mut Socket, ack: Option<u64>) -> Result<(), End> {
-        let Some(seq) = ack else { return Ok(()) };
-        self.acked = self.acked.max(seq);
-        socket.send(&ToPublisher::Ack { seq: self.acked }.encode()).await
-    }
-
-    /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
-    async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
-        while !self.answers.is_empty() {
-            let ready = self.answers.ready(&self.app.metrics).await;
-            self.send_answers(socket, ready).await?;
-        }
-        Ok(())
-    }
-
-    async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
-        let following = self.bell.borrow_and_update().following.clone();
-        if let Following::No(why) = following {
-            self.finish_answers(socket).await?;
-            return Err(end_of(&why));
-        }
-        let (on_air, holder) = {
-            let transcript = self.view.transcript();
-            (is_on_air(&transcript, &self.publisher.source), transcript.holder().cloned())
-        };
-        if on_air != self.on_air {
-            self.on_air = on_air;
-            socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
-        }
-        if self.view.last_conflict() == self.conflicts_seen {
-            return Ok(());
-        }
-        for conflict in self.view.conflicts(self.conflicts_seen) {
-            self.conflicts_seen = conflict.number;
-            if conflict.key.source == self.publisher.source {
-                let message = format!(
-                    "revision {} of line {} was sent with two contents: give a correction a higher rev, or none",
-                    conflict.rev, conflict.key.id
-                );
-                let (id, rev) = (Some(conflict.key.id), Some(conflict.rev));
-                socket.send(&ToPublisher::Warning { code: "conflict".into(), message, id, rev }.encode()).await?;
-            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
-use super::{events, feeds, guard, hls, lines, metrics, pages, posts, publish, search, subscribe, transcripts};
+use super::{events, feeds, frames, guard, hls, lines, metrics, pages, posts, publish, search, subscribe, transcripts};
 use crate::position::FeedId;
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
@@ -29,6 +29,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("put", "/v1/feeds/{feed}/transcript"),
     ("get", "/v1/feeds/{feed}/hls/captions.m3u8"),
     ("get", "/v1/feeds/{feed}/hls/{segment}"),
+    ("get", "/v1/feeds/{feed}/raw"),
+    ("delete", "/v1/feeds/{feed}/raw"),
     ("post", "/v1/feeds/{feed}/lines"),
     ("get", "/v1/feeds/{feed}/lines/{source}/{id}/history"),
     ("post", "/v1/feeds/{feed}/zoom"),
@@ -55,6 +57,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/state", post(feeds::set_state))
         .route("/v1/feeds/{feed}/transcript", get(transcripts::records).put(transcripts::put))
         .route("/v1/feeds/{feed}/{file}", get(transcripts::get))
+        .route("/v1/feeds/{feed}/raw", get(frames::get).delete(frames::delete))
         .route("/v1/feeds/{feed}/hls/captions.m3u8", get(hls::playlist))
         .route("/v1/feeds/{feed}/hls/{segment}", get(hls::segment))
         .route("/v1/feeds/{feed}/lines", post(lines::post))

@@ -21,7 +21,7 @@ use super::problem::{Problem, ProblemCode};
 use crate::feed::{Feed, Opened};
 use crate::format::{Document, Format, Range, Reading};
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{FoldView, Record, Timestamp, Transcript};
+use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
 pub(super) async fn get(
@@ -132,8 +132,8 @@ pub(super) async fn records(State(app): State<Arc<App>>, Path(name): Path<String
     {
         for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
             next = entry.offset.next();
-            // An erased record is empty.
-            if !entry.record.is_empty() {
+            // An erased record is empty; vendors' frames have an address of their own.
+            if !entry.record.is_empty() && !matches!(Record::decode(&entry.record).op, Op::Frame(_)) {
                 rows.extend_from_slice(&entry.record);
                 rows.push(b'\n');
             }

@@ -219,6 +219,8 @@ pub struct Transcript {
     meta: Meta,
     ended_at: Option<Timestamp>,
     last_line_at: Option<Timestamp>,
+    /// What vendors' frames take in the log, in bytes.
+    frame_bytes: u64,
     sources: Vec<Source>,
     source_index: HashMap<Arc<str>, u32>,
     /// The source on air: that of the feed's first line.
@@ -357,6 +359,7 @@ impl Transcript {
                     self.pending.push(Item::Feed);
                 }
             }
+            Op::Frame(frame) => self.frame_bytes += frame.bytes.stored_len(),
             Op::Pause | Op::Resume | Op::End | Op::Reopen | Op::Unknown => {}
         }
     }

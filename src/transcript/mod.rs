@@ -3,11 +3,12 @@
 //! This room is pure. It knows no clock and no I/O, waits for nothing and cannot fail: whatever bytes a log holds,
 //! folding them gives a transcript. The same records give the same transcript on every machine and in every replay.
 //!
-//! In reading order: [`time`], [`line`](mod@line) and its head rule, [`record`], [`order`], [`speaker`], [`turn`] and its
+//! In reading order: [`time`], [`line`](mod@line) and its head rule, [`frame`], [`record`], [`order`], [`speaker`], [`turn`] and its
 //! rule, [`mark`], and [`fold`], where they meet.
 
 mod assembly;
 pub mod fold;
+pub mod frame;
 pub mod line;
 pub mod mark;
 pub mod order;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod turn;
 
 pub use self::fold::{Applied, Changes, FeedState, FoldView, Transcript, TurnChange};
+pub use self::frame::{Frame, FrameBytes};
 pub use self::line::{Break, Content, Line, LineKey, Status, TimeSource, Version, Word};
 pub use self::mark::{Mark, MarkKind};
 pub use self::record::{Meta, Op, Published, Record};

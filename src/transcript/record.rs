@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::frame::{Frame, FrameBytes};
 use super::line::{DEFAULT_SOURCE, Version, check_line_id, check_source};
 use super::shared::maybe_text;
 use super::time::{MediaMs, Timestamp};
@@ -144,6 +145,8 @@ pub enum Op {
     Reopen,
     /// What is known of the event as a whole.
     Meta(Meta),
+    /// A vendor's frame, in front of the lines that it became. It changes nothing; readers never see it.
+    Frame(Box<Frame>),
     /// What this release cannot read. It changes nothing.
     Unknown,
 }
@@ -220,6 +223,20 @@ struct Raw<'a> {
     imported: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     meta: Option<Meta>,
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    connection: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    format: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offset_ms: Option<MediaMs>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    names: bool,
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    lang: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    text: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    hex: Option<Arc<str>>,
 }
 
 impl<'a> Raw<'a> {
@@ -265,6 +282,15 @@ impl<'a> Raw<'a> {
             "feed.end" => Op::End,
             "feed.reopen" => Op::Reopen,
             "feed.meta" => Op::Meta(self.meta?),
+            "frame" => Op::Frame(Box::new(Frame {
+                source,
+                connection: self.connection?,
+                format: self.format?,
+                offset_ms: self.offset_ms.unwrap_or(0),
+                has_names: self.names,
+                lang: self.lang,
+                bytes: FrameBytes { text: self.text, hex: self.hex },
+            })),
             _ => return None,
         })
     }
@@ -309,6 +335,14 @@ impl<'a> Raw<'a> {
                 self.imported = *imported;
             }
             Op::Meta(meta) => self.meta = Some(meta.clone()),
+            Op::Frame(frame) => {
+                let Frame { source, connection, format, offset_ms, has_names, lang, bytes } = &**frame;
+                self.source = Some(source.clone());
+                (self.connection, self.format) = (Some(connection.clone()), Some(format.clone()));
+                self.offset_ms = Some(*offset_ms).filter(|offset_ms| *offset_ms != 0);
+                (self.names, self.lang) = (*has_names, lang.clone());
+                (self.text, self.hex) = (bytes.text.clone(), bytes.hex.clone());
+            }
             Op::Pause | Op::Resume | Op::End | Op::Reopen | Op::Unknown => {}
         }
     }
@@ -332,6 +366,7 @@ impl Op {
             Self::End => "feed.end",
             Self::Reopen => "feed.reopen",
             Self::Meta(_) => "feed.meta",
+            Self::Frame(_) => "frame",
             Self::Unknown => "unknown",
         }
     }
@@ -365,6 +400,15 @@ mod tests {
             Op::End,
             Op::Reopen,
             Op::Meta(Meta { title: Some("Hearing".into()), ..Meta::default() }),
+            Op::Frame(Box::new(Frame {
+                source: "main".into(),
+                connection: "k3f9q2".into(),
+                format: "deepgram".into(),
+                offset_ms: -5,
+                has_names: true,
+                lang: Some("en".into()),
+                bytes: FrameBytes::new(b"{}"),
+            })),
         ]
     }
 

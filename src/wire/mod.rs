@@ -7,6 +7,7 @@
 pub mod close;
 pub mod message;
 pub mod publish;
+pub mod recording;
 pub mod subscribe;
 pub mod turns;
 

@@ -340,7 +340,7 @@ impl Book {
                 };
             }
             Op::Pause | Op::Resume | Op::End | Op::Reopen => self.change_state(record),
-            Op::Unknown => {}
+            Op::Frame(_) | Op::Unknown => {}
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use captionwire::position::Epoch;
 use captionwire::transcript::{
-    Break, Content, Meta, Op, Published, Record, Status, TimeSource, Timestamp, TurnSettings, Version, Word,
+    Break, Content, Frame, FrameBytes, Meta, Op, Published, Record, Status, TimeSource, Timestamp, TurnSettings,
+    Version, Word,
 };
 use proptest::collection::vec;
 use proptest::option::{of, weighted};
@@ -111,6 +112,7 @@ fn order() -> impl Strategy<Value = Op> {
         2 => (of(text(&["Hearing", "Briefing"])), of(text(&["en", "fr"])), of(text(&["It began late."])))
             .prop_map(|(title, language, preamble)| Op::Meta(Meta { title, language, preamble, trailer: None })),
         1 => settings().prop_map(open),
+        1 => source().prop_map(frame),
     ]
 }
 
@@ -120,6 +122,12 @@ fn settings() -> impl Strategy<Value = TurnSettings> {
         1 => Just(TurnSettings { turn_gap_ms: 1_000, max_unknown_turn_ms: 10_000 }),
         1 => Just(TurnSettings { turn_gap_ms: 0, max_unknown_turn_ms: 1 }),
     ]
+}
+
+fn frame(source: Arc<str>) -> Op {
+    let (connection, format) = (source.clone(), source.clone());
+    let bytes = FrameBytes::new(b"{}");
+    Op::Frame(Box::new(Frame { source, connection, format, offset_ms: 0, has_names: false, lang: None, bytes }))
 }
 
 pub(crate) fn open(settings: TurnSettings) -> Op {

@@ -5,13 +5,12 @@
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
-use super::{Came, Connection, Numbering};
+use super::{Came, Connection};
 use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, Said, UnknownFormat};
 use crate::log::LogError;
-use crate::position::Epoch;
+use crate::position::{Epoch, FeedId};
+use crate::server::app::App;
+use crate::server::frames::{Keeping, Reading};
 use crate::server::socket::End;
 use crate::server::upgrade::Asked;
 use crate::transcript::{MediaMs, Op, Record, Version};
@@ -19,22 +18,22 @@ use crate::wire::publish::{LANG_BYTES_MAX, check_version};
 use crate::wire::{CloseCode, Incoming, NackCode, Refusal, ToPublisher};
 
 /// What of the query is for vendors' formats only.
-const ONLY_HERE: [&str; 4] = ["offset_ms", "labels", "lang", "ack"];
+const ONLY_HERE: [&str; 4] = ["offset_ms", "lang", "ack", "keep_raw"];
 
 /// What was asked of a vendor's connection.
 #[derive(Debug)]
 pub(super) struct VendorAsked {
     format: Format,
     offset_ms: MediaMs,
-    has_names: bool,
     lang: Option<Box<str>>,
+    is_kept: bool,
     /// Whether the client is answered.
     pub(super) is_answered: bool,
 }
 
 impl VendorAsked {
     /// Reads the query; none for our own format.
-    pub(super) fn read(asked: &Asked) -> Result<Option<Self>, End> {
+    pub(super) fn read(app: &App, feed: &FeedId, asked: &Asked) -> Result<Option<Self>, End> {
         let bad = |why: String| End::close(CloseCode::BadRequest, why);
         let format = asked.get("format").unwrap_or("captionwire");
         if format == "captionwire" {
@@ -50,41 +49,44 @@ impl VendorAsked {
             Some(Ok(offset_ms)) => offset_ms,
             Some(Err(_)) => return Err(bad("offset_ms is a whole number of milliseconds".into())),
         };
-        let has_names = match asked.get("labels") {
-            None | Some("anonymous") => false,
-            Some("names") => true,
-            Some(_) => return Err(bad("labels is anonymous or names".into())),
-        };
         let lang = asked.get("lang");
         if lang.is_some_and(|lang| lang.len() > LANG_BYTES_MAX || lang.chars().any(char::is_control)) {
             return Err(bad(format!("lang is a language tag of {LANG_BYTES_MAX} bytes at most")));
         }
         let is_answered = asked.flag("ack", true)?;
-        Ok(Some(Self { format, offset_ms, has_names, lang: lang.map(Into::into), is_answered }))
+        let is_kept = Keeping::is_wanted(app, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
+        Ok(Some(Self { format, offset_ms, lang: lang.map(Into::into), is_kept, is_answered }))
     }
 }
 
-/// Anonymous speakers of one connection that are given their label for a name; those beyond keep their id for one.
-const NAMED_MAX: usize = 256;
+/// Whether labels stand for nobody in particular: they do in vendors' formats, unless the query says otherwise.
+pub(super) fn are_labels_anonymous(asked: &Asked, is_vendors: bool) -> Result<bool, End> {
+    match asked.get("labels") {
+        None => Ok(is_vendors),
+        Some("anonymous") => Ok(true),
+        Some("names") => Ok(false),
+        Some(_) => Err(End::close(CloseCode::BadRequest, "labels is anonymous or names")),
+    }
+}
 
 /// The decoder of a connection.
 pub(super) struct Vendor {
     dialect: Box<dyn Dialect>,
     framing: Framing,
-    /// Whether labels stand for nobody in particular.
-    is_anonymous: bool,
-    /// Who has been named.
-    named: HashSet<Arc<str>>,
+    /// Where its frames are kept.
+    keeping: Option<Keeping>,
 }
 
 impl Connection<'_> {
     /// From now on its frames are a vendor's.
     pub(super) fn speak(&mut self, asked: VendorAsked) {
-        let VendorAsked { format, offset_ms, has_names, lang, .. } = asked;
+        let VendorAsked { format, offset_ms, lang, is_kept, .. } = asked;
+        let has_names = self.names.is_none();
+        let source = &self.publisher.source;
         // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
         let tag = Epoch::from_random(self.app.chance.next()).to_string();
         let options = Options {
-            label_source: (!has_names).then(|| self.publisher.source.clone()),
+            label_source: (!has_names).then(|| source.clone()),
             offset_ms,
             media_ms_max: self.app.config.captions.max_media_ms,
             text_bytes_max: self.limits.text_bytes,
@@ -92,13 +94,10 @@ impl Connection<'_> {
             wall_start: self.view.transcript().opened_at(),
             ..Options::new(&tag)
         };
-        self.numbering = Numbering::Implied;
-        self.vendor = Some(Vendor {
-            dialect: format.open(options),
-            framing: format.framing(),
-            is_anonymous: !has_names,
-            named: HashSet::new(),
-        });
+        let reading = Reading { source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
+        let keeping = is_kept.then(|| Keeping::new(self.app, self.view.clone(), &reading));
+        self.numbering.imply();
+        self.vendor = Some(Vendor { dialect: format.open(options), framing: format.framing(), keeping });
     }
 
     /// Takes a vendor's frame.
@@ -108,6 +107,12 @@ impl Connection<'_> {
         vendor.dialect.decode(frame, &mut decoded);
         if vendor.framing == Framing::Lines {
             vendor.dialect.decode(b"\n", &mut decoded);
+        }
+        let kept = vendor.keeping.as_mut().map_or(Ok(None), |keeping| keeping.keep(frame));
+        match kept {
+            Ok(Some(op)) => self.burst.push_own(Record::new(came.at, op)),
+            Ok(None) => {}
+            Err(full) => self.warn("raw", full.to_string()).await?,
         }
         self.say_decoded(decoded, came).await
     }
@@ -142,16 +147,13 @@ impl Connection<'_> {
 
     async fn say_decoded(&mut self, decoded: Decoded, came: Came) -> Result<(), End> {
         for said in decoded.says {
-            if let Said::Lines(lines) = &said {
-                lines.iter().filter_map(|line| line.content.speaker.as_ref()).for_each(|id| self.name(id, came));
-            }
-            self.seq += 1;
+            let seq = self.numbering.next();
             let says = match said {
                 Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(|line| self.checked(line)).collect()),
                 Said::Retract { id } => Incoming::Retract { id, rev: None },
                 Said::Clock { media_ms } => Incoming::Clock { media_ms },
             };
-            self.say(self.seq, says, came).await?;
+            self.say(seq, says, came).await?;
         }
         for fault in decoded.faults {
             self.tell_fault(fault).await?;
@@ -159,24 +161,17 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Gives an anonymous speaker its label for a name: its id, which says of which session it is, is not for people. Once
-    /// for each id, whoever comes again, so that nobody's renaming is undone.
-    fn name(&mut self, id: &Arc<str>, came: Came) {
-        let Some(vendor) = self.vendor.as_mut().filter(|vendor| vendor.is_anonymous) else { return };
-        let scoped = id.strip_prefix(&*self.publisher.source).and_then(|rest| rest.strip_prefix('.'));
-        let Some((_, label)) = scoped.and_then(|scoped| scoped.split_once(':')) else { return };
-        if label.is_empty() || vendor.named.len() >= NAMED_MAX || !vendor.named.insert(id.clone()) {
-            return;
-        }
-        let op = Op::Rename { speaker: id.clone(), name: label.into(), kind: None };
-        let op_id = Some(format!("label:{id}").into());
-        self.burst.push_own(Record { received_at: came.at, published: None, op_id, op });
-    }
-
     /// A decoder makes lines as they should be; the log is not where to learn that one did not.
     fn checked(&self, line: Version) -> Result<Version, Refusal> {
         check_version(&line, &self.limits, self.app.config.captions.max_media_ms)?;
         Ok(line)
+    }
+
+    /// In its turn, as a nack is.
+    async fn warn(&mut self, code: &str, message: String) -> Result<(), End> {
+        self.append_burst().await?;
+        self.answers.nack(ToPublisher::Warning { code: code.into(), message, id: None, rev: None });
+        Ok(())
     }
 
     async fn tell_fault(&mut self, fault: Fault) -> Result<(), End> {
@@ -187,14 +182,10 @@ impl Connection<'_> {
             FaultKind::BadField => NackCode::BadField,
             FaultKind::BadTime | FaultKind::Odd | FaultKind::Engine => {
                 let code = if fault.kind == FaultKind::Engine { "engine" } else { "format" };
-                let warning = ToPublisher::Warning { code: code.into(), message, id: None, rev: None };
-                // In its turn, as a nack is.
-                self.append_burst().await?;
-                self.answers.nack(warning);
-                return Ok(());
+                return self.warn(code, message).await;
             }
         };
-        self.seq += 1;
-        self.refuse(self.seq, None, Refusal { code, message, field: None }).await
+        let seq = self.numbering.next();
+        self.refuse(seq, None, Refusal { code, message, field: None }).await
     }
 }

@@ -238,6 +238,12 @@ impl Transcript {
         self.opened.as_ref().map(|(_, at, _)| *at)
     }
 
+    /// What vendors' frames take in the log, in bytes.
+    #[must_use]
+    pub fn frame_bytes(&self) -> u64 {
+        self.frame_bytes
+    }
+
     /// True for an event read from a file.
     #[must_use]
     pub fn is_imported(&self) -> bool {

@@ -1,0 +1,38 @@
+//! `[dialects]`: what becomes of vendors' frames beside the lines that are read from them.
+
+use serde::Deserialize;
+
+use super::{ConfigError, FeedPattern};
+
+/// What becomes of vendors' frames beside the lines that are read from them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DialectsConfig {
+    /// Feeds whose vendors' frames are kept where the publisher does not say; `*` is all.
+    pub keep_raw: Vec<FeedPattern>,
+    /// Bytes of frames that are kept of one feed. An engine that guesses ten times a second, half a KiB each, says so much in
+    /// seven hours; and all of them are read whenever the feed is opened.
+    pub raw_bytes_max: u64,
+}
+
+impl Default for DialectsConfig {
+    fn default() -> Self {
+        Self { keep_raw: Vec::new(), raw_bytes_max: 128 * 1024 * 1024 }
+    }
+}
+
+impl DialectsConfig {
+    /// Whether frames of `feed` are kept where the publisher does not say.
+    #[must_use]
+    pub fn keeps(&self, feed: &str) -> bool {
+        self.keep_raw.iter().any(|pattern| pattern.matches(feed))
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.raw_bytes_max == 0 {
+            let (key, rule) = ("dialects.raw_bytes_max", "at least 1; to keep nothing, leave dialects.keep_raw empty");
+            return Err(ConfigError::BadValue { place: None, key, value: "0".into(), rule });
+        }
+        Ok(())
+    }
+}

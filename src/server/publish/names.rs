@@ -1,0 +1,56 @@
+//! Names of anonymous speakers: whom an engine numbers anew in each session has an id that says of which session, and that
+//! is not for people.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::transcript::{Op, Record, Timestamp};
+
+/// Gives the anonymous speakers of one connection their label for a name.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// What their ids begin with: semantics, section 1.
+    scope: String,
+    named: HashSet<Arc<str>>,
+    named_max: usize,
+}
+
+impl Names {
+    /// For ids that are written `<source>.<session>:<label>`; those beyond `named_max` keep their id for a name.
+    pub(super) fn new(source: &str, named_max: usize) -> Self {
+        Self { scope: format!("{source}."), named: HashSet::new(), named_max }
+    }
+
+    /// The record that names the speaker `id`. Once for each id, whoever comes again, so that nobody's renaming is undone.
+    pub(super) fn of(&mut self, id: &Arc<str>, at: Timestamp) -> Option<Record> {
+        let (_, label) = id.strip_prefix(&self.scope)?.split_once(':')?;
+        if label.is_empty() || self.named.len() >= self.named_max || !self.named.insert(id.clone()) {
+            return None;
+        }
+        let op = Op::Rename { speaker: id.clone(), name: label.into(), kind: None };
+        Some(Record { received_at: at, published: None, op_id: Some(format!("label:{id}").into()), op })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_named_once_and_only_so_many_are() {
+        let mut names = Names::new("main", 2);
+        let mut name = |id: &str| {
+            names.of(&id.into(), Timestamp(0)).map(|record| match record.op {
+                Op::Rename { speaker, name, .. } => (speaker.to_string(), name.to_string()),
+                other => panic!("{other:?}"),
+            })
+        };
+        for plain in ["Chair", "main.k3:", "main:S1", "other.k3:S1", "main.k3"] {
+            assert_eq!(name(plain), None, "{plain}");
+        }
+        assert_eq!(name("main.k3:S1"), Some(("main.k3:S1".into(), "S1".into())));
+        assert_eq!(name("main.k3:S1"), None);
+        assert_eq!(name("main.k4:a:b"), Some(("main.k4:a:b".into(), "a:b".into())));
+        assert_eq!(name("main.k5:S1"), None, "these are too many");
+    }
+}

@@ -1,0 +1,77 @@
+//! What a publisher is told: its answers in their order, who is on air, and what people should look at.
+
+use super::{Connection, is_on_air};
+use crate::feed::Following;
+use crate::server::answers::Ready;
+use crate::server::app::end_of;
+use crate::server::socket::{End, Socket};
+use crate::wire::ToPublisher;
+
+impl Connection<'_> {
+    pub(super) async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Ready>) -> Result<(), End> {
+        let mut ack = None;
+        for ready in ready {
+            match ready {
+                Ready::Ack(seq) => ack = ack.max(Some(seq)),
+                Ready::Own => {}
+                Ready::Nack(nack) => {
+                    self.send_ack(socket, ack.take()).await?;
+                    socket.send(&nack.encode()).await?;
+                }
+                Ready::Failed(error) => {
+                    self.send_ack(socket, ack.take()).await?;
+                    // All after it fail too: the log takes no more.
+                    self.answers.clear();
+                    return Err(end_of(&error));
+                }
+            }
+        }
+        self.send_ack(socket, ack).await
+    }
+
+    async fn send_ack(&mut self, socket: &mut Socket, ack: Option<u64>) -> Result<(), End> {
+        let Some(seq) = ack else { return Ok(()) };
+        self.acked = self.acked.max(seq);
+        socket.send(&ToPublisher::Ack { seq: self.acked }.encode()).await
+    }
+
+    /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
+    pub(super) async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
+        while !self.answers.is_empty() {
+            let ready = self.answers.ready(&self.app.metrics).await;
+            self.send_answers(socket, ready).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
+        let following = self.bell.borrow_and_update().following.clone();
+        if let Following::No(why) = following {
+            self.finish_answers(socket).await?;
+            return Err(end_of(&why));
+        }
+        let (on_air, holder) = {
+            let transcript = self.view.transcript();
+            (is_on_air(&transcript, &self.publisher.source), transcript.holder().cloned())
+        };
+        if on_air != self.on_air {
+            self.on_air = on_air;
+            socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
+        }
+        if self.view.last_conflict() == self.conflicts_seen {
+            return Ok(());
+        }
+        for conflict in self.view.conflicts(self.conflicts_seen) {
+            self.conflicts_seen = conflict.number;
+            if conflict.key.source == self.publisher.source {
+                let message = format!(
+                    "revision {} of line {} was sent with two contents: give a correction a higher rev, or none",
+                    conflict.rev, conflict.key.id
+                );
+                let (id, rev) = (Some(conflict.key.id), Some(conflict.rev));
+                socket.send(&ToPublisher::Warning { code: "conflict".into(), message, id, rev }.encode()).await?;
+            }
+        }
+        Ok(())
+    }
+}

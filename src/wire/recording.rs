@@ -1,0 +1,91 @@
+//! Recordings of vendors' sockets: one row for each frame, with its moment. `capture` makes them, and so does a server that
+//! kept the frames; `replay --raw` says them again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::{FrameBytes, MediaMs, Timestamp};
+
+/// A row of a recording: a frame, or where a connection begins or ends.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Row {
+    /// Since the first connection, in milliseconds.
+    pub at_ms: u64,
+    /// The frame, if it is one.
+    #[serde(flatten)]
+    pub frame: FrameBytes,
+    /// True where a connection begins, false where it breaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<bool>,
+    /// Where a connection begins, how a server read it; nothing where nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<ReadAs>,
+}
+
+/// How a server read the frames of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadAs {
+    /// The vendor's format.
+    pub format: String,
+    /// Media time at the start of the vendor's session.
+    #[serde(default)]
+    pub offset_ms: MediaMs,
+    /// True where labels mean the same in every session.
+    #[serde(default)]
+    pub names: bool,
+    /// The language of what does not say its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
+    /// The time of day at media time 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_start: Option<Timestamp>,
+}
+
+impl Row {
+    /// The row of a frame.
+    #[must_use]
+    pub fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
+        Self { at_ms, frame: FrameBytes::new(frame), ..Self::default() }
+    }
+
+    /// The row where a connection begins, or breaks.
+    #[must_use]
+    pub fn of_connection(at_ms: u64, connected: bool) -> Self {
+        Self { at_ms, connected: Some(connected), ..Self::default() }
+    }
+
+    /// As it stands in the file, with its line feed.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        serde_json::to_string(self).expect("a row has no map with odd keys") + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_as_a_table() {
+        for (row, json) in [
+            (Row::of_frame(7, b"a"), r#"{"at_ms":7,"text":"a"}"#),
+            (Row::of_frame(7, b"\xff"), r#"{"at_ms":7,"hex":"ff"}"#),
+            (Row::of_connection(9, false), r#"{"at_ms":9,"connected":false}"#),
+            (
+                Row {
+                    read_as: Some(ReadAs {
+                        format: "rev".into(),
+                        offset_ms: -4,
+                        names: true,
+                        lang: Some("en".into()),
+                        wall_start: Some(Timestamp(0)),
+                    }),
+                    ..Row::of_connection(0, true)
+                },
+                r#"{"at_ms":0,"connected":true,"read_as":{"format":"rev","offset_ms":-4,"names":true,"lang":"en","wall_start":"1970-01-01T00:00:00.000Z"}}"#,
+            ),
+        ] {
+            assert_eq!(row.encode().trim_end(), json);
+            assert_eq!(serde_json::from_str::<Row>(json).expect("decodes"), row);
+        }
+    }
+}
