@@ -59,6 +59,16 @@ impl Gather {
         self.problems.add(line, column, message);
     }
 
+    /// What follows has times of its own: that they go back is nothing odd.
+    pub(super) fn new_part(&mut self) {
+        self.latest_ms = None;
+    }
+
+    /// Leaves these lines, in this order.
+    pub(super) fn keep(&mut self, order: &[usize]) {
+        self.lines = order.iter().filter_map(|index| self.lines.get(*index).cloned()).collect();
+    }
+
     /// How many lines there are so far: the index of the next one.
     pub(super) fn len(&self) -> usize {
         self.lines.len()

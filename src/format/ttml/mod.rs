@@ -3,8 +3,10 @@
 //! A `p` is a line; where several people speak in it, or parts of it have times and it has none, it is one line for each. A
 //! `p` with a time whose parts have times as well is one line with the times of its words. Times nest (W3C TTML2, 12):
 //! in a `par` they count from the parent's, in a `seq` from the end of what is before. With a time base of `clock` or
-//! `smpte` they are those of the clock. Styles and regions are no part of a line.
+//! `smpte` they are those of the clock. A file may hold several documents, one behind the other; those of a sequence of
+//! EBU-TT Live take each other's place. Styles and regions are no part of a line.
 
+mod sequence;
 mod time;
 mod write;
 
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader as XmlReader, XmlVersion};
 
+use self::sequence::Document;
 use self::time::Rates;
 pub(super) use self::write::write;
 use super::blocks::{excerpt, tidy};
@@ -80,6 +83,7 @@ struct Reader<'a> {
     gather: Gather,
     rates: Rates,
     open: Vec<Element>,
+    documents: Vec<Document>,
     agents: HashMap<String, String>,
     /// The agent whose name is being read, and how good the name is that is known.
     agent: Option<(String, u8)>,
@@ -98,6 +102,7 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
         gather,
         rates: Rates::default(),
         open: Vec::new(),
+        documents: Vec::new(),
         agents: HashMap::new(),
         agent: None,
         name_rank: 0,
@@ -211,12 +216,29 @@ impl Reader<'_> {
             _ => {}
         }
         let element = self.element(line, &name, &get, &local);
+        if let (true, Some(document)) = (element.has_begin, self.documents.last_mut()) {
+            document.begins(element.begin);
+        }
         self.open.push(element);
     }
 
     fn root(&mut self, line: usize, attributes: &[(String, String)]) {
+        // A document of its own, whatever stood before it.
+        self.rates = Rates::default();
+        self.agents.clear();
+        self.gather.new_part();
+        let mut document = Document { at: line, lines: self.gather.len()..self.gather.len(), ..Document::default() };
         for (name, value) in attributes {
             let local = name.rsplit(':').next().unwrap_or(name);
+            match local {
+                "sequenceIdentifier" => document.identifier = Some(value.clone()),
+                "sequenceNumber" => document.number = value.trim().parse().ok(),
+                "authoringDelay" if self.documents.is_empty() => {
+                    let message = "how long the authors took (authoringDelay) is not taken off the times";
+                    self.gather.losses.add(line, 1, message);
+                }
+                _ => {}
+            }
             if !self.rates.set(local, value) {
                 self.gather.problem(
                     line,
@@ -225,8 +247,11 @@ impl Reader<'_> {
                 );
             }
         }
-        let language = attributes.iter().find(|(name, value)| name == "xml:lang" && !value.is_empty());
-        self.gather.meta.language = language.map(|(_, value)| value.as_str().into());
+        if self.documents.is_empty() {
+            let language = attributes.iter().find(|(name, value)| name == "xml:lang" && !value.is_empty());
+            self.gather.meta.language = language.map(|(_, value)| value.as_str().into());
+        }
+        self.documents.push(document);
     }
 
     fn is_in(&self, name: &str) -> bool {
@@ -319,7 +344,8 @@ impl Reader<'_> {
                 *rank = self.name_rank;
                 self.agents.entry(id.clone()).or_default().push_str(text.trim());
             }
-        } else if current.name == "title" && self.paragraph.is_none() && self.is_in("head") {
+        } else if current.name == "title" && self.documents.len() == 1 && self.paragraph.is_none() && self.is_in("head")
+        {
             self.title.push_str(text);
         } else if matches!(&*current.name, "p" | "span") {
             let keeps = current.keeps_blanks;
@@ -409,11 +435,15 @@ impl Reader<'_> {
             ..Content::default()
         };
         self.gather.line(at, content);
+        if let Some(document) = self.documents.last_mut() {
+            document.lines.end = self.gather.len();
+        }
     }
 
     fn finish(mut self) -> Reading {
         let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
         self.gather.meta.title = (!title.is_empty()).then(|| title.into());
+        sequence::resolve(&self.documents, &mut self.gather);
         if let Some(at) = self.has_styles {
             self.gather.losses.add(at, 1, "styles, regions and the place on the screen are not kept");
         }

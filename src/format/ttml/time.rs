@@ -12,13 +12,46 @@ pub(super) struct Rates {
     sub_frames: f64,
     ticks: Option<f64>,
     has_frames: bool,
+    drops: Drops,
+    /// The times are time codes: frames are counted, and what a frame is worth gives the time.
+    is_smpte: bool,
     /// The times are those of a clock, of the day or of a tape, and not counted from the parent's.
     pub(super) is_clock: bool,
 }
 
+/// Frame numbers that a time code leaves out, so that it goes with the clock: W3C TTML2, 7.2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drops {
+    None,
+    /// Two in each minute, but not in each tenth.
+    Ntsc,
+    /// Four in each second minute, but not in each twentieth.
+    Pal,
+}
+
+impl Drops {
+    /// The numbers that were left out up to this minute: W3C TTML2, "Time expression semantics", for the time base `smpte`.
+    fn before(self, hours: f64, minutes: f64) -> f64 {
+        match self {
+            Self::None => 0.0,
+            Self::Ntsc => (hours * 54.0 + minutes - (minutes / 10.0).floor()) * 2.0,
+            Self::Pal => (hours * 27.0 + (minutes / 2.0).floor() - (minutes / 20.0).floor()) * 4.0,
+        }
+    }
+}
+
 impl Default for Rates {
     fn default() -> Self {
-        Self { frames: 30.0, multiplier: 1.0, sub_frames: 1.0, ticks: None, has_frames: false, is_clock: false }
+        Self {
+            frames: 30.0,
+            multiplier: 1.0,
+            sub_frames: 1.0,
+            ticks: None,
+            has_frames: false,
+            drops: Drops::None,
+            is_smpte: false,
+            is_clock: false,
+        }
     }
 }
 
@@ -42,7 +75,17 @@ impl Rates {
             }
             "timeBase" => {
                 self.is_clock = matches!(value, "clock" | "smpte");
+                self.is_smpte = value == "smpte";
                 matches!(value, "media" | "clock" | "smpte")
+            }
+            "dropMode" => {
+                let known = match value {
+                    "nonDrop" => Some(Drops::None),
+                    "dropNTSC" => Some(Drops::Ntsc),
+                    "dropPAL" => Some(Drops::Pal),
+                    _ => None,
+                };
+                known.map(|drops| self.drops = drops).is_some()
             }
             _ => true,
         }
@@ -83,7 +126,12 @@ impl Rates {
             Some((frames, sub)) => digits(frames)? + digits(sub)? / self.sub_frames,
             None => 0.0,
         };
-        Some(hours * 3600.0 + minutes * 60.0 + seconds + self.frame_seconds(frames))
+        let whole_seconds = hours * 3600.0 + minutes * 60.0 + seconds;
+        if self.is_smpte {
+            let counted = whole_seconds * self.frames + frames;
+            return Some(self.frame_seconds((counted - self.drops.before(hours, minutes)).max(0.0)));
+        }
+        Some(whole_seconds + self.frame_seconds(frames))
     }
 
     fn offset(&self, text: &str) -> Option<f64> {
@@ -160,6 +208,31 @@ mod tests {
         ] {
             assert_eq!(rates.parse(bad), None, "{bad}");
         }
+        let code = |rate, multiplier, drops, text| {
+            let mut rates = Rates::default();
+            for (name, value) in
+                [("timeBase", "smpte"), ("frameRate", rate), ("frameRateMultiplier", multiplier), ("dropMode", drops)]
+            {
+                assert!(rates.set(name, value), "{name} {value}");
+            }
+            rates.parse(text)
+        };
+        // An hour of time code with drops is an hour of the clock, to some milliseconds; without it is 3.6 s longer.
+        for (drops, text, ms) in [
+            ("dropNTSC", "00:00:59:29", 60_027),
+            ("dropNTSC", "00:01:00:02", 60_060),
+            ("dropNTSC", "00:10:00:00", 599_999),
+            ("dropNTSC", "01:00:00:00", 3_599_996),
+            ("dropNTSC", "00:00:00:00", 0),
+            ("nonDrop", "00:01:00:00", 60_060),
+            ("nonDrop", "01:00:00:00", 3_603_600),
+            ("dropPAL", "00:02:00:04", 120_120),
+            ("dropPAL", "01:00:00:00", 3_599_996),
+        ] {
+            assert_eq!(code("30", "1000 1001", drops, text), Some(ms), "{drops} {text}");
+        }
+        assert_eq!(code("25", "1 1", "nonDrop", "01:00:00:05"), Some(3_600_200));
+        assert!(!Rates::default().set("dropMode", "drop"));
         let plain = Rates::default();
         assert_eq!(
             (plain.parse("30f"), plain.parse("2t"), plain.parse("00:00:01:15")),

@@ -6,9 +6,11 @@
 //! cannot hold them.
 
 mod file;
+mod segments;
 mod text;
 mod timing;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::file::{Block, BlockKind};
@@ -27,7 +29,9 @@ pub(super) fn is_one(text: &str) -> bool {
 
 pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
-    let file = file::parse(text).unwrap_or_default();
+    let mut parts = segments::split(text).into_iter();
+    let first = parts.next().and_then(|first| file::parse(first.text));
+    let file = first.unwrap_or_default();
     let title = file.title.trim_start_matches('-').trim();
     gather.meta.title = (!title.is_empty()).then(|| title.into());
     for line in &file.header {
@@ -38,10 +42,28 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     }
     let header = std::iter::once(file.title).chain(file.header.iter().copied()).collect::<Vec<_>>().join("\n");
     let kept = Kept { kind: FileKind::Vtt, header, cues: Vec::new(), tail: Vec::new() };
-    let mut reader =
-        Reader { gather, kept, regions: Vec::new(), all_estimated: false, end_estimated: false, lost: [None; 3] };
+    let mut reader = Reader {
+        gather,
+        kept,
+        regions: Vec::new(),
+        all_estimated: false,
+        end_estimated: false,
+        lost: [None; 3],
+        hls: Hls::default(),
+    };
+    reader.hls.is_cut = parts.len() > 0;
+    reader.map_times(&file.header, 0);
     for block in &file.blocks {
         reader.block(block);
+    }
+    for part in parts {
+        let mut file = file::parse(part.text).unwrap_or_default();
+        reader.hls.segment += 1;
+        reader.map_times(&file.header, part.lines_before);
+        for block in &mut file.blocks {
+            block.at += part.lines_before;
+            reader.block(block);
+        }
     }
     reader.finish()
 }
@@ -58,9 +80,45 @@ struct Reader {
     all_estimated: bool,
     end_estimated: bool,
     lost: [Option<(usize, usize)>; 3],
+    hls: Hls,
+}
+
+/// Where a file of several segments is.
+#[derive(Default)]
+struct Hls {
+    clock: segments::Clock,
+    /// What is added to times.
+    shift: MediaMs,
+    /// There are several.
+    is_cut: bool,
+    segment: usize,
+    /// Cues by times and text, with the segment in which they were met last.
+    met: HashMap<(MediaMs, MediaMs, String), usize>,
 }
 
 impl Reader {
+    /// Goes by what a segment's header says of its times.
+    fn map_times(&mut self, header: &[&str], lines_before: usize) {
+        self.hls.shift = match self.hls.clock.shift(header) {
+            Ok(shift) => shift,
+            Err(line) => {
+                let message = format!("{:?} cannot be read: times go on as those before", excerpt(line));
+                self.gather.problem(lines_before + 2, 1, message);
+                self.hls.clock.last()
+            }
+        };
+    }
+
+    /// Whether the cue is there already. RFC 8216, section 3.5: a cue is in every segment in whose time it is shown.
+    fn is_met(&mut self, start: MediaMs, end: MediaMs, text: &str) -> bool {
+        let segment = self.hls.segment;
+        if !self.hls.is_cut {
+            return false;
+        }
+        let before = self.hls.met.insert((start, end, text.to_owned()), segment);
+        before.is_some_and(|before| before != segment)
+    }
+
     fn lose(&mut self, what: usize, at: usize) {
         let (_, count) = self.lost[what].get_or_insert((at, 0));
         *count += 1;
@@ -145,7 +203,16 @@ impl Reader {
             self.gather.problem(at, column, message);
         }
         let text = block.lines[times + 1..].join("\n");
-        let parsed = text::parse(&text);
+        let (start, end) = (start.saturating_add(self.hls.shift), end.saturating_add(self.hls.shift));
+        if self.is_met(start, end, &text) {
+            return;
+        }
+        let mut parsed = text::parse(&text);
+        for piece in &mut parsed.pieces {
+            if let Piece::Time(time) = piece {
+                *time = time.saturating_add(self.hls.shift);
+            }
+        }
         if let Some(first) = parsed.left_out.first() {
             let (tags, more) = (excerpt(first), parsed.left_out.len() - 1);
             let more = if more > 0 { format!(", as are {more} more") } else { String::new() };

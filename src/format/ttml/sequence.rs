@@ -1,0 +1,114 @@
+//! Sequences of EBU-TT Live: of several documents a later one takes the place of those before it.
+//!
+//! EBU Tech 3370, "Document resolved begin and end times": a document is shown from its resolved begin until it ends or a
+//! document with a higher sequence number begins, whichever is earlier; one whose number was there already is discarded; one
+//! that is over before it begins is never shown. The resolved begin is the later of the earliest begin within and the time at
+//! which the document came. A file does not say when that was, so a document without any begin is in nobody's way, and
+//! nobody in its.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::super::gather::Gather;
+use crate::transcript::{Content, MediaMs};
+
+/// One document of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Document {
+    /// The line of the file at which it begins.
+    pub(super) at: usize,
+    pub(super) identifier: Option<String>,
+    pub(super) number: Option<u64>,
+    /// The earliest begin within; none where nothing has one.
+    pub(super) begin: Option<MediaMs>,
+    /// What was read of it.
+    pub(super) lines: Range<usize>,
+}
+
+impl Document {
+    pub(super) fn begins(&mut self, at: MediaMs) {
+        self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
+    }
+}
+
+/// What is shown of a line: where, who and what.
+type Shown = (MediaMs, Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
+
+/// Leaves of the lines what the sequences in the file show of them, in the order of their documents.
+pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
+    if documents.len() < 2 {
+        return;
+    }
+    let mut sequences: BTreeMap<&str, BTreeMap<u64, &Document>> = BTreeMap::new();
+    let mut gone: HashSet<usize> = HashSet::new();
+    for document in documents {
+        let (Some(identifier), Some(number)) = (&document.identifier, document.number) else { continue };
+        let sequence = sequences.entry(identifier).or_default();
+        if sequence.contains_key(&number) {
+            let message = format!("the sequence number {number} stands twice: the second document is left out");
+            gather.problem(document.at, 1, message);
+            gone.extend(document.lines.clone());
+        } else {
+            sequence.insert(number, document);
+        }
+    }
+    let mut ordered = Vec::new();
+    let mut is_placed = gone.clone();
+    let mut given_way = (0, None);
+    for sequence in sequences.values().filter(|sequence| sequence.len() > 1) {
+        // Where the next document that has a begin begins: the earliest of those behind.
+        let mut limits = Vec::with_capacity(sequence.len());
+        let mut limit: Option<MediaMs> = None;
+        for document in sequence.values().rev() {
+            limits.push(limit);
+            limit = [limit, document.begin].into_iter().flatten().min();
+        }
+        let mut ending: HashMap<Shown, usize> = HashMap::new();
+        for (document, limit) in sequence.values().zip(limits.into_iter().rev()) {
+            let mut until: HashMap<Shown, usize> = HashMap::new();
+            for index in document.lines.clone() {
+                is_placed.insert(index);
+                let contents = gather.contents();
+                let is_cut = cut(&mut contents[index], limit);
+                if is_cut {
+                    given_way = (given_way.0 + 1, given_way.1.or(Some(document.at)));
+                }
+                let line = contents[index].clone();
+                if line.start_ms.is_some_and(|start| limit.is_some_and(|limit| start >= limit)) {
+                    continue;
+                }
+                // What goes on being shown is said again by each document: it is one line.
+                let shown = |at: MediaMs| (at, line.speaker.clone(), line.text.clone(), line.lang.clone());
+                let before = line.start_ms.and_then(|start| ending.get(&shown(start)).copied());
+                let first = before.unwrap_or(index);
+                if before.is_some() {
+                    contents[first].end_ms = line.end_ms;
+                } else {
+                    ordered.push(index);
+                }
+                if let Some(end) = line.end_ms {
+                    until.insert(shown(end), first);
+                }
+            }
+            ending = until;
+        }
+    }
+    if let (count, Some(at)) = given_way {
+        let message =
+            format!("later documents of a sequence take the place of lines, or of their ends ({count} times)");
+        gather.losses.add(at, 1, message);
+    }
+    ordered.extend((0..gather.len()).filter(|index| !is_placed.contains(index)));
+    gather.keep(&ordered);
+}
+
+/// Ends a line where `limit` is; true if it would have gone on.
+fn cut(line: &mut Content, limit: Option<MediaMs>) -> bool {
+    let Some(limit) = limit else { return false };
+    if line.start_ms.is_none() || line.end_ms.is_some_and(|end| end <= limit) {
+        return false;
+    }
+    line.end_ms = Some(limit);
+    true
+}
