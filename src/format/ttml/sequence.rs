@@ -6,6 +6,7 @@
 //! which the document came. A file does not say when that was, so a document without any begin is in nobody's way, and
 //! nobody in its.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,12 +46,15 @@ pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
     for document in documents {
         let (Some(identifier), Some(number)) = (&document.identifier, document.number) else { continue };
         let sequence = sequences.entry(identifier).or_default();
-        if sequence.contains_key(&number) {
-            let message = format!("the sequence number {number} stands twice: the second document is left out");
-            gather.problem(document.at, 1, message);
-            gone.extend(document.lines.clone());
-        } else {
-            sequence.insert(number, document);
+        match sequence.entry(number) {
+            Entry::Vacant(place) => {
+                place.insert(document);
+            }
+            Entry::Occupied(_) => {
+                let message = format!("the sequence number {number} stands twice: the second document is left out");
+                gather.problem(document.at, 1, message);
+                gone.extend(document.lines.clone());
+            }
         }
     }
     let mut ordered = Vec::new();
@@ -67,15 +71,17 @@ pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
         let mut ending: HashMap<Shown, usize> = HashMap::new();
         for (document, limit) in sequence.values().zip(limits.into_iter().rev()) {
             let mut until: HashMap<Shown, usize> = HashMap::new();
+            // Such a document is never shown, and neither is what in it has no time of its own.
+            let is_over = document.begin.is_some_and(|begin| limit.is_some_and(|limit| limit <= begin));
             for index in document.lines.clone() {
                 is_placed.insert(index);
                 let contents = gather.contents();
                 let is_cut = cut(&mut contents[index], limit);
-                if is_cut {
+                if is_cut || is_over {
                     given_way = (given_way.0 + 1, given_way.1.or(Some(document.at)));
                 }
                 let line = contents[index].clone();
-                if line.start_ms.is_some_and(|start| limit.is_some_and(|limit| start >= limit)) {
+                if is_over || line.start_ms.is_some_and(|start| limit.is_some_and(|limit| start >= limit)) {
                     continue;
                 }
                 // What goes on being shown is said again by each document: it is one line.
