@@ -121,13 +121,11 @@ fn seconds(ms: MediaMs) -> f64 {
 
 /// A turn is a monologue. Of lines without times of words, the first word has the line's start and the last its end.
 pub(super) fn write(document: &Document) -> String {
-    #[derive(Serialize)]
-    struct Transcript<'a> {
-        monologues: Vec<Monologue<'a>>,
-    }
     let names = document.names();
     let mut speakers: HashMap<&str, i64> = HashMap::new();
-    let monologues = document.turns.iter().map(|(turn, lines)| {
+    // One monologue after another: the elements of all of them are twenty times the text.
+    let mut out = b"{\"monologues\":[".to_vec();
+    for (index, (turn, lines)) in document.turns.iter().enumerate() {
         let name = names.of(turn.speaker.as_deref()).filter(|name| !name.trim().is_empty());
         let next = i64::try_from(speakers.len()).unwrap_or(i64::MAX);
         let speaker = name.map_or(-1, |name| *speakers.entry(name).or_insert(next));
@@ -139,12 +137,14 @@ pub(super) fn write(document: &Document) -> String {
             }
             write_line(line, &mut elements);
         }
-        Monologue { speaker, speaker_info, elements }
-    });
-    let mut out = serde_json::to_string(&Transcript { monologues: monologues.collect() })
-        .expect("a transcript has no map with odd keys");
-    out.push('\n');
-    out
+        if index > 0 {
+            out.push(b',');
+        }
+        let monologue = Monologue { speaker, speaker_info, elements };
+        serde_json::to_writer(&mut out, &monologue).expect("a monologue has no map with odd keys");
+    }
+    out.extend_from_slice(b"]}\n");
+    String::from_utf8(out).expect("JSON is UTF-8")
 }
 
 fn write_line<'a>(line: &'a Line, elements: &mut Vec<Written<'a>>) {
