@@ -167,7 +167,7 @@ async fn what_is_posted_is_kept_too() {
     let now = post("yt/youtube?", "").await.text();
     let now = now.trim();
     for _retry in 0..2 {
-        post("zoom/zoom?seq=1&", "PLEASE ASK YOUR QUESTIONS.\n").await;
+        post("zoom/zoom?seq=1&lang=en&", "PLEASE ASK YOUR QUESTIONS.\n").await;
         post("st/streamtext?seq=1&", ">> CLERK: IT IS NOOM").await;
         post("yt/youtube?seq=1&", &format!("{now}\nIT IS NOON.\n")).await;
     }
@@ -198,13 +198,15 @@ async fn frames_can_be_erased_and_go_with_their_feed() {
     let mut engine = server.publish("geneva/publish?format=vosk&keep_raw=true").await;
     engine.send_text(r#"{"text":"it is noon","conf_of_engine":1}"#).await;
     engine.send_text(r#"{"text":"all rise","conf_of_engine":1}"#).await;
+    // The last one says nothing.
+    engine.send_text(r#"{"partial":"","conf_of_engine":1}"#).await;
     close(engine).await;
     let holds = |word: &str| archived(&server).windows(word.len()).any(|part| part == word.as_bytes());
     assert!(holds("conf_of_engine"));
     // Of another source there are none.
     let erased = async |path: &str| server.http("DELETE", &format!("/v1/feeds/{path}"), &[], b"").await;
     assert_eq!(erased("geneva/raw?source=b").await.json()["erased"], 0);
-    assert_eq!(erased("geneva/raw").await.json()["erased"], 2);
+    assert_eq!(erased("geneva/raw").await.json()["erased"], 3);
     assert!(!holds("conf_of_engine") && holds("all rise"));
     server.get("/v1/feeds/geneva/raw").await.assert_problem(404, "not_found");
     assert_eq!(read(&server, "geneva").await.0.turns().concat_texts(), ["it is noon", "all rise"]);

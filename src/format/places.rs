@@ -2,7 +2,7 @@
 //! problem with line and column, and the others are read all the same.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -20,11 +20,14 @@ pub(super) struct Places<'a> {
     text: &'a str,
     /// Where each line begins; looked up by the first problem.
     starts: OnceCell<Vec<usize>>,
+    /// Up to which byte the characters of its line were counted, and how many they are: a file may be one line, and is asked
+    /// for the place of each of its pieces.
+    counted: Cell<(usize, usize)>,
 }
 
 impl<'a> Places<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        Self { text, starts: OnceCell::new() }
+        Self { text, starts: OnceCell::new(), counted: Cell::new((0, 0)) }
     }
 
     /// Line and column, from 1, of `piece`, which is a part of the text.
@@ -33,8 +36,14 @@ impl<'a> Places<'a> {
         let ends = || self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let starts = self.starts.get_or_init(|| std::iter::once(0).chain(ends()).collect());
         let line = starts.partition_point(|start| *start <= at);
-        let before = self.text.get(starts[line - 1]..at).unwrap_or_default();
-        (line, before.chars().count() + 1)
+        let start = starts[line - 1];
+        let (from, before) = match self.counted.get() {
+            (counted, before) if (start..=at).contains(&counted) => (counted, before),
+            _ => (start, 0),
+        };
+        let before = before + self.text.get(from..at).unwrap_or_default().chars().count();
+        self.counted.set((at, before));
+        (line, before + 1)
     }
 
     /// Where in the text `error` is, which came of reading `piece`.
@@ -152,6 +161,9 @@ mod tests {
         assert_eq!(places.place(&text[text.find('1').expect("there")..]), (2, 9));
         assert_eq!(places.place(&text[text.find('x').expect("there")..]), (3, 10));
         assert_eq!(places.place(&text[text.len()..]), (3, 13));
+        // Whatever was asked before.
+        assert_eq!(places.place(&text[text.find('1').expect("there")..]), (2, 9));
+        assert_eq!(places.place(text), (1, 1));
     }
 
     #[test]

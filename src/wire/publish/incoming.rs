@@ -204,9 +204,10 @@ fn loose_seq(text: &str) -> Option<u64> {
 
 /// Says which field of a message is at fault.
 fn explain(text: &str, error: &serde_json::Error) -> Refusal {
-    let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else {
-        // serde_json names line and column, never the text.
-        return Refusal::whole(NackCode::BadJson, format!("the message is not JSON: {error}"));
+    let value = match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => value,
+        // Of what is no JSON serde_json names line and column; of a value that is none of ours, as `error` may be about, the text.
+        Err(syntax) => return Refusal::whole(NackCode::BadJson, format!("the message is not JSON: {syntax}")),
     };
     let Some(object) = value.as_object() else {
         return Refusal::whole(NackCode::BadJson, "the message is not a JSON object");
@@ -245,7 +246,8 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
     if object.get("type").is_none_or(serde_json::Value::is_null) {
         return missing("type");
     }
-    Refusal::whole(NackCode::BadJson, format!("the message could not be read: {error}"))
+    let (line, column) = (error.line(), error.column());
+    Refusal::whole(NackCode::BadJson, format!("the message could not be read: see line {line}, column {column}"))
 }
 
 #[cfg(test)]
@@ -256,7 +258,10 @@ mod tests {
 
     fn refused(text: &str) -> (NackCode, Option<&'static str>) {
         match FromPublisher::decode(text, &LIMITS, 604_800_000).says {
-            Err(refusal) => (refusal.code, refusal.field),
+            Err(refusal) => {
+                assert!(!refusal.message.contains("secret"), "{}", refusal.message);
+                (refusal.code, refusal.field)
+            }
             Ok(message) => panic!("taken: {message:?}"),
         }
     }
@@ -268,6 +273,9 @@ mod tests {
             ("", BadJson, None),
             ("[1]", BadJson, None),
             ("7", BadJson, None),
+            // Of what was sent nothing is said again, whichever fault is met first.
+            (r#"{"type":"line","break":"secret",}"#, BadJson, None),
+            (r#"{"type":"line","break":"secret","break":null}"#, BadJson, None),
             (r#"{"seq":1}"#, MissingField, Some("type")),
             (r#"{"type":"dance"}"#, UnknownType, Some("type")),
             (r#"{"type":7}"#, BadField, Some("type")),
