@@ -6,6 +6,7 @@
 
 mod auth;
 mod dialects;
+mod deliveries;
 mod hls;
 mod load;
 mod network;
@@ -19,6 +20,9 @@ use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
 pub use self::dialects::DialectsConfig;
+pub use self::deliveries::{
+    DeliverFrom, DeliveredView, DeliveriesConfig, Hidden, PushConfig, PushFormat, WebhookConfig,
+};
 pub use self::hls::HlsConfig;
 pub use self::load::{ConfigError, Overrides};
 pub use self::network::Network;
@@ -74,6 +78,12 @@ pub struct Config {
     pub hls: HlsConfig,
     /// What is deleted, and when.
     pub retention: RetentionConfig,
+    /// What all deliveries share.
+    pub deliveries: DeliveriesConfig,
+    /// Where closed turns are posted to.
+    pub webhooks: Vec<WebhookConfig>,
+    /// Where final lines are pushed to.
+    pub push: Vec<PushConfig>,
 }
 
 impl Default for Config {
@@ -93,6 +103,9 @@ impl Default for Config {
             dialects: DialectsConfig::default(),
             hls: HlsConfig::default(),
             retention: RetentionConfig::default(),
+            deliveries: DeliveriesConfig::default(),
+            webhooks: Vec::new(),
+            push: Vec::new(),
         }
     }
 }
@@ -343,6 +356,7 @@ impl Config {
         }
         self.dialects.check()?;
         self.hls.check()?;
+        deliveries::check(&self.deliveries, &self.webhooks, &self.push)?;
         for (key, value) in [
             ("captions.turn_gap_ms", self.captions.turn_gap_ms),
             ("captions.max_unknown_turn_ms", self.captions.max_unknown_turn_ms),
@@ -432,6 +446,35 @@ mod tests {
         ] {
             assert!(load(&bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn where_is_delivered_to_is_checked_and_no_secret_is_shown() {
+        let hook = |rest: &str| format!("[[webhooks]]\nname = \"cms\"\n{rest}\n");
+        let url = "url = \"https://a.example/secret-path?key=secret\"\n";
+        let good = hook(&format!("{url}secrets = [\"whsec_secret\"]\nheaders = {{ X-Key = \"secret\" }}"));
+        let config = load(&good).expect("it can be used");
+        assert!(config.webhooks[0].feeds[0].matches("any"));
+        assert!(!format!("{config:?}").contains("secret\""), "{config:?}");
+        let secrets = "secret_env = \"A\"\n";
+        for (text, key) in [
+            (hook(url), "webhooks.secrets"),
+            (hook(&format!("url = \"ftp://secret\"\n{secrets}")), "webhooks.url"),
+            (hook(&format!("url = \"https://u:secret@a\"\n{secrets}")), "webhooks.url"),
+            (hook(&format!("{url}{secrets}feeds = []")), "webhooks.feeds"),
+            (hook(&format!("{url}{secrets}headers = {{ Host = \"secret\" }}")), "webhooks.headers"),
+            (hook(&format!("{url}{secrets}headers = {{ Webhook-Id = \"secret\" }}")), "webhooks.headers"),
+            (hook(&format!("{url}{secrets}headers = {{ X-A = \"secret\\n\" }}")), "webhooks.headers"),
+            (format!("{good}{good}"), "webhooks.name"),
+            ("[[push]]\nname = \"p\"\nfeed = \"a-*\"\nurl = \"http://a\"\nformat = \"zoom\"".into(), "push.feed"),
+            ("[deliveries]\nretry_max_ms = 1".into(), "deliveries.retry_max_ms"),
+        ] {
+            let said = load(&text).expect_err(&text).to_string();
+            assert!(said.contains(key) && !said.contains("secret-path") && !said.contains("= secret"), "{said}");
+        }
+        // What does not exist yet must not be taken for what does.
+        let view = load(&hook(&format!("{url}{secrets}view = \"public\""))).expect_err("no such view").to_string();
+        assert!(view.contains("line 5") && view.contains("final"), "{view}");
     }
 
     #[test]

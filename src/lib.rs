@@ -12,6 +12,9 @@
 //!    records give the same transcript, on every machine and in every replay.
 //! 4. A bell rings. Every reader's connection in [`server`] asks what differs from its own cursor and sends that.
 //!
+//! What is sent elsewhere of the server's own accord goes the same way: a target outside is one more reader, whose cursor
+//! [`outbox`] keeps.
+//!
 //! [`dialect`] reads what vendors' engines say, [`format`](mod@format) reads and writes transcript files, [`client`] is the other end of the sockets, [`cli`] the
 //! commands, [`config`] what they are told, [`position`] how all of them speak of places.
 //!
@@ -24,6 +27,7 @@ pub mod dialect;
 pub mod feed;
 pub mod format;
 pub mod log;
+pub mod outbox;
 pub mod position;
 pub mod search;
 pub mod server;

@@ -19,10 +19,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wire", &["position", "transcript"]),
     ("log", &["position"]),
     ("feed", &["position", "transcript", "wire", "log"]),
+    ("outbox", &["position"]),
     ("search", &["position", "transcript"]),
     // Of `search` only what it answers: the one schema of a hit.
     ("client", &["position", "transcript", "wire", "search"]),
-    ("server", &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "search", "client"]),
+    (
+        "server",
+        &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "outbox", "search", "client"],
+    ),
     (
         "cli",
         &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "search", "client", "server"],
@@ -34,7 +38,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["tokio_tungstenite", "hyper", "hyper_util", "tokio::net", "std::net::TcpStream"], &["server", "client"]),
     (&["tokio_rustls", "rustls_native_certs"], &["server", "client"]),
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
-    (&["rusqlite"], &["log", "search"]),
+    (&["rusqlite"], &["log", "search", "outbox"]),
     (&["toml"], &["config"]),
     (&["clap", "anyhow", "indicatif", "anstream", "textwrap"], &["cli"]),
     // `bench` measures sockets without the server's and the client's ways to use them, and processes from outside.
@@ -42,7 +46,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     // The thread of the search index lets others go first.
     (&["rustix"], &["cli", "search"]),
     // Position, transcript, format, dialect and wire are pure: text and records in, values out.
-    (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "search", "server", "cli"]),
+    (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "search", "outbox", "server", "cli"]),
     (&["std::fs"], &["config", "log", "search", "server", "cli"]),
     (&["std::env", "std::process"], &["config", "log", "server", "cli"]),
     (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "search", "server", "cli"]),

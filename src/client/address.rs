@@ -192,9 +192,9 @@ impl fmt::Debug for SocketUrl {
     }
 }
 
-type Parts = (Endpoint, String, Option<String>);
+pub(super) type Parts = (Endpoint, String, Option<String>);
 
-fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
+pub(super) fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
     let uri: Uri = text.parse().map_err(|_| bad(text, rule))?;
     let is_secure = match uri.scheme_str() {
         Some("http" | "ws") => false,

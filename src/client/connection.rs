@@ -55,6 +55,16 @@ impl Default for Backoff {
     }
 }
 
+impl Backoff {
+    /// The wait after so many failures, of which the first is 0; `random` is any number.
+    #[must_use]
+    pub fn wait(&self, failures: u32, random: u64) -> Duration {
+        let doubled = self.first.saturating_mul(1 << failures.min(20));
+        let part = (random % 1000) as f64 / 2000.0 + 0.5;
+        doubled.min(self.max).mul_f64(part)
+    }
+}
+
 /// The tries since something was achieved.
 #[derive(Debug)]
 pub(super) struct Retry {
@@ -72,10 +82,9 @@ impl Retry {
     }
 
     pub(super) fn next_wait(&mut self) -> Duration {
-        let doubled = self.backoff.first.saturating_mul(1 << self.tries.min(20));
+        let wait = self.backoff.wait(self.tries, random());
         self.tries += 1;
-        let part = (random() % 1000) as f64 / 2000.0 + 0.5;
-        doubled.min(self.backoff.max).mul_f64(part)
+        wait
     }
 }
 

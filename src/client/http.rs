@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::address::ServerUrl;
-use super::transport::OpenError;
+use super::transport::{Endpoint, OpenError};
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, Timestamp};
 
@@ -326,36 +327,48 @@ impl HttpClient {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, HttpError> {
-        let endpoint = self.server.endpoint();
-        let address = || endpoint.authority.to_string();
-        let unreachable = |cause: String| HttpError::Unreachable { address: address(), cause };
-        let stream = match timeout(CONNECT_WAIT, endpoint.open()).await {
-            Ok(stream) => stream.map_err(|error| match error {
-                OpenError::Unreachable(error) => unreachable(error.to_string()),
-                OpenError::NotSecure(cause) => HttpError::NotSecure { address: address(), cause },
-            })?,
-            Err(_) => return Err(unreachable(format!("no answer within {} seconds", CONNECT_WAIT.as_secs()))),
-        };
-        let lost = |error: hyper::Error| HttpError::Lost(error.to_string());
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-        let answer = async {
-            let answer = sender.send_request(request).await.map_err(lost)?;
+        exchange(self.server.endpoint(), request, async |answer| {
             let status = answer.status();
-            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| HttpError::Lost(error.to_string()))?.to_bytes();
+            let body = collect(answer.into_body(), ANSWER_BYTES_MAX).await?;
             if status.is_success() { Ok(body) } else { Err(HttpError::Problem(problem(status, &body))) }
-        };
-        // The connection may be done before the last of the answer was taken from it.
-        let driven = async {
-            let _ = connection.await;
-            std::future::pending::<Infallible>().await
-        };
-        tokio::select! {
-            answer = answer => answer,
-            never = driven => match never {},
-        }
+        })
+        .await
     }
+}
+
+/// Sends a request on a connection of its own, and gives what `read` makes of the answer.
+pub(super) async fn exchange<T>(
+    endpoint: &Endpoint,
+    request: Request<Full<Bytes>>,
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
+) -> Result<T, HttpError> {
+    let address = || endpoint.authority.to_string();
+    let unreachable = |cause: String| HttpError::Unreachable { address: address(), cause };
+    let stream = match timeout(CONNECT_WAIT, endpoint.open()).await {
+        Ok(stream) => stream.map_err(|error| match error {
+            OpenError::Unreachable(error) => unreachable(error.to_string()),
+            OpenError::NotSecure(cause) => HttpError::NotSecure { address: address(), cause },
+        })?,
+        Err(_) => return Err(unreachable(format!("no answer within {} seconds", CONNECT_WAIT.as_secs()))),
+    };
+    let lost = |error: hyper::Error| HttpError::Lost(error.to_string());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+    let answer = async { read(sender.send_request(request).await.map_err(lost)?).await };
+    // The connection may be done before the last of the answer was taken from it.
+    let driven = async {
+        let _ = connection.await;
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        answer = answer => answer,
+        never = driven => match never {},
+    }
+}
+
+/// The whole of a body, if it has `bytes_max` at most.
+pub(super) async fn collect(body: Incoming, bytes_max: usize) -> Result<Bytes, HttpError> {
+    let body = Limited::new(body, bytes_max).collect().await;
+    Ok(body.map_err(|error| HttpError::Lost(error.to_string()))?.to_bytes())
 }
 
 fn problem(status: StatusCode, body: &[u8]) -> Problem {

@@ -4,17 +4,19 @@
 //!   reconnect: no line is lost, and none is shown twice.
 //! * [`Subscriber`] keeps a [`Screen`] that is what the server shows, whatever happens to its connection.
 //! * [`HttpClient`] asks one question at a time: feeds, transcripts, imports, who is who.
+//! * [`post`] sends one request to an address that is no such server.
 //!
 //! What can be mended by coming again is mended here; only what cannot be becomes an error. Everything is bounded: a
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
 //! Over TLS a server has to prove that it is the one of the URL; one that does not is no server to come back to.
 //!
-//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `subscriber`, `screen`, `http`.
+//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `subscriber`, `screen`, `http`, `post`.
 
 mod address;
 mod connection;
 mod follower;
 mod http;
+mod post;
 mod publisher;
 mod screen;
 mod search;
@@ -29,6 +31,7 @@ pub use self::follower::{Followed, Follower, FollowerOptions};
 pub use self::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, Problem, TranscriptQuery,
 };
+pub use self::post::{PostUrl, Posted, post};
 pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::search::{SearchFound, SearchQuery};

@@ -155,6 +155,11 @@ impl FeedPattern {
             Some(end) => feed.strip_prefix(self.start.as_str()).is_some_and(|rest| rest.ends_with(end.as_str())),
         }
     }
+
+    /// Whether it is the name of one feed.
+    pub(super) fn is_one(&self) -> bool {
+        self.end.is_none()
+    }
 }
 
 impl TryFrom<String> for FeedPattern {

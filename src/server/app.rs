@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
 use super::clock::{Chance, Clock};
+use super::deliveries::Deliveries;
 use super::fanout::Fanout;
 use super::hls::Timelines;
 use super::indexer::Search;
@@ -43,6 +44,8 @@ pub(super) struct App {
     pub(super) metrics: Arc<Metrics>,
     /// None where the configuration wants none.
     pub(super) search: Option<Search>,
+    /// None where the configuration names nobody to deliver to.
+    pub(super) deliveries: Option<Deliveries>,
     /// Searches that wait, or are answered.
     pub(super) searches: Seats,
     /// The connections there are, and how many there may be.

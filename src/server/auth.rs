@@ -161,7 +161,7 @@ impl Need {
             ("GET", "/" | "/feeds/{feed}" | "/viewer/{file}" | "/favicon.ico" | "/healthz" | "/readyz") => {
                 Self::Nothing
             }
-            ("GET", "/metrics") => Self::Somewhere(Role::Metrics),
+            ("GET", "/metrics" | "/v1/deliveries") => Self::Somewhere(Role::Metrics),
             ("GET", "/v1/feeds" | "/v1/search") => Self::Somewhere(Role::Subscribe),
             (
                 "GET",
@@ -475,7 +475,7 @@ mod tests {
             Need::of(&method.to_uppercase().parse().expect("a method"), &path.replace("transcript.{format}", "{file}"))
         };
         let expected = |method: &str, path: &str| match (method, path) {
-            ("get", "/metrics") => Need::Somewhere(Role::Metrics),
+            ("get", "/metrics" | "/v1/deliveries") => Need::Somewhere(Role::Metrics),
             (_, path) if !path.starts_with("/v1") => Need::Nothing,
             ("get", "/v1/feeds" | "/v1/search") => Need::Somewhere(Role::Subscribe),
             (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),

@@ -37,6 +37,7 @@ const LAGS: [(i64, &str); 2] = [(1_000, "under_1s"), (10_000, "under_10s")];
 const OTHER_SOURCES: &str = "other";
 
 type Labelled<const N: usize> = Family<[(&'static str, String); N], Counter>;
+type Targets = Family<[(&'static str, String); 1], Gauge>;
 type Standing = Family<[(&'static str, &'static str); 1], Gauge>;
 
 /// What has been counted since the start.
@@ -61,6 +62,10 @@ pub(super) struct Metrics {
     feeds: Gauge,
     replays: Gauge,
     is_writable: Gauge,
+    deliveries: Labelled<2>,
+    waiting: Targets,
+    target_lag: Targets,
+    gone: Targets,
     memory: Gauge,
     descriptors: Gauge,
 }
@@ -98,6 +103,10 @@ impl Metrics {
             feeds: Gauge::default(),
             replays: Gauge::default(),
             is_writable: Gauge::default(),
+            deliveries: Labelled::default(),
+            waiting: Targets::default(),
+            target_lag: Targets::default(),
+            gone: Targets::default(),
             memory: Gauge::default(),
             descriptors: Gauge::default(),
         };
@@ -125,6 +134,14 @@ impl Metrics {
         all.register("readers", "Sockets that read, by how long they have not had all", metrics.readers.clone());
         all.register("feeds_open", "Feeds that are held in memory", metrics.feeds.clone());
         all.register("replays", "Replays under way", metrics.replays.clone());
+        let help = "Requests to webhooks and caption URLs, by name and outcome";
+        all.register("deliveries", help, metrics.deliveries.clone());
+        let help = "Feeds that these have not everything of";
+        all.register("deliveries_waiting", help, metrics.waiting.clone());
+        let help = "For how long the first of those feeds has waited";
+        all.register_with_unit("deliveries_lag", help, unit(), metrics.target_lag.clone());
+        let help = "1 for one that answered 410 Gone, and is left alone";
+        all.register("deliveries_gone", help, metrics.gone.clone());
         all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
         all.register_with_unit("start_time", "When the server started, since 1970", unit(), started);
         if cfg!(target_os = "linux") {
@@ -188,6 +205,11 @@ impl Metrics {
         self.closes.get_or_create(&[("code", code.to_string())]).inc();
     }
 
+    /// What became of a request to the target of this name.
+    pub(super) fn delivered(&self, target: &str, outcome: &str) {
+        self.deliveries.get_or_create(&[("to", target.to_owned()), ("outcome", outcome.to_owned())]).inc();
+    }
+
     pub(super) fn upkeep(&self, op: &Op) {
         let action = match op {
             Op::Clock { .. } => "clock",
@@ -207,6 +229,12 @@ impl Metrics {
         set(&self.is_writable, usize::from(app.feeds.log().poisoned().is_none()));
         for (label, count) in self.lags.count(app.clock.now()) {
             set(&self.readers.get_or_create(&[("lag", label)]), count);
+        }
+        for target in app.deliveries.iter().flat_map(|deliveries| deliveries.standing()) {
+            let to = [("to", target.name.to_string())];
+            set(&self.waiting.get_or_create(&to), target.waiting);
+            set(&self.target_lag.get_or_create(&to), usize::try_from(target.lag_ms / 1000).unwrap_or(usize::MAX));
+            set(&self.gone.get_or_create(&to), usize::from(target.state == "gone"));
         }
         if let Some((memory, descriptors)) = process() {
             set(&self.memory, memory);

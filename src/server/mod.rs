@@ -4,7 +4,8 @@
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
 //! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
 //! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `search`, `pages`, `metrics`, `problem`, `body`,
-//! `summary`. `upkeep` is what happens by itself, and `indexer` what brings the search index what changed.
+//! `summary`. `upkeep` is what happens by itself, `indexer` what brings the search index what changed, and
+//! `deliveries` what is sent elsewhere.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
@@ -14,6 +15,7 @@ mod app;
 mod auth;
 mod body;
 pub mod clock;
+mod deliveries;
 mod events;
 mod fanout;
 mod feeds;
@@ -63,6 +65,8 @@ use tower::ServiceExt;
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
 pub use self::clock::{Chance, Clock};
+use self::deliveries::Deliveries;
+pub use self::deliveries::DeliveriesError;
 use self::events::Cut;
 use self::fanout::Fanout;
 use self::indexer::Search;
@@ -105,6 +109,9 @@ pub enum ServerError {
     /// There is no thread for the search index.
     #[error("the search index cannot be started: {0}")]
     Search(std::io::Error),
+    /// What `[[webhooks]]` and `[[push]]` say cannot be done.
+    #[error(transparent)]
+    Deliveries(#[from] DeliveriesError),
     /// A file of `[tls]` or `[auth.jwt]` cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -149,7 +156,9 @@ impl Server {
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
         let search = index(&config).map_err(ServerError::Search)?.map(Search::new);
-        let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics, search);
+        let deliveries = Deliveries::open(&config, &*log).await?;
+        let beside = (search, deliveries);
+        let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics, beside);
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
@@ -160,12 +169,13 @@ impl Server {
     pub fn check(config: &Config) -> Result<(), ServerError> {
         config.auth.as_ref().map(Auth::new).transpose()?;
         config.tls.as_ref().map(Tls::new).transpose()?;
+        Deliveries::check(config)?;
         Ok(())
     }
 
     /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`]. Where the keys
     /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in. `[tls]` is its caller's affair. It has no search
-    /// index: that would be a thread beside the caller's time.
+    /// index and delivers nothing: those would be threads beside the caller's time.
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
         let auth = config.auth.as_ref().map(|auth| {
@@ -175,7 +185,7 @@ impl Server {
             })
         });
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
-        Self::build(config, auth, log, clock, chance, metrics, None)
+        Self::build(config, auth, log, clock, chance, metrics, (None, None))
     }
 
     fn build(
@@ -185,13 +195,14 @@ impl Server {
         clock: Clock,
         chance: Chance,
         metrics: Arc<Metrics>,
-        search: Option<Search>,
+        (search, deliveries): (Option<Search>, Option<Deliveries>),
     ) -> Self {
         let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
         let addr = config.listen;
         let app = Arc::new(App {
             metrics,
             search,
+            deliveries,
             searches: Seats::new(config.limits.searches_max),
             clock,
             chance,
@@ -259,6 +270,9 @@ impl Server {
         if let Some(search) = &app.search {
             search.start(&app);
         }
+        if let Some(deliveries) = &app.deliveries {
+            deliveries.start(&app);
+        }
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -291,6 +305,10 @@ impl Server {
             if let Some(search) = &app.search {
                 search.tasks.close();
                 search.tasks.wait().await;
+            }
+            if let Some(deliveries) = &app.deliveries {
+                deliveries.tasks.close();
+                deliveries.tasks.wait().await;
             }
         };
         if tokio::time::timeout(grace, gone).await.is_err() {

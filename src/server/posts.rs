@@ -365,7 +365,7 @@ fn merged(says: Vec<Said>) -> Vec<Said> {
 }
 
 /// As YouTube writes times: UTC, without saying so.
-fn wall_time(now: Timestamp) -> String {
+pub(super) fn wall_time(now: Timestamp) -> String {
     now.to_string().trim_end_matches('Z').to_owned()
 }
 

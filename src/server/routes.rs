@@ -12,12 +12,15 @@ use http::StatusCode;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
-use super::{events, feeds, frames, guard, hls, lines, metrics, pages, posts, publish, search, subscribe, transcripts};
+use super::{
+    deliveries, events, feeds, frames, guard, hls, lines, metrics, pages, posts, publish, search, subscribe, transcripts,
+};
 use crate::position::FeedId;
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
 pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/search"),
+    ("get", "/v1/deliveries"),
     ("get", "/v1/feeds"),
     ("get", "/v1/feeds/{feed}"),
     ("put", "/v1/feeds/{feed}"),
@@ -52,6 +55,7 @@ pub const ROUTES: &[(&str, &str)] = &[
 pub(super) fn router(app: &Arc<App>) -> Router {
     Router::new()
         .route("/v1/search", get(search::get))
+        .route("/v1/deliveries", get(deliveries::get))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{feed}", get(feeds::get).put(feeds::put).patch(feeds::patch).delete(feeds::delete))
         .route("/v1/feeds/{feed}/state", post(feeds::set_state))

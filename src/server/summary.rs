@@ -120,7 +120,10 @@ impl App {
             })
         };
         if present.readers == 0 && present.publisher_count() == 0 && !goes_on() {
-            let may_go = |feed: &Feed| self.search.as_ref().is_none_or(|search| search.may_go(feed));
+            let may_go = |feed: &Feed| {
+                self.search.as_ref().is_none_or(|search| search.may_go(feed))
+                    && self.deliveries.as_ref().is_none_or(|deliveries| deliveries.may_go(feed))
+            };
             self.feeds.put_away(feed, may_go);
         }
     }

@@ -106,6 +106,11 @@ impl Server {
         self.child.wait().expect("gone");
     }
 
+    /// Other settings for when it is started again.
+    pub fn set_config(&mut self, config: &str) {
+        self.config = config.to_owned();
+    }
+
     /// Starts it again, on the same archive and the same address.
     pub fn restart(&mut self) {
         let (child, addr) = spawn(self.dir.path(), &self.config, &self.addr);

@@ -71,6 +71,31 @@ impl Transcript {
         self.log[from..].iter().copied().filter(|entry| self.counts_still(*entry))
     }
 
+    /// The lines of the first change after the first `since` ones that showed lines for the first time, as they read now, in
+    /// their order, and the number of that change: for who cannot take back what was sent. Lines that are shown no more are
+    /// left out. Without such lines, the number of the last change there is.
+    #[must_use]
+    pub fn new_lines_since(&self, since: u64) -> (Vec<Line>, u64) {
+        let (mut new, mut number) = (Vec::new(), u64::MAX);
+        for (_, item) in self.log_after(since) {
+            let Item::Line(slot) = item else { continue };
+            let first = self.lines[slot as usize].told.first;
+            if first > since && first <= number && self.assembly.is_shown(slot) {
+                if first < number {
+                    new.clear();
+                    number = first;
+                }
+                new.push(slot);
+            }
+        }
+        if new.is_empty() {
+            return (Vec::new(), self.changes.max(since));
+        }
+        let mut lines: Vec<Line> = new.into_iter().filter_map(|slot| self.shown_line(slot)).collect();
+        lines.sort_by(|a, b| a.sort.cmp(&b.sort));
+        (lines, number)
+    }
+
     /// Adds what `item` is to a reader of whole turns; gives about how many bytes its encoding takes.
     fn tell_of_turn(&self, (number, item): (u64, Item), since: u64, changes: &mut Vec<TurnChange>) -> usize {
         /// What looking at an item costs where nothing is told of it, as bytes.

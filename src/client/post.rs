@@ -1,0 +1,157 @@
+//! A post to somebody else's address: its status, and whether it says when to come again. No redirect is followed.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::Full;
+use tokio::time::timeout;
+
+use super::address::{BadUrl, split};
+use super::http::{HttpError, exchange};
+use super::transport::Endpoint;
+use super::trust::Authorities;
+
+/// What is read of an answer's body, in bytes: a number, at most a few words.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How long the body of an answer is waited for, once its head is there: the head says all but that number.
+const BODY_WAIT: Duration = Duration::from_secs(2);
+/// Who asks.
+const USER_AGENT: &str = concat!("captionwire/", env!("CARGO_PKG_VERSION"));
+
+/// An address of somebody else's, such as `https://cms.example.org/captions?key=…`. Path and query may hold a secret, and
+/// are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostUrl {
+    endpoint: Endpoint,
+    path: String,
+    query: Option<String>,
+}
+
+impl PostUrl {
+    /// Reads `http://…` or `https://…`.
+    ///
+    /// # Errors
+    /// [`BadUrl`] for another scheme, or what is no URL.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
+        let rule = "a whole URL such as https://cms.example.org/captions";
+        let (endpoint, path, query) = split(text, rule)?;
+        Ok(Self { endpoint, path, query })
+    }
+
+    /// Over TLS, with these authorities instead of those that this machine believes.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
+        Self { endpoint: Endpoint { authorities, ..self.endpoint }, ..self }
+    }
+
+    /// With one parameter more. `value` needs no escapes.
+    #[must_use]
+    pub fn with(&self, name: &str, value: impl fmt::Display) -> Self {
+        let query = match self.query.as_deref() {
+            None | Some("") => format!("{name}={value}"),
+            Some(query) => format!("{}&{name}={value}", query.trim_end_matches('&')),
+        };
+        Self { query: Some(query), ..self.clone() }
+    }
+
+    /// The address below this one, with the same query.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        Self { path: format!("{}/{name}", self.path.trim_end_matches('/')), ..self.clone() }
+    }
+
+    fn target(&self) -> String {
+        match &self.query {
+            None => self.path.clone(),
+            Some(query) => format!("{}?{query}", self.path),
+        }
+    }
+}
+
+impl fmt::Display for PostUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.endpoint.is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.endpoint.authority)
+    }
+}
+
+impl fmt::Debug for PostUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What an address answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// Its status.
+    pub status: StatusCode,
+    /// What it says of coming again (RFC 9110, section 10.2.3).
+    pub retry_after: Option<String>,
+    /// The first of its body; nothing where that did not come in time or is too long.
+    pub body: Bytes,
+}
+
+/// Sends one request on a connection of its own. The head of the answer has to come within `wait`. If dropped, the address
+/// may or may not have taken it.
+///
+/// # Errors
+/// [`HttpError`] where there is no answer; never for what the answer says.
+pub async fn post(
+    url: &PostUrl,
+    method: Method,
+    headers: &[(HeaderName, HeaderValue)],
+    body: Bytes,
+    wait: Duration,
+) -> Result<Posted, HttpError> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(url.target())
+        .header(header::HOST, url.endpoint.authority.as_str())
+        .header(header::USER_AGENT, USER_AGENT)
+        .header(header::CONNECTION, "close");
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request =
+        request.body(Full::new(body)).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
+    let asked = exchange(&url.endpoint, request, async |answer| {
+        let status = answer.status();
+        let said = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = said.map(str::to_owned);
+        let body = timeout(BODY_WAIT, super::http::collect(answer.into_body(), ANSWER_BYTES_MAX)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        Ok(Posted { status, retry_after, body })
+    });
+    match timeout(wait, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(HttpError::TimedOut(wait)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let url = PostUrl::parse("https://a.example:1/hook/secret?key=secret").expect("a URL");
+        assert_eq!(format!("{url} {url:?}"), "https://a.example:1 https://a.example:1");
+        let error = PostUrl::parse("ftp://a/?key=secret").expect_err("no such scheme").to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn parameters_are_added_to_what_is_there() {
+        for (text, target, below) in [
+            ("http://a", "/?seq=1", "/seq"),
+            ("http://a/zoom?id=7", "/zoom?id=7&seq=1", "/zoom/seq?id=7"),
+            ("http://a/zoom?", "/zoom?seq=1", "/zoom/seq?"),
+        ] {
+            let url = PostUrl::parse(text).expect(text);
+            assert_eq!((&*url.with("seq", 1).target(), &*url.below("seq").target()), (target, below), "{text}");
+        }
+    }
+}

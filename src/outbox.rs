@@ -1,0 +1,337 @@
+//! What has been delivered: for each address outside, how far it has each feed. Knows no address and no network.
+//!
+//! A place is kept after each delivery, so that after a crash deliveries go on where they were: one that was answered, and
+//! whose place was not kept yet, is made again. What is pushed in an order of its own is kept before it is sent first, with
+//! its numbers, so that it comes again as it was, whatever was corrected meanwhile. After a crash of the machine, and not
+//! only of the process, the last places may be earlier ones.
+//!
+//! One SQLite file beside the archive. Calls are short and run where the runtime lets them block.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use crate::position::{Epoch, FeedId, Offset};
+
+/// Its name in the directory of the archive.
+const FILE_NAME: &str = "outbox.db";
+/// "CapO": marks an SQLite file as ours.
+const APPLICATION_ID: i64 = 0x4361_704f;
+/// Raised whenever the tables are others.
+const VERSION: i64 = 1;
+/// How long to wait for another program that reads the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+CREATE TABLE targets(name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE places(
+  target TEXT NOT NULL,
+  feed TEXT NOT NULL,
+  life INTEGER NOT NULL,
+  epoch TEXT,               -- of the view; none before anything was looked at
+  change INTEGER NOT NULL,  -- the last of that view's changes that was delivered, or is among what waits
+  next INTEGER NOT NULL,    -- everything before this offset of the log was
+  seq INTEGER,              -- the number of the next that is sent
+  waiting TEXT NOT NULL,    -- what is sent next, in JSON
+  done INTEGER NOT NULL,    -- how much of that was
+  PRIMARY KEY(target, feed)
+) STRICT, WITHOUT ROWID;
+";
+
+/// `synchronous` is NORMAL: a place that a crash of the machine takes back leads to a repeat, never to a gap.
+const SETTINGS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = 1;
+PRAGMA trusted_schema = 0;
+PRAGMA cell_size_check = 1;
+";
+
+/// The outbox cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "what has been delivered ({place}) cannot be used: {cause}; where it stays so, move the file away: deliveries then \
+     begin with what changes from now on"
+)]
+pub struct OutboxError {
+    /// The file.
+    place: String,
+    /// What the storage said.
+    cause: String,
+}
+
+/// How far an address has a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which life of the feed's log.
+    pub life: u64,
+    /// The epoch of the view; none where the address begins with what is behind `next`.
+    pub epoch: Option<Epoch>,
+    /// The number of the last change of that view that was delivered, or is among what waits.
+    pub change: u64,
+    /// Everything before this offset of the log was delivered.
+    pub next: Offset,
+    /// The number of the next text that is pushed, once one was.
+    pub seq: Option<u64>,
+    /// What is pushed next.
+    pub waiting: Arc<[Waiting]>,
+    /// How many of these were.
+    pub done: usize,
+}
+
+impl Place {
+    /// At the start of a life.
+    #[must_use]
+    pub fn start(life: u64) -> Self {
+        Self { life, epoch: None, change: 0, next: Offset::START, seq: None, waiting: Arc::default(), done: 0 }
+    }
+}
+
+/// A text that waits to be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// When it was taken, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What it says.
+    pub text: String,
+}
+
+/// What has been delivered where.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    db: Arc<Mutex<Connection>>,
+    place: Arc<str>,
+}
+
+impl Outbox {
+    /// Opens the outbox of an archive's directory, which is there already, or begins one; without a directory in memory.
+    ///
+    /// # Errors
+    /// [`OutboxError`], also for a file that is another program's or a newer version's.
+    pub fn open(dir: Option<&Path>) -> Result<Self, OutboxError> {
+        let path: Option<PathBuf> = dir.map(|dir| dir.join(FILE_NAME));
+        let place: Arc<str> = path.as_ref().map_or("in memory".into(), |path| path.display().to_string().into());
+        let opened = match &path {
+            None => Connection::open_in_memory(),
+            Some(path) => Connection::open(path),
+        };
+        let failed = |cause: String| OutboxError { place: place.to_string(), cause };
+        let db = opened.and_then(|db| prepare(&db).map(|known| (db, known)));
+        match db.map_err(|error| failed(error.to_string()))? {
+            (db, true) => Ok(Self { db: Arc::new(Mutex::new(db)), place }),
+            (_, false) => Err(failed("it is of another version or of another program".into())),
+        }
+    }
+
+    /// All places of `target`, by feed: the life, and the offset before which everything was delivered. None for a target
+    /// that was never met.
+    ///
+    /// # Errors
+    /// [`OutboxError`], as all that follow.
+    pub async fn places(&self, target: &str) -> Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError> {
+        let target = target.to_owned();
+        self.run(move |db| {
+            let known = db.query_row("SELECT 1 FROM targets WHERE name = ?1", [&target], |_| Ok(())).optional()?;
+            if known.is_none() {
+                return Ok(None);
+            }
+            let mut select = db.prepare_cached("SELECT feed, life, next FROM places WHERE target = ?1")?;
+            let rows = select.query_map([&target], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64, Offset(row.get::<_, i64>(2)? as u64)))
+            })?;
+            // Names were checked before they were written.
+            let named = rows.map(|row| row.map(|(feed, life, next)| FeedId::new(&feed).ok().map(|f| (f, life, next))));
+            named.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>().map(Some)
+        })
+        .await
+    }
+
+    /// Notes that `target` was met, and that of these feeds it has everything before these offsets: all or nothing.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub async fn meet(&self, target: &str, has: Vec<(FeedId, u64, Offset)>) -> Result<(), OutboxError> {
+        let target = target.to_owned();
+        self.run(move |db| {
+            let all = db.unchecked_transaction()?;
+            for (feed, life, next) in has {
+                keep(&all, &target, &feed, &Place { next, ..Place::start(life) })?;
+            }
+            all.execute("INSERT OR IGNORE INTO targets(name) VALUES (?1)", [&target])?;
+            all.commit()
+        })
+        .await
+    }
+
+    /// How far `target` has `feed`.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub async fn place(&self, target: &str, feed: &FeedId) -> Result<Option<Place>, OutboxError> {
+        let (target, feed) = (target.to_owned(), feed.clone());
+        self.run(move |db| {
+            let mut select = db.prepare_cached(
+                "SELECT life, epoch, change, next, seq, waiting, done FROM places WHERE target = ?1 AND feed = ?2",
+            )?;
+            let read = |row: &rusqlite::Row<'_>| {
+                let waiting: Vec<Waiting> = serde_json::from_str(&row.get::<_, String>(5)?).map_err(|error| {
+                    rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error))
+                })?;
+                Ok(Place {
+                    life: row.get::<_, i64>(0)? as u64,
+                    epoch: row.get::<_, Option<String>>(1)?.map(|epoch| Epoch::new(&epoch)),
+                    change: row.get::<_, i64>(2)? as u64,
+                    next: Offset(row.get::<_, i64>(3)? as u64),
+                    seq: row.get::<_, Option<i64>>(4)?.map(|seq| seq as u64),
+                    waiting: waiting.into(),
+                    done: row.get::<_, i64>(6)? as usize,
+                })
+            };
+            select.query_row(params![target, feed.as_str()], read).optional()
+        })
+        .await
+    }
+
+    /// Keeps how far `target` has `feed`.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub async fn keep(&self, target: &str, feed: &FeedId, place: &Place) -> Result<(), OutboxError> {
+        let (target, feed, place) = (target.to_owned(), feed.clone(), place.clone());
+        self.run(move |db| keep(db, &target, &feed, &place)).await
+    }
+
+    /// Keeps that more of what waits was pushed, and nothing else of `place`: what waits may be long.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub async fn advance(&self, target: &str, feed: &FeedId, place: &Place) -> Result<(), OutboxError> {
+        let (target, feed, seq, done) = (target.to_owned(), feed.clone(), place.seq, place.done);
+        self.run(move |db| {
+            let mut update =
+                db.prepare_cached("UPDATE places SET seq = ?3, done = ?4 WHERE target = ?1 AND feed = ?2")?;
+            update.execute(params![target, feed.as_str(), seq.map(|seq| seq as i64), done as i64]).map(|_| ())
+        })
+        .await
+    }
+
+    /// Forgets `feed`: nothing of it is left.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub async fn forget(&self, target: &str, feed: &FeedId) -> Result<(), OutboxError> {
+        let (target, feed) = (target.to_owned(), feed.clone());
+        self.run(move |db| {
+            let mut delete = db.prepare_cached("DELETE FROM places WHERE target = ?1 AND feed = ?2")?;
+            delete.execute(params![target, feed.as_str()]).map(|_| ())
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let db = self.db.clone();
+        let ran = tokio::task::spawn_blocking(move || what(&db.lock().unwrap_or_else(PoisonError::into_inner))).await;
+        let failed = |cause: String| OutboxError { place: self.place.to_string(), cause };
+        match ran {
+            Ok(done) => done.map_err(|error| failed(error.to_string())),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+fn keep(db: &Connection, target: &str, feed: &FeedId, place: &Place) -> rusqlite::Result<()> {
+    let waiting = serde_json::to_string(&place.waiting[..]).expect("texts and numbers");
+    let mut insert = db.prepare_cached(
+        "INSERT OR REPLACE INTO places(target, feed, life, epoch, change, next, seq, waiting, done)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let row = params![
+        target,
+        feed.as_str(),
+        number(place.life),
+        place.epoch.as_ref().map(Epoch::as_str),
+        number(place.change),
+        number(place.next.0),
+        place.seq.map(number),
+        waiting,
+        number(place.done as u64),
+    ];
+    insert.execute(row).map(|_| ())
+}
+
+/// Makes the tables of a new file; false for one that is not ours.
+fn prepare(db: &Connection) -> rusqlite::Result<bool> {
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let is_new = number("SELECT count(*) FROM sqlite_master")? == 0;
+    if is_new {
+        db.execute_batch(SETTINGS)?;
+        db.execute_batch(&format!(
+            "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?;
+        return Ok(true);
+    }
+    let is_ours = number("PRAGMA application_id")? == APPLICATION_ID && number("PRAGMA user_version")? == VERSION;
+    if is_ours {
+        db.execute_batch(SETTINGS)?;
+    }
+    Ok(is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(name: &str) -> FeedId {
+        FeedId::new(name).expect("a name")
+    }
+
+    #[tokio::test]
+    async fn places_are_kept_over_a_restart() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let waiting = Waiting { at_ms: 7, text: "YES.".into() };
+        let mut place = Place {
+            epoch: Some(Epoch::new("e.1f")),
+            change: 9,
+            seq: Some(4),
+            waiting: [waiting.clone(), waiting].into(),
+            ..Place::start(3)
+        };
+        {
+            let outbox = Outbox::open(Some(dir.path())).expect("opened");
+            assert_eq!(outbox.places("cms").await.expect("read"), None);
+            outbox.meet("cms", vec![(feed("old"), 1, Offset(5))]).await.expect("written");
+            outbox.keep("cms", &feed("geneva"), &place).await.expect("written");
+            outbox.keep("other", &feed("geneva"), &Place::start(3)).await.expect("written");
+            (place.seq, place.done) = (Some(5), 1);
+            outbox.advance("cms", &feed("geneva"), &place).await.expect("written");
+        }
+        let outbox = Outbox::open(Some(dir.path())).expect("opened again");
+        assert_eq!(outbox.place("cms", &feed("geneva")).await.expect("read"), Some(place));
+        let old = Place { next: Offset(5), ..Place::start(1) };
+        assert_eq!(outbox.place("cms", &feed("old")).await.expect("read"), Some(old));
+        let mut places = outbox.places("cms").await.expect("read").expect("known");
+        places.sort();
+        assert_eq!(places, [(feed("geneva"), 3, Offset(0)), (feed("old"), 1, Offset(5))]);
+        outbox.forget("cms", &feed("geneva")).await.expect("written");
+        assert_eq!(outbox.place("cms", &feed("geneva")).await.expect("read"), None);
+        assert!(outbox.place("other", &feed("geneva")).await.expect("read").is_some());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE_NAME);
+        std::fs::write(&path, "no database, but somebody's").expect("written");
+        let error = Outbox::open(Some(dir.path())).expect_err("not ours").to_string();
+        assert!(error.contains(FILE_NAME) && error.contains("move the file away"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("there"), b"no database, but somebody's");
+    }
+}

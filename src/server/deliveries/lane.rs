@@ -1,0 +1,366 @@
+//! One feed to one target: everything that the target does not have, one request after another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::ms;
+use super::sign::message_id;
+use super::target::{Due, Kind, Target};
+use crate::client::{PostUrl, Posted, post};
+use crate::config::{PushConfig, PushFormat};
+use crate::feed::{Feed, Following, Opened, View};
+use crate::log::LogError;
+use crate::outbox::{Outbox, Place, Waiting};
+use crate::position::{FeedId, Offset};
+use crate::server::app::App;
+use crate::server::posts::wall_time;
+use crate::transcript::{FoldView, Record, Timestamp, Transcript};
+use crate::wire::{ToSubscriber, Unit};
+
+/// Why a feed is left before the target has everything of it.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Something failed: come again later.
+    Later,
+    /// The target asks everybody to come again after so long.
+    After(Duration),
+    /// The target says that there will never be anybody.
+    Gone,
+}
+
+/// Delivers what there is of `feed`. Gives the feed, and whether anything was taken.
+pub(super) async fn run(
+    app: Arc<App>,
+    target: Arc<Target>,
+    feed: FeedId,
+    due: Due,
+) -> (FeedId, bool, Result<(), Stop>) {
+    let Some(deliveries) = &app.deliveries else { return (feed, false, Ok(())) };
+    let outbox = deliveries.outbox.clone();
+    let mut lane = Lane { app: &app, target: &target, outbox, feed: &feed, has_progressed: false };
+    let ended = lane.deliver(&due).await;
+    let has_progressed = lane.has_progressed;
+    (feed, has_progressed, ended)
+}
+
+struct Lane<'a> {
+    app: &'a App,
+    target: &'a Target,
+    outbox: Outbox,
+    feed: &'a FeedId,
+    has_progressed: bool,
+}
+
+impl Lane<'_> {
+    async fn deliver(&mut self, due: &Due) -> Result<(), Stop> {
+        let place = self.outbox.place(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))?;
+        let feed = match self.app.feeds.open(self.feed).await.map_err(|error| self.trouble(&error))? {
+            Opened::Here(feed) => feed,
+            Opened::Absent | Opened::Deleted => return self.deleted(place).await,
+        };
+        let view = match feed.view(FoldView::FinalOnly).await {
+            Ok(view) => view,
+            // It goes, and is looked at again when it is gone.
+            Err(LogError::Deleted(_) | LogError::Closed) => return Err(Stop::Later),
+            Err(error) => return Err(self.trouble(&error)),
+        };
+        let Some(mut place) = self.begin(&feed, &view, place).await? else { return Ok(()) };
+        match &self.target.kind {
+            Kind::Webhook { .. } => self.post_turns(&view, &mut place, due).await,
+            Kind::Push(push) => self.push_lines(push, &view, &mut place, due).await,
+        }
+    }
+
+    /// What is done where the feed is no more.
+    async fn deleted(&mut self, place: Option<Place>) -> Result<(), Stop> {
+        let Some(place) = place else { return Ok(()) };
+        if let Kind::Push(_) = &self.target.kind {
+            // What was not pushed is not; the numbers go on in its next life.
+            let rest = Place { seq: place.seq, ..Place::start(0) };
+            return if rest == place { Ok(()) } else { self.keep(&rest).await };
+        }
+        self.reset(&place, "deleted").await?;
+        self.outbox.forget(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))
+    }
+
+    /// Where the target stands in the feed as it is now; none in a feed that has not begun.
+    async fn begin(&mut self, feed: &Feed, view: &View, place: Option<Place>) -> Result<Option<Place>, Stop> {
+        let (epoch, change) = {
+            let transcript = view.transcript();
+            (transcript.view_epoch(), transcript.change())
+        };
+        let Some(epoch) = epoch else { return Ok(None) };
+        let life = feed.log_id().life;
+        let begun = |place: Place| Place { epoch: Some(epoch.clone()), ..place };
+        let Some(place) = place else { return Ok(Some(begun(Place::start(life)))) };
+        let is_push = matches!(self.target.kind, Kind::Push(_));
+        let place = match &place.epoch {
+            _ if place.life != life => {
+                self.reset(&place, "replaced").await?;
+                begun(Place { seq: place.seq, ..Place::start(life) })
+            }
+            Some(known) if *known == epoch && place.change <= change => return Ok(Some(place)),
+            // Other rules, or an archive that was put back to an earlier day: what was pushed cannot be taken back.
+            Some(_) if !is_push => {
+                self.reset(&place, "epoch").await?;
+                begun(Place::start(life))
+            }
+            _ => {
+                let change = self.change_at(feed, place.next).await?;
+                begun(Place { change, ..place })
+            }
+        };
+        self.keep(&place).await?;
+        Ok(Some(place))
+    }
+
+    /// How many changes there are before `offset`.
+    async fn change_at(&self, feed: &Feed, offset: Offset) -> Result<u64, Stop> {
+        let head = feed.head().await.map_err(|error| self.trouble(&error))?;
+        let mut transcript = Transcript::new(FoldView::FinalOnly);
+        let (mut records, mut next) = (feed.records(), Offset::START);
+        while next < offset.min(head)
+            && let Some(entries) = records.next().await
+        {
+            for entry in entries.map_err(|error| self.trouble(&error))? {
+                next = entry.offset.next();
+                if entry.offset < offset {
+                    transcript.apply(entry.offset, Record::decode(&entry.record));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(transcript.change())
+    }
+
+    /// Tells a webhook that all it holds of the feed is void, if it may hold any.
+    async fn reset(&mut self, place: &Place, reason: &str) -> Result<(), Stop> {
+        let Some(epoch) = place.epoch.as_ref().filter(|_| place.change > 0) else { return Ok(()) };
+        let message = ToSubscriber::Reset { feed: self.feed.clone(), reason: reason.into() }.encode();
+        self.post_message(epoch.as_str(), message.shared_body()).await
+    }
+
+    /// Posts closed turns, and what else a subscriber of turns is told.
+    async fn post_turns(&mut self, view: &View, place: &mut Place, due: &Due) -> Result<(), Stop> {
+        'pages: loop {
+            let now = view.now();
+            let Some(bodies) = view.bodies(Unit::Turns, place.change) else {
+                return self.settle(place, now.next, due).await;
+            };
+            for message in &bodies.parts {
+                stop_at_the_end_of(view)?;
+                self.post_message("", message.shared_body()).await?;
+                // Of a change in several parts all are sent again, after a failure or a crash in their midst.
+                let Some(cursor) = message.cursor() else { continue };
+                place.change = cursor.change;
+                self.keep(place).await?;
+                if view.now().change != now.change {
+                    // What was taken back meanwhile is not sent any more.
+                    continue 'pages;
+                }
+            }
+            place.change = bodies.to;
+        }
+    }
+
+    async fn post_message(&mut self, told_before: &str, body: Bytes) -> Result<(), Stop> {
+        let Kind::Webhook { secrets, headers } = &self.target.kind else { return Ok(()) };
+        let id = message_id(told_before, &body);
+        let timestamp = self.app.clock.now().0.div_euclid(1000);
+        let signature = secrets.sign(&id, timestamp, &body);
+        let value = |text: &str| HeaderValue::from_str(text).expect("hexadecimal, base 64 and numbers");
+        let mut all = headers.clone();
+        all.extend([
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (HeaderName::from_static("webhook-id"), value(&id)),
+            (HeaderName::from_static("webhook-timestamp"), timestamp.into()),
+            (HeaderName::from_static("webhook-signature"), value(&signature)),
+        ]);
+        self.attempt(&self.target.url, &all, body).await.map_err(|refused| refused.stop)?;
+        self.has_progressed = true;
+        Ok(())
+    }
+
+    /// Pushes final lines: what is kept to be pushed, then what is new.
+    async fn push_lines(&mut self, push: &PushConfig, view: &View, place: &mut Place, due: &Due) -> Result<(), Stop> {
+        if place.done < place.waiting.len() || place.seq.is_none() {
+            // The last one may have been taken without our knowing.
+            self.agree_on_seq(push, place).await?;
+        }
+        let mut has_spoken = false;
+        loop {
+            while let Some(waiting) = place.waiting.get(place.done).cloned() {
+                stop_at_the_end_of(view)?;
+                self.push_line(push, place, &waiting).await?;
+                has_spoken = true;
+            }
+            let now = view.now();
+            let (lines, change) = view.transcript().new_lines_since(place.change);
+            place.change = change;
+            if !lines.is_empty() {
+                let waiting = lines.iter().map(|l| Waiting { at_ms: l.received_at.0, text: l.text.to_string() });
+                (place.waiting, place.done) = (waiting.collect(), 0);
+                // As it is kept now it is sent, and sent again, whatever is corrected meanwhile.
+                self.keep(place).await?;
+            } else if place.change >= now.change {
+                if due.heartbeat && !has_spoken {
+                    self.say_nothing().await;
+                }
+                return self.settle(place, now.next, due).await;
+            }
+        }
+    }
+
+    /// Asks the target for the last number that it has (Zoom: `GET …/seq`), and goes on from there.
+    async fn agree_on_seq(&self, push: &PushConfig, place: &mut Place) -> Result<(), Stop> {
+        let last = match push.format {
+            PushFormat::YouTube => None,
+            PushFormat::Zoom => self.last_seq().await,
+        };
+        match (place.seq, last) {
+            (None, last) => place.seq = Some(last.map_or(1, |last| last.saturating_add(1))),
+            (Some(seq), Some(last)) if last == seq && place.done < place.waiting.len() => {
+                (place.seq, place.done) = (Some(seq.saturating_add(1)), place.done + 1);
+            }
+            // Somebody else pushes there too.
+            (Some(seq), Some(last)) if last >= seq => place.seq = Some(last.saturating_add(1)),
+            _ => return Ok(()),
+        }
+        self.keep(place).await
+    }
+
+    async fn last_seq(&self) -> Option<u64> {
+        let url = self.target.url.below("seq");
+        let answer = post(&url, Method::GET, &[], Bytes::new(), self.timeout()).await.ok()?;
+        let is_good = answer.status.is_success();
+        std::str::from_utf8(&answer.body).ok()?.lines().next()?.trim().parse().ok().filter(|_| is_good)
+    }
+
+    async fn push_line(&mut self, push: &PushConfig, place: &mut Place, waiting: &Waiting) -> Result<(), Stop> {
+        let seq = place.seq.unwrap_or(1);
+        let mut url = self.target.url.with("seq", seq);
+        let body = match push.format {
+            PushFormat::Zoom => {
+                if let Some(lang) = &push.lang {
+                    url = url.with("lang", lang);
+                }
+                waiting.text.clone()
+            }
+            PushFormat::YouTube => {
+                let at = wall_time(Timestamp(waiting.at_ms.saturating_add(push.offset_ms)));
+                format!("{at} region:reg1#cue1\n{}\n", waiting.text.replace('\n', "<br>"))
+            }
+        };
+        place.done += 1;
+        match self.attempt(&url, &text_plain(), body.into()).await {
+            Ok(_) => {
+                self.has_progressed = true;
+                place.seq = Some(seq.saturating_add(1));
+            }
+            Err(refused) if refused.is_final && self.is_too_late(push, waiting) => {
+                self.app.metrics.delivered(&self.target.name, "passed_over");
+            }
+            Err(refused) => return Err(refused.stop),
+        }
+        self.outbox.advance(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
+    }
+
+    fn is_too_late(&self, push: &PushConfig, waiting: &Waiting) -> bool {
+        let age = u64::try_from(self.app.clock.now().since(Timestamp(waiting.at_ms))).unwrap_or(0);
+        push.give_up_after_ms != 0 && age >= push.give_up_after_ms
+    }
+
+    /// Tells a YouTube-style target that captions are still to come. Nothing depends on its answer.
+    async fn say_nothing(&self) {
+        let said = post(&self.target.url, Method::POST, &text_plain(), Bytes::new(), self.timeout()).await;
+        tracing::debug!(to = %self.target.name, answer = ?said.map(|answer| answer.status), "a heartbeat");
+    }
+
+    /// One try.
+    async fn attempt(&self, url: &PostUrl, headers: &[(HeaderName, HeaderValue)], body: Bytes) -> Result<(), Refused> {
+        let later = |cause: String| {
+            self.target.failed(self.app, cause);
+            Refused { stop: Stop::Later, is_final: false }
+        };
+        let answer = match post(url, Method::POST, headers, body, self.timeout()).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(later(error.to_string())),
+        };
+        let status = answer.status;
+        if status.is_success() {
+            self.target.sent(self.app);
+            return Ok(());
+        }
+        if status == StatusCode::GONE {
+            self.target.failed(self.app, format!("it answers {status}"));
+            return Err(Refused { stop: Stop::Gone, is_final: false });
+        }
+        let hint = if status.is_redirection() { ": give the address that this leads to, none is followed" } else { "" };
+        let refused = later(format!("it answers {status}{hint}"));
+        let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        match self.retry_after(&answer).filter(|_| is_busy) {
+            Some(after) => Err(Refused { stop: Stop::After(after), ..refused }),
+            None => {
+                let may_change = is_busy || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+                Err(Refused { is_final: status.is_client_error() && !may_change, ..refused })
+            }
+        }
+    }
+
+    /// RFC 9110, section 10.2.3: seconds, or a date.
+    fn retry_after(&self, answer: &Posted) -> Option<Duration> {
+        let said = answer.retry_after.as_deref()?.trim();
+        if let Ok(seconds) = said.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let at = jiff::fmt::rfc2822::parse(said).ok()?.timestamp().as_millisecond();
+        Some(ms(u64::try_from(at.saturating_sub(self.app.clock.now().0)).unwrap_or(0)))
+    }
+
+    /// Notes how far the log is of which the target has everything. Without need it is not: the next server looks it up.
+    async fn settle(&self, place: &mut Place, next: Offset, due: &Due) -> Result<(), Stop> {
+        if (due.settle || self.has_progressed) && place.next != next {
+            place.next = next;
+            self.keep(place).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, place: &Place) -> Result<(), Stop> {
+        self.outbox.keep(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
+    }
+
+    fn timeout(&self) -> Duration {
+        ms(self.app.config.deliveries.timeout_ms)
+    }
+
+    /// The server's own trouble, and not the target's.
+    fn trouble(&self, error: &dyn std::error::Error) -> Stop {
+        self.target.failed(self.app, error.to_string());
+        Stop::Later
+    }
+}
+
+/// Nothing is sent of a feed that was deleted, whatever is still in memory. One that was put away is opened again.
+fn stop_at_the_end_of(view: &View) -> Result<(), Stop> {
+    match view.now().following {
+        Following::Yes => Ok(()),
+        Following::No(_) => Err(Stop::Later),
+    }
+}
+
+/// A try that was not taken.
+struct Refused {
+    stop: Stop,
+    /// The same is refused again, as far as the answer tells.
+    is_final: bool,
+}
+
+fn text_plain() -> [(HeaderName, HeaderValue); 1] {
+    // YouTube wants it without a charset.
+    [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))]
+}

@@ -1,0 +1,286 @@
+//! What the server sends of its own accord: closed turns to webhooks, final lines to caption URLs.
+//!
+//! A target is a reader like any other: it sees what a subscriber of its view sees, has a cursor for each feed, and what it
+//! has not taken merges. The cursor is kept in the [`Outbox`] after each delivery, so that nothing is missing after a crash,
+//! and the last delivery may come twice.
+//!
+//! * In one feed a target is sent one message after another, and the next only once the one before was taken. Feeds do not
+//!   wait for each other, nor targets for targets.
+//! * A feed that is written to is followed by one task, which rings for the targets; a target works on a few feeds at a time
+//!   ([`target`]), each for as long as it has something new ([`lane`]). What waits is names of feeds, not messages.
+//! * At the start all feeds are looked up: of most a target has everything.
+//!
+//! In reading order: here who is rung for, then `target` (which feed is due), `lane` (one feed), `sign` (what a webhook is
+//! signed with).
+
+mod lane;
+mod sign;
+mod target;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use http::header;
+use tokio_util::task::TaskTracker;
+
+use self::sign::SecretsError;
+use self::target::{Standing, Target, Why};
+use super::app::App;
+use super::keys::{KeyError, read, unusable};
+use crate::client::Authorities;
+use crate::config::{Config, DeliverFrom, Storage, TimesConfig};
+use crate::feed::{Feed, Following, View};
+use crate::log::{Log, LogError, LogId};
+use crate::outbox::{Outbox, OutboxError};
+use crate::transcript::{FeedState, FoldView};
+
+/// What could not be looked up is looked up again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// Why what `[[webhooks]]` and `[[push]]` say cannot be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliveriesError {
+    /// The file of authorities cannot be used.
+    #[error("deliveries.ca_file: {0}")]
+    Authorities(#[source] KeyError),
+    /// The secrets of a webhook cannot be used.
+    #[error("the secrets of the webhook {name}: {source}")]
+    Secrets {
+        /// Which one.
+        name: String,
+        /// Why not.
+        source: SecretsError,
+    },
+    /// How far deliveries are cannot be read.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// All targets, and how far each is.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    outbox: Outbox,
+    targets: Vec<Arc<Target>>,
+    followed: Mutex<HashSet<LogId>>,
+    /// What follows and delivers.
+    pub(super) tasks: TaskTracker,
+}
+
+/// The targets that `config` names.
+fn targets(config: &Config) -> Result<Vec<Arc<Target>>, DeliveriesError> {
+    let authorities = match &config.deliveries.ca_file {
+        None => None,
+        Some(path) => {
+            let pem = read(path).map_err(DeliveriesError::Authorities)?;
+            let bad = |_| unusable(path, "it holds no certificates of authorities in PEM, or damaged ones");
+            Some(Authorities::from_pem(&pem).map_err(bad).map_err(DeliveriesError::Authorities)?)
+        }
+    };
+    let mut all = Vec::new();
+    for hook in &config.webhooks {
+        let told = |source| DeliveriesError::Secrets { name: hook.name.clone(), source };
+        all.push(Arc::new(Target::webhook(hook, authorities.clone()).map_err(told)?));
+    }
+    all.extend(config.push.iter().map(|push| Arc::new(Target::push(push, authorities.clone()))));
+    Ok(all)
+}
+
+impl Deliveries {
+    /// Reads what `config` names beside itself, and starts nothing.
+    pub(super) fn check(config: &Config) -> Result<(), DeliveriesError> {
+        targets(config).map(|_| ())
+    }
+
+    /// What `config` wants delivered of `log`; none if it wants nothing. A target that is met for the first time begins here
+    /// and now, before anything can be published.
+    pub(super) async fn open(config: &Config, log: &dyn Log) -> Result<Option<Self>, DeliveriesError> {
+        let targets = targets(config)?;
+        // Beside another server, the other one delivers.
+        if targets.is_empty() || config.storage == Storage::ReadOnly {
+            return Ok(None);
+        }
+        let outbox = Outbox::open((config.storage == Storage::Embedded).then_some(&*config.data))?;
+        for target in &targets {
+            if outbox.places(&target.name).await?.is_some() {
+                continue;
+            }
+            let mut has = Vec::new();
+            if target.from == DeliverFrom::Now {
+                for log_id in log.logs().await?.into_iter().filter(|log_id| target.wants(&log_id.feed)) {
+                    has.push((log_id.feed.clone(), log_id.life, log.head(&log_id).await?));
+                }
+            }
+            outbox.meet(&target.name, has).await?;
+        }
+        Ok(Some(Self { outbox, targets, followed: Mutex::default(), tasks: TaskTracker::new() }))
+    }
+
+    /// Starts to deliver.
+    pub(super) fn start(&self, app: &Arc<App>) {
+        for target in &self.targets {
+            let (app, target) = (app.clone(), target.clone());
+            self.tasks.spawn(async move {
+                let stop = app.stop.clone();
+                // Whatever is under way is repeated by the next server.
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = target.run(&app) => {}
+                }
+            });
+        }
+        let app = app.clone();
+        self.tasks.spawn(async move {
+            let Some(deliveries) = &app.deliveries else { return };
+            let working = async {
+                tokio::join!(deliveries.follow_all(&app), deliveries.look_up(&app));
+            };
+            tokio::select! {
+                biased;
+                () = app.stop.cancelled() => {}
+                () = working => {}
+            }
+        });
+    }
+
+    /// Whether a feed may be put away: one that was written to may, once it is followed.
+    pub(super) fn may_go(&self, feed: &Feed) -> bool {
+        let is_wanted = self.targets.iter().any(|target| target.wants(feed.name()));
+        !is_wanted || !feed.is_written() || self.followed().contains(feed.log_id())
+    }
+
+    /// How each target stands.
+    pub(super) fn standing(&self) -> Vec<Standing> {
+        self.targets.iter().map(|target| target.standing()).collect()
+    }
+
+    fn followed(&self) -> std::sync::MutexGuard<'_, HashSet<LogId>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings for every feed of which a target may not have everything.
+    async fn look_up(&self, app: &App) {
+        let mut is_told = false;
+        for target in &self.targets {
+            while let Err(error) = self.look_up_for(app, target).await {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::error!(to = %target.name, %error, "deliveries wait");
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    async fn look_up_for(&self, app: &App, target: &Target) -> Result<(), DeliveriesError> {
+        let log = app.feeds.log();
+        let places = self.outbox.places(&target.name).await?.unwrap_or_default();
+        let mut places: HashMap<_, _> = places.into_iter().map(|(feed, life, next)| (feed, (life, next))).collect();
+        for log_id in log.logs().await?.into_iter().filter(|log_id| target.wants(&log_id.feed)) {
+            let known = places.remove(&log_id.feed);
+            match log.head(&log_id).await {
+                Ok(head) if known == Some((log_id.life, head)) => {}
+                Ok(_) | Err(LogError::Deleted(_)) => target.ring(&log_id.feed, Why::Settle),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Deleted, and not told before the end of the last server.
+        places.keys().filter(|feed| target.wants(feed)).for_each(|feed| target.ring(feed, Why::Settle));
+        Ok(())
+    }
+
+    /// Follows every feed that is written to.
+    async fn follow_all(&self, app: &Arc<App>) {
+        let mut writings = app.feeds.writings();
+        loop {
+            writings.borrow_and_update();
+            self.follow_written(app);
+            if writings.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn follow_written(&self, app: &Arc<App>) {
+        for feed in app.feeds.all_open().into_iter().filter(|feed| feed.is_written()) {
+            let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
+            if !targets.is_empty() && self.followed().insert(feed.log_id().clone()) {
+                let app = app.clone();
+                self.tasks.spawn(async move {
+                    let stop = app.stop.clone();
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = follow(&app, feed, targets) => {}
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Rings for `targets` with every change of a feed, until it is put away or deleted.
+async fn follow(app: &Arc<App>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
+    let Some(deliveries) = &app.deliveries else { return };
+    let log_id = feed.log_id().clone();
+    loop {
+        match feed.view(FoldView::FinalOnly).await {
+            // The handle would keep the feed open; without it the view ends when it is put away.
+            Ok(view) => {
+                drop(feed);
+                follow_view(&view, &log_id, &targets).await;
+                break;
+            }
+            Err(LogError::Deleted(_) | LogError::Closed) => break,
+            Err(error) => tracing::warn!(feed = %log_id.feed, %error, "deliveries of the feed wait"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    deliveries.followed().remove(&log_id);
+    // It may have been written to in its last moment; and opened and written to again, meanwhile.
+    targets.iter().for_each(|target| target.ring(&log_id.feed, Why::Settle));
+    deliveries.follow_written(app);
+}
+
+async fn follow_view(view: &View, log_id: &LogId, targets: &[Arc<Target>]) {
+    let mut bell = view.bell();
+    let heartbeat = targets.iter().filter_map(|target| target.heartbeat()).min();
+    loop {
+        let is_over = matches!(bell.borrow_and_update().following, Following::No(_));
+        targets.iter().for_each(|target| target.ring(&log_id.feed, Why::News));
+        if is_over {
+            return;
+        }
+        let silent = async {
+            match heartbeat {
+                Some(heartbeat) => tokio::time::sleep(heartbeat).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            changed = bell.changed() => if changed.is_err() { return },
+            () = silent => if view.transcript().state() == FeedState::Live {
+                let those = targets.iter().filter(|target| target.heartbeat().is_some());
+                those.for_each(|target| target.ring(&log_id.feed, Why::Heartbeat));
+            },
+        }
+    }
+}
+
+/// `GET /v1/deliveries`
+pub(super) async fn get(State(app): State<Arc<App>>) -> impl axum::response::IntoResponse {
+    let all = app.deliveries.as_ref().map(|deliveries| deliveries.standing()).unwrap_or_default();
+    ([(header::CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "deliveries": all })))
+}
+
+/// The wait of `ms` milliseconds.
+fn ms(ms: u64) -> Duration {
+    TimesConfig::ms(ms)
+}

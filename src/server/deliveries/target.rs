@@ -1,0 +1,348 @@
+//! An address outside: which feeds are due to it, when it is tried again, how it stands.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue};
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::lane::{self, Stop};
+use super::ms;
+use super::sign::{Secrets, SecretsError};
+use crate::client::{Authorities, Backoff, PostUrl};
+use crate::config::{DeliverFrom, FeedPattern, PushConfig, PushFormat, WebhookConfig};
+use crate::position::FeedId;
+use crate::server::app::App;
+use crate::transcript::Timestamp;
+
+/// Why a feed is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It has changed.
+    News,
+    /// As far as is known it does not change soon: note how far its log is.
+    Settle,
+    /// Nothing was said for long.
+    Heartbeat,
+}
+
+/// What is posted, and how.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Webhook { secrets: Secrets, headers: Vec<(HeaderName, HeaderValue)> },
+    Push(PushConfig),
+}
+
+/// An address outside.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) name: Arc<str>,
+    pub(super) kind: Kind,
+    pub(super) url: PostUrl,
+    pub(super) from: DeliverFrom,
+    feeds: Vec<FeedPattern>,
+    queue: Mutex<Queue>,
+    wake: Notify,
+    told: Mutex<Told>,
+}
+
+/// Feeds that are due, or worked on; no feed is both.
+#[derive(Debug, Default)]
+struct Queue {
+    due: BTreeMap<FeedId, Due>,
+    order: BTreeSet<(Instant, FeedId)>,
+    /// With what was rung for meanwhile.
+    running: HashMap<FeedId, (Due, Option<Due>)>,
+    /// The address asked for a pause.
+    hold_until: Option<Instant>,
+}
+
+/// A feed that is due.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    at: Instant,
+    /// Since when it has been.
+    since: Instant,
+    /// Tries since one was taken.
+    failures: u32,
+    pub(super) settle: bool,
+    pub(super) heartbeat: bool,
+}
+
+impl Due {
+    fn new(at: Instant) -> Self {
+        Self { at, since: at, failures: 0, settle: false, heartbeat: false }
+    }
+
+    fn add(&mut self, why: Why) {
+        self.settle |= why == Why::Settle;
+        self.heartbeat |= why == Why::Heartbeat;
+    }
+}
+
+impl Queue {
+    fn put(&mut self, feed: FeedId, due: Due) {
+        self.order.insert((due.at, feed.clone()));
+        self.due.insert(feed, due);
+    }
+
+    fn ring(&mut self, feed: &FeedId, why: Why, now: Instant) {
+        if let Some((_, again)) = self.running.get_mut(feed) {
+            again.get_or_insert_with(|| Due::new(now)).add(why);
+        } else if let Some(due) = self.due.get_mut(feed) {
+            // Its time stays: news do not make a failing address well.
+            due.add(why);
+        } else {
+            let mut due = Due::new(now);
+            due.add(why);
+            self.put(feed.clone(), due);
+        }
+    }
+
+    /// The feed that has been due longest, or when the next one is.
+    fn next(&mut self, now: Instant) -> Result<(FeedId, Due), Option<Instant>> {
+        let Some((at, feed)) = self.order.first().cloned() else { return Err(None) };
+        let at = self.hold_until.map_or(at, |until| at.max(until));
+        if at > now {
+            return Err(Some(at));
+        }
+        self.order.pop_first();
+        let due = self.due.remove(&feed).unwrap_or_else(|| Due::new(now));
+        self.running.insert(feed.clone(), (due.clone(), None));
+        Ok((feed, due))
+    }
+
+    /// A feed is not worked on any more; `again` is when it is tried again.
+    fn finish(&mut self, feed: FeedId, has_progressed: bool, again: Option<impl FnOnce(u32) -> Instant>) {
+        let Some((was, rung)) = self.running.remove(&feed) else { return };
+        let Some(again) = again else {
+            if let Some(due) = rung {
+                self.put(feed, due);
+            }
+            return;
+        };
+        let failures = if has_progressed { 0 } else { was.failures };
+        let rung = rung.unwrap_or_else(|| was.clone());
+        let due = Due {
+            at: again(failures),
+            since: if has_progressed { Instant::now() } else { was.since },
+            failures: failures + 1,
+            settle: was.settle || rung.settle,
+            // Another one comes.
+            heartbeat: false,
+        };
+        self.put(feed, due);
+    }
+}
+
+/// What became of deliveries.
+#[derive(Debug, Default)]
+struct Told {
+    last_sent_at: Option<Timestamp>,
+    last_failure: Option<(Timestamp, String)>,
+    is_failing: bool,
+    is_stopped: bool,
+}
+
+/// How a target stands.
+#[derive(Debug, Serialize)]
+pub(in crate::server) struct Standing {
+    pub(in crate::server) name: Arc<str>,
+    kind: &'static str,
+    pub(in crate::server) state: &'static str,
+    /// Feeds that it has not everything of, as far as is known.
+    pub(in crate::server) waiting: usize,
+    /// For how long the first of them has been.
+    pub(in crate::server) lag_ms: u64,
+    last_sent_at: Option<Timestamp>,
+    last_failure_at: Option<Timestamp>,
+    last_failure: Option<String>,
+}
+
+impl Target {
+    pub(super) fn webhook(hook: &WebhookConfig, authorities: Option<Authorities>) -> Result<Self, SecretsError> {
+        let headers = hook.headers.iter().filter_map(|(name, value)| {
+            let mut value = HeaderValue::from_str(value.reveal()).ok()?;
+            value.set_sensitive(true);
+            Some((name.parse().ok()?, value))
+        });
+        let kind = Kind::Webhook { secrets: Secrets::read(hook)?, headers: headers.collect() };
+        Ok(Self::new(&hook.name, (hook.url.reveal(), authorities), (hook.from, hook.feeds.clone()), kind))
+    }
+
+    pub(super) fn push(push: &PushConfig, authorities: Option<Authorities>) -> Self {
+        let feeds = vec![push.feed.clone()];
+        Self::new(&push.name, (push.url.reveal(), authorities), (push.from, feeds), Kind::Push(push.clone()))
+    }
+
+    fn new(
+        name: &str,
+        (url, authorities): (&str, Option<Authorities>),
+        (from, feeds): (DeliverFrom, Vec<FeedPattern>),
+        kind: Kind,
+    ) -> Self {
+        // The configuration was checked by the same rule.
+        let url = PostUrl::parse(url).expect("a checked URL").with_authorities(authorities);
+        Self {
+            name: name.into(),
+            kind,
+            url,
+            from,
+            feeds,
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            told: Mutex::default(),
+        }
+    }
+
+    pub(super) fn wants(&self, feed: &FeedId) -> bool {
+        self.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
+    }
+
+    /// How often it is told that captions are still to come, if it is.
+    pub(super) fn heartbeat(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Push(push) if push.format == PushFormat::YouTube => Some(ms(push.heartbeat_ms)),
+            _ => None,
+        }
+    }
+
+    /// Says that something of `feed` is to be done.
+    pub(super) fn ring(&self, feed: &FeedId, why: Why) {
+        self.queue().ring(feed, why, Instant::now());
+        self.wake.notify_one();
+    }
+
+    /// Delivers what is due, and what becomes due, until it answers that it is gone. Dropping it ends what is under way.
+    pub(super) async fn run(self: &Arc<Self>, app: &Arc<App>) {
+        let at_once = app.config.deliveries.feeds_at_once;
+        let mut lanes = JoinSet::new();
+        loop {
+            let mut next_at = None;
+            while lanes.len() < at_once {
+                let next = self.queue().next(Instant::now());
+                match next {
+                    Ok((feed, due)) => {
+                        let (app, target, name) = (app.clone(), self.clone(), feed.clone());
+                        // A panic is no reason to leave the feed for ever.
+                        let delivering = AssertUnwindSafe(lane::run(app, target, feed, due)).catch_unwind();
+                        lanes.spawn(async { delivering.await.unwrap_or((name, false, Err(Stop::Later))) });
+                    }
+                    Err(at) => {
+                        next_at = at;
+                        break;
+                    }
+                }
+            }
+            let becomes_due = async {
+                match next_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(ended) = lanes.join_next(), if !lanes.is_empty() => match ended {
+                    Ok((feed, has_progressed, ended)) => {
+                        if self.ended(app, feed, has_progressed, ended) {
+                            return;
+                        }
+                    }
+                    Err(error) => tracing::error!(to = %self.name, %error, "a delivery went wrong"),
+                },
+                () = self.wake.notified() => {}
+                () = becomes_due => {}
+            }
+        }
+    }
+
+    /// What comes next for a feed; true if nothing does, for none.
+    fn ended(&self, app: &App, feed: FeedId, has_progressed: bool, ended: Result<(), Stop>) -> bool {
+        let config = &app.config.deliveries;
+        let backoff = Backoff { first: ms(config.retry_first_ms), max: ms(config.retry_max_ms) };
+        let wait = |failures| Instant::now() + backoff.wait(failures, app.chance.next());
+        match ended {
+            Ok(()) => self.queue().finish(feed, has_progressed, None::<fn(u32) -> Instant>),
+            Err(Stop::Later) => self.queue().finish(feed, has_progressed, Some(wait)),
+            Err(Stop::After(after)) => {
+                let until = Instant::now() + after.min(ms(config.retry_after_max_ms));
+                let mut queue = self.queue();
+                queue.hold_until = queue.hold_until.max(Some(until));
+                queue.finish(feed, has_progressed, Some(|failures| wait(failures).max(until)));
+            }
+            Err(Stop::Gone) => {
+                self.told().is_stopped = true;
+                tracing::error!(
+                    to = %self.name, url = %self.url,
+                    "it answers 410 Gone: nothing more is delivered to it until the server is started again; take it out \
+                     of the configuration, or give it another URL"
+                );
+                self.queue().finish(feed, has_progressed, Some(wait));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Notes that something was taken.
+    pub(super) fn sent(&self, app: &App) {
+        app.metrics.delivered(&self.name, "sent");
+        let mut told = self.told();
+        told.last_sent_at = Some(app.clock.now());
+        if std::mem::take(&mut told.is_failing) {
+            tracing::info!(to = %self.name, "deliveries are taken again");
+        }
+    }
+
+    /// Notes that something was not; says so once.
+    pub(super) fn failed(&self, app: &App, cause: String) {
+        app.metrics.delivered(&self.name, "failed");
+        let mut told = self.told();
+        if !std::mem::replace(&mut told.is_failing, true) {
+            tracing::warn!(to = %self.name, url = %self.url, %cause, "a delivery failed, and is tried again until it is taken");
+        }
+        told.last_failure = Some((app.clock.now(), cause));
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        let now = Instant::now();
+        let (waiting, since) = {
+            let queue = self.queue();
+            let all = queue.due.values().chain(queue.running.values().map(|(due, _)| due));
+            (queue.due.len() + queue.running.len(), all.map(|due| due.since).min())
+        };
+        let told = self.told();
+        Standing {
+            name: self.name.clone(),
+            kind: match &self.kind {
+                Kind::Webhook { .. } => "webhook",
+                Kind::Push(_) => "push",
+            },
+            state: match (told.is_stopped, told.is_failing) {
+                (true, _) => "gone",
+                (false, true) => "failing",
+                (false, false) => "ok",
+            },
+            waiting,
+            lag_ms: since
+                .map_or(0, |since| u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX)),
+            last_sent_at: told.last_sent_at,
+            last_failure_at: told.last_failure.as_ref().map(|(at, _)| *at),
+            last_failure: told.last_failure.as_ref().map(|(_, cause)| cause.clone()),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
