@@ -94,8 +94,8 @@ pub struct Posted {
     pub body: Bytes,
 }
 
-/// Sends one request on a connection of its own. The head of the answer has to come within `wait`. If dropped, the address
-/// may or may not have taken it.
+/// Sends one request on a connection of its own. The head of the answer has to come within `wait`, and a moment that its body
+/// may take. If dropped, the address may or may not have taken it.
 ///
 /// # Errors
 /// [`HttpError`] where there is no answer; never for what the answer says.
@@ -125,7 +125,7 @@ pub async fn post(
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         Ok(Posted { status, retry_after, body })
     });
-    match timeout(wait, asked).await {
+    match timeout(wait + BODY_WAIT, asked).await {
         Ok(answer) => answer,
         Err(_) => Err(HttpError::TimedOut(wait)),
     }

@@ -98,8 +98,8 @@ pub struct WebhookConfig {
     /// Where to begin.
     #[serde(default)]
     pub from: DeliverFrom,
-    /// What messages are signed with: `whsec_` and 24 to 64 bytes in base 64. Each signs.
-    #[serde(default)]
+    /// What messages are signed with: `whsec_` and 24 to 64 bytes in base 64. Each signs. One may stand without a list.
+    #[serde(default, alias = "secret", deserialize_with = "one_or_many")]
     pub secrets: Vec<Hidden>,
     /// A file with more of them, one a line.
     #[serde(default)]
@@ -110,6 +110,20 @@ pub struct WebhookConfig {
     /// Further headers.
     #[serde(default)]
     pub headers: BTreeMap<String, Hidden>,
+}
+
+/// Whoever writes one where a list is meant must not be shown the line that is wrong: the secret stands on it.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Hidden>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Secrets {
+        One(Hidden),
+        Many(Vec<Hidden>),
+    }
+    Ok(match Secrets::deserialize(deserializer)? {
+        Secrets::One(secret) => vec![secret],
+        Secrets::Many(secrets) => secrets,
+    })
 }
 
 fn all_feeds() -> Vec<FeedPattern> {

@@ -1,7 +1,7 @@
 //! A reader of whole turns, as the protocol describes it: however it looks, and wherever it is cut, it comes to hold the
 //! closed turns of the transcript, and is told of none twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use captionwire::position::{Epoch, FeedId, Offset};
 use captionwire::transcript::{FoldView, Record, Transcript, TurnState, WholeTurn};
@@ -92,4 +92,35 @@ fn converges(log: &[Record], looks: &[(bool, Index, bool)]) -> TestCaseResult {
 fn a_reader_of_whole_turns_converges_wherever_it_is_cut() {
     let looks = prop::collection::vec((any::<bool>(), any::<Index>(), any::<bool>()), 1..12);
     property((events::log(0..40), looks), |(log, looks)| converges(&log, &looks));
+}
+
+/// Whoever cannot take back is told of each line once; and who always looks, of each line that was ever shown.
+fn tells_once(log: &[Record], looks: &[bool]) -> TestCaseResult {
+    let mut transcript = Transcript::new(FoldView::FinalOnly);
+    let (mut change, mut told, mut shown) = (0, BTreeSet::new(), BTreeSet::new());
+    for (n, record) in log.iter().enumerate() {
+        transcript.apply(Offset(n as u64), record.clone());
+        let lines = transcript.assembled().flat_map(|(_, lines)| lines);
+        shown.extend(lines.map(|line| (line.source, line.id)));
+        while looks[n % looks.len()] && change < transcript.change() {
+            let (lines, to) = transcript.new_lines_since(change);
+            prop_assert!(change < to && to <= transcript.change());
+            change = to;
+            for line in lines {
+                let key = (line.source, line.id);
+                prop_assert!(shown.contains(&key), "{:?} was not shown", key);
+                prop_assert!(told.insert(key.clone()), "{:?} again", key);
+            }
+        }
+    }
+    if looks.iter().all(|looks| *looks) {
+        prop_assert_eq!(told, shown);
+    }
+    Ok(())
+}
+
+#[test]
+fn who_cannot_take_back_is_told_of_each_line_once() {
+    let looks = prop_oneof![Just(vec![true]), prop::collection::vec(any::<bool>(), 1..12)];
+    property((events::log(0..40), looks), |(log, looks)| tells_once(&log, &looks));
 }
