@@ -563,3 +563,48 @@ async fn commands_speak_tls_to_whom_they_believe() {
         }
     }
 }
+
+/// Pushes are delivered over TLS to whom the configuration believes; to nobody else, whatever it answers.
+#[tokio::test]
+async fn deliveries_speak_tls_to_whom_they_believe() {
+    let (authority, other) = (Authority::new(), Authority::named("another one"));
+    authority.certify(&["localhost"]);
+    let to = Server::start_with(&authority.config(""));
+    let port = to.addr().rsplit(':').next().expect("a port").to_owned();
+    let push = |believed: &Authority| {
+        let ca_file = believed.ca_file();
+        format!(
+            "[deliveries]\nretry_first_ms = 5\nretry_max_ms = 40\nca_file = {ca_file:?}\n[[push]]\nname = \"copy\"\n\
+             feed = \"geneva\"\nurl = \"https://localhost:{port}/v1/feeds/copy/zoom\"\nformat = \"zoom\"\n"
+        )
+    };
+    let mut from = Server::start_with(&push(&other));
+    let mut publisher = from.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(line("1", 0, "A", TEXT)).await;
+    publisher.acked(1).await;
+    let distrusted = async {
+        loop {
+            let standing = from.get("/v1/deliveries").await.text();
+            if standing.contains("failing") {
+                return standing;
+            }
+        }
+    };
+    let standing = soon(distrusted).await;
+    assert!(standing.contains("signed by nobody who is believed here"), "{standing}");
+    assert_eq!(authority.http(&to, "/v1/feeds/copy", &[]).await.status, 404);
+
+    from.kill();
+    from.set_config(&push(&authority));
+    from.restart();
+    let copied = async {
+        loop {
+            let copy = authority.http(&to, "/v1/feeds/copy/transcript.txt", &[]).await;
+            if copy.status == 200 && copy.text().contains(TEXT.trim()) {
+                return;
+            }
+        }
+    };
+    soon(copied).await;
+}

@@ -78,7 +78,7 @@ pub enum ToSubscriber {
     Reset {
         /// The feed.
         feed: FeedId,
-        /// Why: `epoch`, `cursor`, `seek`, `replaced`.
+        /// Why: `epoch`, `cursor`, `seek`, `replaced`; to webhooks also `deleted`.
         reason: Arc<str>,
     },
     /// What the subscriber said was refused; the connection goes on.
