@@ -1,8 +1,7 @@
 //! The programs of `examples/` against the real binary, as an integrator would start them.
 //!
 //! Those in Python run with the interpreter that `CAPTIONWIRE_TEST_PYTHON` names (it needs `websockets`) and are left out
-//! loudly without it.
-#![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
+//! loudly without it, or fail in CI.
 
 mod support;
 
@@ -19,10 +18,7 @@ fn example(name: &str) -> PathBuf {
 
 /// A script of `examples/`, with the interpreter for it.
 fn python(script: &str) -> Option<Command> {
-    let Some(python) = std::env::var_os("CAPTIONWIRE_TEST_PYTHON") else {
-        eprintln!("NOT RUN: examples/{script}, because CAPTIONWIRE_TEST_PYTHON names no Python with websockets");
-        return None;
-    };
+    let python = support::program("CAPTIONWIRE_TEST_PYTHON", &format!("examples/{script}"))?;
     let mut command = Command::new(python);
     command.arg(example(script));
     Some(command)

@@ -1,10 +1,12 @@
 //! HLS: a reader of playlist and segments, written from RFC 8216 alone, over feeds that go on with late and corrected lines;
 //! and ffmpeg, which is a player of somebody else's.
-#![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
+#[path = "hls/player.rs"]
+mod player;
+#[path = "hls/reader.rs"]
+mod reader;
 mod support;
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -12,102 +14,24 @@ use captionwire::format::hls::{Cut, Listed, Timeline};
 use captionwire::position::{Epoch, Offset};
 use captionwire::transcript::{Content, FoldView, Op, Record, Timestamp, Transcript, TurnSettings, Version};
 use proptest::prelude::*;
+use reader::{Cue, Playlist, check_segments, read_segment};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use support::{Server, line, soon};
-
-/// What a playlist says.
-#[derive(Debug, Default)]
-struct Playlist {
-    first: u64,
-    target_s: u64,
-    is_event: bool,
-    is_over: bool,
-    begins_at: Option<Timestamp>,
-    /// The addresses, in order.
-    segments: Vec<String>,
-}
-
-impl Playlist {
-    fn read(text: &str) -> Self {
-        let mut playlist = Self::default();
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("#EXTM3U"));
-        let mut duration = None;
-        for line in lines {
-            match line.split_once(':').unwrap_or((line, "")) {
-                ("#EXT-X-VERSION", version) => assert_eq!(version, "3"),
-                ("#EXT-X-TARGETDURATION", seconds) => playlist.target_s = seconds.parse().expect("a number"),
-                ("#EXT-X-MEDIA-SEQUENCE", number) => playlist.first = number.parse().expect("a number"),
-                ("#EXT-X-PLAYLIST-TYPE", kind) => playlist.is_event = kind == "EVENT",
-                ("#EXT-X-PROGRAM-DATE-TIME", at) => playlist.begins_at = Timestamp::parse(at),
-                ("#EXTINF", said) => duration = said.strip_suffix(',').and_then(|said| said.parse::<f64>().ok()),
-                ("#EXT-X-ENDLIST", "") => playlist.is_over = true,
-                _ => {
-                    assert!(!line.starts_with('#') && !line.is_empty(), "{line:?}");
-                    let duration = duration.take().expect("a duration before each address");
-                    // RFC 8216, section 4.3.3.1: at most the target, rounded.
-                    assert!(duration.round() <= playlist.target_s as f64);
-                    playlist.segments.push(line.to_owned());
-                }
-            }
-        }
-        playlist
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Cue {
-    id: String,
-    start_ms: i64,
-    end_ms: i64,
-    payload: String,
-}
-
-/// The cues of a segment, with what it says of the video's clock.
-fn read_segment(text: &str) -> (i64, Vec<Cue>) {
-    let mut blocks = text.trim_end().split("\n\n");
-    let head = blocks.next().expect("a header");
-    let map = head.strip_prefix("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:").expect("a map");
-    let ticks = map.strip_suffix(",LOCAL:00:00:00.000").expect("from media time 0").parse().expect("a number");
-    let ms = |text: &str| {
-        let (clock, decimals) = text.split_once('.').expect("decimals");
-        let seconds = clock.split(':').fold(0, |sum, part| sum * 60 + part.parse::<i64>().expect("a number"));
-        seconds * 1000 + decimals.parse::<i64>().expect("a number")
-    };
-    let cues = blocks.map(|block| {
-        let mut lines = block.splitn(3, '\n');
-        let mut next = || lines.next().expect("a line").to_owned();
-        let (id, times, payload) = (next(), next(), next());
-        let (start, end) = times.split_once(" --> ").expect("times");
-        Cue { id, start_ms: ms(start), end_ms: ms(end), payload }
-    });
-    (ticks, cues.collect())
-}
-
-/// Holds segments, in order from the first of the feed, to the rules; gives every cue by its id.
-fn check_segments(segments: &[Vec<Cue>], segment_ms: i64) -> BTreeMap<String, Cue> {
-    let mut all: BTreeMap<String, (Cue, Vec<i64>)> = BTreeMap::new();
-    for (number, cues) in (0..).zip(segments) {
-        let (from, to) = (number * segment_ms, (number + 1) * segment_ms);
-        assert!(cues.is_sorted_by_key(|cue| cue.start_ms), "{cues:?}");
-        for cue in cues {
-            assert!(cue.start_ms < cue.end_ms, "{cue:?}");
-            assert!(cue.start_ms < to && cue.end_ms > from, "{cue:?} is not on the screen in segment {number}");
-            let (known, places) = all.entry(cue.id.clone()).or_insert_with(|| (cue.clone(), Vec::new()));
-            assert_eq!(known, cue, "in segment {number} it is another one than before");
-            assert!(places.last().is_none_or(|last| last + 1 == number), "{cue:?} is in {places:?} and {number}");
-            places.push(number);
-        }
-    }
-    all.into_iter().map(|(id, (cue, _))| (id, cue)).collect()
-}
 
 const CUT: Cut = Cut { segment_ms: 2_000, hold_back_ms: 1_000 };
 
 /// All segments that a timeline lists, by their addresses.
 fn published(timeline: &Timeline) -> Vec<(String, String)> {
     let playlist = Playlist::read(&timeline.playlist(Listed::All, None, ""));
-    assert_eq!((playlist.first, playlist.is_event), (0, true));
+    if !playlist.is_event {
+        // Nothing is published, and players have to be given something.
+        assert_eq!((playlist.first, playlist.segments.len()), (0, 1));
+        let lead_in = timeline.segment(&playlist.segments[0], 0).expect("what is listed is there");
+        assert_eq!(read_segment(&lead_in), (900_000, Vec::new()));
+        return Vec::new();
+    }
+    assert_eq!(playlist.first, 1);
     let segments = playlist.segments.into_iter();
     segments.map(|name| (name.clone(), timeline.segment(&name, 0).expect("what is listed is there"))).collect()
 }
@@ -226,19 +150,30 @@ fn where_lines_are() {
 
 /// The segments that a server's playlist lists, by their addresses.
 async fn play(server: &Server, query: &str) -> (Playlist, Vec<(String, String)>) {
+    play_as(server, query, "public").await
+}
+
+async fn play_as(server: &Server, query: &str, cache: &str) -> (Playlist, Vec<(String, String)>) {
     let base = "/v1/feeds/geneva/hls/";
     let answer = server.get(&format!("{base}captions.m3u8{query}")).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/vnd.apple.mpegurl")));
-    assert_eq!(answer.header("cache-control"), Some("max-age=1"));
+    assert_eq!(answer.header("cache-control"), Some(format!("{cache}, max-age=1").as_str()));
     let playlist = Playlist::read(&answer.text());
     let mut segments = Vec::new();
     for name in &playlist.segments {
         let answer = server.get(&format!("{base}{name}")).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/vtt; charset=utf-8")), "{name}");
-        assert_eq!(answer.header("cache-control"), Some("max-age=31536000, immutable"));
+        let for_ever = format!("{cache}, max-age=31536000, immutable");
+        assert_eq!(answer.header("cache-control"), Some(for_ever.as_str()));
         segments.push((name.clone(), answer.text()));
     }
     (playlist, segments)
+}
+
+/// Those of a playlist of all that is published; none while it lists the lead-in alone.
+async fn play_all(server: &Server) -> Vec<(String, String)> {
+    let (playlist, segments) = play(server, "?type=event").await;
+    if playlist.is_event { segments } else { Vec::new() }
 }
 
 #[tokio::test]
@@ -247,7 +182,7 @@ async fn a_live_feed_as_a_playlist() {
     server.get("/v1/feeds/geneva/hls/captions.m3u8").await.assert_problem(404, "no_such_feed");
     server.json("PUT", "/v1/feeds/geneva", json!({})).await;
     let (playlist, _) = play(&server, "").await;
-    assert_eq!((playlist.segments.len(), playlist.is_over, playlist.target_s), (0, false, 2));
+    assert_eq!((playlist.segments.len(), playlist.is_over, playlist.target_s), (1, false, 2));
     let mut publisher = server.publish("geneva/publish").await;
     publisher.expect_next("welcome").await;
     let mut seen: Vec<(String, String)> = Vec::new();
@@ -261,27 +196,39 @@ async fn a_live_feed_as_a_playlist() {
             publisher.send(json!({"type": "clock", "media_ms": n * 1_000})).await;
         }
         publisher.acked(2 * n.unsigned_abs() + 2).await;
-        let (playlist, now) = play(&server, "?type=event").await;
-        assert!(playlist.is_event && now.starts_with(&seen), "{seen:#?} became {now:#?}");
+        let now = play_all(&server).await;
+        assert!(now.starts_with(&seen), "{seen:#?} became {now:#?}");
         seen = now;
     }
     server.kill();
     server.restart();
-    let (_, now) = play(&server, "?type=event").await;
+    let now = play_all(&server).await;
     assert!(seen.len() >= 4 && now.starts_with(&seen), "{seen:#?} became {now:#?} by a restart");
-    let (sliding, last) = play(&server, "").await;
-    assert_eq!((sliding.first, last.as_slice()), (now.len() as u64 - 3, &now[now.len() - 3..]));
-    let number: usize = now.len();
-    let next = now[0].0.replace("-0.vtt", &format!("-{number}.vtt"));
-    for missing in [&next, "x.vtt", &now[0].0.replace("-0.vtt", "-00.vtt"), &now[0].0.replace("-2000-", "-4000-")] {
+    // All of it came at once and is listed for a while; then it slides.
+    let (sliding, last) = soon(async {
+        loop {
+            let (sliding, last) = play(&server, "").await;
+            if sliding.first > 1 {
+                break (sliding, last);
+            }
+        }
+    })
+    .await;
+    let now = play_all(&server).await;
+    let first = usize::try_from(sliding.first).expect("few") - 1;
+    assert!(last.len() >= 3 && now[first..].starts_with(&last), "{last:#?} is not in {now:#?}");
+    for missing in ["x.vtt", &now[0].0.replace("-0.vtt", "-00.vtt"), &now[0].0.replace("-2000-", "-4000-")] {
         server.get(&format!("/v1/feeds/geneva/hls/{missing}")).await.assert_problem(404, "not_found");
     }
 
     // The video began 1.5 seconds before the captions; when that was, its packager knows.
     let (shifted, segments) = play(&server, "?offset_ms=1500&start_at=2026-11-23T18:00:00Z").await;
     assert_eq!(read_segment(&segments[0].1).0, 900_000 + 135_000);
-    let begins = Timestamp::parse("2026-11-23T18:00:00Z").expect("a time").0 + 2_000 * shifted.first as i64;
-    assert_eq!(shifted.begins_at, Some(Timestamp(begins)));
+    let zero = Timestamp::parse("2026-11-23T18:00:00Z").expect("a time").0;
+    let number = |place: usize| i64::try_from(place).expect("few") + i64::try_from(shifted.first).expect("few") - 1;
+    let dates: Vec<_> =
+        (0..shifted.segments.len()).map(|place| (place, Timestamp(zero + 2_000 * number(place)))).collect();
+    assert_eq!(shifted.dates, dates);
     let (_, segments) = play(&server, "?offset_ms=-20000").await;
     assert_eq!(read_segment(&segments[0].1).0, (1 << 33) - 900_000);
     for bad in ["type=vod", "offset_ms=1e3", "offset_ms=604800001", "start_at=noon"] {
@@ -292,6 +239,8 @@ async fn a_live_feed_as_a_playlist() {
     server.json("POST", "/v1/feeds/geneva/state", json!({"state": "ended"})).await;
     let (playlist, all) = play(&server, "?type=event").await;
     assert!(playlist.is_over && all.starts_with(&now));
+    let next = all[0].0.replace("-0.vtt", &format!("-{}.vtt", all.len()));
+    server.get(&format!("/v1/feeds/geneva/hls/{next}")).await.assert_problem(404, "not_found");
     let segments: Vec<Vec<Cue>> = all.iter().map(|(_, text)| read_segment(text).1).collect();
     let cues = check_segments(&segments, 2_000);
     let texts: Vec<&str> = cues.values().map(|cue| cue.payload.as_str()).collect();
@@ -301,24 +250,75 @@ async fn a_live_feed_as_a_playlist() {
     assert!(texts.contains(&"<v Clerk>corrected 4") && texts.contains(&"<v Clerk>corrected 9"), "{texts:?}");
 }
 
-/// Nobody speaks, and players go on: the feed's clock does too.
+/// A player sends no header: the token in the playlist's address is in its segments' too, and caches of others keep neither.
+#[tokio::test]
+async fn a_token_goes_on_from_the_playlist_to_its_segments() {
+    let token = "tok+of/mine==&";
+    let in_url = "token=tok%2Bof%2Fmine%3D%3D%26";
+    let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let config = format!(
+        "allowed_origins = [\"https://player.example\"]\n[auth.anonymous]\nroles = [\"subscribe\"]\nfeeds = \
+         [\"public\"]\n[[auth.tokens]]\nname = \"all\"\nsha256 = \"{hash}\"\nroles = [\"admin\", \"subscribe\"]\n\
+         feeds = [\"*\"]\n"
+    );
+    let (mut server, log) = Server::start_logging(&config);
+    let bearer = format!("Bearer {token}");
+    let authorization = [("Authorization", bearer.as_str()), ("Content-Type", "text/plain")];
+    for feed in ["geneva", "public"] {
+        let path = format!("/v1/feeds/{feed}/transcript");
+        assert_eq!(server.http("PUT", &path, &authorization, support::hearing().as_bytes()).await.status, 201);
+    }
+
+    let (playlist, segments) = play_as(&server, &format!("?offset_ms=500&{in_url}"), "private").await;
+    assert!(
+        segments.len() > 3 && playlist.segments.iter().all(|name| name.ends_with(&format!("?offset_ms=500&{in_url}")))
+    );
+    let name = playlist.segments[0].split_once('?').expect("a query").0;
+    for path in ["captions.m3u8", "captions.m3u8?token=another", name, &format!("{name}?token=another")] {
+        server.get(&format!("/v1/feeds/geneva/hls/{path}")).await.assert_problem(401, "unauthorised");
+    }
+    // Who can send a header has no token in an address.
+    let answer = server.http("GET", "/v1/feeds/geneva/hls/captions.m3u8", &authorization[..1], b"").await;
+    assert_eq!(answer.header("cache-control"), Some("private, max-age=1"));
+    assert!(!answer.text().contains('?'), "{}", answer.text());
+
+    // What anybody may read, any cache may keep, for pages that may read it and others.
+    let path = "/v1/feeds/public/hls/captions.m3u8";
+    let nobody = server.get(path).await;
+    let page = server.http("GET", path, &[("Origin", "https://player.example")], b"").await;
+    for answer in [&nobody, &page] {
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("vary")),
+            (Some("public, max-age=1"), Some("Origin"))
+        );
+    }
+    assert_eq!(page.header("access-control-allow-origin"), Some("https://player.example"));
+    let foreign = server.http("GET", path, &[("Origin", "https://other.example")], b"").await;
+    foreign.assert_problem(403, "forbidden");
+
+    assert!(server.stop().success());
+    let log = std::fs::read_to_string(log).expect("a log");
+    assert!(log.contains("\"level\"") && !log.contains("mine"), "{log}");
+}
+
+/// Nobody speaks, and players go on: time does too, long before the feed's own clock is moved.
 #[tokio::test]
 async fn silence_is_published() {
-    let server = Server::start_with("[hls]\nsegment_ms = 1000\nhold_back_ms = 0\n[times]\nidle_clock_after_ms = 100");
+    let server =
+        Server::start_with("[hls]\nsegment_ms = 1000\nhold_back_ms = 0\n[times]\nidle_clock_after_ms = 3600000");
     let mut publisher = server.publish("geneva/publish").await;
     publisher.expect_next("welcome").await;
     publisher.send(line("1", 0, "Clerk", "one")).await;
     publisher.acked(1).await;
-    // The turn closes after five seconds, and the clock of a feed that nobody plays stands still then.
-    soon(async { while play(&server, "?type=event").await.1.len() < 7 {} }).await;
+    soon(async { while play_all(&server).await.len() < 7 {} }).await;
+    // Which tells readers nothing: the turn would be over else.
+    let transcript = server.get("/v1/feeds/geneva/transcript.json").await.json();
+    assert_eq!(transcript["turns"][0]["state"], "open", "{transcript}");
 }
 
 #[tokio::test]
 async fn ffmpeg_plays_it() {
-    let Some(ffmpeg) = std::env::var_os("CAPTIONWIRE_TEST_FFMPEG") else {
-        eprintln!("NOT RUN: ffmpeg on a playlist, because CAPTIONWIRE_TEST_FFMPEG names none");
-        return;
-    };
+    let Some(ffmpeg) = support::program("CAPTIONWIRE_TEST_FFMPEG", "ffmpeg on a playlist") else { return };
     let server = Server::start();
     server.import("geneva", &support::hearing()).await;
     let url = format!("http://{}/v1/feeds/geneva/hls/captions.m3u8?type=event", server.addr());

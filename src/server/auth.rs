@@ -102,6 +102,11 @@ impl Access {
             || self.0.roles.contains(&role) && self.0.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
+    /// Whether a token gave it: what is answered is for its owner alone then.
+    pub(super) fn is_by_token(&self) -> bool {
+        self.0.who == Who::Known
+    }
+
     /// When it ends; none for never.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.0.expires_at
@@ -197,10 +202,12 @@ fn is_socket(path: &str) -> bool {
     matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe")
 }
 
-/// Whether the route takes a token in its URL too: browsers and captioning software cannot send it otherwise.
+/// Whether the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.
 fn takes_token_in_url(path: &str) -> bool {
-    const OTHERS: [&str; 5] = [
+    const OTHERS: [&str; 7] = [
         "/v1/feeds/{feed}/events",
+        "/v1/feeds/{feed}/hls/captions.m3u8",
+        "/v1/feeds/{feed}/hls/{segment}",
         "/v1/feeds/{feed}/zoom",
         "/v1/feeds/{feed}/zoom/seq",
         "/v1/feeds/{feed}/youtube",

@@ -89,6 +89,10 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(header::REFERRER_POLICY, "no-referrer");
+    if !app.config.allowed_origins.is_empty() {
+        // Fetch, "CORS protocol and HTTP caches": said to everybody, or a cache gives one page what allows another, or none.
+        say(header::VARY, "Origin");
+    }
     if let Some(origin) = allowed {
         say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE");
         let known = if app.config.auth.is_some() {
@@ -98,7 +102,6 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         };
         say(header::ACCESS_CONTROL_ALLOW_HEADERS, known);
         say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
-        say(header::VARY, "Origin");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response

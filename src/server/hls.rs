@@ -3,19 +3,25 @@
 //! Nothing is kept for a player. For a feed that somebody asks for, its [`Timeline`] is: the log's own tale, folded on with
 //! each request, so that it can be dropped at any time. As long as a live feed is asked for, its clock goes on in silence
 //! too (`upkeep`), or its segments would not be published until somebody speaks again.
+//!
+//! Players send no header: `token=` in the playlist's address is in its segments' too, and then nobody but the player may
+//! keep them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use form_urlencoded::byte_serialize;
 use futures::StreamExt;
 use http::{HeaderValue, header};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::app::App;
+use super::auth::Access;
 use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
 use crate::config::HlsConfig;
@@ -31,9 +37,9 @@ const WATCHED_FOR: Duration = Duration::from_secs(150);
 /// The farthest that a video may begin from media time 0: a week, as captions may last.
 const OFFSET_MS_MAX: MediaMs = 604_800_000;
 /// A year: a published segment never changes (RFC 8246).
-const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+const FOR_EVER: [&str; 2] = ["public, max-age=31536000, immutable", "private, max-age=31536000, immutable"];
 /// A second: players ask again after the length of a segment, and a cache in between spares us those who ask at once.
-const CACHE_BRIEFLY: HeaderValue = HeaderValue::from_static("max-age=1");
+const BRIEFLY: [&str; 2] = ["public, max-age=1", "private, max-age=1"];
 
 /// The feeds that players ask for.
 #[derive(Debug, Default)]
@@ -95,6 +101,7 @@ async fn timeline(app: &App, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, P
 /// `GET /v1/feeds/{feed}/hls/captions.m3u8`
 pub(super) async fn playlist(
     State(app): State<Arc<App>>,
+    Extension(access): Extension<Access>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
@@ -108,20 +115,16 @@ pub(super) async fn playlist(
         Some(Some(at)) => Some(at),
         Some(None) => return Err(Problem::bad("start_at is a time such as 2026-11-23T18:31:05Z")),
     };
-    // As it was understood, and not as it was written: it becomes part of a text.
-    let for_segments = match offset_ms(&query)? {
-        0 => String::new(),
-        offset_ms => format!("?offset_ms={offset_ms}"),
-    };
+    let for_segments = for_segments(offset_ms(&query)?, query.get("token").filter(|_| access.is_by_token()));
     let feed = open(&app, &name).await?;
     let text = timeline(&app, &feed).await?.playlist(listed, start_at, &for_segments);
-    let content_type = HeaderValue::from_static("application/vnd.apple.mpegurl");
-    Ok(([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, CACHE_BRIEFLY)], text).into_response())
+    Ok(answer(&access, "application/vnd.apple.mpegurl", BRIEFLY, text))
 }
 
 /// `GET /v1/feeds/{feed}/hls/{segment}`
 pub(super) async fn segment(
     State(app): State<Arc<App>>,
+    Extension(access): Extension<Access>,
     Path((name, segment)): Path<(String, String)>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
@@ -129,8 +132,23 @@ pub(super) async fn segment(
     let feed = open(&app, &name).await?;
     let text = timeline(&app, &feed).await?.segment(&segment, offset_ms);
     let text = text.ok_or_else(|| Problem::new(ProblemCode::NotFound, "no such segment is published"))?;
-    let content_type = HeaderValue::from_static(Format::Vtt.content_type());
-    Ok(([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, CACHE_FOR_EVER)], text).into_response())
+    Ok(answer(&access, Format::Vtt.content_type(), FOR_EVER, text))
+}
+
+/// What anybody may have, any cache may keep; what is had by a token, only the cache of its owner.
+fn answer(access: &Access, content_type: &'static str, [public, private]: [&'static str; 2], text: String) -> Response {
+    let cache = if access.is_by_token() { private } else { public };
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache)];
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+}
+
+/// What of a playlist's query goes with its segments. As it was understood, and not as it was written: it becomes part of a
+/// text. Players cannot send a header, so the token goes on too, where it was in the URL and was what let them in.
+fn for_segments(offset_ms: MediaMs, token: Option<&String>) -> String {
+    let offset = (offset_ms != 0).then(|| format!("offset_ms={offset_ms}"));
+    let token = token.map(|token| format!("token={}", byte_serialize(token.as_bytes()).collect::<String>()));
+    let given: Vec<String> = offset.into_iter().chain(token).collect();
+    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
 }
 
 fn offset_ms(query: &HashMap<String, String>) -> Result<MediaMs, Problem> {

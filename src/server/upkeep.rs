@@ -12,7 +12,7 @@ use super::summary::Summaries;
 use crate::config::TimesConfig;
 use crate::feed::{Feed, Opened};
 use crate::log::{LogError, LogId};
-use crate::transcript::{FeedState, FoldView, Op, Transcript, TurnState};
+use crate::transcript::{FeedState, FoldView, Op, Timestamp, Transcript, TurnState};
 
 /// How often feeds are looked at, at most and at least; in between it goes by the shortest wait of the configuration.
 const LOOK_EVERY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(1);
@@ -24,8 +24,10 @@ pub(super) async fn run(app: Arc<App>) {
     let times = &app.config.times;
     let shortest = times.idle_clock_after_ms.min(times.abandon_after_ms);
     let shortest = if times.end_after_ms == 0 { shortest } else { shortest.min(times.end_after_ms) };
-    let every = TimesConfig::ms(shortest / 4).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
-    let mut upkeep = Upkeep { app: app.clone(), alone: BTreeMap::new(), failed: false };
+    // With the quarter after which `tick` is due it stays below half a segment.
+    let shortest = (shortest / 4).min(app.config.hls.segment_ms.unsigned_abs() / 5);
+    let every = TimesConfig::ms(shortest).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
+    let mut upkeep = Upkeep { app: app.clone(), alone: BTreeMap::new(), ticks: BTreeMap::new(), failed: false };
     // Feeds that go on are folded now, so that their clocks do too; the others are put away again.
     upkeep.note(Summaries::all(&app).await.map(|_| ()));
     let mut retention_at = Instant::now();
@@ -49,6 +51,8 @@ struct Upkeep {
     app: Arc<App>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
+    /// When a feed that players ask for was last told that time goes by.
+    ticks: BTreeMap<LogId, Timestamp>,
     failed: bool,
 }
 
@@ -70,6 +74,7 @@ impl Upkeep {
         let feeds = self.app.feeds.all_open();
         let open: BTreeSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
         self.alone.retain(|(log_id, _), _| open.contains(log_id));
+        self.ticks.retain(|log_id, _| open.contains(log_id));
         let mut result = Ok(());
         for feed in feeds {
             // One feed in trouble is no reason to leave the others.
@@ -86,7 +91,8 @@ impl Upkeep {
         let ops = {
             let transcript = view.transcript();
             let mut ops = self.settle_interim(feed, &transcript);
-            ops.extend(self.end(feed, &transcript).or_else(|| self.idle_clock(feed, &transcript)));
+            let clock = self.end(feed, &transcript).or_else(|| self.idle_clock(feed, &transcript));
+            ops.extend(clock.or_else(|| self.tick(feed, &transcript)));
             ops
         };
         if ops.is_empty() {
@@ -150,6 +156,23 @@ impl Upkeep {
         let after_ms = i64::try_from(self.app.config.times.idle_clock_after_ms).unwrap_or(i64::MAX);
         (idle_ms >= after_ms)
             .then(|| Op::Clock { source: holder.clone(), media_ms: clock.media_ms.saturating_add(idle_ms) })
+    }
+
+    /// For players of a video, who wait for the next segment no longer than one and a half of them last (RFC 8216, section
+    /// 6.2.2): a clock that says what is known already, so that nothing changes but the time of the last record.
+    fn tick(&mut self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
+        if transcript.state() != FeedState::Live || !self.app.timelines.are_watched(feed.log_id()) {
+            self.ticks.remove(feed.log_id());
+            return None;
+        }
+        let (holder, clock, now) = (transcript.holder()?, transcript.clock()?, self.app.clock.now());
+        let ticked_at = self.ticks.get(feed.log_id()).copied();
+        let last_at = ticked_at.max(transcript.last_line_at()).map_or(clock.at, |at| at.max(clock.at));
+        if now.since(last_at) < self.app.config.hls.segment_ms / 4 {
+            return None;
+        }
+        self.ticks.insert(feed.log_id().clone(), now);
+        Some(Op::Clock { source: holder.clone(), media_ms: clock.media_ms })
     }
 }
 

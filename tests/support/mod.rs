@@ -542,3 +542,15 @@ pub fn real(name: &str) -> Option<String> {
     };
     Some(std::fs::read_to_string(Path::new(&dir).join(name)).expect("it is there"))
 }
+
+/// A program that is not ours, where `variable` names it. Says loudly what is not run where it does not; in CI, where
+/// `CI` is set, that is a failure.
+pub fn program(variable: &str, what: &str) -> Option<std::ffi::OsString> {
+    let program = std::env::var_os(variable);
+    if program.is_none() {
+        let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+        assert!(!is_ci, "{what} has to be run in CI, and {variable} names no program for it");
+        eprintln!("NOT RUN: {what}, because {variable} names no program for it");
+    }
+    program
+}

@@ -7,6 +7,8 @@
 //!    to some place of the log and from the settings, never from a clock: every server, before and after a restart, gives
 //!    the same bytes.
 //! 3. No line is lost: one that comes, or is corrected, when its segments are published is in the first that is not.
+//! 4. A playlist only gets longer at its end and, where it slides, shorter at its beginning (RFC 8216, section 6.2.2), and a
+//!    player that asks once in the length of a segment sees each segment.
 //!
 //! In reading order: [`Timeline`], then here the playlist and the segment as text.
 
@@ -21,6 +23,8 @@ use crate::transcript::{FeedState, MediaMs, Timestamp};
 
 /// Raised whenever a release cuts or writes segments otherwise: their names differ then, so that caches keep both apart.
 const LAYOUT: u32 = 1;
+/// What the empty segment before media time 0 is called in place of a number.
+const LEAD_IN: &str = "lead-in";
 /// Where media time 0 stands in the clock of MPEG-2 streams: what packagers take for the beginning, ten seconds after 0, so
 /// that nothing before it is negative.
 const MPEGTS_START: i64 = 900_000;
@@ -50,28 +54,42 @@ pub enum Listed {
 impl Timeline {
     /// The playlist as it stands. `start_at` says when media time 0 was, where that is known better than by the first line's
     /// arrival; `query` goes with every segment's address, and begins with `?` unless it is empty.
+    ///
+    /// Before anything is published it lists an empty segment before media time 0: players take a playlist without any for
+    /// a fault, and give up. It slides away like others; a playlist from the beginning begins at media time 0.
     #[must_use]
     pub fn playlist(&self, listed: Listed, start_at: Option<Timestamp>, query: &str) -> String {
-        let Cut { segment_ms, .. } = self.cut();
+        let published = self.published();
         let first = match listed {
-            Listed::Last(window) => self.published().saturating_sub(window),
+            Listed::Last(window) => self.first_of_last(window),
             Listed::All => 0,
         };
-        let seconds = segment_ms / 1000;
+        let slides = listed != Listed::All && self.state() != FeedState::Ended;
+        let has_lead_in = published == 0 || slides && first == 0;
+        let seconds = self.cut().segment_ms / 1000;
+        // The lead-in has the first number, whether it is listed or not.
+        let sequence = if has_lead_in { 0 } else { first + 1 };
         // Version 3, for durations with decimals.
         let mut out =
-            format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
-        if listed == Listed::All {
+            format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n");
+        // Nothing may leave a playlist that says this, and the lead-in does.
+        if listed == Listed::All && !has_lead_in {
             out.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
         }
-        if first < self.published()
-            && let Some(begun_at) = start_at.or(self.begun_at())
-        {
-            let at = Timestamp(begun_at.0.saturating_add(self.start_of(first)));
-            let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{at}");
+        let mut list = |name: String, at: Option<Timestamp>| {
+            if let Some(at) = at {
+                let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{at}");
+            }
+            let _ = writeln!(out, "#EXTINF:{seconds}.000,\n{name}{query}");
+        };
+        if has_lead_in {
+            // By what is known from the start alone, or it would change.
+            list(self.lead_in(), start_at.map(|at| Timestamp(at.0.saturating_sub(self.cut().segment_ms))));
         }
-        for number in first..self.published() {
-            let _ = writeln!(out, "#EXTINF:{seconds}.000,\n{}{query}", self.name_of(number));
+        // With each segment: were it with the first that is listed, others would change as those before them leave.
+        let zero_at = start_at.or(self.begun_at());
+        for number in first..published {
+            list(self.name_of(number), zero_at.map(|at| Timestamp(at.0.saturating_add(self.start_of(number)))));
         }
         if self.state() == FeedState::Ended {
             out.push_str("#EXT-X-ENDLIST\n");
@@ -83,6 +101,9 @@ impl Timeline {
     /// video.
     #[must_use]
     pub fn segment(&self, name: &str, offset_ms: MediaMs) -> Option<String> {
+        if name == self.lead_in() {
+            return Some(write(std::iter::empty(), offset_ms));
+        }
         let number = name.strip_prefix(&self.stem())?.strip_suffix(".vtt")?.parse().ok()?;
         // One name for one segment: `007` is none.
         let is_published = number < self.published() && self.name_of(number) == name;
@@ -95,6 +116,10 @@ impl Timeline {
         let epoch = self.view_epoch();
         let epoch = epoch.as_ref().map_or("none", |epoch| epoch.as_str());
         format!("{epoch}-{LAYOUT}-{segment_ms}-{hold_back_ms}-")
+    }
+
+    fn lead_in(&self) -> String {
+        format!("{}{LEAD_IN}.vtt", self.stem())
     }
 
     fn name_of(&self, number: u64) -> String {

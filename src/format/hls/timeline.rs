@@ -1,9 +1,9 @@
 //! Which cue is in which segment, and when a segment is published.
 //!
 //! **Publication follows from the log alone.** After each record the feed's clock (the greatest line or clock time of the
-//! source on air) says how far it is: segments whose end lies `hold_back_ms` or more behind it are published, in order, with
-//! the cues that are known then. An end of the feed publishes all that is left. A feed that was imported is published by its
-//! end at first, for nobody has watched it before.
+//! source on air, and the time of day that has passed since, as far as records say) says how far it is: segments whose end
+//! lies `hold_back_ms` or more behind it are published, in order, with the cues that are known then. An end of the feed
+//! publishes all that is left. A feed that was imported is published by its end at first, for nobody has watched it before.
 //!
 //! A line that is shown first, or says something else, after segments of its time were published begins in the first that
 //! is not. If it is on the screen there still, it keeps its times; else it is shown from that segment's beginning on, for as
@@ -71,11 +71,17 @@ pub struct Timeline {
     cut: Cut,
     transcript: Transcript,
     begun_at: Option<Timestamp>,
+    /// When the last record was taken.
+    taken_at: Timestamp,
+    /// Since when it is live, if it is.
+    live_since: Timestamp,
     lines: HashMap<String, Known>,
     /// How many lines start where, for the ends that nobody knows.
     starts: BTreeMap<MediaMs, usize>,
     waiting: BTreeMap<Place, Waiting>,
     published: u64,
+    /// What was published before each time that something was, and when that was.
+    batches: Vec<(Timestamp, u64)>,
     /// Those that hold cues.
     segments: BTreeMap<u64, Vec<Arc<Cue>>>,
 }
@@ -88,10 +94,13 @@ impl Timeline {
             cut,
             transcript: Transcript::new(FoldView::FinalOnly),
             begun_at: None,
+            taken_at: Timestamp::default(),
+            live_since: Timestamp::default(),
             lines: HashMap::default(),
             starts: BTreeMap::new(),
             waiting: BTreeMap::new(),
             published: 0,
+            batches: Vec::new(),
             segments: BTreeMap::new(),
         }
     }
@@ -99,6 +108,8 @@ impl Timeline {
     /// Takes the next record; as [`Transcript::apply`].
     pub fn apply(&mut self, offset: Offset, record: Record) {
         let (before, state) = (self.transcript.change(), self.transcript.state());
+        let published = self.published;
+        self.taken_at = self.taken_at.max(record.received_at);
         if self.transcript.apply(offset, record).changed {
             let changes = self.transcript.changes_since(before, usize::MAX);
             changes.gone.iter().for_each(|key| self.take_away(key));
@@ -108,15 +119,30 @@ impl Timeline {
         if let (None, Some(clock), false) = (self.begun_at, clock, self.transcript.is_imported()) {
             self.begun_at = Some(Timestamp(clock.at.0.saturating_sub(clock.media_ms)));
         }
+        if self.transcript.state() != state {
+            self.live_since = self.taken_at;
+        }
         match self.transcript.state() {
             FeedState::Ended if state == FeedState::Ended => {}
             FeedState::Ended => self.publish_all(),
             _ if self.transcript.is_imported() && self.published == 0 => {}
-            _ => {
-                let passed = clock.map_or(0, |clock| clock.media_ms.saturating_sub(self.cut.hold_back_ms));
-                self.publish_to(self.number_at(passed));
-            }
+            _ => self.publish_to(self.number_at(self.passed().saturating_sub(self.cut.hold_back_ms))),
         }
+        if self.published > published {
+            self.batches.push((self.taken_at, published));
+        }
+    }
+
+    /// How far the feed's clock is. That of a live one goes on when nobody speaks; a record that changes nothing else says
+    /// so too.
+    fn passed(&self) -> MediaMs {
+        let Some(clock) = self.transcript.clock() else { return 0 };
+        if self.transcript.state() != FeedState::Live {
+            return clock.media_ms;
+        }
+        // As the server's own clock for silent feeds: a line is a sign of where the source is, also one that is behind.
+        let heard_at = clock.at.max(self.transcript.last_line_at().unwrap_or(clock.at)).max(self.live_since);
+        clock.media_ms.saturating_add(self.taken_at.since(heard_at).max(0))
     }
 
     /// The place after the last record taken.
@@ -145,6 +171,15 @@ impl Timeline {
     /// How many segments are published.
     pub(super) fn published(&self) -> u64 {
         self.published
+    }
+
+    /// The first of the last `window` segments. What was published at once, as after a jump of the feed's clock, is among them
+    /// for as long as so many segments last, so that players have the time to see it. Never falls.
+    pub(super) fn first_of_last(&self, window: u64) -> u64 {
+        let lasts = i64::try_from(window).unwrap_or(i64::MAX).saturating_mul(self.cut.segment_ms);
+        let batch = self.batches.partition_point(|(at, _)| self.taken_at.since(*at) > lasts);
+        let fresh = self.batches.get(batch).map_or(self.published, |(_, first)| *first);
+        fresh.min(self.published.saturating_sub(window))
     }
 
     /// The cues of a published segment, in the order of their starts.
