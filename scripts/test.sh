@@ -1,9 +1,10 @@
 #!/bin/sh
 # Passes all tests, on a fresh machine too: installs the Debian packages that some of them need where it may, and says
-# what is left out where it may not. Plain `cargo test` always works, and leaves out the same, the simulation and the traces.
-# Arguments go to `cargo test`.
+# what is left out where it may not; where `CI` is set, that is a failure. Plain `cargo test` always works, and leaves out
+# the same, the simulation, the traces and the browser. Arguments go to `cargo test`.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/packages.sh
 
 # The example scripts in Python are run against the real binary, and ffmpeg plays its playlists.
 PACKAGES="python3 python3-websockets ffmpeg"
@@ -19,27 +20,8 @@ find_python() {
     return 1
 }
 
-# Runs its arguments as root, or fails.
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
-        sudo "$@"
-    else
-        return 1
-    fi
-}
-
-install_packages() {
-    command -v apt-get >/dev/null 2>&1 || return 1
-    echo "==> installing $PACKAGES"
-    # The lists of a fresh machine are empty or old.
-    as_root apt-get update -q || return 1
-    # shellcheck disable=SC2086 # one word for each package
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $PACKAGES
-}
-
-{ find_python && command -v ffmpeg; } >/dev/null || install_packages || true
+# shellcheck disable=SC2086 # one word for each package
+{ find_python && command -v ffmpeg; } >/dev/null || install_packages $PACKAGES || true
 
 left_out=""
 if python="$(find_python)"; then
@@ -56,9 +38,7 @@ else
 fi
 
 say_what_is_left_out() {
-    [ -z "$left_out" ] || printf '\n%s\n    %s\n%s\n\n' \
-        '########## NOT ALL TESTS ARE RUN. Left out:' "$left_out" \
-        '########## Install it, or run this as root or with sudo.' >&2
+    [ -z "$left_out" ] || leave_out "$left_out"
 }
 
 say_what_is_left_out
@@ -66,5 +46,6 @@ say_what_is_left_out
 cargo test --locked "$@"
 # And a build of its own for what a plain one cannot have: the chance within tokio, to be set by the simulation; and traces.
 [ $# -gt 0 ] || RUSTFLAGS="--cfg tokio_unstable" cargo test --locked --features opentelemetry --test sim --test traces
+[ $# -gt 0 ] || sh scripts/browser-hls.sh
 # Again, where it is read.
 say_what_is_left_out

@@ -14,7 +14,7 @@ pub struct HlsConfig {
     /// it. Milliseconds.
     pub hold_back_ms: i64,
     /// The segments that a sliding playlist lists: players begin three before its end (RFC 8216, section 6.3.3), and some
-    /// look away for a minute.
+    /// look away for a minute. What is published at once stays listed for as long as so many last.
     pub window: u64,
     /// Feeds that are kept cut; each holds its lines once more. The one that was not asked for longest is cut again when it
     /// is.
