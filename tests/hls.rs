@@ -7,6 +7,7 @@ mod player;
 mod reader;
 mod support;
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -316,26 +317,57 @@ async fn silence_is_published() {
     assert_eq!(transcript["turns"][0]["state"], "open", "{transcript}");
 }
 
+/// What ffmpeg writes of a feed as SubRip, without line breaks.
+async fn ffmpeg(ffmpeg: &OsStr, server: &Server, query: &str) -> String {
+    let url = format!("http://{}/v1/feeds/geneva/hls/captions.m3u8?type=event{query}", server.addr());
+    let mut command = tokio::process::Command::new(ffmpeg);
+    command.args(["-v", "error", "-live_start_index", "0", "-i", &url, "-f", "srt", "-"]);
+    let output = soon(command.stdin(Stdio::null()).kill_on_drop(true).output()).await.expect("it runs");
+    let problems = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && problems.is_empty(), "{problems}");
+    words(&String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[tokio::test]
 async fn ffmpeg_plays_it() {
-    let Some(ffmpeg) = support::program("CAPTIONWIRE_TEST_FFMPEG", "ffmpeg on a playlist") else { return };
+    let Some(program) = support::program("CAPTIONWIRE_TEST_FFMPEG", "ffmpeg on a playlist") else { return };
     let server = Server::start();
     server.import("geneva", &support::hearing()).await;
-    let url = format!("http://{}/v1/feeds/geneva/hls/captions.m3u8?type=event", server.addr());
-    let mut command = tokio::process::Command::new(ffmpeg);
-    command.args(["-v", "error", "-i", &url, "-f", "srt", "-"]).stdin(Stdio::null()).kill_on_drop(true);
-    let output = soon(command.output()).await.expect("it runs");
-    let problems = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{problems}");
-    let srt = String::from_utf8(output.stdout).expect("UTF-8");
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
-    let srt = words(&srt);
+    let srt = ffmpeg(&program, &server, "").await;
     let transcript = server.get("/v1/feeds/geneva/transcript.json").await.json();
     for turn in transcript["turns"].as_array().expect("turns") {
         for line in turn["lines"].as_array().expect("lines") {
             let text = words(line["text"].as_str().expect("a text"));
             assert!(srt.contains(&text), "{text:?} is not in {srt}");
         }
+    }
+}
+
+/// From before the first word to the end.
+#[tokio::test]
+async fn ffmpeg_plays_a_live_feed() {
+    let Some(program) = support::program("CAPTIONWIRE_TEST_FFMPEG", "ffmpeg on a live playlist") else { return };
+    let server = Server::start_with("[hls]\nsegment_ms = 1000\nhold_back_ms = 0");
+    server.json("PUT", "/v1/feeds/geneva", json!({})).await;
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let speech = async {
+        for n in 0..6_i64 {
+            publisher.send(line(&n.to_string(), n * 1_500, "Clerk", &format!("word {n}."))).await;
+            publisher.acked(n.unsigned_abs() + 1).await;
+            // Until time alone has published what was said.
+            let published = usize::try_from(n * 3 / 2 + 1).expect("few");
+            soon(async { while play_all(&server).await.len() < published {} }).await;
+        }
+        publisher.send(json!({"type": "end"})).await;
+    };
+    let (srt, ()) = tokio::join!(ffmpeg(&program, &server, ""), speech);
+    for n in 0..6 {
+        assert!(srt.contains(&format!("word {n}.")), "{n} is not in {srt}");
     }
 }
 
