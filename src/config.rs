@@ -141,6 +141,8 @@ pub struct LimitsConfig {
     pub publish_messages_per_second: u32,
     /// Readers that may wait for feeds that do not exist yet.
     pub waiting_readers_max: usize,
+    /// Feeds on one socket of many (`/v1/subscribe`): each is a cursor, and keeps its feed in memory.
+    pub subscriptions: usize,
     /// Replays in all: each folds its feed again.
     pub replays_max: usize,
     /// Replays from one address.
@@ -179,6 +181,7 @@ impl Default for LimitsConfig {
             feeds_max: 100_000,
             publish_messages_per_second: 0,
             waiting_readers_max: 1_000,
+            subscriptions: 500,
             replays_max: 64,
             replays_per_address_max: 8,
             searches_max: 32,
@@ -315,6 +318,7 @@ impl Config {
             ("limits.connections_max", self.limits.connections_max),
             ("limits.backlog", self.limits.backlog as usize),
             ("limits.feeds_max", self.limits.feeds_max),
+            ("limits.subscriptions", self.limits.subscriptions),
             ("limits.searches_max", self.limits.searches_max),
             ("limits.search_hits_max", self.limits.search_hits_max),
             ("limits.search_query_bytes", self.limits.search_query_bytes),

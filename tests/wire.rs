@@ -11,10 +11,11 @@ use captionwire::transcript::{
     WholeTurn, Word,
 };
 use captionwire::wire::close::is_temporary;
-use captionwire::wire::subscribe::{ChangesMessage, Pace};
+use captionwire::wire::subscribe::{Begin, ChangesMessage, Pace, Until};
 use captionwire::wire::turns::TurnMessage;
 use captionwire::wire::{
-    CloseCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, ToPublisher, ToSubscriber,
+    CloseCode, ErrorCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, Subscribe,
+    ToPublisher, ToSubscriber, Unit,
 };
 use serde_json::{Value, json};
 
@@ -59,6 +60,7 @@ names! { to_subscriber, TO_SUBSCRIBER, ToSubscriber,
     ToSubscriber::Heartbeat { .. } => "heartbeat",
     ToSubscriber::Reset { .. } => "reset",
     ToSubscriber::Error { .. } => "error",
+    ToSubscriber::Unsubscribed { .. } => "unsubscribed",
     ToSubscriber::Replay { .. } => "replay",
 }
 
@@ -68,6 +70,8 @@ names! { from_subscriber, FROM_SUBSCRIBER, FromSubscriber,
     FromSubscriber::Resume => "resume",
     FromSubscriber::Pace { .. } => "pace",
     FromSubscriber::Seek(_) => "seek",
+    FromSubscriber::Subscribe(_) => "subscribe",
+    FromSubscriber::Unsubscribe { .. } => "unsubscribe",
 }
 
 /// The document.
@@ -232,11 +236,11 @@ fn through_the_code(operation: &str, example: &Value) -> (&'static str, Value) {
             let message: ToPublisher = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             (to_publisher(&message), serde_json::from_slice(message.encode().body()).expect("JSON"))
         }
-        "sendToSubscriber" => {
+        "sendToSubscriber" | "sendToSubscriberOfMany" => {
             let message: ToSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             (to_subscriber(&message), serde_json::from_slice(message.encode().body()).expect("JSON"))
         }
-        "receiveFromSubscriber" => {
+        "receiveFromSubscriber" | "receiveFromSubscriberOfMany" => {
             let message: FromSubscriber = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             (from_subscriber(&message), serde_json::to_value(&message).expect("JSON"))
         }
@@ -244,17 +248,20 @@ fn through_the_code(operation: &str, example: &Value) -> (&'static str, Value) {
     }
 }
 
-const OPERATIONS: [(&str, &[&str]); 4] = [
-    ("receiveFromPublisher", FROM_PUBLISHER),
-    ("sendToPublisher", TO_PUBLISHER),
-    ("sendToSubscriber", TO_SUBSCRIBER),
-    ("receiveFromSubscriber", FROM_SUBSCRIBER),
+/// Each operation, the messages that the code has for it, and those of them that belong to another kind of socket.
+const OPERATIONS: [(&str, &[&str], &[&str]); 6] = [
+    ("receiveFromPublisher", FROM_PUBLISHER, &[]),
+    ("sendToPublisher", TO_PUBLISHER, &[]),
+    ("sendToSubscriber", TO_SUBSCRIBER, &["unsubscribed"]),
+    ("receiveFromSubscriber", FROM_SUBSCRIBER, &["subscribe", "unsubscribe"]),
+    ("sendToSubscriberOfMany", TO_SUBSCRIBER, &["replay"]),
+    ("receiveFromSubscriberOfMany", FROM_SUBSCRIBER, &["step", "pause", "resume", "pace", "seek"]),
 ];
 
 #[test]
 fn every_example_decodes_and_encodes_to_itself() {
     let document = Document::read();
-    for (operation, _) in OPERATIONS {
+    for (operation, ..) in OPERATIONS {
         for message in document.messages(operation) {
             let name = string(&message["name"]);
             let examples = message["examples"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -275,8 +282,9 @@ fn every_message_type_is_in_the_document() {
     let document = Document::read();
     let operations = document.0["operations"].as_object().expect("operations");
     assert_eq!(operations.len(), OPERATIONS.len());
-    for (operation, known) in OPERATIONS {
-        let known: BTreeSet<String> = known.iter().map(|name| (*name).to_owned()).collect();
+    for (operation, known, elsewhere) in OPERATIONS {
+        let known = known.iter().filter(|name| !elsewhere.contains(name));
+        let known: BTreeSet<String> = known.map(|name| (*name).to_owned()).collect();
         assert_eq!(document.names(operation), known, "{operation}");
     }
 }
@@ -401,10 +409,16 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         })),
         ToSubscriber::TurnGone { feed: feed.clone(), cursor: cursor.clone(), id: text("main/2"), more: true },
         ToSubscriber::Live { feed: feed.clone(), cursor: cursor.clone() },
-        ToSubscriber::Heartbeat { feed: feed.clone(), cursor: Some(cursor.clone()), server_at: at },
+        ToSubscriber::Heartbeat { feed: Some(feed.clone()), cursor: Some(cursor.clone()), server_at: at },
         ToSubscriber::Reset { feed: feed.clone(), reason: text("epoch") },
-        ToSubscriber::Error { feed: feed.clone(), code: NackCode::UnknownType, message: "so".into() },
-        ToSubscriber::Replay { feed, paused: false, pace: Pace::Times(20.0), media_ms: 5 },
+        ToSubscriber::Error {
+            feed: Some(feed.clone()),
+            code: ErrorCode::StorageUnavailable,
+            message: "so".into(),
+            retry: true,
+        },
+        ToSubscriber::Unsubscribed { feed: feed.clone(), reason: text("asked") },
+        ToSubscriber::Replay { feed: feed.clone(), paused: false, pace: Pace::Times(20.0), media_ms: 5 },
     ] {
         written.push((to_subscriber(&message), serde_json::to_value(&message).expect("JSON")));
     }
@@ -414,7 +428,16 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         FromSubscriber::Resume,
         FromSubscriber::Pace { pace: Pace::Max },
         FromSubscriber::Seek(Seek::Media(5)),
-        FromSubscriber::Seek(Seek::Cursor(cursor)),
+        FromSubscriber::Seek(Seek::Cursor(cursor.clone())),
+        FromSubscriber::Subscribe(Box::new(Subscribe {
+            feed: feed.clone(),
+            from: Begin::Cursor(cursor),
+            interim: Some(false),
+            unit: Unit::Turns,
+            until: Until::Head,
+            wait: true,
+        })),
+        FromSubscriber::Unsubscribe { feed },
     ] {
         written.push((from_subscriber(&message), serde_json::to_value(&message).expect("JSON")));
     }
@@ -468,6 +491,34 @@ fn the_codes_of_refusals_are_in_the_document() {
             NackCode::ControlCharacters => 9,
             NackCode::Ended => 10,
             NackCode::Unsupported => 11,
+        };
+        assert_eq!(place, expected);
+    }
+}
+
+#[test]
+fn the_codes_of_errors_are_in_the_document() {
+    let document = Document::read();
+    let known: Vec<Value> = ErrorCode::ALL.iter().map(|code| serde_json::to_value(code).expect("a name")).collect();
+    assert_eq!(document.0["components"]["schemas"]["ErrorCode"]["enum"], Value::from(known.clone()));
+    let table = document.0["x-error-codes"].as_array().expect("a table");
+    assert_eq!(table.iter().map(|row| row["code"].clone()).collect::<Vec<_>>(), known);
+    // `ALL` is complete: a new code does not compile until it has its place here.
+    for (place, code) in ErrorCode::ALL.into_iter().enumerate() {
+        let expected = match code {
+            ErrorCode::BadJson => 0,
+            ErrorCode::NotText => 1,
+            ErrorCode::UnknownType => 2,
+            ErrorCode::BadField => 3,
+            ErrorCode::Unsupported => 4,
+            ErrorCode::Unauthorised => 5,
+            ErrorCode::Forbidden => 6,
+            ErrorCode::NoSuchFeed => 7,
+            ErrorCode::FeedDeleted => 8,
+            ErrorCode::TooManySubscriptions => 9,
+            ErrorCode::TooManyConnections => 10,
+            ErrorCode::StorageUnavailable => 11,
+            ErrorCode::GoingAway => 12,
         };
         assert_eq!(place, expected);
     }

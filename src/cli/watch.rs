@@ -2,7 +2,9 @@
 //!
 //! On a terminal, lines appear under the heading of their turn as soon as they are final, and what may still change is
 //! drawn below them, faint, again and again. What was printed stays as it is: a correction is printed as one. Elsewhere
-//! turns are printed once they are closed.
+//! turns are printed once they are closed; those of several feeds too, each under the name of its feed.
+
+mod many;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,17 +28,18 @@ const EXAMPLES: &str = "\
 Examples:
   captionwire watch geneva                          the transcript so far, then live; the feed need not exist yet
   captionwire watch geneva --from now
+  captionwire watch geneva bern basel               several feeds on one connection
   captionwire watch hearing --pace 20               an archived feed, played again twenty times as fast
   captionwire watch geneva --json | jq .            every message of the server, one a line
   captionwire watch http://127.0.0.1:7700/feeds/geneva --until head > transcript.txt";
 
-/// Follow a feed in the terminal.
+/// Follow a feed in the terminal, or several.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Watch {
-    /// A feed, or the URL of one
-    #[arg(value_name = "FEED|URL")]
-    feed: String,
+    /// A feed, or the URL of one; or several feeds of one server
+    #[arg(value_name = "FEED|URL", required = true, num_args = 1..)]
+    feeds: Vec<String>,
     /// Where to begin: `start`, `now`, or a cursor from an earlier time
     #[arg(long, default_value = "start")]
     from: Begin,
@@ -64,17 +67,18 @@ enum Until {
 
 impl Watch {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let [feed] = &self.feeds[..] else { return many::run(self).await };
         let mut signals = Signals::new()?;
         let options = SubscriberOptions {
-            from: self.from,
+            from: self.from.clone(),
             interim: !self.final_only,
             until_head: self.until == Until::Head,
             wait: self.until == Until::Live,
             replay: self.pace.map(|pace| Replay { pace, max_gap_ms: None }),
             ..SubscriberOptions::default()
         };
-        let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
-        let mut view = if self.json { View::Raw } else { View::for_stdout(&self.feed) };
+        let mut subscriber = Subscriber::new(self.url.socket(feed, "subscribe")?, options);
+        let mut view = if self.json { View::Raw } else { View::for_stdout(feed) };
         let followed = tokio::select! {
             followed = follow(&mut subscriber, &mut view) => followed,
             () = signals.next() => Ok(()),
@@ -183,6 +187,8 @@ fn print_some(text: &str) -> anyhow::Result<()> {
 /// Turns that are closed, as text.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
+    /// What stands before each turn, where there is more than one feed.
+    label: String,
     /// What was printed of each turn.
     printed: HashMap<Arc<str>, String>,
 }
@@ -207,12 +213,13 @@ impl Plain {
                 continue;
             }
             let amended = if before.is_some() { "(amended) " } else { "" };
-            text.push_str(&format!("[{}] {amended}{body}\n", clock(shown.turn.start_ms)));
+            text.push_str(&format!("{}[{}] {amended}{body}\n", self.label, clock(shown.turn.start_ms)));
         }
         self.printed.retain(|id, _| {
             let is_there = screen.turn(id).is_some();
             if !is_there {
-                text.push_str(&format!("(the turn that began with {} is no more)\n\n", clean_line(id)));
+                let gone = format!("{}(the turn that began with {} is no more)\n\n", self.label, clean_line(id));
+                text.push_str(&gone);
             }
             is_there
         });

@@ -70,6 +70,12 @@ impl ServerUrl {
         self.socket(&format!("/v1/feeds/{feed}/subscribe"))
     }
 
+    /// Where many feeds are followed on one socket.
+    #[must_use]
+    pub fn subscribe_many(&self) -> SocketUrl {
+        self.socket("/v1/subscribe")
+    }
+
     /// The page on which people watch `feed`.
     #[must_use]
     pub fn page(&self, feed: &FeedId) -> String {

@@ -77,6 +77,10 @@ impl Retry {
         Self { backoff, tries: 0 }
     }
 
+    pub(super) fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+
     pub(super) fn reset(&mut self) {
         self.tries = 0;
     }

@@ -3,6 +3,7 @@
 //! * [`Publisher`] numbers what it sends, keeps it until it is acknowledged, and sends it again, in order, after every
 //!   reconnect: no line is lost, and none is shown twice.
 //! * [`Subscriber`] keeps a [`Screen`] that is what the server shows, whatever happens to its connection.
+//! * [`Subscriptions`] is as many subscribers, of as many feeds, on one connection.
 //! * [`HttpClient`] asks one question at a time: feeds, transcripts, imports, who is who.
 //! * [`post`] sends one request to an address that is no such server.
 //!
@@ -10,17 +11,21 @@
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
 //! Over TLS a server has to prove that it is the one of the URL; one that does not is no server to come back to.
 //!
-//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `subscriber`, `screen`, `http`, `post`.
+//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `link`, `screen`,
+//! `picture`, `subscriber`, `subscriptions`, `http`, `post`.
 
 mod address;
 mod connection;
 mod follower;
 mod http;
+mod link;
+mod picture;
 mod post;
 mod publisher;
 mod screen;
 mod search;
 mod subscriber;
+mod subscriptions;
 mod token;
 mod transport;
 mod trust;
@@ -35,11 +40,11 @@ pub use self::post::{PostUrl, Posted, post};
 pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::search::{SearchFound, SearchQuery};
-pub use self::subscriber::{
-    Begin, Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update,
-};
+pub use self::subscriber::{Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update};
+pub use self::subscriptions::{FeedNews, News, SubscriptionOptions, Subscriptions, SubscriptionsOptions};
 pub use self::token::{BadToken, Token};
 pub use self::trust::{Authorities, BadAuthorities};
+pub use crate::wire::subscribe::Begin;
 
 /// 60 bits that nobody else has, as text: sessions, operations.
 #[must_use]

@@ -167,7 +167,7 @@ impl Need {
                 Self::Nothing
             }
             ("GET", "/metrics" | "/v1/deliveries") => Self::Somewhere(Role::Metrics),
-            ("GET", "/v1/feeds" | "/v1/search") => Self::Somewhere(Role::Subscribe),
+            ("GET", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Self::Somewhere(Role::Subscribe),
             (
                 "GET",
                 "/v1/feeds/{feed}"
@@ -199,7 +199,7 @@ pub(super) fn is_for_socket(request: &Request) -> bool {
 
 /// Whether the route is a socket.
 fn is_socket(path: &str) -> bool {
-    matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe")
+    matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe" | "/v1/subscribe")
 }
 
 /// Whether the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.

@@ -28,12 +28,14 @@ use super::outlet::Outlet;
 use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::socket::End;
-use super::subscribe::{From, Reader, Wanted};
+use super::subscribe::Reader;
 use super::upgrade::Asked;
+use super::wanted::Wanted;
 use crate::config::TimesConfig;
 use crate::feed::Opened;
 use crate::position::{Cursor, FeedId};
 use crate::transcript::FeedState;
+use crate::wire::subscribe::Begin;
 use crate::wire::{CloseCode, Message};
 
 /// Ends the connection that a request came by, with whatever it is being sent.
@@ -61,14 +63,14 @@ pub(super) async fn get(
     let mut wanted = Wanted::new(&asked).map_err(|end| problem(&end))?;
     if let Some(last) = request.headers().get("last-event-id") {
         let last = last.to_str().ok().and_then(|last| last.parse().ok());
-        wanted.from = From::Cursor(last.ok_or_else(|| Problem::bad("Last-Event-ID is no cursor of this server"))?);
+        wanted.from = Begin::Cursor(last.ok_or_else(|| Problem::bad("Last-Event-ID is no cursor of this server"))?);
     }
     match app.feeds.open(&name).await? {
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
         Opened::Absent if !wanted.wait => return Err(Problem::no_such_feed(&name)),
         Opened::Absent => {}
         Opened::Here(feed) => {
-            if let From::Cursor(Cursor { epoch, change }) = &wanted.from {
+            if let Begin::Cursor(Cursor { epoch, change }) = &wanted.from {
                 let view = feed.view(wanted.view).await?;
                 let transcript = view.transcript();
                 let is_all = transcript.view_epoch().as_ref() == Some(epoch) && *change == transcript.change();

@@ -370,7 +370,8 @@ impl Members {
     fn send_heartbeat(&mut self, now: Instant, gone_after: Duration) {
         let change = self.all.first().map_or(0, |member| member.lock().since);
         let cursor = self.of.view.transcript().cursor(change);
-        let heartbeat = ToSubscriber::Heartbeat { feed: self.of.feed.clone(), cursor, server_at: self.app.clock.now() };
+        let heartbeat =
+            ToSubscriber::Heartbeat { feed: Some(self.of.feed.clone()), cursor, server_at: self.app.clock.now() };
         let frames = Bytes::from([&heartbeat.encode().frame()[..], &PING[..]].concat());
         let mut cx = Context::from_waker(Waker::noop());
         self.all.retain(|member| {

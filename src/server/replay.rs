@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
 use super::socket::End;
-use super::subscribe::{Left, Place, Reader};
+use super::subscribe::{Left, Reader, not_here};
+use super::subscription::Place;
 use super::upgrade::Asked;
 use crate::feed::{Feed, Following, Page, View};
 use crate::log::{Entry, LogError};
@@ -87,19 +88,19 @@ pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<PlayerSeats, End>
 /// feed was replaced.
 pub(super) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>, wanted: Wanted) -> Result<(), End> {
     let mut player = Player::new(feed, view, wanted);
-    player.since = reader.begin(view).await?;
+    player.since = reader.subscription.begin(&mut reader.outlet, view).await?;
     if player.since > 0
         && let Err(error) = player.skip_to_change(player.since).await
     {
-        return reader.life_ended(feed, &error);
+        return reader.subscription.life_ended(feed, &error);
     }
     loop {
         if let Err(error) = player.play_to_end(reader, view).await? {
-            return reader.life_ended(feed, &error);
+            return reader.subscription.life_ended(feed, &error);
         }
         // As the reader has seen it: what came meanwhile, the end too, is for the live loop.
         let goes_on = player.transcript.state() != FeedState::Ended;
-        if !goes_on && !reader.wanted.is_until_head {
+        if !goes_on && !reader.subscription.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "the replay is at its end"));
         }
         let mut place = Place { since: player.since, target: player.since, live_at: None };
@@ -108,12 +109,16 @@ pub(super) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>
                 Left::Replaced => return Ok(()),
                 Left::Said(FromSubscriber::Seek(seek)) => {
                     if let Err(error) = player.seek(reader, view, seek).await? {
-                        return reader.life_ended(feed, &error);
+                        return reader.subscription.life_ended(feed, &error);
                     }
                     break;
                 }
                 // There is nothing to steer while it is live; the answer says so, and a new pace holds for the next seek.
                 Left::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
+                Left::Said(said @ (FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. })) => {
+                    reader.refuse(not_here(&said)).await?;
+                    continue;
+                }
                 Left::Said(_) | Left::UpToDate => {}
             }
             let clock = view.transcript().clock();
@@ -223,6 +228,9 @@ impl Player {
         said: FromSubscriber,
     ) -> Result<Result<(), LogError>, End> {
         match said {
+            FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {
+                return reader.refuse(not_here(&said)).await.map(Ok);
+            }
             FromSubscriber::Step => {
                 match self.fill().await {
                     Ok(true) => self.play_one(),
@@ -271,7 +279,7 @@ impl Player {
         if reached.is_err() {
             return Ok(reached);
         }
-        reader.reset("seek").await?;
+        reader.subscription.reset(&mut reader.outlet, "seek").await?;
         self.send_changes(reader).await?;
         reader.outlet.send(&self.status(self.transcript.clock()).encode()).await?;
         Ok(Ok(()))
@@ -373,9 +381,9 @@ impl Player {
     async fn send_changes(&mut self, reader: &mut Reader) -> Result<(), End> {
         while self.since < self.transcript.change() {
             // As the view does it, so that a replay is sent what a live reader was.
-            let page = Page::of(&self.transcript, reader.wanted.unit, self.since);
+            let page = Page::of(&self.transcript, reader.subscription.wanted.unit, self.since);
             let to = page.to;
-            for message in page.encode(&reader.name) {
+            for message in page.encode(&reader.subscription.name) {
                 reader.app.metrics.sent(1, message.body().len());
                 reader.outlet.send(&message).await?;
             }

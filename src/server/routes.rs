@@ -13,7 +13,8 @@ use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
 use super::{
-    deliveries, events, feeds, frames, guard, hls, lines, metrics, pages, posts, publish, search, subscribe, transcripts,
+    deliveries, events, feeds, frames, guard, hls, lines, many, metrics, pages, posts, publish, search, subscribe,
+    transcripts,
 };
 use crate::position::FeedId;
 
@@ -43,6 +44,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("post", "/v1/feeds/{feed}/desk"),
     ("get", "/v1/feeds/{feed}/publish"),
     ("get", "/v1/feeds/{feed}/subscribe"),
+    ("get", "/v1/subscribe"),
     ("get", "/v1/feeds/{feed}/events"),
     ("get", "/"),
     ("get", "/feeds/{feed}"),
@@ -73,6 +75,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/desk", post(feeds::desk))
         .route("/v1/feeds/{feed}/publish", get(open_publish))
         .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))
+        .route("/v1/subscribe", get(open_many))
         .route("/v1/feeds/{feed}/events", get(events::get))
         .route("/", get(pages::index))
         .route("/feeds/{feed}", get(pages::feed))
@@ -106,6 +109,10 @@ async fn open_subscribe(State(app): State<Arc<App>>, Path(name): Path<String>, r
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
+}
+
+async fn open_many(State(app): State<Arc<App>>, request: Request) -> Response {
+    upgrade(&app, request, &subscribe::SOCKET, many::serve)
 }
 
 async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {

@@ -507,8 +507,8 @@ mod tests {
         let transport = Transport::Other(Box::new(stream.clone()));
         let mut socket = Socket::new(transport, &[], 512, &config.limits, &config.times).await;
         let message = |text: &str| {
-            let (feed, code) = (crate::position::FeedId::new("geneva").expect("a name"), wire::NackCode::NotText);
-            wire::ToSubscriber::Error { feed, code, message: text.into() }.encode()
+            let code = wire::ErrorCode::NotText;
+            wire::ToSubscriber::Error { feed: None, code, message: text.into(), retry: false }.encode()
         };
         let (first, second, large) = (message("1"), message("2"), message(&"3".repeat(5_000)));
         socket.say(&first).await.expect("kept");

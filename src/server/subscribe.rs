@@ -1,27 +1,27 @@
 //! A subscriber's connection: a cursor that is sent what differs, again and again.
 //!
-//! The late joiner, the one that comes back, the slow one and the live one run the same loop; what a slow one has not
-//! taken merges into its next message. A replay ([`super::replay`]) is another way to the same loop.
+//! What is sent is its [`Subscription`]'s; here is the loop around that, which waits for news and hears the reader. Whoever
+//! has all there is stands in a group meanwhile ([`super::fanout`]). A replay ([`super::replay`]) is another way to the same
+//! loop; a connection with many feeds ([`super::many`]) has a loop of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::app::{App, Presence, PresenceGuard, Role, Seats, end_of};
+use super::app::App;
+use super::arrival::Arrived;
 use super::fanout::{self, Why};
-use super::metrics::Lag;
 use super::outlet::Outlet;
 use super::peer::Peer;
 use super::replay;
 use super::socket::{End, Frame, Socket};
+use super::subscription::{Life, Place, Subscription, cursor};
 use super::upgrade::{Asked, SocketEnd};
+use super::wanted::Wanted;
 use crate::config::TimesConfig;
-use crate::feed::{Feed, Following, Opened, View};
-use crate::log::{LogError, LogId};
-use crate::position::{Cursor, FeedId};
-use crate::transcript::{FeedState, FoldView};
-use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber, Unit};
+use crate::feed::{Feed, Following, View};
+use crate::position::FeedId;
+use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 
 /// A reader says next to nothing, and there are many of them.
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_read, read_buffer_bytes: 512 };
@@ -38,92 +38,17 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Bo
     }
 }
 
-/// Where to begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum From {
-    Start,
-    Now,
-    Cursor(Cursor),
-}
-
-/// What a subscriber asks for.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pub(super) from: From,
-    pub(super) view: FoldView,
-    pub(super) unit: Unit,
-    pub(super) is_until_head: bool,
-    pub(super) wait: bool,
-    replay: Option<replay::Wanted>,
-}
-
-impl Wanted {
-    /// Reads the query.
-    pub(super) fn new(asked: &Asked) -> Result<Self, End> {
-        asked.refuse(&[("view", None)])?;
-        let bad = |reason: String| End::close(CloseCode::BadRequest, reason);
-        let from = match asked.get("from") {
-            None | Some("start") => From::Start,
-            Some("now") => From::Now,
-            Some(cursor) => From::Cursor(cursor.parse().map_err(|error| bad(format!("from: {error}")))?),
-        };
-        let is_until_head = match asked.get("until") {
-            None | Some("live") => false,
-            Some("head") => true,
-            Some(_) => return Err(bad("until is live or head".into())),
-        };
-        let unit = match asked.get("unit") {
-            None | Some("lines") => Unit::Lines,
-            Some("turns") => Unit::Turns,
-            Some(_) => return Err(bad("unit is lines or turns".into())),
-        };
-        let view = match (unit, asked.flag("interim", unit == Unit::Lines)?) {
-            (Unit::Lines, true) => FoldView::Interim,
-            (_, false) => FoldView::FinalOnly,
-            (Unit::Turns, true) => return Err(bad("whole turns have no interim lines: leave interim out".into())),
-        };
-        let wait = asked.flag("wait", false)?;
-        Ok(Self { from, view, unit, is_until_head, wait, replay: replay::Wanted::new(asked)? })
-    }
-}
-
 /// One subscriber. What it holds while it waits is what an idle reader costs.
 pub(super) struct Reader {
     pub(super) app: Arc<App>,
-    pub(super) name: FeedId,
-    pub(super) wanted: Wanted,
+    pub(super) subscription: Subscription,
     pub(super) outlet: Outlet,
     life: Option<Life>,
-    /// Where to begin in the life of the feed that comes next.
-    pub(super) from: From,
-    is_greeted: bool,
     /// What the reader said and was refused. A reader says so little that all of it counts.
     refused: usize,
-    /// The life of the feed that was replaced; the next is about to begin.
-    replaced: Option<LogId>,
-    lag: Lag,
     /// With its seats among all connections.
     _peer: Peer,
     _replay_seats: Option<replay::PlayerSeats>,
-}
-
-/// A life of the feed, and where the reader stands in it.
-struct Life {
-    feed: Arc<Feed>,
-    view: Arc<View>,
-    place: Place,
-    _present: PresenceGuard,
-}
-
-/// Where a reader stands in a view.
-#[derive(Debug)]
-pub(super) struct Place {
-    /// The changes it has seen.
-    pub(super) since: u64,
-    /// The end of its backlog.
-    pub(super) target: u64,
-    /// When it was told that it has all of its backlog.
-    pub(super) live_at: Option<Instant>,
 }
 
 /// Why following a feed came to its end, where the connection goes on.
@@ -151,16 +76,11 @@ impl Reader {
             Err(end) => return Err((outlet, end)),
         };
         Ok(Box::new(Self {
-            from: wanted.from.clone(),
-            lag: Lag::new(&app),
+            subscription: Subscription::new(app.clone(), name, wanted),
             app,
-            name,
-            wanted,
             outlet,
             life: None,
-            is_greeted: false,
             refused: 0,
-            replaced: None,
             _peer: asked.peer,
             _replay_seats: replay_seats,
         }))
@@ -183,7 +103,7 @@ impl Reader {
                     continue;
                 }
             };
-            let what = (&life.view, self.wanted.unit);
+            let what = (&life.view, self.subscription.wanted.unit);
             let stood = fanout::stand(&self.app, &life.feed, what, socket, life.place.since).await;
             (self.outlet, why) = (stood.socket.into(), stood.why);
             self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
@@ -194,15 +114,15 @@ impl Reader {
     async fn catch_up(&mut self, why: Result<Why, End>) -> Result<Life, End> {
         match why? {
             Why::Full(arrived_at) => {
-                self.lag.begins();
+                self.subscription.lag.begins();
                 self.outlet.finish_sending().await?;
                 if let Some(arrived_at) = arrived_at {
                     self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
                 }
             }
             Why::Said(frame) => {
-                if self.hear(frame).await?.is_some() {
-                    self.refuse_steering().await?;
+                if let Some(said) = self.hear(frame).await? {
+                    self.refuse_steering(&said).await?;
                 }
             }
             Why::Other => {}
@@ -214,11 +134,11 @@ impl Reader {
             };
             match self.follow(&life.feed, &life.view, &mut life.place).await? {
                 Left::UpToDate => return Ok(life),
-                Left::Said(_) => {
-                    self.refuse_steering().await?;
+                Left::Said(said) => {
+                    self.refuse_steering(&said).await?;
                     self.life = Some(life);
                 }
-                Left::Replaced => self.leave(&life.feed).await?,
+                Left::Replaced => self.subscription.leave(&mut self.outlet, &life.feed).await?,
             }
         }
     }
@@ -227,108 +147,38 @@ impl Reader {
     async fn enter(&mut self) -> Result<Life, End> {
         loop {
             let feed = self.wait_for_feed().await?;
-            let present = Presence::enter(&self.app, feed.log_id(), Role::Reader);
-            let view = match feed.view(self.wanted.view).await {
+            let present = self.subscription.present(&feed);
+            let view = match feed.view(self.subscription.wanted.view).await {
                 Ok(view) => view,
                 Err(error) => {
-                    self.life_ended(&feed, &error)?;
-                    self.leave(&feed).await?;
+                    self.subscription.life_ended(&feed, &error)?;
+                    self.subscription.leave(&mut self.outlet, &feed).await?;
                     continue;
                 }
             };
-            self.hello(Some(&view)).await?;
-            self.is_greeted = true;
-            if let Some(wanted) = self.wanted.replay.clone() {
+            self.subscription.hello(&mut self.outlet, Some(&view)).await?;
+            if let Some(wanted) = self.subscription.wanted.replay.clone() {
                 replay::play(self, &feed, &view, wanted).await?;
-                self.leave(&feed).await?;
+                self.subscription.leave(&mut self.outlet, &feed).await?;
                 continue;
             }
-            let since = self.begin(&view).await?;
+            let since = self.subscription.begin(&mut self.outlet, &view).await?;
             let place = Place { since, target: view.now().change, live_at: None };
             return Ok(Life { feed, view, place, _present: present });
         }
     }
 
-    /// Leaves a life of the feed that was replaced.
-    async fn leave(&mut self, feed: &Feed) -> Result<(), End> {
-        // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
-        if self.is_greeted {
-            self.reset("replaced").await?;
-            if self.from != From::Now {
-                self.from = From::Start;
-            }
-        }
-        self.replaced = Some(feed.log_id().clone());
-        Ok(())
-    }
-
     /// The feed, as soon as there is one.
     async fn wait_for_feed(&mut self) -> Result<Arc<Feed>, End> {
-        let mut creations = self.app.feeds.creations();
-        let mut seat = None;
-        // A life that is replaced is followed by another at once, or something went wrong.
-        let patience = TimesConfig::ms(self.app.config.times.message_timeout_ms);
-        let replaced_by = self.replaced.is_some().then(|| Instant::now() + patience);
+        let mut arrival = self.subscription.arrival();
         loop {
-            match self.app.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
-                Opened::Here(feed) if self.replaced.as_ref() != Some(feed.log_id()) => return Ok(feed),
-                // Between two lives of a name that is replaced.
-                _ if self.replaced.is_some() => {}
-                Opened::Here(feed) => return Ok(feed),
-                Opened::Deleted => return Err(end_of(&LogError::Deleted(self.name.clone()))),
-                Opened::Absent if self.wanted.wait => {
-                    if seat.is_none() {
-                        let Some(taken) = Seats::take(&self.app, |app| &app.waiting) else {
-                            let reason = "as many readers wait for feeds as may";
-                            return Err(End::close(CloseCode::TooManyConnections, reason));
-                        };
-                        seat = Some(taken);
-                        self.hello(None).await?;
-                    }
-                }
-                Opened::Absent => {
-                    return Err(End::close(CloseCode::NoSuchFeed, format!("there is no feed {}", self.name)));
-                }
-            }
-            let created = async {
-                // The sender is the app's, which this connection holds.
-                let _ = creations.changed().await;
-            };
-            let waited = self.wait(created, None, replaced_by).await;
-            match waited {
-                Err(End::Close { .. }) if replaced_by.is_some_and(|by| by <= Instant::now()) => {
-                    return Err(end_of(&LogError::Deleted(self.name.clone())));
-                }
-                waited => waited?,
-            };
-        }
-    }
-
-    /// Where the reader stands in `view`; what it holds is dropped if that is nowhere.
-    pub(super) async fn begin(&mut self, view: &View) -> Result<u64, End> {
-        match self.from.clone() {
-            From::Start => Ok(0),
-            From::Now => {
-                let (to, bodies) = view.bodies_from_now(self.wanted.unit);
-                for message in &bodies {
-                    self.outlet.say(message).await?;
-                }
-                Ok(to)
-            }
-            From::Cursor(cursor) => {
-                let (epoch, change) = {
-                    let transcript = view.transcript();
-                    (transcript.view_epoch(), transcript.change())
-                };
-                if epoch.as_ref() != Some(&cursor.epoch) {
-                    self.reset("epoch").await?;
-                    return Ok(0);
-                }
-                if cursor.change > change {
-                    self.reset("cursor").await?;
-                    return Ok(0);
-                }
-                Ok(cursor.change)
+            let mut arrived = None;
+            // Until there is a feed there is nothing to steer.
+            let _ = self.wait(async { arrived = Some(arrival.next().await) }, None, None).await?;
+            match arrived.transpose()? {
+                Some(Arrived::Here(feed)) => return Ok(feed),
+                Some(Arrived::Waiting) => self.subscription.hello(&mut self.outlet, None).await?,
+                None => {}
             }
         }
     }
@@ -339,31 +189,19 @@ impl Reader {
         let mut bell = view.bell();
         loop {
             let following = bell.borrow_and_update().following.clone();
-            while let Some(bodies) = view.bodies(self.wanted.unit, place.since) {
-                self.lag.begins();
-                for message in &bodies.parts {
-                    self.outlet.send(message).await?;
-                    self.app.metrics.sent(1, message.body().len());
-                }
-                if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
-                    self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
-                }
-                place.since = bodies.to;
-                if place.since >= place.target {
-                    self.live(view, place).await?;
-                }
+            while self.subscription.send_some(&mut self.outlet, view, place).await? {
                 // However much there is to send, the reader is heard in between.
                 if let Some(said) = self.wait(tokio::task::yield_now(), Some((view, place.since)), None).await? {
                     return Ok(Left::Said(said));
                 }
             }
-            self.lag.ends();
-            self.live(view, place).await?;
+            self.subscription.lag.ends();
+            self.subscription.live(&mut self.outlet, view, place).await?;
             if let Following::No(why) = following {
-                return self.life_ended(feed, &why).map(|()| Left::Replaced);
+                return self.subscription.life_ended(feed, &why).map(|()| Left::Replaced);
             }
-            let lingers_until = self.lingers_until(view, place);
-            let may_stand = self.wanted.replay.is_none() && matches!(self.outlet, Outlet::Socket(_));
+            let lingers_until = self.subscription.lingers_until(view, place);
+            let may_stand = self.subscription.wanted.replay.is_none() && matches!(self.outlet, Outlet::Socket(_));
             if lingers_until.is_none() && may_stand && !self.app.stop.is_cancelled() {
                 return Ok(Left::UpToDate);
             }
@@ -374,23 +212,6 @@ impl Reader {
             if let Some(said) = self.wait(changed, Some((view, place.since)), lingers_until).await? {
                 return Ok(Left::Said(said));
             }
-        }
-    }
-
-    /// When a reader of an ended feed is done; none while the feed goes on.
-    fn lingers_until(&self, view: &View, place: &Place) -> Option<Instant> {
-        let ended_at = view.transcript().ended_at()?;
-        let ended_for = Duration::from_millis(u64::try_from(self.app.clock.now().since(ended_at)).unwrap_or(0));
-        let linger = TimesConfig::ms(self.app.config.times.ended_linger_ms);
-        // Counted from the later of both.
-        Some((place.live_at? + linger).max(Instant::now() + linger.saturating_sub(ended_for)))
-    }
-
-    /// What to do at the end of a view: nothing where the feed goes on in another life.
-    pub(super) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<(), End> {
-        match why {
-            LogError::Deleted(_) if feed.is_replaced() => Ok(()),
-            why => Err(end_of(why)),
         }
     }
 
@@ -435,74 +256,67 @@ impl Reader {
 
     /// What the reader said, if it was a word that readers say.
     async fn hear(&mut self, frame: Frame) -> Result<Option<FromSubscriber>, End> {
-        match frame {
-            Frame::Sign => {}
-            Frame::Text(text) => match FromSubscriber::decode(&text) {
-                Ok(said) => return Ok(Some(said)),
-                Err(refusal) => self.refuse(refusal).await?,
-            },
-            Frame::Binary(_) => {
-                let message = "a binary message: what a subscriber says is JSON in text messages".into();
-                self.refuse(Refusal { code: NackCode::NotText, message, field: None }).await?;
-            }
+        match said(frame).transpose() {
+            Ok(said) => Ok(said),
+            Err(refusal) => self.refuse(refusal).await.map(|()| None),
         }
-        Ok(None)
     }
 
-    async fn refuse_steering(&mut self) -> Result<(), End> {
-        let message = "only a replay can be steered: ask for one with pace=".into();
-        self.refuse(Refusal { code: NackCode::Unsupported, message, field: None }).await
-    }
-
-    async fn hello(&mut self, view: Option<&View>) -> Result<(), End> {
-        let server_at = self.app.clock.now();
-        let (title, state, epoch) = match view {
-            None => (None, FeedState::None, None),
-            Some(view) => {
-                let transcript = view.transcript();
-                (transcript.meta().title.clone(), transcript.state(), transcript.epoch().cloned())
-            }
-        };
-        let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
-        self.outlet.say(&hello.encode()).await
-    }
-
-    /// Says once that the backlog has been sent; a reader that wants no more is done with that.
-    async fn live(&mut self, view: &View, place: &mut Place) -> Result<(), End> {
-        if place.live_at.is_some() {
-            return Ok(());
-        }
-        let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
-        self.outlet.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
-        if self.wanted.is_until_head {
-            return Err(End::close(CloseCode::Done, "this is all there is"));
-        }
-        place.live_at = Some(Instant::now());
-        Ok(())
+    async fn refuse_steering(&mut self, said: &FromSubscriber) -> Result<(), End> {
+        self.refuse(not_here(said)).await
     }
 
     async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
         let cursor = at.and_then(|(view, since)| cursor(view, since));
-        let server_at = self.app.clock.now();
-        self.outlet.say(&ToSubscriber::Heartbeat { feed: self.name.clone(), cursor, server_at }.encode()).await
+        let (feed, server_at) = (Some(self.subscription.name.clone()), self.app.clock.now());
+        self.outlet.say(&ToSubscriber::Heartbeat { feed, cursor, server_at }.encode()).await
     }
 
     /// Says what is wrong with what the reader said; one that goes on like that is closed.
-    async fn refuse(&mut self, Refusal { code, message, .. }: Refusal) -> Result<(), End> {
-        self.refused += 1;
-        let max = self.app.config.limits.refusals_in_a_row_max;
-        if self.refused > max {
-            let reason = format!("more than {max} messages were refused: see the errors");
-            return Err(End::close(CloseCode::BadRequest, reason));
-        }
-        self.outlet.say(&ToSubscriber::Error { feed: self.name.clone(), code, message }.encode()).await
-    }
-
-    pub(super) async fn reset(&mut self, reason: &str) -> Result<(), End> {
-        self.outlet.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+    pub(super) async fn refuse(&mut self, refusal: Refusal) -> Result<(), End> {
+        count_refusal(&self.app, &mut self.refused)?;
+        self.outlet.say(&refused(Some(self.subscription.name.clone()), refusal).encode()).await
     }
 }
 
-fn cursor(view: &View, change: u64) -> Option<Cursor> {
-    view.transcript().cursor(change)
+/// What a reader's frame says; none for a sign of life.
+pub(super) fn said(frame: Frame) -> Option<Result<FromSubscriber, Refusal>> {
+    match frame {
+        Frame::Sign => None,
+        Frame::Text(text) => Some(FromSubscriber::decode(&text)),
+        Frame::Binary(_) => {
+            let message = "a binary message: what a subscriber says is JSON in text messages".into();
+            Some(Err(Refusal { code: NackCode::NotText, message, field: None }))
+        }
+    }
+}
+
+/// Why a word is refused on a socket that has nothing to do with it.
+pub(super) fn not_here(said: &FromSubscriber) -> Refusal {
+    let message = match said {
+        FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {
+            "this socket has one feed: many are on /v1/subscribe"
+        }
+        _ => "only a replay can be steered: ask for one with pace=",
+    };
+    Refusal { code: NackCode::Unsupported, message: message.into(), field: None }
+}
+
+/// Counts a refusal.
+///
+/// # Errors
+/// The end of a connection that has had more than it may.
+pub(super) fn count_refusal(app: &App, refused: &mut usize) -> Result<(), End> {
+    *refused += 1;
+    let max = app.config.limits.refusals_in_a_row_max;
+    if *refused > max {
+        let reason = format!("more than {max} messages were refused: see the errors");
+        return Err(End::close(CloseCode::BadRequest, reason));
+    }
+    Ok(())
+}
+
+/// A refusal as a reader is told it.
+pub(super) fn refused(feed: Option<FeedId>, Refusal { code, message, .. }: Refusal) -> ToSubscriber {
+    ToSubscriber::Error { feed, code: code.into(), message, retry: false }
 }

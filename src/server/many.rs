@@ -1,0 +1,327 @@
+//! A subscriber's connection with many feeds (`/v1/subscribe`): a [`Subscription`] each, and one loop that tells the reader
+//! of whichever has news.
+//!
+//! * What is sent are the frames that all readers of a feed are sent: every message names its feed.
+//! * Subscriptions have news in turn: each sends what goes at once, and stands behind all others that wait. So the busiest
+//!   keeps a quiet one waiting for one message of its own (or the parts of one change), and not longer.
+//! * Nothing is kept for a reader that is slow: while a write waits no other is made, and what comes merges, feed by feed.
+//!   Per subscription there is a cursor, and what waits for its feed's bell.
+//! * What would close a socket of its own ends the one subscription, and the reader is told of it by name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::{AbortHandle, Abortable, BoxFuture};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::app::App;
+use super::arrival::{Arrival, Arrived};
+use super::auth::Access;
+use super::outlet::Outlet;
+use super::peer::Peer;
+use super::socket::{End, Frame, Socket};
+use super::subscribe::{count_refusal, not_here, refused, said};
+use super::subscription::{Life, Place, Subscription};
+use super::upgrade::Asked;
+use super::wanted::Wanted;
+use crate::config::TimesConfig;
+use crate::feed::{Feed, Following, View};
+use crate::log::LogError;
+use crate::position::FeedId;
+use crate::transcript::FoldView;
+use crate::wire::{CloseCode, ErrorCode, FromSubscriber, Refusal, Subscribe, ToSubscriber};
+
+/// Subscriptions that are heard before the reader is: few enough that it does not wait for long.
+const NEWS_AT_ONCE: usize = 64;
+
+/// Serves a subscriber of many feeds to its end.
+pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
+    // What belongs to one feed is said in its `subscribe`, and would be passed over here.
+    const OF_ONE_FEED: [&str; 6] = ["from", "interim", "unit", "until", "wait", "pace"];
+    if let Some(name) = OF_ONE_FEED.into_iter().find(|name| asked.get(name).is_some()) {
+        let reason = format!("{name} is said in each subscribe here, not in the URL");
+        return (socket.into(), End::close(CloseCode::BadRequest, reason));
+    }
+    if let Err(end) = asked.refuse(&[("view", None)]) {
+        return (socket.into(), end);
+    }
+    let Asked { peer, access, .. } = *asked;
+    let mut reader = Box::new(Reader {
+        app,
+        access,
+        outlet: socket.into(),
+        subscribed: HashMap::new(),
+        news: FuturesUnordered::new(),
+        refused: 0,
+        _peer: peer,
+    });
+    loop {
+        if let Err(end) = reader.go_on().await {
+            return (reader.outlet, end);
+        }
+    }
+}
+
+/// One subscriber of many feeds.
+struct Reader {
+    app: Arc<App>,
+    access: Access,
+    outlet: Outlet,
+    subscribed: HashMap<FeedId, Subscribed>,
+    /// What the subscriptions wait for, each for one thing. Those that have it come in the order in which they had.
+    news: FuturesUnordered<Abortable<BoxFuture<'static, (FeedId, News)>>>,
+    /// What the reader said in a row that could not be read.
+    refused: usize,
+    /// With its seats among all connections.
+    _peer: Peer,
+}
+
+/// One of its subscriptions.
+struct Subscribed {
+    subscription: Subscription,
+    life: Option<Life>,
+    waiting: Waiting,
+}
+
+/// Ends what a subscription waits for when it is over.
+struct Waiting(AbortHandle);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a subscription waits for.
+enum Next {
+    /// Its feed.
+    Arrival(Box<Arrival>),
+    /// All that is durable to be folded.
+    Fold(Arc<Feed>, FoldView),
+    /// More than so many changes, or the end of the view; and where there is a time, that no longer than it.
+    Ring(Arc<View>, u64, Option<Instant>),
+}
+
+/// What it has waited for.
+enum News {
+    /// Its feed is there, or is not.
+    Arrived(Box<Arrival>, Result<Arrived, End>),
+    /// All that was durable has been folded.
+    Folded(Arc<Feed>, Result<Arc<View>, LogError>),
+    /// There is something to send, or the end of the view.
+    Rung,
+    /// The feed has ended long ago.
+    Lingered,
+}
+
+impl Reader {
+    /// Tells whatever there is news of, and waits for more; for what the reader says too.
+    async fn go_on(&mut self) -> Result<(), End> {
+        // Without hearing the reader in between, so that small messages go out together. Those who wait for nothing any
+        // more are let go here as well.
+        for _ in 0..NEWS_AT_ONCE {
+            match self.news.next().now_or_never().flatten() {
+                Some(Ok((feed, news))) => self.tell(&feed, news).await?,
+                Some(Err(_)) => {}
+                None => break,
+            }
+        }
+        let times = &self.app.config.times;
+        let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
+        let beat_at = self.outlet.spoke() + beat;
+        tokio::select! {
+            biased;
+            () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
+            frame = self.outlet.next() => self.hear(frame?).await,
+            Some(news) = self.news.next() => match news {
+                Ok((feed, news)) => self.tell(&feed, news).await,
+                Err(_) => Ok(()),
+            },
+            () = tokio::time::sleep_until(beat_at) => {
+                self.outlet.ask(gone_after).await?;
+                let server_at = self.app.clock.now();
+                self.outlet.say(&ToSubscriber::Heartbeat { feed: None, cursor: None, server_at }.encode()).await
+            }
+        }
+    }
+
+    /// Tells the reader of the news of a feed, and has its subscription wait for the next.
+    async fn tell(&mut self, feed: &FeedId, news: News) -> Result<(), End> {
+        let Some(subscribed) = self.subscribed.get_mut(feed) else { return Ok(()) };
+        match subscribed.tell(&mut self.outlet, news).await {
+            Ok(next) => {
+                let (next, waiting) = in_wait(feed, next);
+                subscribed.waiting = waiting;
+                self.news.push(next);
+                Ok(())
+            }
+            // Nothing can be sent any more: that is the connection's end.
+            Err(End::Gone) => Err(End::Gone),
+            Err(End::Close { code, reason } | End::Fault { code, reason }) => {
+                let was_until_head = subscribed.subscription.wanted.is_until_head;
+                self.subscribed.remove(feed);
+                let feed = feed.clone();
+                let said = if code == CloseCode::Done.number() {
+                    let reason = if was_until_head { "head" } else { "ended" };
+                    ToSubscriber::Unsubscribed { feed, reason: reason.into() }
+                } else {
+                    over(feed, code, &reason)
+                };
+                self.outlet.say(&said.encode()).await
+            }
+        }
+    }
+
+    async fn hear(&mut self, frame: Frame) -> Result<(), End> {
+        let named = match &frame {
+            Frame::Text(text) => FromSubscriber::feed_of(text),
+            _ => None,
+        };
+        let heard = match said(frame) {
+            None => return Ok(()),
+            Some(Ok(FromSubscriber::Subscribe(message))) => self.subscribe(*message).await,
+            Some(Ok(FromSubscriber::Unsubscribe { feed })) => {
+                self.subscribed.remove(&feed);
+                let said = ToSubscriber::Unsubscribed { feed, reason: "asked".into() };
+                self.outlet.say(&said.encode()).await
+            }
+            Some(Ok(other)) => return self.refuse(None, not_here(&other)).await,
+            Some(Err(refusal)) => return self.refuse(named, refusal).await,
+        };
+        self.refused = 0;
+        heard
+    }
+
+    /// Begins a subscription, in place of the one that there is to the feed.
+    async fn subscribe(&mut self, message: Subscribe) -> Result<(), End> {
+        let feed = message.feed.clone();
+        self.subscribed.remove(&feed);
+        let max = self.app.config.limits.subscriptions;
+        if self.subscribed.len() >= max {
+            let message =
+                format!("this connection has {max} subscriptions, as many as it may: unsubscribe from some first");
+            let code = ErrorCode::TooManySubscriptions;
+            return self
+                .outlet
+                .say(&ToSubscriber::Error { feed: Some(feed), code, message, retry: false }.encode())
+                .await;
+        }
+        let may = self.access.require(crate::config::Role::Subscribe, &feed).map_err(End::from);
+        let wanted = match may.and_then(|()| Wanted::of(message)) {
+            Ok(wanted) => wanted,
+            Err(End::Close { code, reason } | End::Fault { code, reason }) => {
+                return self.outlet.say(&over(feed, code, &reason).encode()).await;
+            }
+            Err(End::Gone) => return Err(End::Gone),
+        };
+        let subscription = Subscription::new(self.app.clone(), feed.clone(), wanted);
+        let (arriving, waiting) = in_wait(&feed, Next::Arrival(Box::new(subscription.arrival())));
+        self.news.push(arriving);
+        self.subscribed.insert(feed, Subscribed { subscription, life: None, waiting });
+        Ok(())
+    }
+
+    /// Says what is wrong with what the reader said; one that goes on like that is closed. A feed that it names has no
+    /// subscription then.
+    async fn refuse(&mut self, feed: Option<FeedId>, refusal: Refusal) -> Result<(), End> {
+        count_refusal(&self.app, &mut self.refused)?;
+        if let Some(feed) = &feed {
+            self.subscribed.remove(feed);
+        }
+        self.outlet.say(&refused(feed, refusal).encode()).await
+    }
+}
+
+impl Subscribed {
+    /// Tells the reader of news, and says what to wait for next.
+    async fn tell(&mut self, outlet: &mut Outlet, news: News) -> Result<Next, End> {
+        match news {
+            News::Arrived(arrival, arrived) => match arrived? {
+                Arrived::Here(feed) => Ok(Next::Fold(feed, self.subscription.wanted.view)),
+                Arrived::Waiting => {
+                    self.subscription.hello(outlet, None).await?;
+                    Ok(Next::Arrival(arrival))
+                }
+            },
+            News::Folded(feed, Err(error)) => self.replaced(outlet, &feed, &error).await,
+            News::Folded(feed, Ok(view)) => {
+                let present = self.subscription.present(&feed);
+                self.subscription.hello(outlet, Some(&view)).await?;
+                let since = self.subscription.begin(outlet, &view).await?;
+                let place = Place { since, target: view.now().change, live_at: None };
+                self.life = Some(Life { feed, view, place, _present: present });
+                self.send(outlet).await
+            }
+            News::Rung => self.send(outlet).await,
+            News::Lingered => Err(End::close(CloseCode::Done, "the feed has ended")),
+        }
+    }
+
+    /// Sends what goes at once of what there is.
+    async fn send(&mut self, outlet: &mut Outlet) -> Result<Next, End> {
+        let Some(Life { feed, view, place, .. }) = &mut self.life else {
+            return Ok(Next::Arrival(Box::new(self.subscription.arrival())));
+        };
+        let following = view.now().following;
+        let mut until = None;
+        if !self.subscription.send_some(outlet, view, place).await? {
+            self.subscription.lag.ends();
+            self.subscription.live(outlet, view, place).await?;
+            if let Following::No(why) = following {
+                let feed = feed.clone();
+                return self.replaced(outlet, &feed, &why).await;
+            }
+            until = self.subscription.lingers_until(view, place);
+        }
+        Ok(Next::Ring(view.clone(), place.since, until))
+    }
+
+    /// The view has come to its end: waits for the next life of the feed, if there is to be one.
+    async fn replaced(&mut self, outlet: &mut Outlet, feed: &Feed, why: &LogError) -> Result<Next, End> {
+        self.life = None;
+        self.subscription.life_ended(feed, why)?;
+        self.subscription.leave(outlet, feed).await?;
+        Ok(Next::Arrival(Box::new(self.subscription.arrival())))
+    }
+}
+
+/// What ends a subscription, as the reader is told it.
+fn over(feed: FeedId, code: u16, reason: &str) -> ToSubscriber {
+    let (code, retry) = ErrorCode::of_close(code);
+    ToSubscriber::Error { feed: Some(feed), code, message: reason.into(), retry }
+}
+
+/// Waits for what a subscription to `feed` waits for, until that is dropped which ends it.
+fn in_wait(feed: &FeedId, next: Next) -> (Abortable<BoxFuture<'static, (FeedId, News)>>, Waiting) {
+    let (handle, registration) = AbortHandle::new_pair();
+    let feed = feed.clone();
+    let waiting = async move { (feed, next.wait().await) };
+    (Abortable::new(waiting.boxed(), registration), Waiting(handle))
+}
+
+impl Next {
+    async fn wait(self) -> News {
+        match self {
+            Self::Arrival(mut arrival) => {
+                let arrived = arrival.next().await;
+                News::Arrived(arrival, arrived)
+            }
+            Self::Fold(feed, which) => {
+                let folded = feed.view(which).await;
+                News::Folded(feed, folded)
+            }
+            Self::Ring(view, since, until) => {
+                let mut bell = view.bell();
+                let ringing = bell.wait_for(|bell| bell.change > since || matches!(bell.following, Following::No(_)));
+                // The view outlives this, and its sender with it.
+                let in_time = match until {
+                    Some(until) => timeout_at(until, ringing).await.is_ok(),
+                    None => ringing.await.is_ok(),
+                };
+                if in_time || until.is_none() { News::Rung } else { News::Lingered }
+            }
+        }
+    }
+}

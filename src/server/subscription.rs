@@ -1,0 +1,189 @@
+//! A feed as one reader is sent it: what it wants, and where it stands. It says so into whatever [`Outlet`] it is given,
+//! and never waits for news: that is its connection's.
+//!
+//! The late joiner, the one that comes back, the slow one and the live one are sent what differs from where they stand;
+//! what a slow one has not taken merges into its next message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::app::{App, Presence, PresenceGuard, Role, end_of};
+use super::arrival::Arrival;
+use super::metrics::Lag;
+use super::outlet::Outlet;
+use super::socket::End;
+use super::wanted::Wanted;
+use crate::config::TimesConfig;
+use crate::feed::{Feed, View};
+use crate::log::{LogError, LogId};
+use crate::position::{Cursor, FeedId};
+use crate::transcript::FeedState;
+use crate::wire::subscribe::Begin;
+use crate::wire::{CloseCode, ToSubscriber};
+
+/// A feed as one reader is sent it.
+pub(super) struct Subscription {
+    pub(super) app: Arc<App>,
+    pub(super) name: FeedId,
+    pub(super) wanted: Wanted,
+    /// Where to begin in the life of the feed that comes next.
+    pub(super) from: Begin,
+    is_greeted: bool,
+    /// The life of the feed that was replaced; the next is about to begin.
+    replaced: Option<LogId>,
+    pub(super) lag: Lag,
+}
+
+/// A life of the feed, and where the reader stands in it.
+pub(super) struct Life {
+    pub(super) feed: Arc<Feed>,
+    pub(super) view: Arc<View>,
+    pub(super) place: Place,
+    pub(super) _present: PresenceGuard,
+}
+
+/// Where a reader stands in a view.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The changes it has seen.
+    pub(super) since: u64,
+    /// The end of its backlog.
+    pub(super) target: u64,
+    /// When it was told that it has all of its backlog.
+    pub(super) live_at: Option<Instant>,
+}
+
+impl Subscription {
+    pub(super) fn new(app: Arc<App>, name: FeedId, wanted: Wanted) -> Self {
+        let (from, lag) = (wanted.from.clone(), Lag::new(&app));
+        Self { app, name, wanted, from, is_greeted: false, replaced: None, lag }
+    }
+
+    /// The life of the feed that is there, or comes next.
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival::new(&self.app, &self.name, self.wanted.wait, self.replaced.clone())
+    }
+
+    /// The reader is there, as others see.
+    pub(super) fn present(&self, feed: &Feed) -> PresenceGuard {
+        Presence::enter(&self.app, feed.log_id(), Role::Reader)
+    }
+
+    /// Says how the feed stands; none is a feed that is waited for.
+    pub(super) async fn hello(&mut self, outlet: &mut Outlet, view: Option<&View>) -> Result<(), End> {
+        let server_at = self.app.clock.now();
+        let (title, state, epoch) = match view {
+            None => (None, FeedState::None, None),
+            Some(view) => {
+                let transcript = view.transcript();
+                (transcript.meta().title.clone(), transcript.state(), transcript.epoch().cloned())
+            }
+        };
+        let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
+        outlet.say(&hello.encode()).await?;
+        self.is_greeted |= view.is_some();
+        Ok(())
+    }
+
+    /// Where the reader stands in `view`; what it holds is dropped if that is nowhere.
+    pub(super) async fn begin(&mut self, outlet: &mut Outlet, view: &View) -> Result<u64, End> {
+        match self.from.clone() {
+            Begin::Start => Ok(0),
+            Begin::Now => {
+                let (to, bodies) = view.bodies_from_now(self.wanted.unit);
+                for message in &bodies {
+                    outlet.say(message).await?;
+                }
+                Ok(to)
+            }
+            Begin::Cursor(cursor) => {
+                let (epoch, change) = {
+                    let transcript = view.transcript();
+                    (transcript.view_epoch(), transcript.change())
+                };
+                if epoch.as_ref() != Some(&cursor.epoch) {
+                    self.reset(outlet, "epoch").await?;
+                    return Ok(0);
+                }
+                if cursor.change > change {
+                    self.reset(outlet, "cursor").await?;
+                    return Ok(0);
+                }
+                Ok(cursor.change)
+            }
+        }
+    }
+
+    /// Sends what differs from where the reader stands, as much of it as goes at once; false if nothing does.
+    pub(super) async fn send_some(&mut self, outlet: &mut Outlet, view: &View, place: &mut Place) -> Result<bool, End> {
+        let Some(bodies) = view.bodies(self.wanted.unit, place.since) else { return Ok(false) };
+        self.lag.begins();
+        for message in &bodies.parts {
+            outlet.send(message).await?;
+            self.app.metrics.sent(1, message.body().len());
+        }
+        if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
+            self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
+        }
+        place.since = bodies.to;
+        if place.since >= place.target {
+            self.live(outlet, view, place).await?;
+        }
+        Ok(true)
+    }
+
+    /// Says once that the backlog has been sent; a reader that wants no more is done with that.
+    pub(super) async fn live(&mut self, outlet: &mut Outlet, view: &View, place: &mut Place) -> Result<(), End> {
+        if place.live_at.is_some() {
+            return Ok(());
+        }
+        let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
+        outlet.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
+        if self.wanted.is_until_head {
+            return Err(End::close(CloseCode::Done, "this is all there is"));
+        }
+        place.live_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// When a reader of an ended feed is done; none while the feed goes on.
+    pub(super) fn lingers_until(&self, view: &View, place: &Place) -> Option<Instant> {
+        let ended_at = view.transcript().ended_at()?;
+        let ended_for = Duration::from_millis(u64::try_from(self.app.clock.now().since(ended_at)).unwrap_or(0));
+        let linger = TimesConfig::ms(self.app.config.times.ended_linger_ms);
+        // Counted from the later of both.
+        Some((place.live_at? + linger).max(Instant::now() + linger.saturating_sub(ended_for)))
+    }
+
+    /// What to do at the end of a view: nothing where the feed goes on in another life.
+    pub(super) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<(), End> {
+        match why {
+            LogError::Deleted(_) if feed.is_replaced() => Ok(()),
+            why => Err(end_of(why)),
+        }
+    }
+
+    /// Leaves a life of the feed that was replaced.
+    pub(super) async fn leave(&mut self, outlet: &mut Outlet, feed: &Feed) -> Result<(), End> {
+        // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
+        if self.is_greeted {
+            self.reset(outlet, "replaced").await?;
+            if self.from != Begin::Now {
+                self.from = Begin::Start;
+            }
+        }
+        self.replaced = Some(feed.log_id().clone());
+        Ok(())
+    }
+
+    pub(super) async fn reset(&mut self, outlet: &mut Outlet, reason: &str) -> Result<(), End> {
+        outlet.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+    }
+}
+
+/// The cursor of who has seen so many changes of `view`.
+pub(super) fn cursor(view: &View, change: u64) -> Option<Cursor> {
+    view.transcript().cursor(change)
+}

@@ -1,0 +1,174 @@
+//! The body of `changes`: what differs since the cursor that a reader had.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ToSubscriber;
+use crate::position::{Cursor, FeedId};
+use crate::transcript::{Changes, FeedState, Line, Speaker, Turn};
+use crate::wire::message::Message;
+
+/// The largest `changes` message, in bytes: a phone takes it in one go, and a resume loses little.
+pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
+
+/// The body of `changes`. Empty parts are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangesMessage {
+    /// The feed.
+    pub feed: FeedId,
+    /// From here reading can go on.
+    pub cursor: Cursor,
+    /// Lines to show; each replaces any earlier one of its key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+    /// Keys that are no longer shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
+    /// Turns whose facts changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Turn>,
+    /// Ids of turns that are no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone_turns: Vec<Arc<str>>,
+    /// Speakers whose facts changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speakers: Vec<Speaker>,
+    /// Where the event stands, if that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<FeedState>,
+    /// What people call the event, if its facts changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Arc<str>>,
+    /// The event's language, if its facts changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Arc<str>>,
+    /// More parts of these changes follow: keep this one aside until the last has come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    /// More changes wait behind these because of the size limit: the picture is not whole yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
+}
+
+impl ChangesMessage {
+    pub(in crate::wire) fn empty(feed: &FeedId, cursor: Cursor) -> Self {
+        Self {
+            feed: feed.clone(),
+            cursor,
+            lines: Vec::new(),
+            gone: Vec::new(),
+            turns: Vec::new(),
+            gone_turns: Vec::new(),
+            speakers: Vec::new(),
+            state: None,
+            title: None,
+            language: None,
+            more: false,
+            behind: false,
+        }
+    }
+}
+
+/// The messages of the `changes` that take a reader of `feed` from `before` to `to`: one as a rule, several where one
+/// would pass [`CHANGES_BYTES_MAX`]. Of several all but the last carry `before` and `more`.
+#[must_use]
+pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: Changes) -> Vec<Message> {
+    let behind = changes.behind;
+    let mut whole = ChangesMessage::empty(feed, to.clone());
+    whole.behind = behind;
+    if let Some((state, meta)) = changes.feed {
+        (whole.state, whole.title, whole.language) = (Some(state), meta.title, meta.language);
+    }
+    (whole.lines, whole.gone) = (changes.lines, changes.gone);
+    (whole.turns, whole.gone_turns) = (changes.turns, changes.gone_turns);
+    whole.speakers = changes.speakers;
+    let message = ToSubscriber::Changes(Box::new(whole));
+    let encoded = message.encode();
+    let ToSubscriber::Changes(whole) = message else { return vec![encoded] };
+    if encoded.body().len() <= CHANGES_BYTES_MAX {
+        return vec![encoded];
+    }
+    let mut parts = split(*whole);
+    let last = parts.len() - 1;
+    for part in &mut parts[..last] {
+        (part.cursor, part.more, part.behind) = (before.clone(), true, false);
+    }
+    parts.into_iter().map(|part| ToSubscriber::Changes(Box::new(part)).encode()).collect()
+}
+
+/// Deals the contents of a message out to as many as are needed.
+fn split(whole: ChangesMessage) -> Vec<ChangesMessage> {
+    /// Room for the fields around the lists.
+    const ENVELOPE_BYTES: usize = 4096;
+    let mut part = ChangesMessage::empty(&whole.feed, whole.cursor.clone());
+    (part.state, part.title, part.language) = (whole.state, whole.title.clone(), whole.language.clone());
+    part.behind = whole.behind;
+    let mut parts = vec![part];
+    let mut bytes = ENVELOPE_BYTES;
+    let mut room = |bytes_more: usize, parts: &mut Vec<ChangesMessage>| {
+        bytes += bytes_more + 1;
+        if bytes > CHANGES_BYTES_MAX {
+            let mut part = ChangesMessage::empty(&whole.feed, whole.cursor.clone());
+            part.behind = whole.behind;
+            parts.push(part);
+            bytes = ENVELOPE_BYTES + bytes_more + 1;
+        }
+    };
+    macro_rules! deal {
+        ($($list:ident),*) => {$(
+            for item in whole.$list {
+                room(encoded_len(&item), &mut parts);
+                parts.last_mut().expect("never empty").$list.push(item);
+            }
+        )*};
+    }
+    deal!(speakers, turns, gone_turns, gone, lines);
+    parts
+}
+
+pub(in crate::wire) fn encoded_len(item: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, item).expect("counting does not fail");
+    count.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::Epoch;
+
+    fn cursor(change: u64) -> Cursor {
+        Cursor { epoch: Epoch::new("e"), change }
+    }
+
+    #[test]
+    fn a_message_over_the_limit_comes_in_parts() {
+        let feed = FeedId::new("geneva").expect("a name");
+        let gone: Vec<String> = (0..60_000).map(|n| format!("main/{n}")).collect();
+        let changes = Changes { to: 9, gone: gone.clone(), behind: true, ..Changes::default() };
+        let parts = encode_changes(&feed, &cursor(3), &cursor(9), changes);
+        assert!(parts.len() > 1);
+        let mut told = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let part = part.body();
+            assert!(part.len() <= CHANGES_BYTES_MAX);
+            let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(part) else { panic!("not changes") };
+            let is_last = index + 1 == parts.len();
+            assert_eq!((message.more, message.behind), (!is_last, is_last));
+            assert_eq!(message.cursor, cursor(if is_last { 9 } else { 3 }));
+            told.extend(message.gone);
+        }
+        assert_eq!(told, gone);
+    }
+}
