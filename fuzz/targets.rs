@@ -25,6 +25,7 @@ pub fn wire(bytes: &[u8]) {
         assert!(times.into_iter().flatten().all(|time| (0..=MEDIA_MS_MAX).contains(&time)), "{version:?}");
     }
     let _ = FromSubscriber::decode(text);
+    let _ = FromSubscriber::feed_of(text);
     // What a server says, as a client reads it: what could be read is written again as the same.
     if let Ok(message) = serde_json::from_str::<ToSubscriber>(text) {
         let again =

@@ -123,6 +123,27 @@ async fn lines_without_a_time_are_replayed_in_their_place() {
 }
 
 #[tokio::test]
+async fn several_feeds_are_watched_on_one_connection() {
+    let server = Server::start();
+    for feed in ["bern", "chur"] {
+        server.import(feed, &format!("A: (00:01)\nThis is {feed}.\n")).await;
+    }
+    // Both have ended, and with them the command.
+    let watched = done(&run(&server, &["watch", "bern", "chur"]).await);
+    for feed in ["bern", "chur"] {
+        assert!(watched.contains(&format!("{feed} [00:01] A\nThis is {feed}.\n")), "{watched}");
+    }
+    let messages = done(&run(&server, &["watch", "bern", "chur", "--json"]).await);
+    let named = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["feed"].as_str().map(str::to_owned);
+    assert!(["bern", "chur"].iter().all(|feed| messages.lines().any(|line| named(line).as_deref() == Some(*feed))));
+    // One that is not there is told of, and the others are shown.
+    let some = run(&server, &["watch", "nowhere", "bern", "--until", "head"]).await;
+    assert_eq!(some.status.code(), Some(1), "{}", stderr(&some));
+    assert!(stdout(&some).contains("This is bern.") && stderr(&some).contains("nowhere"), "{}", stderr(&some));
+    assert_eq!(run(&server, &["watch", "bern", "chur", "--pace", "2"]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
 async fn a_watcher_goes_on_where_it_was_when_the_server_comes_back() {
     let mut server = Server::start();
     let mut watch = captionwire(Some(&server));

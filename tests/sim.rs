@@ -40,7 +40,7 @@ use self::run::run;
 use self::world::Report;
 
 /// What happens in so many of 300 runs at least: where it does not, the runs have become harmless.
-const HAPPENS: [(&str, u64); 14] = [
+const HAPPENS: [(&str, u64); 15] = [
     ("the server is killed", 300),
     ("killed between durable and acknowledged", 20),
     ("a crash keeps a part of the queue", 20),
@@ -54,6 +54,7 @@ const HAPPENS: [(&str, u64); 14] = [
     ("a subscriber does not read for a while", 50),
     ("a forged cursor is refused", 50),
     ("a message comes in parts", 20),
+    ("a feed among many is left and taken up again", 50),
     ("many records are appended at once", 300),
 ];
 

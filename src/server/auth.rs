@@ -87,7 +87,7 @@ struct Granted {
 
 impl Access {
     /// All, for a server without authentication.
-    fn everything() -> Self {
+    pub(super) fn everything() -> Self {
         static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(Who::Everybody, Vec::new(), Vec::new()));
         EVERYTHING.clone()
     }

@@ -33,9 +33,6 @@ use crate::position::FeedId;
 use crate::transcript::FoldView;
 use crate::wire::{CloseCode, ErrorCode, FromSubscriber, Refusal, Subscribe, ToSubscriber};
 
-/// Subscriptions that are heard before the reader is: few enough that it does not wait for long.
-const NEWS_AT_ONCE: usize = 64;
-
 /// Serves a subscriber of many feeds to its end.
 pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
     // What belongs to one feed is said in its `subscribe`, and would be passed over here.
@@ -48,15 +45,7 @@ pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (
         return (socket.into(), end);
     }
     let Asked { peer, access, .. } = *asked;
-    let mut reader = Box::new(Reader {
-        app,
-        access,
-        outlet: socket.into(),
-        subscribed: HashMap::new(),
-        news: FuturesUnordered::new(),
-        refused: 0,
-        _peer: peer,
-    });
+    let mut reader = Box::new(Reader::new(app, socket, access, peer));
     loop {
         if let Err(end) = reader.go_on().await {
             return (reader.outlet, end);
@@ -117,15 +106,20 @@ enum News {
 }
 
 impl Reader {
+    /// A reader of nothing yet.
+    fn new(app: Arc<App>, socket: Socket, access: Access, peer: Peer) -> Self {
+        let (outlet, subscribed, news) = (socket.into(), HashMap::new(), FuturesUnordered::new());
+        Self { app, access, outlet, subscribed, news, refused: 0, _peer: peer }
+    }
+
     /// Tells whatever there is news of, and waits for more; for what the reader says too.
     async fn go_on(&mut self) -> Result<(), End> {
-        // Without hearing the reader in between, so that small messages go out together. Those who wait for nothing any
-        // more are let go here as well.
-        for _ in 0..NEWS_AT_ONCE {
-            match self.news.next().now_or_never().flatten() {
-                Some(Ok((feed, news))) => self.tell(&feed, news).await?,
-                Some(Err(_)) => {}
-                None => break,
+        // One of those who have news, so that a reader that has much to say is told too; and those who wait for nothing any
+        // more are let go.
+        while let Some(news) = self.news.next().now_or_never().flatten() {
+            if let Ok((feed, news)) = news {
+                self.tell(&feed, news).await?;
+                break;
             }
         }
         let times = &self.app.config.times;
@@ -322,6 +316,39 @@ impl Next {
                 };
                 if in_time || until.is_none() { News::Rung } else { News::Lingered }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::log::MemoryLog;
+    use crate::server::stream::Transport;
+    use crate::server::{Chance, Clock, Server};
+
+    /// Whoever subscribes and leaves again and again is held to what it has.
+    #[tokio::test]
+    async fn what_was_left_is_waited_for_no_more() {
+        let log = Arc::new(MemoryLog::new());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let app = server.app.clone();
+        let (ours, _client) = tokio::io::duplex(1 << 20);
+        let transport = Transport::Other(Box::new(ours));
+        let socket = Socket::new(transport, &[], 512, &app.config.limits, &app.config.times).await;
+        let peer = Peer::new(&app, ([127, 0, 0, 1], 1).into());
+        let mut reader = Reader::new(app.clone(), socket, Access::everything(), peer);
+        let word = |kind: &str| Frame::Text(format!(r#"{{"type":"{kind}","feed":"never","wait":true}}"#).into());
+        for _ in 0..1_000 {
+            reader.hear(word("subscribe")).await.expect("goes on");
+            // Until it waits for its feed.
+            while app.waiting.taken() == 0 {
+                reader.go_on().now_or_never();
+            }
+            reader.hear(word("unsubscribe")).await.expect("goes on");
+            reader.go_on().now_or_never();
+            assert_eq!((reader.news.len(), reader.subscribed.len(), app.waiting.taken()), (0, 0, 0));
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::disk::{Disk, SimLog};
 use crate::network::Network;
 use crate::publisher::{Publisher, Script};
 use crate::reader::picture_of;
-use crate::subscriber::{Screen, Subscriber};
+use crate::subscriber::{Followed, Screen, Subscriber};
 use crate::world::{Event, Life, Report, World};
 
 /// Times that the server goes down.
@@ -68,21 +68,12 @@ impl Run {
         self.tasks.spawn(serve(self.world.clone(), self.network.clone(), self.disk.clone()));
         let feeds = ["basel", "chur"].map(|name| FeedId::new(name).expect("a name"));
         for number in 0..4 {
-            let (feed, view) = (&feeds[number / 3], [FoldView::Interim, FoldView::FinalOnly][number % 2]);
-            let screen = Arc::new(Mutex::new(Screen::default()));
-            self.screens.push((feed.clone(), view, screen.clone()));
-            let subscriber = Subscriber {
-                world: self.world.clone(),
-                network: self.network.clone(),
-                disk: self.disk.clone(),
-                number,
-                feed: feed.clone(),
-                view,
-                is_slow: number % 3 == 0,
-                screen,
-            };
-            self.tasks.spawn(subscriber.run());
+            let view = [FoldView::Interim, FoldView::FinalOnly][number % 2];
+            self.subscribe(number, &feeds[number / 3..=number / 3], view, number % 3 == 0);
         }
+        // And one of both, on one socket.
+        let is_slow = self.world.one_in(2);
+        self.subscribe(4, &feeds, FoldView::Interim, is_slow);
         let is_large = self.world.one_in(8);
         let mut publishers = JoinSet::new();
         for (source, feed) in [("one", &feeds[0]), ("two", &feeds[0]), ("http", &feeds[1])] {
@@ -119,6 +110,15 @@ impl Run {
             self.all_see_all("after a last word");
         }
         self.end_is_as_the_book_says();
+    }
+
+    fn subscribe(&mut self, number: usize, feeds: &[FeedId], view: FoldView, is_slow: bool) {
+        let screens = feeds.iter().map(|feed| (feed.clone(), view, Arc::new(Mutex::new(Screen::default()))));
+        let first = self.screens.len();
+        self.screens.extend(screens);
+        let feeds = self.screens[first..].iter().map(|(feed, _, screen)| Followed::new(feed, screen)).collect();
+        let (world, network, disk) = (self.world.clone(), self.network.clone(), self.disk.clone());
+        self.tasks.spawn(Subscriber { world, network, disk, number, feeds, view, is_slow }.run());
     }
 
     fn publisher(&mut self, script: Script) -> Publisher {

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use captionwire::position::{Cursor, FeedId};
 use captionwire::transcript::FoldView;
+use captionwire::wire::ErrorCode;
 use captionwire::wire::subscribe::{ChangesMessage, ToSubscriber};
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::disk::Disk;
@@ -17,17 +20,44 @@ use crate::world::World;
 /// Three heartbeats: one that hears nothing for so long gives its connection up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One subscriber, and what it shows.
+/// One subscriber of a feed, or of several on one socket.
 pub(crate) struct Subscriber {
     pub(crate) world: Arc<World>,
     pub(crate) network: Arc<Network>,
     pub(crate) disk: Arc<Mutex<Disk>>,
     pub(crate) number: usize,
-    pub(crate) feed: FeedId,
+    pub(crate) feeds: Vec<Followed>,
     pub(crate) view: FoldView,
     /// Does not read for a while, now and then.
     pub(crate) is_slow: bool,
-    pub(crate) screen: Arc<Mutex<Screen>>,
+}
+
+/// A feed, and what is shown of it.
+pub(crate) struct Followed {
+    feed: FeedId,
+    screen: Arc<Mutex<Screen>>,
+    /// Some begin with a cursor that nobody gave them, of an epoch that never was.
+    forged: Option<String>,
+    /// What was taken last on the connection that there is.
+    before: Option<ChangesMessage>,
+    /// Left, and to be taken up again once that is answered.
+    is_away: bool,
+}
+
+impl Followed {
+    pub(crate) fn new(feed: &FeedId, screen: &Arc<Mutex<Screen>>) -> Self {
+        Self { feed: feed.clone(), screen: screen.clone(), forged: None, before: None, is_away: false }
+    }
+
+    /// Where to read on.
+    fn from(&self) -> String {
+        let held = self.screen.lock().expect("nothing panics with it").cursor.clone();
+        match (&self.forged, &held) {
+            (Some(forged), _) => forged.clone(),
+            (None, Some(cursor)) => cursor.to_string(),
+            (None, None) => "start".into(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -41,15 +71,24 @@ pub(crate) struct Screen {
 impl Subscriber {
     /// Reads for ever.
     pub(crate) async fn run(self) {
-        // Some begin with a cursor that nobody gave them, of an epoch that never was.
-        let mut forged = self.world.one_in(3).then(|| format!("0000000-1:{}", 1 + self.world.below(30)));
+        let mut feeds = Vec::new();
+        let subscriber = Self { feeds: Vec::new(), ..self };
+        for followed in self.feeds {
+            let forged = subscriber.world.one_in(3).then(|| format!("0000000-1:{}", 1 + subscriber.world.below(30)));
+            feeds.push(Followed { forged, ..followed });
+        }
         loop {
-            if let Ok(end) = self.network.dial() {
-                self.screen.lock().expect("nothing panics with it").reader.cut();
-                self.connection(end, &mut forged).await;
-                self.screen.lock().expect("nothing panics with it").is_live = false;
+            if let Ok(end) = subscriber.network.dial() {
+                for followed in &mut feeds {
+                    (followed.before, followed.is_away) = (None, false);
+                    followed.screen.lock().expect("nothing panics with it").reader.cut();
+                }
+                subscriber.connection(end, &mut feeds).await;
+                for followed in &feeds {
+                    followed.screen.lock().expect("nothing panics with it").is_live = false;
+                }
             }
-            tokio::time::sleep(self.world.wait(3_000)).await;
+            tokio::time::sleep(subscriber.world.wait(3_000)).await;
         }
     }
 
@@ -57,23 +96,38 @@ impl Subscriber {
         self.world.wrong(format!("subscriber {}: {what}", self.number));
     }
 
-    async fn connection(&self, end: End, forged: &mut Option<String>) -> Option<()> {
-        let held = self.screen.lock().expect("nothing panics with it").cursor.clone();
-        let from = match (&forged, &held) {
-            (Some(forged), _) => forged.clone(),
-            (None, Some(cursor)) => cursor.to_string(),
-            (None, None) => "start".into(),
-        };
+    /// Connects, and says which feeds.
+    async fn open(&self, end: End, feeds: &[Followed]) -> Option<WebSocketStream<End>> {
         let interim = self.view == FoldView::Interim;
-        let url = format!("ws://localhost/v1/feeds/{}/subscribe?wait=true&interim={interim}&from={from}", self.feed);
+        let path = match feeds {
+            [only] => format!("feeds/{}/subscribe?wait=true&interim={interim}&from={}", only.feed, only.from()),
+            _ => "subscribe".to_owned(),
+        };
+        let url = format!("ws://localhost/v1/{path}");
         let mut socket = tokio::time::timeout(PATIENCE, tokio_tungstenite::client_async(url, end)).await.ok()?.ok()?.0;
-        self.world.note(format!("subscriber {} reads from {from}", self.number));
-        if held.is_some() {
-            self.world.seen("a subscriber resumes");
+        for followed in feeds {
+            self.world.note(format!("subscriber {} reads {} from {}", self.number, followed.feed, followed.from()));
+            if followed.screen.lock().expect("nothing panics with it").cursor.is_some() {
+                self.world.seen("a subscriber resumes");
+            }
+            if feeds.len() > 1 {
+                self.subscribe(&mut socket, followed).await?;
+            }
         }
+        Some(socket)
+    }
+
+    async fn subscribe(&self, socket: &mut WebSocketStream<End>, followed: &Followed) -> Option<()> {
+        let interim = self.view == FoldView::Interim;
+        let from = followed.from();
+        let word = json!({"type": "subscribe", "feed": followed.feed, "from": from, "interim": interim, "wait": true});
+        say(socket, &word).await
+    }
+
+    async fn connection(&self, end: End, feeds: &mut [Followed]) -> Option<()> {
+        let mut socket = self.open(end, feeds).await?;
         let leaves_after = self.world.one_in(4).then(|| 1 + self.world.below(30));
         let mut taken = 0;
-        let mut before: Option<ChangesMessage> = None;
         loop {
             if self.is_slow && !self.world.is_calm() && self.world.one_in(12) {
                 self.world.seen("a subscriber does not read for a while");
@@ -92,39 +146,76 @@ impl Subscriber {
                 }
                 _ => continue,
             };
-            match serde_json::from_str(&text) {
-                Ok(ToSubscriber::Changes(message)) => {
-                    self.take(&message, before.as_ref());
-                    before = Some(*message);
+            let message: ToSubscriber = match serde_json::from_str(&text) {
+                Ok(message) => message,
+                Err(error) => {
+                    self.wrong(&format!("told {text}: {error}"));
+                    continue;
+                }
+            };
+            let is_one_of_many = feeds.len() > 1;
+            let Some(of) = message.feed().and_then(|feed| feeds.iter().position(|followed| followed.feed == *feed))
+            else {
+                if !matches!(message, ToSubscriber::Heartbeat { .. }) || !is_one_of_many {
+                    self.wrong(&format!("told {message:?}"));
+                }
+                continue;
+            };
+            let followed = &mut feeds[of];
+            match message {
+                ToSubscriber::Changes(message) => {
+                    self.take(&message, followed);
+                    followed.before = Some(*message);
                     taken += 1;
                     if leaves_after == Some(taken) && !self.world.is_calm() {
                         self.world.note(format!("subscriber {} leaves", self.number));
                         return None;
                     }
+                    if is_one_of_many && !followed.is_away && !self.world.is_calm() && self.world.one_in(8) {
+                        followed.is_away = true;
+                        let word = json!({"type": "unsubscribe", "feed": followed.feed});
+                        say(&mut socket, &word).await?;
+                    }
                 }
-                Ok(ToSubscriber::Reset { reason, .. }) => {
-                    if forged.is_none() {
+                ToSubscriber::Unsubscribed { .. } if followed.is_away => {
+                    self.world.seen("a feed among many is left and taken up again");
+                    (followed.is_away, followed.before) = (false, None);
+                    followed.screen.lock().expect("nothing panics with it").reader.cut();
+                    followed.screen.lock().expect("nothing panics with it").is_live = false;
+                    self.subscribe(&mut socket, &feeds[of]).await?;
+                }
+                ToSubscriber::Reset { reason, .. } => {
+                    if followed.forged.is_none() {
                         self.wrong(&format!("reset because of {reason}"));
                     }
                     self.world.seen("a forged cursor is refused");
-                    *forged = None;
-                    *self.screen.lock().expect("nothing panics with it") = Screen::default();
+                    followed.forged = None;
+                    *followed.screen.lock().expect("nothing panics with it") = Screen::default();
                 }
-                Ok(ToSubscriber::Live { .. }) => {
+                ToSubscriber::Live { .. } => {
                     // A forged cursor may stand beyond all there is, and is refused all the same.
-                    if forged.take().is_some() {
+                    if followed.forged.take().is_some() {
                         self.wrong("a forged cursor is taken for a good one");
                     }
-                    self.screen.lock().expect("nothing panics with it").is_live = true;
+                    followed.screen.lock().expect("nothing panics with it").is_live = true;
                 }
-                Ok(ToSubscriber::Hello { .. } | ToSubscriber::Heartbeat { .. }) => {}
+                ToSubscriber::Hello { .. } => {}
+                ToSubscriber::Heartbeat { .. } if !is_one_of_many => {}
+                // As a socket of its own would be closed.
+                ToSubscriber::Error {
+                    code: ErrorCode::StorageUnavailable | ErrorCode::GoingAway, retry: true, ..
+                } if is_one_of_many => {
+                    self.world.note(format!("subscriber {} is refused {}", self.number, followed.feed));
+                    return None;
+                }
                 other => self.wrong(&format!("told {other:?}")),
             }
         }
     }
 
-    fn take(&self, message: &ChangesMessage, before: Option<&ChangesMessage>) {
-        let mut screen = self.screen.lock().expect("nothing panics with it");
+    fn take(&self, message: &ChangesMessage, Followed { screen, before, .. }: &Followed) {
+        let before = before.as_ref();
+        let mut screen = screen.lock().expect("nothing panics with it");
         let (number, cursor) = (self.number, &message.cursor);
         self.world.note(format!("subscriber {number} is at {cursor}{}", if message.more { ", more" } else { "" }));
         if message.more {
@@ -152,4 +243,8 @@ impl Subscriber {
             screen.cursor = Some(cursor.clone());
         }
     }
+}
+
+async fn say(socket: &mut WebSocketStream<End>, word: &serde_json::Value) -> Option<()> {
+    tokio::time::timeout(PATIENCE, socket.send(Message::text(word.to_string()))).await.ok()?.ok()
 }
