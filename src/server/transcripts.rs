@@ -48,10 +48,11 @@ pub(super) async fn get(
         to_ms: number(&query, "to_ms")?,
         last_turns: number(&query, "last")?,
     };
+    let which = fold_view(&query, format)?;
     let feed = open(&app, &name).await?;
     match query.get("at") {
         None => {
-            let view = feed.view(FoldView::FinalOnly).await?;
+            let view = feed.view(which).await?;
             let (etag, document) = {
                 let transcript = view.transcript();
                 let etag = etag(&transcript, format, range);
@@ -71,6 +72,21 @@ pub(super) async fn get(
             let document = Document::of(feed.name(), &transcript, range);
             written(format, etag, document).await
         }
+    }
+}
+
+/// Final lines, unless a page asks for those that may still change too, to go on from there with `interim=true`.
+fn fold_view(query: &HashMap<String, String>, format: Format) -> Result<FoldView, Problem> {
+    match query.get("interim").map(String::as_str) {
+        None | Some("false") => Ok(FoldView::FinalOnly),
+        Some("true") if !matches!(format, Format::Json | Format::Ndjson) => {
+            Err(Problem::bad("interim=true is for json and ndjson: other formats cannot tell what may still change"))
+        }
+        Some("true") if query.contains_key("at") => {
+            Err(Problem::bad("interim=true is for the transcript as it stands now, without at"))
+        }
+        Some("true") => Ok(FoldView::Interim),
+        Some(_) => Err(Problem::bad("interim is true or false")),
     }
 }
 
