@@ -60,6 +60,8 @@ pub struct Config {
     pub search: bool,
     /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
     pub allowed_origins: Vec<String>,
+    /// Pages of these origins may show a feed in a frame; `*` is any page.
+    pub embedding_origins: Vec<String>,
     /// From these addresses, and from no other, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Network>,
     /// What the server proves with who it is. None: it speaks plain HTTP.
@@ -94,6 +96,7 @@ impl Default for Config {
             storage: Storage::default(),
             search: true,
             allowed_origins: Vec::new(),
+            embedding_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             tls: None,
             auth: None,
@@ -297,12 +300,13 @@ impl Config {
                 "without authentication ([auth]) the server listens on this machine only: use 127.0.0.1 or [::1]";
             return bad("listen", self.listen.to_string(), rule);
         }
-        for origin in &self.allowed_origins {
-            // What browsers send as Origin: scheme, host and port, nothing behind.
-            let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            if authority.is_none_or(|authority| authority.is_empty() || authority.contains(['/', '*', ' '])) {
-                return bad("allowed_origins", origin.clone(), "an origin is written like http://localhost:8000");
-            }
+        if let Some(origin) = self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            return bad("allowed_origins", origin.clone(), "an origin is written like http://localhost:8000");
+        }
+        // What anybody may read may be shown anywhere.
+        if let Some(origin) = self.embedding_origins.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
+            let rule = "an origin is written like https://www.example.org; \"*\" is any page";
+            return bad("embedding_origins", origin.clone(), rule);
         }
         if let Some(everything) = self.trusted_proxies.iter().find(|network| network.is_everything()) {
             // Then every client could say that it is another one.
@@ -383,6 +387,14 @@ impl TimesConfig {
     }
 }
 
+/// Whether it is what browsers send as `Origin`: scheme, host and port, and nothing that could go on behind it where it is
+/// written into a header.
+fn is_origin(text: &str) -> bool {
+    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    authority.is_some_and(|authority| !authority.is_empty() && authority.bytes().all(fits))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -411,6 +423,10 @@ mod tests {
         assert!(open.contains("listen") && open.contains("127.0.0.1"), "{open}");
         for bad in ["*", "http://", "localhost:8000", "http://a/b"] {
             assert!(load(&format!("allowed_origins = [{bad:?}]")).is_err(), "{bad}");
+        }
+        assert!(load("embedding_origins = [\"*\"]").is_ok() && load("embedding_origins = [\"https://a.b:1\"]").is_ok());
+        for bad in ["https://a; script-src *", "https://a,b", "https://*.a", "https://a/b", "none", "https://ä"] {
+            assert!(load(&format!("embedding_origins = [{bad:?}]")).is_err(), "{bad}");
         }
         let proxy = load("trusted_proxies = [\"127.0.0.1\", \"lo\"]").expect_err("a name").to_string();
         assert!(proxy.contains("line 1") && proxy.contains("10.0.0.0/8"), "{proxy}");

@@ -248,7 +248,7 @@ async fn an_address_and_the_archive_have_their_limits() {
 async fn every_route_that_is_told_is_there() {
     let server = Server::start();
     for (method, path) in captionwire::server::ROUTES {
-        let path = path.replace("{feed}", "geneva").replace("{format}", "json").replace("{file}", "page.js");
+        let path = path.replace("{feed}", "geneva").replace("{format}", "json").replace("{file}", "feed.js");
         let path = path.replace("{source}", "main").replace("{id}", "1").replace("{segment}", "0.vtt");
         let answer = server.http(&method.to_uppercase(), &path, &[], b"").await;
         let text = String::from_utf8_lossy(&answer.body);
@@ -262,9 +262,17 @@ async fn pages_and_health() {
     for (path, content_type) in [
         ("/", "text/html"),
         ("/feeds/geneva", "text/html"),
-        ("/viewer/page.js", "text/javascript"),
+        ("/feeds/geneva/embed", "text/html"),
+        ("/feeds/geneva/overlay", "text/html"),
+        ("/feeds/geneva/plain", "text/html"),
+        ("/embed.js", "text/javascript"),
+        ("/viewer/feed.js", "text/javascript"),
         ("/viewer/index.js", "text/javascript"),
+        ("/viewer/overlay.js", "text/javascript"),
+        ("/viewer/plain.js", "text/javascript"),
         ("/viewer/page.css", "text/css"),
+        ("/viewer/overlay.css", "text/css"),
+        ("/viewer/plain.css", "text/css"),
         ("/healthz", "text/plain"),
         ("/readyz", "text/plain"),
     ] {
@@ -273,9 +281,101 @@ async fn pages_and_health() {
         assert!(answer.header("content-type").is_some_and(|is| is.starts_with(content_type)), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
     }
-    let policy = server.get("/feeds/geneva").await;
-    assert!(policy.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
     assert_eq!(server.get("/favicon.ico").await.status, 204);
     server.get("/viewer/other.js").await.assert_problem(404, "not_found");
     server.get("/feeds/Geneva!").await.assert_problem(400, "bad_request");
+    server.get("/feeds/Geneva!/overlay").await.assert_problem(400, "bad_request");
+}
+
+#[tokio::test]
+async fn pages_run_nothing_but_what_is_theirs_and_are_framed_where_the_configuration_says() {
+    let usual = Server::start();
+    let there = Server::start_with("embedding_origins = [\"https://www.example.org\"]");
+    let (framed, never) = ("frame-ancestors 'self'", "frame-ancestors 'none'");
+    let elsewhere = "frame-ancestors 'self' https://www.example.org";
+    for (path, expected, expected_there) in [
+        ("/", never, never),
+        ("/feeds/geneva", never, never),
+        ("/feeds/geneva/plain", never, never),
+        ("/feeds/geneva/embed", framed, elsewhere),
+        ("/feeds/geneva/overlay", framed, elsewhere),
+    ] {
+        for (server, expected) in [(&usual, expected), (&there, expected_there)] {
+            let answer = server.get(path).await;
+            let policy = answer.header("content-security-policy").expect("a policy");
+            assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+            assert!(policy.ends_with(expected) && !policy.contains("unsafe"), "{path}: {policy}");
+            let text = String::from_utf8_lossy(&answer.body);
+            assert!(!text.contains("style=") && !text.contains("<script>") && !text.contains("//"), "{path}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_are_sent_packed_and_once() {
+    let server = Server::start();
+    let plain = server.get("/viewer/feed.js").await;
+    let etag = plain.header("etag").expect("an ETag");
+    let packed = server.http("GET", "/viewer/feed.js", &[("Accept-Encoding", "gzip, br")], b"").await;
+    assert_eq!((packed.header("content-encoding"), packed.header("etag")), (Some("gzip"), Some(etag)));
+    assert!(packed.body.len() * 2 < plain.body.len() && packed.body.starts_with(&[0x1f, 0x8b]));
+    let again = server.http("GET", "/viewer/feed.js", &[("If-None-Match", etag)], b"").await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_ne!(server.get("/viewer/page.css").await.header("etag"), Some(etag));
+}
+
+#[tokio::test]
+async fn a_page_begins_with_the_newest_turns_and_what_may_still_change() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    publisher.send(line("1", 0, "A", "one")).await;
+    publisher.send(line("2", 1000, "B", "two")).await;
+    let guess = json!({"type": "line", "id": "3", "start_ms": 2000, "speaker": "C", "text": "thr", "status": "interim"});
+    publisher.send(guess).await;
+    publisher.acked(3).await;
+    let path = "/v1/feeds/geneva/transcript.json";
+    let whole = server.get(&format!("{path}?interim=true")).await.json();
+    assert_eq!(whole["turns"].as_array().map(Vec::len), Some(3));
+    assert_eq!(whole["turns"][2]["lines"][0]["status"], "interim");
+    let last = server.get(&format!("{path}?interim=true&last=2")).await.json();
+    assert_eq!(last["turns"][0]["lines"][0]["text"], "two");
+    // From its cursor a reader of such lines goes on, and has what comes next and nothing before.
+    let mut reader = server.subscribe(&format!("geneva/subscribe?from={}", last["cursor"].as_str().expect("one"))).await;
+    reader.expect_next("hello").await;
+    reader.expect_next("live").await;
+    publisher.send(line("3", 2000, "C", "three")).await;
+    assert_eq!(reader.expect_next("changes").await["lines"][0]["text"], "three");
+    // Those that want finished lines only have them, and another cursor.
+    let finals = server.get(path).await.json();
+    assert_ne!(finals["cursor"], whole["cursor"]);
+    for bad in ["json?interim=perhaps", "txt?interim=true", "json?interim=true&at=2000-01-01T00:00:00Z"] {
+        let answer = server.get(&format!("/v1/feeds/geneva/transcript.{bad}")).await;
+        answer.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn lists_say_what_was_said_last() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let feed = || async { server.get("/v1/feeds").await.json()["feeds"][0].clone() };
+    assert_eq!((&feed().await["last_turn"], &feed().await["duration_ms"]), (&Value::Null, &json!(0)));
+    publisher.send(line("1", 60_000, "S1", "The first.")).await;
+    publisher.send(line("2", 90_000, "S1", &format!("{}the end.", "word ".repeat(60)))).await;
+    let guess = json!({"type": "line", "id": "3", "start_ms": 95_000, "speaker": "B", "text": "no", "status": "interim"});
+    publisher.send(guess).await;
+    publisher.acked(3).await;
+    let rename = json!({"op": "speaker.rename", "op_id": "o1", "speaker": "S1", "name": "Chair"});
+    server.json("POST", "/v1/feeds/geneva/desk", rename).await;
+    let now = feed().await;
+    assert_eq!(now["duration_ms"], 35_000);
+    let last = &now["last_turn"];
+    assert_eq!((&last["id"], &last["speaker"], &last["start_ms"]), (&json!("main/1"), &json!("Chair"), &json!(90_000)));
+    let text = last["text"].as_str().expect("a text");
+    assert!(text.starts_with('…') && text.ends_with("the end.") && text.chars().count() == 161, "{text}");
+    publisher.send(json!({"type": "retract", "id": "2"})).await;
+    publisher.acked(4).await;
+    assert_eq!(feed().await["last_turn"]["text"], "The first.");
 }

@@ -58,7 +58,7 @@ impl From<Denial> for End {
 }
 
 const NO_TOKEN: &str =
-    "this needs a token: in a browser add ?token=… to the address, programs send Authorization: Bearer …";
+    "this needs a token: in a browser add #token=… to the address, programs send Authorization: Bearer …";
 const BAD_TOKEN: &str = "the token is not known here, or is no longer valid";
 pub(super) const EXPIRED: &str = "the token has expired";
 
@@ -163,9 +163,19 @@ impl Need {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         match (method, path) {
             // Pages hold no captions, and whoever looks after the server has no token.
-            ("GET", "/" | "/feeds/{feed}" | "/viewer/{file}" | "/favicon.ico" | "/healthz" | "/readyz") => {
-                Self::Nothing
-            }
+            (
+                "GET",
+                "/"
+                | "/feeds/{feed}"
+                | "/feeds/{feed}/embed"
+                | "/feeds/{feed}/overlay"
+                | "/feeds/{feed}/plain"
+                | "/embed.js"
+                | "/viewer/{file}"
+                | "/favicon.ico"
+                | "/healthz"
+                | "/readyz",
+            ) => Self::Nothing,
             ("GET", "/metrics" | "/v1/deliveries") => Self::Somewhere(Role::Metrics),
             ("GET", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Self::Somewhere(Role::Subscribe),
             (

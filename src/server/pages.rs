@@ -1,38 +1,130 @@
-//! The pages for people: the feeds, and one feed as it comes.
+//! The pages for people: the feeds, one feed as it comes, and the same for frames, screens and braille displays.
+//!
+//! Their sources are in `web/`; what is built of them lies in `viewer/` and is part of the binary, so that a build of the
+//! server needs nothing else. `scripts/web.sh` builds it, and CI checks that it is what the sources make.
 
-use axum::extract::Path;
+use std::io::Write;
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use sha2::{Digest, Sha256};
 
+use super::app::App;
 use super::problem::{Problem, ProblemCode};
+use super::transcripts::is_known_to;
 use crate::position::FeedId;
 
-/// Nothing but what this server sends: a page that was tricked into showing a script would not run it.
+/// Nothing but what this server sends: a page that was tricked into showing a script would not run it. The download of a
+/// transcript that takes a token is a `blob:`, which is no place to load from.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'none'";
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
+/// A file of the pages, as it is sent.
+struct File {
+    name: &'static str,
+    content_type: &'static str,
+    text: &'static str,
+    /// Compressed once, when it is first asked for.
+    packed: LazyLock<Packed>,
+}
+
+struct Packed {
+    etag: String,
+    gzip: Vec<u8>,
+}
+
+macro_rules! file {
+    ($name:literal, $content_type:expr) => {
+        File {
+            name: $name,
+            content_type: $content_type,
+            text: include_str!(concat!("viewer/", $name)),
+            packed: LazyLock::new(|| Packed::new(include_str!(concat!("viewer/", $name)))),
+        }
+    };
+}
+
+static INDEX: File = file!("index.html", HTML);
+static FEED: File = file!("feed.html", HTML);
+static OVERLAY: File = file!("overlay.html", HTML);
+static PLAIN: File = file!("plain.html", HTML);
+static EMBED: File = file!("embed.js", SCRIPT);
+static FILES: [File; 7] = [
+    file!("index.js", SCRIPT),
+    file!("feed.js", SCRIPT),
+    file!("overlay.js", SCRIPT),
+    file!("plain.js", SCRIPT),
+    file!("page.css", STYLE),
+    file!("overlay.css", STYLE),
+    file!("plain.css", STYLE),
+];
+
+impl Packed {
+    fn new(text: &str) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let etag = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let gzip = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+        Self { etag: format!("\"{etag}\""), gzip: gzip.expect("a vector takes all there is") }
+    }
+}
+
+/// Who may show a page in a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framed {
+    /// Nobody: a page that can be clicked in could be laid below another one.
+    Never,
+    /// The server's own pages, and the origins of `embedding_origins`.
+    ByConfig,
+}
+
 /// `GET /`
-pub(super) async fn index() -> Response {
-    page(HTML, include_str!("viewer/index.html"))
+pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    send(&app, &headers, &INDEX, Framed::Never)
 }
 
 /// `GET /feeds/{feed}`: the page waits for a feed that does not exist yet.
-pub(super) async fn feed(Path(name): Path<String>) -> Result<Response, Problem> {
-    FeedId::new(&name)?;
-    Ok(page(HTML, include_str!("viewer/page.html")))
+pub(super) async fn feed(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    of_feed(&app, &name, &headers, &FEED, Framed::Never)
+}
+
+/// `GET /feeds/{feed}/embed`: the same page, for a frame in somebody else's.
+pub(super) async fn embed(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    of_feed(&app, &name, &headers, &FEED, Framed::ByConfig)
+}
+
+/// `GET /feeds/{feed}/overlay`: the last lines over a picture.
+pub(super) async fn overlay(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    of_feed(&app, &name, &headers, &OVERLAY, Framed::ByConfig)
+}
+
+/// `GET /feeds/{feed}/plain`: text and nothing else.
+pub(super) async fn plain(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    of_feed(&app, &name, &headers, &PLAIN, Framed::Never)
+}
+
+/// `GET /embed.js`: the element `<caption-wire>`, for pages elsewhere.
+pub(super) async fn embed_script(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    send(&app, &headers, &EMBED, Framed::Never)
 }
 
 /// `GET /viewer/{file}`
-pub(super) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
-    Ok(match name.as_str() {
-        "page.js" => page(SCRIPT, include_str!("viewer/page.js")),
-        "index.js" => page(SCRIPT, include_str!("viewer/index.js")),
-        "page.css" => page(STYLE, include_str!("viewer/page.css")),
-        _ => return Err(Problem::new(ProblemCode::NotFound, "there is no such file")),
-    })
+pub(super) async fn file(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    match FILES.iter().find(|file| file.name == name) {
+        Some(file) => Ok(send(&app, &headers, file, Framed::Never)),
+        None => Err(Problem::new(ProblemCode::NotFound, "there is no such file")),
+    }
 }
 
 /// `GET /favicon.ico`: browsers ask for it unasked.
@@ -40,12 +132,69 @@ pub(super) async fn icon() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn page(content_type: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        // Another release has other files under these names.
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, text).into_response()
+fn of_feed(app: &App, name: &str, asked: &HeaderMap, file: &'static File, framed: Framed) -> Result<Response, Problem> {
+    FeedId::new(name)?;
+    Ok(send(app, asked, file, framed))
+}
+
+fn send(app: &App, asked: &HeaderMap, file: &'static File, framed: Framed) -> Response {
+    let mut response = if is_known_to(asked, &file.packed.etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else if takes_gzip(asked) {
+        ([(header::CONTENT_ENCODING, "gzip")], file.packed.gzip.as_slice()).into_response()
+    } else {
+        file.text.into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    // Another release has other files under these names.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let mut ancestors = String::from("'none'");
+    if framed == Framed::ByConfig {
+        ancestors = "'self'".into();
+        for origin in &app.config.embedding_origins {
+            ancestors.push(' ');
+            ancestors.push_str(origin);
+        }
+    }
+    let policy = format!("{POLICY}; frame-ancestors {ancestors}");
+    // Origins are checked where the configuration is read.
+    if let (Ok(policy), Ok(etag)) = (HeaderValue::from_str(&policy), HeaderValue::from_str(&file.packed.etag)) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.insert(header::ETAG, etag);
+        return response;
+    }
+    Problem::new(ProblemCode::Internal, "embedding_origins of the configuration cannot be sent").into_response()
+}
+
+/// Whether the client says that it takes gzip; `gzip;q=0` says that it does not (RFC 9110, section 12.5.3).
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let values = asked.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_for_those_who_take_it() {
+        for (value, expected) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.0, br", false),
+            ("br", false),
+            ("", false),
+        ] {
+            let asked = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(takes_gzip(&asked), expected, "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
 }

@@ -48,6 +48,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/feeds/{feed}/events"),
     ("get", "/"),
     ("get", "/feeds/{feed}"),
+    ("get", "/feeds/{feed}/embed"),
+    ("get", "/feeds/{feed}/overlay"),
+    ("get", "/feeds/{feed}/plain"),
+    ("get", "/embed.js"),
     ("get", "/viewer/{file}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
@@ -79,6 +83,10 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/events", get(events::get))
         .route("/", get(pages::index))
         .route("/feeds/{feed}", get(pages::feed))
+        .route("/feeds/{feed}/embed", get(pages::embed))
+        .route("/feeds/{feed}/overlay", get(pages::overlay))
+        .route("/feeds/{feed}/plain", get(pages::plain))
+        .route("/embed.js", get(pages::embed_script))
         .route("/viewer/{file}", get(pages::file))
         .route("/favicon.ico", get(pages::icon))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -9,7 +9,7 @@ use super::app::App;
 use crate::feed::{Feed, Opened};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, FeedId, Offset};
-use crate::transcript::{FeedState, FoldView, Timestamp, Transcript};
+use crate::transcript::{FeedState, FoldView, Line, MediaMs, Timestamp, Transcript, Turn};
 
 /// How a feed stands.
 #[derive(Debug, Clone, Serialize)]
@@ -23,12 +23,31 @@ pub(super) struct Summary {
     last_line_at: Option<Timestamp>,
     lines: usize,
     turns: usize,
+    /// From the first line to where the clock of the event stands.
+    duration_ms: MediaMs,
+    /// The newest turn of which something is final.
+    last_turn: Option<LastTurn>,
     #[serde(skip)]
     pub(super) ended_at: Option<Timestamp>,
     /// Whether lines wait for their final version, which may never come.
     #[serde(skip)]
     has_interim: bool,
 }
+
+/// What was said last, for a list.
+#[derive(Debug, Clone, Serialize)]
+struct LastTurn {
+    id: Arc<str>,
+    /// The name of who speaks, after renames and merges.
+    speaker: Option<Arc<str>>,
+    start_ms: MediaMs,
+    /// Of what is final, the end: `…` stands for what was before.
+    text: String,
+    lang: Option<Arc<str>>,
+}
+
+/// Characters of what was said last: two lines of a list.
+const LAST_CHARS: usize = 160;
 
 /// The summaries of feeds that need not be folded again, because nothing was added since.
 #[derive(Debug, Default)]
@@ -102,9 +121,27 @@ impl Summary {
             last_line_at: transcript.last_line_at(),
             lines,
             turns,
+            duration_ms: duration(transcript),
+            last_turn: transcript.last_final().map(|(turn, line)| LastTurn::new(transcript, turn, line)),
             ended_at: transcript.ended_at(),
             has_interim: !transcript.interim_sources().is_empty(),
         }
+    }
+}
+
+fn duration(transcript: &Transcript) -> MediaMs {
+    let last = transcript.clock().map(|reached| reached.media_ms);
+    last.zip(transcript.begins_at()).map_or(0, |(last, first)| (last - first).max(0))
+}
+
+impl LastTurn {
+    fn new(transcript: &Transcript, turn: &Turn, line: Line) -> Self {
+        let text = line.text.trim();
+        let skipped = text.chars().count().saturating_sub(LAST_CHARS);
+        let end: String = text.chars().skip(skipped).collect();
+        let text = if skipped == 0 { end } else { format!("…{end}") };
+        let speaker = turn.speaker.as_deref().map(|id| transcript.speaker_name(id));
+        Self { id: turn.id.clone(), speaker, start_ms: line.start_ms, text, lang: line.lang }
     }
 }
 

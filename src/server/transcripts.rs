@@ -112,7 +112,7 @@ fn etag(transcript: &Transcript, format: Format, range: Range) -> String {
     etag
 }
 
-fn is_known_to(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn is_known_to(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
     let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
     known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)

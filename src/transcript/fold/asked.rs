@@ -13,7 +13,7 @@ use crate::transcript::line::{Line, Said, Status};
 use crate::transcript::mark::{Mark, MarkKind, marks};
 use crate::transcript::record::Meta;
 use crate::transcript::speaker::Speaker;
-use crate::transcript::time::Timestamp;
+use crate::transcript::time::{MediaMs, Timestamp};
 use crate::transcript::turn::{Turn, TurnState, WholeTurn};
 
 impl Transcript {
@@ -219,9 +219,31 @@ impl Transcript {
 
     /// The lines of the turn that `first` opens.
     fn lines_of_turn(&self, first: Slot) -> Vec<Line> {
+        self.slots_of_turn(first).filter_map(|slot| self.shown_line(slot)).collect()
+    }
+
+    fn slots_of_turn(&self, first: Slot) -> impl Iterator<Item = Slot> {
         let rest = self.assembly.lines_from(first);
-        let lines = rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot));
-        lines.filter_map(|(_, slot)| self.shown_line(slot)).collect()
+        rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot)).map(|(_, slot)| slot)
+    }
+
+    /// The last line that is final, and its turn.
+    #[must_use]
+    pub fn last_final(&self) -> Option<(&Turn, Line)> {
+        let is_final = |slot: &Slot| match &self.lines[*slot as usize].head {
+            head if head.abandoned => true,
+            head => matches!(&head.said, Said::Content(content) if content.status == Status::Final),
+        };
+        self.assembly.turns().rev().find_map(|first| {
+            let last = self.slots_of_turn(first).filter(is_final).last()?;
+            Some((self.shown_turn(first)?, self.shown_line(last)?))
+        })
+    }
+
+    /// Where the first line starts.
+    #[must_use]
+    pub fn begins_at(&self) -> Option<MediaMs> {
+        self.shown_turn(self.assembly.turns().next()?).map(|turn| turn.start_ms)
     }
 
     /// The speakers that readers know of, in the order in which they were met.

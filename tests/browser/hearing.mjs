@@ -1,0 +1,33 @@
+// The hearing in examples/, as lines that a publisher would send.
+import { readFileSync } from "node:fs";
+
+const FILE = new URL("../../examples/hearing.rev.txt", import.meta.url);
+
+export const hearingFile = () => readFileSync(FILE, "utf8");
+
+export function hearing() {
+  const blocks = hearingFile().split(/\n\s*\n/).map((block) => block.trim().split("\n"));
+  const lines = [];
+  for (const [head, ...text] of blocks) {
+    const found = head.match(/^(.{1,80}?): \((?:(\d+):)?(\d{1,2}):(\d{2})\)$/);
+    if (!found) continue;
+    const [, speaker, h, m, s] = found;
+    const start_ms = ((Number(h ?? 0) * 60 + Number(m)) * 60 + Number(s)) * 1000;
+    lines.push({ id: String(lines.length + 1), start_ms, speaker, text: text.join(" ").trim() });
+  }
+  return lines;
+}
+
+/** `count` turns of two lines each, as a file. */
+export function manyTurns(count, words = 12) {
+  const names = ["Chair", "Ines Marlow", "Clerk", "Captain Roe", "Woman in the third row"];
+  const clock = (s) => `${Math.floor(s / 3600)}:${String(Math.floor(s / 60) % 60).padStart(2, "0")}:${String(s % 60).padStart(2, "0")}`;
+  const blocks = [];
+  for (let turn = 0; turn < count; turn++) {
+    for (const part of [0, 1]) {
+      const text = `Turn ${turn}, part ${part}. ${"words that were said and written down ".repeat(words / 6)}`.trim();
+      blocks.push(`${names[turn % names.length]}: (${clock(turn * 6 + part * 2)})\n${text}`);
+    }
+  }
+  return `${blocks.join("\n\n")}\n`;
+}
