@@ -12,6 +12,14 @@ check:
 test *args:
     sh scripts/test.sh {{args}}
 
+# The client library and the pages, in a browser; `measure` and `screenshots` do that instead.
+browser *args:
+    sh scripts/browser.sh {{args}}
+
+# Builds the pages from web/.
+web:
+    sh scripts/web.sh
+
 # All that CI runs.
 ci:
     .ci/run

@@ -25,7 +25,7 @@ async function justBuilt(context) {
     const response = await route.fetch().catch(() => null);
     if (!response) return route.abort("connectionrefused");
     const { "content-encoding": _, ...headers } = response.headers();
-    if (name && response.ok()) return route.fulfill({ status: 200, headers, body: readFileSync(new URL(name, BUILT)) });
+    if (name && response.ok() && headers["referrer-policy"]) return route.fulfill({ status: 200, headers, body: readFileSync(new URL(name, BUILT)) });
     return route.fulfill({ response });
   });
 }

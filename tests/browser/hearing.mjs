@@ -6,14 +6,14 @@ const FILE = new URL("../../examples/hearing.rev.txt", import.meta.url);
 export const hearingFile = () => readFileSync(FILE, "utf8");
 
 export function hearing() {
-  const blocks = hearingFile().split(/\n\s*\n/).map((block) => block.trim().split("\n"));
   const lines = [];
-  for (const [head, ...text] of blocks) {
-    const found = head.match(/^(.{1,80}?): \((?:(\d+):)?(\d{1,2}):(\d{2})\)$/);
-    if (!found) continue;
-    const [, speaker, h, m, s] = found;
-    const start_ms = ((Number(h ?? 0) * 60 + Number(m)) * 60 + Number(s)) * 1000;
-    lines.push({ id: String(lines.length + 1), start_ms, speaker, text: text.join(" ").trim() });
+  for (const row of hearingFile().split("\n")) {
+    const found = row.match(/^(.{1,80}?): \((?:(\d+):)?(\d{1,2}):(\d{2})\)$/);
+    if (found) {
+      const [, speaker, h, m, s] = found;
+      const start_ms = ((Number(h ?? 0) * 60 + Number(m)) * 60 + Number(s)) * 1000;
+      lines.push({ id: String(lines.length + 1), start_ms, speaker, text: "" });
+    } else if (lines.length && row.trim()) lines.at(-1).text = `${lines.at(-1).text} ${row.trim()}`.trim();
   }
   return lines;
 }

@@ -52,7 +52,7 @@ function start(): void {
   const timeline = new Timeline();
   const places = new Places(stage, feed);
   const find = new Find(stage);
-  const filter = new Filter(stage);
+  new Filter(stage);
   replay = new Replay(live, stage, timeline, options, () => status());
   replay.onplace = (ms) => goToTime(ms);
 
@@ -176,10 +176,7 @@ function start(): void {
     "-": () => resize(settings(), -10),
     p: () => replay.toggle(),
     ".": () => replay.step(),
-    Escape: () => {
-      find.close();
-      filter.clear();
-    },
+    Escape: () => find.close(),
   });
   status();
 }

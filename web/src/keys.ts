@@ -9,7 +9,8 @@ export function keys(actions: Record<string, () => void>): void {
     if (target.closest("input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]")) return;
     const action = actions[event.key];
     if (!action) return;
-    event.preventDefault();
+    // Escape closes panels too, which is the browser's to do.
+    if (event.key !== "Escape") event.preventDefault();
     action();
   });
 }
