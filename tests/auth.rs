@@ -106,7 +106,16 @@ async fn every_role_on_every_route() {
     ask(&server, "tok-create", "POST", lines, line).await.assert_problem(403, "forbidden");
     assert_eq!(ask(&server, "tok-all", "POST", lines, line).await.status, 200);
     assert_eq!(ask(&server, "tok-publish", "POST", lines, line).await.status, 200);
-    for open in ["/", "/feeds/geneva-1", "/feeds/geneva-1/overlay", "/feeds/geneva-1/embed", "/embed.js", "/viewer/feed.js", "/healthz", "/readyz"] {
+    for open in [
+        "/",
+        "/feeds/geneva-1",
+        "/feeds/geneva-1/overlay",
+        "/feeds/geneva-1/embed",
+        "/embed.js",
+        "/viewer/feed.js",
+        "/healthz",
+        "/readyz",
+    ] {
         assert_eq!(server.get(open).await.status, 200, "{open}");
     }
     server.get("/nothing").await.assert_problem(404, "not_found");

@@ -331,7 +331,8 @@ async fn a_page_begins_with_the_newest_turns_and_what_may_still_change() {
     publisher.expect_next("welcome").await;
     publisher.send(line("1", 0, "A", "one")).await;
     publisher.send(line("2", 1000, "B", "two")).await;
-    let guess = json!({"type": "line", "id": "3", "start_ms": 2000, "speaker": "C", "text": "thr", "status": "interim"});
+    let guess =
+        json!({"type": "line", "id": "3", "start_ms": 2000, "speaker": "C", "text": "thr", "status": "interim"});
     publisher.send(guess).await;
     publisher.acked(3).await;
     let path = "/v1/feeds/geneva/transcript.json";
@@ -341,7 +342,8 @@ async fn a_page_begins_with_the_newest_turns_and_what_may_still_change() {
     let last = server.get(&format!("{path}?interim=true&last=2")).await.json();
     assert_eq!(last["turns"][0]["lines"][0]["text"], "two");
     // From its cursor a reader of such lines goes on, and has what comes next and nothing before.
-    let mut reader = server.subscribe(&format!("geneva/subscribe?from={}", last["cursor"].as_str().expect("one"))).await;
+    let mut reader =
+        server.subscribe(&format!("geneva/subscribe?from={}", last["cursor"].as_str().expect("one"))).await;
     reader.expect_next("hello").await;
     reader.expect_next("live").await;
     publisher.send(line("3", 2000, "C", "three")).await;
@@ -364,7 +366,8 @@ async fn lists_say_what_was_said_last() {
     assert_eq!((&feed().await["last_turn"], &feed().await["duration_ms"]), (&Value::Null, &json!(0)));
     publisher.send(line("1", 60_000, "S1", "The first.")).await;
     publisher.send(line("2", 90_000, "S1", &format!("{}the end.", "word ".repeat(60)))).await;
-    let guess = json!({"type": "line", "id": "3", "start_ms": 95_000, "speaker": "B", "text": "no", "status": "interim"});
+    let guess =
+        json!({"type": "line", "id": "3", "start_ms": 95_000, "speaker": "B", "text": "no", "status": "interim"});
     publisher.send(guess).await;
     publisher.acked(3).await;
     let rename = json!({"op": "speaker.rename", "op_id": "o1", "speaker": "S1", "name": "Chair"});

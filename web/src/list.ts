@@ -273,6 +273,3 @@ export class TurnList {
     if (Math.abs(moved) >= 1) scrollBy(0, moved);
   }
 }
-
-/** The keys of a span's lines. */
-export const keysOf = (transcript: Transcript, { from, to }: Span): string[] => transcript.finals.slice(from, to).map(keyOf);

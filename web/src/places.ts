@@ -1,7 +1,7 @@
 // Places in a transcript: permalinks to a time (`#t=28:00`) or a line (`#l=main/42`), which survive corrections because a
 // line keeps its key; and the place where a reader was, for a page that is loaded again.
 
-import { keyOf, lowerBound, type Transcript } from "captionwire";
+import { keyOf, type Transcript } from "captionwire";
 import { say } from "./toast";
 import type { Stage } from "./stage";
 import { clock, parse } from "./time";
@@ -121,6 +121,3 @@ function read(key: string): string | null {
     return null;
   }
 }
-
-/** How many final lines there are up to `sort`. */
-export const countUpTo = (transcript: Transcript, sort: string): number => lowerBound(transcript.finals, sort);

@@ -111,7 +111,7 @@ export class Replay {
     if (!reader) return;
     if (!this.#begun && reader.state !== "refused") return;
     const last = reader.transcript.interims.at(-1) ?? reader.transcript.finals.at(-1);
-    if (last) this.timeline.at(Math.max(last.start_ms, this.#isPaused ? 0 : 0));
+    if (last) this.timeline.at(last.start_ms);
     if (reader.state === "refused" || reader.state === "done") this.#isPaused = true;
     this.stage.draw();
     this.#draw();

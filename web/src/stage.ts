@@ -33,6 +33,7 @@ export class Stage {
   #drawn = -1;
   #seen = "";
   #lastY = 0;
+  #lastHeight = 0;
   #begun = false;
   #quiet: ReturnType<typeof setTimeout> | undefined;
   #isPrinting = false;
@@ -116,7 +117,6 @@ export class Stage {
     // Until the picture is whole, the last one that was is better.
     if (!transcript.whole || transcript.version === this.#drawn) return;
     this.#drawn = transcript.version;
-    const end = $("interim").getBoundingClientRect().bottom;
     const anchor = this.following ? null : this.list.anchor();
     const spans = transcript.spans();
     this.list.take(transcript, this.#only ? spans.filter((span) => this.#isWanted(span)) : spans);
@@ -124,7 +124,7 @@ export class Stage {
     this.#interim(last?.turn.id ?? "");
     this.list.draw(anchor ?? (this.following ? null : this.#first()));
     show($("empty"), transcript.size === 0 && transcript.complete);
-    if (this.following && this.#begun && this.#drawn > 1) this.#slide($("interim").getBoundingClientRect().bottom - end);
+    if (this.following && this.#begun && this.#drawn > 1) this.#slide();
     this.#after();
     if (!this.#begun) setTimeout(() => this.#tell(true), TELL_AFTER_MS);
     else if (this.following) this.#tell(true);
@@ -171,16 +171,13 @@ export class Stage {
   }
 
   /** New text comes up from below, where motion is welcome. */
-  #slide(pixels: number): void {
+  #slide(): void {
     const grown = document.documentElement.scrollHeight - this.#lastHeight;
     this.#lastHeight = document.documentElement.scrollHeight;
-    if (pixels !== 0 && grown <= 0) return;
     if (calm() || grown < 8 || grown > SLIDE_PIXELS_MAX) return;
     const frames = [{ transform: `translateY(${grown}px)` }, { transform: "none" }];
     $("captions").animate(frames, { duration: 180, easing: "cubic-bezier(.2,.7,.3,1)" });
   }
-
-  #lastHeight = 0;
 
   #after(): void {
     this.#lastY = scrollY;
