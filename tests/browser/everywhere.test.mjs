@@ -88,6 +88,8 @@ test("from right to left where the text is, line by line", async () => {
     { id: "1", start_ms: 0, speaker: "יושב הראש", text: "הישיבה נפתחת.", lang: "he" },
     { id: "2", start_ms: 3000, speaker: "Reporter", text: "A question in English.", lang: "en" },
     { id: "3", start_ms: 6000, speaker: "متحدث", text: "شكرا 2026.", lang: "ar" },
+    // In one turn, each line as it is.
+    { id: "4", start_ms: 7000, speaker: "متحدث", text: "Thank you.", lang: "en" },
   );
   const page = await browser.page(`${server.url}/feeds/hebrew`);
   await shows(page, "شكرا");
@@ -96,6 +98,9 @@ test("from right to left where the text is, line by line", async () => {
     return [turn.dir, getComputedStyle(p).direction, p.lang, name.tagName];
   }));
   assert.deepEqual(is, [["rtl", "rtl", "he", "BDI"], ["ltr", "ltr", "en", "BDI"], ["rtl", "rtl", "ar", "BDI"]]);
+  await shows(page, "Thank you.");
+  const each = page.locator("#turns > li").last().locator("p");
+  assert.deepEqual(await each.evaluateAll((lines) => lines.map((line) => getComputedStyle(line).direction)), ["rtl", "ltr"]);
 });
 
 test("pages ask nobody but their own server", async () => {
