@@ -5,8 +5,8 @@
 //! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
 
 mod auth;
-mod dialects;
 mod deliveries;
+mod dialects;
 mod hls;
 mod load;
 mod network;
@@ -19,10 +19,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
-pub use self::dialects::DialectsConfig;
 pub use self::deliveries::{
     DeliverFrom, DeliveredView, DeliveriesConfig, Hidden, PushConfig, PushFormat, WebhookConfig,
 };
+pub use self::dialects::DialectsConfig;
 pub use self::hls::HlsConfig;
 pub use self::load::{ConfigError, Overrides};
 pub use self::network::Network;

@@ -131,7 +131,11 @@ impl Metrics {
         all.register("upkeep", "Records that the server wrote of its own accord", metrics.upkeep.clone());
         all.register("connections", "Connections", metrics.connections.clone());
         all.register("publishers", "Sockets that publish", metrics.publishers.clone());
-        all.register("readers", "Feeds that sockets read, by how long these have not had all of them", metrics.readers.clone());
+        all.register(
+            "readers",
+            "Feeds that sockets read, by how long these have not had all of them",
+            metrics.readers.clone(),
+        );
         all.register("feeds_open", "Feeds that are held in memory", metrics.feeds.clone());
         all.register("replays", "Replays under way", metrics.replays.clone());
         let help = "Requests to webhooks and caption URLs, by name and outcome";

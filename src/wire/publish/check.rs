@@ -4,7 +4,7 @@ use super::{LANG_BYTES_MAX, Limits, NackCode, Refusal, SPEAKER_BYTES_MAX};
 use crate::transcript::line::check_line_id;
 use crate::transcript::{Content, MediaMs, Version};
 
-/// Holds a line that did not come in our own format to what [`decode_line`] holds those that did.
+/// Holds a line that did not come in our own format to what [`decode_line`](super::decode_line) holds those that did.
 ///
 /// # Errors
 /// The refusal of this line.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Incoming, Refusal};
 use crate::transcript::{Content, MediaMs, Version};
 
-/// What a publisher sends: the other half of [`FromPublisher::decode`].
+/// What a publisher sends: the other half of [`FromPublisher::decode`](super::FromPublisher::decode).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outgoing {
     /// A version of a line. Its `arrival_ms` and `time_source` are the server's and are not sent.
