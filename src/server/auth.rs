@@ -494,7 +494,7 @@ mod tests {
         let expected = |method: &str, path: &str| match (method, path) {
             ("get", "/metrics" | "/v1/deliveries") => Need::Somewhere(Role::Metrics),
             (_, path) if !path.starts_with("/v1") => Need::Nothing,
-            ("get", "/v1/feeds" | "/v1/search") => Need::Somewhere(Role::Subscribe),
+            ("get", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Need::Somewhere(Role::Subscribe),
             (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),
             (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
                 Need::InFeed(Role::Publish)

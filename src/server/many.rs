@@ -344,9 +344,12 @@ mod tests {
             reader.hear(word("subscribe")).await.expect("goes on");
             // Until it waits for its feed.
             while app.waiting.taken() == 0 {
+                // A task that never lets go is given nothing any more.
+                tokio::task::yield_now().await;
                 reader.go_on().now_or_never();
             }
             reader.hear(word("unsubscribe")).await.expect("goes on");
+            tokio::task::yield_now().await;
             reader.go_on().now_or_never();
             assert_eq!((reader.news.len(), reader.subscribed.len(), app.waiting.taken()), (0, 0, 0));
         }
