@@ -447,7 +447,7 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         document.check(name, value);
     }
     let names: BTreeSet<&str> = written.iter().map(|(name, _)| *name).collect();
-    let known: BTreeSet<&str> = OPERATIONS.iter().flat_map(|(_, _, known)| known.iter().copied()).collect();
+    let known: BTreeSet<&str> = OPERATIONS.iter().flat_map(|(_, known, _)| known.iter().copied()).collect();
     assert_eq!(names, known);
 }
 

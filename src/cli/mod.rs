@@ -118,21 +118,27 @@ impl Outcome {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help that nobody reads to its end is no failure.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return misused(&error),
     };
     match run(arguments.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Problems) => ExitCode::FAILURE,
         Err(error) if error.chain().any(|cause| cause.is::<OutputClosed>()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                return misused(usage);
+            }
             note(&explain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says how a command is used, or what it was asked of itself.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Help that nobody reads to its end is no failure.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// An error with its causes; those that say what was said before are left out.

@@ -260,7 +260,9 @@ impl Subscribed {
         };
         let following = view.now().following;
         let mut until = None;
-        if !self.subscription.send_some(outlet, view, place).await? {
+        let has_sent = self.subscription.send_some(outlet, view, place).await?;
+        // The rest comes when others have had their turn; where there is none, the bell may never ring again.
+        if !has_sent || view.now().change <= place.since {
             self.subscription.lag.ends();
             self.subscription.live(outlet, view, place).await?;
             if let Following::No(why) = following {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 
-use super::super::Outcome;
 use super::super::output::{clean_line, note, print_json_text};
 use super::super::signals::Signals;
+use super::super::{Arguments, Outcome};
 use super::{Plain, Until, Watch, print_some};
 use crate::client::{News, Screen, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update};
 use crate::position::FeedId;
@@ -16,7 +18,8 @@ use crate::transcript::FeedState;
 pub(super) async fn run(watch: Watch) -> anyhow::Result<Outcome> {
     let mut signals = Signals::new()?;
     if watch.pace.is_some() {
-        bail!("a replay is of one feed: name one, or leave --pace out");
+        let message = "a replay is of one feed: name one, or leave --pace out";
+        bail!(Arguments::command().error(ErrorKind::ArgumentConflict, message));
     }
     let mut feeds = Subscriptions::new(watch.url.server()?.subscribe_many(), SubscriptionsOptions::default());
     let mut shown = Shown { is_raw: watch.json, is_refused: false, plain: BTreeMap::new() };
