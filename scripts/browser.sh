@@ -6,29 +6,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-strict=""
-[ -z "${CI:-}" ] || strict=yes
+. scripts/packages.sh
+
 if [ "${1:-}" = --strict ]; then
-    strict=yes
+    export CI=true
     shift
 fi
 
-leave_out() {
-    printf '\n%s\n    %s\n%s\n\n' '########## NOT ALL TESTS ARE RUN. Left out:' "the pages in a browser ($1)" \
-        '########## Install it, or run this as root or with sudo.' >&2
-    [ -z "$strict" ] || exit 1
+pass_over() {
+    leave_out "the pages in a browser ($1)"
     exit 0
-}
-
-# Runs its arguments as root, or fails.
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
-        sudo "$@"
-    else
-        return 1
-    fi
 }
 
 is_there() {
@@ -36,24 +23,17 @@ is_there() {
         { [ -n "${CHROMIUM:-}" ] || [ -x /usr/bin/chromium ] || [ -x /usr/bin/chromium-browser ] || [ -x /usr/bin/google-chrome ]; }
 }
 
-install_packages() {
-    command -v apt-get >/dev/null 2>&1 || return 1
-    packages=""
-    command -v node >/dev/null || packages="nodejs"
-    command -v npm >/dev/null || packages="$packages npm"
-    [ -x /usr/bin/chromium ] || packages="$packages chromium"
-    echo "==> installing $packages"
-    as_root apt-get update -q || return 1
-    # shellcheck disable=SC2086 # one word for each package
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
-}
-
-is_there || install_packages || true
-is_there || leave_out "needs nodejs, npm and chromium"
+packages=""
+command -v node >/dev/null || packages="nodejs"
+command -v npm >/dev/null || packages="$packages npm"
+[ -x /usr/bin/chromium ] || packages="$packages chromium"
+# shellcheck disable=SC2086 # one word for each package
+is_there || install_packages $packages || true
+is_there || pass_over "needs nodejs, npm and chromium"
 major="$(node -p 'process.versions.node.split(".")[0]')"
-[ "$major" -ge 20 ] || leave_out "needs Node 20 or newer, this is $major"
+[ "$major" -ge 20 ] || pass_over "needs Node 20 or newer, this is $major"
 for place in clients/js web tests/browser; do
-    [ -d "$place/node_modules" ] || (cd "$place" && npm ci --ignore-scripts --no-audit --no-fund) || leave_out "npm cannot install what $place needs"
+    [ -d "$place/node_modules" ] || (cd "$place" && npm ci --ignore-scripts --no-audit --no-fund) || pass_over "npm cannot install what $place needs"
 done
 
 case "${1:-}" in
