@@ -11,135 +11,27 @@
 //! nothing of the log behind the view.
 
 mod asked;
+mod told;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
-use serde::{Deserialize, Serialize};
 
 use super::assembly::{Assembly, Placed, Slot, Spot};
-use super::line::{Break, Comparison, Content, Line, LineKey, Said, Status, TimeSource, Version, compare_versions};
+use super::line::{Break, Comparison, Content, LineKey, Said, Status, TimeSource, Version, compare_versions};
 use super::order::{SORT_MS_MAX, compare_ids, sort_key};
 use super::record::{Meta, Op, Published, Record};
-use super::speaker::{Speaker, SpeakerIndex, Speakers};
+use super::speaker::{SpeakerIndex, Speakers};
 use super::time::{MediaMs, Timestamp};
-use super::turn::{Turn, TurnSettings, TurnState, WholeTurn};
+use super::turn::{Turn, TurnSettings, TurnState};
 use crate::position::{Epoch, Offset};
+
+pub use self::told::{Applied, Changes, FeedState, FoldView, TurnChange};
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
 /// from before start over instead of keeping what the new rules would not give them.
 pub const RULES: u32 = 1;
-
-/// Where an event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FeedState {
-    /// There is no such feed yet; only readers who wait for one see this.
-    None,
-    /// It has not begun.
-    #[default]
-    Scheduled,
-    /// It goes on.
-    Live,
-    /// It rests.
-    Paused,
-    /// It is over; corrections are still taken.
-    Ended,
-}
-
-impl FeedState {
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Scheduled => "scheduled",
-            Self::Live => "live",
-            Self::Paused => "paused",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-/// Which lines a fold shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum FoldView {
-    /// All of them, interim ones too.
-    #[default]
-    Interim,
-    /// Those whose head is final or abandoned.
-    FinalOnly,
-}
-
-/// What a record did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// True if the view differs now.
-    pub changed: bool,
-    /// Lines of which one revision was given two contents.
-    pub conflicts: Vec<(LineKey, u64)>,
-}
-
-/// What differs between two places of a view.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Changes {
-    /// The number of the last change that is in.
-    pub to: u64,
-    /// Lines to show; each replaces any earlier one of its key.
-    pub lines: Vec<Line>,
-    /// Keys that are no longer shown.
-    pub gone: Vec<String>,
-    /// Turns whose facts changed.
-    pub turns: Vec<Turn>,
-    /// Ids of turns that are no more.
-    pub gone_turns: Vec<Arc<str>>,
-    /// Speakers whose facts changed.
-    pub speakers: Vec<Speaker>,
-    /// The feed's state and what is known of it, if one of them changed.
-    pub feed: Option<(FeedState, Meta)>,
-    /// True if there is more behind these changes that the limit left out.
-    pub behind: bool,
-}
-
-impl Changes {
-    /// True if there is nothing to tell.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let Self { lines, gone, turns, gone_turns, speakers, feed, .. } = self;
-        lines.is_empty()
-            && gone.is_empty()
-            && turns.is_empty()
-            && gone_turns.is_empty()
-            && speakers.is_empty()
-            && feed.is_none()
-    }
-}
-
-/// What one change is to a reader of whole turns.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TurnChange {
-    /// The number of the change.
-    pub number: u64,
-    /// Speakers whose facts changed.
-    pub speakers: Vec<Speaker>,
-    /// The feed's state and what is known of it, if one of them changed.
-    pub feed: Option<(FeedState, Meta)>,
-    /// Turns that were closed, or amended since.
-    pub turns: Vec<WholeTurn>,
-    /// Ids of turns that were closed once and are no more.
-    pub gone: Vec<Arc<str>>,
-}
-
-impl TurnChange {
-    /// Takes what else belongs to the same change.
-    fn take(&mut self, other: Self) {
-        self.speakers.extend(other.speakers);
-        self.feed = other.feed.or_else(|| self.feed.take());
-        self.turns.extend(other.turns);
-        self.gone.extend(other.gone);
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
