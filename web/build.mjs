@@ -21,9 +21,6 @@ for (const name of ["page", "overlay", "plain"]) {
   const { outputFiles } = await build({ ...options, entryPoints: [`css/${name}.css`] });
   built.set(`${name}.css`, outputFiles[0].text);
 }
-for (const name of ["index", "feed", "overlay", "plain"]) {
-  built.set(`${name}.html`, readFileSync(new URL(`html/${name}.html`, HERE), "utf8"));
-}
 
 const isCheck = process.argv.includes("--check");
 let wrong = 0;
@@ -35,7 +32,9 @@ for (const [name, text] of built) {
     wrong++;
   }
 }
-const size = (...names) => names.reduce((sum, name) => sum + gzipSync(built.get(name), { level: 9 }).length, 0);
+// The HTML is written where the server takes it from: nothing is made of it.
+const text = (name) => built.get(name) ?? readFileSync(new URL(name, INTO), "utf8");
+const size = (...names) => names.reduce((sum, name) => sum + gzipSync(text(name), { level: 9 }).length, 0);
 const pages = {
   "/": size("index.html", "index.js", "page.css"),
   "/feeds/{feed}": size("feed.html", "feed.js", "page.css"),

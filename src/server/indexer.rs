@@ -11,11 +11,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::app::App;
+use super::written;
 use crate::config::{Storage, TimesConfig};
 use crate::feed::{Feed, Following, View};
 use crate::log::{Found, LogError, LogId};
@@ -101,7 +102,9 @@ impl Search {
                 let Some(search) = &app.search else { return };
                 let working = async {
                     match task {
-                        Task::Follow => search.follow_all(&app).await,
+                        Task::Follow => {
+                            written::follow_all(&app, &search.tasks, |feed| search.follow(&app, feed)).await;
+                        }
                         Task::Visit => search.visit_all(&app).await,
                     }
                 };
@@ -172,33 +175,16 @@ impl Search {
         });
     }
 
-    /// Follows every feed that is written to.
-    async fn follow_all(&self, app: &Arc<App>) {
-        let mut writings = app.feeds.writings();
-        loop {
-            writings.borrow_and_update();
-            self.follow_written(app);
-            if writings.changed().await.is_err() {
-                return;
-            }
-        }
+    /// What follows a feed, if nothing does yet.
+    fn follow(&self, app: &Arc<App>, feed: Arc<Feed>) -> Option<written::Task> {
+        let log_id = feed.log_id().clone();
+        let begins = self.progress.send_if_modified(|progress| progress.followed.insert(log_id.clone()));
+        let app = app.clone();
+        begins.then(|| async move { follow(&app, feed, log_id).await }.boxed())
     }
 
     fn follow_written(&self, app: &Arc<App>) {
-        for feed in app.feeds.all_open().into_iter().filter(|feed| feed.is_written()) {
-            let log_id = feed.log_id().clone();
-            if self.progress.send_if_modified(|progress| progress.followed.insert(log_id.clone())) {
-                let app = app.clone();
-                self.tasks.spawn(async move {
-                    let stop = app.stop.clone();
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => {}
-                        () = follow(&app, feed, log_id) => {}
-                    }
-                });
-            }
-        }
+        written::follow_now(app, &self.tasks, |feed| self.follow(app, feed));
     }
 
     /// Visits all feeds that the index may not have, now and later.

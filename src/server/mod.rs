@@ -49,6 +49,7 @@ mod transcripts;
 mod upgrade;
 mod upkeep;
 mod wanted;
+mod written;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
 //! The pages for people: the feeds, one feed as it comes, and the same for frames, screens and braille displays.
 //!
-//! Their sources are in `web/`; what is built of them lies in `viewer/` and is part of the binary, so that a build of the
-//! server needs nothing else. `scripts/web.sh` builds it, and CI checks that it is what the sources make.
+//! Their HTML lies in `viewer/`, beside what is built of the scripts and styles in `web/`, and all of it is part of the
+//! binary, so that a build of the server needs nothing else. `scripts/web.sh` builds, and CI checks that it is what the
+//! sources make.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock};

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use futures::FutureExt;
 use http::header;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +31,7 @@ use self::sign::SecretsError;
 use self::target::{Standing, Target, Why};
 use super::app::App;
 use super::keys::{KeyError, read, unusable};
+use super::written;
 use crate::client::Authorities;
 use crate::config::{Config, DeliverFrom, Storage, TimesConfig};
 use crate::feed::{Feed, Following, View};
@@ -140,7 +142,8 @@ impl Deliveries {
         self.tasks.spawn(async move {
             let Some(deliveries) = &app.deliveries else { return };
             let working = async {
-                tokio::join!(deliveries.follow_all(&app), deliveries.look_up(&app));
+                let following = written::follow_all(&app, &deliveries.tasks, |feed| deliveries.follow(&app, feed));
+                tokio::join!(following, deliveries.look_up(&app));
             };
             tokio::select! {
                 biased;
@@ -195,33 +198,16 @@ impl Deliveries {
         Ok(())
     }
 
-    /// Follows every feed that is written to.
-    async fn follow_all(&self, app: &Arc<App>) {
-        let mut writings = app.feeds.writings();
-        loop {
-            writings.borrow_and_update();
-            self.follow_written(app);
-            if writings.changed().await.is_err() {
-                return;
-            }
-        }
+    /// What follows a feed for those who want it, if anybody does and nothing follows it yet.
+    fn follow(&self, app: &Arc<App>, feed: Arc<Feed>) -> Option<written::Task> {
+        let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
+        let begins = !targets.is_empty() && self.followed().insert(feed.log_id().clone());
+        let app = app.clone();
+        begins.then(|| async move { follow(&app, feed, targets).await }.boxed())
     }
 
     fn follow_written(&self, app: &Arc<App>) {
-        for feed in app.feeds.all_open().into_iter().filter(|feed| feed.is_written()) {
-            let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
-            if !targets.is_empty() && self.followed().insert(feed.log_id().clone()) {
-                let app = app.clone();
-                self.tasks.spawn(async move {
-                    let stop = app.stop.clone();
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => {}
-                        () = follow(&app, feed, targets) => {}
-                    }
-                });
-            }
-        }
+        written::follow_now(app, &self.tasks, |feed| self.follow(app, feed));
     }
 }
 
