@@ -37,12 +37,13 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     publisher.send(line).await;
     screen.read_until(&mut reader, |screen| screen.lines.len() == 5).await;
 
-    // A message is counted when it has been sent, and the reader may have it before that.
+    // A message is counted when it has been sent, and the reader may have it before that; and before its publisher is told.
     let counted = async {
         loop {
             let answer = server.get("/metrics").await;
             assert_eq!(answer.status, 200);
-            if sample(&answer.text(), "captionwire_delivery_seconds_count") > 0 {
+            let count = |name: &str| sample(&answer.text(), &format!("captionwire_{name}_seconds_count"));
+            if count("delivery") >= 1 && count("ack") >= 5 {
                 return answer;
             }
         }
