@@ -198,7 +198,9 @@ async fn frames_can_be_erased_and_go_with_their_feed() {
     let mut engine = server.publish("geneva/publish?format=vosk&keep_raw=true").await;
     engine.send_text(r#"{"text":"it is noon","conf_of_engine":1}"#).await;
     engine.send_text(r#"{"text":"all rise","conf_of_engine":1}"#).await;
-    // The last one says nothing.
+    // The last one says nothing, and comes when all before it is there.
+    let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
+    Screen::default().read_until(&mut reader, |screen| screen.lines.len() == 2).await;
     engine.send_text(r#"{"partial":"","conf_of_engine":1}"#).await;
     close(engine).await;
     let holds = |word: &str| archived(&server).windows(word.len()).any(|part| part == word.as_bytes());
