@@ -4,6 +4,8 @@
 //! feeds and speakers, texts and tokens are never labels. Names of sources are, up to a limit: they name equipment, and
 //! which of it sends rubbish is what one wants to know.
 
+mod shared;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use self::shared::SharedHistogram;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use crate::log::Commit;
@@ -48,7 +51,7 @@ pub(super) struct Metrics {
     sources_max: usize,
     refused: Labelled<1>,
     ack: Histogram,
-    delivery: Histogram,
+    delivery: SharedHistogram,
     commit: Histogram,
     commit_records: Histogram,
     sent_messages: Counter,
@@ -89,7 +92,7 @@ impl Metrics {
             sources_max,
             refused: Labelled::default(),
             ack: seconds(),
-            delivery: seconds(),
+            delivery: SharedHistogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2)),
             commit: seconds(),
             commit_records: Histogram::new(exponential_buckets(RECORDS.0, RECORDS.1, RECORDS.2)),
             sent_messages: Counter::default(),
@@ -199,10 +202,7 @@ impl Metrics {
 
     /// So many live readers have what arrived so many milliseconds ago.
     pub(super) fn delivered_after(&self, ms: i64, readers: u64) {
-        let seconds = ms.max(0) as f64 / 1000.0;
-        for _ in 0..readers {
-            self.delivery.observe(seconds);
-        }
+        self.delivery.observe(ms.max(0) as f64 / 1000.0, readers);
     }
 
     pub(super) fn closed(&self, code: u16) {

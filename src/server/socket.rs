@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::auth::EXPIRED;
-use super::stream::Transport;
+use super::stream::{DirectTcp, Transport};
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::wire::{self, CloseCode};
 
@@ -90,7 +90,11 @@ pub(super) enum Frame {
 pub(super) const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
 /// A WebSocket of a client. Boxed, because it changes hands.
-pub(super) struct Socket(Box<State>);
+pub(super) struct Socket {
+    /// The way past the box, where there is one.
+    direct: Option<DirectTcp>,
+    state: Box<State>,
+}
 
 struct State {
     stream: WebSocketStream<Transport>,
@@ -151,10 +155,11 @@ impl Socket {
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
         // A copy: the HTTP connection's buffer, of which this is a part, would be kept for as long as the socket lives.
+        let direct = stream.direct();
         let stream =
             WebSocketStream::from_partially_read(stream, read_already.to_vec(), Role::Server, Some(config)).await;
         let now = Instant::now();
-        Self(Box::new(State {
+        let state = State {
             stream,
             rest: VecDeque::new(),
             is_held: false,
@@ -164,22 +169,23 @@ impl Socket {
             is_silent: false,
             ends: None,
             signs: Signs { spoke: now, heard: now, pinged: None },
-        }))
+        };
+        Self { direct, state: Box::new(state) }
     }
 
     /// From `at` on [`next`](Self::next) gives no more messages, but the end of the client's token.
     pub(super) fn end_at(&mut self, at: Option<Instant>) {
-        self.0.ends = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        self.state.ends = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
 
     /// From now on [`send`](Self::send) sends nothing: the client would not know what to make of it.
     pub(super) fn be_silent(&mut self, is_silent: bool) {
-        self.0.is_silent = is_silent;
+        self.state.is_silent = is_silent;
     }
 
     /// When the two sides last showed that they live.
     pub(super) fn signs(&mut self) -> &mut Signs {
-        &mut self.0.signs
+        &mut self.state.signs
     }
 
     /// The next message. Pings are answered by the way. Cancel-safe.
@@ -189,7 +195,7 @@ impl Socket {
 
     /// As [`next`](Self::next).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
-        let state = &mut *self.0;
+        let state = &mut *self.state;
         // First what was said: who waits for an answer has asked. And an answer in the midst of a frame would break it.
         if !state.rest.is_empty() {
             ready!(state.poll_rest(cx))?;
@@ -221,7 +227,7 @@ impl Socket {
     /// # Errors
     /// [`End::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
     pub(super) async fn send(&mut self, message: &wire::Message) -> Result<(), End> {
-        if self.0.is_silent {
+        if self.state.is_silent {
             return Ok(());
         }
         self.send_frame(message.frame()).await
@@ -232,7 +238,7 @@ impl Socket {
     /// # Errors
     /// As [`send`](Self::send).
     pub(super) async fn say(&mut self, message: &wire::Message) -> Result<(), End> {
-        let (frame, rest) = (message.frame(), &mut self.0.rest);
+        let (frame, rest) = (message.frame(), &mut self.state.rest);
         if frame.len() > SAID_BYTES_MAX || rest.len() >= FRAMES_AT_ONCE - 1 {
             return self.send_frame(frame).await;
         }
@@ -259,27 +265,26 @@ impl Socket {
     /// # Errors
     /// As [`send`](Self::send).
     pub(super) async fn finish_sending(&mut self) -> Result<(), End> {
-        let patience = self.0.message_timeout;
-        let finishing = std::future::poll_fn(|cx| self.0.poll_rest(cx));
+        let patience = self.state.message_timeout;
+        let finishing = std::future::poll_fn(|cx| self.state.poll_rest(cx));
         tokio::time::timeout(patience, finishing).await.unwrap_or(Err(End::Gone))
     }
 
     /// Whether [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
     pub(super) fn is_direct(&self) -> bool {
-        let state = &*self.0;
-        state.is_clear() && state.stream.get_ref().is_tcp()
+        self.direct.is_some() && self.state.is_clear()
     }
 
-    /// As [`poll_send`](Self::poll_send), by the short way of [`Transport::send_now`].
+    /// As [`poll_send`](Self::poll_send), without a look into the box, where [`is_direct`](Self::is_direct) said so.
     pub(super) fn send_now(&mut self, frame: &Bytes) -> Poll<Result<(), End>> {
-        let state = &mut *self.0;
-        let written = match state.stream.get_ref().send_now(frame) {
+        let Some(direct) = &self.direct else { return Poll::Ready(Err(End::Gone)) };
+        let written = match direct.send(frame) {
             Ok(written) if written == frame.len() => return Poll::Ready(Ok(())),
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Poll::Ready(Err(End::Gone)),
         };
-        state.rest.push_back(frame.slice(written..));
+        self.state.rest.push_back(frame.slice(written..));
         Poll::Pending
     }
 
@@ -289,7 +294,7 @@ impl Socket {
     /// # Errors
     /// [`End::Gone`] if the connection is broken.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, frame: &Bytes, now: Instant) -> Poll<Result<(), End>> {
-        let state = &mut *self.0;
+        let state = &mut *self.state;
         state.signs.spoke = now;
         if !state.is_clear() {
             state.rest.push_back(frame.clone());
@@ -316,7 +321,7 @@ impl Socket {
             End::Fault { code, reason } => (code, reason, false),
         };
         let frame = CloseFrame { code: RawCode::from(code), reason: shortened(&reason).into() };
-        let mut state = self.0;
+        let mut state = self.state;
         let linger = state.linger;
         let closing = async {
             // What was said before the end comes before it.
@@ -522,6 +527,6 @@ mod tests {
         for _ in 0..2 * FRAMES_AT_ONCE {
             socket.say(&first).await.expect("kept or sent");
         }
-        assert!(socket.0.rest.len() < FRAMES_AT_ONCE);
+        assert!(socket.state.rest.len() < FRAMES_AT_ONCE);
     }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+#[cfg(unix)]
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,20 +24,12 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Transport {
-    /// Whether it is TCP in the clear.
-    pub(super) fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
-    }
-
-    /// Hands bytes straight to the kernel, without tokio's notion of whether the socket is ready, which is a trip to memory;
-    /// tokio learns that the socket is full when it tries. Only over TCP in the clear.
-    ///
-    /// # Errors
-    /// What the kernel says: [`io::ErrorKind::WouldBlock`] if the socket is full.
-    pub(super) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// The way past tokio, where it is TCP in the clear. Whoever holds it has to hold `self` too, and to drop it no later.
+    pub(super) fn direct(&self) -> Option<DirectTcp> {
         match self {
-            Self::Tcp(stream) => SockRef::from(&stream.stream).send(bytes),
-            Self::Other(_) => Err(io::ErrorKind::WouldBlock.into()),
+            #[cfg(unix)]
+            Self::Tcp(stream) => Some(DirectTcp(std::os::fd::AsRawFd::as_raw_fd(&stream.stream))),
+            _ => None,
         }
     }
 
@@ -45,6 +38,31 @@ impl Transport {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Other(stream) => Pin::new(stream),
         }
+    }
+}
+
+/// A TCP socket by its number. What a delivery costs beside the kernel's work is trips to memory, so bytes are handed to the
+/// kernel without tokio's notion of whether the socket is ready; tokio learns that it is full when it tries.
+pub(super) struct DirectTcp(#[cfg(unix)] std::os::fd::RawFd);
+
+impl DirectTcp {
+    /// Hands `bytes` to the kernel; so many of them were taken.
+    ///
+    /// # Errors
+    /// What the kernel says: [`io::ErrorKind::WouldBlock`] if the socket is full.
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "the socket's own number stands where it costs no trip to memory")]
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        // SAFETY: the number is not -1, and it is the socket's for as long as that is open: whoever has this holds the
+        // socket ([`Transport::direct`]), and nobody else closes it.
+        let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.0) };
+        SockRef::from(&socket).send(bytes)
+    }
+
+    /// There is none.
+    #[cfg(not(unix))]
+    pub(super) fn send(&self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
