@@ -5,6 +5,7 @@
 //! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
 
 mod auth;
+mod cluster;
 mod deliveries;
 mod dialects;
 mod hls;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
+pub use self::cluster::ClusterConfig;
 pub use self::deliveries::{
     DeliverFrom, DeliveredView, DeliveriesConfig, Hidden, PushConfig, PushFormat, WebhookConfig,
 };
@@ -80,6 +82,8 @@ pub struct Config {
     pub hls: HlsConfig,
     /// What is deleted, and when.
     pub retention: RetentionConfig,
+    /// How nodes on one log know each other.
+    pub cluster: ClusterConfig,
     /// What all deliveries share.
     pub deliveries: DeliveriesConfig,
     /// Where closed turns are posted to.
@@ -106,6 +110,7 @@ impl Default for Config {
             dialects: DialectsConfig::default(),
             hls: HlsConfig::default(),
             retention: RetentionConfig::default(),
+            cluster: ClusterConfig::default(),
             deliveries: DeliveriesConfig::default(),
             webhooks: Vec::new(),
             push: Vec::new(),
@@ -364,6 +369,7 @@ impl Config {
         }
         self.dialects.check()?;
         self.hls.check()?;
+        self.cluster.check()?;
         deliveries::check(&self.deliveries, &self.webhooks, &self.push)?;
         for (key, value) in [
             ("captions.turn_gap_ms", self.captions.turn_gap_ms),

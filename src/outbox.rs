@@ -5,12 +5,15 @@
 //! its numbers, so that it comes again as it was, whatever was corrected meanwhile. After a crash of the machine, and not
 //! only of the process, the last places may be earlier ones.
 //!
-//! One SQLite file beside the archive. Calls are short and run where the runtime lets them block.
+//! Of one server that is one SQLite file beside the archive ([`FileOutbox`]); of many nodes it is where all of them find it
+//! (`cluster`).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -52,19 +55,24 @@ PRAGMA cell_size_check = 1;
 
 /// The outbox cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "what has been delivered ({place}) cannot be used: {cause}; where it stays so, move the file away: deliveries then \
-     begin with what changes from now on"
-)]
+#[error("what has been delivered ({place}) cannot be used: {cause}")]
 pub struct OutboxError {
-    /// The file.
+    /// The file, or the key.
     place: String,
     /// What the storage said.
     cause: String,
 }
 
+impl OutboxError {
+    /// What went wrong at `place`, and how it is mended.
+    #[must_use]
+    pub fn at(place: String, cause: &str) -> Self {
+        Self { place, cause: cause.to_owned() }
+    }
+}
+
 /// How far an address has a feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Which life of the feed's log.
     pub life: u64,
@@ -99,14 +107,47 @@ pub struct Waiting {
     pub text: String,
 }
 
-/// What has been delivered where.
+/// What has been delivered where. What cannot be read or written is an [`OutboxError`].
+pub trait Outbox: Send + Sync + 'static {
+    /// All places of `target`, by feed: the life, and the offset before which everything was delivered. None for a target
+    /// that was never met.
+    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError>>;
+
+    /// Notes that `target` was met, and that of these feeds it has everything before these offsets: the feeds first, so that a
+    /// target that is met has all of them.
+    fn meet<'a>(&'a self, target: &'a str, has: Vec<(FeedId, u64, Offset)>) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// How far `target` has `feed`.
+    fn place<'a>(&'a self, target: &'a str, feed: &'a FeedId) -> BoxFuture<'a, Result<Option<Place>, OutboxError>>;
+
+    /// Keeps how far `target` has `feed`.
+    fn keep<'a>(
+        &'a self,
+        target: &'a str,
+        feed: &'a FeedId,
+        place: &'a Place,
+    ) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Keeps that more of what waits was pushed; nothing else of `place` is new.
+    fn advance<'a>(
+        &'a self,
+        target: &'a str,
+        feed: &'a FeedId,
+        place: &'a Place,
+    ) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Forgets `feed`: nothing of it is left.
+    fn forget<'a>(&'a self, target: &'a str, feed: &'a FeedId) -> BoxFuture<'a, Result<(), OutboxError>>;
+}
+
+/// The outbox of one server: a file beside the archive. Calls are short and run where the runtime lets them block.
 #[derive(Debug, Clone)]
-pub struct Outbox {
+pub struct FileOutbox {
     db: Arc<Mutex<Connection>>,
     place: Arc<str>,
 }
 
-impl Outbox {
+impl FileOutbox {
     /// Opens the outbox of an archive's directory, which is there already, or begins one; without a directory in memory.
     ///
     /// # Errors
@@ -118,7 +159,7 @@ impl Outbox {
             None => Connection::open_in_memory(),
             Some(path) => Connection::open(path),
         };
-        let failed = |cause: String| OutboxError { place: place.to_string(), cause };
+        let failed = |cause: String| failed(&place, &cause);
         let db = opened.and_then(|db| prepare(&db).map(|known| (db, known)));
         match db.map_err(|error| failed(error.to_string()))? {
             (db, true) => Ok(Self { db: Arc::new(Mutex::new(db)), place }),
@@ -126,12 +167,29 @@ impl Outbox {
         }
     }
 
-    /// All places of `target`, by feed: the life, and the offset before which everything was delivered. None for a target
-    /// that was never met.
-    ///
-    /// # Errors
-    /// [`OutboxError`], as all that follow.
-    pub async fn places(&self, target: &str) -> Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError> {
+    fn run<'a, T: Send + 'static>(
+        &'a self,
+        what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> BoxFuture<'a, Result<T, OutboxError>> {
+        async move {
+            let db = self.db.clone();
+            let run = move || what(&db.lock().unwrap_or_else(PoisonError::into_inner));
+            match tokio::task::spawn_blocking(run).await {
+                Ok(done) => done.map_err(|error| failed(&self.place, &error.to_string())),
+                Err(error) => Err(failed(&self.place, &error.to_string())),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn failed(place: &str, cause: &str) -> OutboxError {
+    const MEND: &str = "where it stays so, move the file away: deliveries then begin with what changes from now on";
+    OutboxError::at(place.to_owned(), &format!("{cause}; {MEND}"))
+}
+
+impl Outbox for FileOutbox {
+    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError>> {
         let target = target.to_owned();
         self.run(move |db| {
             let known = db.query_row("SELECT 1 FROM targets WHERE name = ?1", [&target], |_| Ok(())).optional()?;
@@ -146,14 +204,10 @@ impl Outbox {
             let named = rows.map(|row| row.map(|(feed, life, next)| FeedId::new(&feed).ok().map(|f| (f, life, next))));
             named.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>().map(Some)
         })
-        .await
     }
 
-    /// Notes that `target` was met, and that of these feeds it has everything before these offsets: all or nothing.
-    ///
-    /// # Errors
-    /// [`OutboxError`].
-    pub async fn meet(&self, target: &str, has: Vec<(FeedId, u64, Offset)>) -> Result<(), OutboxError> {
+    /// All or nothing.
+    fn meet<'a>(&'a self, target: &'a str, has: Vec<(FeedId, u64, Offset)>) -> BoxFuture<'a, Result<(), OutboxError>> {
         let target = target.to_owned();
         self.run(move |db| {
             let all = db.unchecked_transaction()?;
@@ -163,14 +217,9 @@ impl Outbox {
             all.execute("INSERT OR IGNORE INTO targets(name) VALUES (?1)", [&target])?;
             all.commit()
         })
-        .await
     }
 
-    /// How far `target` has `feed`.
-    ///
-    /// # Errors
-    /// [`OutboxError`].
-    pub async fn place(&self, target: &str, feed: &FeedId) -> Result<Option<Place>, OutboxError> {
+    fn place<'a>(&'a self, target: &'a str, feed: &'a FeedId) -> BoxFuture<'a, Result<Option<Place>, OutboxError>> {
         let (target, feed) = (target.to_owned(), feed.clone());
         self.run(move |db| {
             let mut select = db.prepare_cached(
@@ -192,56 +241,39 @@ impl Outbox {
             };
             select.query_row(params![target, feed.as_str()], read).optional()
         })
-        .await
     }
 
-    /// Keeps how far `target` has `feed`.
-    ///
-    /// # Errors
-    /// [`OutboxError`].
-    pub async fn keep(&self, target: &str, feed: &FeedId, place: &Place) -> Result<(), OutboxError> {
+    fn keep<'a>(
+        &'a self,
+        target: &'a str,
+        feed: &'a FeedId,
+        place: &'a Place,
+    ) -> BoxFuture<'a, Result<(), OutboxError>> {
         let (target, feed, place) = (target.to_owned(), feed.clone(), place.clone());
-        self.run(move |db| keep(db, &target, &feed, &place)).await
+        self.run(move |db| keep(db, &target, &feed, &place))
     }
 
-    /// Keeps that more of what waits was pushed, and nothing else of `place`: what waits may be long.
-    ///
-    /// # Errors
-    /// [`OutboxError`].
-    pub async fn advance(&self, target: &str, feed: &FeedId, place: &Place) -> Result<(), OutboxError> {
+    /// Writes only what is new: what waits may be long.
+    fn advance<'a>(
+        &'a self,
+        target: &'a str,
+        feed: &'a FeedId,
+        place: &'a Place,
+    ) -> BoxFuture<'a, Result<(), OutboxError>> {
         let (target, feed, seq, done) = (target.to_owned(), feed.clone(), place.seq, place.done);
         self.run(move |db| {
             let mut update =
                 db.prepare_cached("UPDATE places SET seq = ?3, done = ?4 WHERE target = ?1 AND feed = ?2")?;
             update.execute(params![target, feed.as_str(), seq.map(|seq| seq as i64), done as i64]).map(|_| ())
         })
-        .await
     }
 
-    /// Forgets `feed`: nothing of it is left.
-    ///
-    /// # Errors
-    /// [`OutboxError`].
-    pub async fn forget(&self, target: &str, feed: &FeedId) -> Result<(), OutboxError> {
+    fn forget<'a>(&'a self, target: &'a str, feed: &'a FeedId) -> BoxFuture<'a, Result<(), OutboxError>> {
         let (target, feed) = (target.to_owned(), feed.clone());
         self.run(move |db| {
             let mut delete = db.prepare_cached("DELETE FROM places WHERE target = ?1 AND feed = ?2")?;
             delete.execute(params![target, feed.as_str()]).map(|_| ())
         })
-        .await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, OutboxError> {
-        let db = self.db.clone();
-        let ran = tokio::task::spawn_blocking(move || what(&db.lock().unwrap_or_else(PoisonError::into_inner))).await;
-        let failed = |cause: String| OutboxError { place: self.place.to_string(), cause };
-        match ran {
-            Ok(done) => done.map_err(|error| failed(error.to_string())),
-            Err(error) => Err(failed(error.to_string())),
-        }
     }
 }
 
@@ -305,7 +337,7 @@ mod tests {
             ..Place::start(3)
         };
         {
-            let outbox = Outbox::open(Some(dir.path())).expect("opened");
+            let outbox = FileOutbox::open(Some(dir.path())).expect("opened");
             assert_eq!(outbox.places("cms").await.expect("read"), None);
             outbox.meet("cms", vec![(feed("old"), 1, Offset(5))]).await.expect("written");
             outbox.keep("cms", &feed("geneva"), &place).await.expect("written");
@@ -313,7 +345,7 @@ mod tests {
             (place.seq, place.done) = (Some(5), 1);
             outbox.advance("cms", &feed("geneva"), &place).await.expect("written");
         }
-        let outbox = Outbox::open(Some(dir.path())).expect("opened again");
+        let outbox = FileOutbox::open(Some(dir.path())).expect("opened again");
         assert_eq!(outbox.place("cms", &feed("geneva")).await.expect("read"), Some(place));
         let old = Place { next: Offset(5), ..Place::start(1) };
         assert_eq!(outbox.place("cms", &feed("old")).await.expect("read"), Some(old));
@@ -330,7 +362,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join(FILE_NAME);
         std::fs::write(&path, "no database, but somebody's").expect("written");
-        let error = Outbox::open(Some(dir.path())).expect_err("not ours").to_string();
+        let error = FileOutbox::open(Some(dir.path())).expect_err("not ours").to_string();
         assert!(error.contains(FILE_NAME) && error.contains("move the file away"), "{error}");
         assert_eq!(std::fs::read(&path).expect("there"), b"no database, but somebody's");
     }

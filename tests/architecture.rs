@@ -20,12 +20,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["position"]),
     ("feed", &["position", "transcript", "wire", "log"]),
     ("outbox", &["position"]),
+    ("cluster", &["position", "log", "outbox"]),
     ("search", &["position", "transcript"]),
     // Of `search` only what it answers: the one schema of a hit.
     ("client", &["position", "transcript", "wire", "search"]),
     (
         "server",
-        &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "outbox", "search", "client"],
+        &[
+            "position",
+            "config",
+            "transcript",
+            "format",
+            "dialect",
+            "wire",
+            "log",
+            "feed",
+            "outbox",
+            "cluster",
+            "search",
+            "client",
+        ],
     ),
     (
         "cli",
@@ -39,6 +53,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["tokio_rustls", "rustls_native_certs"], &["server", "client"]),
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
     (&["rusqlite"], &["log", "search", "outbox"]),
+    (&["async_nats"], &["log", "cluster"]),
     (&["toml"], &["config"]),
     (&["clap", "anyhow", "indicatif", "anstream", "textwrap"], &["cli"]),
     // `bench` measures sockets without the server's and the client's ways to use them, and processes from outside.
@@ -46,7 +61,10 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     // The thread of the search index lets others go first.
     (&["rustix"], &["cli", "search"]),
     // Position, transcript, format, dialect and wire are pure: text and records in, values out.
-    (&["tokio", "tokio_util", "tokio_stream"], &["log", "feed", "client", "search", "outbox", "server", "cli"]),
+    (
+        &["tokio", "tokio_util", "tokio_stream"],
+        &["log", "feed", "client", "search", "outbox", "cluster", "server", "cli"],
+    ),
     (&["std::fs"], &["config", "log", "search", "server", "cli"]),
     (&["std::env", "std::process"], &["config", "log", "server", "cli"]),
     (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "search", "server", "cli"]),

@@ -8,11 +8,12 @@
 
 mod view;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use futures::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -38,14 +39,18 @@ pub enum Opened {
 pub struct Feeds {
     log: Shared,
     /// By name, so that what is done to all is done in one order.
-    open: Mutex<BTreeMap<FeedId, Arc<Feed>>>,
+    open: Arc<Open>,
     created: watch::Sender<u64>,
     written: watch::Sender<u64>,
+    /// Logs of which it is known that others write to them too.
+    heard_of: Mutex<HashSet<LogId>>,
     /// One creation of a name at a time, so that a log begins with the records of one of them.
     creating: Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
+
+type Open = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
 
 /// A turn in the creation of one name.
 struct Turn<'a> {
@@ -87,9 +92,10 @@ impl Feeds {
     pub fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
             log: Shared(log),
-            open: Mutex::default(),
+            open: Arc::default(),
             created: watch::Sender::new(0),
             written: watch::Sender::new(0),
+            heard_of: Mutex::default(),
             creating: Mutex::default(),
             tasks,
             stop,
@@ -143,11 +149,11 @@ impl Feeds {
         let log = self.log.0.create(name, anew).await?;
         // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
         let beginning = self.feed(log.clone());
-        beginning.append_all(&first()).await?;
+        let is_ours = beginning.begin(&first()).await?;
         let feed = self.enter(log);
         feed.note_writing();
         self.created.send_modify(|number| *number += 1);
-        Ok((feed, true))
+        Ok((feed, is_ours))
     }
 
     /// Rings whenever a feed is created: for readers who wait for one.
@@ -169,8 +175,32 @@ impl Feeds {
     pub async fn delete(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
         feed.replaced.store(replace, Ordering::SeqCst);
         self.log.0.delete(&feed.log_id).await?;
-        self.lock().retain(|_, open| open.log_id != feed.log_id);
+        self.forget(&feed.log_id);
         Ok(())
+    }
+
+    /// Notes that another server has written to a log that they share. Readers who wait for a feed learn of one that is new;
+    /// with `to_open` the feed is open from now on, and one that is written to ([`Feed::is_written`]).
+    pub fn note_written(&self, log_id: &LogId, to_open: bool) {
+        if self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone()) {
+            self.created.send_modify(|number| *number += 1);
+        }
+        if to_open {
+            self.enter(log_id.clone()).note_writing();
+        }
+    }
+
+    /// Notes that another server is about to delete a feed to make room for the next life of its name.
+    pub fn note_replacing(&self, log_id: &LogId) {
+        if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
+            feed.replaced.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Forgets a feed that was deleted.
+    pub fn forget(&self, log_id: &LogId) {
+        self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).remove(log_id);
+        self.lock().retain(|_, open| open.log_id != *log_id);
     }
 
     /// The feeds that are open now.
@@ -213,6 +243,7 @@ impl Feeds {
         Feed {
             log_id,
             log: self.log.clone(),
+            open: Arc::downgrade(&self.open),
             views: Mutex::default(),
             replaced: AtomicBool::new(false),
             is_written: AtomicBool::new(false),
@@ -234,6 +265,8 @@ impl Feeds {
 pub struct Feed {
     log_id: LogId,
     log: Shared,
+    /// Where it is open, to be taken out of there when its log says that it was deleted.
+    open: Weak<Open>,
     views: Mutex<HashMap<FoldView, Arc<View>>>,
     replaced: AtomicBool,
     is_written: AtomicBool,
@@ -276,6 +309,27 @@ impl Feed {
         }
     }
 
+    /// Writes the first records of a log that was empty. Where others write to it too, several may begin it at once: the one
+    /// whose record stands first has, and what the others wanted to write is not; false for one of those.
+    async fn begin(&self, first: &[Record]) -> Result<bool, LogError> {
+        if !self.log.0.is_shared() {
+            self.append_all(first).await?;
+            return Ok(true);
+        }
+        let Some((opening, rest)) = first.split_first() else { return Ok(true) };
+        self.append_all(std::slice::from_ref(opening)).await?;
+        let Some(entries) = self.records().next().await else { return Err(LogError::Closed) };
+        let mut own = Vec::new();
+        opening.encode_to(&mut own);
+        if entries?.first().is_none_or(|entry| entry.record != own) {
+            return Ok(false);
+        }
+        if !rest.is_empty() {
+            self.append_all(rest).await?;
+        }
+        Ok(true)
+    }
+
     /// A view of the feed that has folded all that was durable when this was called.
     ///
     /// # Errors
@@ -284,6 +338,12 @@ impl Feed {
         let view = self.follow(which);
         view.reach(self.head().await?).await?;
         Ok(view)
+    }
+
+    /// A view of the feed as far as it is folded, which may be nothing yet.
+    #[must_use]
+    pub fn view_now(&self, which: FoldView) -> Arc<View> {
+        self.follow(which)
     }
 
     /// The offset after the last durable record.
@@ -354,7 +414,16 @@ impl Feed {
         let view = views.entry(which).or_insert_with(|| {
             let view = Arc::new(View::new(self.name().clone(), which));
             let tail = self.log.0.tail(&self.log_id, Offset::START);
-            self.tasks.spawn(view::follow(view.clone(), tail, self.stop.clone()));
+            let (following, stop) = (view.clone(), self.stop.clone());
+            let (open, log_id) = (self.open.clone(), self.log_id.clone());
+            self.tasks.spawn(async move {
+                view::follow(following.clone(), tail, stop).await;
+                // By another server perhaps, which has the same log.
+                if let (Following::No(LogError::Deleted(_)), Some(open)) = (following.now().following, open.upgrade()) {
+                    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                    open.retain(|_, feed| feed.log_id != log_id);
+                }
+            });
             view
         });
         view.clone()

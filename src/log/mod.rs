@@ -199,6 +199,16 @@ pub trait Log: Send + Sync + 'static {
         LogStats::default()
     }
 
+    /// TEMPORARY
+    fn written(&self) -> BoxStream<'static, Vec<(LogId, Offset)>> {
+        Box::pin(futures::stream::empty())
+    }
+
+    /// Whether other servers write to the same logs.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Writes what is queued, then refuses all else. For the end of a server; ready when the storage is closed.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,10 +1,11 @@
 //! What all connections share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,7 @@ use super::posts::Streams;
 use super::slots::Slots;
 use super::socket::End;
 use super::summary::Summaries;
+use crate::cluster::{Cluster, Here, Publisher};
 use crate::config::Config;
 use crate::feed::{Feed, Feeds, Opened};
 use crate::log::{LogError, LogId};
@@ -41,6 +43,8 @@ pub(super) struct App {
     pub(super) timelines: Timelines,
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,
+    /// The other nodes on the same log. None: there are none, and the log is this server's own.
+    pub(super) cluster: Option<Arc<Cluster>>,
     pub(super) metrics: Arc<Metrics>,
     /// None where the configuration wants none.
     pub(super) search: Option<Search>,
@@ -93,11 +97,22 @@ impl App {
         Ok(self.feeds.create(name, false, first).await.map(|(feed, _)| feed)?)
     }
 
-    /// Deletes a feed, and what the search index has of it. See [`Feeds::delete`].
+    /// Deletes a feed, and what the search index has of it, at other nodes too. See [`Feeds::delete`].
     pub(super) async fn delete_feed(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
+        if replace {
+            self.tell_replacing(feed.log_id()).await;
+        }
         self.feeds.delete(feed, replace).await?;
+        let forgotten = self.forget_deleted(feed.log_id()).await;
+        self.tell_deleted(feed.log_id()).await;
+        forgotten
+    }
+
+    /// Forgets what this server has of a feed that was deleted.
+    pub(super) async fn forget_deleted(&self, log_id: &LogId) -> Result<(), LogError> {
+        self.feeds.forget(log_id);
         match &self.search {
-            Some(search) => search.forget(feed.log_id()).await,
+            Some(search) => search.forget(log_id).await,
             None => Ok(()),
         }
     }
@@ -227,27 +242,25 @@ impl Drop for AddressSeat {
 /// What a connection to a feed is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It publishes as this source.
-    Publisher(Arc<str>),
+    /// It publishes.
+    Publisher(Publisher),
     /// It reads.
     Reader,
 }
 
 /// Who is connected to which feed.
 #[derive(Debug, Default)]
-pub(super) struct Presence(Mutex<HashMap<LogId, Present>>);
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct Present {
-    pub(super) publishers: HashMap<Arc<str>, usize>,
-    pub(super) readers: usize,
+pub(super) struct Presence {
+    all: Mutex<HashMap<LogId, Here>>,
+    changes: Changes,
 }
 
-impl Present {
-    /// How many connections publish.
-    pub(super) fn publisher_count(&self) -> usize {
-        self.publishers.values().sum()
-    }
+/// What other nodes have not been told of it yet. Nothing is gathered where there are none.
+#[derive(Debug, Default)]
+struct Changes {
+    are_told: AtomicBool,
+    feeds: Mutex<HashSet<LogId>>,
+    publishers: Notify,
 }
 
 impl Presence {
@@ -255,27 +268,54 @@ impl Presence {
     pub(super) fn enter(app: &Arc<App>, log_id: &LogId, role: Role) -> PresenceGuard {
         {
             let mut all = app.presence.lock();
-            let present = all.entry(log_id.clone()).or_default();
+            let here = all.entry(log_id.clone()).or_default();
             match &role {
-                Role::Reader => present.readers += 1,
-                Role::Publisher(source) => *present.publishers.entry(source.clone()).or_default() += 1,
+                Role::Reader => here.readers += 1,
+                Role::Publisher(publisher) => here.publishers.push(publisher.clone()),
             }
         }
+        app.presence.changed(log_id, &role);
         PresenceGuard { app: app.clone(), log_id: log_id.clone(), role }
     }
 
     /// How many connections publish.
     pub(super) fn publishers(&self) -> usize {
-        self.lock().values().map(Present::publisher_count).sum()
+        self.lock().values().map(|here| here.publishers.len()).sum()
     }
 
-    /// Who is connected to a feed.
-    pub(super) fn of(&self, log_id: &LogId) -> Present {
+    /// Who is connected to a feed at this server.
+    pub(super) fn of(&self, log_id: &LogId) -> Here {
         self.lock().get(log_id).cloned().unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Present>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Who is connected to which feed.
+    pub(super) fn all(&self) -> Vec<(LogId, Here)> {
+        self.lock().iter().map(|(log_id, here)| (log_id.clone(), here.clone())).collect()
+    }
+
+    /// The feeds of which that has changed since this was asked last.
+    pub(super) fn take_changed(&self) -> HashSet<LogId> {
+        self.changes.are_told.store(true, Ordering::SeqCst);
+        std::mem::take(&mut *self.changes.feeds.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Rings when a publisher came or went.
+    pub(super) fn bell(&self) -> &Notify {
+        &self.changes.publishers
+    }
+
+    fn changed(&self, log_id: &LogId, role: &Role) {
+        if !self.changes.are_told.load(Ordering::SeqCst) {
+            return;
+        }
+        self.changes.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone());
+        if matches!(role, Role::Publisher(_)) {
+            self.changes.publishers.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Here>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -288,20 +328,21 @@ pub(super) struct PresenceGuard {
 
 impl Drop for PresenceGuard {
     fn drop(&mut self) {
-        let mut all = self.app.presence.lock();
-        let Some(present) = all.get_mut(&self.log_id) else { return };
-        match &self.role {
-            Role::Reader => present.readers -= 1,
-            Role::Publisher(source) => {
-                let Some(count) = present.publishers.get_mut(source) else { return };
-                *count -= 1;
-                if *count == 0 {
-                    present.publishers.remove(source);
+        {
+            let mut all = self.app.presence.lock();
+            let Some(here) = all.get_mut(&self.log_id) else { return };
+            match &self.role {
+                Role::Reader => here.readers -= 1,
+                Role::Publisher(publisher) => {
+                    if let Some(index) = here.publishers.iter().position(|known| known == publisher) {
+                        here.publishers.swap_remove(index);
+                    }
                 }
             }
+            if here.is_empty() {
+                all.remove(&self.log_id);
+            }
         }
-        if present.readers == 0 && present.publishers.is_empty() {
-            all.remove(&self.log_id);
-        }
+        self.app.presence.changed(&self.log_id, &self.role);
     }
 }

@@ -59,6 +59,13 @@ impl Timelines {
         all.contains_key(log_id)
     }
 
+    /// The feeds that players ask for.
+    pub(super) fn watched(&self) -> Vec<LogId> {
+        let mut all = self.lock();
+        all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);
+        all.keys().cloned().collect()
+    }
+
     fn of(&self, log_id: &LogId, config: &HlsConfig) -> Arc<tokio::sync::Mutex<Timeline>> {
         let mut all = self.lock();
         if !all.contains_key(log_id)

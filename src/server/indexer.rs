@@ -6,6 +6,10 @@
 //!   are visited: folded from their logs, one at a time, and let go again. A lost index is made anew in the same way.
 //! * A feed is searched only once this process knows that the index has all of it that was durable when somebody asked. So
 //!   what was taken back before a question is never among its answers, and a feed that was deleted is never found.
+//!
+//! Of several nodes on one log each has an index of its own. What another node took is known here once this one has heard of it,
+//! which is a matter of milliseconds; what another deleted is taken out before the deletion is answered, and were that word lost,
+//! with the next look at which feeds there are.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -30,6 +34,8 @@ const PAGE_BYTES: usize = 256 * 1024;
 const FOLD_AT_ONCE: usize = 256;
 /// What could not be written or read is tried again after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How often it is looked which feeds there are, where others delete too.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The search index, and how far it is.
 #[derive(Debug)]
@@ -96,7 +102,7 @@ impl Search {
 
     /// Starts to bring the index what it has not.
     pub(super) fn start(&self, app: &Arc<App>) {
-        for task in [Task::Follow, Task::Visit] {
+        for task in [Task::Follow, Task::Visit, Task::Look] {
             let app = app.clone();
             self.tasks.spawn(async move {
                 let Some(search) = &app.search else { return };
@@ -106,6 +112,7 @@ impl Search {
                             written::follow_all(&app, &search.tasks, |feed| search.follow(&app, feed)).await;
                         }
                         Task::Visit => search.visit_all(&app).await,
+                        Task::Look => search.look(&app).await,
                     }
                 };
                 tokio::select! {
@@ -230,6 +237,33 @@ impl Search {
         }
     }
 
+    /// Takes feeds out that other nodes deleted without this one's hearing of it.
+    async fn look(&self, app: &App) {
+        if app.cluster.is_none() {
+            return;
+        }
+        let mut failure = Failure::default();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            // First what is known, so that nothing is taken for gone that came meanwhile.
+            let known: Vec<(FeedId, u64)> = {
+                let progress = self.progress.borrow();
+                progress.reached.iter().map(|(feed, (life, _))| (feed.clone(), *life)).collect()
+            };
+            let looked = async {
+                let here: HashSet<LogId> = app.feeds.log().logs().await?.into_iter().collect();
+                let known = known.into_iter().map(|(feed, life)| LogId { feed, life });
+                for gone in known.filter(|log_id| !here.contains(log_id)) {
+                    self.forget(&gone).await?;
+                }
+                Ok(())
+            };
+            if let Err(error) = looked.await {
+                failure.tell(&Trouble::Log(error));
+            }
+        }
+    }
+
     /// Finds out of which feeds the index has all.
     async fn begin(&self, app: &App) -> Result<(), Trouble> {
         let log = app.feeds.log();
@@ -305,6 +339,7 @@ impl Search {
 enum Task {
     Follow,
     Visit,
+    Look,
 }
 
 /// Why the index could not be brought something.
@@ -369,6 +404,12 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
             Ok(view) => {
                 drop(feed);
                 follow_view(search, &view, &log_id, &mut failure).await;
+                // By another node perhaps.
+                if let Following::No(LogError::Deleted(_)) = view.now().following
+                    && let Err(error) = search.forget(&log_id).await
+                {
+                    failure.tell(&error.into());
+                }
                 break;
             }
             Err(error) => error,

@@ -18,6 +18,7 @@ use super::app::App;
 use super::auth::Access;
 use super::body::{media_type, read};
 use super::feeds::open;
+use super::numbers;
 use super::problem::{Problem, ProblemCode};
 use super::publish::Publisher;
 use super::slots::{Place, Slots};
@@ -27,6 +28,9 @@ use crate::transcript::line::check_line_id;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Version};
 use crate::wire::publish::decode_line;
 use crate::wire::{NackCode, Refusal};
+
+/// How often lines are numbered, where another node takes the numbers at the same time.
+const NUMBERED_MAX: usize = 8;
 
 #[derive(Serialize)]
 struct Accepted {
@@ -80,20 +84,27 @@ pub(super) async fn post(
     // Two requests of one session would pass each other's numbers.
     let place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
     let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
-    let Ok(_held) = tokio::time::timeout(patience, Slots::wait_for(&app, place)).await else {
+    let free = async {
+        let held = Slots::wait_for(&app, place).await;
+        app.until_free_elsewhere(feed.log_id(), &source, &session).await;
+        held
+    };
+    let Ok(_held) = tokio::time::timeout(patience, free).await else {
         let detail = "the session is being published already, by a socket or another request: take another session";
         return Err(Problem::new(ProblemCode::Conflict, detail));
     };
     let view = feed.view(FoldView::Interim).await?;
-    let (mut seq, state) = {
+    let (mut seq, from, state) = {
         let transcript = view.transcript();
-        (transcript.seq(&source, &session), transcript.state())
+        (transcript.seq(&source, &session), transcript.next_offset(), transcript.state())
     };
+    let last = seq;
     if state == FeedState::Scheduled {
         feed.append_all(&[app.record(Op::Resume)]).await?;
     }
-    let mut admission = Admission::new(&app, view, source.clone());
+    let mut admission = Admission::new(&app, view.clone(), source.clone());
     let mut records: Vec<Record> = Vec::new();
+    let mut are_given: Vec<bool> = Vec::new();
     let (mut repeats, mut refused) = (0, Vec::new());
     let counted = app.metrics.lines_of(&source);
     for (index, line) in lines.into_iter().enumerate() {
@@ -102,13 +113,14 @@ pub(super) async fn post(
         let now = app.clock.now();
         match number(line, &mut seq).and_then(|numbered| match numbered {
             None => Ok(None),
-            Some(seq) => Ok(Some((seq, admitted(&app, &mut admission, line, now)?))),
+            Some((seq, is_given)) => Ok(Some((seq, is_given, admitted(&app, &mut admission, line, now)?))),
         }) {
             Ok(None) => {
                 counted.repeats.inc();
                 repeats += 1;
             }
-            Ok(Some((seq, version))) => {
+            Ok(Some((seq, is_given, version))) => {
+                are_given.push(is_given);
                 let op = Op::Line { source: source.clone(), lines: vec![version] };
                 let published = Some(Published { source: source.clone(), session: session.clone(), seq });
                 records.push(Record { received_at: now, published, op_id: None, op });
@@ -120,8 +132,33 @@ pub(super) async fn post(
             }
         }
     }
-    feed.append_all(&records).await?;
-    let accepted = records.len();
+    let mut accepted = records.len();
+    let (mut place, mut tries) = ((last, from), 0);
+    while !records.is_empty() {
+        let end = feed.append_all(&records).await?;
+        let lost = numbers::lost(&app, &feed, &records, (place.0, place.1, end)).await?;
+        // A number that was given and is taken is that of a repeat.
+        let taken = lost.iter().filter(|index| are_given[**index]).count();
+        (accepted, repeats) = (accepted - taken, repeats + taken);
+        records = lost.into_iter().filter(|index| !are_given[*index]).map(|index| records[index].clone()).collect();
+        are_given = vec![false; records.len()];
+        if records.is_empty() {
+            break;
+        }
+        tries += 1;
+        if tries == NUMBERED_MAX {
+            let detail = "the session is being published at another node: take another session";
+            return Err(Problem::new(ProblemCode::Conflict, detail));
+        }
+        view.reach(end).await?;
+        place = {
+            let transcript = view.transcript();
+            (transcript.seq(&source, &session), transcript.next_offset())
+        };
+        for (seq, record) in (place.0 + 1..).zip(&mut records) {
+            record.published = Some(Published { source: source.clone(), session: session.clone(), seq });
+        }
+    }
     counted.accepted.inc_by(accepted as u64);
     app.metrics.durable_after(since.elapsed(), 1);
     Ok(Json(Accepted { accepted, repeats, refused }).into_response())
@@ -133,8 +170,8 @@ fn admitted(app: &App, admission: &mut Admission, line: &str, now: Timestamp) ->
     Ok(version)
 }
 
-/// The number of a line in its session; none for a repeat.
-fn number(line: &str, seq: &mut u64) -> Result<Option<u64>, Refusal> {
+/// The number of a line in its session, and whether it was given; none for a repeat.
+fn number(line: &str, seq: &mut u64) -> Result<Option<(u64, bool)>, Refusal> {
     #[derive(Deserialize)]
     struct Numbered {
         seq: Option<u64>,
@@ -145,11 +182,11 @@ fn number(line: &str, seq: &mut u64) -> Result<Option<u64>, Refusal> {
         Ok(Numbered { seq: Some(given) }) if given <= *seq => Ok(None),
         Ok(Numbered { seq: Some(given) }) => {
             *seq = given;
-            Ok(Some(given))
+            Ok(Some((given, true)))
         }
         _ => {
             *seq += 1;
-            Ok(Some(*seq))
+            Ok(Some((*seq, false)))
         }
     }
 }

@@ -29,6 +29,8 @@ mod keys;
 mod lines;
 mod many;
 mod metrics;
+mod nodes;
+mod numbers;
 mod outlet;
 mod pages;
 mod peer;
@@ -84,7 +86,8 @@ use self::slots::Slots;
 use self::stream::{PatientStream, Transport};
 use self::summary::Summaries;
 use self::tls::Tls;
-use crate::config::{Config, Storage, TimesConfig};
+use crate::cluster::{Cluster, Settings, TableError};
+use crate::config::{ClusterConfig, Config, Storage, TimesConfig};
 use crate::feed::Feeds;
 use crate::log::{CommitHook, EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
 use crate::search::{Home, Index};
@@ -111,6 +114,9 @@ pub enum ServerError {
     /// The archive could not be opened.
     #[error(transparent)]
     Archive(#[from] LogError),
+    /// What the nodes on one log keep together cannot be reached.
+    #[error(transparent)]
+    Cluster(#[from] TableError),
     /// There is no thread for the search index.
     #[error("the search index cannot be started: {0}")]
     Search(std::io::Error),
@@ -161,8 +167,10 @@ impl Server {
             Storage::Ephemeral => Arc::new(MemoryLog::new()),
         };
         let search = index(&config).map_err(ServerError::Search)?.map(Search::new);
-        let deliveries = Deliveries::open(&config, &*log).await?;
-        let beside = (search, deliveries);
+        let cluster: Option<Arc<Cluster>> = None;
+        let shared = cluster.as_ref().map(|cluster| cluster.outbox());
+        let deliveries = Deliveries::open(&config, &*log, shared).await?;
+        let beside = Beside { search, deliveries, cluster };
         let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics, beside);
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
@@ -190,7 +198,7 @@ impl Server {
             })
         });
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
-        Self::build(config, auth, log, clock, chance, metrics, (None, None))
+        Self::build(config, auth, log, clock, chance, metrics, Beside::default())
     }
 
     fn build(
@@ -200,7 +208,7 @@ impl Server {
         clock: Clock,
         chance: Chance,
         metrics: Arc<Metrics>,
-        (search, deliveries): (Option<Search>, Option<Deliveries>),
+        Beside { search, deliveries, cluster }: Beside,
     ) -> Self {
         let (feed_tasks, feeds_stop) = (TaskTracker::new(), CancellationToken::new());
         let addr = config.listen;
@@ -218,6 +226,7 @@ impl Server {
             timelines: hls::Timelines::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),
+            cluster,
             connections: Seats::new(config.limits.connections_max),
             readers: Seats::new(config.limits.connections_max - config.limits.connections_for_publishers),
             connections_by_address: SeatsByAddress::new(config.limits.connections_per_address_max),
@@ -271,6 +280,20 @@ impl Server {
         // Beside another server, the other one looks after the feeds.
         if app.config.storage != Storage::ReadOnly {
             upkeep_tasks.spawn(upkeep::run(app.clone()));
+        }
+        if let Some(cluster) = &app.cluster {
+            let node = Arc::new(nodes::ThisNode::new(app.clone()));
+            if let Err(error) = cluster.start(node, &upkeep_tasks, &app.stop).await {
+                tracing::error!(%error, "this node knows nothing of the others, and looks after nothing");
+            }
+            let (app, stop) = (app.clone(), app.stop.clone());
+            upkeep_tasks.spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = nodes::follow_written(&app) => {}
+                }
+            });
         }
         if let Some(search) = &app.search {
             search.start(&app);
@@ -327,6 +350,26 @@ impl Server {
         }
         app.feeds.log().close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// What a server may have beside its log and its connections.
+#[derive(Default)]
+struct Beside {
+    search: Option<Search>,
+    deliveries: Option<Deliveries>,
+    cluster: Option<Arc<Cluster>>,
+}
+
+/// How this node knows the others.
+fn settings(config: &ClusterConfig, name: &str, replicas: usize) -> Settings {
+    Settings {
+        name: name.to_owned(),
+        replicas,
+        announce: TimesConfig::ms(config.announce_ms),
+        forget_after: TimesConfig::ms(config.forget_after_ms),
+        lease: TimesConfig::ms(config.lease_ms),
+        answer: TimesConfig::ms(config.answer_ms),
     }
 }
 

@@ -22,6 +22,7 @@ use super::app::App;
 use super::auth::Access;
 use super::body::read;
 use super::frames::{Full, Keeping, Reading};
+use super::numbers;
 use super::problem::{Problem, ProblemCode};
 use super::publish::Publisher;
 use super::slots::{Held, Place, Slots};
@@ -29,7 +30,7 @@ use crate::config::TimesConfig;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
 use crate::feed::{Feed, Opened, View};
 use crate::log::LogId;
-use crate::position::{Epoch, FeedId};
+use crate::position::{Epoch, FeedId, Offset};
 use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp};
 use crate::wire::Refusal;
 use crate::wire::publish::{LANG_BYTES_MAX, check_version};
@@ -87,6 +88,8 @@ struct Post {
     feed: Arc<Feed>,
     view: Arc<View>,
     source: Arc<str>,
+    /// How far the log was when its numbers were looked at.
+    from: Offset,
     /// What its sessions are called.
     base: Arc<str>,
     /// Whether what is posted is kept as it came.
@@ -111,19 +114,27 @@ impl Post {
         let feed = app.open_to_publish(&name).await?;
         let place = Place::Session(feed.log_id().clone(), source.clone(), base.clone());
         let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
-        let Ok(held) = tokio::time::timeout(patience, Slots::wait_for(&app, place)).await else {
+        let free = async {
+            let held = Slots::wait_for(&app, place).await;
+            app.until_free_elsewhere(feed.log_id(), &source, &base).await;
+            held
+        };
+        let Ok(held) = tokio::time::timeout(patience, free).await else {
             return Err(Problem::new(ProblemCode::Conflict, "another request of the session is not done: try again"));
         };
         let view = feed.view(FoldView::Interim).await?;
         // What was answered before is folded now, so that a repeat is known for one.
         view.reach(feed.head().await?).await?;
-        let state = view.transcript().state();
+        let (from, state) = {
+            let transcript = view.transcript();
+            (transcript.next_offset(), transcript.state())
+        };
         if state == FeedState::Scheduled {
             feed.append_all(&[app.record(Op::Resume)]).await?;
         }
         let lang =
             asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
-        Ok(Self { app, feed, view, source, base, is_kept, lang, _held: held })
+        Ok(Self { app, feed, view, source, from, base, is_kept, lang, _held: held })
     }
 
     /// Where `number` belongs: its session, and whether it is said already, as the line `id` with the text `text`.
@@ -209,7 +220,12 @@ impl Post {
             records.push(Record { received_at: now, published, op_id: None, op });
         }
         if !records.is_empty() {
-            self.feed.append(&records).await?.await?;
+            let end = self.feed.append(&records).await?.await?.next();
+            let lost = numbers::lost(&self.app, &self.feed, &records, (seq - 1, self.from, end)).await?;
+            if !lost.is_empty() {
+                let detail = "another request of the session was taken at another node in the same moment: try again";
+                return Err(Problem::new(ProblemCode::Conflict, detail));
+            }
         }
         self.app.metrics.durable_after(since.elapsed(), 1);
         match refusal {

@@ -27,6 +27,7 @@ use super::peer::Peer;
 use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::{Asked, SocketEnd};
+use crate::cluster::{self, Heard};
 use crate::config::TimesConfig;
 use crate::feed::{Bell, Feed, View};
 use crate::position::{BadName, Epoch, FeedId};
@@ -86,7 +87,11 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let Some(held) = Slots::replace(app, place).await else { return Err(replaced()) };
     let session_place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
     let _session = Slots::wait_for(app, session_place).await;
-    let _present = Presence::enter(app, feed.log_id(), Role::Publisher(source.clone()));
+    let here = cluster::Publisher { source: source.clone(), session: session.clone(), since: held.since };
+    let _present = Presence::enter(app, feed.log_id(), Role::Publisher(here.clone()));
+    if app.tell_leave(feed.log_id(), &here).await == Heard::Newer {
+        return Err(replaced());
+    }
     // All that was appended for this session before is folded now, so that the welcome says the truth.
     let view = feed.view(FoldView::Interim).await.map_err(|error| end_of(&error))?;
     let state = view.transcript().state();

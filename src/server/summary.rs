@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::app::App;
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, Opened, View};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, FeedId, Offset};
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Timestamp, Transcript, Turn};
@@ -71,16 +71,31 @@ impl Summaries {
                 summary
             }
         };
-        let present = app.presence.of(log_id);
-        (summary.publishers, summary.readers) = (present.publisher_count(), present.readers);
+        let present = app.present(log_id);
+        (summary.publishers, summary.readers) = (present.publishers.len(), present.readers);
         Ok(summary)
+    }
+
+    /// Notes how `feed` stands in `view`.
+    pub(super) fn note(app: &App, feed: &Feed, view: &View) {
+        let transcript = view.transcript();
+        let at = transcript.next_offset();
+        let mut summaries = app.summaries.lock();
+        if summaries.get(feed.log_id()).is_none_or(|(known, _)| *known != at) {
+            summaries.insert(feed.log_id().clone(), (at, Summary::new(feed.name(), &transcript)));
+        }
     }
 
     /// How every feed stands, by name. Feeds that are deleted meanwhile are left out.
     pub(super) async fn all(app: &App) -> Result<Vec<(LogId, Summary)>, LogError> {
+        Self::all_of(app, |_| true).await
+    }
+
+    /// As [`Summaries::all`], of the feeds that are `wanted`.
+    pub(super) async fn all_of(app: &App, wanted: impl Fn(&FeedId) -> bool) -> Result<Vec<(LogId, Summary)>, LogError> {
         let logs = app.feeds.log().logs().await?;
         let mut summaries = Vec::with_capacity(logs.len());
-        for log_id in &logs {
+        for log_id in logs.iter().filter(|log_id| wanted(&log_id.feed)) {
             let summary = match app.feeds.open(&log_id.feed).await? {
                 Opened::Here(feed) => {
                     let summary = Self::of(app, &feed).await;
@@ -148,18 +163,23 @@ impl LastTurn {
 impl App {
     /// Puts a feed away that nobody is connected to and that does not go on: it is folded again when asked for.
     pub(super) fn put_away_if_cold(&self, feed: Arc<Feed>) {
-        let present = self.presence.of(feed.log_id());
+        // Those at other nodes have it open there.
+        let is_connected = !self.presence.of(feed.log_id()).is_empty();
         let goes_on = || {
+            // Nobody asks for its fold here, neither to look after it nor to search it.
+            if self.search.is_none() && !self.looks_after(feed.name()) {
+                return false;
+            }
             let summaries = self.summaries.lock();
             // Without a summary nothing is known, and it stays.
             summaries.get(feed.log_id()).is_none_or(|(_, summary)| {
                 matches!(summary.state, FeedState::Live | FeedState::Paused) || summary.has_interim
             })
         };
-        if present.readers == 0 && present.publisher_count() == 0 && !goes_on() {
+        if !is_connected && !goes_on() {
             let may_go = |feed: &Feed| {
                 self.search.as_ref().is_none_or(|search| search.may_go(feed))
-                    && self.deliveries.as_ref().is_none_or(|deliveries| deliveries.may_go(feed))
+                    && self.deliveries.as_ref().is_none_or(|deliveries| deliveries.may_go(self, feed))
             };
             self.feeds.put_away(feed, may_go);
         }

@@ -1,5 +1,6 @@
 //! What happens by itself: clocks of silent feeds move on, what a lost source left behind is settled, feeds that are over
-//! are put away or deleted. All of it is records like any other, so it is seen the same way in every replay.
+//! are put away or deleted. All of it is records like any other, so it is seen the same way in every replay. Of several nodes on
+//! one log each looks after some feeds, and no two after the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::app::App;
 use super::summary::Summaries;
 use crate::config::TimesConfig;
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, Opened, View};
 use crate::log::{LogError, LogId};
 use crate::transcript::{FeedState, FoldView, Op, Timestamp, Transcript, TurnState};
 
@@ -27,14 +28,24 @@ pub(super) async fn run(app: Arc<App>) {
     // With the quarter after which `tick` is due it stays below half a segment.
     let shortest = (shortest / 4).min(app.config.hls.segment_ms.unsigned_abs() / 5);
     let every = TimesConfig::ms(shortest).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
-    let mut upkeep = Upkeep { app: app.clone(), alone: BTreeMap::new(), ticks: BTreeMap::new(), failed: false };
-    // Feeds that go on are folded now, so that their clocks do too; the others are put away again.
-    upkeep.note(Summaries::all(&app).await.map(|_| ()));
+    let mut upkeep = Upkeep {
+        app: app.clone(),
+        alone: BTreeMap::new(),
+        ticks: BTreeMap::new(),
+        folded: BTreeSet::new(),
+        failed: false,
+    };
+    let mut shifts = app.shifts();
+    upkeep.note(open_all(&app).await);
     let mut retention_at = Instant::now();
     loop {
         tokio::select! {
             biased;
             () = app.stop.cancelled() => return,
+            () = App::shifted(&mut shifts) => {
+                upkeep.note(open_all(&app).await);
+                continue;
+            }
             () = tokio::time::sleep(every) => {}
         }
         let result = upkeep.look().await;
@@ -47,12 +58,20 @@ pub(super) async fn run(app: Arc<App>) {
     }
 }
 
+/// Folds the feeds that go on and are this server's to look after, so that their clocks go on too; the others are put away
+/// again.
+async fn open_all(app: &App) -> Result<(), LogError> {
+    Summaries::all_of(app, |feed| app.looks_after(feed)).await.map(|_| ())
+}
+
 struct Upkeep {
     app: Arc<App>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
     /// When a feed that players ask for was last told that time goes by.
     ticks: BTreeMap<LogId, Timestamp>,
+    /// Feeds that were folded to their end, and are followed since.
+    folded: BTreeSet<LogId>,
     failed: bool,
 }
 
@@ -72,9 +91,12 @@ impl Upkeep {
 
     async fn look(&mut self) -> Result<(), LogError> {
         let feeds = self.app.feeds.all_open();
+        let (feeds, others): (Vec<_>, Vec<_>) = feeds.into_iter().partition(|feed| self.app.looks_after(feed.name()));
+        others.into_iter().for_each(|feed| self.app.put_away_if_cold(feed));
         let open: BTreeSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
         self.alone.retain(|(log_id, _), _| open.contains(log_id));
         self.ticks.retain(|log_id, _| open.contains(log_id));
+        self.folded.retain(|log_id| open.contains(log_id));
         let mut result = Ok(());
         for feed in feeds {
             // One feed in trouble is no reason to leave the others.
@@ -86,8 +108,8 @@ impl Upkeep {
     }
 
     async fn look_at(&mut self, feed: &Arc<Feed>) -> Result<(), LogError> {
-        Summaries::of(&self.app, feed).await?;
-        let view = feed.view(FoldView::Interim).await?;
+        let view = self.view(feed).await?;
+        Summaries::note(&self.app, feed, &view);
         let ops = {
             let transcript = view.transcript();
             let mut ops = self.settle_interim(feed, &transcript);
@@ -98,15 +120,29 @@ impl Upkeep {
         if ops.is_empty() {
             return Ok(());
         }
+        // It may have been long since it was asked.
+        if !self.app.looks_after(feed.name()) {
+            return Ok(());
+        }
         ops.iter().for_each(|op| self.app.metrics.upkeep(op));
         let records: Vec<_> = ops.into_iter().map(|op| self.app.record(op)).collect();
         feed.append_all(&records).await.map(|_| ())
     }
 
+    /// The fold of a feed. Of a log that many write to it is asked once how far it is, and not once a second.
+    async fn view(&mut self, feed: &Feed) -> Result<Arc<View>, LogError> {
+        if self.app.cluster.is_some() && self.folded.contains(feed.log_id()) {
+            return Ok(feed.view_now(FoldView::Interim));
+        }
+        let view = feed.view(FoldView::Interim).await?;
+        self.folded.insert(feed.log_id().clone());
+        Ok(view)
+    }
+
     /// How long something has been as it is, as far as was seen.
     fn alone_for(&mut self, feed: &Feed, source: Option<Arc<str>>, is_alone: bool) -> Duration {
         let key = (feed.log_id().clone(), source);
-        if !is_alone {
+        if !is_alone || !self.app.knows_who_is_present() {
             self.alone.remove(&key);
             return Duration::ZERO;
         }
@@ -115,11 +151,11 @@ impl Upkeep {
 
     fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
         let after = TimesConfig::ms(self.app.config.times.abandon_after_ms);
-        let present = self.app.presence.of(feed.log_id());
+        let present = self.app.present(feed.log_id());
         let mut ops = Vec::new();
         let now = self.app.clock.now();
         for source in transcript.interim_sources() {
-            let is_here = present.publishers.contains_key(&source);
+            let is_here = present.publishers.iter().any(|publisher| publisher.source == source);
             if self.alone_for(feed, Some(source.clone()), !is_here) >= after && !is_here {
                 // A line that came since, over HTTP say, waits as long as any.
                 let lines = transcript.interim_lines(&source).into_iter();
@@ -135,8 +171,7 @@ impl Upkeep {
         if after == 0 {
             return None;
         }
-        let is_alone =
-            transcript.state() == FeedState::Live && self.app.presence.of(feed.log_id()).publishers.is_empty();
+        let is_alone = transcript.state() == FeedState::Live && self.app.present(feed.log_id()).publishers.is_empty();
         let (alone_for, after) = (self.alone_for(feed, None, is_alone), TimesConfig::ms(after));
         let now = self.app.clock.now();
         let is_silent = transcript.last_line_at().is_none_or(|at| has_passed(now.since(at), after));
@@ -146,7 +181,7 @@ impl Upkeep {
     /// A clock for the source on air, where its last turn waits for one, or the players of a video do.
     fn idle_clock(&self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
         let is_open = transcript.last_turn().is_some_and(|turn| turn.state == TurnState::Open);
-        let is_waited_for = is_open || self.app.timelines.are_watched(feed.log_id());
+        let is_waited_for = is_open || self.app.present(feed.log_id()).players;
         if transcript.state() != FeedState::Live || !is_waited_for {
             return None;
         }
@@ -161,7 +196,7 @@ impl Upkeep {
     /// For players of a video, who wait for the next segment no longer than one and a half of them last (RFC 8216, section
     /// 6.2.2): a clock that says what is known already, so that nothing changes but the time of the last record.
     fn tick(&mut self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
-        if transcript.state() != FeedState::Live || !self.app.timelines.are_watched(feed.log_id()) {
+        if transcript.state() != FeedState::Live || !self.app.present(feed.log_id()).players {
             self.ticks.remove(feed.log_id());
             return None;
         }
@@ -205,6 +240,11 @@ async fn retain(app: &App) -> Result<(), LogError> {
         let is_old = days != 0 && age_ms >= days.saturating_mul(DAY_MS);
         let is_too_much = retention.archive_bytes_max != 0 && total > retention.archive_bytes_max;
         if !is_old && !is_too_much {
+            continue;
+        }
+        if !app.looks_after(&log_id.feed) {
+            // The node whose it is deletes it, by the same count.
+            total = total.saturating_sub(bytes);
             continue;
         }
         if let Opened::Here(feed) = app.feeds.open(&log_id.feed).await?

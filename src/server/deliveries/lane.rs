@@ -40,9 +40,17 @@ pub(super) async fn run(
     due: Due,
 ) -> (FeedId, bool, Result<(), Stop>) {
     let Some(deliveries) = &app.deliveries else { return (feed, false, Ok(())) };
-    let outbox = deliveries.outbox.clone();
+    if !app.looks_after(&feed) {
+        // Whoever does looks it up.
+        return (feed, false, Ok(()));
+    }
+    let outbox = &*deliveries.outbox;
     let mut lane = Lane { app: &app, target: &target, outbox, feed: &feed, has_progressed: false };
-    let ended = lane.deliver(&due).await;
+    let ended = tokio::select! {
+        biased;
+        () = app.loses(&feed) => Ok(()),
+        ended = lane.deliver(&due) => ended,
+    };
     let has_progressed = lane.has_progressed;
     (feed, has_progressed, ended)
 }
@@ -50,7 +58,7 @@ pub(super) async fn run(
 struct Lane<'a> {
     app: &'a App,
     target: &'a Target,
-    outbox: Outbox,
+    outbox: &'a dyn Outbox,
     feed: &'a FeedId,
     has_progressed: bool,
 }

@@ -9,6 +9,8 @@
 //! * A feed that is written to is followed by one task, which rings for the targets; a target works on a few feeds at a time
 //!   ([`target`]), each for as long as it has something new ([`lane`]). What waits is names of feeds, not messages.
 //! * At the start all feeds are looked up: of most a target has everything.
+//! * Of several nodes on one log each delivers the feeds that it looks after, and stops when another does; the cursors are where
+//!   all nodes find them, and what another took over from is under way no more than once.
 //!
 //! In reading order: here who is rung for, then `target` (which feed is due), `lane` (one feed), `sign` (what a webhook is
 //! signed with).
@@ -36,7 +38,8 @@ use crate::client::Authorities;
 use crate::config::{Config, DeliverFrom, Storage, TimesConfig};
 use crate::feed::{Feed, Following, View};
 use crate::log::{Log, LogError, LogId};
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{FileOutbox, Outbox, OutboxError};
+use crate::position::FeedId;
 use crate::transcript::{FeedState, FoldView};
 
 /// What could not be looked up is looked up again after this.
@@ -66,13 +69,18 @@ pub enum DeliveriesError {
 }
 
 /// All targets, and how far each is.
-#[derive(Debug)]
 pub(super) struct Deliveries {
-    outbox: Outbox,
+    outbox: Arc<dyn Outbox>,
     targets: Vec<Arc<Target>>,
     followed: Mutex<HashSet<LogId>>,
     /// What follows and delivers.
     pub(super) tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deliveries").field("targets", &self.targets).finish_non_exhaustive()
+    }
 }
 
 /// The targets that `config` names.
@@ -101,21 +109,30 @@ impl Deliveries {
     }
 
     /// What `config` wants delivered of `log`; none if it wants nothing. A target that is met for the first time begins here
-    /// and now, before anything can be published.
-    pub(super) async fn open(config: &Config, log: &dyn Log) -> Result<Option<Self>, DeliveriesError> {
+    /// and now, before anything can be published. `shared` is the outbox of many nodes, where there are such.
+    pub(super) async fn open(
+        config: &Config,
+        log: &dyn Log,
+        shared: Option<Arc<dyn Outbox>>,
+    ) -> Result<Option<Self>, DeliveriesError> {
         let targets = targets(config)?;
         // Beside another server, the other one delivers.
         if targets.is_empty() || config.storage == Storage::ReadOnly {
             return Ok(None);
         }
-        let outbox = Outbox::open((config.storage == Storage::Embedded).then_some(&*config.data))?;
+        let outbox: Arc<dyn Outbox> = match shared {
+            Some(shared) => shared,
+            None => Arc::new(FileOutbox::open((config.storage == Storage::Embedded).then_some(&*config.data))?),
+        };
         for target in &targets {
+            // First what there is: where another node meets the target meanwhile, nothing is passed over that came behind that.
+            let logs = log.logs().await?;
             if outbox.places(&target.name).await?.is_some() {
                 continue;
             }
             let mut has = Vec::new();
             if target.from == DeliverFrom::Now {
-                for log_id in log.logs().await?.into_iter().filter(|log_id| target.wants(&log_id.feed)) {
+                for log_id in logs.into_iter().filter(|log_id| target.wants(&log_id.feed)) {
                     has.push((log_id.feed.clone(), log_id.life, log.head(&log_id).await?));
                 }
             }
@@ -143,7 +160,15 @@ impl Deliveries {
             let Some(deliveries) = &app.deliveries else { return };
             let working = async {
                 let following = written::follow_all(&app, &deliveries.tasks, |feed| deliveries.follow(&app, feed));
-                tokio::join!(following, deliveries.look_up(&app));
+                let looking_up = async {
+                    let mut shifts = app.shifts();
+                    loop {
+                        deliveries.look_up(&app).await;
+                        App::shifted(&mut shifts).await;
+                        deliveries.follow_written(&app);
+                    }
+                };
+                tokio::join!(following, looking_up);
             };
             tokio::select! {
                 biased;
@@ -154,8 +179,8 @@ impl Deliveries {
     }
 
     /// Whether a feed may be put away: one that was written to may, once it is followed.
-    pub(super) fn may_go(&self, feed: &Feed) -> bool {
-        let is_wanted = self.targets.iter().any(|target| target.wants(feed.name()));
+    pub(super) fn may_go(&self, app: &App, feed: &Feed) -> bool {
+        let is_wanted = app.looks_after(feed.name()) && self.targets.iter().any(|target| target.wants(feed.name()));
         !is_wanted || !feed.is_written() || self.followed().contains(feed.log_id())
     }
 
@@ -168,7 +193,7 @@ impl Deliveries {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Rings for every feed of which a target may not have everything.
+    /// Rings for every feed of which a target may not have everything, of those that this server looks after.
     async fn look_up(&self, app: &App) {
         let mut is_told = false;
         for target in &self.targets {
@@ -185,7 +210,8 @@ impl Deliveries {
         let log = app.feeds.log();
         let places = self.outbox.places(&target.name).await?.unwrap_or_default();
         let mut places: HashMap<_, _> = places.into_iter().map(|(feed, life, next)| (feed, (life, next))).collect();
-        for log_id in log.logs().await?.into_iter().filter(|log_id| target.wants(&log_id.feed)) {
+        let is_due = |feed: &FeedId| target.wants(feed) && app.looks_after(feed);
+        for log_id in log.logs().await?.into_iter().filter(|log_id| is_due(&log_id.feed)) {
             let known = places.remove(&log_id.feed);
             match log.head(&log_id).await {
                 Ok(head) if known == Some((log_id.life, head)) => {}
@@ -194,14 +220,15 @@ impl Deliveries {
             }
         }
         // Deleted, and not told before the end of the last server.
-        places.keys().filter(|feed| target.wants(feed)).for_each(|feed| target.ring(feed, Why::Settle));
+        places.keys().filter(|feed| is_due(feed)).for_each(|feed| target.ring(feed, Why::Settle));
         Ok(())
     }
 
     /// What follows a feed for those who want it, if anybody does and nothing follows it yet.
     fn follow(&self, app: &Arc<App>, feed: Arc<Feed>) -> Option<written::Task> {
         let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
-        let begins = !targets.is_empty() && self.followed().insert(feed.log_id().clone());
+        let begins =
+            !targets.is_empty() && app.looks_after(feed.name()) && self.followed().insert(feed.log_id().clone());
         let app = app.clone();
         begins.then(|| async move { follow(&app, feed, targets).await }.boxed())
     }
@@ -220,7 +247,10 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
             // The handle would keep the feed open; without it the view ends when it is put away.
             Ok(view) => {
                 drop(feed);
-                follow_view(&view, &log_id, &targets).await;
+                tokio::select! {
+                    () = follow_view(&view, &log_id, &targets) => {}
+                    () = app.loses(&log_id.feed) => {}
+                }
                 break;
             }
             Err(LogError::Deleted(_) | LogError::Closed) => break,

@@ -1,0 +1,307 @@
+//! Who looks after which feeds: leases of shards.
+//!
+//! Feeds are dealt out to [`SHARDS`] shards by name. Whoever holds a shard's lease does by itself what one node at a time may do
+//! for its feeds: settles what lost sources left, moves clocks, ends, deletes, delivers.
+//!
+//! * **At most one holds a shard.** The holder writes its lease again every third of `lease`, and holds it for five sixths of
+//!   `lease` from the moment at which it *began* to write. Another takes it only after it has seen one and the same writing for
+//!   a whole `lease` by its own clock. So no two clocks are compared, only spans of time: a node whose clock runs a sixth
+//!   slower than another's would break it, one whose time of day is wrong does not.
+//! * **Somebody does,** after at most `lease` and a third when a node dies, and at once when one goes in good order.
+//! * **All hold about as many.** A node that holds more than its share gives some back: it first stops, then says so.
+//!
+//! A process that was stopped and goes on (SIGSTOP, a frozen machine) finds its leases at their end before it does anything
+//! else with them; what it was in the midst of is the one thing that may be done twice. Deliveries bear that by their ids,
+//! records of upkeep by the rules of the fold.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::message::NodeId;
+use super::table::{Put, Row, Table, TableError};
+use crate::position::FeedId;
+
+/// Into how many shards feeds are dealt: some for each of as many nodes as there will be, few enough to be asked for one by
+/// one. It is the same on all nodes for ever, so it is no setting.
+pub const SHARDS: usize = 32;
+
+/// The shard of a feed.
+fn shard(feed: &FeedId) -> usize {
+    fnv(feed.as_str().as_bytes()) as usize % SHARDS
+}
+
+/// FNV-1a, which is the same in every release.
+fn fnv(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The leases, as one node has them.
+pub(super) struct Leases {
+    own: NodeId,
+    table: Arc<dyn Table>,
+    lease: Duration,
+    shards: Mutex<Vec<Shard>>,
+    shifts: watch::Sender<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shard {
+    /// Not looked at yet.
+    Unknown,
+    /// The last writing that was seen of another's lease, and since when.
+    Others { revision: u64, since: Instant },
+    /// It is held until then.
+    Own { revision: u64, until: Instant },
+    /// It was held, and is to be given back.
+    Leaving { revision: u64 },
+}
+
+impl Leases {
+    pub(super) fn new(own: NodeId, table: Arc<dyn Table>, lease: Duration) -> Self {
+        let shards = Mutex::new(vec![Shard::Unknown; SHARDS]);
+        Self { own, table, lease, shards, shifts: watch::Sender::new(0) }
+    }
+
+    /// How often [`Leases::turn`] is due.
+    pub(super) fn every(&self) -> Duration {
+        self.lease / 3
+    }
+
+    /// Whether this node looks after `feed` now.
+    pub(super) fn hold(&self, feed: &FeedId) -> bool {
+        matches!(self.lock()[shard(feed)], Shard::Own { until, .. } if Instant::now() < until)
+    }
+
+    /// Ready once this node does not look after `feed`. Cancel-safe.
+    pub(super) async fn lose(&self, feed: &FeedId) {
+        let mut shifts = self.shifts.subscribe();
+        loop {
+            let shard = self.lock()[shard(feed)];
+            let Shard::Own { until, .. } = shard else { return };
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::select! {
+                _ = shifts.changed() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// How many shards it holds.
+    pub(super) fn held(&self) -> usize {
+        let now = Instant::now();
+        self.lock().iter().filter(|shard| matches!(shard, Shard::Own { until, .. } if now < *until)).count()
+    }
+
+    /// Rings whenever a shard is taken or lost.
+    pub(super) fn shifts(&self) -> watch::Receiver<u64> {
+        self.shifts.subscribe()
+    }
+
+    /// Writes what it holds again, takes what is free, gives back what is above its share among `nodes` nodes.
+    ///
+    /// # Errors
+    /// The first thing that went wrong, when all shards have had their turn.
+    pub(super) async fn turn(&self, nodes: usize) -> Result<(), TableError> {
+        let share = SHARDS.div_ceil(nodes.max(1));
+        let shards = self.lock().clone();
+        let own: Vec<_> = (0..SHARDS).filter(|index| matches!(shards[*index], Shard::Own { .. })).collect();
+        let kept = own.len().min(share);
+        for index in &own[kept..] {
+            if let Shard::Own { revision, .. } = shards[*index] {
+                // Whoever works for it stops now; it is given back with the next turn.
+                self.set(*index, Shard::Leaving { revision });
+            }
+        }
+        // Each begins elsewhere, so that two of them seldom want the same.
+        let first = fnv(self.own.as_bytes()) as usize % SHARDS;
+        let order = (0..SHARDS).map(|index| (first + index) % SHARDS).filter(|index| !own[kept..].contains(index));
+        // All at once: one that has to wait for NATS is no reason for others to end.
+        let turned = join_all(order.map(|index| self.turn_of(index, shards[index]))).await;
+        let mut result = Ok(());
+        let mut free = Vec::new();
+        for turned in turned {
+            match turned {
+                Ok(found) => free.extend(found),
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        free.truncate(share - kept);
+        let taken = join_all(free.into_iter().map(|(index, seen)| self.write(index, seen))).await;
+        taken.into_iter().fold(result, |result, taken| result.and(taken))
+    }
+
+    /// Gives the shard, and its revision, if it may be taken.
+    async fn turn_of(&self, index: usize, shard: Shard) -> Result<Option<(usize, u64)>, TableError> {
+        match shard {
+            Shard::Own { revision, until } => {
+                let written = self.write(index, revision).await;
+                if written.is_err() && until <= Instant::now() {
+                    self.set(index, Shard::Unknown);
+                }
+                written.map(|()| None)
+            }
+            Shard::Leaving { revision } => self.give_back(index, revision).await.map(|()| None),
+            Shard::Unknown | Shard::Others { .. } => self.look(index, shard).await,
+        }
+    }
+
+    /// Gives all back: the node goes.
+    pub(super) async fn leave(&self) {
+        for index in 0..SHARDS {
+            let shard = self.lock()[index];
+            if let Shard::Own { revision, .. } | Shard::Leaving { revision } = shard {
+                self.set(index, Shard::Leaving { revision });
+                // Where it cannot be given back, others take it when its time is over.
+                let _ = self.give_back(index, revision).await;
+            }
+        }
+    }
+
+    /// Looks at a shard that another held, or nobody.
+    async fn look(&self, index: usize, known: Shard) -> Result<Option<(usize, u64)>, TableError> {
+        let Row { value, revision } = self.table.get(&key(index)).await?;
+        let now = Instant::now();
+        let since = match known {
+            Shard::Others { revision: seen, since } if seen == revision => since,
+            _ => now,
+        };
+        self.set(index, Shard::Others { revision, since });
+        // One's own, where the answer to the writing was lost, is as good as free.
+        let is_free = value.is_empty() || *value == *self.own.as_bytes();
+        Ok((is_free || now.duration_since(since) >= self.lease).then_some((index, revision)))
+    }
+
+    async fn write(&self, index: usize, seen: u64) -> Result<(), TableError> {
+        // From before it is written: whoever sees the writing sees it later.
+        let until = Instant::now() + self.lease * 5 / 6;
+        let value = Bytes::copy_from_slice(self.own.as_bytes());
+        match self.table.put(&key(index), value, seen).await? {
+            Put::Done(revision) => self.set(index, Shard::Own { revision, until }),
+            Put::Changed => self.set(index, Shard::Unknown),
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, index: usize, seen: u64) -> Result<(), TableError> {
+        self.table.put(&key(index), Bytes::new(), seen).await?;
+        self.set(index, Shard::Unknown);
+        Ok(())
+    }
+
+    fn set(&self, index: usize, shard: Shard) {
+        let before = std::mem::replace(&mut self.lock()[index], shard);
+        if matches!(before, Shard::Own { .. }) != matches!(shard, Shard::Own { .. }) {
+            self.shifts.send_modify(|number| *number += 1);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Shard>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(index: usize) -> String {
+    format!("lease.{index}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::cluster::table::MemoryTable;
+
+    const LEASE: Duration = Duration::from_secs(6);
+
+    fn node(name: &str, table: &Arc<MemoryTable>) -> Leases {
+        Leases::new(name.into(), table.clone(), LEASE)
+    }
+
+    fn feed(name: &str) -> FeedId {
+        FeedId::new(name).expect("a name")
+    }
+
+    #[test]
+    fn feeds_are_dealt_out_evenly_and_for_ever() {
+        let mut counts = [0; SHARDS];
+        for number in 0..3200 {
+            counts[shard(&feed(&format!("feed-{number}")))] += 1;
+        }
+        assert!(counts.iter().all(|count| (50..200).contains(count)), "{counts:?}");
+        assert_eq!((shard(&feed("geneva")), shard(&feed("hearing"))), (25, 17), "another deal for another release");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_hold_their_share_and_no_two_the_same() {
+        let table = Arc::default();
+        let (a, b) = (node("a", &table), node("b", &table));
+        a.turn(1).await.expect("turned");
+        assert_eq!(a.held(), SHARDS);
+        for _ in 0..3 {
+            tokio::time::advance(a.every()).await;
+            a.turn(2).await.expect("turned");
+            b.turn(2).await.expect("turned");
+            let feeds = (0..500).map(|number| feed(&format!("feed-{number}")));
+            assert!(!feeds.into_iter().any(|feed| a.hold(&feed) && b.hold(&feed)), "two look after one feed");
+        }
+        assert_eq!((a.held(), b.held()), (SHARDS / 2, SHARDS / 2));
+        // One goes, and says so.
+        b.leave().await;
+        a.turn(1).await.expect("turned");
+        assert_eq!((a.held(), b.held()), (SHARDS, 0));
+    }
+
+    /// The holder dies. Until another has seen its last writing for a whole lease nobody holds it, and then that one does.
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_node_is_followed_after_its_lease() {
+        let table = Arc::default();
+        let (a, b) = (node("a", &table), node("b", &table));
+        a.turn(1).await.expect("turned");
+        let mut waited = Duration::ZERO;
+        while b.held() == 0 {
+            b.turn(1).await.expect("turned");
+            assert!(a.held() == 0 || b.held() == 0, "both hold after {waited:?}");
+            tokio::time::advance(Duration::from_millis(100)).await;
+            waited += Duration::from_millis(100);
+        }
+        assert!(waited >= LEASE && waited <= LEASE + Duration::from_millis(200), "{waited:?}");
+        // What was only stopped goes on, and learns it.
+        a.turn(2).await.expect("turned");
+        assert_eq!(a.held(), 0);
+    }
+
+    /// Who cannot write stops before another may begin.
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_write_stops_in_time() {
+        let table: Arc<MemoryTable> = Arc::default();
+        let a = node("a", &table);
+        a.turn(1).await.expect("turned");
+        let geneva = feed("geneva");
+        table.is_away.store(true, Ordering::SeqCst);
+        let began = Instant::now();
+        let (mut every, mut turns) = (tokio::time::interval(a.every()), 0);
+        let lost = async {
+            loop {
+                every.tick().await;
+                turns += 1;
+                assert!(a.turn(1).await.is_err());
+            }
+        };
+        tokio::select! {
+            () = lost => {}
+            () = a.lose(&geneva) => {}
+        }
+        assert!(!a.hold(&geneva) && turns >= 2);
+        assert!(began.elapsed() < LEASE, "{:?}", began.elapsed());
+        table.is_away.store(false, Ordering::SeqCst);
+        a.turn(1).await.expect("turned");
+        assert!(a.hold(&geneva), "its own lease is had again at once");
+    }
+}

@@ -1,0 +1,229 @@
+//! What nodes say to each other. JSON; what a node does not know of a message it passes over, so that nodes of two releases
+//! understand each other while they are exchanged one by one.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::log::LogId;
+use crate::position::FeedId;
+
+/// One run of one node: random, so that a node that was started again is another one.
+pub type NodeId = Arc<str>;
+
+/// Who publishes: a connection as the node that has it announces it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publisher {
+    /// As which source.
+    pub source: Arc<str>,
+    /// In which session.
+    pub session: Arc<str>,
+    /// When it came, in milliseconds since 1970: of two connections of one source the one with the greater is the newer.
+    pub since: u64,
+}
+
+/// Who is connected to one feed at one node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Here {
+    /// Who publishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishers: Vec<Publisher>,
+    /// How many read.
+    #[serde(default)]
+    pub readers: usize,
+    /// Players of videos ask for it.
+    #[serde(default)]
+    pub players: bool,
+}
+
+impl Here {
+    /// True if nobody is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A feed, and who is connected to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    feed: FeedId,
+    life: u64,
+    #[serde(flatten)]
+    pub(super) here: Here,
+}
+
+impl Entry {
+    pub(super) fn new(log_id: LogId, here: Here) -> Self {
+        Self { feed: log_id.feed, life: log_id.life, here }
+    }
+
+    pub(super) fn log_id(&self) -> LogId {
+        LogId { feed: self.feed.clone(), life: self.life }
+    }
+
+    /// About how many bytes of a message it takes.
+    fn size(&self) -> usize {
+        let publisher = |publisher: &Publisher| publisher.source.len() + publisher.session.len() + 64;
+        self.feed.as_str().len() + 64 + self.here.publishers.iter().map(publisher).sum::<usize>()
+    }
+}
+
+/// What all nodes are told, again and again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Announcement {
+    /// A node is there, and what has changed of it.
+    Here {
+        node: NodeId,
+        /// One higher with each: who misses one asks for all.
+        number: u64,
+        /// What was said before is void: this, and what follows, is all.
+        #[serde(default)]
+        anew: bool,
+        #[serde(default)]
+        feeds: Vec<Entry>,
+    },
+    /// `node` is asked to say all anew.
+    Ask { node: NodeId },
+    /// A node goes, and says so.
+    Leaves { node: NodeId },
+}
+
+impl Announcement {
+    /// `feeds` in messages of some hundred KiB, numbered from `number` on: NATS takes 1 MiB unless told otherwise. One
+    /// message at least.
+    pub(super) fn parts(node: &NodeId, number: u64, anew: bool, feeds: Vec<Entry>) -> Vec<Self> {
+        const BYTES_MAX: usize = 256 * 1024;
+        let mut parts = Vec::new();
+        let (mut part, mut size) = (Vec::new(), 0);
+        for entry in feeds {
+            if size > 0 && size + entry.size() > BYTES_MAX {
+                parts.push(std::mem::take(&mut part));
+                size = 0;
+            }
+            size += entry.size();
+            part.push(entry);
+        }
+        parts.push(part);
+        let is_first = |index: u64| anew && index == 0;
+        let numbered = (0..).zip(parts);
+        let said =
+            |(index, feeds)| Self::Here { node: node.clone(), number: number + index, anew: is_first(index), feeds };
+        numbered.map(said).collect()
+    }
+}
+
+/// What one node has all others do, and waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "word", rename_all = "snake_case")]
+pub enum Word {
+    /// A newer connection publishes as this source: an older one is closed, and what it has under way answered, before this is.
+    Leave {
+        /// Of which feed.
+        feed: FeedId,
+        /// Which life of it.
+        life: u64,
+        /// Who has come.
+        publisher: Publisher,
+    },
+    /// The feed is about to be deleted to make room for another life of its name: readers wait for that.
+    Replacing {
+        /// Which feed.
+        feed: FeedId,
+        /// Which life of it.
+        life: u64,
+    },
+    /// The feed was deleted: nothing of it is found or shown any more once this is answered.
+    Deleted {
+        /// Which feed.
+        feed: FeedId,
+        /// Which life of it.
+        life: u64,
+    },
+}
+
+impl Word {
+    /// The log it is about.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        let (Self::Leave { feed, life, .. } | Self::Replacing { feed, life } | Self::Deleted { feed, life }) = self;
+        LogId { feed: feed.clone(), life: *life }
+    }
+}
+
+/// A word and who says it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Said {
+    pub(super) node: NodeId,
+    /// None for one that only a newer release knows: it is answered all the same.
+    #[serde(flatten, deserialize_with = "known")]
+    pub(super) word: Option<Word>,
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Word>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+/// What a node answers a word once it has done it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Answer {
+    pub(super) node: NodeId,
+    pub(super) heard: Heard,
+}
+
+/// What came of a word at one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heard {
+    /// It is done, or there was nothing to do.
+    Done,
+    /// There is a connection of the source that is newer still: the one that was spoken of has to go.
+    Newer,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, publishers: usize) -> Entry {
+        let publisher = |number| Publisher { source: "main".into(), session: format!("s-{number}").into(), since: 7 };
+        let here = Here { publishers: (0..publishers).map(publisher).collect(), readers: 3, players: false };
+        Entry::new(LogId { feed: FeedId::new(name).expect("a name"), life: 4 }, here)
+    }
+
+    #[test]
+    fn messages_are_read_as_they_were_written() {
+        let here = Announcement::Here { node: "n".into(), number: 2, anew: true, feeds: vec![entry("geneva", 1)] };
+        let text = serde_json::to_string(&here).expect("JSON");
+        assert_eq!(
+            text,
+            r#"{"type":"here","node":"n","number":2,"anew":true,"feeds":[{"feed":"geneva","life":4,"publishers":[{"source":"main","session":"s-0","since":7}],"readers":3,"players":false}]}"#
+        );
+        assert_eq!(serde_json::from_str::<Announcement>(&text).expect("read"), here);
+        let word = Word::Deleted { feed: FeedId::new("geneva").expect("a name"), life: 4 };
+        let text = serde_json::to_string(&Said { node: "n".into(), word: Some(word.clone()) }).expect("JSON");
+        let said: Said = serde_json::from_str(&text).expect("read");
+        assert_eq!(said.word, Some(word));
+        let newer: Said = serde_json::from_str(r#"{"node":"n","word":"dance"}"#).expect("read");
+        assert_eq!((&*newer.node, newer.word), ("n", None));
+    }
+
+    #[test]
+    fn much_is_said_in_parts_that_are_numbered() {
+        let feeds: Vec<_> = (0..1000).map(|number| entry(&format!("feed-{number}"), 10)).collect();
+        let parts = Announcement::parts(&"n".into(), 5, true, feeds.clone());
+        assert!(parts.len() > 2, "{}", parts.len());
+        let mut all = Vec::new();
+        for (index, part) in (0..).zip(parts) {
+            let text = serde_json::to_vec(&part).expect("JSON");
+            assert!(text.len() < 1024 * 1024, "{}", text.len());
+            let Announcement::Here { number, anew, feeds, .. } = part else { panic!("another message") };
+            assert_eq!((number, anew), (5 + index, index == 0));
+            all.extend(feeds);
+        }
+        assert_eq!(all, feeds);
+        assert_eq!(Announcement::parts(&"n".into(), 1, false, Vec::new()).len(), 1, "a sign of life");
+    }
+}

@@ -1,0 +1,427 @@
+//! What nodes must know of each other that share one log: who is connected where, who looks after what, what was delivered.
+//!
+//! The lines themselves need none of this: writing ends at the log, reading begins there, whichever node does it. Promises:
+//!
+//! 1. **Presence.** Within `announce` of a change, and at once for publishers, every node knows who is connected to a feed at the
+//!    others; a node that is silent for `forget_after` is not counted any more. A node that hears nothing knows that it knows
+//!    nothing ([`Cluster::is_settled`]).
+//! 2. **Leases.** What happens to a feed by itself is done by one node at a time ([`leases`]).
+//! 3. **Words.** What has to be done everywhere before something is answered ([`Word`]) is said to all nodes, and waited for, as
+//!    long as `answer` says. A word may be lost, when NATS is in trouble: what it was for then comes later, by presence or by the
+//!    log's own order, and never costs a line that was acknowledged.
+//! 4. **The outbox.** Deliveries go on at another node where they were, at least once, under the same ids.
+//!
+//! Presence and words go over core NATS, which keeps nothing: they are said again. Leases and places are kept in a JetStream
+//! table, durable as the log is. A server with a log of its own has no `Cluster`, and pays nothing.
+//!
+//! In reading order: `message`, `others`, `table`, [`leases`], `outbox`, and here the tasks.
+
+mod leases;
+mod message;
+mod others;
+mod outbox;
+mod table;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::{Client, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::leases::Leases;
+pub use self::leases::SHARDS;
+use self::message::{Announcement, Answer, Entry, Said};
+pub use self::message::{Heard, Here, NodeId, Publisher, Word};
+use self::others::Others;
+use self::outbox::SharedOutbox;
+pub use self::table::TableError;
+use self::table::{NatsTable, Table};
+use crate::log::LogId;
+use crate::outbox::Outbox;
+use crate::position::FeedId;
+
+/// Words that are being done for others; more wait in NATS's own buffer.
+const WORDS_AT_ONCE: usize = 64;
+/// Publishers come in crowds, when a node dies: what changes within this is announced at once.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How nodes know each other.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What subjects and tables of this cluster begin with: letters, digits, `_` and `-`.
+    pub name: String,
+    /// How many copies NATS keeps of leases and places.
+    pub replicas: usize,
+    /// How often a node says that it is there.
+    pub announce: Duration,
+    /// After how long a silence it is not counted any more.
+    pub forget_after: Duration,
+    /// How long a lease holds that is not written again.
+    pub lease: Duration,
+    /// How long a word is waited for.
+    pub answer: Duration,
+}
+
+/// A node, as the cluster needs it: what it announces, and who does what it is told.
+pub trait Node: Send + Sync + 'static {
+    /// Who is connected to which feed here.
+    fn all(&self) -> Vec<(LogId, Here)>;
+    /// The feeds of which that has changed since this was asked last.
+    fn changed(&self) -> Vec<(LogId, Here)>;
+    /// Rings when a publisher came or went.
+    fn bell(&self) -> &Notify;
+    /// Does what `node` says.
+    fn hear(&self, node: NodeId, word: Word) -> BoxFuture<'static, Heard>;
+    /// Learns of a connection at another node.
+    fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &Publisher);
+}
+
+/// This node among the others.
+pub struct Cluster {
+    own: NodeId,
+    client: Client,
+    settings: Settings,
+    others: Mutex<Others>,
+    others_changed: watch::Sender<u64>,
+    /// Nodes that are to be asked for all.
+    to_ask: Mutex<HashSet<NodeId>>,
+    /// Somebody asks for all, or is to be asked.
+    wake: Notify,
+    is_asked: Mutex<bool>,
+    leases: Leases,
+    outbox: Arc<dyn Outbox>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Opens what the nodes keep together. Nothing is said before [`Cluster::start`]. `own` is unlike every other node's, and every
+    /// other run's of this one.
+    ///
+    /// # Errors
+    /// [`TableError`]
+    pub async fn join(client: Client, own: NodeId, settings: Settings) -> Result<Self, TableError> {
+        let table: Arc<dyn Table> =
+            Arc::new(NatsTable::open(client.clone(), &format!("{}_nodes", settings.name), settings.replicas).await?);
+        Ok(Self {
+            others: Mutex::new(Others::new(own.clone(), settings.forget_after)),
+            others_changed: watch::Sender::new(0),
+            to_ask: Mutex::default(),
+            wake: Notify::new(),
+            is_asked: Mutex::new(true),
+            leases: Leases::new(own.clone(), table.clone(), settings.lease),
+            outbox: Arc::new(SharedOutbox::new(table)),
+            own,
+            client,
+            settings,
+        })
+    }
+
+    /// Begins to speak and to hear, for `node`, until `stop`; then says that it goes, and gives its leases back.
+    ///
+    /// # Errors
+    /// What NATS says where nothing can be subscribed to.
+    pub async fn start(
+        self: &Arc<Self>,
+        node: Arc<dyn Node>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<(), TableError> {
+        let announcements = self.subscribe(self.subject("announce")).await?;
+        let words = self.subscribe(self.subject("words")).await?;
+        let (this, listener, until) = (self.clone(), node.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = until.cancelled() => {}
+                () = this.hear_announcements(announcements, &*listener) => {}
+            }
+        });
+        let (this, listener, until, doing) = (self.clone(), node.clone(), stop.clone(), tasks.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = until.cancelled() => {}
+                () = this.hear_words(words, &listener, &doing) => {}
+            }
+        });
+        let (this, until) = (self.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = until.cancelled() => {}
+                () = this.announce(&*node) => {}
+            }
+            this.say("announce", &Announcement::Leaves { node: this.own.clone() }).await;
+            let _ = this.client.flush().await;
+        });
+        let (this, until) = (self.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = until.cancelled() => {}
+                () = this.hold_leases() => {}
+            }
+            this.leases.leave().await;
+        });
+        Ok(())
+    }
+
+    /// The name of this run of this node.
+    #[must_use]
+    pub fn own(&self) -> &NodeId {
+        &self.own
+    }
+
+    /// How many nodes there are, this one included, as far as it knows.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.others().nodes().len() + 1
+    }
+
+    /// Whether it has heard for long enough to know that whoever is not known to be there is not.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.others().is_settled(Instant::now())
+    }
+
+    /// Who is connected to a feed at other nodes.
+    #[must_use]
+    pub fn elsewhere(&self, log_id: &LogId) -> Here {
+        self.others().of(log_id)
+    }
+
+    /// Rings whenever something is learned of other nodes.
+    #[must_use]
+    pub fn learned(&self) -> watch::Receiver<u64> {
+        self.others_changed.subscribe()
+    }
+
+    /// Whether this node looks after `feed` now.
+    #[must_use]
+    pub fn looks_after(&self, feed: &FeedId) -> bool {
+        self.leases.hold(feed)
+    }
+
+    /// Ready once this node does not look after `feed`. Cancel-safe.
+    pub async fn lose(&self, feed: &FeedId) {
+        self.leases.lose(feed).await;
+    }
+
+    /// Of [`SHARDS`] shards, how many it looks after.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.leases.held()
+    }
+
+    /// Rings whenever it looks after other feeds than before.
+    #[must_use]
+    pub fn shifts(&self) -> watch::Receiver<u64> {
+        self.leases.shifts()
+    }
+
+    /// What was delivered, by whichever node.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        self.outbox.clone()
+    }
+
+    /// Says `word` to all other nodes, and waits until each has done it, or as long as the settings say. [`Heard::Newer`] if one
+    /// of them says so; whoever does not answer is named in the log.
+    pub async fn tell(&self, word: &Word) -> Heard {
+        let until = Instant::now() + self.settings.answer;
+        let waited = timeout_at(until, self.ask_all(word, until)).await;
+        match waited {
+            Ok(Ok(heard)) => heard,
+            Ok(Err(cause)) => {
+                tracing::warn!(feed = %word.log_id().feed, %cause, "other nodes could not be told");
+                Heard::Done
+            }
+            Err(_) => {
+                tracing::warn!(feed = %word.log_id().feed, "other nodes could not be told in time");
+                Heard::Done
+            }
+        }
+    }
+
+    async fn ask_all(&self, word: &Word, until: Instant) -> Result<Heard, String> {
+        let (mut silent, is_settled) = {
+            let others = self.others();
+            (others.nodes().into_iter().collect::<HashSet<_>>(), others.is_settled(Instant::now()))
+        };
+        if silent.is_empty() && is_settled {
+            return Ok(Heard::Done);
+        }
+        let inbox = self.client.new_inbox();
+        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
+        let said = encode(&Said { node: self.own.clone(), word: Some(word.clone()) });
+        let sent = self.client.publish_with_reply(self.subject("words"), inbox, said).await;
+        sent.map_err(|error| error.to_string())?;
+        let mut heard = Heard::Done;
+        let mut learned = self.learned();
+        loop {
+            learned.borrow_and_update();
+            let here = self.others().nodes();
+            // Who goes meanwhile is not waited for.
+            silent.retain(|node| here.contains(node));
+            // Who has just come itself does not know whom to wait for, and waits as long as it may.
+            if silent.is_empty() && is_settled {
+                break;
+            }
+            tokio::select! {
+                answer = answers.next() => {
+                    let Some(answer) = answer else { return Err("the connection to NATS is lost".into()) };
+                    let Ok(answer) = serde_json::from_slice::<Answer>(&answer.payload) else { continue };
+                    silent.remove(&answer.node);
+                    if answer.heard == Heard::Newer {
+                        heard = Heard::Newer;
+                    }
+                }
+                _ = learned.changed() => {}
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        if !silent.is_empty() {
+            tracing::warn!(feed = %word.log_id().feed, nodes = ?silent, "nodes do not answer, and are not waited for");
+        }
+        Ok(heard)
+    }
+
+    async fn hear_announcements(&self, mut subscriber: Subscriber, node: &dyn Node) {
+        while let Some(message) = subscriber.next().await {
+            // What a newer release says is for nodes of that.
+            let Ok(said) = serde_json::from_slice::<Announcement>(&message.payload) else { continue };
+            let who = match &said {
+                Announcement::Here { node, .. } | Announcement::Ask { node } | Announcement::Leaves { node } => {
+                    node.clone()
+                }
+            };
+            let learned = self.others().hear(said, Instant::now());
+            if learned.ask {
+                self.to_ask.lock().unwrap_or_else(PoisonError::into_inner).insert(who);
+                self.wake.notify_one();
+            }
+            if learned.is_asked {
+                *self.is_asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                self.wake.notify_one();
+            }
+            for (log_id, from, publisher) in &learned.publishers {
+                node.learn(log_id, from, publisher);
+            }
+            if learned.changed {
+                self.others_changed.send_modify(|number| *number += 1);
+            }
+        }
+    }
+
+    async fn hear_words(self: &Arc<Self>, mut subscriber: Subscriber, node: &Arc<dyn Node>, tasks: &TaskTracker) {
+        let seats = Arc::new(Semaphore::new(WORDS_AT_ONCE));
+        while let Some(message) = subscriber.next().await {
+            let Ok(Said { node: from, word }) = serde_json::from_slice(&message.payload) else { continue };
+            let Some(reply) = message.reply else { continue };
+            if from == self.own {
+                continue;
+            }
+            let Ok(seat) = seats.clone().acquire_owned().await else { return };
+            let (this, node) = (self.clone(), node.clone());
+            tasks.spawn(async move {
+                // Whoever asks has given up by then.
+                let within = this.settings.answer * 2;
+                let heard = match word {
+                    Some(word) => tokio::time::timeout(within, node.hear(from, word)).await,
+                    None => Ok(Heard::Done),
+                };
+                if let Ok(heard) = heard {
+                    let answer = encode(&Answer { node: this.own.clone(), heard });
+                    let _ = this.client.publish(reply, answer).await;
+                }
+                drop(seat);
+            });
+        }
+    }
+
+    async fn announce(&self, node: &dyn Node) {
+        let mut ticks = tokio::time::interval(self.settings.announce);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut number = 0;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = node.bell().notified() => tokio::time::sleep(GATHER).await,
+                () = self.wake.notified() => tokio::time::sleep(GATHER).await,
+            }
+            if self.others().forget(Instant::now()) {
+                tracing::warn!("a node is silent, and not counted any more");
+                self.others_changed.send_modify(|number| *number += 1);
+            }
+            let anew = std::mem::take(&mut *self.is_asked.lock().unwrap_or_else(PoisonError::into_inner));
+            // What has changed is among all.
+            let changed = node.changed();
+            let feeds = if anew { node.all() } else { changed };
+            let entries = feeds.into_iter().map(|(log_id, here)| Entry::new(log_id, here)).collect();
+            for part in Announcement::parts(&self.own, number + 1, anew, entries) {
+                number += 1;
+                self.say("announce", &part).await;
+            }
+            let to_ask = std::mem::take(&mut *self.to_ask.lock().unwrap_or_else(PoisonError::into_inner));
+            for node in to_ask {
+                self.say("announce", &Announcement::Ask { node }).await;
+            }
+        }
+    }
+
+    async fn hold_leases(&self) {
+        let mut ticks = tokio::time::interval(self.leases.every());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_told = false;
+        loop {
+            ticks.tick().await;
+            match self.leases.turn(self.nodes()).await {
+                Ok(()) if is_told => {
+                    is_told = false;
+                    tracing::info!("leases are held again");
+                }
+                Ok(()) => {}
+                Err(error) if !is_told => {
+                    is_told = true;
+                    tracing::error!(%error, "leases cannot be held: nothing happens by itself here meanwhile");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn subscribe(&self, subject: String) -> Result<Subscriber, TableError> {
+        let subscribed = self.client.subscribe(subject.clone()).await;
+        subscribed.map_err(|error| TableError { place: subject, cause: error.to_string() })
+    }
+
+    async fn say(&self, about: &str, said: &Announcement) {
+        if let Err(error) = self.client.publish(self.subject(about), encode(said)).await {
+            tracing::debug!(%error, "an announcement was not sent");
+        }
+    }
+
+    fn subject(&self, about: &str) -> String {
+        format!("{}_nodes_{about}", self.settings.name)
+    }
+
+    fn others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn encode(said: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(said).expect("texts and numbers").into()
+}

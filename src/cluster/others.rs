@@ -1,0 +1,213 @@
+//! What is known of the other nodes: who of them is there, and who is connected to them.
+//!
+//! Pure: it is told the time. A node is forgotten when nothing was heard of it for a while, but only by one that hears: who does
+//! not even hear its own announcements knows nothing of others, and says so ([`Others::is_settled`]).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::message::{Announcement, Here, NodeId, Publisher};
+use crate::log::LogId;
+
+/// The other nodes, as one node knows them.
+#[derive(Debug)]
+pub(super) struct Others {
+    own: NodeId,
+    forget_after: Duration,
+    nodes: HashMap<NodeId, Node>,
+    /// When it last heard itself, and since when it has without a gap.
+    hears: Option<(Instant, Instant)>,
+}
+
+#[derive(Debug)]
+struct Node {
+    heard_at: Instant,
+    /// The number of its last announcement; none while one is missing.
+    number: Option<u64>,
+    feeds: HashMap<LogId, Here>,
+}
+
+/// What an announcement leads to.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Learned {
+    /// The node has to be asked for all.
+    pub(super) ask: bool,
+    /// Somebody asks this node for all.
+    pub(super) is_asked: bool,
+    /// What is known of others has changed.
+    pub(super) changed: bool,
+    /// Connections that it tells of.
+    pub(super) publishers: Vec<(LogId, NodeId, Publisher)>,
+}
+
+impl Others {
+    pub(super) fn new(own: NodeId, forget_after: Duration) -> Self {
+        Self { own, forget_after, nodes: HashMap::new(), hears: None }
+    }
+
+    /// Takes what was heard.
+    pub(super) fn hear(&mut self, said: Announcement, now: Instant) -> Learned {
+        match said {
+            Announcement::Ask { node } => Learned { is_asked: node == self.own, ..Learned::default() },
+            Announcement::Leaves { node } => {
+                Learned { changed: self.nodes.remove(&node).is_some(), ..Learned::default() }
+            }
+            Announcement::Here { node, .. } if node == self.own => {
+                self.hear_itself(now);
+                Learned::default()
+            }
+            Announcement::Here { node, number, anew, feeds } => {
+                let is_new = !self.nodes.contains_key(&node);
+                let known = self.nodes.entry(node.clone()).or_insert_with(|| Node {
+                    heard_at: now,
+                    number: None,
+                    feeds: HashMap::new(),
+                });
+                known.heard_at = now;
+                if anew {
+                    known.feeds.clear();
+                } else if known.number.is_none_or(|last| last + 1 != number) {
+                    // What stands between is not known; what is here is asked for with the rest.
+                    known.number = None;
+                    return Learned { ask: true, changed: is_new, ..Learned::default() };
+                }
+                known.number = Some(number);
+                let mut learned = Learned { changed: is_new || anew || !feeds.is_empty(), ..Learned::default() };
+                for entry in feeds {
+                    let log_id = entry.log_id();
+                    let of = |publisher: &Publisher| (log_id.clone(), node.clone(), publisher.clone());
+                    learned.publishers.extend(entry.here.publishers.iter().map(of));
+                    if entry.here.is_empty() {
+                        known.feeds.remove(&log_id);
+                    } else {
+                        known.feeds.insert(log_id, entry.here);
+                    }
+                }
+                learned
+            }
+        }
+    }
+
+    fn hear_itself(&mut self, now: Instant) {
+        let since = match self.hears {
+            Some((last, since)) if now.duration_since(last) < self.forget_after => since,
+            _ => {
+                // It did not hear the others either.
+                self.nodes.values_mut().for_each(|node| node.heard_at = now);
+                now
+            }
+        };
+        self.hears = Some((now, since));
+    }
+
+    /// Forgets whom it has not heard for long; says whether anybody was.
+    pub(super) fn forget(&mut self, now: Instant) -> bool {
+        if self.is_deaf(now) {
+            return false;
+        }
+        let before = self.nodes.len();
+        self.nodes.retain(|_, node| now.duration_since(node.heard_at) < self.forget_after);
+        self.nodes.len() < before
+    }
+
+    /// True while nothing is known of others because nothing is heard.
+    fn is_deaf(&self, now: Instant) -> bool {
+        self.hears.is_none_or(|(last, _)| now.duration_since(last) >= self.forget_after)
+    }
+
+    /// True if every node that is there has had the time to be heard: who is not known to be there is not.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        !self.is_deaf(now) && self.hears.is_some_and(|(_, since)| now.duration_since(since) >= self.forget_after)
+    }
+
+    /// Which nodes there are.
+    pub(super) fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.keys().cloned().collect()
+    }
+
+    /// Who is connected to a feed at other nodes.
+    pub(super) fn of(&self, log_id: &LogId) -> Here {
+        let mut all = Here::default();
+        for here in self.nodes.values().filter_map(|node| node.feeds.get(log_id)) {
+            all.publishers.extend(here.publishers.iter().cloned());
+            all.readers += here.readers;
+            all.players |= here.players;
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::message::Entry;
+    use crate::position::FeedId;
+
+    const FORGET_AFTER: Duration = Duration::from_secs(5);
+
+    fn log_id() -> LogId {
+        LogId { feed: FeedId::new("geneva").expect("a name"), life: 1 }
+    }
+
+    fn here(node: &str, number: u64, anew: bool, readers: Option<usize>) -> Announcement {
+        let entry = |readers| Entry::new(log_id(), Here { readers, ..Here::default() });
+        Announcement::Here { node: node.into(), number, anew, feeds: readers.map(entry).into_iter().collect() }
+    }
+
+    fn others() -> (Others, Instant) {
+        (Others::new("own".into(), FORGET_AFTER), Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_of_all_nodes_are_added() {
+        let (mut others, now) = others();
+        others.hear(here("a", 1, true, Some(2)), now);
+        others.hear(here("b", 1, true, Some(3)), now);
+        assert_eq!(others.of(&log_id()).readers, 5);
+        others.hear(here("a", 2, false, Some(0)), now);
+        assert_eq!(others.of(&log_id()).readers, 3);
+        others.hear(Announcement::Leaves { node: "b".into() }, now);
+        assert_eq!((others.of(&log_id()).readers, others.nodes().len()), (0, 1));
+    }
+
+    /// Whoever missed an announcement, or came late, asks for all, and believes nothing in between.
+    #[tokio::test(start_paused = true)]
+    async fn a_missed_announcement_is_asked_for() {
+        let (mut others, now) = others();
+        assert!(others.hear(here("a", 7, false, Some(2)), now).ask, "of what came before nothing is known");
+        assert_eq!(others.of(&log_id()).readers, 0);
+        assert!(!others.hear(here("a", 8, true, Some(2)), now).ask);
+        assert!(others.hear(here("a", 10, false, Some(9)), now).ask);
+        assert_eq!(others.of(&log_id()).readers, 2, "what was known stands until all is");
+        assert!(others.hear(here("a", 11, false, Some(9)), now).ask);
+        others.hear(here("a", 12, true, None), now);
+        assert_eq!(others.of(&log_id()).readers, 0);
+        assert!(others.hear(Announcement::Ask { node: "own".into() }, now).is_asked);
+        assert!(!others.hear(Announcement::Ask { node: "a".into() }, now).is_asked);
+    }
+
+    /// A node that is silent is forgotten; one that hears nothing at all does not take all others for dead.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_deaf_forgets_nobody() {
+        let (mut others, start) = others();
+        let at = |secs| start + Duration::from_secs(secs);
+        for second in 0..4 {
+            others.hear(here("own", second, false, None), at(second));
+        }
+        others.hear(here("a", 1, true, Some(2)), at(3));
+        assert!(!others.is_settled(at(4)));
+        // NATS is away for a minute.
+        assert!(!others.forget(at(60)) && !others.is_settled(at(60)));
+        others.hear(here("own", 4, false, None), at(61));
+        assert!(!others.forget(at(62)), "the other has had no time to be heard");
+        assert!(!others.is_settled(at(64)));
+        for second in 62..67 {
+            others.hear(here("own", second, false, None), at(second));
+        }
+        assert!(others.is_settled(at(66)));
+        assert!(others.forget(at(66)), "now it has");
+        assert_eq!(others.of(&log_id()).readers, 0);
+    }
+}

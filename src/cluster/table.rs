@@ -1,0 +1,197 @@
+//! What all nodes keep in one place: small values by key, and a change only of what one has seen.
+//!
+//! A JetStream stream that holds one message for each subject. Read from its leader, so that whoever takes over from another
+//! node begins where that one was; NATS's own key-value buckets may answer from a replica that is behind.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, Stream};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+
+/// How long one question to the table may take: a change of leader takes seconds, and whoever asks asks again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// A value, and which change of it this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Empty where there is none, or none any more.
+    pub(super) value: Bytes,
+    /// 0 for a key that never had one.
+    pub(super) revision: u64,
+}
+
+/// The table cannot be asked now. A change that was under way may have been made.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("what the nodes keep together ({place}) cannot be reached: {cause}")]
+pub struct TableError {
+    pub(super) place: String,
+    pub(super) cause: String,
+}
+
+/// What was asked of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is so, with this revision.
+    Done(u64),
+    /// Somebody changed it since it was seen.
+    Changed,
+}
+
+/// Values by key. Keys are NATS subjects: words of letters, digits, `_` and `-`, with dots between.
+pub(super) trait Table: Send + Sync + 'static {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Row, TableError>>;
+
+    /// Writes `value` if the last change of `key` is `seen`, 0 for none. Durable when ready.
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>>;
+
+    /// All that has a value below the key `below`.
+    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>>;
+}
+
+/// The table of a cluster, in its NATS.
+pub(super) struct NatsTable {
+    context: Context,
+    stream: Stream,
+    /// What the subjects of all keys begin with, the last dot included.
+    prefix: String,
+}
+
+impl NatsTable {
+    /// Opens the table `name`, made if it is not there.
+    pub(super) async fn open(client: async_nats::Client, name: &str, replicas: usize) -> Result<Self, TableError> {
+        let context = ContextBuilder::new().timeout(ANSWER_WITHIN).ack_timeout(ANSWER_WITHIN).build(client);
+        let prefix = format!("{name}.");
+        let wanted = stream::Config {
+            name: name.to_owned(),
+            description: Some("captionwire: who looks after what, and what was delivered".into()),
+            subjects: vec![format!("{prefix}>")],
+            max_messages_per_subject: 1,
+            storage: StorageType::File,
+            num_replicas: replicas,
+            ..stream::Config::default()
+        };
+        let failed = |cause: &dyn std::fmt::Display| TableError { place: name.to_owned(), cause: cause.to_string() };
+        let stream = context.get_or_create_stream(wanted).await.map_err(|error| failed(&error))?;
+        Ok(Self { context, stream, prefix })
+    }
+
+    fn failed(&self, cause: &dyn std::fmt::Display) -> TableError {
+        TableError { place: self.prefix.trim_end_matches('.').to_owned(), cause: cause.to_string() }
+    }
+
+    async fn all(&self, below: &str) -> Result<Vec<(String, Row)>, TableError> {
+        let config = OrderedConfig { filter_subject: format!("{}{below}.>", self.prefix), ..OrderedConfig::default() };
+        let consumer = self.stream.create_consumer(config).await.map_err(|error| self.failed(&error))?;
+        let mut pending = consumer.cached_info().num_pending;
+        let mut rows = Vec::new();
+        if pending == 0 {
+            return Ok(rows);
+        }
+        let mut messages = consumer.messages().await.map_err(|error| self.failed(&error))?;
+        while pending > 0 {
+            let next =
+                tokio::time::timeout(ANSWER_WITHIN, messages.next()).await.map_err(|error| self.failed(&error))?;
+            let Some(message) = next else { return Err(self.failed(&"the list broke off")) };
+            let message = message.map_err(|error| self.failed(&error))?;
+            let info = message.info().map_err(|error| self.failed(&error))?;
+            pending = info.pending;
+            let row = Row { revision: info.stream_sequence, value: message.payload.clone() };
+            if let Some(key) = message.subject.strip_prefix(&self.prefix)
+                && !row.value.is_empty()
+            {
+                rows.push((key.to_owned(), row));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl Table for NatsTable {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Row, TableError>> {
+        async move {
+            let subject = format!("{}{key}", self.prefix);
+            match self.stream.get_last_raw_message_by_subject(&subject).await {
+                Ok(message) => Ok(Row { revision: message.sequence, value: message.payload }),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                    Ok(Row { revision: 0, value: Bytes::new() })
+                }
+                Err(error) => Err(self.failed(&error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>> {
+        async move {
+            let message = PublishMessage::build().payload(value).expected_last_subject_sequence(seen);
+            let sent = self.context.send_publish(format!("{}{key}", self.prefix), message).await;
+            let acked = match sent {
+                Ok(ack) => ack.await,
+                Err(error) => Err(error),
+            };
+            match acked {
+                Ok(ack) => Ok(Put::Done(ack.sequence)),
+                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(Put::Changed),
+                Err(error) => Err(self.failed(&error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>> {
+        self.all(below).boxed()
+    }
+}
+
+/// A table of one process, for tests.
+#[cfg(test)]
+#[derive(Default)]
+pub(super) struct MemoryTable {
+    rows: std::sync::Mutex<(u64, std::collections::BTreeMap<String, Row>)>,
+    pub(super) is_away: std::sync::atomic::AtomicBool,
+}
+
+#[cfg(test)]
+impl MemoryTable {
+    fn check(&self) -> Result<(), TableError> {
+        let is_away = self.is_away.load(std::sync::atomic::Ordering::SeqCst);
+        let error = || TableError { place: "memory".into(), cause: "away".into() };
+        if is_away { Err(error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+impl Table for MemoryTable {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Row, TableError>> {
+        let none = || Row { value: Bytes::new(), revision: 0 };
+        let row = self.rows.lock().expect("no panic").1.get(key).cloned().unwrap_or_else(none);
+        futures::future::ready(self.check().map(|()| row)).boxed()
+    }
+
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>> {
+        async move {
+            self.check()?;
+            let (last, rows) = &mut *self.rows.lock().expect("no panic");
+            if rows.get(key).map_or(0, |row| row.revision) != seen {
+                return Ok(Put::Changed);
+            }
+            *last += 1;
+            rows.insert(key.to_owned(), Row { value, revision: *last });
+            Ok(Put::Done(*last))
+        }
+        .boxed()
+    }
+
+    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>> {
+        let below = format!("{below}.");
+        let rows = self.rows.lock().expect("no panic").1.clone();
+        let some = rows.into_iter().filter(|(key, row)| key.starts_with(&below) && !row.value.is_empty()).collect();
+        futures::future::ready(self.check().map(|()| some)).boxed()
+    }
+}

@@ -1,0 +1,55 @@
+//! Numbers that the server gives, where several nodes may give them at once.
+//!
+//! Within one node a session has one writer at a time ([`super::slots`]). Two requests of one session that reach two nodes in
+//! the same moment are given the same numbers, and the fold takes the later of two records with one number for a repeat. So it is
+//! looked at in the log, behind the append and before the answer, whose came first.
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+
+use super::app::App;
+use crate::feed::Feed;
+use crate::log::LogError;
+use crate::position::Offset;
+use crate::transcript::{Published, Record};
+
+/// Which of `records`, by their index, are repeats in the log, because another node had written their numbers by then. They are
+/// of one session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where
+/// there are no other nodes.
+pub(super) async fn lost(
+    app: &App,
+    feed: &Feed,
+    records: &[Record],
+    (last, from, end): (u64, Offset, Offset),
+) -> Result<Vec<usize>, LogError> {
+    let session = records.iter().find_map(|record| record.published.clone());
+    let (true, Some(Published { source, session, .. })) = (app.cluster.is_some(), session) else {
+        return Ok(Vec::new());
+    };
+    let encoded = |record: &Record| {
+        let mut bytes = Vec::new();
+        record.encode_to(&mut bytes);
+        bytes
+    };
+    let published = records.iter().enumerate().filter(|(_, record)| record.published.is_some());
+    let mut own: HashMap<Vec<u8>, usize> = published.map(|(index, record)| (encoded(record), index)).collect();
+    let (mut last, mut next) = (last, from);
+    let mut log = feed.records_from(from);
+    while next < end
+        && let Some(entries) = log.next().await
+    {
+        for entry in entries? {
+            next = entry.offset.next();
+            let Some(by) = Record::decode(&entry.record).published else { continue };
+            if by.source == source && by.session == session && by.seq > last {
+                last = by.seq;
+                // It is the first with its number, and so the one that counts.
+                own.remove(&entry.record[..]);
+            }
+        }
+    }
+    let mut lost: Vec<usize> = own.into_values().collect();
+    lost.sort_unstable();
+    Ok(lost)
+}
