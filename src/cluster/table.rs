@@ -13,9 +13,16 @@ use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use tokio::time::Instant;
 
 /// How long one question to the table may take: a change of leader takes seconds, and whoever asks asks again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the table is tried to be opened: servers that have just begun, or lost one of them, need some seconds until they
+/// have leaders.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// Between two tries.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// A value, and which change of it this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +84,14 @@ impl NatsTable {
             ..stream::Config::default()
         };
         let failed = |cause: &dyn std::fmt::Display| TableError { place: name.to_owned(), cause: cause.to_string() };
-        let stream = context.get_or_create_stream(wanted).await.map_err(|error| failed(&error))?;
-        Ok(Self { context, stream, prefix })
+        let until = Instant::now() + OPEN_WITHIN;
+        loop {
+            match context.get_or_create_stream(wanted.clone()).await {
+                Ok(stream) => return Ok(Self { context, stream, prefix }),
+                Err(error) if Instant::now() >= until => return Err(failed(&error)),
+                Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
+            }
+        }
     }
 
     fn failed(&self, cause: &dyn std::fmt::Display) -> TableError {
@@ -129,13 +142,18 @@ impl Table for NatsTable {
 
     fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>> {
         async move {
-            let message = PublishMessage::build().payload(value).expected_last_subject_sequence(seen);
+            // NATS before 2.11 looks at the last sequence before it replicates a message, and stores two that were under way at
+            // once; by their names it knows them when it stores them.
+            let name = format!("{key}-{seen}");
+            let message = PublishMessage::build().payload(value).message_id(name).expected_last_subject_sequence(seen);
             let sent = self.context.send_publish(format!("{}{key}", self.prefix), message).await;
             let acked = match sent {
                 Ok(ack) => ack.await,
                 Err(error) => Err(error),
             };
             match acked {
+                // Also where it is one's own, and the answer was lost: whoever looks again finds it.
+                Ok(ack) if ack.duplicate => Ok(Put::Changed),
                 Ok(ack) => Ok(Put::Done(ack.sequence)),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(Put::Changed),
                 Err(error) => Err(self.failed(&error)),

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 pub use self::view::{Bell, Bodies, Conflict, Following, Page, View};
 use crate::log::{Appended, Found, Log, LogError, LogId};
 use crate::position::{FeedId, Offset};
-use crate::transcript::{FoldView, Record};
+use crate::transcript::{FoldView, Op, Record};
 
 /// What a name leads to.
 #[derive(Debug, Clone)]
@@ -316,8 +316,11 @@ impl Feed {
             self.append_all(first).await?;
             return Ok(true);
         }
-        let Some((opening, rest)) = first.split_first() else { return Ok(true) };
-        self.append_all(std::slice::from_ref(opening)).await?;
+        let Some(opening) = first.first() else { return Ok(true) };
+        // Where nothing but the state of the feed follows, a repeat of it does no harm; lines wait until it is known whose it is.
+        let has_lines = first.iter().any(|record| matches!(record.op, Op::Line { .. }));
+        let (begins, rest) = first.split_at(if has_lines { 1 } else { first.len() });
+        self.append(begins).await?.await?;
         let Some(entries) = self.records().next().await else { return Err(LogError::Closed) };
         let mut own = Vec::new();
         opening.encode_to(&mut own);

@@ -24,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 use self::shared::SharedHistogram;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
+use crate::cluster::SHARDS;
 use crate::log::Commit;
 use crate::transcript::{Op, Timestamp};
 use crate::wire::NackCode;
@@ -65,6 +66,8 @@ pub(super) struct Metrics {
     feeds: Gauge,
     replays: Gauge,
     is_writable: Gauge,
+    nodes: Gauge,
+    shards: Gauge,
     deliveries: Labelled<2>,
     waiting: Targets,
     target_lag: Targets,
@@ -106,6 +109,8 @@ impl Metrics {
             feeds: Gauge::default(),
             replays: Gauge::default(),
             is_writable: Gauge::default(),
+            nodes: Gauge::default(),
+            shards: Gauge::default(),
             deliveries: Labelled::default(),
             waiting: Targets::default(),
             target_lag: Targets::default(),
@@ -150,6 +155,9 @@ impl Metrics {
         let help = "1 for one that answered 410 Gone, and is left alone";
         all.register("deliveries_gone", help, metrics.gone.clone());
         all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
+        all.register("nodes", "Servers on the same log that this one knows of, itself included", metrics.nodes.clone());
+        let help = "Shards, of 32, of whose feeds this server looks after what happens by itself";
+        all.register("shards_held", help, metrics.shards.clone());
         all.register_with_unit("start_time", "When the server started, since 1970", unit(), started);
         if cfg!(target_os = "linux") {
             all.register_with_unit("memory", "Memory the process holds", Unit::Bytes, metrics.memory.clone());
@@ -231,6 +239,8 @@ impl Metrics {
         set(&self.feeds, app.feeds.all_open().len());
         set(&self.replays, app.replays.taken());
         set(&self.is_writable, usize::from(app.feeds.log().poisoned().is_none()));
+        set(&self.nodes, app.cluster.as_ref().map_or(1, |cluster| cluster.nodes()));
+        set(&self.shards, app.cluster.as_ref().map_or(SHARDS, |cluster| cluster.held()));
         for (label, count) in self.lags.count(app.clock.now()) {
             set(&self.readers.get_or_create(&[("lag", label)]), count);
         }

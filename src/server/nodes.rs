@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::{Notify, watch};
 
@@ -11,7 +12,7 @@ use super::app::App;
 use super::slots::{Place, Slots};
 use crate::cluster::{Heard, Here, Node, NodeId, Publisher, Word};
 use crate::log::LogId;
-use crate::position::FeedId;
+use crate::position::{FeedId, Offset};
 
 impl App {
     /// Whether what happens to `feed` by itself is this server's to do, now.
@@ -111,8 +112,7 @@ impl App {
 }
 
 /// Learns what other nodes write, until the server stops: which feeds they begin, and which are to be followed here.
-pub(super) async fn follow_written(app: &App) {
-    let mut written = app.feeds.log().written();
+pub(super) async fn follow_written(app: &App, mut written: BoxStream<'static, Vec<(LogId, Offset)>>) {
     while let Some(logs) = written.next().await {
         for (log_id, _) in logs {
             let is_wanted = app.search.is_some() || app.looks_after(&log_id.feed);

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use serde::Serialize;
 
 use super::app::App;
@@ -49,6 +51,9 @@ struct LastTurn {
 /// Characters of what was said last: two lines of a list.
 const LAST_CHARS: usize = 160;
 
+/// Feeds that are asked for at the same time: of a log that is elsewhere each is a way there and back.
+const ASKED_AT_ONCE: usize = 32;
+
 /// The summaries of feeds that need not be folded again, because nothing was added since.
 #[derive(Debug, Default)]
 pub(super) struct Summaries(Mutex<HashMap<LogId, (Offset, Summary)>>);
@@ -94,28 +99,37 @@ impl Summaries {
     /// As [`Summaries::all`], of the feeds that are `wanted`.
     pub(super) async fn all_of(app: &App, wanted: impl Fn(&FeedId) -> bool) -> Result<Vec<(LogId, Summary)>, LogError> {
         let logs = app.feeds.log().logs().await?;
-        let mut summaries = Vec::with_capacity(logs.len());
-        for log_id in logs.iter().filter(|log_id| wanted(&log_id.feed)) {
-            let summary = match app.feeds.open(&log_id.feed).await? {
-                Opened::Here(feed) => {
-                    let summary = Self::of(app, &feed).await;
-                    app.put_away_if_cold(feed);
-                    summary
-                }
-                Opened::Absent | Opened::Deleted => continue,
-            };
-            match summary {
-                Ok(summary) => summaries.push((log_id.clone(), summary)),
-                Err(LogError::Deleted(_)) => {}
-                // The others are well.
-                Err(error @ LogError::Storage { .. }) => {
-                    tracing::error!(feed = %log_id.feed, %error, "the feed is left out of the list");
-                }
-                Err(error) => return Err(error),
+        let mut questions: Vec<BoxFuture<'_, _>> = Vec::new();
+        for log_id in &logs {
+            if wanted(&log_id.feed) {
+                questions.push(Self::one_of_all(app, log_id).boxed());
             }
         }
+        let mut asked = stream::iter(questions).buffered(ASKED_AT_ONCE);
+        let mut summaries = Vec::new();
+        while let Some(summary) = asked.next().await {
+            summaries.extend(summary?);
+        }
+        drop(asked);
         app.summaries.lock().retain(|log_id, _| logs.contains(log_id));
         Ok(summaries)
+    }
+
+    /// None for a feed that is not there any more, or not yet, or cannot be read.
+    async fn one_of_all(app: &App, log_id: &LogId) -> Result<Option<(LogId, Summary)>, LogError> {
+        let Opened::Here(feed) = app.feeds.open(&log_id.feed).await? else { return Ok(None) };
+        let summary = Self::of(app, &feed).await;
+        app.put_away_if_cold(feed);
+        match summary {
+            Ok(summary) => Ok(Some((log_id.clone(), summary))),
+            Err(LogError::Deleted(_)) => Ok(None),
+            // The others are well.
+            Err(error @ LogError::Storage { .. }) => {
+                tracing::error!(feed = %log_id.feed, %error, "the feed is left out of the list");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LogId, (Offset, Summary)>> {

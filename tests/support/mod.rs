@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
 #![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
+pub mod nats;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -104,6 +106,11 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("gone");
+    }
+
+    /// Whether it has not been killed, and has not ended by itself.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_none()
     }
 
     /// Other settings for when it is started again.

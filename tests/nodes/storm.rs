@@ -1,0 +1,226 @@
+//! A press conference at speed while NATS servers and nodes are killed, stopped and started again. Its publisher and its readers
+//! go to the other node, with their session and their cursors.
+//!
+//! What happens when is chosen by a seed, and goes by what has been acknowledged, not by time. `CAPTIONWIRE_NODES_ROUNDS` rounds,
+//! from the seed `CAPTIONWIRE_NODES_SEED` on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures::SinkExt;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::house::House;
+use crate::support::{self, Screen, Socket, hearing, lines_of, soon};
+
+/// Messages that the publisher runs ahead of its acknowledgements.
+const AHEAD: u64 = 16;
+/// Without an acknowledgement for this long, whatever is broken is mended: it may be more than a cluster can bear.
+const MEND_AFTER: Duration = Duration::from_secs(4);
+/// Between two tries of a client to connect.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What happens.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    KillServer(usize),
+    StopServer(usize),
+    KillNode(usize),
+    Mend,
+}
+
+/// SplitMix64.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % below as u64) as usize
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// All rounds, one after another, on the same servers.
+pub(crate) async fn rounds() {
+    let (rounds, first) = (number("CAPTIONWIRE_NODES_ROUNDS", 3), number("CAPTIONWIRE_NODES_SEED", 1));
+    let Some(mut house) = House::build("").await else { return };
+    let text = support::real("press-conference.rev.txt").unwrap_or_else(hearing);
+    let lines = lines_of(&text);
+    for seed in first..first + rounds {
+        eprintln!("storm: seed {seed}");
+        round(&mut house, seed, &lines).await;
+    }
+}
+
+async fn round(house: &mut House, seed: u64, lines: &[Value]) {
+    let mut chance = Chance(seed);
+    let feed = format!("storm-{seed}");
+    let addrs = [house.nodes[0].addr().to_owned(), house.nodes[1].addr().to_owned()];
+    let readers: Vec<JoinHandle<Screen>> = (0..4)
+        .map(|reader| {
+            let path = format!("{feed}/subscribe?wait=true&interim={}", reader < 2);
+            tokio::spawn(read(addrs.clone(), path, reader % 2, lines.len()))
+        })
+        .collect();
+    let mut blows: BTreeMap<u64, Vec<Blow>> = BTreeMap::new();
+    for _ in 0..3 {
+        let at = chance.below(lines.len() * 3 / 4);
+        let blow = match chance.below(4) {
+            0 => Blow::KillServer(chance.below(3)),
+            1 => Blow::StopServer(chance.below(3)),
+            _ => Blow::KillNode(chance.below(2)),
+        };
+        blows.entry(at as u64).or_default().push(blow);
+        blows.entry((at + 1 + chance.below(20)) as u64).or_default().push(Blow::Mend);
+    }
+    let first = chance.below(2);
+    publish(house, &addrs, &feed, first, lines, &mut blows).await;
+    strike(house, Blow::Mend);
+    for reader in readers {
+        let screen = soon(reader).await.expect("the reader has all of it");
+        let texts: Vec<String> = screen.turns().into_iter().flat_map(|(_, texts)| texts).collect();
+        let wanted: Vec<&str> = lines.iter().map(|line| line["text"].as_str().expect("text")).collect();
+        assert_eq!(texts, wanted, "seed {seed}");
+    }
+    house.until_they_know_each_other().await;
+    let transcript = house.assert_same(&feed).await;
+    let turns = transcript["turns"].as_array().expect("turns");
+    assert_eq!(turns.iter().map(crate::lines_of_turn).sum::<u64>(), lines.len() as u64, "seed {seed}");
+}
+
+fn strike(house: &mut House, blow: Blow) {
+    match blow {
+        Blow::KillServer(number) => house.nats.kill(number),
+        Blow::StopServer(number) => {
+            if house.nats.runs(number) {
+                house.nats.pause(number);
+            }
+        }
+        Blow::KillNode(number) => house.nodes[number].kill(),
+        Blow::Mend => {
+            for number in 0..3 {
+                if house.nats.runs(number) {
+                    house.nats.resume(number);
+                } else {
+                    house.nats.restart(number);
+                }
+            }
+            for node in &mut house.nodes {
+                if !node.runs() {
+                    node.restart();
+                }
+            }
+        }
+    }
+}
+
+async fn connect(url: &str) -> Option<Socket> {
+    let connecting = tokio_tungstenite::connect_async(url);
+    match tokio::time::timeout(support::PATIENCE, connecting).await {
+        Ok(Ok((stream, _))) => Some(Socket { stream }),
+        _ => {
+            tokio::time::sleep(AGAIN_AFTER).await;
+            None
+        }
+    }
+}
+
+/// Publishes all lines and the end, in one session, wherever a node takes them.
+async fn publish(
+    house: &mut House,
+    addrs: &[String; 2],
+    feed: &str,
+    first: usize,
+    lines: &[Value],
+    blows: &mut BTreeMap<u64, Vec<Blow>>,
+) {
+    let mut messages: Vec<Value> = lines.to_vec();
+    messages.push(json!({"type": "end"}));
+    for (seq, message) in (1..).zip(&mut messages) {
+        message["seq"] = json!(seq);
+    }
+    let all = messages.len() as u64;
+    let (mut at, mut acked, mut mended) = (first, 0, Instant::now());
+    while acked < all {
+        let url = format!("ws://{}/v1/feeds/{feed}/publish?session=conference", addrs[at]);
+        let Some(mut socket) = connect(&url).await else {
+            at = 1 - at;
+            if mended.elapsed() >= MEND_AFTER {
+                strike(house, Blow::Mend);
+                mended = Instant::now();
+            }
+            continue;
+        };
+        let mut sent = None;
+        loop {
+            for blow in blows.extract_if(..=acked, |_, _| true).flat_map(|(_, blows)| blows).collect::<Vec<_>>() {
+                strike(house, blow);
+            }
+            while let Some(last) = sent.filter(|last| *last < all && *last < acked + AHEAD) {
+                let message = Message::text(messages[last as usize].to_string());
+                if socket.stream.send(message).await.is_err() {
+                    break;
+                }
+                sent = Some(last + 1);
+            }
+            match tokio::time::timeout(MEND_AFTER, socket.next()).await {
+                Err(_) => strike(house, Blow::Mend),
+                Ok(Ok(message)) if message["type"] == "welcome" => {
+                    let seq = message["seq"].as_u64().expect("a number");
+                    assert!(seq >= acked, "{acked} were acknowledged, and {seq} are known: {message}");
+                    (sent, acked) = (Some(seq), seq);
+                }
+                Ok(Ok(message)) if message["type"] == "ack" => acked = message["seq"].as_u64().expect("a number"),
+                Ok(Ok(message)) => assert_ne!(message["type"], "nack", "{message}"),
+                Ok(Err((code, reason))) => {
+                    assert!(code < 4500, "closed for good with {code}: {reason}");
+                    break;
+                }
+            }
+            if acked == all {
+                return;
+            }
+        }
+        at = 1 - at;
+    }
+}
+
+/// Reads until the feed has ended and the reader has all lines of it, each of them once.
+async fn read(addrs: [String; 2], path: String, first: usize, count: usize) -> Screen {
+    let (mut screen, mut seen, mut at) = (Screen::default(), BTreeSet::new(), first);
+    loop {
+        let from = screen.cursor.as_ref().map(|cursor| format!("&from={cursor}")).unwrap_or_default();
+        let Some(mut socket) = connect(&format!("ws://{}/v1/feeds/{path}{from}", addrs[at])).await else {
+            at = 1 - at;
+            continue;
+        };
+        loop {
+            let Ok(message) = socket.next().await else { break };
+            assert_ne!(message["type"], "reset", "a cursor of the other node is not known: {message}");
+            if message["type"] == "changes" {
+                assert_ne!(message["more"], true, "the transcript is short");
+                let before = screen.cursor.as_deref().map_or(0, support::change);
+                let now = support::change(message["cursor"].as_str().expect("a cursor"));
+                assert!(now >= before, "a cursor falls back from {before} to {now}");
+                for line in message["lines"].as_array().into_iter().flatten() {
+                    assert!(seen.insert(line["id"].as_str().expect("an id").to_owned()), "it came twice: {line}");
+                }
+            }
+            screen.take(&message);
+            if screen.state.as_deref() == Some("ended") && !screen.behind {
+                assert_eq!(screen.lines.len(), count, "the feed has ended, and lines are missing");
+                return screen;
+            }
+        }
+        screen.cut();
+        at = 1 - at;
+    }
+}
