@@ -1,6 +1,11 @@
 //! What every log promises (`src/log/mod.rs`), checked on every engine; then what the embedded one promises besides.
+//! The engine of many machines is checked against NATS servers of the tests' own, where there are some.
 //!
 //! Nothing here sleeps. Every wait has a limit, so that a lost wake-up is a failure and not a hang.
+
+#[allow(dead_code, reason = "of several tests, each uses a part")]
+#[path = "support/nats.rs"]
+mod nats;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -9,7 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use captionwire::log::{EmbeddedLog, EmbeddedOptions, Entry, Found, Log, LogError, LogId, MemoryLog};
+use captionwire::log::{
+    EmbeddedLog, EmbeddedOptions, Entry, Found, JetStreamLog, JetStreamOptions, Log, LogError, LogId, MemoryLog,
+};
 use captionwire::position::{FeedId, Offset};
 use futures::StreamExt;
 use futures::future::join_all;
@@ -23,27 +30,34 @@ type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
 
 /// An engine with an empty archive, and a way to break it.
 trait Engine {
-    fn new() -> Self;
+    async fn new() -> Self;
     fn log(&self) -> &dyn Log;
-    /// Makes the next write fail.
-    fn break_writes(&self);
     /// Closes the archive and opens it again, if it outlives that.
     async fn reopen(&mut self);
+}
+
+/// An engine whose writes fail for good once one did.
+trait Breakable: Engine {
+    /// Makes the next write fail.
+    fn break_writes(&self);
 }
 
 struct Memory(Arc<MemoryLog>);
 
 impl Engine for Memory {
-    fn new() -> Self {
+    async fn new() -> Self {
         Self(Arc::new(MemoryLog::new()))
     }
     fn log(&self) -> &dyn Log {
         &*self.0
     }
+    async fn reopen(&mut self) {}
+}
+
+impl Breakable for Memory {
     fn break_writes(&self) {
         self.0.fail_appends("the test said so");
     }
-    async fn reopen(&mut self) {}
 }
 
 struct Embedded {
@@ -64,21 +78,57 @@ impl Embedded {
 }
 
 impl Engine for Embedded {
-    fn new() -> Self {
+    async fn new() -> Self {
         // Small bounds, so that few records reach them.
         Self::with(EmbeddedOptions { batch_records_max: 7, read_page_bytes: 64, ..EmbeddedOptions::default() })
     }
     fn log(&self) -> &dyn Log {
         &self.log
     }
+    async fn reopen(&mut self) {
+        self.log.close().await;
+        self.log = open(self.dir.path());
+    }
+}
+
+impl Breakable for Embedded {
     fn break_writes(&self) {
         let trigger =
             "CREATE TRIGGER broken BEFORE INSERT ON batches BEGIN SELECT RAISE(ABORT, 'the disk is broken'); END";
         self.beside().execute_batch(trigger).expect("a trigger");
     }
+}
+
+struct JetStream {
+    log: JetStreamLog,
+    servers: nats::Servers,
+}
+
+impl JetStream {
+    async fn open(servers: &nats::Servers) -> JetStreamLog {
+        // Small bounds, so that few records reach them.
+        let options = JetStreamOptions {
+            servers: servers.urls(),
+            batch_records_max: 7,
+            ack_timeout: Duration::from_millis(500),
+            wait: Duration::from_secs(8),
+            ..JetStreamOptions::default()
+        };
+        JetStreamLog::open(options).await.expect("opens")
+    }
+}
+
+impl Engine for JetStream {
+    async fn new() -> Self {
+        let servers = nats::Servers::start(1).expect("a server");
+        Self { log: Self::open(&servers).await, servers }
+    }
+    fn log(&self) -> &dyn Log {
+        &self.log
+    }
     async fn reopen(&mut self) {
         self.log.close().await;
-        self.log = open(self.dir.path());
+        self.log = Self::open(&self.servers).await;
     }
 }
 
@@ -149,6 +199,12 @@ macro_rules! on_every_engine {
             async fn $check() { super::$check::<super::Memory>().await; })* }
         mod embedded { $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $check() { super::$check::<super::Embedded>().await; })* }
+        mod jetstream { $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                if super::nats::found().is_some() {
+                    super::$check::<super::JetStream>().await;
+                }
+            })* }
     };
 }
 
@@ -165,7 +221,6 @@ on_every_engine! {
     a_tail_from_beyond_the_head_waits_for_its_offset,
     a_tail_never_misses_a_wake_up,
     a_tail_that_begins_during_a_commit_misses_nothing,
-    after_a_failed_write_appends_fail_and_reading_goes_on,
     a_deleted_log_is_gone_and_its_name_is_taken,
     a_name_created_anew_has_another_life,
     erasing_leaves_an_empty_record,
@@ -178,7 +233,7 @@ on_every_engine! {
 }
 
 async fn offsets_rise_and_are_never_used_again<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     for expected in 0..3 {
         assert_eq!(append(engine.log(), &id, "x").await.expect("appended"), Offset(expected));
@@ -191,7 +246,7 @@ async fn offsets_rise_and_are_never_used_again<E: Engine>() {
 }
 
 async fn what_was_acknowledged_is_there_after_reopening<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     append_all(engine.log(), &id, numbered(0..40)).await;
     engine.reopen().await;
@@ -200,7 +255,7 @@ async fn what_was_acknowledged_is_there_after_reopening<E: Engine>() {
 }
 
 async fn pipelined_appends_stand_in_the_order_of_the_queue<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     let mut answers = Vec::new();
     for record in numbered(0..300) {
@@ -216,7 +271,7 @@ async fn pipelined_appends_stand_in_the_order_of_the_queue<E: Engine>() {
 /// However many append at once, and the answer is the place of the last of them.
 async fn records_of_one_append_stand_together<E: Engine + Send + Sync + 'static>() {
     const APPENDS: usize = 40;
-    let engine = Arc::new(E::new());
+    let engine = Arc::new(E::new().await);
     let id = create(engine.log(), "geneva").await;
     let mut publishers = JoinSet::new();
     for publisher in 0..4 {
@@ -248,7 +303,7 @@ async fn records_of_one_append_stand_together<E: Engine + Send + Sync + 'static>
 }
 
 async fn an_acknowledged_record_is_in_the_head<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let log = engine.log();
     let id = create(log, "geneva").await;
     let mut tail = None;
@@ -265,7 +320,7 @@ async fn an_acknowledged_record_is_in_the_head<E: Engine>() {
 }
 
 async fn each_of_many_feeds_keeps_its_order<E: Engine + Send + Sync + 'static>() {
-    let engine = Arc::new(E::new());
+    let engine = Arc::new(E::new().await);
     let mut publishers = JoinSet::new();
     for n in 0..8 {
         let engine = Arc::clone(&engine);
@@ -286,7 +341,7 @@ async fn each_of_many_feeds_keeps_its_order<E: Engine + Send + Sync + 'static>()
 }
 
 async fn a_tail_goes_from_what_was_to_what_comes<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     append_all(engine.log(), &id, numbered(0..50)).await;
     let mut tail = engine.log().tail(&id, Offset(20));
@@ -296,7 +351,7 @@ async fn a_tail_goes_from_what_was_to_what_comes<E: Engine>() {
 }
 
 async fn many_tails_see_the_same<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     append_all(engine.log(), &id, numbered(0..10)).await;
     let mut tails: Vec<_> = (0..20).map(|from| engine.log().tail(&id, Offset(from))).collect();
@@ -307,7 +362,7 @@ async fn many_tails_see_the_same<E: Engine>() {
 }
 
 async fn a_tail_that_began_before_the_first_record_gets_it<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     let mut tail = engine.log().tail(&id, Offset::START);
     assert!(futures::poll!(tail.next()).is_pending());
@@ -316,7 +371,7 @@ async fn a_tail_that_began_before_the_first_record_gets_it<E: Engine>() {
 }
 
 async fn a_tail_from_beyond_the_head_waits_for_its_offset<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     let mut tail = engine.log().tail(&id, Offset(5));
     let mut never = engine.log().tail(&id, Offset(u64::MAX));
@@ -328,7 +383,7 @@ async fn a_tail_from_beyond_the_head_waits_for_its_offset<E: Engine>() {
 
 /// One record, its echo, the next: a single lost wake-up stops it.
 async fn a_tail_never_misses_a_wake_up<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     let mut tail = engine.log().tail(&id, Offset(0));
     for n in 0..500 {
@@ -340,7 +395,7 @@ async fn a_tail_never_misses_a_wake_up<E: Engine>() {
 
 /// The first look of a tail reads the file; what is committed around that moment must wake it.
 async fn a_tail_that_begins_during_a_commit_misses_nothing<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     for n in 0..400 {
         let answer = soon(engine.log().append(&id, format!("record {n}").into())).await.expect("queued");
@@ -354,8 +409,18 @@ async fn a_tail_that_begins_during_a_commit_misses_nothing<E: Engine>() {
     }
 }
 
-async fn after_a_failed_write_appends_fail_and_reading_goes_on<E: Engine>() {
-    let engine = E::new();
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_a_failed_write_memory_takes_nothing_more() {
+    after_a_failed_write_appends_fail_and_reading_goes_on::<Memory>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_a_failed_write_the_archive_takes_nothing_more() {
+    after_a_failed_write_appends_fail_and_reading_goes_on::<Embedded>().await;
+}
+
+async fn after_a_failed_write_appends_fail_and_reading_goes_on<E: Breakable>() {
+    let engine = E::new().await;
     let (id, other) = (create(engine.log(), "geneva").await, create(engine.log(), "basel").await);
     append_all(engine.log(), &id, numbered(0..5)).await;
     let mut tail = engine.log().tail(&id, Offset(0));
@@ -376,7 +441,7 @@ async fn after_a_failed_write_appends_fail_and_reading_goes_on<E: Engine>() {
 }
 
 async fn a_deleted_log_is_gone_and_its_name_is_taken<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let (id, other) = (create(engine.log(), "geneva").await, create(engine.log(), "basel").await);
     append_all(engine.log(), &id, numbered(0..5)).await;
     append_all(engine.log(), &other, numbered(0..5)).await;
@@ -408,7 +473,7 @@ async fn a_deleted_log_is_gone_and_its_name_is_taken<E: Engine>() {
 }
 
 async fn a_name_created_anew_has_another_life<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let old = create(engine.log(), "geneva").await;
     append_all(engine.log(), &old, numbered(0..5)).await;
     assert_eq!(soon(engine.log().create(&old.feed, true)).await.expect("here"), old, "`anew` is for deleted ones");
@@ -425,7 +490,7 @@ async fn a_name_created_anew_has_another_life<E: Engine>() {
 }
 
 async fn erasing_leaves_an_empty_record<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     append_all(engine.log(), &id, numbered(0..5)).await;
     // One tail that waits at the end, and one that has yet to take what is being erased.
@@ -449,7 +514,7 @@ async fn erasing_leaves_an_empty_record<E: Engine>() {
 }
 
 async fn all_who_create_at_once_get_the_same_life<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let name = feed("geneva");
     assert_eq!(engine.log().find(&name).await.expect("found"), Found::Absent);
     let ids = soon(join_all((0..10).map(|_| engine.log().create(&name, false)))).await;
@@ -458,7 +523,7 @@ async fn all_who_create_at_once_get_the_same_life<E: Engine>() {
 }
 
 async fn logs_are_listed_by_name<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     assert_eq!(engine.log().logs().await.expect("listed"), []);
     let c = create(engine.log(), "c").await;
     let a = create(engine.log(), "a").await;
@@ -467,7 +532,7 @@ async fn logs_are_listed_by_name<E: Engine>() {
 }
 
 async fn a_log_says_how_much_it_holds<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let (small, large) = (create(engine.log(), "small").await, create(engine.log(), "large").await);
     append(engine.log(), &small, "x").await.expect("appended");
     append_all(engine.log(), &large, (0..100).map(|_| "x".repeat(1_000))).await;
@@ -480,7 +545,7 @@ async fn a_log_says_how_much_it_holds<E: Engine>() {
 }
 
 async fn any_bytes_are_kept<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     let records = [&b""[..], b"\n", b"3:abc\n", &[0, 255, 10, 58], &[b'x'; 200_000], b"{\"a\":\"\xc3\xa4\"}", b""];
     let records = records.map(Bytes::from_static);
@@ -494,7 +559,7 @@ async fn any_bytes_are_kept<E: Engine>() {
 }
 
 async fn close_writes_what_is_queued_and_ends_all<E: Engine>() {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     let mut tail = engine.log().tail(&id, Offset(1000));
     let mut answers = Vec::new();
@@ -513,7 +578,7 @@ async fn close_writes_what_is_queued_and_ends_all<E: Engine>() {
 }
 
 async fn statistics_count_records<E: Engine>() {
-    let engine = E::new();
+    let engine = E::new().await;
     let id = create(engine.log(), "geneva").await;
     append_all(engine.log(), &id, numbered(0..10)).await;
     let stats = engine.log().stats();
@@ -578,7 +643,7 @@ struct Life {
 }
 
 async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
-    let mut engine = E::new();
+    let mut engine = E::new().await;
     let mut lives: Vec<Life> = Vec::new();
     let mut last: HashMap<FeedId, usize> = HashMap::new();
     for op in ops {
@@ -670,6 +735,18 @@ proptest! {
     }
 }
 
+proptest! {
+    // Each of them with servers of its own.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn jetstream_agrees_with_the_model(ops in prop::collection::vec(op(), 1..40)) {
+        if nats::found().is_some() {
+            block_on(agrees_with_the_model::<JetStream>(ops));
+        }
+    }
+}
+
 // The embedded engine alone.
 
 /// The bytes of the archive and of everything that SQLite keeps beside it.
@@ -687,7 +764,7 @@ fn contains(bytes: &[u8], part: &str) -> bool {
 /// A promise is kept on the disk when the answer comes, not a moment later.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledged_record_is_committed() {
-    let engine = Embedded::new();
+    let engine = Embedded::new().await;
     let id = create(engine.log(), "geneva").await;
     let beside = engine.beside();
     let committed = || -> i64 {
@@ -738,7 +815,7 @@ async fn a_slow_tail_misses_nothing() {
 
 #[tokio::test]
 async fn erased_and_deleted_bytes_are_nowhere_in_the_files() {
-    let engine = Embedded::new();
+    let engine = Embedded::new().await;
     let mut ids = Vec::new();
     for n in 0..13 {
         ids.push(create(&engine.log, &format!("feed-{n}")).await);
@@ -782,7 +859,7 @@ async fn erased_and_deleted_bytes_are_nowhere_in_the_files() {
 
 #[tokio::test]
 async fn a_large_log_is_deleted_while_others_go_on() {
-    let mut engine = Embedded::new();
+    let mut engine = Embedded::new().await;
     let (large, other) = (create(&engine.log, "large").await, create(&engine.log, "other").await);
     let answers = join_all((0..3000).map(|n| engine.log.append(&large, format!("{n}").into()))).await;
     join_all(answers.into_iter().map(|answer| answer.expect("queued"))).await;
@@ -802,7 +879,7 @@ async fn a_large_log_is_deleted_while_others_go_on() {
 /// As after a crash between the mark and the last row.
 #[tokio::test]
 async fn a_deletion_cut_short_is_taken_up_again() {
-    let mut engine = Embedded::new();
+    let mut engine = Embedded::new().await;
     let id = create(&engine.log, "geneva").await;
     append_all(&engine.log, &id, numbered(0..5)).await;
     engine.beside().execute_batch("UPDATE feeds SET state = 'deleted'").expect("marked");
@@ -815,7 +892,7 @@ async fn a_deletion_cut_short_is_taken_up_again() {
 
 #[tokio::test]
 async fn one_directory_has_one_server() {
-    let engine = Embedded::new();
+    let engine = Embedded::new().await;
     let second = EmbeddedLog::open(engine.dir.path(), EmbeddedOptions::default()).expect_err("refused").to_string();
     assert!(second.contains(&format!("process {}", std::process::id())), "{second}");
     let Embedded { log, dir } = engine;
@@ -883,7 +960,7 @@ async fn a_full_queue_waits_and_an_append_that_left_is_not_in_it() {
 /// Not multi-threaded and not paused: the reader polls by the clock.
 #[tokio::test]
 async fn an_archive_is_read_beside_its_server() {
-    let engine = Embedded::new();
+    let engine = Embedded::new().await;
     let id = create(&engine.log, "geneva").await;
     append_all(&engine.log, &id, numbered(0..5)).await;
     let beside = EmbeddedLog::open_read_only(engine.dir.path(), EmbeddedOptions::default()).expect("opens");
@@ -909,7 +986,7 @@ async fn an_archive_is_read_beside_its_server() {
 /// What `sqlite3 archive.db 'SELECT * FROM records'` shows.
 #[tokio::test]
 async fn the_records_can_be_read_with_sql() {
-    let engine = Embedded::new();
+    let engine = Embedded::new().await;
     let (a, b) = (create(&engine.log, "a").await, create(&engine.log, "b").await);
     let texts = |n: usize| format!("{{\"text\":\"Grüezi {n}:\",\"x\":\"{}\"}}", "z".repeat(n));
     let answers = join_all((0..40).map(|n| engine.log.append(&a, texts(n).into()))).await;

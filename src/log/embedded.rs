@@ -8,7 +8,7 @@
 //! * `frames` is how records lie in a row.
 //! * `writer` is the thread.
 //! * `readers` is the pool, and what can be read.
-//! * `live` tells tails what was committed.
+//! * `live`, beside this, tells tails what was committed.
 //! * `check` looks through a whole archive, and copies one.
 //!
 //! Other programs may read the file beside the server, with `sqlite3 -readonly`. One that writes to it for more than
@@ -23,7 +23,6 @@
 
 mod check;
 mod frames;
-mod live;
 mod readers;
 mod schema;
 mod writer;
@@ -41,9 +40,9 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
-use self::live::{Registry, Tail};
-use self::readers::Readers;
+use self::readers::{FilePages, Readers};
 use self::writer::Command;
+use super::live::{Registry, Tail};
 use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
 use crate::position::{FeedId, Offset};
 
@@ -279,9 +278,10 @@ impl Log for EmbeddedLog {
     }
 
     fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
-        let readers = Arc::clone(&self.shared.readers);
         let page_bytes = self.shared.read_page_bytes;
-        Tail::new(&self.shared.registry, readers, log, from, page_bytes).into_stream().boxed()
+        let readers = Arc::clone(&self.shared.readers);
+        let pages = FilePages { readers, log: log.clone(), page_bytes };
+        Tail::new(&self.shared.registry, pages, log, from, page_bytes).into_stream().boxed()
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {

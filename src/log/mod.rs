@@ -6,11 +6,16 @@
 //! 2. what an append has acknowledged survives a crash of the process and of the machine (the memory engine: of neither);
 //! 3. records of one feed stand in the order in which `append` placed them in the queue;
 //! 4. `tail` yields only what is durable, in order, each record once, and goes on with what is to come;
-//! 5. after a failed write every append fails until the log is opened again; reading goes on;
+//! 5. after a write that failed for good every append fails until the log is opened again; reading goes on. Where the
+//!    storage is elsewhere and only away, appends fail for as long ([`LogError::Unavailable`]): all of a feed that wait,
+//!    and those to come until whoever appended has learnt of it, so that nothing stands behind what is missing;
 //! 6. a deleted log tells its tails, refuses its appends, and its name stays taken until `create` is asked to make it anew;
 //! 7. `erase` takes a record's bytes away for good and leaves its offset standing with an empty record.
 
 mod embedded;
+mod frames;
+mod jetstream;
+mod live;
 mod memory;
 
 use std::future::Future;
@@ -25,6 +30,7 @@ use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 
 pub use self::embedded::{CheckedLog, EmbeddedLog, EmbeddedOptions, Fault, Verification, backup, verify};
+pub use self::jetstream::{Credentials, JetStreamLog, JetStreamOptions};
 pub use self::memory::MemoryLog;
 use crate::position::{FeedId, Offset};
 
@@ -67,6 +73,12 @@ pub enum LogError {
     /// The log was deleted.
     #[error("the feed {0} was deleted")]
     Deleted(FeedId),
+    /// The storage did not answer for as long as the configuration waits. What was being written may stand in the log or not;
+    /// what comes next is tried anew.
+    #[error(
+        "the archive is away ({0}); nothing that was acknowledged is lost, and it goes on by itself once it is back"
+    )]
+    Unavailable(String),
     /// The log is closed or closing.
     #[error("the archive is closed")]
     Closed,
@@ -122,21 +134,35 @@ impl std::fmt::Debug for CommitHook {
 /// Dropping it does not take the records back: they may or may not come to stand in the log. A publisher sends them again
 /// in that case, and the fold knows a repeat.
 #[derive(Debug)]
-pub struct Appended(oneshot::Receiver<Result<Offset, LogError>>);
+pub struct Appended {
+    answer: oneshot::Receiver<Result<Offset, LogError>>,
+    /// Held until the answer is taken: an engine sees by it who has not learnt of a failure yet.
+    untold: Option<Arc<()>>,
+}
 
 impl Appended {
     /// An answer that an engine gives later. One that drops its end has answered [`LogError::Closed`].
     #[must_use]
     pub fn pending() -> (oneshot::Sender<Result<Offset, LogError>>, Self) {
         let (reply, answer) = oneshot::channel();
-        (reply, Self(answer))
+        (reply, Self { answer, untold: None })
+    }
+
+    /// As [`pending`](Self::pending); `untold` is held until the answer is taken, or given up.
+    fn pending_with(untold: Arc<()>) -> (oneshot::Sender<Result<Offset, LogError>>, Self) {
+        let (reply, answer) = oneshot::channel();
+        (reply, Self { answer, untold: Some(untold) })
     }
 }
 
 impl Future for Appended {
     type Output = Result<Offset, LogError>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(LogError::Closed)))
+        let answer = Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(LogError::Closed)));
+        if answer.is_ready() {
+            self.untold = None;
+        }
+        answer
     }
 }
 
@@ -155,7 +181,8 @@ pub trait Log: Send + Sync + 'static {
     /// record comes between those of one call. A crash, or a failed write, may keep a first part of them.
     ///
     /// # Errors
-    /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Deleted`], [`LogError::Closed`].
+    /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Unavailable`], [`LogError::Deleted`],
+    /// [`LogError::Closed`].
     fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>>;
 
     /// As [`append_all`](Self::append_all), for one record.
@@ -191,8 +218,20 @@ pub trait Log: Send + Sync + 'static {
     /// Empties the record at `offset`, for good and in every copy that the engine keeps. Durable when ready.
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Why appends are refused, if they are.
+    /// Why appends are refused, if they are, until the log is opened again.
     fn poisoned(&self) -> Option<LogError>;
+
+    /// What is wrong with the storage now, if anything is: a poisoned log, or one that is away.
+    fn trouble(&self) -> Option<LogError> {
+        self.poisoned()
+    }
+
+    /// What any process has written since this was called: each log that has something new, with the offset after it, as
+    /// often as one looks. A bell and no queue: who looks seldom is told once of several appends. Of an engine that only
+    /// this process writes it ends at once; of others it ends when the log is closed.
+    fn written(&self) -> BoxStream<'static, Vec<(LogId, Offset)>> {
+        Box::pin(futures::stream::empty())
+    }
 
     /// What was written since the log was opened; zeros from an engine that does not count.
     fn stats(&self) -> LogStats {

@@ -5,14 +5,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::frames::{COLUMNS, Frames};
 use super::schema;
+use crate::log::live::Pages;
 use crate::log::{Entry, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
+
+/// How often to look for what another program has written. It notes that nowhere we could wait for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Why a question has no answer.
 #[derive(Debug)]
@@ -57,7 +63,7 @@ impl Trouble {
 pub(super) struct Readers {
     file: PathBuf,
     /// Whether another program writes the archive, so that nobody here knows when.
-    pub(super) beside: bool,
+    beside: bool,
     count: u32,
     /// One for each connection; closed with the log.
     permits: Arc<Semaphore>,
@@ -129,6 +135,26 @@ impl Readers {
     }
 }
 
+/// The pages of one log.
+pub(super) struct FilePages {
+    pub(super) readers: Arc<Readers>,
+    pub(super) log: LogId,
+    /// Bytes of a page, short of the last row.
+    pub(super) page_bytes: usize,
+}
+
+impl Pages for FilePages {
+    // The file has everything as soon as it is durable.
+    fn page(&mut self, from: u64, _known: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>> {
+        let (log, bytes) = (self.log.clone(), self.page_bytes);
+        Box::pin(self.readers.read(move |db| page(db, &log, from, bytes)))
+    }
+
+    fn look_every(&self) -> Option<Duration> {
+        self.readers.beside.then_some(LOOK_EVERY)
+    }
+}
+
 /// What is known of a name: the state of its last life.
 pub(super) fn find(db: &mut Connection, feed: &FeedId) -> Result<Found, Trouble> {
     let sql = "SELECT id, state = 'here' FROM feeds WHERE name = ?1 ORDER BY id DESC LIMIT 1";
@@ -182,7 +208,7 @@ pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, Trouble> {
 }
 
 /// The records from `from` on, until they are `bytes` or more; nothing if there are none yet.
-pub(super) fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<Entry>, Trouble> {
+fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<Entry>, Trouble> {
     // One moment for both: the rows of a log that is being deleted go by and by, after its mark is set.
     let moment = db.transaction()?;
     if head(&moment, log)? <= from {

@@ -1,8 +1,8 @@
-//! Telling tails what was committed, without reading it back.
+//! Telling tails what was committed, without reading it back. For engines whose offsets are dense.
 //!
-//! A log that someone tails has a ring of its latest records, filled by the writer after each commit. A tail within the
-//! ring takes from it; one that is behind it reads the file. Nothing is kept for logs that nobody tails, and nothing
-//! that every tail of a log has passed.
+//! A log that someone tails has a ring of its latest records, filled by the engine after each commit. A tail within the
+//! ring takes from it; one that is behind it reads pages from where the engine keeps them. Nothing is kept for logs that
+//! nobody tails, and nothing that every tail of a log has passed.
 //!
 //! No wake-up is lost: a tail notes the news it has seen, *then* looks, and waits for news after that.
 
@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, Stream};
 use tokio::sync::watch;
 
-use super::readers::{self, Readers};
-use crate::log::{Entry, LogError, LogId};
+use super::{Entry, LogError, LogId};
 use crate::position::Offset;
 
-/// Bytes in the ring of one log: a tail that lags behind by more than that reads the file, at a small cost. 1 MiB: one of
+/// Bytes in the ring of one log: a tail that lags behind by more than that reads pages, at a small cost. 1 MiB: one of
 /// the largest commits, so that a tail that is a commit behind the fastest publisher finds it here. As a rule there is
 /// next to nothing in it, because tails keep up.
 const RING_BYTES_MAX: usize = 1024 * 1024;
@@ -26,8 +26,17 @@ const RING_BYTES_MAX: usize = 1024 * 1024;
 /// What a record in the ring weighs beside its bytes.
 const ENTRY_BYTES: usize = 64;
 
-/// How often to look for what another program has written. It notes that nowhere we could wait for.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Where a tail reads what the ring cannot tell.
+pub(super) trait Pages: Send + 'static {
+    /// The records from `from` on, as many as go at once; none if there are none yet. `known` is an offset after a record
+    /// that is durable for certain: everything before it has to be found.
+    fn page(&mut self, from: u64, known: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>>;
+
+    /// How often to look although nobody told of anything: where somebody else writes who does not tell.
+    fn look_every(&self) -> Option<Duration> {
+        None
+    }
+}
 
 /// The logs that are being tailed.
 #[derive(Default)]
@@ -70,8 +79,8 @@ enum Look {
     Entries(Vec<Entry>),
     /// All there is has been taken.
     Nothing,
-    /// The ring cannot tell; the file can.
-    Elsewhere,
+    /// The ring cannot tell, but that there is all before this offset; a page can.
+    Elsewhere(u64),
 }
 
 impl Registry {
@@ -160,7 +169,7 @@ impl Ring {
     }
 
     fn add(&mut self, first: u64, records: Vec<Bytes>) {
-        // Every commit comes by here, so there is no gap; if there were one, the file would fill it.
+        // Every commit comes by here, as a rule without a gap; where there is one, a page fills it.
         if self.head != Some(first) {
             self.records.clear();
             self.bytes = 0;
@@ -194,12 +203,12 @@ impl Ring {
     /// The next records for a tail that has all before `from`. What every tail has is dropped.
     fn take(&mut self, tail: u64, from: u64, page_bytes: usize) -> Look {
         self.tails.insert(tail, from);
-        let (Some(head), Some(first)) = (self.head, self.first()) else { return Look::Elsewhere };
+        let (Some(head), Some(first)) = (self.head, self.first()) else { return Look::Elsewhere(0) };
         if from >= head {
             self.drop_passed();
             return Look::Nothing;
         }
-        let Some(skip) = from.checked_sub(first) else { return Look::Elsewhere };
+        let Some(skip) = from.checked_sub(first) else { return Look::Elsewhere(head) };
         let mut bytes = 0;
         let records = self.records.range(skip as usize..).take_while(|record| {
             let taken = bytes < page_bytes.max(1);
@@ -256,24 +265,18 @@ impl Drop for Follower {
 }
 
 /// One reader of one log, from some offset on.
-pub(super) struct Tail {
+pub(super) struct Tail<P> {
     follower: Follower,
-    readers: Arc<Readers>,
+    pages: P,
     log: LogId,
     next: u64,
     page_bytes: usize,
 }
 
-impl Tail {
-    pub(super) fn new(
-        registry: &Arc<Registry>,
-        readers: Arc<Readers>,
-        log: &LogId,
-        from: Offset,
-        page_bytes: usize,
-    ) -> Self {
+impl<P: Pages> Tail<P> {
+    pub(super) fn new(registry: &Arc<Registry>, pages: P, log: &LogId, from: Offset, page_bytes: usize) -> Self {
         let follower = Follower::new(registry, log.life, from.0);
-        Self { follower, readers, log: log.clone(), next: from.0, page_bytes }
+        Self { follower, pages, log: log.clone(), next: from.0, page_bytes }
     }
 
     /// Everything that comes, until the first error.
@@ -305,25 +308,21 @@ impl Tail {
         }
     }
 
-    async fn look(&self) -> Result<Vec<Entry>, LogError> {
+    async fn look(&mut self) -> Result<Vec<Entry>, LogError> {
         let look = self.follower.live.ring().take(self.follower.number, self.next, self.page_bytes);
         match look {
             Look::Entries(entries) => Ok(entries),
             Look::Nothing => Ok(Vec::new()),
-            Look::Elsewhere => {
-                let (log, from, bytes) = (self.log.clone(), self.next, self.page_bytes);
-                self.readers.read(move |db| readers::page(db, &log, from, bytes)).await
-            }
+            Look::Elsewhere(known) => self.pages.page(self.next, known).await,
         }
     }
 
     async fn wait(&mut self) {
         let changed = self.follower.news.changed();
         // The sender cannot be gone, the follower holds it; running out of time means to look again.
-        if self.readers.beside {
-            let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
-        } else {
-            let _ = changed.await;
+        match self.pages.look_every() {
+            Some(every) => drop(tokio::time::timeout(every, changed).await),
+            None => drop(changed.await),
         }
     }
 }

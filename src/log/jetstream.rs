@@ -1,0 +1,438 @@
+//! The archive on NATS servers: every feed's log in one JetStream stream, for as many of these processes as one likes.
+//!
+//! It promises what [`Log`] promises. What was acknowledged is stored by a majority of the stream's replicas; whether it
+//! survives their machines too is a setting of the servers (`sync_interval: always`). What one process appends, all see.
+//!
+//! * `connect` finds the servers and makes the stream, or holds one that is there to what is needed of it.
+//! * `names` are the stream's subjects, `piece` is a message in it.
+//! * `ask` asks the stream's leader, and puts messages in.
+//! * `lives` says which feeds there are.
+//! * `writer` appends: of each log one message at a time, each behind the last.
+//! * `follower` hears of all that is stored, and tells the tails; `reader` reads what is further back.
+//! * `erase` takes records out.
+//!
+//! Offsets are dense, as in every engine here: each message says where it stands in its log, and is stored only if nothing
+//! else was stored there first. So a reader knows of everything whether it has it all.
+//!
+//! While the servers are away, or have no leader, reading waits, and so does appending, for as long as it is told to
+//! (`wait`). Why the stream is as it is: `docs/adr/0006-nats.md`.
+
+mod ask;
+mod connect;
+mod erase;
+mod follower;
+mod lives;
+mod names;
+mod piece;
+mod reader;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Duration;
+
+use async_nats::jetstream::{Context, stream};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::ask::AGAIN_AFTER;
+use self::follower::Listener;
+use self::names::Names;
+use self::piece::FRAME_BYTES;
+use self::reader::StreamPages;
+use self::writer::Lines;
+use super::live::{Registry, Tail};
+use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
+use crate::position::{FeedId, Offset};
+
+/// What a queued append weighs beside its records.
+const APPEND_BYTES: usize = 128;
+/// Bytes that a tail takes from the ring at a time.
+const PAGE_BYTES: usize = 256 * 1024;
+
+/// Where the servers are, and how they are spoken to.
+#[derive(Clone)]
+pub struct JetStreamOptions {
+    /// The servers, as `nats://host:port`, or `tls://`. One is enough to find the others by.
+    pub servers: Vec<String>,
+    /// The stream, which is also what its subjects begin with: letters, digits, `-` and `_`.
+    pub stream: String,
+    /// Copies of what is stored. None: three where the cluster has three servers, else one. Used when the stream is made.
+    pub replicas: Option<usize>,
+    /// The largest size of the stream in bytes; then appends fail, and nothing is lost. Used when the stream is made.
+    pub bytes_max: Option<u64>,
+    /// How long an answer may take before it is asked for again.
+    pub ack_timeout: Duration,
+    /// How long it is tried before an append fails. Longer than the servers need to find a new leader.
+    pub wait: Duration,
+    /// Bytes of records in one message, held below what the servers take.
+    pub batch_bytes_max: usize,
+    /// Records in one message.
+    pub batch_records_max: usize,
+    /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits.
+    pub queue_bytes_max: usize,
+    /// Who we are to the servers.
+    pub credentials: Credentials,
+    /// Who vouches for the servers' certificates, in PEM; none: whom the system believes.
+    pub ca_file: Option<PathBuf>,
+    /// What we prove with who we are, certificate and key, in PEM.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Who is told of each message that was stored.
+    pub on_commit: Option<CommitHook>,
+}
+
+impl Default for JetStreamOptions {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            stream: "captionwire".into(),
+            replicas: None,
+            bytes_max: None,
+            ack_timeout: Duration::from_secs(2),
+            wait: Duration::from_secs(15),
+            batch_bytes_max: 128 * 1024,
+            batch_records_max: 512,
+            queue_bytes_max: 16 * 1024 * 1024,
+            credentials: Credentials::None,
+            ca_file: None,
+            certificate: None,
+            on_commit: None,
+        }
+    }
+}
+
+impl fmt::Debug for JetStreamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JetStreamOptions")
+            .field("servers", &self.servers)
+            .field("stream", &self.stream)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who we are to the servers.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nobody in particular.
+    #[default]
+    None,
+    /// A file of credentials (`.creds`).
+    File(PathBuf),
+    /// A user and a password.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A token.
+    Token(String),
+    /// The seed of an nkey.
+    Nkey(String),
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::File(_) => "a file",
+            Self::Password { .. } => "a user and a password",
+            Self::Token(_) => "a token",
+            Self::Nkey(_) => "an nkey",
+        })
+    }
+}
+
+/// Every feed's log, in one stream. Dropping it leaves what is queued unwritten and unacknowledged; [`Log::close`] does not.
+pub struct JetStreamLog {
+    shared: Arc<Shared>,
+}
+
+/// What callers and tasks both use.
+struct Shared {
+    options: JetStreamOptions,
+    names: Names,
+    client: async_nats::Client,
+    context: Context,
+    stream: stream::Stream<()>,
+    /// What the numbers of lives begin with.
+    base: u64,
+    replicas: usize,
+    batch_bytes_max: usize,
+    record_bytes_max: usize,
+    queue_bytes_max: usize,
+    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
+    room: Semaphore,
+    lines: Lines,
+    registry: Arc<Registry>,
+    /// The feeds that are here, and their lives: what this process did, and what the follower has seen.
+    feeds: Mutex<BTreeMap<FeedId, u64>>,
+    /// The offset after the last record of each log, as far as this process has been told.
+    heads: Mutex<HashMap<u64, u64>>,
+    listeners: Mutex<Vec<Weak<Listener>>>,
+    is_followed: AtomicBool,
+    poison: OnceLock<LogError>,
+    commits: AtomicU64,
+    records: AtomicU64,
+    /// What the names of messages begin with: this process alone has it.
+    instance: u64,
+    messages: AtomicU64,
+    /// Everything ends with this.
+    stop: CancellationToken,
+    /// The tasks that write.
+    writing: TaskTracker,
+    tasks: TaskTracker,
+}
+
+impl JetStreamLog {
+    /// Finds the servers, makes the stream or takes the one that is there, and finishes what a crash left half done.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`]: no server answers in time, or the cluster has no leader. [`LogError::Storage`]: the
+    /// stream cannot be made, or is not as it has to be.
+    pub async fn open(options: JetStreamOptions) -> Result<Self, LogError> {
+        let (shared, last) = connect::open(options).await?;
+        let shared = Arc::new(shared);
+        let deleted = shared.read_feeds().await?;
+        shared.tasks.spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.follow(last).await }
+        });
+        shared.tasks.spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                if let Err(error) = shared.finish_what_was_begun(&deleted).await {
+                    tracing::warn!(%error, "what a crash may have left half done was not looked for; the next start does");
+                }
+            }
+        });
+        Ok(Self { shared })
+    }
+
+    /// How many servers keep what is stored, and the version of the one that was found.
+    #[must_use]
+    pub fn servers(&self) -> (usize, String) {
+        (self.shared.replicas, self.shared.client.server_info().version)
+    }
+}
+
+impl Shared {
+    fn unusable(&self, cause: String) -> LogError {
+        LogError::Storage { place: format!("stream {}", self.names.stream), cause }
+    }
+
+    /// A name that no other message has.
+    fn message_id(&self) -> String {
+        format!("{:016x}-{}", self.instance, self.messages.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn weight(&self, bytes: usize) -> u32 {
+        let bytes = bytes.saturating_add(APPEND_BYTES).min(self.queue_bytes_max);
+        u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
+    }
+
+    /// What to tell someone who is not served any more.
+    fn refusal(&self) -> LogError {
+        self.poison.get().cloned().unwrap_or(LogError::Closed)
+    }
+
+    fn note_created(&self, log: &LogId) {
+        let mut feeds = self.feeds();
+        let life = feeds.entry(log.feed.clone()).or_default();
+        // What is told late is not newer.
+        *life = (*life).max(log.life);
+    }
+
+    fn note_deleted(&self, log: &LogId) {
+        let mut feeds = self.feeds();
+        if feeds.get(&log.feed) == Some(&log.life) {
+            feeds.remove(&log.feed);
+        }
+        drop(feeds);
+        self.registry.deleted(log.life);
+        self.lines.forget(log);
+        self.heads().remove(&log.life);
+    }
+
+    /// Notes that everything before `next` is stored.
+    fn note_head(&self, log: &LogId, next: u64) {
+        let mut heads = self.heads();
+        let head = heads.entry(log.life).or_default();
+        *head = (*head).max(next);
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, BTreeMap<FeedId, u64>> {
+        self.feeds.lock().expect("nothing panics with it")
+    }
+
+    fn heads(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.heads.lock().expect("nothing panics with it")
+    }
+
+    /// The last piece of a log, not before what this process has been told of already: a leader that was just elected may
+    /// not have everything at hand.
+    async fn end(&self, log: &LogId) -> Result<piece::Piece, LogError> {
+        let subject = self.names.records(log);
+        let until = tokio::time::Instant::now() + self.options.wait;
+        loop {
+            let last = match self.last_piece(&subject).await? {
+                Some(last) => last,
+                None => {
+                    self.check_is_here(log).await?;
+                    piece::Piece::default()
+                }
+            };
+            let known = self.heads().get(&log.life).copied().unwrap_or(0);
+            if last.next() >= known {
+                return Ok(last);
+            }
+            if tokio::time::Instant::now() >= until {
+                return Err(LogError::Unavailable("the stream's leader does not have all that was stored".into()));
+            }
+            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
+        }
+    }
+
+    async fn append(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>) -> Result<Appended, LogError> {
+        let largest = records.iter().map(Bytes::len).max();
+        let max = self.record_bytes_max;
+        match largest {
+            None => return Err(self.unusable("there is no record to append".into())),
+            Some(largest) if largest > max => {
+                let mend = "raise max_payload of the NATS servers";
+                return Err(self.unusable(format!("a record has {largest} bytes, of {max} at most: {mend}")));
+            }
+            Some(_) => {}
+        }
+        let bytes = records.iter().map(|record| record.len() + FRAME_BYTES).sum();
+        let weight = self.weight(bytes);
+        let room = self.room.acquire_many(weight).await;
+        room.map_err(|_| self.refusal())?.forget();
+        self.queue(log, records, weight)
+    }
+
+    /// Nothing more is taken until the log is opened again.
+    fn poison(&self, cause: String) -> LogError {
+        let error = self.poison.get_or_init(|| LogError::Poisoned(cause.clone())).clone();
+        tracing::error!(stream = %self.names.stream, cause, "the archive takes no more writes");
+        self.room.close();
+        error
+    }
+}
+
+impl Log for JetStreamLog {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+        let feed = feed.clone();
+        Box::pin(async move { self.shared.find(&feed).await })
+    }
+
+    fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        Box::pin(async move {
+            if self.shared.room.is_closed() {
+                return Err(self.shared.refusal());
+            }
+            self.shared.create(&feed, anew).await
+        })
+    }
+
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
+        let log = log.clone();
+        Box::pin(async move { self.shared.append(&log, records).await })
+    }
+
+    fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
+        let log = log.clone();
+        Box::pin(async move { Ok(Offset(self.shared.end(&log).await?.next())) })
+    }
+
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+        let pages = StreamPages { shared: Arc::clone(&self.shared), log: log.clone(), reading: None };
+        Tail::new(&self.shared.registry, pages, log, from, PAGE_BYTES).into_stream().boxed()
+    }
+
+    fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
+        Box::pin(async move {
+            if self.shared.stop.is_cancelled() {
+                return Err(LogError::Closed);
+            }
+            let feeds = self.shared.feeds();
+            Ok(feeds.iter().map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect())
+        })
+    }
+
+    fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
+        let log = log.clone();
+        Box::pin(async move { Ok(self.shared.end(&log).await?.bytes()) })
+    }
+
+    fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let log = log.clone();
+        Box::pin(async move { self.shared.delete(&log).await })
+    }
+
+    fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
+        let log = log.clone();
+        Box::pin(async move { self.shared.erase(&log, offset).await })
+    }
+
+    fn poisoned(&self) -> Option<LogError> {
+        self.shared.poison.get().cloned()
+    }
+
+    fn trouble(&self) -> Option<LogError> {
+        let away = || LogError::Unavailable("the stream is not heard of".into());
+        self.poisoned().or_else(|| (!self.shared.is_followed.load(Ordering::SeqCst)).then(away))
+    }
+
+    fn written(&self) -> BoxStream<'static, Vec<(LogId, Offset)>> {
+        self.shared.written()
+    }
+
+    fn stats(&self) -> LogStats {
+        LogStats {
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            records: self.shared.records.load(Ordering::Relaxed),
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.shared.room.close();
+            // Each append under way ends, one way or the other, within what it may wait.
+            self.shared.writing.close();
+            self.shared.writing.wait().await;
+            self.shared.end_all();
+            self.shared.tasks.close();
+            self.shared.tasks.wait().await;
+        })
+    }
+}
+
+impl Shared {
+    fn end_all(&self) {
+        self.room.close();
+        self.stop.cancel();
+        self.registry.close();
+    }
+}
+
+impl Drop for JetStreamLog {
+    fn drop(&mut self) {
+        self.shared.end_all();
+    }
+}
+
+impl fmt::Debug for JetStreamLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JetStreamLog").field("stream", &self.shared.names.stream).finish_non_exhaustive()
+    }
+}

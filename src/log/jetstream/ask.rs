@@ -1,0 +1,223 @@
+//! Questions to the stream, and messages put into it. All of them are asked of the stream's leader, which knows what was
+//! acknowledged; another replica might not yet.
+//!
+//! While a leader is lost nobody answers, for some seconds as a rule: every question is asked again until it is answered,
+//! for as long as the configuration says.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::{DeleteMessageErrorKind, RawMessageError, RawMessageErrorKind};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::piece::Piece;
+use crate::log::LogError;
+
+/// Between two askings: a leader is found within seconds, so that this is neither late nor a burden.
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Why a question was not answered.
+pub(super) enum Trouble {
+    /// It may be answered soon.
+    Away(String),
+    /// It will not.
+    Lasting(LogError),
+}
+
+impl From<RawMessageError> for Trouble {
+    fn from(error: RawMessageError) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is stored, with this sequence.
+    Stored(u64),
+    /// Another message stands where it was to stand, and it will never be stored.
+    Behind,
+}
+
+/// A message on its way into the stream.
+pub(super) struct Letter {
+    pub(super) subject: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// The sequence of the message of its subject behind which it stands; 0 for none.
+    pub(super) behind: u64,
+    /// Its name, by which the stream knows a repeat of it.
+    pub(super) id: String,
+}
+
+impl Shared {
+    /// Asks until there is an answer, for as long as is waited for one.
+    pub(super) async fn patiently<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, LogError>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        let until = Instant::now() + self.options.wait;
+        loop {
+            let cause = match self.unless_closed(self.once(ask())).await? {
+                Ok(answer) => return Ok(answer),
+                Err(Trouble::Lasting(error)) => return Err(error),
+                Err(Trouble::Away(cause)) => cause,
+            };
+            self.pause(until, cause).await?;
+        }
+    }
+
+    /// Lets some time go by before it is tried again.
+    async fn pause(&self, until: Instant, cause: String) -> Result<(), LogError> {
+        if Instant::now() + AGAIN_AFTER >= until {
+            return Err(LogError::Unavailable(cause));
+        }
+        self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await
+    }
+
+    /// An answer that does not come is none: not all of the client's ways out of a broken connection have a limit.
+    async fn once<T>(&self, answer: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let limit = self.options.ack_timeout * 2;
+        let late = |_| Err(Trouble::Away("no NATS server answers".into()));
+        tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
+    }
+
+    pub(super) async fn unless_closed<T>(&self, future: impl Future<Output = T>) -> Result<T, LogError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(LogError::Closed),
+            done = future => Ok(done),
+        }
+    }
+
+    /// The last message of a subject.
+    pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, LogError> {
+        self.patiently(|| async { found(self.stream.get_last_raw_message_by_subject(subject).await) }).await
+    }
+
+    /// The first message of a subject from `sequence` on.
+    pub(super) async fn next(&self, subject: &str, sequence: u64) -> Result<Option<StreamMessage>, LogError> {
+        self.patiently(|| async { found(self.stream.get_first_raw_message_by_subject(subject, sequence).await) }).await
+    }
+
+    /// The message with this sequence.
+    pub(super) async fn at(&self, sequence: u64) -> Result<Option<StreamMessage>, LogError> {
+        self.patiently(|| async { found(self.stream.get_raw_message(sequence).await) }).await
+    }
+
+    /// The last piece of a subject.
+    pub(super) async fn last_piece(&self, subject: &str) -> Result<Option<Piece>, LogError> {
+        self.last(subject).await?.map(|message| self.piece(&message)).transpose()
+    }
+
+    /// The first piece of a subject from `sequence` on.
+    pub(super) async fn next_piece(&self, subject: &str, sequence: u64) -> Result<Option<Piece>, LogError> {
+        self.next(subject, sequence).await?.map(|message| self.piece(&message)).transpose()
+    }
+
+    fn piece(&self, message: &StreamMessage) -> Result<Piece, LogError> {
+        Piece::of(message).ok_or_else(|| self.unusable(format!("the message {} is none of ours", message.sequence)))
+    }
+
+    /// Deletes a message, and has its bytes overwritten. One that is gone already is well.
+    pub(super) async fn remove(&self, sequence: u64) -> Result<(), LogError> {
+        self.patiently(|| async {
+            match self.stream.delete_message(sequence).await {
+                Ok(_) => Ok(()),
+                Err(error) => match error.kind() {
+                    // The server has several words for a message that is not there.
+                    DeleteMessageErrorKind::JetStream(_) => match found(self.stream.get_raw_message(sequence).await)? {
+                        None => Ok(()),
+                        Some(_) => Err(Trouble::Away(error.to_string())),
+                    },
+                    _ => Err(Trouble::Away(error.to_string())),
+                },
+            }
+        })
+        .await
+    }
+
+    /// Deletes all messages of some subjects.
+    pub(super) async fn purge(&self, subjects: &str) -> Result<(), LogError> {
+        self.patiently(|| async {
+            match self.stream.purge().filter(subjects).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Trouble::Away(error.to_string())),
+            }
+        })
+        .await
+    }
+
+    /// Puts a message behind another one of its subject. It is sent again until it is known what became of it: it is
+    /// stored once, or, where another one was faster, never.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if that is not known in time. It may then be stored still, but behind no other message
+    /// than the one it was meant for.
+    pub(super) async fn put(&self, letter: &Letter) -> Result<Put, LogError> {
+        let until = Instant::now() + self.options.wait;
+        loop {
+            let cause = match self.unless_closed(self.once(self.publish(letter))).await? {
+                Ok(Some(sequence)) => return Ok(Put::Stored(sequence)),
+                Ok(None) => match self.what_stands_behind(letter).await? {
+                    Some(put) => return Ok(put),
+                    None => "the stream is between two leaders".into(),
+                },
+                Err(Trouble::Lasting(error)) => return Err(error),
+                Err(Trouble::Away(cause)) => cause,
+            };
+            self.pause(until, cause).await?;
+        }
+    }
+
+    /// The sequence of the message, or nothing where the stream says that another one stands before it.
+    async fn publish(&self, letter: &Letter) -> Result<Option<u64>, Trouble> {
+        let message = PublishMessage::build()
+            .headers(letter.headers.clone())
+            .payload(letter.body.clone())
+            .message_id(&letter.id)
+            .expected_last_subject_sequence(letter.behind);
+        let away = |error: &dyn std::fmt::Display| Trouble::Away(error.to_string());
+        let sent = self.context.send_publish(letter.subject.clone(), message).await;
+        let stored = match sent {
+            Ok(answer) => answer.await,
+            Err(error) => Err(error),
+        };
+        match stored {
+            // Also for a repeat, with the sequence of what was stored the first time.
+            Ok(ack) => Ok(Some(ack.sequence)),
+            Err(error) => match error.kind() {
+                PublishErrorKind::WrongLastSequence => Ok(None),
+                PublishErrorKind::MaxPayloadExceeded => Err(Trouble::Lasting(self.unusable(error.to_string()))),
+                _ => Err(away(&error)),
+            },
+        }
+    }
+
+    /// What stands where a message was to stand that the stream refused; none if nothing does yet, because an earlier copy
+    /// of it is on its way.
+    async fn what_stands_behind(&self, letter: &Letter) -> Result<Option<Put>, LogError> {
+        if let Some(stands) = self.next(&letter.subject, letter.behind + 1).await? {
+            let id = stands.headers.get(async_nats::header::NATS_MESSAGE_ID);
+            // The stream remembers the names of messages for some minutes only.
+            let is_ours = id.is_some_and(|id| id.as_str() == letter.id);
+            return Ok(Some(if is_ours { Put::Stored(stands.sequence) } else { Put::Behind }));
+        }
+        let last = self.last(&letter.subject).await?.map_or(0, |last| last.sequence);
+        // Where the last one is another, or none, the subject was purged.
+        Ok((last != letter.behind).then_some(Put::Behind))
+    }
+}
+
+fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,308 @@
+//! Finding the servers, and the stream.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ask::{AGAIN_AFTER, Letter, Put};
+use super::lives::State;
+use super::names::{Names, Subject};
+use super::piece::HEAD_BYTES;
+use super::{APPEND_BYTES, Credentials, JetStreamOptions, Shared};
+use crate::log::{LogError, LogId};
+
+/// A server that does not answer two of these is left for another one.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// Between two tries to connect, at most.
+const CONNECT_AGAIN_MAX: Duration = Duration::from_secs(2);
+/// How long the stream remembers what was sent, so that a repeat is not stored: longer than anything is sent again.
+const REMEMBERED_FOR: Duration = Duration::from_secs(120);
+/// Feeds asked for at the same time when the log is opened.
+const FEEDS_AT_ONCE: usize = 32;
+
+/// What the stream was begun with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Meta {
+    version: u32,
+    /// Added to the sequence of the message that begins a life: milliseconds since 1970 of the stream's making, with room for
+    /// a million messages in each. So no number comes twice, though the stream be lost and made again.
+    base: u64,
+}
+
+/// The parts of an open log, and the sequence of the last message that is there already.
+pub(super) async fn open(options: JetStreamOptions) -> Result<(Shared, u64), LogError> {
+    let client = connect(&options).await?;
+    let context = ContextBuilder::new().timeout(options.ack_timeout).build(client.clone());
+    let info = stream_info(&options, &client, &context).await?;
+    let payload_max = client.max_payload().saturating_sub(HEAD_BYTES);
+    let queue_bytes_max = options.queue_bytes_max.clamp(APPEND_BYTES, u32::MAX as usize);
+    let away = |error: async_nats::jetstream::context::GetStreamError| LogError::Unavailable(error.to_string());
+    let mut shared = Shared {
+        names: Names { stream: options.stream.clone() },
+        stream: context.get_stream_no_info(&options.stream).await.map_err(away)?,
+        client,
+        context,
+        base: 0,
+        replicas: info.config.num_replicas,
+        batch_bytes_max: options.batch_bytes_max.min(payload_max),
+        record_bytes_max: payload_max,
+        queue_bytes_max,
+        room: Semaphore::new(queue_bytes_max),
+        lines: super::Lines::default(),
+        registry: Arc::default(),
+        feeds: Mutex::default(),
+        heads: Mutex::default(),
+        listeners: Mutex::default(),
+        is_followed: AtomicBool::new(false),
+        poison: OnceLock::new(),
+        commits: AtomicU64::new(0),
+        records: AtomicU64::new(0),
+        instance: getrandom::u64().map_err(|error| LogError::Unavailable(error.to_string()))?,
+        messages: AtomicU64::new(0),
+        stop: CancellationToken::new(),
+        writing: TaskTracker::new(),
+        tasks: TaskTracker::new(),
+        options,
+    };
+    let created_ms = u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    shared.base = shared.begin_stream(created_ms << 20).await?;
+    Ok((shared, info.state.last_sequence))
+}
+
+async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
+    let place = || options.servers.join(",");
+    let unusable = |cause: String| LogError::Storage { place: place(), cause };
+    let servers: Result<Vec<ServerAddr>, _> = options.servers.iter().map(|server| server.parse()).collect();
+    let servers = servers.map_err(|error: std::io::Error| unusable(error.to_string()))?;
+    let until = Instant::now() + options.wait;
+    loop {
+        let settings = settings(options).await.map_err(|error| unusable(error.to_string()))?;
+        let error = match settings.connect(&servers[..]).await {
+            Ok(client) if client.is_server_compatible(2, 9, 0) => return Ok(client),
+            Ok(client) => {
+                let version = client.server_info().version;
+                return Err(unusable(format!("the NATS server is version {version}; at least 2.9 is needed")));
+            }
+            Err(error) => error,
+        };
+        let is_lasting = matches!(
+            error.kind(),
+            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Tls
+        );
+        if is_lasting || Instant::now() >= until {
+            return Err(unusable(format!("the NATS servers cannot be reached: {error}")));
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+async fn settings(options: &JetStreamOptions) -> std::io::Result<ConnectOptions> {
+    let mut settings = ConnectOptions::new()
+        .name("captionwire")
+        .ping_interval(PING_EVERY)
+        .connection_timeout(options.ack_timeout)
+        .request_timeout(Some(options.ack_timeout))
+        .reconnect_delay_callback(|tries| {
+            let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+            AGAIN_AFTER.saturating_mul(tries).min(CONNECT_AGAIN_MAX)
+        })
+        .event_callback(|event| async move {
+            match event {
+                Event::Connected => tracing::info!("connected to a NATS server"),
+                Event::Disconnected => tracing::warn!("the connection to the NATS server broke; another is tried"),
+                // It may repeat what a server says of our rights; that is for those who look closely.
+                other => tracing::debug!(event = %other, "the connection to the NATS server"),
+            }
+        });
+    settings = match &options.credentials {
+        Credentials::None => settings,
+        Credentials::File(file) => settings.credentials_file(file).await?,
+        Credentials::Password { user, password } => settings.user_and_password(user.clone(), password.clone()),
+        Credentials::Token(token) => settings.token(token.clone()),
+        Credentials::Nkey(seed) => settings.nkey(seed.clone()),
+    };
+    if let Some(file) = &options.ca_file {
+        settings = settings.add_root_certificates(file.clone()).require_tls(true);
+    }
+    if let Some((certificate, key)) = &options.certificate {
+        settings = settings.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
+    }
+    Ok(settings)
+}
+
+/// The stream that is there, or one that is made.
+async fn stream_info(options: &JetStreamOptions, client: &Client, context: &Context) -> Result<Info, LogError> {
+    let place = || format!("stream {}", options.stream);
+    let until = Instant::now() + options.wait;
+    loop {
+        let cause = match context.get_stream(&options.stream).await {
+            Ok(stream) => {
+                let info = stream.cached_info();
+                return match unfit(&info.config, &options.stream) {
+                    None => Ok(info.clone()),
+                    Some(cause) => Err(LogError::Storage { place: place(), cause }),
+                };
+            }
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    match context.create_stream(config(options, client)).await {
+                        Ok(_) => {
+                            tracing::info!(stream = options.stream, "the stream was made");
+                            continue;
+                        }
+                        Err(error) => not_made(&error.kind(), error.to_string()),
+                    }
+                }
+                _ => error.to_string(),
+            },
+        };
+        // A cluster that has just begun, or lost a server, needs some seconds until it has a leader.
+        if Instant::now() >= until {
+            return Err(LogError::Storage { place: place(), cause });
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+fn config(options: &JetStreamOptions, client: &Client) -> Config {
+    let is_cluster = client.server_info().cluster.is_some();
+    Config {
+        name: options.stream.clone(),
+        subjects: vec![Names { stream: options.stream.clone() }.all()],
+        description: Some("the feeds of captionwire; its messages belong together, delete none by hand".into()),
+        num_replicas: options.replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        // A stream that is full takes no more; it forgets nothing.
+        discard: DiscardPolicy::New,
+        max_bytes: options.bytes_max.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        duplicate_window: REMEMBERED_FOR,
+        ..Config::default()
+    }
+}
+
+fn not_made(kind: &CreateStreamErrorKind, cause: String) -> String {
+    match kind {
+        CreateStreamErrorKind::JetStream(error)
+            if error.to_string().contains("no suitable peers") || error.to_string().contains("insufficient") =>
+        {
+            format!(
+                "it cannot be made ({cause}): fewer than three servers of the cluster are there with JetStream; start \
+                 them, or say with log.nats.replicas = 1 that one copy of everything is enough"
+            )
+        }
+        _ => format!("it cannot be made: {cause}"),
+    }
+}
+
+/// Why a stream that is there is not as it has to be.
+fn unfit(config: &Config, name: &str) -> Option<String> {
+    let mend = "change it with `nats stream edit`, or name another with log.nats.stream";
+    let all = Names { stream: name.to_owned() }.all();
+    let what = if config.max_age != Duration::ZERO {
+        "it forgets messages by their age (max_age), so that transcripts would lose their beginning: set that to 0; [retention] \
+         deletes whole feeds"
+    } else if config.discard != DiscardPolicy::New && (config.max_bytes > 0 || config.max_messages > 0) {
+        "it forgets its oldest messages when it is full: set discard to new"
+    } else if config.max_messages_per_subject > 0 {
+        "it forgets messages of feeds that have many (max_msgs_per_subject): set that to -1"
+    } else if config.retention != RetentionPolicy::Limits {
+        "it forgets what was read (retention): make another"
+    } else if config.storage != StorageType::File {
+        "it is kept in memory (storage): make another"
+    } else if config.deny_delete || config.deny_purge || config.sealed {
+        "nothing can be deleted from it (deny_delete, deny_purge, sealed), which redactions need"
+    } else if config.subjects != [all] {
+        "it has other subjects"
+    } else if config.duplicate_window < REMEMBERED_FOR {
+        "it does not remember for two minutes what was sent (duplicate_window)"
+    } else {
+        return None;
+    };
+    Some(format!("{what}; {mend}"))
+}
+
+impl Shared {
+    /// What the stream was begun with, or is now.
+    async fn begin_stream(&self, base: u64) -> Result<u64, LogError> {
+        loop {
+            if let Some(base) = self.base_of_stream().await? {
+                return Ok(base);
+            }
+            let body = serde_json::to_vec(&Meta { version: 1, base }).expect("it is JSON").into();
+            let (subject, headers) = (self.names.meta(), async_nats::HeaderMap::new());
+            if let Put::Stored(_) =
+                self.put(&Letter { subject, headers, body, behind: 0, id: self.message_id() }).await?
+            {
+                return Ok(base);
+            }
+        }
+    }
+
+    async fn base_of_stream(&self) -> Result<Option<u64>, LogError> {
+        let Some(message) = self.last(&self.names.meta()).await? else { return Ok(None) };
+        match serde_json::from_slice::<Meta>(&message.payload) {
+            Ok(Meta { version: 1, base }) => Ok(Some(base)),
+            Ok(Meta { version, .. }) => {
+                let cause = format!("it is of version {version}, which a newer captionwire makes; this one knows 1");
+                Err(self.unusable(cause))
+            }
+            Err(error) => Err(self.unusable(format!("it is none of ours: {error}"))),
+        }
+    }
+
+    /// Holds the stream to being the one that was opened.
+    pub(super) async fn check_stream(&self) -> Result<(), LogError> {
+        let there = self.context.get_stream(&self.names.stream).await;
+        let is_gone = match there {
+            Ok(_) => self.base_of_stream().await? != Some(self.base),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => true,
+                _ => return Err(LogError::Unavailable(error.to_string())),
+            },
+        };
+        if is_gone {
+            Err(self.poison("the stream is not the one that was opened: somebody deleted it".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads which feeds there are; gives the last lives of those that were deleted.
+    pub(super) async fn read_feeds(&self) -> Result<Vec<LogId>, LogError> {
+        // The names as the leader has them: another replica might not know them all yet.
+        let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
+        let subjects = self.stream.info_with_subjects(self.names.feeds()).await.map_err(|error| away(&error))?;
+        let subjects: Vec<(String, usize)> = subjects.try_collect().await.map_err(|error| away(&error))?;
+        let states = stream::iter(subjects).map(|(subject, _)| async move {
+            let message = self.last(&subject).await?;
+            let (Some(Subject::Feed(feed)), Some(message)) = (self.names.read(&subject), message) else {
+                return Ok(None);
+            };
+            let state = self.state(message.sequence, &message.payload)?;
+            Ok::<_, LogError>(Some((feed, message.sequence, state)))
+        });
+        let states: Vec<_> = states.buffer_unordered(FEEDS_AT_ONCE).try_collect().await?;
+        let mut deleted = Vec::new();
+        for (feed, sequence, state) in states.into_iter().flatten() {
+            match state {
+                State::Here => self.note_created(&LogId { feed, life: self.life(sequence) }),
+                State::Deleted { life } => deleted.push(LogId { feed, life }),
+            }
+        }
+        Ok(deleted)
+    }
+}

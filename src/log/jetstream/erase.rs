@@ -1,0 +1,102 @@
+//! Taking a record's bytes out of the stream.
+//!
+//! A message is as it was published, so the one with the record goes: first what is left of it is stored beside it, under
+//! the offset at which it began; then it is deleted, and the server overwrites its bytes. A crash in between leaves
+//! both, and whoever opens the log next deletes what was to go.
+//!
+//! The last message of a log is never deleted, because the next one has to stand behind it: another one without records is
+//! written behind it first.
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use futures::StreamExt;
+
+use super::Shared;
+use super::ask::Put;
+use super::names::Subject;
+use super::piece::Piece;
+use super::reader::without;
+use crate::log::{LogError, LogId};
+use crate::position::Offset;
+
+impl Shared {
+    pub(super) async fn erase(&self, log: &LogId, offset: Offset) -> Result<(), LogError> {
+        loop {
+            let Some(piece) = self.piece_with(log, offset).await? else {
+                return Err(self.unusable(format!("the feed {} has no record at {offset}", log.feed)));
+            };
+            let index = usize::try_from(offset.0 - piece.first).expect("a message fits in memory");
+            let kept = self.kept(log, piece.first).await?;
+            if let Some(replaced) = kept.as_ref().and_then(|kept| kept.replaces) {
+                // What was to go with an earlier erasure of the same message is gone before the next begins.
+                self.remove_replaced(log, replaced).await?;
+            }
+            let behind = kept.as_ref().map_or(0, |kept| kept.sequence);
+            let stands = kept.unwrap_or(piece);
+            if stands.records[index].is_empty() {
+                break;
+            }
+            let records = without(&stands.records, index);
+            let left = Piece { records, replaces: Some(stands.sequence), ..stands.clone() };
+            if let Put::Stored(_) = self.put(&self.letter(self.names.kept(log, stands.first), &left, behind)).await? {
+                self.remove_replaced(log, stands.sequence).await?;
+                break;
+            }
+            // Somebody else erases in the same message.
+        }
+        self.registry.erased(log.life, offset);
+        Ok(())
+    }
+
+    /// Deletes the message that another one was kept for.
+    async fn remove_replaced(&self, log: &LogId, sequence: u64) -> Result<(), LogError> {
+        let subject = self.names.records(log);
+        let last = self.last_piece(&subject).await?;
+        if let Some(last) = last.filter(|last| last.sequence == sequence) {
+            let empty = Piece { first: last.next(), before: last.bytes(), ..Piece::default() };
+            // Where another one was faster, it is the last no more.
+            self.put(&self.letter(subject, &empty, sequence)).await?;
+        }
+        self.remove(sequence).await
+    }
+
+    /// Finishes what a crash has left half done: erasures, and deletions of whole lives.
+    pub(super) async fn finish_what_was_begun(&self, deleted: &[LogId]) -> Result<(), LogError> {
+        for subjects in [self.names.all_records(), self.names.all_kept()] {
+            for log in self.lives_in(&subjects).await? {
+                if deleted.contains(&log) {
+                    tracing::info!(feed = %log.feed, "a deletion that was cut short is finished");
+                    self.purge(&self.names.life(&log)).await?;
+                }
+            }
+        }
+        let consumer = self.consumer_from(&self.names.all_kept(), DeliverPolicy::LastPerSubject).await?;
+        loop {
+            let messages = self.fetch_messages(&consumer).await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            for message in messages {
+                let Some(Subject::Kept(log)) = self.names.read(&message.subject) else { continue };
+                let Some(replaced) = self.delivered(&message)?.replaces else { continue };
+                if self.at(replaced).await?.is_some() {
+                    tracing::info!(feed = %log.feed, "an erasure that was cut short is finished");
+                    self.remove_replaced(&log, replaced).await?;
+                }
+            }
+        }
+    }
+
+    /// The lives that have messages of these subjects.
+    async fn lives_in(&self, subjects: &str) -> Result<Vec<LogId>, LogError> {
+        let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
+        let mut found = Vec::new();
+        let mut subjects = self.stream.info_with_subjects(subjects).await.map_err(|error| away(&error))?;
+        while let Some(subject) = subjects.next().await {
+            let (subject, _) = subject.map_err(|error| away(&error))?;
+            if let Some(Subject::Records(log) | Subject::Kept(log)) = self.names.read(&subject) {
+                found.push(log);
+            }
+        }
+        Ok(found)
+    }
+}

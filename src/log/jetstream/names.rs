@@ -1,0 +1,96 @@
+//! The subjects of the stream.
+//!
+//! All of them begin with the stream's name:
+//!
+//! * `N.meta`: one message, written when the stream was new.
+//! * `N.feed.<feed>`: the last message says whether the feed is here or was deleted.
+//! * `N.log.<feed>.<life>.rec`: what was appended to one life of a feed.
+//! * `N.log.<feed>.<life>.kept.<first>`: what is left of the message whose first record stands at that offset, once one of its
+//!   records was erased.
+
+use crate::log::LogId;
+use crate::position::FeedId;
+
+/// The names of one stream.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    /// The stream, and what all of its subjects begin with.
+    pub(super) stream: String,
+}
+
+/// What a subject is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Feed(FeedId),
+    Records(LogId),
+    Kept(LogId),
+}
+
+impl Names {
+    pub(super) fn all(&self) -> String {
+        format!("{}.>", self.stream)
+    }
+
+    pub(super) fn meta(&self) -> String {
+        format!("{}.meta", self.stream)
+    }
+
+    pub(super) fn feed(&self, feed: &FeedId) -> String {
+        format!("{}.feed.{feed}", self.stream)
+    }
+
+    pub(super) fn feeds(&self) -> String {
+        format!("{}.feed.*", self.stream)
+    }
+
+    pub(super) fn records(&self, log: &LogId) -> String {
+        format!("{}.log.{}.{}.rec", self.stream, log.feed, log.life)
+    }
+
+    pub(super) fn all_records(&self) -> String {
+        format!("{}.log.*.*.rec", self.stream)
+    }
+
+    pub(super) fn kept(&self, log: &LogId, first: u64) -> String {
+        format!("{}.log.{}.{}.kept.{first}", self.stream, log.feed, log.life)
+    }
+
+    pub(super) fn all_kept(&self) -> String {
+        format!("{}.log.*.*.kept.*", self.stream)
+    }
+
+    pub(super) fn life(&self, log: &LogId) -> String {
+        format!("{}.log.{}.{}.>", self.stream, log.feed, log.life)
+    }
+
+    /// What `subject` is for; none for one that has no records in it.
+    pub(super) fn read(&self, subject: &str) -> Option<Subject> {
+        let rest = subject.strip_prefix(&self.stream)?.strip_prefix('.')?;
+        let tokens: Vec<&str> = rest.split('.').collect();
+        let log = |feed: &str, life: &str| Some(LogId { feed: FeedId::new(feed).ok()?, life: life.parse().ok()? });
+        match tokens[..] {
+            ["feed", feed] => Some(Subject::Feed(FeedId::new(feed).ok()?)),
+            ["log", feed, life, "rec"] => Some(Subject::Records(log(feed, life)?)),
+            ["log", feed, life, "kept", _] => Some(Subject::Kept(log(feed, life)?)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_read_as_they_are_written() {
+        let names = Names { stream: "captions".into() };
+        let feed = FeedId::new("geneva-1_a").expect("a name");
+        let log = LogId { feed: feed.clone(), life: u64::MAX };
+        assert_eq!(names.read(&names.feed(&feed)), Some(Subject::Feed(feed)));
+        assert_eq!(names.read(&names.records(&log)), Some(Subject::Records(log.clone())));
+        assert_eq!(names.read(&names.kept(&log, 7)), Some(Subject::Kept(log)));
+        for other in [names.meta(), names.all(), "other.feed.geneva".into(), "captionsfeed.geneva".into()] {
+            assert_eq!(names.read(&other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A message of the stream: some records of a log, and where they stand.
+//!
+//! The body is the records as [`frames`]; the headers say where the first of them stands and what the log held before
+//! it. So the last message alone tells the head of a log and its size, and whoever reads two messages knows whether
+//! there was another between them.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::message::StreamMessage;
+use bytes::Bytes;
+
+use crate::log::frames;
+
+/// The offset of the first record, or where the next will stand if there is none in the message.
+const FIRST: &str = "Captionwire-First";
+/// How many records there are.
+const COUNT: &str = "Captionwire-Count";
+/// The bytes of all records before them, erased ones included.
+const BEFORE: &str = "Captionwire-Bytes-Before";
+/// In a message that is kept for another: the sequence of that one, which is to be deleted.
+const REPLACES: &str = "Captionwire-Replaces";
+
+/// What a record costs in a message beside its bytes, about.
+pub(super) const FRAME_BYTES: usize = 8;
+/// What a message has beside its records, at most: headers, and more than that.
+pub(super) const HEAD_BYTES: usize = 4096;
+
+/// Some records of a log, one behind the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Its place in the stream; 0 before it is there.
+    pub(super) sequence: u64,
+    pub(super) first: u64,
+    pub(super) before: u64,
+    pub(super) records: Vec<Bytes>,
+    pub(super) replaces: Option<u64>,
+}
+
+impl Piece {
+    /// The offset after the last record.
+    pub(super) fn next(&self) -> u64 {
+        self.first + self.records.len() as u64
+    }
+
+    /// The bytes of all records up to its end.
+    pub(super) fn bytes(&self) -> u64 {
+        self.before + self.records.iter().map(|record| record.len() as u64).sum::<u64>()
+    }
+
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(FIRST, self.first.to_string());
+        headers.insert(COUNT, self.records.len().to_string());
+        headers.insert(BEFORE, self.before.to_string());
+        if let Some(replaces) = self.replaces {
+            headers.insert(REPLACES, replaces.to_string());
+        }
+        headers
+    }
+
+    pub(super) fn body(&self) -> Bytes {
+        let size = self.records.iter().map(|record| record.len() + FRAME_BYTES).sum();
+        let mut body = Vec::with_capacity(size);
+        self.records.iter().for_each(|record| frames::push(&mut body, record));
+        body.into()
+    }
+
+    /// Reads a message; none if it is not one of ours.
+    pub(super) fn read(sequence: u64, headers: &HeaderMap, body: &Bytes) -> Option<Self> {
+        let number = |name: &str| headers.get(name)?.as_str().parse::<u64>().ok();
+        let records = frames::cut(body.clone())?;
+        if records.len() as u64 != number(COUNT)? {
+            return None;
+        }
+        let (first, before) = (number(FIRST)?, number(BEFORE)?);
+        Some(Self { sequence, first, before, records, replaces: number(REPLACES) })
+    }
+
+    pub(super) fn of(message: &StreamMessage) -> Option<Self> {
+        Self::read(message.sequence, &message.headers, &message.payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_read_as_it_was_written() {
+        let records = vec![Bytes::from_static(b"a\n"), Bytes::new()];
+        let piece = Piece { sequence: 9, first: 7, before: 100, records, replaces: Some(3) };
+        assert_eq!(Piece::read(9, &piece.headers(), &piece.body()), Some(piece.clone()));
+        assert_eq!((piece.next(), piece.bytes()), (9, 102));
+        let mut fewer = piece.headers();
+        fewer.insert(COUNT, "1");
+        assert_eq!(Piece::read(9, &fewer, &piece.body()), None, "a part is no piece");
+        assert_eq!(Piece::read(9, &HeaderMap::new(), &piece.body()), None);
+    }
+}

@@ -1,0 +1,266 @@
+//! Reading a log from the stream, where the ring of its latest records does not reach.
+//!
+//! The leader says where the log ends; what is before that is read from any replica, and read again until it is there.
+//! Offsets are dense: where the next message begins further on than the last one ended, there was another one between,
+//! of which a record was erased, and what is left of it is found by the offset at which it began. A reader never passes over
+//! a record: where one cannot be found, it says so and ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+
+use super::Shared;
+use super::ask::AGAIN_AFTER;
+use super::piece::Piece;
+use crate::log::live::Pages;
+use crate::log::{Entry, LogError, LogId};
+use crate::position::Offset;
+
+/// Messages asked for at a time: some MiB at the very most, and a thousand asked for in a few steps.
+const MESSAGES_AT_ONCE: usize = 64;
+/// Messages of other logs that are passed over rather than looked for.
+const NEAR: u64 = 256;
+/// The server forgets what reads a backlog when nothing was asked of it for so long.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+/// What reads messages in their order.
+type Consumer = consumer::Consumer<consumer::pull::Config>;
+
+/// The pages of one log.
+pub(super) struct StreamPages {
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: LogId,
+    /// What reads on from `next`, while there is a backlog.
+    pub(super) reading: Option<Reading>,
+}
+
+/// A backlog that is being read.
+pub(super) struct Reading {
+    consumer: Consumer,
+    /// The offset from which on it gives records.
+    next: u64,
+}
+
+impl Pages for StreamPages {
+    fn page(&mut self, from: u64, known: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>> {
+        Box::pin(async move {
+            let mut is_told = false;
+            loop {
+                match self.try_page(from, known).await {
+                    Ok(Some(page)) => return Ok(page),
+                    Ok(None) => {}
+                    // What was read stays; it goes on when the servers are back.
+                    Err(LogError::Unavailable(cause)) => {
+                        if !std::mem::replace(&mut is_told, true) {
+                            tracing::debug!(feed = %self.log.feed, cause, "a reader waits for the NATS servers");
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+                self.reading = None;
+                self.shared.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
+            }
+        })
+    }
+}
+
+impl StreamPages {
+    /// A page; none if the answers do not fit together yet.
+    async fn try_page(&mut self, from: u64, known: u64) -> Result<Option<Vec<Entry>>, LogError> {
+        let subject = self.shared.names.records(&self.log);
+        let Some(last) = self.shared.last_piece(&subject).await? else {
+            self.shared.check_is_here(&self.log).await?;
+            return Ok((from >= known).then(Vec::new));
+        };
+        if last.next() <= from {
+            self.reading = None;
+            // A leader that has just been elected may be behind what was told already.
+            return Ok((known <= from || known <= last.next()).then(Vec::new));
+        }
+        if last.first <= from {
+            self.reading = None;
+            return Ok(Some(entries(&last, from)));
+        }
+        let mut reading = match self.reading.take() {
+            Some(reading) if reading.next == from => reading,
+            _ => {
+                let begin = self.shared.piece_before(&self.log, from, last.clone()).await?;
+                Reading { consumer: self.shared.consumer(&subject, begin.sequence).await?, next: from }
+            }
+        };
+        let mut page = Vec::new();
+        for piece in self.shared.fetch(&reading.consumer).await? {
+            if piece.first > reading.next {
+                self.shared.fill(&self.log, &mut reading.next, piece.first, &mut page).await?;
+            }
+            page.extend(entries(&piece, reading.next));
+            reading.next = reading.next.max(piece.next());
+        }
+        if page.is_empty() {
+            return Ok(None);
+        }
+        self.reading = Some(reading);
+        Ok(Some(page))
+    }
+}
+
+/// The records of a piece from `from` on.
+fn entries(piece: &Piece, from: u64) -> Vec<Entry> {
+    let all = (piece.first..).zip(&piece.records).skip_while(|(offset, _)| *offset < from);
+    all.map(|(offset, record)| Entry { offset: Offset(offset), record: record.clone() }).collect()
+}
+
+impl Shared {
+    /// The last piece that begins at `from` or before, as far as was looked: some may stand between it and `from`. `end` is a
+    /// piece that begins behind it.
+    pub(super) async fn piece_before(&self, log: &LogId, from: u64, end: Piece) -> Result<Piece, LogError> {
+        let subject = self.names.records(log);
+        let gone = || LogError::Deleted(log.feed.clone());
+        let mut before = self.next_piece(&subject, 1).await?.ok_or_else(gone)?;
+        if before.first > from {
+            // The first piece of a log has no records, so nobody erases any of it.
+            return Err(self.missing(log, from, before.first));
+        }
+        let mut behind = end.sequence;
+        while behind - before.sequence > NEAR && before.next() <= from {
+            let middle = before.sequence + (behind - before.sequence) / 2;
+            let piece = self.next_piece(&subject, middle).await?.ok_or_else(gone)?;
+            if piece.sequence >= behind || piece.first > from {
+                behind = middle;
+            } else {
+                before = piece;
+            }
+        }
+        Ok(before)
+    }
+
+    /// What gives the messages of a subject from `sequence` on.
+    pub(super) async fn consumer(&self, subject: &str, sequence: u64) -> Result<Consumer, LogError> {
+        self.consumer_from(subject, DeliverPolicy::ByStartSequence { start_sequence: sequence }).await
+    }
+
+    pub(super) async fn consumer_from(
+        &self,
+        subject: &str,
+        deliver_policy: DeliverPolicy,
+    ) -> Result<Consumer, LogError> {
+        // As the client's own ordered consumers are: in memory, on one server, not acknowledged.
+        let config = consumer::pull::Config {
+            deliver_policy,
+            filter_subject: subject.to_owned(),
+            ack_policy: AckPolicy::None,
+            max_deliver: 1,
+            num_replicas: 1,
+            memory_storage: true,
+            inactive_threshold: FORGOTTEN_AFTER,
+            ..consumer::pull::Config::default()
+        };
+        self.patiently(|| async {
+            let made = self.stream.create_consumer(config.clone()).await;
+            made.map_err(|error| super::ask::Trouble::Away(error.to_string()))
+        })
+        .await
+    }
+
+    /// The next messages, as many as there are now and go at once.
+    pub(super) async fn fetch_messages(
+        &self,
+        consumer: &Consumer,
+    ) -> Result<Vec<async_nats::jetstream::Message>, LogError> {
+        let limit = self.options.ack_timeout;
+        let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
+        let fetching = async {
+            let mut messages = Vec::new();
+            let fetch = consumer.fetch().max_messages(MESSAGES_AT_ONCE).expires(limit).messages();
+            let mut fetched = fetch.await.map_err(|error| away(&error))?;
+            while let Some(message) = fetched.next().await {
+                messages.push(message.map_err(|error| away(&error))?);
+            }
+            Ok(messages)
+        };
+        let in_time = tokio::time::timeout(limit * 2, fetching);
+        self.unless_closed(in_time).await?.map_err(|_| LogError::Unavailable("no NATS server answers".into()))?
+    }
+
+    async fn fetch(&self, consumer: &Consumer) -> Result<Vec<Piece>, LogError> {
+        let messages = self.fetch_messages(consumer).await?;
+        messages.iter().map(|message| self.delivered(message)).collect()
+    }
+
+    /// The piece that a consumer gave.
+    pub(super) fn delivered(&self, message: &async_nats::jetstream::Message) -> Result<Piece, LogError> {
+        let info = message.info().map_err(|error| self.unusable(error.to_string()))?;
+        let headers = message.headers.clone().unwrap_or_default();
+        Piece::read(info.stream_sequence, &headers, &message.payload)
+            .ok_or_else(|| self.unusable(format!("the message {} is none of ours", info.stream_sequence)))
+    }
+
+    /// Adds what is left of the messages between two places, of each of which something was erased.
+    async fn fill(&self, log: &LogId, next: &mut u64, to: u64, page: &mut Vec<Entry>) -> Result<(), LogError> {
+        while *next < to {
+            let kept = self.kept(log, *next).await?.ok_or_else(|| self.missing(log, *next, to))?;
+            page.extend(entries(&kept, *next));
+            *next = kept.next();
+        }
+        Ok(())
+    }
+
+    /// What is left of the message that began with this record.
+    pub(super) async fn kept(&self, log: &LogId, first: u64) -> Result<Option<Piece>, LogError> {
+        let kept = self.last_piece(&self.names.kept(log, first)).await?;
+        Ok(kept.filter(|kept| !kept.records.is_empty()))
+    }
+
+    fn missing(&self, log: &LogId, from: u64, to: u64) -> LogError {
+        let feed = &log.feed;
+        self.unusable(format!(
+            "the records {from} to {} of the feed {feed} are not in it, and nobody erased them",
+            to - 1
+        ))
+    }
+
+    /// The piece that a record stands in, or what is left of it; none if there is no such record.
+    pub(super) async fn piece_with(&self, log: &LogId, offset: Offset) -> Result<Option<Piece>, LogError> {
+        let subject = self.names.records(log);
+        let Some(last) = self.last_piece(&subject).await? else {
+            self.check_is_here(log).await?;
+            return Ok(None);
+        };
+        if offset.0 >= last.next() {
+            return Ok(None);
+        }
+        if offset.0 >= last.first {
+            return Ok(Some(last));
+        }
+        let mut piece = self.piece_before(log, offset.0, last).await?;
+        loop {
+            if offset.0 < piece.next() {
+                return Ok(Some(piece));
+            }
+            let gone = || LogError::Deleted(log.feed.clone());
+            let following = self.next_piece(&subject, piece.sequence + 1).await?.ok_or_else(gone)?;
+            if following.first <= offset.0 {
+                piece = following;
+                continue;
+            }
+            let mut next = piece.next();
+            loop {
+                let kept = self.kept(log, next).await?.ok_or_else(|| self.missing(log, next, following.first))?;
+                if offset.0 < kept.next() {
+                    return Ok(Some(kept));
+                }
+                next = kept.next();
+            }
+        }
+    }
+}
+
+/// The records, one of them emptied.
+pub(super) fn without(records: &[Bytes], index: usize) -> Vec<Bytes> {
+    let keep = |(at, record): (usize, &Bytes)| if at == index { Bytes::new() } else { record.clone() };
+    records.iter().enumerate().map(keep).collect()
+}

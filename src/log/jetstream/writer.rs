@@ -1,0 +1,206 @@
+//! What is to be appended, of each log in one line: one message at a time is on its way.
+//!
+//! Were there two, the first could be lost with a leader and the second be stored; what its publisher sends again would
+//! then be taken for a repeat. So whatever waits, of all publishers of the log, goes into one message, and the next one is
+//! made when it is known what became of that. Each stands behind the last one of its log: one that was delayed and
+//! overtaken is never stored.
+//!
+//! When it is not known in time, all that wait fail, and until each of those who wait has taken that answer, so do those who
+//! come: nothing of a publisher stands behind what it does not know to be missing. What the delayed message holds may still
+//! come to stand in the log, behind all that is there; then its publishers, who send it again, have sent it twice.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::ask::Put;
+use super::piece::{FRAME_BYTES, Piece};
+use crate::log::{Appended, Commit, CommitHook, LogError, LogId};
+use crate::position::Offset;
+
+/// The lines of all logs that were appended to.
+#[derive(Default)]
+pub(super) struct Lines(Mutex<HashMap<u64, Arc<Mutex<Line>>>>);
+
+/// What waits to be appended to one log.
+#[derive(Default)]
+struct Line {
+    jobs: VecDeque<Job>,
+    /// Whether a task is writing them.
+    is_written: bool,
+    /// Where the log stands, as far as is known here.
+    stands: Option<Stands>,
+    /// Held by every answer that was not taken yet.
+    untold: Arc<()>,
+    /// Held by those of them that were under way at the last failure.
+    failed: Weak<()>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Copy)]
+struct Stands {
+    sequence: u64,
+    next: u64,
+    bytes: u64,
+}
+
+/// The records of one append.
+struct Job {
+    records: Vec<Bytes>,
+    /// How many of them are stored.
+    stored: usize,
+    reply: oneshot::Sender<Result<Offset, LogError>>,
+    weight: u32,
+}
+
+impl Lines {
+    fn of(&self, log: &LogId) -> Arc<Mutex<Line>> {
+        Arc::clone(self.lock().entry(log.life).or_default())
+    }
+
+    /// Forgets where a deleted log stood.
+    pub(super) fn forget(&self, log: &LogId) {
+        self.lock().remove(&log.life);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Line>>>> {
+        self.0.lock().expect("nothing panics with it")
+    }
+}
+
+fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().expect("nothing panics with it")
+}
+
+impl Shared {
+    /// Puts records in the line of their log, for which `weight` was taken of the room.
+    pub(super) fn queue(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>, weight: u32) -> Result<Appended, LogError> {
+        let line = self.lines.of(log);
+        let mut queued = locked(&line);
+        if queued.failed.strong_count() > 0 {
+            self.room.add_permits(weight as usize);
+            return Err(LogError::Unavailable("what was to stand before it was not stored".into()));
+        }
+        let (reply, answer) = Appended::pending_with(Arc::clone(&queued.untold));
+        queued.jobs.push_back(Job { records, stored: 0, reply, weight });
+        if !std::mem::replace(&mut queued.is_written, true) {
+            let (shared, log, line) = (Arc::clone(self), log.clone(), Arc::clone(&line));
+            self.writing.spawn(async move { shared.write(&log, &line).await });
+        }
+        Ok(answer)
+    }
+
+    /// Writes what waits, until nothing does.
+    async fn write(&self, log: &LogId, line: &Mutex<Line>) {
+        loop {
+            let (records, stands) = {
+                let mut line = locked(line);
+                let records = self.gather(&line.jobs);
+                if records.is_empty() {
+                    line.is_written = false;
+                    return;
+                }
+                (records, line.stands)
+            };
+            let (began, count) = (Instant::now(), records.len());
+            match self.store(log, records, stands).await {
+                Ok((first, stands)) => {
+                    self.note_head(log, stands.next);
+                    self.count(count, began);
+                    let mut line = locked(line);
+                    line.stands = Some(stands);
+                    self.answer(&mut line.jobs, first, count);
+                }
+                Err(error) => self.fail(&mut locked(line), &error),
+            }
+        }
+    }
+
+    /// The first records that wait, as many as go into one message.
+    fn gather(&self, jobs: &VecDeque<Job>) -> Vec<Bytes> {
+        let mut bytes = 0;
+        let waiting = jobs.iter().flat_map(|job| &job.records[job.stored..]);
+        let fits = |record: &&Bytes| {
+            let is_first = bytes == 0;
+            bytes += record.len() + FRAME_BYTES;
+            is_first || bytes <= self.batch_bytes_max
+        };
+        waiting.take(self.options.batch_records_max.max(1)).take_while(fits).cloned().collect()
+    }
+
+    /// Stores records behind all others of their log; gives the offset of the first, and where the log stands then.
+    async fn store(
+        &self,
+        log: &LogId,
+        records: Vec<Bytes>,
+        mut stands: Option<Stands>,
+    ) -> Result<(u64, Stands), LogError> {
+        let mut piece = Piece { records, ..Piece::default() };
+        let mut letter = self.letter(self.names.records(log), &piece, 0);
+        let until = Instant::now() + self.options.wait;
+        loop {
+            let at = match stands.take() {
+                Some(at) => at,
+                None => {
+                    let last = self.stands_at(log).await?;
+                    Stands { sequence: last.sequence, next: last.next(), bytes: last.bytes() }
+                }
+            };
+            (piece.first, piece.before) = (at.next, at.bytes);
+            (letter.headers, letter.behind) = (piece.headers(), at.sequence);
+            match self.put(&letter).await? {
+                Put::Stored(sequence) => {
+                    return Ok((at.next, Stands { sequence, next: piece.next(), bytes: piece.bytes() }));
+                }
+                // Another node was faster.
+                Put::Behind if Instant::now() < until => {}
+                Put::Behind => return Err(LogError::Unavailable("others write to this feed without a pause".into())),
+            }
+        }
+    }
+
+    /// Answers those of whom `count` records were stored from `first` on.
+    fn answer(&self, jobs: &mut VecDeque<Job>, first: u64, count: usize) {
+        let (mut next, mut rest) = (first, count);
+        while rest > 0
+            && let Some(job) = jobs.front_mut()
+        {
+            let stored = rest.min(job.records.len() - job.stored);
+            (job.stored, rest, next) = (job.stored + stored, rest - stored, next + stored as u64);
+            if job.stored < job.records.len() {
+                return;
+            }
+            if let Some(job) = jobs.pop_front() {
+                self.room.add_permits(job.weight as usize);
+                // Nobody may be waiting any more.
+                let _ = job.reply.send(Ok(Offset(next - 1)));
+            }
+        }
+    }
+
+    /// Fails all that wait.
+    fn fail(&self, line: &mut Line, error: &LogError) {
+        if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
+            tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
+        }
+        line.stands = None;
+        line.failed = Arc::downgrade(&std::mem::take(&mut line.untold));
+        for job in line.jobs.drain(..) {
+            self.room.add_permits(job.weight as usize);
+            let _ = job.reply.send(Err(error.clone()));
+        }
+    }
+
+    fn count(&self, records: usize, began: Instant) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+        if let Some(CommitHook(told)) = &self.options.on_commit {
+            told(&Commit { records, took: began.elapsed() });
+        }
+    }
+}

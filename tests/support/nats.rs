@@ -1,0 +1,230 @@
+//! NATS servers of a test's own, with JetStream: one, or a cluster. They are found in `CAPTIONWIRE_TEST_NATS`, in `PATH` or
+//! where Debian has them; each test that needs them says loudly that it is not run where there is none.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The longest that servers may take to be what they are waited for to be.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program, where there is one. In CI, where `CI` is set, there has to be.
+pub fn found() -> Option<PathBuf> {
+    let named = std::env::var_os("CAPTIONWIRE_TEST_NATS").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).chain(["/usr/sbin".into()]).map(|dir| dir.join("nats-server"));
+    let found = named.or_else(|| places.find(|place| place.is_file()));
+    if found.is_none() {
+        let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+        assert!(!is_ci, "tests with NATS have to be run in CI, and there is no nats-server");
+        eprintln!("NOT RUN: a test with NATS, because there is no nats-server (Debian's package has that name)");
+    }
+    found
+}
+
+/// Some servers, which end with this.
+pub struct Servers {
+    program: PathBuf,
+    dir: TempDir,
+    pub nodes: Vec<Node>,
+}
+
+/// One server.
+pub struct Node {
+    name: String,
+    port: u16,
+    monitor: u16,
+    cluster: u16,
+    child: Option<Child>,
+}
+
+impl Servers {
+    /// One server, or a cluster of `count` that has a leader. None where there is no program.
+    pub fn start(count: usize) -> Option<Self> {
+        Self::start_with(count, "")
+    }
+
+    /// As [`Servers::start`]; `settings` are added to those of each server.
+    pub fn start_with(count: usize, settings: &str) -> Option<Self> {
+        let program = found()?;
+        let dir = tempfile::tempdir().expect("a directory");
+        let ports = free_ports(count * 3);
+        let nodes: Vec<Node> = ports
+            .chunks(3)
+            .enumerate()
+            .map(|(number, ports)| Node {
+                name: format!("n{}", number + 1),
+                port: ports[0],
+                monitor: ports[1],
+                cluster: ports[2],
+                child: None,
+            })
+            .collect();
+        let routes: Vec<String> = nodes.iter().map(|node| format!("nats://127.0.0.1:{}", node.cluster)).collect();
+        for node in &nodes {
+            let store = dir.path().join(&node.name);
+            let cluster = if count == 1 {
+                String::new()
+            } else {
+                format!("cluster {{ name: test, listen: \"127.0.0.1:{}\", routes: {routes:?} }}\n", node.cluster)
+            };
+            let text = format!(
+                "server_name: {}\nlisten: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\n\
+                 jetstream {{ store_dir: {store:?}, max_mem: 64MB, max_file: 4GB }}\n{cluster}{settings}\n",
+                node.name, node.port, node.monitor
+            );
+            std::fs::write(dir.path().join(format!("{}.conf", node.name)), text).expect("written");
+        }
+        let mut servers = Self { program, dir, nodes };
+        for number in 0..count {
+            servers.begin(number);
+        }
+        servers.wait_until("the servers answer, and have a leader", |servers| servers.is_ready());
+        Some(servers)
+    }
+
+    /// Their addresses, for clients.
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("nats://127.0.0.1:{}", node.port)).collect()
+    }
+
+    /// The addresses at which they tell of themselves.
+    pub fn monitors(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.monitor)).collect()
+    }
+
+    /// Where a server keeps what it stores.
+    pub fn store(&self, number: usize) -> PathBuf {
+        self.dir.path().join(&self.nodes[number].name)
+    }
+
+    fn begin(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        let file = self.dir.path().join(format!("{}.conf", node.name));
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join(format!("{}.log", node.name)))
+            .expect("a file");
+        let mut command = Command::new(&self.program);
+        command.arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        node.child = Some(command.spawn().expect("the server runs"));
+    }
+
+    /// Ends a server at once, as a crash would.
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut child) = self.nodes[number].child.take() {
+            let _ = child.kill();
+            child.wait().expect("it has ended");
+        }
+    }
+
+    /// Starts a server again that was killed.
+    pub fn restart(&mut self, number: usize) {
+        self.kill(number);
+        self.begin(number);
+    }
+
+    /// Stops a server's clock: it holds its connections and answers nothing.
+    pub fn pause(&self, number: usize) {
+        self.signal(number, Signal::STOP);
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self, number: usize) {
+        self.signal(number, Signal::CONT);
+    }
+
+    fn signal(&self, number: usize, signal: Signal) {
+        let child = self.nodes[number].child.as_ref().expect("it runs");
+        kill_process(Pid::from_child(child), signal).expect("it is there");
+    }
+
+    /// Whether every server that was started answers and knows a leader of the cluster.
+    pub fn is_ready(&self) -> bool {
+        let is_cluster = self.nodes.len() > 1;
+        self.nodes.iter().filter(|node| node.child.is_some()).all(|node| {
+            node.told("/jsz").is_some_and(|jsz| !is_cluster || jsz["meta_cluster"]["leader"].as_str().is_some())
+        })
+    }
+
+    /// The server that leads this stream, as any that answers says.
+    pub fn leader_of(&self, stream: &str) -> Option<usize> {
+        let told = self.nodes.iter().find_map(|node| node.told("/jsz?streams=true"))?;
+        let streams = told["account_details"][0]["stream_detail"].as_array()?.clone();
+        let detail = streams.into_iter().find(|detail| detail["name"] == stream)?;
+        let leader = detail["cluster"]["leader"].as_str()?.to_owned();
+        self.nodes.iter().position(|node| node.name == leader)
+    }
+
+    /// Waits until it is so.
+    pub fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < until, "it does not come to that: {what}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What the servers said last.
+    pub fn logs(&self) -> String {
+        let mut text = String::new();
+        for node in &self.nodes {
+            let log = std::fs::read_to_string(self.dir.path().join(format!("{}.log", node.name))).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            text.push_str(&lines[lines.len().saturating_sub(20)..].join("\n"));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for number in 0..self.nodes.len() {
+            self.kill(number);
+        }
+    }
+}
+
+impl Node {
+    /// What the server tells of itself; nothing if it does not answer.
+    fn told(&self, path: &str) -> Option<Value> {
+        self.child.as_ref()?;
+        let addr = SocketAddr::from(([127, 0, 0, 1], self.monitor));
+        let mut stream = TcpStream::connect_timeout(&addr, Duration::from_millis(200)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+        serde_json::from_slice(&answer[end + 4..]).ok()
+    }
+}
+
+/// Ports that nobody used a moment ago.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+}
+
+/// All that lies below a folder, as bytes.
+pub fn bytes_below(dir: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            bytes.extend(bytes_below(&path));
+        } else {
+            bytes.extend(std::fs::read(&path).unwrap_or_default());
+        }
+    }
+    bytes
+}
