@@ -217,6 +217,18 @@ impl JetStreamLog {
         Ok(Self { shared })
     }
 
+    /// The connection to the servers, for what the processes that share the log tell each other beside it.
+    #[must_use]
+    pub fn client(&self) -> async_nats::Client {
+        self.shared.client.clone()
+    }
+
+    /// The name of the stream.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        &self.shared.names.stream
+    }
+
     /// How many servers keep what is stored, and the version of the one that was found.
     #[must_use]
     pub fn servers(&self) -> (usize, String) {
@@ -395,6 +407,10 @@ impl Log for JetStreamLog {
 
     fn written(&self) -> BoxStream<'static, Vec<(LogId, Offset)>> {
         self.shared.written()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn stats(&self) -> LogStats {

@@ -131,6 +131,11 @@ impl Servers {
         self.begin(number);
     }
 
+    /// Whether a server was started and not killed.
+    pub fn runs(&self, number: usize) -> bool {
+        self.nodes[number].child.is_some()
+    }
+
     /// Stops a server's clock: it holds its connections and answers nothing.
     pub fn pause(&self, number: usize) {
         self.signal(number, Signal::STOP);

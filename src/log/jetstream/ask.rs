@@ -21,6 +21,9 @@ use crate::log::LogError;
 /// Between two askings: a leader is found within seconds, so that this is neither late nor a burden.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// The own name of a message, among its headers.
+const MESSAGE: &str = "Captionwire-Message";
+
 /// Why a question was not answered.
 pub(super) enum Trouble {
     /// It may be answered soon.
@@ -51,7 +54,7 @@ pub(super) struct Letter {
     pub(super) body: Bytes,
     /// The sequence of the message of its subject behind which it stands; 0 for none.
     pub(super) behind: u64,
-    /// Its name, by which the stream knows a repeat of it.
+    /// Its own name, unlike that of any other message: by it a repeat is told from another that wants the same place.
     pub(super) id: String,
 }
 
@@ -177,10 +180,16 @@ impl Shared {
 
     /// The sequence of the message, or nothing where the stream says that another one stands before it.
     async fn publish(&self, letter: &Letter) -> Result<Option<u64>, Trouble> {
+        // What the stream knows repeats by is the place, not the message: servers look at the last sequence before they
+        // replicate a message, and two that are under way at once may both pass (nats-server issues 4320 and 8469). Names are
+        // looked at when a message is stored, so of two for one place the later is a repeat.
+        let place = format!("{}>{}", letter.subject, letter.behind);
+        let mut headers = letter.headers.clone();
+        headers.insert(MESSAGE, letter.id.as_str());
         let message = PublishMessage::build()
-            .headers(letter.headers.clone())
+            .headers(headers)
             .payload(letter.body.clone())
-            .message_id(&letter.id)
+            .message_id(place)
             .expected_last_subject_sequence(letter.behind);
         let away = |error: &dyn std::fmt::Display| Trouble::Away(error.to_string());
         let sent = self.context.send_publish(letter.subject.clone(), message).await;
@@ -189,7 +198,8 @@ impl Shared {
             Err(error) => Err(error),
         };
         match stored {
-            // Also for a repeat, with the sequence of what was stored the first time.
+            // One of that name is there: this one, sent before, or another.
+            Ok(ack) if ack.duplicate => Ok(None),
             Ok(ack) => Ok(Some(ack.sequence)),
             Err(error) => match error.kind() {
                 PublishErrorKind::WrongLastSequence => Ok(None),
@@ -203,8 +213,7 @@ impl Shared {
     /// of it is on its way.
     async fn what_stands_behind(&self, letter: &Letter) -> Result<Option<Put>, LogError> {
         if let Some(stands) = self.next(&letter.subject, letter.behind + 1).await? {
-            let id = stands.headers.get(async_nats::header::NATS_MESSAGE_ID);
-            // The stream remembers the names of messages for some minutes only.
+            let id = stands.headers.get(MESSAGE);
             let is_ours = id.is_some_and(|id| id.as_str() == letter.id);
             return Ok(Some(if is_ours { Put::Stored(stands.sequence) } else { Put::Behind }));
         }
