@@ -10,6 +10,9 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use captionwire::log::{JetStreamLog, JetStreamOptions, Log};
+use captionwire::position::{FeedId, Offset};
+use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use support::{Screen, Socket, line, soon};
@@ -114,6 +117,40 @@ async fn two_publish_one_feed_at_two_nodes() {
         assert_eq!(ids, wanted, "{source}");
     }
     house.assert_same("geneva").await;
+}
+
+/// Two that append to one log in the same moments get a place each, although servers look at the last sequence before they
+/// replicate a message: of two for one place one is stored.
+#[tokio::test]
+async fn two_append_to_one_log_and_nothing_is_overwritten() {
+    const APPENDS: u64 = 150;
+    let Some(nats) = support::nats::Servers::start(3) else { return };
+    let open = || JetStreamLog::open(JetStreamOptions { servers: nats.urls(), ..JetStreamOptions::default() });
+    let logs = [open().await.expect("opened"), open().await.expect("opened")];
+    let feed = FeedId::new("geneva").expect("a name");
+    let log_id = logs[0].create(&feed, false).await.expect("created");
+    let append = async |name: usize| {
+        let mut places = BTreeMap::new();
+        for number in 0..APPENDS {
+            let text = format!("{name}-{number}");
+            let appended = logs[name].append(&log_id, text.clone().into()).await.expect("queued");
+            let offset = appended.await.expect("stored");
+            places.insert(offset, text);
+        }
+        places
+    };
+    let (mut acknowledged, others) = tokio::join!(append(0), append(1));
+    acknowledged.extend(others);
+    for log in &logs {
+        let mut found = BTreeMap::new();
+        let mut tail = log.tail(&log_id, Offset::START);
+        while found.len() < 2 * APPENDS as usize {
+            for entry in soon(tail.next()).await.expect("it goes on").expect("it is read") {
+                found.insert(entry.offset, String::from_utf8(entry.record.to_vec()).expect("text"));
+            }
+        }
+        assert_eq!(found, acknowledged);
+    }
 }
 
 /// Lines are posted to both nodes in one session, without numbers: whatever is accepted is there.

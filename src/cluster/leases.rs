@@ -277,6 +277,18 @@ mod tests {
         assert_eq!(a.held(), 0);
     }
 
+    /// A lease holds from before it was written: whoever saw the writing may have seen it long before its writer was told.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_writing_counts_from_its_beginning() {
+        let table: Arc<MemoryTable> = Arc::default();
+        let a = node("a", &table);
+        *table.answers_after.lock().expect("no panic") = Duration::from_secs(4);
+        a.turn(1).await.expect("turned");
+        assert_eq!(a.held(), SHARDS);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(a.held(), 0, "another may have seen it six seconds ago");
+    }
+
     /// Who cannot write stops before another may begin.
     #[tokio::test(start_paused = true)]
     async fn who_cannot_write_stops_in_time() {

@@ -173,6 +173,8 @@ impl Table for NatsTable {
 pub(super) struct MemoryTable {
     rows: std::sync::Mutex<(u64, std::collections::BTreeMap<String, Row>)>,
     pub(super) is_away: std::sync::atomic::AtomicBool,
+    /// How long after a change it is answered.
+    pub(super) answers_after: std::sync::Mutex<Duration>,
 }
 
 #[cfg(test)]
@@ -195,13 +197,18 @@ impl Table for MemoryTable {
     fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>> {
         async move {
             self.check()?;
-            let (last, rows) = &mut *self.rows.lock().expect("no panic");
-            if rows.get(key).map_or(0, |row| row.revision) != seen {
-                return Ok(Put::Changed);
-            }
-            *last += 1;
-            rows.insert(key.to_owned(), Row { value, revision: *last });
-            Ok(Put::Done(*last))
+            let done = {
+                let (last, rows) = &mut *self.rows.lock().expect("no panic");
+                if rows.get(key).map_or(0, |row| row.revision) != seen {
+                    return Ok(Put::Changed);
+                }
+                *last += 1;
+                rows.insert(key.to_owned(), Row { value, revision: *last });
+                Put::Done(*last)
+            };
+            let answers_after = *self.answers_after.lock().expect("no panic");
+            tokio::time::sleep(answers_after).await;
+            Ok(done)
         }
         .boxed()
     }
