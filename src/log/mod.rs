@@ -238,6 +238,11 @@ pub trait Log: Send + Sync + 'static {
         LogStats::default()
     }
 
+    /// Whether other servers may write to the same logs.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Writes what is queued, then refuses all else. For the end of a server; ready when the storage is closed.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

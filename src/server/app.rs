@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,6 +42,8 @@ pub(super) struct App {
     pub(super) summaries: Summaries,
     pub(super) presence: Presence,
     pub(super) metrics: Arc<Metrics>,
+    /// Why what is acknowledged may not be on disks, where that is so and accepted.
+    pub(super) unsynced: OnceLock<String>,
     /// None where the configuration wants none.
     pub(super) search: Option<Search>,
     /// None where the configuration names nobody to deliver to.

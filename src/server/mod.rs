@@ -1,6 +1,6 @@
 //! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
 //!
-//! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
+//! In reading order: [`clock`], `app` (what connections share), `engine` (where the log is), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
 //! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
 //! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `search`, `pages`, `metrics`, `problem`, `body`,
@@ -17,6 +17,7 @@ mod auth;
 mod body;
 pub mod clock;
 mod deliveries;
+mod engine;
 mod events;
 mod fanout;
 mod feeds;
@@ -53,7 +54,7 @@ mod written;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -72,6 +73,7 @@ use self::auth::Auth;
 pub use self::clock::{Chance, Clock};
 use self::deliveries::Deliveries;
 pub use self::deliveries::DeliveriesError;
+pub use self::engine::open_nats;
 use self::events::Cut;
 use self::fanout::Fanout;
 use self::indexer::Search;
@@ -86,7 +88,7 @@ use self::summary::Summaries;
 use self::tls::Tls;
 use crate::config::{Config, Storage, TimesConfig};
 use crate::feed::Feeds;
-use crate::log::{CommitHook, EmbeddedLog, EmbeddedOptions, Log, LogError, MemoryLog};
+use crate::log::{CommitHook, Log, LogError};
 use crate::search::{Home, Index};
 
 /// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
@@ -111,6 +113,11 @@ pub enum ServerError {
     /// The archive could not be opened.
     #[error(transparent)]
     Archive(#[from] LogError),
+    /// What NATS servers acknowledge may be on no disk yet.
+    #[error(
+        "{0}. Or accept that lines may be lost when most of them lose power at once: log.nats.accept_unsynced = true"
+    )]
+    Unsynced(String),
     /// There is no thread for the search index.
     #[error("the search index cannot be started: {0}")]
     Search(std::io::Error),
@@ -151,19 +158,15 @@ impl Server {
         let addr = listener.local_addr().map_err(cannot)?;
         let clock = Clock::of_this_machine();
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
-        let log: Arc<dyn Log> = match config.storage {
-            Storage::Embedded => {
-                let told = metrics.clone();
-                let on_commit = Some(CommitHook::new(move |commit| told.committed(commit)));
-                Arc::new(EmbeddedLog::open(&config.data, EmbeddedOptions { on_commit, ..EmbeddedOptions::default() })?)
-            }
-            Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
-            Storage::Ephemeral => Arc::new(MemoryLog::new()),
-        };
+        let told = metrics.clone();
+        let (log, unsynced) = engine::open(&config, CommitHook::new(move |commit| told.committed(commit))).await?;
         let search = index(&config).map_err(ServerError::Search)?.map(Search::new);
         let deliveries = Deliveries::open(&config, &*log).await?;
         let beside = (search, deliveries);
         let server = Self::build(config, auth, log, clock, Chance::of_this_machine(), metrics, beside);
+        if let Some(why) = unsynced {
+            let _ = server.app.unsynced.set(why);
+        }
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
@@ -215,6 +218,7 @@ impl Server {
             slots: Slots::default(),
             streams: posts::Streams::default(),
             fanout: Fanout::default(),
+            unsynced: OnceLock::new(),
             timelines: hls::Timelines::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),
@@ -333,13 +337,13 @@ impl Server {
 /// The search index that `config` wants, if it wants one.
 fn index(config: &Config) -> std::io::Result<Option<Index>> {
     let home = match config.storage {
-        Storage::Embedded if !config.search => {
+        Storage::Embedded | Storage::Nats if !config.search => {
             // Nobody would take feeds out of it that are deleted.
             Index::remove(config.data.clone());
             return Ok(None);
         }
         _ if !config.search => return Ok(None),
-        Storage::Embedded => Home::Directory(config.data.clone()),
+        Storage::Embedded | Storage::Nats => Home::Directory(config.data.clone()),
         Storage::ReadOnly => Home::CopyOf(config.data.clone()),
         Storage::Ephemeral => Home::Memory,
     };

@@ -108,7 +108,8 @@ impl Deliveries {
         if targets.is_empty() || config.storage == Storage::ReadOnly {
             return Ok(None);
         }
-        let outbox = Outbox::open((config.storage == Storage::Embedded).then_some(&*config.data))?;
+        let outbox =
+            Outbox::open(matches!(config.storage, Storage::Embedded | Storage::Nats).then_some(&*config.data))?;
         for target in &targets {
             if outbox.places(&target.name).await?.is_some() {
                 continue;
