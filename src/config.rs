@@ -10,6 +10,7 @@ mod deliveries;
 mod dialects;
 mod hls;
 mod load;
+mod log;
 mod network;
 mod tls;
 
@@ -27,6 +28,7 @@ pub use self::deliveries::{
 pub use self::dialects::DialectsConfig;
 pub use self::hls::HlsConfig;
 pub use self::load::{ConfigError, Overrides};
+pub use self::log::{LogConfig, NatsConfig};
 pub use self::network::Network;
 pub use self::tls::TlsConfig;
 
@@ -44,6 +46,8 @@ pub enum Storage {
     ReadOnly,
     /// In memory: gone when the server stops.
     Ephemeral,
+    /// On the servers of `[log.nats]`; what else is kept is in the data directory.
+    Nats,
 }
 
 /// All that the server is told.
@@ -54,9 +58,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The directory of the archive; made if it is not there.
     pub data: PathBuf,
-    /// Where records go; set by flags only.
+    /// Where records go; follows from flags and from `log`.
     #[serde(skip)]
     pub storage: Storage,
+    /// Where the log is, if not in the data directory.
+    pub log: LogConfig,
     /// Whether there is a full-text index of the transcripts, for `/v1/search`. Costs a second fold of each feed that is being
     /// published, and some hundred bytes a line in a file beside the archive.
     pub search: bool,
@@ -98,6 +104,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
             data: PathBuf::from("captionwire-data"),
             storage: Storage::default(),
+            log: LogConfig::default(),
             search: true,
             allowed_origins: Vec::new(),
             embedding_origins: Vec::new(),
@@ -367,6 +374,7 @@ impl Config {
                 "more than times.heartbeat_ms, after which clients are asked",
             );
         }
+        self.log.nats.check()?;
         self.dialects.check()?;
         self.hls.check()?;
         self.cluster.check()?;
@@ -501,6 +509,19 @@ mod tests {
         // What does not exist yet must not be taken for what does.
         let view = load(&hook(&format!("{url}{secrets}view = \"public\""))).expect_err("no such view").to_string();
         assert!(view.contains("line 5") && view.contains("final"), "{view}");
+    }
+
+    #[test]
+    fn servers_of_a_log_say_where_records_go() {
+        let config = load("[log.nats]\nservers = [\"nats://a:4222\"]\ntoken_file = \"t\"").expect("it can be used");
+        assert_eq!(config.storage, Storage::Nats);
+        let config = Config::load(None, Overrides { log: Some("nats://a,b/c".into()), ..Overrides::default() });
+        let config = config.expect("it can be used");
+        assert_eq!((config.storage, config.log.nats.servers.len()), (Storage::Nats, 2));
+        for bad in ["servers = [\"nats://u:secret@a\"]", "user = \"secret\"", "wait_ms = 99000", "stream = \"a.b\""] {
+            let said = load(&format!("[log.nats]\n{bad}")).expect_err(bad).to_string();
+            assert!(said.contains("log.nats") && said.contains("line 2") && !said.contains("secret"), "{said}");
+        }
     }
 
     #[test]

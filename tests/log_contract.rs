@@ -3,7 +3,7 @@
 //!
 //! Nothing here sleeps. Every wait has a limit, so that a lost wake-up is a failure and not a hang.
 
-#[allow(dead_code, reason = "of several tests, each uses a part")]
+#[allow(dead_code, unreachable_pub, reason = "of several tests, each uses a part")]
 #[path = "support/nats.rs"]
 mod nats;
 

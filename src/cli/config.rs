@@ -21,6 +21,10 @@ pub(super) struct Settings {
     /// The directory of the archive; made if it is not there
     #[arg(long, env = "CAPTIONWIRE_DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Keep the log on NATS servers (JetStream) instead: `nats://a:4222,b:4222`, and behind a `/` the stream, if it is not
+    /// `captionwire`. Who you are to them is said in the configuration ([log.nats])
+    #[arg(long, env = "CAPTIONWIRE_LOG_URL", value_name = "URL", conflicts_with = "ephemeral")]
+    log: Option<String>,
     /// Keep everything in memory: it is gone when the server stops
     #[arg(long)]
     ephemeral: bool,
@@ -29,9 +33,9 @@ pub(super) struct Settings {
 impl Settings {
     /// The configuration. Raises the process's limit of descriptors as far as it may, since each connection needs one.
     pub(super) fn load(self) -> anyhow::Result<Config> {
-        let Self { config, listen, data, ephemeral } = self;
+        let Self { config, listen, data, log, ephemeral } = self;
         let variables = Overrides::variables_of_this_process();
-        let config = Config::load(config.as_deref(), Overrides { listen, data, ephemeral, variables })?;
+        let config = Config::load(config.as_deref(), Overrides { listen, data, ephemeral, log, variables })?;
         // Where the system does not say, the limit is felt when it is reached.
         if let Ok(descriptors) = rlimit::increase_nofile_limit(u64::MAX) {
             config.check_descriptors(descriptors)?;
@@ -69,6 +73,9 @@ impl ConfigCommand {
         Server::check(&config)?;
         let archive = match config.storage {
             Storage::Ephemeral => "nothing is kept".to_owned(),
+            Storage::Nats => {
+                format!("log in the stream {} on {}", config.log.nats.stream, config.log.nats.servers.join(", "))
+            }
             _ => format!("archive in {}", config.data.display()),
         };
         let who = match &config.auth {

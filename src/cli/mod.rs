@@ -14,6 +14,7 @@ mod bench;
 mod capture;
 mod config;
 mod convert;
+mod copy;
 mod demo;
 mod export;
 mod feeds;
@@ -95,6 +96,8 @@ enum Command {
     Verify(archive::Verify),
     /// Copy an archive, also while a server writes it
     Backup(archive::Backup),
+    /// Copy feeds, with their history, to another archive or log
+    Copy(copy::Copy),
     /// Measure this server beside the least that one could cost
     Bench(Box<bench::Bench>),
 }
@@ -174,6 +177,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Config(command) => command.run(),
             Command::Verify(command) => command.run().await,
             Command::Backup(command) => command.run().await,
+            Command::Copy(command) => command.run().await,
             Command::Bench(command) => command.run().await,
         }
     });

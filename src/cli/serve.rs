@@ -17,6 +17,7 @@ Examples:
   captionwire serve                                       on 127.0.0.1:7700, archive in ./captionwire-data
   captionwire serve --listen 127.0.0.1:0 --ephemeral      on a free port, nothing kept
   captionwire serve --config captionwire.toml --log-format json
+  captionwire serve --log nats://a:4222,b:4222,c:4222     the log on a cluster of NATS servers
 
 The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
 `captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once. SIGHUP has the files of

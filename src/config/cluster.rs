@@ -19,13 +19,11 @@ pub struct ClusterConfig {
     /// How long a node waits for the others to do what has to be done everywhere, such as to let a source go that moves: a dead
     /// node delays publishers by this until it is forgotten.
     pub answer_ms: u64,
-    /// HACK
-    pub hack: Option<String>,
 }
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { announce_ms: 1_000, forget_after_ms: 5_000, lease_ms: 9_000, answer_ms: 1_000, hack: None }
+        Self { announce_ms: 1_000, forget_after_ms: 5_000, lease_ms: 9_000, answer_ms: 1_000 }
     }
 }
 

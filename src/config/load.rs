@@ -20,6 +20,8 @@ pub struct Overrides {
     pub data: Option<PathBuf>,
     /// Keep everything in memory.
     pub ephemeral: bool,
+    /// The servers of the log, as [`NatsConfig::set_url`](super::NatsConfig::set_url) takes them.
+    pub log: Option<String>,
     /// Other settings, by the variable that says each.
     pub variables: Vec<(String, String)>,
 }
@@ -126,6 +128,12 @@ impl Config {
         }
         if let Some(data) = overrides.data {
             config.data = data;
+        }
+        if let Some(log) = overrides.log {
+            config.log.nats.set_url(&log)?;
+        }
+        if !config.log.nats.servers.is_empty() {
+            config.storage = Storage::Nats;
         }
         if overrides.ephemeral {
             config.storage = Storage::Ephemeral;

@@ -78,6 +78,8 @@ pub struct JetStreamOptions {
     pub batch_records_max: usize,
     /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits.
     pub queue_bytes_max: usize,
+    /// Whether the stream is made if it is not there.
+    pub make: bool,
     /// Who we are to the servers.
     pub credentials: Credentials,
     /// Who vouches for the servers' certificates, in PEM; none: whom the system believes.
@@ -100,6 +102,7 @@ impl Default for JetStreamOptions {
             batch_bytes_max: 128 * 1024,
             batch_records_max: 512,
             queue_bytes_max: 16 * 1024 * 1024,
+            make: true,
             credentials: Credentials::None,
             ca_file: None,
             certificate: None,

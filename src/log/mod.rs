@@ -233,14 +233,14 @@ pub trait Log: Send + Sync + 'static {
         Box::pin(futures::stream::empty())
     }
 
-    /// Whether other processes write to the same logs.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
     /// What was written since the log was opened; zeros from an engine that does not count.
     fn stats(&self) -> LogStats {
         LogStats::default()
+    }
+
+    /// Whether other servers may write to the same logs.
+    fn is_shared(&self) -> bool {
+        false
     }
 
     /// Writes what is queued, then refuses all else. For the end of a server; ready when the storage is closed.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ pub(super) struct App {
     /// The other nodes on the same log. None: there are none, and the log is this server's own.
     pub(super) cluster: Option<Arc<Cluster>>,
     pub(super) metrics: Arc<Metrics>,
+    /// Why what is acknowledged may not be on disks, where that is so and accepted.
+    pub(super) unsynced: OnceLock<String>,
     /// None where the configuration wants none.
     pub(super) search: Option<Search>,
     /// None where the configuration names nobody to deliver to.

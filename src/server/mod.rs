@@ -1,6 +1,6 @@
 //! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
 //!
-//! In reading order: [`clock`], `app` (what connections share), `tls` and `keys`, `routes`, `peer` (who asks) with
+//! In reading order: [`clock`], `app` (what connections share), `engine` (where the log is), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
 //! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
 //! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `search`, `pages`, `metrics`, `problem`, `body`,
@@ -17,6 +17,7 @@ mod auth;
 mod body;
 pub mod clock;
 mod deliveries;
+mod engine;
 mod events;
 mod fanout;
 mod feeds;
@@ -55,7 +56,7 @@ mod written;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -74,6 +75,8 @@ use self::auth::Auth;
 pub use self::clock::{Chance, Clock};
 use self::deliveries::Deliveries;
 pub use self::deliveries::DeliveriesError;
+use self::engine::Engine;
+pub use self::engine::open_nats;
 use self::events::Cut;
 use self::fanout::Fanout;
 use self::indexer::Search;
@@ -86,11 +89,10 @@ use self::slots::Slots;
 use self::stream::{PatientStream, Transport};
 use self::summary::Summaries;
 use self::tls::Tls;
-use crate::cluster::{Cluster, Settings, TableError};
-use crate::config::{ClusterConfig, Config, Storage, TimesConfig};
+use crate::cluster::{Cluster, TableError};
+use crate::config::{Config, Storage, TimesConfig};
 use crate::feed::Feeds;
-use crate::log::{CommitHook, EmbeddedLog, EmbeddedOptions, JetStreamLog, JetStreamOptions, Log, LogError, MemoryLog};
-use crate::position::Epoch;
+use crate::log::{CommitHook, Log, LogError};
 use crate::search::{Home, Index};
 
 /// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
@@ -118,6 +120,11 @@ pub enum ServerError {
     /// What the nodes on one log keep together cannot be reached.
     #[error(transparent)]
     Cluster(#[from] TableError),
+    /// What NATS servers acknowledge may be on no disk yet.
+    #[error(
+        "{0}. Or accept that lines may be lost when most of them lose power at once: log.nats.accept_unsynced = true"
+    )]
+    Unsynced(String),
     /// There is no thread for the search index.
     #[error("the search index cannot be started: {0}")]
     Search(std::io::Error),
@@ -158,31 +165,17 @@ impl Server {
         let addr = listener.local_addr().map_err(cannot)?;
         let clock = Clock::of_this_machine();
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
-        let mut cluster = None;
-        let chance = Chance::of_this_machine();
-        let hack = config.cluster.hack.clone();
-        let log: Arc<dyn Log> = match config.storage {
-            _ if hack.is_some() => {
-                let servers = hack.unwrap().split(',').map(str::to_owned).collect();
-                let log = JetStreamLog::open(JetStreamOptions { servers, ..JetStreamOptions::default() }).await?;
-                cluster = Some(Arc::new(join(&log, &config.cluster, &chance).await?));
-                // For the search index.
-                let _ = std::fs::create_dir_all(&config.data);
-                Arc::new(log)
-            }
-            Storage::Embedded => {
-                let told = metrics.clone();
-                let on_commit = Some(CommitHook::new(move |commit| told.committed(commit)));
-                Arc::new(EmbeddedLog::open(&config.data, EmbeddedOptions { on_commit, ..EmbeddedOptions::default() })?)
-            }
-            Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
-            Storage::Ephemeral => Arc::new(MemoryLog::new()),
-        };
+        let (told, chance) = (metrics.clone(), Chance::of_this_machine());
+        let told = CommitHook::new(move |commit| told.committed(commit));
+        let Engine { log, cluster, unsynced } = engine::open(&config, &chance, told).await?;
         let search = index(&config).map_err(ServerError::Search)?.map(Search::new);
         let shared = cluster.as_ref().map(|cluster| cluster.outbox());
         let deliveries = Deliveries::open(&config, &*log, shared).await?;
         let beside = Beside { search, deliveries, cluster };
         let server = Self::build(config, auth, log, clock, chance, metrics, beside);
+        if let Some(why) = unsynced {
+            let _ = server.app.unsynced.set(why);
+        }
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
@@ -234,6 +227,7 @@ impl Server {
             slots: Slots::default(),
             streams: posts::Streams::default(),
             fanout: Fanout::default(),
+            unsynced: OnceLock::new(),
             timelines: hls::Timelines::default(),
             summaries: Summaries::default(),
             presence: Presence::default(),
@@ -374,29 +368,16 @@ struct Beside {
     cluster: Option<Arc<Cluster>>,
 }
 
-/// This node among the others on the same log.
-async fn join(log: &JetStreamLog, config: &ClusterConfig, chance: &Chance) -> Result<Cluster, TableError> {
-    let settings = Settings {
-        name: log.stream().to_owned(),
-        replicas: log.servers().0,
-        announce: TimesConfig::ms(config.announce_ms),
-        forget_after: TimesConfig::ms(config.forget_after_ms),
-        lease: TimesConfig::ms(config.lease_ms),
-        answer: TimesConfig::ms(config.answer_ms),
-    };
-    Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
-}
-
 /// The search index that `config` wants, if it wants one.
 fn index(config: &Config) -> std::io::Result<Option<Index>> {
     let home = match config.storage {
-        Storage::Embedded if !config.search => {
+        Storage::Embedded | Storage::Nats if !config.search => {
             // Nobody would take feeds out of it that are deleted.
             Index::remove(config.data.clone());
             return Ok(None);
         }
         _ if !config.search => return Ok(None),
-        Storage::Embedded => Home::Directory(config.data.clone()),
+        Storage::Embedded | Storage::Nats => Home::Directory(config.data.clone()),
         Storage::ReadOnly => Home::CopyOf(config.data.clone()),
         Storage::Ephemeral => Home::Memory,
     };

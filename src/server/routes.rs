@@ -128,8 +128,11 @@ async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.stop.is_cancelled() {
         return Err(unavailable("the server is going away".into()));
     }
-    match app.feeds.log().poisoned() {
+    match app.feeds.log().trouble() {
         Some(error) => Err(unavailable(error.to_string())),
-        None => Ok((StatusCode::OK, "ready\n").into_response()),
+        None => {
+            let note = app.unsynced.get().map(|why| format!("not on disks for certain: {why}\n"));
+            Ok((StatusCode::OK, format!("ready\n{}", note.unwrap_or_default())).into_response())
+        }
     }
 }

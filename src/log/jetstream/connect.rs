@@ -155,6 +155,11 @@ async fn stream_info(options: &JetStreamOptions, client: &Client, context: &Cont
                 };
             }
             Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error)
+                    if error.error_code() == ErrorCode::STREAM_NOT_FOUND && !options.make =>
+                {
+                    return Err(LogError::Storage { place: place(), cause: "there is no such stream".into() });
+                }
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                     match context.create_stream(config(options, client)).await {
                         Ok(_) => {

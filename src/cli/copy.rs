@@ -1,0 +1,158 @@
+//! `copy`: feeds from one place to another, with all that ever happened in them.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::Args;
+use futures::StreamExt;
+use serde::Serialize;
+
+use super::Outcome;
+use super::output::{note, print, print_json, progress_bar};
+use crate::config::{Config, Overrides};
+use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogId};
+use crate::position::{Epoch, Offset};
+use crate::server::open_nats;
+use crate::transcript::{Op, Record};
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire copy ./captionwire-data nats://a:4222,b:4222
+  captionwire copy nats://a:4222/captionwire ./copy --config captionwire.toml
+
+A place is the directory of an archive, or NATS servers with the stream behind a `/`; who you are to them is said in the
+configuration ([log.nats]). Nothing is overwritten: a feed that is there already ends it before it begins. What is written to a
+feed meanwhile is not copied. Readers begin anew at the copy: its feeds are new lives, and cursors of the old ones are not known
+there.";
+
+/// Records on their way at once: enough for both ends to have something to do.
+const IN_FLIGHT_MAX: usize = 16;
+
+/// Copy feeds, with their history, to another archive or log.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Copy {
+    /// Where they are: a directory, or nats://…
+    from: String,
+    /// Where they shall be; made if it is not there
+    to: String,
+    /// The configuration that says who you are to NATS servers
+    #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON object for all
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    feeds: u64,
+    records: u64,
+    bytes: u64,
+}
+
+impl Copy {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let from = self.open(&self.from, false).await?;
+        let to = match self.open(&self.to, true).await {
+            Ok(to) => to,
+            Err(error) => {
+                from.close().await;
+                return Err(error);
+            }
+        };
+        let copied = copy_all(&*from, &*to).await;
+        to.close().await;
+        from.close().await;
+        let report = copied?;
+        if self.json {
+            print_json(&report)?;
+        } else {
+            print(&format!("copied {} feeds, {} records, {} bytes\n", report.feeds, report.records, report.bytes))?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn open(&self, place: &str, to_write: bool) -> anyhow::Result<Box<dyn Log>> {
+        if place.contains("://") {
+            let mut nats = Config::load(self.config.as_deref(), Overrides::default())?.log.nats;
+            nats.set_url(place)?;
+            let (log, unsynced) = open_nats(&nats, to_write, None).await?;
+            unsynced.iter().for_each(|why: &String| note(why));
+            return Ok(Box::new(log));
+        }
+        let dir = Path::new(place);
+        let options = EmbeddedOptions::default();
+        let log = if to_write { EmbeddedLog::open(dir, options) } else { EmbeddedLog::open_read_only(dir, options) };
+        Ok(Box::new(log?))
+    }
+}
+
+async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<Report> {
+    let logs = from.logs().await?;
+    for log in &logs {
+        match to.find(&log.feed).await? {
+            Found::Absent => {}
+            Found::Here(_) => bail!("the feed {} is there already; nothing was copied", log.feed),
+            Found::Deleted => bail!("there was a feed {} there, which was deleted; nothing was copied", log.feed),
+        }
+    }
+    let bar = progress_bar(logs.len() as u64, "{bar:40} {pos}/{len} feeds {msg}");
+    let mut report = Report::default();
+    for log in &logs {
+        bar.set_message(log.feed.to_string());
+        copy(from, log, to, &mut report).await.with_context(|| {
+            let feed = &log.feed;
+            format!(
+                "the feed {feed} was not copied to its end: delete it there before you copy it again; {} feeds were",
+                report.feeds
+            )
+        })?;
+        report.feeds += 1;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// Copies one feed, up to where it is now.
+async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut Report) -> anyhow::Result<()> {
+    let head = from.head(log).await?;
+    let copy = to.create(&log.feed, false).await?;
+    let mut tail = from.tail(log, Offset::START);
+    let (mut next, mut waiting) = (Offset::START, VecDeque::new());
+    while next < head {
+        let Some(batch) = tail.next().await else { bail!("it ended before its end") };
+        let mut records = Vec::new();
+        for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
+            let record = if next == Offset::START { with_new_epoch(entry.record)? } else { entry.record };
+            next = entry.offset.next();
+            (report.records, report.bytes) = (report.records + 1, report.bytes + record.len() as u64);
+            records.push(record);
+        }
+        if waiting.len() == IN_FLIGHT_MAX
+            && let Some(oldest) = waiting.pop_front()
+        {
+            oldest.await?;
+        }
+        waiting.push_back(to.append_all(&copy, records).await?);
+    }
+    for appended in waiting {
+        appended.await?;
+    }
+    let reached = to.head(&copy).await?;
+    if reached != head {
+        bail!("of {head} records {reached} are there");
+    }
+    Ok(())
+}
+
+/// The record, as the first of another life.
+fn with_new_epoch(bytes: Bytes) -> anyhow::Result<Bytes> {
+    let mut record = Record::decode(&bytes);
+    let Op::Open { epoch, .. } = &mut record.op else { return Ok(bytes) };
+    *epoch = Epoch::from_random(getrandom::u64().context("the operating system has no random numbers")?);
+    Ok(record.encode())
+}

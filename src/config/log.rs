@@ -1,0 +1,206 @@
+//! `[log]`: where records are kept, if not in the archive of the data directory.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// On NATS servers, if any are named.
+    pub nats: NatsConfig,
+}
+
+/// The log on NATS servers.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NatsConfig {
+    /// The servers, as `nats://host:port` or `tls://host:port`. None: the archive is in the data directory.
+    pub servers: Vec<String>,
+    /// The stream, which is also what its subjects begin with.
+    pub stream: String,
+    /// Copies of each line on different servers; 0 is three in a cluster and one on a single server. Used when the stream is
+    /// made.
+    pub replicas: usize,
+    /// Bytes of the stream at most; 0 is no limit. A full stream takes no more and forgets nothing. Used when the stream
+    /// is made.
+    pub bytes_max: u64,
+    /// How long an answer may take before it is asked for again. Milliseconds.
+    pub ack_timeout_ms: u64,
+    /// How long it is tried before a publisher is told that the storage is away; a new leader takes up to 10 s. Milliseconds.
+    pub wait_ms: u64,
+    /// Bytes of records in one message; the servers take 1 MiB (`max_payload`).
+    pub batch_bytes: usize,
+    /// Records in one message.
+    pub batch_records: usize,
+    /// Bytes of records that may wait to be written.
+    pub queue_bytes: usize,
+    /// Where the servers tell of themselves, as `http://host:8222`: one address for each server. By them it is known whether
+    /// what they acknowledge is on their disks.
+    pub monitors: Vec<String>,
+    /// Whether it is enough that what is acknowledged is in the memory of most servers, or that nobody knows.
+    pub accept_unsynced: bool,
+    /// A file of credentials (`.creds`).
+    pub credentials_file: Option<PathBuf>,
+    /// A user, whose password is in `password_file`.
+    pub user: Option<String>,
+    /// The file of the user's password.
+    pub password_file: Option<PathBuf>,
+    /// The file of a token.
+    pub token_file: Option<PathBuf>,
+    /// The file of an nkey's seed.
+    pub nkey_file: Option<PathBuf>,
+    /// Who vouches for the servers' certificates, in PEM; without it, whom the system believes.
+    pub ca_file: Option<PathBuf>,
+    /// What we prove with who we are, in PEM.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Default for NatsConfig {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            stream: "captionwire".into(),
+            replicas: 0,
+            bytes_max: 0,
+            ack_timeout_ms: 2_000,
+            wait_ms: 15_000,
+            batch_bytes: 131_072,
+            batch_records: 512,
+            queue_bytes: 16 * 1024 * 1024,
+            monitors: Vec::new(),
+            accept_unsynced: false,
+            credentials_file: None,
+            user: None,
+            password_file: None,
+            token_file: None,
+            nkey_file: None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+        }
+    }
+}
+
+/// Names of files are shown, what is in them never is.
+impl std::fmt::Debug for NatsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsConfig")
+            .field("servers", &self.servers)
+            .field("stream", &self.stream)
+            .field("replicas", &self.replicas)
+            .field("monitors", &self.monitors)
+            .field("accept_unsynced", &self.accept_unsynced)
+            .finish_non_exhaustive()
+    }
+}
+
+const SERVERS_RULE: &str = "servers are written like nats://host:4222 or tls://host:4222, with commas between; who you are is said \
+                            in [log.nats] by a file, where nobody sees it who lists processes";
+
+/// The longest that is waited: the stream remembers for twice as long what was sent.
+const WAIT_MS_MAX: u64 = 60_000;
+
+impl NatsConfig {
+    /// Takes servers, and the stream behind a `/`, as one types them: `nats://a:4222,b:4222/captions`.
+    ///
+    /// # Errors
+    /// [`ConfigError::BadValue`]; what might be a password is not repeated.
+    pub fn set_url(&mut self, url: &str) -> Result<(), ConfigError> {
+        let bad = || Err(ConfigError::BadValue { place: None, key: "--log", value: "…".into(), rule: SERVERS_RULE });
+        let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "nats" | "tls")) else {
+            return bad();
+        };
+        let rest = rest.replace(&format!("{scheme}://"), "");
+        let (hosts, stream) = match rest.split_once('/') {
+            Some((hosts, stream)) => (hosts, Some(stream).filter(|stream| !stream.is_empty())),
+            None => (&*rest, None),
+        };
+        self.servers = hosts.split(',').map(|host| format!("{scheme}://{host}")).collect();
+        if let Some(stream) = stream {
+            self.stream = stream.to_owned();
+        }
+        self.check()
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let bad = |key, value: String, rule| Err(ConfigError::BadValue { place: None, key, value, rule });
+        let is_server = |server: &String| {
+            let host = server.strip_prefix("nats://").or_else(|| server.strip_prefix("tls://"));
+            let fits =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+            host.is_some_and(|host| !host.is_empty() && host.bytes().all(fits))
+        };
+        if !self.servers.iter().all(is_server) {
+            // It may hold a password.
+            return bad("log.nats.servers", "…".into(), SERVERS_RULE);
+        }
+        let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if !(1..=64).contains(&self.stream.len()) || !is_name(&self.stream) {
+            return bad("log.nats.stream", self.stream.clone(), "1 to 64 of A-Z, a-z, 0-9, '-' and '_'");
+        }
+        if self.replicas > 5 {
+            return bad("log.nats.replicas", self.replicas.to_string(), "1, 3 or 5; 0 is what fits the servers");
+        }
+        if self.ack_timeout_ms < 100 || self.ack_timeout_ms > self.wait_ms {
+            let rule = "at least 100 milliseconds, and not more than log.nats.wait_ms";
+            return bad("log.nats.ack_timeout_ms", self.ack_timeout_ms.to_string(), rule);
+        }
+        if self.wait_ms > WAIT_MS_MAX {
+            let rule = "at most 60000 milliseconds: for twice as long the stream remembers what was sent";
+            return bad("log.nats.wait_ms", self.wait_ms.to_string(), rule);
+        }
+        for (key, value) in [
+            ("log.nats.batch_bytes", self.batch_bytes),
+            ("log.nats.batch_records", self.batch_records),
+            ("log.nats.queue_bytes", self.queue_bytes),
+        ] {
+            if value == 0 {
+                return bad(key, value.to_string(), "at least 1");
+            }
+        }
+        let who =
+            [self.credentials_file.is_some(), self.user.is_some(), self.token_file.is_some(), self.nkey_file.is_some()];
+        if who.iter().filter(|is_said| **is_said).count() > 1 {
+            let rule = "only one of credentials_file, user with password_file, token_file and nkey_file";
+            return bad("log.nats", "…".into(), rule);
+        }
+        if self.user.is_some() != self.password_file.is_some() {
+            return bad("log.nats.user", "…".into(), "user and password_file go together");
+        }
+        if self.certificate_file.is_some() != self.key_file.is_some() {
+            return bad("log.nats.certificate_file", "…".into(), "certificate_file and key_file go together");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_read_as_they_are_typed() {
+        let read = |url: &str| {
+            let mut nats = NatsConfig::default();
+            nats.set_url(url).map(|()| (nats.servers.join(" "), nats.stream))
+        };
+        let is = |url: &str, servers: &str, stream: &str| {
+            assert_eq!(read(url).expect(url), (servers.to_owned(), stream.to_owned()));
+        };
+        is("nats://a:4222", "nats://a:4222", "captionwire");
+        is("nats://a:4222,b", "nats://a:4222 nats://b", "captionwire");
+        is("tls://a,tls://b/words", "tls://a tls://b", "words");
+        is("nats://[::1]:4222/", "nats://[::1]:4222", "captionwire");
+        for bad in ["a:4222", "http://a", "nats://", "nats://a,,b", "nats://u:secret@a", "nats://a/b/c", "nats://a/b c"]
+        {
+            let said = read(bad).expect_err(bad).to_string();
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+}

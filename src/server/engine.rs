@@ -1,0 +1,195 @@
+//! Where the log is: the engine that the configuration names.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Deserialize;
+
+use super::{Chance, ServerError};
+use crate::client::{HttpClient, ServerUrl};
+use crate::cluster::{Cluster, Settings, TableError};
+use crate::config::{ClusterConfig, Config, NatsConfig, Storage, TimesConfig};
+use crate::log::{
+    CommitHook, Credentials, EmbeddedLog, EmbeddedOptions, JetStreamLog, JetStreamOptions, Log, LogError, MemoryLog,
+};
+use crate::position::Epoch;
+
+/// How long a server may take to tell of itself.
+const MONITOR_WAIT: Duration = Duration::from_secs(5);
+
+/// The log, and who else writes to it.
+pub(super) struct Engine {
+    pub(super) log: Arc<dyn Log>,
+    /// The nodes on it. None: the log is this server's own.
+    pub(super) cluster: Option<Arc<Cluster>>,
+    /// Why what is acknowledged may not be on disks, where that is so and accepted.
+    pub(super) unsynced: Option<String>,
+}
+
+/// Opens the log that `config` names.
+pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> Result<Engine, ServerError> {
+    let log: Arc<dyn Log> = match config.storage {
+        Storage::Embedded => {
+            let options = EmbeddedOptions { on_commit: Some(told), ..EmbeddedOptions::default() };
+            Arc::new(EmbeddedLog::open(&config.data, options)?)
+        }
+        Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
+        Storage::Ephemeral => Arc::new(MemoryLog::new()),
+        Storage::Nats => {
+            make_directory(&config.data)?;
+            let (log, unsynced) = open_nats(&config.log.nats, true, Some(told)).await?;
+            let cluster = Some(Arc::new(join(&log, &config.cluster, chance).await?));
+            return Ok(Engine { log: Arc::new(log), cluster, unsynced });
+        }
+    };
+    Ok(Engine { log, cluster: None, unsynced: None })
+}
+
+/// This node among the others on the same log.
+async fn join(log: &JetStreamLog, config: &ClusterConfig, chance: &Chance) -> Result<Cluster, TableError> {
+    let settings = Settings {
+        name: log.stream().to_owned(),
+        replicas: log.servers().0,
+        announce: TimesConfig::ms(config.announce_ms),
+        forget_after: TimesConfig::ms(config.forget_after_ms),
+        lease: TimesConfig::ms(config.lease_ms),
+        answer: TimesConfig::ms(config.answer_ms),
+    };
+    Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
+}
+
+/// Opens a log on NATS servers; says why an acknowledged line may not be on their disks, where the configuration accepts
+/// that. With `make` the stream is made if it is not there.
+///
+/// # Errors
+/// [`ServerError`], which says the mend.
+pub async fn open_nats(
+    nats: &NatsConfig,
+    make: bool,
+    told: Option<CommitHook>,
+) -> Result<(JetStreamLog, Option<String>), ServerError> {
+    let log = JetStreamLog::open(JetStreamOptions { make, on_commit: told, ..options(nats)? }).await?;
+    let (replicas, version) = log.servers();
+    tracing::info!(stream = nats.stream, replicas, version, "the log is on NATS servers");
+    let unsynced = match unsynced(nats, replicas).await {
+        None => None,
+        Some(why) if nats.accept_unsynced => {
+            tracing::warn!(why, "what is acknowledged may be lost when most NATS servers lose power at once");
+            Some(why)
+        }
+        Some(why) => {
+            log.close().await;
+            return Err(ServerError::Unsynced(why));
+        }
+    };
+    Ok((log, unsynced))
+}
+
+fn options(nats: &NatsConfig) -> Result<JetStreamOptions, ServerError> {
+    let credentials = if let Some(file) = &nats.credentials_file {
+        Credentials::File(file.clone())
+    } else if let (Some(user), Some(file)) = (&nats.user, &nats.password_file) {
+        Credentials::Password { user: user.clone(), password: secret(file)? }
+    } else if let Some(file) = &nats.token_file {
+        Credentials::Token(secret(file)?)
+    } else if let Some(file) = &nats.nkey_file {
+        Credentials::Nkey(secret(file)?)
+    } else {
+        Credentials::None
+    };
+    Ok(JetStreamOptions {
+        servers: nats.servers.clone(),
+        stream: nats.stream.clone(),
+        replicas: (nats.replicas > 0).then_some(nats.replicas),
+        bytes_max: (nats.bytes_max > 0).then_some(nats.bytes_max),
+        ack_timeout: TimesConfig::ms(nats.ack_timeout_ms),
+        wait: TimesConfig::ms(nats.wait_ms),
+        batch_bytes_max: nats.batch_bytes,
+        batch_records_max: nats.batch_records,
+        queue_bytes_max: nats.queue_bytes,
+        credentials,
+        ca_file: nats.ca_file.clone(),
+        certificate: nats.certificate_file.clone().zip(nats.key_file.clone()),
+        ..JetStreamOptions::default()
+    })
+}
+
+/// What a file holds, without the white space around it.
+fn secret(file: &Path) -> Result<String, ServerError> {
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
+    Ok(text.trim().to_owned())
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> ServerError {
+    LogError::Storage { place: path.display().to_string(), cause: error.to_string() }.into()
+}
+
+/// The directory of what else the server keeps, for its owner alone.
+fn make_directory(dir: &Path) -> Result<(), ServerError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| unusable(dir, &error))
+}
+
+/// What a server tells of itself at `/varz`.
+#[derive(Deserialize)]
+struct Told {
+    server_id: String,
+    version: String,
+    #[serde(default)]
+    jetstream: JetStream,
+}
+
+#[derive(Deserialize, Default)]
+struct JetStream {
+    #[serde(default)]
+    config: Option<JetStreamConfig>,
+}
+
+#[derive(Deserialize)]
+struct JetStreamConfig {
+    /// Told since NATS 2.10, and only where it is so.
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// Why what is acknowledged may be on fewer disks than those of most servers; none where it is known to be there.
+async fn unsynced(nats: &NatsConfig, replicas: usize) -> Option<String> {
+    const MEND: &str = "set `jetstream { sync_interval: always }` in every NATS server";
+    let mut synced = Vec::new();
+    for monitor in &nats.monitors {
+        let told = match ask(monitor).await {
+            Ok(told) => told,
+            Err(error) => return Some(format!("the NATS server at {monitor} does not tell how it stores: {error}")),
+        };
+        let Some(config) = told.jetstream.config else { continue };
+        if !config.sync_always {
+            return Some(format!(
+                "the NATS server at {monitor} (version {}) acknowledges before it syncs: {MEND}",
+                told.version
+            ));
+        }
+        synced.push(told.server_id);
+    }
+    synced.sort();
+    synced.dedup();
+    (synced.len() < replicas).then(|| {
+        format!(
+            "of {} of the {replicas} NATS servers that keep the log it is not known whether they sync before they acknowledge: \
+             {MEND}, and name the monitoring address of each in log.nats.monitors",
+            replicas - synced.len()
+        )
+    })
+}
+
+async fn ask(monitor: &str) -> Result<Told, String> {
+    let url = ServerUrl::parse(monitor).map_err(|error| error.to_string())?;
+    let asking = HttpClient::new(url).with_wait(MONITOR_WAIT);
+    let told = asking.request(Method::GET, "/varz", None, Bytes::new()).await.map_err(|error| error.to_string())?;
+    serde_json::from_slice(&told).map_err(|error| error.to_string())
+}
