@@ -61,6 +61,10 @@ sim seeds="300" first="0":
 crash rounds="20" seed="24301":
     CAPTIONWIRE_CRASH_ROUNDS={{rounds}} CAPTIONWIRE_CRASH_SEED={{seed}} cargo test --locked --test crash -- --nocapture
 
+# NATS servers of the log that crash and hang under load, so many rounds.
+cluster rounds="20" seed="49573":
+    CAPTIONWIRE_CLUSTER_ROUNDS={{rounds}} CAPTIONWIRE_CLUSTER_SEED={{seed}} cargo test --locked --test cluster -- --nocapture
+
 # The mistakes that tests have to notice, all of them or those that are named; each is a build.
 mutants *names:
     sh scripts/mutants.sh {{names}}

@@ -47,6 +47,16 @@ impl Server {
         Self { child, addr, dir, config: config.to_owned() }
     }
 
+    /// Starts one on an archive that is there.
+    pub fn start_on(data: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let (child, addr) = start(command);
+        Self { child, addr, dir, config: String::new() }
+    }
+
     /// Starts one whose files cannot grow beyond so many blocks (of 512 or 1,024 bytes, as the shell has it): a disk that
     /// gets full.
     pub fn start_on_a_small_disk(blocks: u32) -> Self {
