@@ -6,8 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
-# The example scripts in Python are run against the real binary, and ffmpeg plays its playlists.
-PACKAGES="python3 python3-websockets ffmpeg"
+# The example scripts in Python are run against the real binary, ffmpeg plays its playlists, and NATS servers keep its log.
+PACKAGES="python3 python3-websockets ffmpeg nats-server"
 
 # Debian's packages are for Debian's interpreter, and another one may stand before it in PATH.
 find_python() {
@@ -20,8 +20,13 @@ find_python() {
     return 1
 }
 
+# Debian has it where PATH has not always a word for it.
+find_nats() {
+    PATH="$PATH:/usr/sbin" command -v nats-server
+}
+
 # shellcheck disable=SC2086 # one word for each package
-{ find_python && command -v ffmpeg; } >/dev/null || install_packages $PACKAGES || true
+{ find_python && command -v ffmpeg && find_nats; } >/dev/null || install_packages $PACKAGES || true
 
 left_out=""
 if python="$(find_python)"; then
@@ -35,6 +40,11 @@ if ffmpeg="$(command -v ffmpeg)"; then
     export CAPTIONWIRE_TEST_FFMPEG="$ffmpeg"
 else
     left_out="${left_out:+$left_out; }ffmpeg on playlists (needs ffmpeg)"
+fi
+if nats="$(find_nats)"; then
+    export CAPTIONWIRE_TEST_NATS="${CAPTIONWIRE_TEST_NATS:-$nats}"
+else
+    left_out="${left_out:+$left_out; }the log on NATS servers (needs nats-server)"
 fi
 
 say_what_is_left_out() {

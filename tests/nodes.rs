@@ -4,6 +4,9 @@
 
 #[path = "nodes/house.rs"]
 mod house;
+#[allow(dead_code, unreachable_pub, reason = "of several tests, each uses a part")]
+#[path = "support/nats.rs"]
+mod nats;
 #[path = "nodes/storm.rs"]
 mod storm;
 mod support;
@@ -124,8 +127,8 @@ async fn two_publish_one_feed_at_two_nodes() {
 #[tokio::test]
 async fn two_append_to_one_log_and_nothing_is_overwritten() {
     const APPENDS: u64 = 150;
-    let Some(nats) = support::nats::Servers::start(3) else { return };
-    let open = || JetStreamLog::open(JetStreamOptions { servers: nats.urls(), ..JetStreamOptions::default() });
+    let Some(servers) = nats::Servers::start(3) else { return };
+    let open = || JetStreamLog::open(JetStreamOptions { servers: servers.urls(), ..JetStreamOptions::default() });
     let logs = [open().await.expect("opened"), open().await.expect("opened")];
     let feed = FeedId::new("geneva").expect("a name");
     let log_id = logs[0].create(&feed, false).await.expect("created");

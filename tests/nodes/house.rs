@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use crate::support::nats::Servers;
+use crate::nats::Servers;
 use crate::support::{PATIENCE, Server, soon};
 
 /// Short waits, long enough for a busy machine.
@@ -30,21 +30,26 @@ pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>)
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("it does not come to that: {what}"))
 }
 
+/// Houses at the same time: five processes each.
+static ROOM: Semaphore = Semaphore::const_new(2);
+
 /// Two nodes and what they stand on. The nodes end first.
 pub(crate) struct House {
     pub(crate) nodes: [Server; 2],
     pub(crate) nats: Servers,
+    _room: SemaphorePermit<'static>,
 }
 
 impl House {
     /// Starts all of it. None, said loudly, where there is no NATS server.
     pub(crate) async fn build(config: &str) -> Option<Self> {
+        let room = ROOM.acquire().await.expect("it is never closed");
         let nats = Servers::start(3)?;
         // Debian's servers cannot be told to flush before they acknowledge; no machine loses its power here.
         let log = format!("[log.nats]\nservers = {:?}\naccept_unsynced = true\n", nats.urls());
         let config = format!("{log}{FAST}{config}");
         let [one, two] = [(); 2].map(|()| Server::start_with(&config));
-        let house = Self { nodes: [one, two], nats };
+        let house = Self { nodes: [one, two], nats, _room: room };
         house.until_they_know_each_other().await;
         Some(house)
     }

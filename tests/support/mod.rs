@@ -3,8 +3,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
 #![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
-pub mod nats;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -47,6 +45,16 @@ impl Server {
         let dir = tempfile::tempdir().expect("a directory");
         let (child, addr) = spawn(dir.path(), config, "127.0.0.1:0");
         Self { child, addr, dir, config: config.to_owned() }
+    }
+
+    /// Starts one on an archive that is there.
+    pub fn start_on(data: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let (child, addr) = start(command);
+        Self { child, addr, dir, config: String::new() }
     }
 
     /// Starts one whose files cannot grow beyond so many blocks (of 512 or 1,024 bytes, as the shell has it): a disk that

@@ -93,15 +93,19 @@ impl StreamPages {
             }
         };
         let mut page = Vec::new();
-        for piece in self.shared.fetch(&reading.consumer).await? {
-            if piece.first > reading.next {
-                self.shared.fill(&self.log, &mut reading.next, piece.first, &mut page).await?;
+        // What is read first may stand before `from`.
+        while page.is_empty() {
+            let pieces = self.shared.fetch(&reading.consumer).await?;
+            if pieces.is_empty() {
+                return Ok(None);
             }
-            page.extend(entries(&piece, reading.next));
-            reading.next = reading.next.max(piece.next());
-        }
-        if page.is_empty() {
-            return Ok(None);
+            for piece in pieces {
+                if piece.first > reading.next {
+                    self.shared.fill(&self.log, &mut reading.next, piece.first, &mut page).await?;
+                }
+                page.extend(entries(&piece, reading.next));
+                reading.next = reading.next.max(piece.next());
+            }
         }
         self.reading = Some(reading);
         Ok(Some(page))

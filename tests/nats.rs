@@ -1,0 +1,358 @@
+//! The log on NATS servers: what its engine promises besides `tests/log_contract.rs`, and the real server on it.
+
+mod support;
+
+#[allow(dead_code, unreachable_pub, reason = "of several tests, each uses a part")]
+#[path = "support/nats.rs"]
+mod nats;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use bytes::Bytes;
+use captionwire::log::{Credentials, Entry, Found, JetStreamLog, JetStreamOptions, Log, LogError, LogId};
+use captionwire::position::{FeedId, Offset};
+use futures::StreamExt;
+use futures::future::join_all;
+use support::{Screen, Server, Socket, hearing, line, soon};
+
+fn options(servers: &nats::Servers) -> JetStreamOptions {
+    JetStreamOptions {
+        servers: servers.urls(),
+        batch_records_max: 7,
+        ack_timeout: Duration::from_millis(300),
+        wait: Duration::from_secs(2),
+        ..JetStreamOptions::default()
+    }
+}
+
+async fn open(servers: &nats::Servers) -> JetStreamLog {
+    JetStreamLog::open(options(servers)).await.expect("opens")
+}
+
+async fn create(log: &JetStreamLog, name: &str) -> LogId {
+    soon(log.create(&FeedId::new(name).expect("a name"), false)).await.expect("a log")
+}
+
+async fn append(log: &JetStreamLog, id: &LogId, record: &str) -> Result<Offset, LogError> {
+    soon(async { log.append(id, Bytes::copy_from_slice(record.as_bytes())).await?.await }).await
+}
+
+/// Everything from `from` to the head, without a gap.
+async fn read(log: &JetStreamLog, id: &LogId, from: u64) -> Vec<String> {
+    let head = log.head(id).await.expect("a head").0;
+    let mut tail = log.tail(id, Offset(from));
+    let mut records = Vec::new();
+    while from + (records.len() as u64) < head {
+        for Entry { offset, record } in soon(tail.next()).await.expect("goes on").expect("no error") {
+            assert_eq!(offset, Offset(from + records.len() as u64));
+            records.push(String::from_utf8(record.to_vec()).expect("text"));
+        }
+    }
+    records
+}
+
+fn is_away(error: &LogError) -> bool {
+    matches!(error, LogError::Unavailable(_))
+}
+
+/// Nothing of a publisher comes to stand behind what it does not know to be missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failure_nothing_is_taken_until_it_is_known() {
+    let Some(mut servers) = nats::Servers::start(1) else { return };
+    let log = open(&servers).await;
+    let (id, other) = (create(&log, "geneva").await, create(&log, "basel").await);
+    append(&log, &id, "0").await.expect("appended");
+    let mut tail = log.tail(&id, Offset(0));
+    soon(tail.next()).await.expect("goes on").expect("no error");
+    assert!(log.trouble().is_none());
+    servers.kill(0);
+    let mut first = soon(log.append(&id, "1".into())).await.expect("queued");
+    let second = soon(log.append(&id, "2".into())).await.expect("queued");
+    assert!(soon(&mut first).await.is_err_and(|error| is_away(&error)));
+    assert!(log.trouble().is_some_and(|error| is_away(&error)) && log.poisoned().is_none());
+    servers.restart(0);
+    // Whoever holds `second` has not been told, and its next record must not stand behind that.
+    let refused = soon(log.append(&id, "3".into())).await;
+    assert!(refused.as_ref().is_err_and(is_away), "{refused:?}");
+    append(&log, &other, "other feeds go on").await.expect("appended");
+    assert!(soon(second).await.is_err_and(|error| is_away(&error)));
+    // What failed may have come to stand there; all is in its order, and what comes is behind it.
+    append(&log, &id, "4").await.expect("appended");
+    let records = read(&log, &id, 0).await;
+    assert!(["0 4", "0 1 2 4", "0 1 4"].contains(&&*records.join(" ")), "{records:?}");
+    // The tail that was there goes on by itself.
+    let next = soon(tail.next()).await.expect("goes on").expect("no error");
+    assert_eq!(next[0].offset, Offset(1));
+    servers.wait_until("it is heard of again", |_| log.trouble().is_none());
+}
+
+/// Two processes write to one feed: each sees what the other was told is durable, and both have one order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_that_write_have_one_order() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let logs = [open(&servers).await, open(&servers).await];
+    let mut heard = logs[1].written();
+    let id = create(&logs[0], "geneva").await;
+    assert_eq!(create(&logs[1], "geneva").await, id);
+    for n in 0..50 {
+        let offset = append(&logs[n % 2], &id, &n.to_string()).await.expect("appended");
+        assert_eq!(offset, Offset(n as u64));
+        assert_eq!(logs[(n + 1) % 2].head(&id).await.expect("a head"), offset.next());
+    }
+    let all: Vec<_> = join_all((0..200).map(|n| {
+        let (log, id) = (&logs[n % 2], &id);
+        async move { log.append(id, format!("{}/{n}", n % 2).into()).await.expect("queued").await.expect("durable") }
+    }))
+    .await;
+    let mut offsets: Vec<_> = all.iter().map(|offset| offset.0).collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, (50..250).collect::<Vec<_>>());
+    let (one, other) = (read(&logs[0], &id, 0).await, read(&logs[1], &id, 0).await);
+    assert_eq!(one, other);
+    for (n, offset) in all.iter().enumerate() {
+        assert_eq!(one[usize::try_from(offset.0).expect("small")], format!("{}/{n}", n % 2));
+    }
+    let mut head = Offset(0);
+    while head < Offset(250) {
+        let written = soon(heard.next()).await.expect("goes on");
+        assert_eq!(written.len(), 1);
+        assert!(written[0].0 == id && written[0].1 > head);
+        head = written[0].1;
+    }
+    soon(logs[0].delete(&id)).await.expect("deleted");
+    assert!(append(&logs[1], &id, "late").await.is_err_and(|error| matches!(error, LogError::Deleted(_))));
+    assert_eq!(logs[1].find(&id.feed).await.expect("found"), Found::Deleted);
+    let mut tail = logs[1].tail(&id, Offset(0));
+    assert!(matches!(soon(tail.next()).await, Some(Err(LogError::Deleted(_)))));
+}
+
+/// Far back, between the messages of another feed, with some erased: every place is found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_finds_every_place_of_a_long_log() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let (log, other) = (open(&servers).await, open(&servers).await);
+    let ids = [create(&log, "geneva").await, create(&log, "basel").await];
+    const COUNT: u64 = 600;
+    let mut expected = Vec::new();
+    for n in 0..COUNT {
+        let text = format!("<secret {n:05}> {}", "y".repeat(n as usize % 50));
+        append(&log, &ids[0], &text).await.expect("appended");
+        append(&log, &ids[1], "between").await.expect("appended");
+        expected.push(text);
+    }
+    for n in (0..COUNT).filter(|n| n % 7 == 3 || (100..120).contains(n) || *n == COUNT - 1) {
+        soon(log.erase(&ids[0], Offset(n))).await.expect("erased");
+        expected[n as usize].clear();
+    }
+    for from in (0..COUNT).step_by(37).chain([1, 99, 100, 110, 119, 120, COUNT - 2, COUNT - 1]) {
+        assert_eq!(read(&other, &ids[0], from).await, expected[from as usize..], "from {from}");
+    }
+    let stored = nats::bytes_below(&servers.store(0));
+    for (n, text) in expected.iter().enumerate() {
+        let secret = format!("<secret {n:05}>");
+        let is_there = stored.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert_eq!(is_there, !text.is_empty(), "{n}: what was erased is not in the files");
+    }
+    assert_eq!(append(&other, &ids[0], "next").await.expect("appended"), Offset(COUNT));
+}
+
+/// A stream that was lost and made again is another one: nothing is taken for what it was before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_again_has_other_lives() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let log = open(&servers).await;
+    let old = create(&log, "geneva").await;
+    let client = async_nats::connect(servers.urls()).await.expect("connected");
+    let context = async_nats::jetstream::new(client);
+    context.delete_stream("captionwire").await.expect("deleted");
+    servers.wait_until("the loss is noticed", |_| matches!(log.poisoned(), Some(LogError::Poisoned(_))));
+    assert!(append(&log, &old, "late").await.is_err());
+    let new = create(&open(&servers).await, "geneva").await;
+    assert!(new.life > old.life);
+}
+
+/// A stream that forgets, or from which nothing can be deleted, is refused in words that say why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_forgets_is_refused() {
+    use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let context = async_nats::jetstream::new(async_nats::connect(servers.urls()).await.expect("connected"));
+    let fit = |name: &str| Config {
+        name: name.into(),
+        subjects: vec![format!("{name}.>")],
+        discard: DiscardPolicy::New,
+        ..Config::default()
+    };
+    for (name, config, word) in [
+        ("old", Config { max_age: Duration::from_secs(3600), ..fit("old") }, "max_age"),
+        ("full", Config { max_bytes: 1000, discard: DiscardPolicy::Old, ..fit("full") }, "discard"),
+        ("memory", Config { storage: StorageType::Memory, ..fit("memory") }, "memory"),
+        ("kept", Config { deny_delete: true, ..fit("kept") }, "redactions"),
+        ("fit", fit("fit"), ""),
+    ] {
+        context.create_stream(config).await.expect("made");
+        let opened = JetStreamLog::open(JetStreamOptions { stream: name.into(), ..options(&servers) }).await;
+        match opened {
+            Ok(_) => assert_eq!(name, "fit"),
+            Err(error) => assert!(!word.is_empty() && error.to_string().contains(word), "{error}"),
+        }
+    }
+}
+
+/// What opens the servers' doors is not shown to who is refused, nor anywhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_not_shown() {
+    let Some(servers) = nats::Servers::start_with(1, "authorization { user: cap, password: \"right-secret\" }") else {
+        return;
+    };
+    let with = |password: &str| JetStreamOptions {
+        credentials: Credentials::Password { user: "cap".into(), password: password.into() },
+        ..options(&servers)
+    };
+    let refused = JetStreamLog::open(with("wrong-secret")).await.expect_err("refused").to_string();
+    assert!(!refused.contains("secret") && refused.contains("cannot be reached"), "{refused}");
+    let log = JetStreamLog::open(with("right-secret")).await.expect("opens");
+    create(&log, "geneva").await;
+    assert!(!format!("{:?} {log:?}", with("right-secret")).contains("secret"));
+}
+
+fn config(servers: &nats::Servers) -> String {
+    format!(
+        "[log.nats]\nservers = {:?}\nack_timeout_ms = 300\nwait_ms = 2000\naccept_unsynced = true\n",
+        servers.urls()
+    )
+}
+
+async fn publish(server: &Server, seq: u64) -> Socket {
+    let mut publisher = server.publish("geneva/publish?session=p").await;
+    let welcome = publisher.expect_next("welcome").await;
+    assert_eq!(welcome["seq"], seq);
+    publisher
+}
+
+/// While the servers are away publishers are told so, with no false acknowledgement; readers keep what they have and go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_lives_through_the_absence_of_its_log() {
+    let Some(mut servers) = nats::Servers::start(1) else { return };
+    let server = Server::start_with(&config(&servers));
+    let ready = server.get("/readyz").await;
+    assert!(ready.status == 200 && ready.text().contains("log.nats.monitors"), "{}", ready.text());
+    let mut publisher = publish(&server, 0).await;
+    publisher.send(line("1", 0, "A", "before")).await;
+    publisher.acked(1).await;
+    let (mut reader, mut screen) = (server.subscribe("geneva/subscribe").await, Screen::default());
+    screen.read_to_live(&mut reader).await;
+
+    servers.kill(0);
+    publisher.send(line("2", 1000, "A", "while it is away")).await;
+    let (code, reason) = publisher.closed().await;
+    assert_eq!(code, 4003, "{reason}");
+    let answer = server.get("/readyz").await;
+    answer.assert_problem(503, "storage_unavailable");
+    let mut refused = server.publish("geneva/publish?session=p").await;
+    assert_eq!(refused.closed().await.0, 4003);
+
+    servers.restart(0);
+    let again = async {
+        while server.get("/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(again).await;
+    let mut publisher = server.publish("geneva/publish?session=p").await;
+    // What failed may have been stored after all: then it was not acknowledged, and is there.
+    let seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+    assert!((1..=2).contains(&seq), "{seq}");
+    for seq in seq + 1..=3 {
+        publisher.send(line(&seq.to_string(), seq as i64 * 1000, "A", &format!("after {seq}"))).await;
+    }
+    publisher.acked(3).await;
+    screen.read_until(&mut reader, |screen| screen.lines.contains_key("main/3")).await;
+    assert_eq!(screen.lines.len(), 3);
+}
+
+fn run(arguments: &[&str], places: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
+    command.args(arguments).args(places).output().expect("the binary runs")
+}
+
+/// Where nobody knows whether lines are on disks, the server says so, and how to mend it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_which_nobody_knows_is_refused() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "--log", &servers.urls()[0], "--data"], &[&text(&data)]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("sync_interval: always") && said.contains("log.nats.accept_unsynced = true"), "{said}");
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+/// There and back again: what a feed says is the same to the byte, and its readers begin anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn feeds_are_copied_with_their_history() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let mut embedded = Server::start();
+    embedded.import("hearing", &hearing()).await;
+    let mut publisher = embedded.publish("geneva/publish?session=p").await;
+    publisher.expect_next("welcome").await;
+    for seq in 1..=40_i64 {
+        publisher.send(line(&(seq - seq % 9 / 8).to_string(), seq * 700, "A", &format!("text {seq}"))).await;
+    }
+    publisher.acked(40).await;
+    let formats = ["txt", "vtt", "srt", "md", "ndjson", "rev.txt"];
+    let first = transcripts(&embedded, &formats).await;
+    let epoch = embedded.get("/v1/feeds/geneva").await.json()["epoch"].clone();
+    embedded.stop();
+
+    let file = embedded.data().join("nats.toml");
+    std::fs::write(&file, config(&servers)).expect("written");
+    let url = format!("{}/captionwire", servers.urls()[0]);
+    let flags = ["copy", "--config", &text(&file)];
+    let copied = run(&flags, &[&text(&embedded.data()), &url]);
+    let said = String::from_utf8_lossy(&copied.stderr).into_owned();
+    assert!(copied.status.success(), "{said}");
+    assert!(String::from_utf8_lossy(&copied.stdout).starts_with("copied 2 feeds, "), "{:?}", copied.stdout);
+    let again = run(&flags, &[&text(&embedded.data()), &url]);
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is there already"));
+
+    let mut on_nats = Server::start_with(&config(&servers));
+    assert!(transcripts(&on_nats, &formats).await == first, "the transcripts differ");
+    assert_ne!(on_nats.get("/v1/feeds/geneva").await.json()["epoch"], epoch);
+    // The session goes on where it was.
+    let mut publisher = on_nats.publish("geneva/publish?session=p").await;
+    assert_eq!(publisher.expect_next("welcome").await["seq"], 40);
+    publisher.send(line("99", 90_000, "B", "after the move")).await;
+    publisher.acked(41).await;
+    let second = transcripts(&on_nats, &formats).await;
+    on_nats.stop();
+
+    let back = embedded.data().join("back");
+    let copied = run(&flags, &[&url, &text(&back)]);
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    let server = Server::start_on(&back);
+    assert!(transcripts(&server, &formats).await == second, "the transcripts differ");
+    let nowhere = run(&flags, &[&format!("{}/nowhere", servers.urls()[0]), &text(&back)]);
+    assert!(!nowhere.status.success() && String::from_utf8_lossy(&nowhere.stderr).contains("no such stream"));
+}
+
+async fn transcripts(server: &Server, formats: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for feed in ["geneva", "hearing"] {
+        for format in formats {
+            let answer = server.get(&format!("/v1/feeds/{feed}/transcript.{format}")).await;
+            assert_eq!(answer.status, 200, "{feed} {format}");
+            let text = answer.text();
+            // The first line of this one names the feed's life.
+            let skip = if *format == "ndjson" { text.find('\n').expect("lines") } else { 0 };
+            all.push(text[skip..].to_owned());
+        }
+    }
+    all
+}
