@@ -107,15 +107,17 @@ pub struct Waiting {
     pub text: String,
 }
 
+/// How far feeds are: of each the life, and the offset before which everything was delivered.
+pub type Places = Vec<(FeedId, u64, Offset)>;
+
 /// What has been delivered where. What cannot be read or written is an [`OutboxError`].
 pub trait Outbox: Send + Sync + 'static {
-    /// All places of `target`, by feed: the life, and the offset before which everything was delivered. None for a target
-    /// that was never met.
-    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError>>;
+    /// All places of `target`. None for a target that was never met.
+    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Places>, OutboxError>>;
 
     /// Notes that `target` was met, and that of these feeds it has everything before these offsets: the feeds first, so that a
     /// target that is met has all of them.
-    fn meet<'a>(&'a self, target: &'a str, has: Vec<(FeedId, u64, Offset)>) -> BoxFuture<'a, Result<(), OutboxError>>;
+    fn meet<'a>(&'a self, target: &'a str, has: Places) -> BoxFuture<'a, Result<(), OutboxError>>;
 
     /// How far `target` has `feed`.
     fn place<'a>(&'a self, target: &'a str, feed: &'a FeedId) -> BoxFuture<'a, Result<Option<Place>, OutboxError>>;
@@ -189,7 +191,7 @@ fn failed(place: &str, cause: &str) -> OutboxError {
 }
 
 impl Outbox for FileOutbox {
-    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError>> {
+    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Places>, OutboxError>> {
         let target = target.to_owned();
         self.run(move |db| {
             let known = db.query_row("SELECT 1 FROM targets WHERE name = ?1", [&target], |_| Ok(())).optional()?;
@@ -207,7 +209,7 @@ impl Outbox for FileOutbox {
     }
 
     /// All or nothing.
-    fn meet<'a>(&'a self, target: &'a str, has: Vec<(FeedId, u64, Offset)>) -> BoxFuture<'a, Result<(), OutboxError>> {
+    fn meet<'a>(&'a self, target: &'a str, has: Places) -> BoxFuture<'a, Result<(), OutboxError>> {
         let target = target.to_owned();
         self.run(move |db| {
             let all = db.unchecked_transaction()?;

@@ -11,8 +11,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::table::{Put, Table, TableError};
-use crate::outbox::{Outbox, OutboxError, Place};
-use crate::position::{FeedId, Offset};
+use crate::outbox::{Outbox, OutboxError, Place, Places};
+use crate::position::FeedId;
 
 /// The outbox of all nodes.
 pub(super) struct SharedOutbox {
@@ -68,7 +68,7 @@ fn read(key: &str, value: &[u8]) -> Result<Place, OutboxError> {
 }
 
 impl Outbox for SharedOutbox {
-    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Vec<(FeedId, u64, Offset)>>, OutboxError>> {
+    fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Places>, OutboxError>> {
         async move {
             if self.table.get(&met(target)).await.map_err(failed)?.value.is_empty() {
                 return Ok(None);
@@ -88,7 +88,7 @@ impl Outbox for SharedOutbox {
         .boxed()
     }
 
-    fn meet<'a>(&'a self, target: &'a str, has: Vec<(FeedId, u64, Offset)>) -> BoxFuture<'a, Result<(), OutboxError>> {
+    fn meet<'a>(&'a self, target: &'a str, has: Places) -> BoxFuture<'a, Result<(), OutboxError>> {
         async move {
             for (feed, life, next) in has {
                 // Where another node meets the target at the same time, what it has written stands.
@@ -144,7 +144,7 @@ impl Outbox for SharedOutbox {
 mod tests {
     use super::*;
     use crate::cluster::table::MemoryTable;
-    use crate::position::Epoch;
+    use crate::position::{Epoch, Offset};
 
     fn feed(name: &str) -> FeedId {
         FeedId::new(name).expect("a name")
