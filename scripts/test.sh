@@ -6,8 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
-# The example scripts in Python are run against the real binary, and ffmpeg plays its playlists.
-PACKAGES="python3 python3-websockets ffmpeg"
+# The example scripts in Python and the programs of docs are run against the real binary, and ffmpeg plays its playlists.
+PACKAGES="python3 python3-websockets ffmpeg nodejs"
 
 # Debian's packages are for Debian's interpreter, and another one may stand before it in PATH.
 find_python() {
@@ -21,7 +21,7 @@ find_python() {
 }
 
 # shellcheck disable=SC2086 # one word for each package
-{ find_python && command -v ffmpeg; } >/dev/null || install_packages $PACKAGES || true
+{ find_python && command -v ffmpeg && command -v node; } >/dev/null || install_packages $PACKAGES || true
 
 left_out=""
 if python="$(find_python)"; then
@@ -35,6 +35,12 @@ if ffmpeg="$(command -v ffmpeg)"; then
     export CAPTIONWIRE_TEST_FFMPEG="$ffmpeg"
 else
     left_out="${left_out:+$left_out; }ffmpeg on playlists (needs ffmpeg)"
+fi
+if node="$(command -v node)"; then
+    # As with Python.
+    export CAPTIONWIRE_TEST_NODE="$node"
+else
+    left_out="${left_out:+$left_out; }the JavaScript of docs/webhooks.md (needs nodejs)"
 fi
 
 say_what_is_left_out() {
