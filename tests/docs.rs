@@ -244,16 +244,20 @@ asyncio.run(main())
 #[tokio::test]
 async fn configurations_are_written_as_they_are_understood() {
     let dir = tempfile::tempdir().expect("a directory");
+    let here = dir.path().to_str().expect("UTF-8");
+    let pair = rcgen::generate_simple_self_signed(["captions.example.org".to_owned()]).expect("a certificate");
+    for (name, pem) in [("fullchain.pem", pair.cert.pem()), ("privkey.pem", pair.signing_key.serialize_pem())] {
+        std::fs::write(dir.path().join(name), pem).expect("written");
+    }
     let shown = blocks("README.md", "toml");
     assert!(shown.len() >= 3);
     for block in shown {
-        // Where a digest belongs; without the files of a certificate.
-        let mut text = block.replace('…', &"0".repeat(64));
-        if text.contains("[tls]") {
-            let (before, after) = text.split_once("[tls]").expect("found");
-            let rest = after.split_once("\n[").map_or(String::new(), |(_, rest)| format!("[{rest}"));
-            text = format!("{before}{rest}");
-        }
+        // Where a digest, or a file of somebody's own belongs.
+        let text = block.replace('…', &"0".repeat(64)).replace("/etc/letsencrypt/live/captions.example.org", here);
+        // Who may what is said above, as some blocks say.
+        let is_partial = text.contains("[auth]") && !text.contains("[auth.");
+        let rest = if is_partial { "[auth.anonymous]\nroles = [\"subscribe\"]\nfeeds = [\"*\"]\n" } else { "" };
+        let text = text + rest;
         std::fs::write(dir.path().join("c.toml"), &text).expect("written");
         let checked = soon(shell(dir.path(), "captionwire config check --config c.toml").output()).await;
         let checked = checked.expect("it runs");
