@@ -457,12 +457,15 @@ fn live_document(number: u64, begin: &str, text: &str) -> String {
 async fn a_folder_of_documents_is_one_transcript() {
     let server = Server::start();
     // Their names say another order than their numbers.
-    let (dir, _) = file("c.xml", &live_document(1, "00:00:10", "The hearing is open."));
-    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let dir = tempfile::tempdir().expect("a directory");
+    let room = dir.path().join("room");
+    std::fs::create_dir(&room).expect("made");
+    let path = |name: &str| room.join(name).to_str().expect("UTF-8").to_owned();
+    std::fs::write(path("c.xml"), live_document(1, "00:00:10", "The hearing is open.")).expect("written");
     std::fs::write(path("a.ttml"), live_document(10, "00:00:30", "It is closed.")).expect("written");
     std::fs::write(path("b.xml"), live_document(2, "00:00:20", "Nobody came.")).expect("written");
     std::fs::write(path("manifest.txt"), "a.ttml,b.xml").expect("written");
-    let folder = dir.path().to_str().expect("UTF-8");
+    let folder = room.to_str().expect("UTF-8");
     let vtt = done(&alone(&["convert", folder, "-", "--to", "vtt"]).await);
     let cues: Vec<_> = vtt.lines().filter(|line| line.contains("-->")).collect();
     let times = ["00:00:10.000 --> 00:00:20.000", "00:00:20.000 --> 00:00:30.000", "00:00:30.000 --> 00:01:00.000"];
@@ -471,6 +474,8 @@ async fn a_folder_of_documents_is_one_transcript() {
     let text = done(&run(&server, &["export", "room", "--format", "txt"]).await);
     let places = ["open", "Nobody", "closed"].map(|word| text.find(word));
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    done(&run(&server, &["replay", folder, "--pace", "max", "--to", "again"]).await);
+    assert_eq!(done(&run(&server, &["export", "again", "--format", "txt"]).await), text);
     let (dir, _) = file("talk.srt", "");
     let refused = alone(&["convert", dir.path().to_str().expect("UTF-8"), "-", "--to", "vtt"]).await;
     assert!(refused.status.code() == Some(1) && stderr(&refused).contains("no .xml"), "{}", stderr(&refused));
