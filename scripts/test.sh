@@ -6,8 +6,9 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
-# The example scripts in Python are run against the real binary, ffmpeg plays its playlists, and NATS servers keep its log.
-PACKAGES="python3 python3-websockets ffmpeg nats-server"
+# The example scripts in Python and the programs of docs are run against the real binary, ffmpeg plays its playlists, and NATS
+# servers keep its log.
+PACKAGES="python3 python3-websockets ffmpeg nodejs nats-server"
 
 # Debian's packages are for Debian's interpreter, and another one may stand before it in PATH.
 find_python() {
@@ -26,7 +27,7 @@ find_nats() {
 }
 
 # shellcheck disable=SC2086 # one word for each package
-{ find_python && command -v ffmpeg && find_nats; } >/dev/null || install_packages $PACKAGES || true
+{ find_python && command -v ffmpeg && command -v node && find_nats; } >/dev/null || install_packages $PACKAGES || true
 
 left_out=""
 if python="$(find_python)"; then
@@ -45,6 +46,12 @@ if nats="$(find_nats)"; then
     export CAPTIONWIRE_TEST_NATS="${CAPTIONWIRE_TEST_NATS:-$nats}"
 else
     left_out="${left_out:+$left_out; }the log on NATS servers (needs nats-server)"
+fi
+if node="$(command -v node)"; then
+    # As with Python.
+    export CAPTIONWIRE_TEST_NODE="$node"
+else
+    left_out="${left_out:+$left_out; }the JavaScript of docs/webhooks.md (needs nodejs)"
 fi
 
 say_what_is_left_out() {

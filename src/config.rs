@@ -23,7 +23,8 @@ use serde::Deserialize;
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
 pub use self::cluster::ClusterConfig;
 pub use self::deliveries::{
-    DeliverFrom, DeliveredView, DeliveriesConfig, Hidden, PushConfig, PushFormat, WebhookConfig,
+    DeliverFrom, DeliveredView, DeliveriesConfig, GIVE_UP_AFTER_MS, HEARTBEAT_MS, Hidden, PushConfig, PushFormat,
+    WebhookConfig,
 };
 pub use self::dialects::DialectsConfig;
 pub use self::hls::HlsConfig;

@@ -5,16 +5,18 @@
 //! its numbers, so that it comes again as it was, whatever was corrected meanwhile. After a crash of the machine, and not
 //! only of the process, the last places may be earlier ones.
 //!
-//! Of one server that is one SQLite file beside the archive ([`FileOutbox`]); of many nodes it is where all of them find it
-//! (`cluster`).
+//! Of one server that is one SQLite file beside the archive ([`FileOutbox`]), and copied with it ([`OutboxCopy`]); of many nodes
+//! it is where all of them find it (`cluster`).
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Epoch, FeedId, Offset};
@@ -25,6 +27,8 @@ const FILE_NAME: &str = "outbox.db";
 const APPLICATION_ID: i64 = 0x4361_704f;
 /// Raised whenever the tables are others.
 const VERSION: i64 = 1;
+/// Said of a file that is left alone.
+const NOT_OURS: &str = "it is of another version or of another program";
 /// How long to wait for another program that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -149,6 +153,60 @@ pub struct FileOutbox {
     place: Arc<str>,
 }
 
+/// What had been delivered at one moment, on its way to another directory. It is small: a row for each feed of each address.
+#[derive(Debug)]
+pub struct OutboxCopy(Connection);
+
+impl OutboxCopy {
+    /// Copies the outbox of an archive's directory, if it has one, also while a server writes it, and sees whether it is
+    /// whole. Blocks. To be taken *before* the archive is copied: what it says was delivered then is in that copy, and what
+    /// was delivered between comes twice, and is not missed.
+    ///
+    /// # Errors
+    /// [`OutboxError`], also for a file that is damaged, another program's or another version's.
+    pub fn take(dir: &Path) -> Result<Option<Self>, OutboxError> {
+        let path = dir.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let failed = |cause: String| failed(&path.display().to_string(), &cause);
+        match copied(&path).map_err(|error| failed(error.to_string()))? {
+            Ok(copy) => Ok(Some(Self(copy))),
+            Err(why) => Err(failed(why)),
+        }
+    }
+
+    /// Writes it into the directory of an archive's copy. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`OutboxError`], also where there is one already.
+    pub fn write(&self, dir: &Path) -> Result<(), OutboxError> {
+        let path = dir.join(FILE_NAME);
+        let failed = |cause: String| failed(&path.display().to_string(), &cause);
+        let name = path.to_str().ok_or_else(|| failed("its name is not UTF-8".into()))?;
+        self.0.execute("VACUUM INTO ?1", [name]).map_err(|error| failed(error.to_string()))?;
+        let flushed = File::open(&path).and_then(|file| file.sync_all());
+        flushed.map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// A whole copy in memory, or what is wrong with the file.
+fn copied(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let source = Connection::open_with_flags(path, flags)?;
+    source.busy_timeout(BUSY_TIMEOUT)?;
+    if !is_ours(&source)? {
+        return Ok(Err(NOT_OURS.into()));
+    }
+    let mut copy = Connection::open_in_memory()?;
+    // In one step: a copy in several starts anew after each delivery.
+    if Backup::new(&source, &mut copy)?.step(-1)? != StepResult::Done {
+        return Ok(Err("another program keeps it locked; try again".into()));
+    }
+    let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(if found == "ok" { Ok(copy) } else { Err(found) })
+}
+
 impl FileOutbox {
     /// Opens the outbox of an archive's directory, which is there already, or begins one; without a directory in memory.
     ///
@@ -165,7 +223,7 @@ impl FileOutbox {
         let db = opened.and_then(|db| prepare(&db).map(|known| (db, known)));
         match db.map_err(|error| failed(error.to_string()))? {
             (db, true) => Ok(Self { db: Arc::new(Mutex::new(db)), place }),
-            (_, false) => Err(failed("it is of another version or of another program".into())),
+            (_, false) => Err(failed(NOT_OURS.into())),
         }
     }
 
@@ -312,11 +370,16 @@ fn prepare(db: &Connection) -> rusqlite::Result<bool> {
         ))?;
         return Ok(true);
     }
-    let is_ours = number("PRAGMA application_id")? == APPLICATION_ID && number("PRAGMA user_version")? == VERSION;
+    let is_ours = is_ours(db)?;
     if is_ours {
         db.execute_batch(SETTINGS)?;
     }
     Ok(is_ours)
+}
+
+fn is_ours(db: &Connection) -> rusqlite::Result<bool> {
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+    Ok(number("PRAGMA application_id")? == APPLICATION_ID && number("PRAGMA user_version")? == VERSION)
 }
 
 #[cfg(test)]
@@ -357,6 +420,35 @@ mod tests {
         outbox.forget("cms", &feed("geneva")).await.expect("written");
         assert_eq!(outbox.place("cms", &feed("geneva")).await.expect("read"), None);
         assert!(outbox.place("other", &feed("geneva")).await.expect("read").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_of_one_moment_and_whole() {
+        let (dir, dest) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        assert!(OutboxCopy::take(dir.path()).expect("looked at").is_none());
+        let outbox = Outbox::open(Some(dir.path())).expect("opened");
+        outbox.meet("cms", vec![(feed("old"), 1, Offset(5))]).await.expect("written");
+        let copy = OutboxCopy::take(dir.path()).expect("copied").expect("there is one");
+        outbox.forget("cms", &feed("old")).await.expect("written");
+        copy.write(dest.path()).expect("written");
+        assert!(copy.write(dest.path()).is_err(), "it replaced one");
+        let copied = Outbox::open(Some(dest.path())).expect("opened");
+        let places = copied.places("cms").await.expect("read").expect("known");
+        assert_eq!(places, [(feed("old"), 1, Offset(5))]);
+    }
+
+    #[test]
+    fn what_is_damaged_is_not_copied() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(Outbox::open(Some(dir.path())).expect("opened"));
+        let path = dir.path().join(FILE_NAME);
+        let mut bytes = std::fs::read(&path).expect("there");
+        // The page of the first table.
+        let page = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+        bytes[page..page + 8].fill(0xff);
+        std::fs::write(&path, bytes).expect("written");
+        let error = OutboxCopy::take(dir.path()).expect_err("damaged").to_string();
+        assert!(error.contains(FILE_NAME), "{error}");
     }
 
     #[test]

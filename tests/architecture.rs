@@ -43,7 +43,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["position", "config", "transcript", "format", "dialect", "wire", "log", "feed", "search", "client", "server"],
+        &[
+            "position",
+            "config",
+            "transcript",
+            "format",
+            "dialect",
+            "wire",
+            "log",
+            "feed",
+            "outbox",
+            "search",
+            "client",
+            "server",
+        ],
     ),
 ];
 
@@ -65,7 +78,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
         &["tokio", "tokio_util", "tokio_stream"],
         &["log", "feed", "client", "search", "outbox", "cluster", "server", "cli"],
     ),
-    (&["std::fs"], &["config", "log", "search", "server", "cli"]),
+    (&["std::fs"], &["config", "log", "search", "outbox", "server", "cli"]),
     (&["std::env", "std::process"], &["config", "log", "server", "cli"]),
     (&["std::thread", "std::time::Instant"], &["log", "feed", "client", "search", "server", "cli"]),
     (&["std::time::SystemTime", "jiff::Timestamp::now", "jiff::Zoned::now"], &["server", "cli"]),

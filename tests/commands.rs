@@ -444,6 +444,53 @@ async fn a_file_is_converted_and_what_was_odd_is_told_with_its_place() {
     assert_eq!(std::fs::read_to_string(out("again.vtt")).expect("it is written"), vtt);
 }
 
+/// A document of EBU-TT Live.
+fn live_document(number: u64, begin: &str, text: &str) -> String {
+    format!(
+        r#"<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"
+        xmlns:ebuttp="urn:ebu:tt:parameters" ttp:timeBase="media" ebuttp:sequenceIdentifier="room-1"
+        ebuttp:sequenceNumber="{number}" xml:lang="en"><body><div><p begin="{begin}" end="00:01:00">{text}</p></div></body></tt>"#
+    )
+}
+
+#[tokio::test]
+async fn a_folder_of_documents_is_one_transcript() {
+    let server = Server::start();
+    // Their names say another order than their numbers.
+    let dir = tempfile::tempdir().expect("a directory");
+    let room = dir.path().join("room");
+    std::fs::create_dir(&room).expect("made");
+    let path = |name: &str| room.join(name).to_str().expect("UTF-8").to_owned();
+    std::fs::write(path("c.xml"), live_document(1, "00:00:10", "The hearing is open.")).expect("written");
+    std::fs::write(path("a.ttml"), live_document(10, "00:00:30", "It is closed.")).expect("written");
+    std::fs::write(path("b.xml"), live_document(2, "00:00:20", "Nobody came.")).expect("written");
+    std::fs::write(path("manifest.txt"), "a.ttml,b.xml").expect("written");
+    let folder = room.to_str().expect("UTF-8");
+    let vtt = done(&alone(&["convert", folder, "-", "--to", "vtt"]).await);
+    let cues: Vec<_> = vtt.lines().filter(|line| line.contains("-->")).collect();
+    let times = ["00:00:10.000 --> 00:00:20.000", "00:00:20.000 --> 00:00:30.000", "00:00:30.000 --> 00:01:00.000"];
+    assert_eq!(cues, times, "{vtt}");
+    done(&run(&server, &["import", folder, "--as", "room"]).await);
+    let text = done(&run(&server, &["export", "room", "--format", "txt"]).await);
+    let places = ["open", "Nobody", "closed"].map(|word| text.find(word));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    done(&run(&server, &["replay", folder, "--pace", "max", "--to", "again"]).await);
+    assert_eq!(done(&run(&server, &["export", "again", "--format", "txt"]).await), text);
+    let (dir, _) = file("talk.srt", "");
+    let refused = alone(&["convert", dir.path().to_str().expect("UTF-8"), "-", "--to", "vtt"]).await;
+    assert!(refused.status.code() == Some(1) && stderr(&refused).contains("no .xml"), "{}", stderr(&refused));
+}
+
+/// Nobody says it better once the file has ended.
+#[tokio::test]
+async fn a_guess_at_the_end_of_a_vendors_file_stands() {
+    let server = Server::start();
+    let (_dir, path) = file("frames.ndjson", "{\"text\":\"it is noon\"}\n{\"partial\":\"all rise\"}\n");
+    done(&run(&server, &["publish", "geneva", "--format", "vosk", &path]).await);
+    let text = done(&run(&server, &["export", "geneva", "--format", "txt"]).await);
+    assert!(text.contains("it is noon") && text.contains("all rise"), "{text}");
+}
+
 #[tokio::test]
 async fn what_is_no_transcript_is_refused_in_one_sentence() {
     let (dir, path) = file("status.json", r#"{"job":{"id":"x","status":"done"}}"#);

@@ -581,6 +581,156 @@ async fn what_is_pushed_is_written_as_the_formats_say() {
     assert!(heartbeat.body.is_empty() && heartbeat.head.starts_with("POST /closedcaption?id=7 HTTP"), "{heartbeat:?}");
 }
 
+/// The command, beside the server.
+fn push(server: &Server, to: &str, more: &[&str]) -> tokio::process::Child {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_captionwire"));
+    command.env("CAPTIONWIRE_URL", format!("http://{}", server.addr())).args(["push", "geneva", to]).args(more);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command.kill_on_drop(true).spawn().expect("it starts")
+}
+
+async fn json_of(child: tokio::process::Child) -> Value {
+    let output = soon(child.wait_with_output()).await.expect("it ends");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[tokio::test]
+async fn a_feed_is_pushed_from_the_command_line() {
+    let mut receiver = Receiver::start().await;
+    let server = Server::start();
+    let mut publisher = publisher(&server, "geneva").await;
+    publisher.send(line("1", 0, "A", "One.\nTwo.")).await;
+    let mut guess = line("2", 1000, "A", "Thr");
+    guess["status"] = json!("interim");
+    publisher.send(guess).await;
+    publisher.acked(2).await;
+    receiver.will_answer(&["404 Not Found", "500 Internal Server Error"]);
+    let to = format!("http://{}/closedcaption?id=7", receiver.addr);
+    let zoom = push(&server, &to, &["--format", "zoom", "--lang", "en-US", "--from", "start", "--json"]);
+    assert!(receiver.next().await.head.starts_with("GET /closedcaption/seq?id=7 HTTP"));
+    // What fails comes again under its number.
+    for _ in 0..2 {
+        let first = receiver.next().await;
+        assert!(first.head.starts_with("POST /closedcaption?id=7&seq=1&lang=en-US HTTP/1.1"), "{}", first.head);
+        assert_eq!((first.header("content-type"), &*first.body), ("text/plain", "One.\nTwo."));
+    }
+    publisher.send(line("2", 1000, "A", "Three.")).await;
+    let second = receiver.next().await;
+    assert!(second.head.contains("&seq=2&") && second.body == "Three.", "{second:?}");
+    // A correction cannot be sent there, and is no new line; with the event the command ends.
+    publisher.send(line("1", 0, "A", "CHANGED")).await;
+    publisher.send(line("3", 2000, "B", "Four.")).await;
+    assert_eq!(receiver.next().await.body, "Four.");
+    publisher.send(json!({"type": "end"})).await;
+    assert_eq!(json_of(zoom).await, json!({"pushed": 3, "passed_over": 0, "next_seq": 4}));
+}
+
+#[tokio::test]
+async fn what_was_there_before_is_not_pushed_unless_it_is_asked_for() {
+    let mut receiver = Receiver::start().await;
+    let server = Server::start();
+    let mut publisher = publisher(&server, "geneva").await;
+    publisher.send(line("1", 0, "A", "Old.")).await;
+    publisher.acked(1).await;
+    let to = format!("http://{}/?cid=key", receiver.addr);
+    let mut youtube = push(&server, &to, &["--format", "youtube", "--seq", "5", "--json"]);
+    let mut told = String::new();
+    let mut stderr = BufReader::new(youtube.stderr.take().expect("piped"));
+    soon(stderr.read_line(&mut told)).await.expect("it says when it has begun");
+    assert!(told.contains("from now on"), "{told}");
+    publisher.send(line("1", 0, "A", "Old, and corrected.")).await;
+    publisher.send(line("2", 1000, "A", "New.")).await;
+    publisher.send(json!({"type": "end"})).await;
+    let first = receiver.next().await;
+    assert!(first.head.starts_with("POST /?cid=key&seq=5 HTTP/1.1"), "{}", first.head);
+    assert!(first.body.ends_with(" region:reg1#cue1\nNew.\n"), "{}", first.body);
+    // The key is nowhere.
+    soon(stderr.read_to_string(&mut told)).await.expect("UTF-8");
+    assert!(!told.contains("key"), "{told}");
+    assert_eq!(json_of(youtube).await, json!({"pushed": 1, "passed_over": 0, "next_seq": 6}));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn secrets_are_read_again() {
+    let mut receiver = Receiver::start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("secrets");
+    std::fs::write(&file, OLD_SECRET).expect("written");
+    let config = hook("cms", &receiver, &format!("secret_file = {file:?}"));
+    let config = FAST.to_owned() + &config.replace(&format!("secrets = [\"{SECRET}\"]"), "");
+    let (server, log) = Server::start_logging(&config);
+    let mut publisher = publisher(&server, "geneva").await;
+    publish(&mut publisher, 0..2).await;
+    assert_signed(&receiver.turn().await, &[OLD_SECRET]);
+    for (secrets, said, signing) in [
+        ("whsec_hidden".to_owned(), "what was in use stays in use", &[OLD_SECRET][..]),
+        (format!("{SECRET}\n{OLD_SECRET}\n"), "read again", &[SECRET, OLD_SECRET]),
+    ] {
+        std::fs::write(&file, &secrets).expect("written");
+        server.signal("HUP");
+        let logged = async {
+            while !std::fs::read_to_string(&log).expect("a log").contains(said) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(logged).await;
+        let next = if signing.len() == 1 { 2 } else { 3 };
+        publish(&mut publisher, next..next + 1).await;
+        assert_signed(&receiver.turn().await, signing);
+    }
+    let log = std::fs::read_to_string(&log).expect("a log");
+    assert!(log.contains("cms") && !log.contains("hidden") && !log.contains(&SECRET[6..]), "{log}");
+}
+
+#[tokio::test]
+async fn a_backup_knows_what_was_delivered() {
+    let (mut receiver, mut other) = (Receiver::start().await, Receiver::start_closed().await);
+    let hooks = |to: &Receiver| FAST.to_owned() + &hook("cms", to, "");
+    let mut server = Server::start_with(&hooks(&receiver));
+    let mut publisher = publisher(&server, "geneva").await;
+    publish(&mut publisher, 0..3).await;
+    while receiver.turn().await.text() != "text 1" {}
+    until_standing(&server, "cms", |it| it["waiting"] == 0).await;
+    // What is said from here on is not taken by anybody before the copy is made.
+    server.kill();
+    server.set_config(&hooks(&other));
+    server.restart();
+    let mut publisher = self::publisher(&server, "geneva").await;
+    publish(&mut publisher, 3..5).await;
+    let copy = tempfile::tempdir().expect("a directory");
+    let dest = copy.path().join("data");
+    let captionwire = |arguments: &[&std::ffi::OsStr]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_captionwire"));
+        command.args(arguments).output().expect("it runs")
+    };
+    let data = server.data();
+    let backup = captionwire(&["backup".as_ref(), "--data".as_ref(), data.as_os_str(), dest.as_os_str()]);
+    assert!(backup.status.success(), "{backup:?}");
+    server.kill();
+    std::fs::remove_dir_all(&data).expect("removed");
+    std::fs::rename(&dest, &data).expect("put back");
+    server.restart();
+    other.gate.add_permits(1_000);
+    let mut texts = Vec::new();
+    while texts.last().is_none_or(|text| text != "text 3") {
+        texts.push(other.turn().await.text());
+    }
+    // What the first one was sent is not sent again.
+    texts.dedup();
+    assert_eq!(texts, ["text 2", "text 3"]);
+    // A damaged one is told by `verify`, and is not copied.
+    server.kill();
+    std::fs::write(data.join("outbox.db"), "no database, but somebody's").expect("written");
+    let verify = captionwire(&["verify".as_ref(), "--data".as_ref(), data.as_os_str()]);
+    let said = String::from_utf8_lossy(&verify.stderr).into_owned();
+    assert!(
+        verify.status.code() == Some(1) && said.contains("outbox.db") && said.contains("move the file away"),
+        "{said}"
+    );
+    assert!(!captionwire(&["backup".as_ref(), "--data".as_ref(), data.as_os_str(), dest.as_os_str()]).status.success());
+}
+
 #[test]
 fn what_cannot_be_used_is_named_before_anything_starts() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::output::{clean_line, note, print, print_json};
-use crate::log::{self, Entry, LogError, Verification};
+use crate::log::{self, Entry, Fault, Verification};
+use crate::outbox::OutboxCopy;
 use crate::transcript::{Op, Record};
 
 const VERIFY_EXAMPLES: &str = "\
@@ -17,8 +18,8 @@ Examples:
   captionwire verify --data ./captionwire-data
   captionwire verify --data ./captionwire-data --json | jq '.faults[]'
 
-It reads the whole archive and changes nothing; a server may run on it meanwhile. Exit code 1 means that something in it is
-damaged.";
+It reads the whole archive and how far deliveries are, and changes nothing; a server may run on it meanwhile. Exit code 1
+means that something in it is damaged.";
 
 /// Check that an archive is whole.
 #[derive(Debug, Args)]
@@ -37,7 +38,8 @@ Examples:
   captionwire backup --data ./captionwire-data ./backup-monday
   captionwire serve --data ./backup-monday
 
-A server may write the archive meanwhile. The copy is of one moment, and is checked as `verify` does.";
+A server may write the archive meanwhile. The copy is of one moment, and is checked as `verify` does. How far webhooks and
+pushes are goes with it: a server on the copy delivers what followed, and the last of what went before once more.";
 
 /// Copy an archive, also while a server writes it.
 #[derive(Debug, Args)]
@@ -56,14 +58,27 @@ pub(super) struct Backup {
 impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let data = self.data;
-        look(self.json, move |count| log::verify(&data, count)).await
+        look(self.json, move |count| {
+            let mut found = log::verify(&data, count)?;
+            if let Err(error) = OutboxCopy::take(&data) {
+                found.faults.push(Fault { place: "deliveries".into(), what: error.to_string() });
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 
 impl Backup {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let (data, dest) = (self.data, self.dest);
-        look(self.json, move |count| log::backup(&data, &dest, count)).await
+        look(self.json, move |count| {
+            let deliveries = OutboxCopy::take(&data)?;
+            let found = log::backup(&data, &dest, count)?;
+            deliveries.map(|deliveries| deliveries.write(&dest)).transpose()?;
+            Ok(found)
+        })
+        .await
     }
 }
 
@@ -80,7 +95,7 @@ struct Silent {
 /// Runs `read` on a thread that may block, and tells what it found.
 async fn look<R>(json: bool, read: R) -> anyhow::Result<Outcome>
 where
-    R: FnOnce(&mut dyn FnMut(&str, &Entry)) -> Result<Verification, LogError> + Send + 'static,
+    R: FnOnce(&mut dyn FnMut(&str, &Entry)) -> anyhow::Result<Verification> + Send + 'static,
 {
     let reading = tokio::task::spawn_blocking(move || {
         let mut silent: BTreeMap<String, Silent> = BTreeMap::new();

@@ -20,6 +20,7 @@ Examples:
   captionwire convert captions.vtt captions.ttml
   captionwire convert call.nlp call.json --rttm call.rttm   speakers' times from a file beside the words
   captionwire convert - - --from srt --to md < talk.srt
+  captionwire convert subtitles/ talk.vtt                   a folder of EBU-TT Live documents
 
 What kind of file IN is, its content says; what becomes of it, the name of OUT. What could not be read as it stood is told
 with its place, and then the exit code is 1; what the other format cannot say is told as well. docs/formats.md says what
@@ -29,7 +30,7 @@ there is.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Convert {
-    /// A transcript file; `-` is standard input
+    /// A transcript file, or a folder of EBU-TT Live documents; `-` is standard input
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// Where to write it; `-` is standard output
@@ -57,7 +58,7 @@ impl Convert {
             std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
             bytes
         } else {
-            std::fs::read(&self.input).with_context(|| format!("cannot read {}", self.input.display()))?
+            read_input(&self.input)?
         };
         let reading = read_file(&bytes, &self.input, self.from, self.rttm.as_deref())
             .with_context(|| format!("{} cannot be converted", self.input.display()))?;
@@ -77,6 +78,29 @@ impl Convert {
         }
         Ok(Outcome::of_problems(reading.problems.len() as u64))
     }
+}
+
+/// The bytes of a file, or those of all documents of XML in a folder, by name, as one: a sequence of EBU-TT Live is one
+/// transcript, and its documents say themselves in which order they are.
+pub(super) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    if !path.is_dir() {
+        return read(path);
+    }
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut documents = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>()?;
+    documents
+        .retain(|document| Format::from_name(&document.to_string_lossy()) == Some(Format::Ttml) && document.is_file());
+    documents.sort();
+    if documents.is_empty() {
+        bail!("the folder {} holds no .xml or .ttml: give the files by name", path.display());
+    }
+    let mut bytes = Vec::new();
+    for document in &documents {
+        bytes.extend(read(document)?);
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
 }
 
 fn tell(file: &Path, problems: &[Problem]) {

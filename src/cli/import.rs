@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::convert::{now, read_file};
+use super::convert::{now, read_file, read_input};
 use super::output::{note, print, print_json, progress_bar};
 use super::reach::{Access, Aim, Reached};
 use super::{Outcome, explain};
@@ -29,7 +29,7 @@ says which. What could not be read as it stood is told with its place; then, too
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Import {
-    /// Transcript files
+    /// Transcript files, or folders of EBU-TT Live documents
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The name of the feed; by default it is made of the file's name
@@ -97,7 +97,7 @@ impl Import {
             Some(name) => name.clone(),
             None => feed_name(file)?,
         };
-        let bytes = tokio::fs::read(file).await.context("it cannot be read")?;
+        let bytes = read_input(file)?;
         let rttm = self.rttm.as_deref().and_then(|rttm| beside(file, rttm));
         if self.from.is_none() && rttm.is_none() {
             let imported = server.http.import(&feed, bytes.into(), self.replace).await;

@@ -23,6 +23,7 @@ mod local;
 mod logging;
 mod output;
 mod publish;
+mod push;
 mod raw;
 mod reach;
 mod relay;
@@ -72,6 +73,8 @@ enum Command {
     Publish(publish::Publish),
     /// Follow a vendor's socket, and publish what it says
     Relay(relay::Relay),
+    /// Post a feed's final lines to a caption URL
+    Push(push::Push),
     /// Record what a vendor's socket says, with its moments
     Capture(capture::Capture),
     /// Play a transcript file or an archived feed into a server, as a live publisher
@@ -165,6 +168,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Watch(command) => command.run().await,
             Command::Publish(command) => command.run().await,
             Command::Relay(command) => command.run().await,
+            Command::Push(command) => command.run().await,
             Command::Capture(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Import(command) => command.run().await,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::Outcome;
+use super::convert::read_input;
 use super::import::feed_name;
 use super::output::{note, progress_bar};
 use super::raw::RawPlay;
@@ -37,7 +38,7 @@ it, use `captionwire watch FEED --pace 20`.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Replay {
-    /// A transcript file, or a feed of the server
+    /// A transcript file, or a folder of EBU-TT Live documents (with a `/`), or a feed of the server
     #[arg(value_name = "FILE|FEED")]
     what: String,
     /// Where to: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed
@@ -118,9 +119,9 @@ impl Replay {
     /// What to play, and what the feed of it is called if nobody says otherwise.
     async fn lines(&self) -> anyhow::Result<(Vec<Version>, FeedId)> {
         let path = Path::new(&self.what);
-        if path.is_file() {
-            let bytes = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
-            return Ok((file_lines(&bytes, path)?, feed_name(path)?));
+        // A folder is told from a feed by its `/`.
+        if path.is_file() || path.is_dir() && FeedId::new(&self.what).is_err() {
+            return Ok((file_lines(&read_input(path)?, path)?, feed_name(path)?));
         }
         let Ok(feed) = FeedId::new(&self.what) else {
             bail!("there is no file {}, and it is no name of a feed", path.display());

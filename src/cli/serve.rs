@@ -21,7 +21,7 @@ Examples:
 
 The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
 `captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once. SIGHUP has the files of
-[tls] and [auth.jwt] read again.";
+[tls], [auth.jwt] and the secrets of [[webhooks]] read again.";
 
 /// Run the server.
 #[derive(Debug, Args)]

@@ -84,11 +84,10 @@ impl Vendor {
         publisher: &Publisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
-        let mut dialect = format.open(self.options(source, 0));
+        let mut session = Session::begin(format, self.options(source, 0));
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
-            let mut decoded = Decoded::default();
             let read = match format.framing() {
                 Framing::Json | Framing::Lines => input.read_until(b'\n', &mut bytes).await,
                 // As it comes: somebody writes, and somebody else reads along.
@@ -99,16 +98,14 @@ impl Vendor {
             };
             let length = read.context("cannot read the input")?;
             if length == 0 {
-                dialect.end(&mut decoded);
-                return say(decoded, "the end", publisher, problems).await;
+                return say(session.end(), "the end", publisher, problems).await;
             }
             if format.framing() == Framing::Characters {
                 input.consume(length);
             } else if format.framing() == Framing::Json && bytes.trim_ascii().is_empty() {
                 continue;
             }
-            dialect.decode(&bytes, &mut decoded);
-            say(decoded, &format!("frame {number}"), publisher, problems).await?;
+            say(session.read(&bytes), &format!("frame {number}"), publisher, problems).await?;
         }
         Ok(())
     }
@@ -166,13 +163,21 @@ impl Session {
         Self { dialect: format.open(options), framing: format.framing(), guesses: BTreeMap::new() }
     }
 
-    /// What a message says.
+    /// What a message says. A line ends with it.
     pub(super) fn decode(&mut self, message: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.decode(message, &mut decoded);
         if self.framing == Framing::Lines {
             self.dialect.decode(b"\n", &mut decoded);
         }
+        self.note_guesses(&decoded);
+        decoded
+    }
+
+    /// What the next of a file or a pipe says, wherever that ends.
+    fn read(&mut self, bytes: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.decode(bytes, &mut decoded);
         self.note_guesses(&decoded);
         decoded
     }

@@ -2,7 +2,8 @@
 //!
 //! On a terminal, lines appear under the heading of their turn as soon as they are final, and what may still change is
 //! drawn below them, faint, again and again. What was printed stays as it is: a correction is printed as one. Elsewhere
-//! turns are printed once they are closed; those of several feeds too, each under the name of its feed.
+//! turns are printed once they are closed; those of several feeds too, each under the name of its feed, and on a terminal
+//! there is a line below them for each feed in which somebody speaks.
 
 mod many;
 
@@ -245,9 +246,7 @@ pub(super) struct Live {
 
 impl Live {
     fn new(feed: &str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
-        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-        Self { feed: clean_line(feed).into_owned(), bar: bar.with_style(style), scroll: Scroll::default() }
+        Self { feed: clean_line(feed).into_owned(), bar: lower_part(), scroll: Scroll::default() }
     }
 
     fn draw(&mut self, screen: &Screen) -> anyhow::Result<()> {
@@ -269,6 +268,13 @@ impl Live {
         let title = screen.title().map(|title| format!(" · {}", clean_line(title))).unwrap_or_default();
         styled(faint(), &format!("{state} · {}{title}", self.feed))
     }
+}
+
+/// What is drawn again and again below what is printed.
+fn lower_part() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    bar.with_style(style)
 }
 
 /// What a line said when it was printed.

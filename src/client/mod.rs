@@ -5,16 +5,17 @@
 //! * [`Subscriber`] keeps a [`Screen`] that is what the server shows, whatever happens to its connection.
 //! * [`Subscriptions`] is as many subscribers, of as many feeds, on one connection.
 //! * [`HttpClient`] asks one question at a time: feeds, transcripts, imports, who is who.
-//! * [`post`] sends one request to an address that is no such server.
+//! * [`post`] sends one request to an address that is no such server; [`CaptionUrl`] says which one, for one that takes captions.
 //!
 //! What can be mended by coming again is mended here; only what cannot be becomes an error. Everything is bounded: a
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
 //! Over TLS a server has to prove that it is the one of the URL; one that does not is no server to come back to.
 //!
 //! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `link`, `screen`,
-//! `picture`, `subscriber`, `subscriptions`, `http`, `post`.
+//! `picture`, `subscriber`, `subscriptions`, `http`, `post`, `captions`.
 
 mod address;
+mod captions;
 mod connection;
 mod follower;
 mod http;
@@ -31,12 +32,13 @@ mod transport;
 mod trust;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
+pub use self::captions::{CaptionFormat, CaptionUrl, wall_time};
 pub use self::connection::{Backoff, ConnectionEnd, Times};
 pub use self::follower::{Followed, Follower, FollowerOptions};
 pub use self::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, Problem, TranscriptQuery,
 };
-pub use self::post::{PostUrl, Posted, post};
+pub use self::post::{PostUrl, Posted, Verdict, post};
 pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::search::{SearchFound, SearchQuery};

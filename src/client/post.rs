@@ -12,6 +12,7 @@ use super::address::{BadUrl, split};
 use super::http::{HttpError, exchange};
 use super::transport::Endpoint;
 use super::trust::Authorities;
+use crate::transcript::Timestamp;
 
 /// What is read of an answer's body, in bytes: a number, at most a few words.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
@@ -94,6 +95,53 @@ pub struct Posted {
     pub body: Bytes,
 }
 
+/// What an answer means for what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was taken.
+    Taken,
+    /// It was not, and later it may be; after so long, where the answer says so.
+    Later(Option<Duration>),
+    /// It was not, and the same is refused again, as far as the answer tells.
+    Refused,
+    /// There will never be anybody.
+    Gone,
+}
+
+impl Posted {
+    /// What it means; `now` is for an answer that names a date.
+    #[must_use]
+    pub fn verdict(&self, now: Timestamp) -> Verdict {
+        let status = self.status;
+        match status {
+            _ if status.is_success() => Verdict::Taken,
+            StatusCode::GONE => Verdict::Gone,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Verdict::Later(self.again_after(now)),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Later(None),
+            _ if status.is_client_error() => Verdict::Refused,
+            _ => Verdict::Later(None),
+        }
+    }
+
+    /// What is wrong, for people.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        let is_elsewhere = self.status.is_redirection();
+        let hint = if is_elsewhere { ": give the address that this leads to, none is followed" } else { "" };
+        format!("it answers {}{hint}", self.status)
+    }
+
+    /// RFC 9110, section 10.2.3: seconds, or a date.
+    fn again_after(&self, now: Timestamp) -> Option<Duration> {
+        let said = self.retry_after.as_deref()?.trim();
+        if let Ok(seconds) = said.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let at = jiff::fmt::rfc2822::parse(said).ok()?.timestamp().as_millisecond();
+        Some(Duration::from_millis(u64::try_from(at.saturating_sub(now.0)).unwrap_or(0)))
+    }
+}
+
 /// Sends one request on a connection of its own. The head of the answer has to come within `wait`, and a moment that its body
 /// may take. If dropped, the address may or may not have taken it.
 ///
@@ -141,6 +189,28 @@ mod tests {
         assert_eq!(format!("{url} {url:?}"), "https://a.example:1 https://a.example:1");
         let error = PostUrl::parse("ftp://a/?key=secret").expect_err("no such scheme").to_string();
         assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn answers_as_a_table() {
+        let verdict = |status: u16, retry_after: Option<&str>| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            Posted { status, retry_after: retry_after.map(str::to_owned), body: Bytes::new() }.verdict(Timestamp(0))
+        };
+        let (later, seconds) = (Verdict::Later(None), |s| Verdict::Later(Some(Duration::from_secs(s))));
+        for (status, retry_after, expected) in [
+            (204, None, Verdict::Taken),
+            (302, Some("7"), later),
+            (400, Some("7"), Verdict::Refused),
+            (408, None, later),
+            (410, None, Verdict::Gone),
+            (429, Some(" 7 "), seconds(7)),
+            (503, Some("Thu, 01 Jan 1970 00:00:09 GMT"), seconds(9)),
+            (503, Some("soon"), later),
+            (500, Some("7"), later),
+        ] {
+            assert_eq!(verdict(status, retry_after), expected, "{status}");
+        }
     }
 
     #[test]

@@ -169,12 +169,17 @@ pub struct PushConfig {
     pub give_up_after_ms: u64,
 }
 
+/// How often YouTube is told that captions are still to come, if nobody says otherwise. Milliseconds.
+pub const HEARTBEAT_MS: u64 = 10_000;
+/// When a line that is refused is passed over, if nobody says otherwise: a meeting that has not begun may begin. Milliseconds.
+pub const GIVE_UP_AFTER_MS: u64 = 60_000;
+
 fn heartbeat_ms() -> u64 {
-    10_000
+    HEARTBEAT_MS
 }
 
 fn give_up_after_ms() -> u64 {
-    60_000
+    GIVE_UP_AFTER_MS
 }
 
 type Checked = Result<(), ConfigError>;

@@ -43,10 +43,14 @@ fn time(text: &str) -> Option<(MediaMs, &str)> {
     }
 }
 
-/// How many turns `text` holds; one alone, without a time, may be any bold word.
+/// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
+/// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
     let heads: Vec<_> = numbered(text).filter_map(|(_, line)| head(line)).collect();
-    if heads.len() > 1 || heads.iter().any(|head| head.start_ms.is_some()) { heads.len() } else { 0 }
+    let is_alone = |line: &str| line.starts_with("\\[") && time(line).is_some_and(|(_, after)| after.trim().is_empty());
+    let of_nobody = numbered(text).filter(|(_, line)| is_alone(line)).count();
+    let is_sure = of_nobody > 0 || heads.len() > 1 || heads.iter().any(|head| head.start_ms.is_some());
+    if is_sure { heads.len() + of_nobody } else { 0 }
 }
 
 /// A backslash before punctuation is none (CommonMark, "Backslash escapes"); one at the end of a line is a line end.

@@ -1,4 +1,4 @@
-//! Files of keys and certificates: read at the start, and again when somebody asks for it.
+//! Files of keys, secrets and certificates: read at the start, and again when somebody asks for it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,14 +39,22 @@ impl Keys {
     /// Reads the files again. New connections and requests are held to what they say now; what is open goes on. A file
     /// that cannot be used is logged, and what was read from it before stays in use. Blocks while it reads.
     pub fn read_again(&self) {
-        let tls = self.tls.as_ref().map(|tls| ("[tls]", tls.read_again()));
-        let jwt = self.app.auth.as_ref().and_then(|auth| auth.read_again()).map(|read| ("[auth.jwt]", read));
-        for (section, read) in tls.into_iter().chain(jwt) {
-            match read {
-                Ok(()) => tracing::info!(section, "its files were read again"),
-                Err(error) => tracing::error!(section, %error, "what was in use stays in use"),
-            }
+        if let Some(tls) = &self.tls {
+            tell("[tls]", tls.read_again());
         }
+        if let Some(read) = self.app.auth.as_ref().and_then(|auth| auth.read_again()) {
+            tell("[auth.jwt]", read);
+        }
+        for (name, read) in self.app.deliveries.iter().flat_map(|deliveries| deliveries.read_again()) {
+            tell(&format!("[[webhooks]] {name}"), read);
+        }
+    }
+}
+
+fn tell(section: &str, read: Result<(), impl std::fmt::Display>) {
+    match read {
+        Ok(()) => tracing::info!(section, "its files were read again"),
+        Err(error) => tracing::error!(section, %error, "what was in use stays in use"),
     }
 }
 

@@ -26,12 +26,13 @@ use super::numbers;
 use super::problem::{Problem, ProblemCode};
 use super::publish::Publisher;
 use super::slots::{Held, Place, Slots};
+use crate::client::wall_time;
 use crate::config::TimesConfig;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
 use crate::feed::{Feed, Opened, View};
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId, Offset};
-use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp};
+use crate::transcript::{FeedState, FoldView, Op, Published, Record};
 use crate::wire::Refusal;
 use crate::wire::publish::{LANG_BYTES_MAX, check_version};
 
@@ -380,11 +381,6 @@ fn merged(says: Vec<Said>) -> Vec<Said> {
     if lines.is_empty() { Vec::new() } else { vec![Said::Lines(lines)] }
 }
 
-/// As YouTube writes times: UTC, without saying so.
-pub(super) fn wall_time(now: Timestamp) -> String {
-    now.to_string().trim_end_matches('Z').to_owned()
-}
-
 /// `POST /v1/feeds/{feed}/streamtext`
 pub(super) async fn streamtext(
     State(app): State<Arc<App>>,
@@ -440,6 +436,7 @@ pub(super) async fn streamtext(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcript::Timestamp;
 
     #[test]
     fn runs_and_times_are_written() {

@@ -98,6 +98,19 @@ fn subrip_as_it_is_met() {
 }
 
 #[test]
+fn markdown_of_nobody_known_is_known_for_markdown() {
+    let text = "\\[00:01\\]\n\nIt is noon.\n\n\\[01:05\\]\n\nAll rise.\n";
+    let reading = captionwire::format::read(text.as_bytes(), None).expect("a transcript");
+    let lines: Vec<_> = reading.lines.iter().map(|l| (l.content.start_ms, &*l.content.text)).collect();
+    assert_eq!(
+        (reading.kind, lines),
+        (FileKind::Markdown, vec![(Some(1_000), "It is noon."), (Some(65_000), "All rise.")])
+    );
+    // Only Markdown escapes the brackets.
+    assert!(captionwire::format::read(text.replace('\\', "").as_bytes(), None).is_err());
+}
+
+#[test]
 fn markdown_turns_as_they_are_met() {
     check(FileKind::Markdown, "md", "md", None);
 }

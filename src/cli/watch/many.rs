@@ -1,18 +1,23 @@
-//! `watch` of several feeds, on one connection: turns as they close, each under the name of its feed.
+//! `watch` of several feeds, on one connection: turns as they close, each under the name of its feed; on a terminal, below
+//! them, who speaks in which feed, and the end of what was said so far.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use indicatif::ProgressBar;
 
-use super::super::output::{clean_line, note, print_json_text};
+use super::super::output::{clean_line, faint, is_live_terminal, note, print_json_text, stdout_has_colour, styled};
 use super::super::signals::Signals;
 use super::super::{Arguments, Outcome};
-use super::{Plain, Until, Watch, print_some};
+use super::{Plain, Until, Watch, is_interim, lower_part, name, print_some};
 use crate::client::{News, Screen, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update};
 use crate::position::FeedId;
-use crate::transcript::FeedState;
+use crate::transcript::{FeedState, TurnState};
+
+/// Feeds that are shown below what is printed: more do not leave much of a terminal.
+const LIVE_FEEDS_MAX: usize = 12;
 
 /// Shows the feeds until all their events have ended and all of them was shown.
 pub(super) async fn run(watch: Watch) -> anyhow::Result<Outcome> {
@@ -22,7 +27,9 @@ pub(super) async fn run(watch: Watch) -> anyhow::Result<Outcome> {
         bail!(Arguments::command().error(ErrorKind::ArgumentConflict, message));
     }
     let mut feeds = Subscriptions::new(watch.url.server()?.subscribe_many(), SubscriptionsOptions::default());
-    let mut shown = Shown { is_raw: watch.json, is_refused: false, plain: BTreeMap::new() };
+    let lower = (!watch.json && is_live_terminal()).then(lower_part);
+    let mut shown =
+        Shown { is_raw: watch.json, is_refused: false, plain: BTreeMap::new(), said: BTreeMap::new(), lower };
     for name in &watch.feeds {
         let feed = FeedId::new(name).context("of several feeds only the names are given; the server with --url")?;
         let options = SubscriptionOptions {
@@ -38,6 +45,10 @@ pub(super) async fn run(watch: Watch) -> anyhow::Result<Outcome> {
         followed = follow(&mut feeds, &mut shown) => followed,
         () = signals.next() => Ok(()),
     };
+    shown.said.clear();
+    if let Some(lower) = shown.lower.take() {
+        lower.finish_and_clear();
+    }
     let left: Vec<FeedId> = feeds.feeds().cloned().collect();
     for feed in left {
         if let Some(screen) = feeds.screen(&feed) {
@@ -62,21 +73,21 @@ async fn follow(feeds: &mut Subscriptions, shown: &mut Shown) -> anyhow::Result<
                 }
             }
             Some(News::Feed { feed, update: Update::Hello { state: FeedState::None } }) => {
-                note(&format!("there is no feed {feed} yet; waiting for it"));
+                shown.tell(&format!("there is no feed {feed} yet; waiting for it"));
             }
             Some(News::Feed { feed, update: Update::Reset { .. } }) => {
                 shown.plain.insert(feed.clone(), Plain { label: format!("{feed} "), ..Plain::default() });
-                note(&format!("the transcript of {feed} begins anew"));
+                shown.tell(&format!("the transcript of {feed} begins anew"));
             }
             Some(News::Done { feed, screen }) => shown.draw(&feed, &screen, true)?,
             Some(News::Refused { feed, message, retry_in, .. }) => {
                 shown.is_refused |= retry_in.is_none();
                 let feed = feed.map(|feed| format!("{feed}: ")).unwrap_or_default();
                 let again = retry_in.map(|wait| format!("; trying again in {:.1} s", wait.as_secs_f32()));
-                note(&format!("{feed}{}{}", clean_line(&message), again.unwrap_or_default()));
+                shown.tell(&format!("{feed}{}{}", clean_line(&message), again.unwrap_or_default()));
             }
             Some(News::Disconnected { why, retry_in }) => {
-                note(&format!("{why}; trying again in {:.1} s", retry_in.as_secs_f32()));
+                shown.tell(&format!("{why}; trying again in {:.1} s", retry_in.as_secs_f32()));
             }
             _ => {}
         }
@@ -89,14 +100,83 @@ struct Shown {
     is_raw: bool,
     is_refused: bool,
     plain: BTreeMap<FeedId, Plain>,
+    /// What is being said, and where it is drawn; nowhere but on a terminal.
+    said: BTreeMap<FeedId, String>,
+    lower: Option<ProgressBar>,
 }
 
 impl Shown {
     /// Prints the turns that closed; with `all` those that are open too.
     fn draw(&mut self, feed: &FeedId, screen: &Screen, all: bool) -> anyhow::Result<()> {
-        match self.plain.get_mut(feed) {
-            Some(plain) if !self.is_raw => print_some(&plain.text(screen, all)),
-            _ => Ok(()),
+        let text = match self.plain.get_mut(feed) {
+            Some(plain) if !self.is_raw => plain.text(screen, all),
+            _ => return Ok(()),
+        };
+        let Some(lower) = &self.lower else { return print_some(&text) };
+        match saying(feed, screen, textwrap::termwidth().saturating_sub(1)).filter(|_| !all) {
+            Some(said) => self.said.insert(feed.clone(), said),
+            None => self.said.remove(feed),
+        };
+        let mut below: Vec<String> = self.said.values().take(LIVE_FEEDS_MAX).cloned().collect();
+        if self.said.len() > LIVE_FEEDS_MAX {
+            below.push(format!("… and {} more", self.said.len() - LIVE_FEEDS_MAX));
         }
+        let below = below.join("\n");
+        lower.set_message(if stdout_has_colour() { styled(faint(), &below) } else { below });
+        lower.suspend(|| print_some(&text))
+    }
+
+    fn tell(&self, text: &str) {
+        match &self.lower {
+            Some(lower) => lower.suspend(|| note(text)),
+            None => note(text),
+        }
+    }
+}
+
+/// Who speaks in a feed, and the end of that turn, on one line; none where nobody does.
+fn saying(feed: &FeedId, screen: &Screen, columns: usize) -> Option<String> {
+    let shown = screen.turns().next_back()?;
+    if shown.turn.state == TurnState::Closed && !shown.lines().any(is_interim) {
+        return None;
+    }
+    let head = format!("{feed} {}: ", clean_line(name(&shown)));
+    let said: Vec<_> = shown.lines().map(|line| clean_line(&line.text)).collect();
+    let said = said.join(" ");
+    // Some letters are two columns wide.
+    let room = columns.saturating_sub(textwrap::core::display_width(&head) + 1);
+    let (mut begin, mut width) = (said.len(), 0);
+    for (at, c) in said.char_indices().rev() {
+        width += textwrap::core::display_width(c.encode_utf8(&mut [0; 4]));
+        if width > room {
+            break;
+        }
+        begin = at;
+    }
+    Some(format!("{head}{}{}", if begin > 0 { "…" } else { "" }, &said[begin..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_said_fits_on_one_line() {
+        let mut screen = Screen::default();
+        let feed = FeedId::new("geneva").expect("a name");
+        let mut say = |text: &str, status: &str, state: &str| {
+            let message = serde_json::json!({"feed": "geneva", "cursor": "e:1",
+                "speakers": [{"id": "A", "name": "Ann", "into": null}],
+                "lines": [{"source": "m", "id": "1", "rev": 0, "sort": "1", "start_ms": 0, "end_ms": null, "speaker": "A",
+                    "text": text, "status": status, "marks": [], "received_at": "2026-11-23T18:30:00Z"}],
+                "turns": [{"id": "m/1", "sort": "1", "speaker": "A", "start_ms": 0, "state": state, "rev": 0}]});
+            screen.apply(serde_json::from_value(message).expect("changes"));
+            saying(&feed, &screen, 24)
+        };
+        assert_eq!(say("Good\nevening.", "interim", "open").as_deref(), Some("geneva Ann: …od evening."));
+        assert_eq!(say("会議を始めます", "interim", "open").as_deref(), Some("geneva Ann: …を始めます"));
+        assert_eq!(say("Good.", "final", "open").as_deref(), Some("geneva Ann: Good."));
+        assert_eq!(say("Good.", "final", "closed"), None);
+        assert_eq!(say("Goo", "interim", "closed").as_deref(), Some("geneva Ann: Goo"));
     }
 }

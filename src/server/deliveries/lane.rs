@@ -1,23 +1,22 @@
 //! One feed to one target: everything that the target does not have, one request after another.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, header};
 
 use super::ms;
 use super::sign::message_id;
 use super::target::{Due, Kind, Target};
-use crate::client::{PostUrl, Posted, post};
+use crate::client::{CaptionFormat, CaptionUrl, PostUrl, Verdict, post};
 use crate::config::{PushConfig, PushFormat};
 use crate::feed::{Feed, Following, Opened, View};
 use crate::log::LogError;
 use crate::outbox::{Outbox, Place, Waiting};
 use crate::position::{FeedId, Offset};
 use crate::server::app::App;
-use crate::server::posts::wall_time;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
 
@@ -176,10 +175,10 @@ impl Lane<'_> {
     }
 
     async fn post_message(&mut self, told_before: &str, body: Bytes) -> Result<(), Stop> {
-        let Kind::Webhook { secrets, headers } = &self.target.kind else { return Ok(()) };
+        let Kind::Webhook { secrets, headers, .. } = &self.target.kind else { return Ok(()) };
         let id = message_id(told_before, &body);
         let timestamp = self.app.clock.now().0.div_euclid(1000);
-        let signature = secrets.sign(&id, timestamp, &body);
+        let signature = secrets.read().unwrap_or_else(PoisonError::into_inner).sign(&id, timestamp, &body);
         let value = |text: &str| HeaderValue::from_str(text).expect("hexadecimal, base 64 and numbers");
         let mut all = headers.clone();
         all.extend([
@@ -225,10 +224,7 @@ impl Lane<'_> {
 
     /// Asks the target for the last number that it has (Zoom: `GET …/seq`), and goes on from there.
     async fn agree_on_seq(&self, push: &PushConfig, place: &mut Place) -> Result<(), Stop> {
-        let last = match push.format {
-            PushFormat::YouTube => None,
-            PushFormat::Zoom => self.last_seq().await,
-        };
+        let last = self.caption_url(push).last_seq(self.timeout()).await;
         match (place.seq, last) {
             (None, last) => place.seq = Some(last.map_or(1, |last| last.saturating_add(1))),
             (Some(seq), Some(last)) if last == seq && place.done < place.waiting.len() => {
@@ -241,30 +237,19 @@ impl Lane<'_> {
         self.keep(place).await
     }
 
-    async fn last_seq(&self) -> Option<u64> {
-        let url = self.target.url.below("seq");
-        let answer = post(&url, Method::GET, &[], Bytes::new(), self.timeout()).await.ok()?;
-        let is_good = answer.status.is_success();
-        std::str::from_utf8(&answer.body).ok()?.lines().next()?.trim().parse().ok().filter(|_| is_good)
+    fn caption_url<'a>(&'a self, push: &'a PushConfig) -> CaptionUrl<'a> {
+        let format = match push.format {
+            PushFormat::Zoom => CaptionFormat::Zoom,
+            PushFormat::YouTube => CaptionFormat::YouTube,
+        };
+        CaptionUrl { url: &self.target.url, format, lang: push.lang.as_deref(), offset_ms: push.offset_ms }
     }
 
     async fn push_line(&mut self, push: &PushConfig, place: &mut Place, waiting: &Waiting) -> Result<(), Stop> {
         let seq = place.seq.unwrap_or(1);
-        let mut url = self.target.url.with("seq", seq);
-        let body = match push.format {
-            PushFormat::Zoom => {
-                if let Some(lang) = &push.lang {
-                    url = url.with("lang", lang);
-                }
-                waiting.text.clone()
-            }
-            PushFormat::YouTube => {
-                let at = wall_time(Timestamp(waiting.at_ms.saturating_add(push.offset_ms)));
-                format!("{at} region:reg1#cue1\n{}\n", waiting.text.replace('\n', "<br>"))
-            }
-        };
+        let (url, body) = self.caption_url(push).caption(seq, Timestamp(waiting.at_ms), &waiting.text);
         place.done += 1;
-        match self.attempt(&url, &text_plain(), body.into()).await {
+        match self.attempt(&url, &CaptionUrl::headers(), body).await {
             Ok(_) => {
                 self.has_progressed = true;
                 place.seq = Some(seq.saturating_add(1));
@@ -284,49 +269,27 @@ impl Lane<'_> {
 
     /// Tells a YouTube-style target that captions are still to come. Nothing depends on its answer.
     async fn say_nothing(&self) {
-        let said = post(&self.target.url, Method::POST, &text_plain(), Bytes::new(), self.timeout()).await;
+        let said = post(&self.target.url, Method::POST, &CaptionUrl::headers(), Bytes::new(), self.timeout()).await;
         tracing::debug!(to = %self.target.name, answer = ?said.map(|answer| answer.status), "a heartbeat");
     }
 
     /// One try.
     async fn attempt(&self, url: &PostUrl, headers: &[(HeaderName, HeaderValue)], body: Bytes) -> Result<(), Refused> {
-        let later = |cause: String| {
-            self.target.failed(self.app, cause);
-            Refused { stop: Stop::Later, is_final: false }
+        let (cause, verdict) = match post(url, Method::POST, headers, body, self.timeout()).await {
+            Ok(answer) => (answer.cause(), answer.verdict(self.app.clock.now())),
+            Err(error) => (error.to_string(), Verdict::Later(None)),
         };
-        let answer = match post(url, Method::POST, headers, body, self.timeout()).await {
-            Ok(answer) => answer,
-            Err(error) => return Err(later(error.to_string())),
-        };
-        let status = answer.status;
-        if status.is_success() {
+        if verdict == Verdict::Taken {
             self.target.sent(self.app);
             return Ok(());
         }
-        if status == StatusCode::GONE {
-            self.target.failed(self.app, format!("it answers {status}"));
-            return Err(Refused { stop: Stop::Gone, is_final: false });
-        }
-        let hint = if status.is_redirection() { ": give the address that this leads to, none is followed" } else { "" };
-        let refused = later(format!("it answers {status}{hint}"));
-        let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        match self.retry_after(&answer).filter(|_| is_busy) {
-            Some(after) => Err(Refused { stop: Stop::After(after), ..refused }),
-            None => {
-                let may_change = is_busy || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
-                Err(Refused { is_final: status.is_client_error() && !may_change, ..refused })
-            }
-        }
-    }
-
-    /// RFC 9110, section 10.2.3: seconds, or a date.
-    fn retry_after(&self, answer: &Posted) -> Option<Duration> {
-        let said = answer.retry_after.as_deref()?.trim();
-        if let Ok(seconds) = said.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let at = jiff::fmt::rfc2822::parse(said).ok()?.timestamp().as_millisecond();
-        Some(ms(u64::try_from(at.saturating_sub(self.app.clock.now().0)).unwrap_or(0)))
+        self.target.failed(self.app, cause);
+        let stop = match verdict {
+            Verdict::Gone => Stop::Gone,
+            Verdict::Later(Some(after)) => Stop::After(after),
+            _ => Stop::Later,
+        };
+        Err(Refused { stop, is_final: verdict == Verdict::Refused })
     }
 
     /// Notes how far the log is of which the target has everything. Without need it is not: the next server looks it up.
@@ -366,9 +329,4 @@ struct Refused {
     stop: Stop,
     /// The same is refused again, as far as the answer tells.
     is_final: bool,
-}
-
-fn text_plain() -> [(HeaderName, HeaderValue); 1] {
-    // YouTube wants it without a charset.
-    [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))]
 }

@@ -184,6 +184,11 @@ impl Deliveries {
         !is_wanted || !feed.is_written() || self.followed().contains(feed.log_id())
     }
 
+    /// Reads the files of secrets again: each webhook that has one, and what came of it.
+    pub(super) fn read_again(&self) -> impl Iterator<Item = (&str, Result<(), SecretsError>)> {
+        self.targets.iter().filter_map(|target| Some((&*target.name, target.read_again()?)))
+    }
+
     /// How each target stands.
     pub(super) fn standing(&self) -> Vec<Standing> {
         self.targets.iter().map(|target| target.standing()).collect()

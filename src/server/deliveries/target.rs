@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -35,7 +35,12 @@ pub(super) enum Why {
 /// What is posted, and how.
 #[derive(Debug)]
 pub(super) enum Kind {
-    Webhook { secrets: Secrets, headers: Vec<(HeaderName, HeaderValue)> },
+    Webhook {
+        /// Those that were read last.
+        secrets: RwLock<Secrets>,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        config: Box<WebhookConfig>,
+    },
     Push(PushConfig),
 }
 
@@ -172,7 +177,8 @@ impl Target {
             value.set_sensitive(true);
             Some((name.parse().ok()?, value))
         });
-        let kind = Kind::Webhook { secrets: Secrets::read(hook)?, headers: headers.collect() };
+        let (secrets, headers) = (RwLock::new(Secrets::read(hook)?), headers.collect());
+        let kind = Kind::Webhook { secrets, headers, config: Box::new(hook.clone()) };
         Ok(Self::new(&hook.name, (hook.url.reveal(), authorities), (hook.from, hook.feeds.clone()), kind))
     }
 
@@ -199,6 +205,14 @@ impl Target {
             wake: Notify::new(),
             told: Mutex::default(),
         }
+    }
+
+    /// Reads the file of its secrets again, if it has one. What cannot be used changes nothing.
+    pub(super) fn read_again(&self) -> Option<Result<(), SecretsError>> {
+        let Kind::Webhook { secrets, config, .. } = &self.kind else { return None };
+        config.secret_file.as_ref()?;
+        let read = Secrets::read(config);
+        Some(read.map(|read| *secrets.write().unwrap_or_else(PoisonError::into_inner) = read))
     }
 
     pub(super) fn wants(&self, feed: &FeedId) -> bool {

@@ -1,0 +1,248 @@
+//! `push`: the final lines of a feed, posted to a caption URL, for as long as the command runs.
+//!
+//! What `[[push]]` does within the server, done from outside: by whoever may read the feed, to a meeting's URL of today.
+//! Nothing is kept between two runs; `--seq` says where the numbers go on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use http::Method;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Outcome;
+use super::output::{note, print_json};
+use super::reach::Url;
+use super::signals::Signals;
+use crate::client::{
+    Backoff, CaptionFormat, CaptionUrl, PostUrl, Screen, Subscriber, SubscriberOptions, Update, Verdict, post,
+};
+use crate::config::{DeliveriesConfig, GIVE_UP_AFTER_MS, HEARTBEAT_MS};
+use crate::server::{Chance, Clock};
+use crate::transcript::{FeedState, Line};
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire push geneva 'https://wmcc.zoom.us/closedcaption?id=…' --format zoom --lang en-US
+  captionwire push geneva 'https://upload.youtube.com/closedcaption?cid=…' --format youtube
+  captionwire push geneva http://other:7700/v1/feeds/copy/zoom --format zoom --from start
+
+Each final line is posted once, in the order in which lines became final; nothing can be taken back there, so corrections are
+not sent. What is not taken is tried again. A line that is refused for a minute is passed over, and then the exit code is 1.
+Ends with the event, or with Ctrl-C. docs/webhooks.md says what is sent.";
+
+/// Post a feed's final lines to a caption URL (Zoom, YouTube)
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Push {
+    /// A feed, or the URL of one; it need not exist yet
+    #[arg(value_name = "FEED|URL")]
+    feed: String,
+    /// The caption URL, as the meeting or the broadcast gives it out
+    #[arg(env = "CAPTIONWIRE_PUSH_TO", hide_env_values = true, value_name = "CAPTION_URL", value_parser = caption_url)]
+    to: PostUrl,
+    /// zoom or youtube
+    #[arg(long)]
+    format: CaptionFormat,
+    /// Where to begin: with what is said from now on, or at the start of the feed
+    #[arg(long, default_value = "now")]
+    from: From,
+    /// The language of the captions, such as en-US (zoom)
+    #[arg(long)]
+    lang: Option<String>,
+    /// Added to the times of day; below zero where the video is ahead of its captions (youtube)
+    #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
+    offset_ms: i64,
+    /// The number of the first caption; by default the one after the last that the URL says it has, else 1
+    #[arg(long)]
+    seq: Option<u64>,
+    /// Say what became of it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    url: Url,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum From {
+    Now,
+    Start,
+}
+
+/// A URL that cannot be used is not shown: it may hold a key.
+fn caption_url(text: &str) -> Result<PostUrl, String> {
+    PostUrl::parse(text).map_err(|error| error.to_string())
+}
+
+impl Push {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut signals = Signals::new()?;
+        if let Some(lang) = &self.lang
+            && !lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        {
+            bail!("{lang:?} is no language such as en-US");
+        }
+        // From the start always, so that a correction of an old line is known for one.
+        let options = SubscriberOptions { interim: false, wait: true, ..SubscriberOptions::default() };
+        let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
+        let mut pushing = Pushing::new(&self).await;
+        let pushed = tokio::select! {
+            pushed = pushing.follow(&mut subscriber) => pushed,
+            () = signals.next() => Ok(()),
+        };
+        pushing.tell(self.json)?;
+        pushed.map(|()| Outcome::of_problems(pushing.passed_over))
+    }
+}
+
+/// What is being pushed.
+struct Pushing<'a> {
+    to: CaptionUrl<'a>,
+    wait: Duration,
+    backoff: Backoff,
+    clock: Clock,
+    chance: Chance,
+    /// Keys of the lines that were pushed, or are not to be.
+    known: HashSet<Arc<str>>,
+    /// Whether new lines are pushed, or only known.
+    is_begun: bool,
+    seq: u64,
+    pushed: u64,
+    passed_over: u64,
+    spoke: Instant,
+}
+
+impl<'a> Pushing<'a> {
+    async fn new(push: &'a Push) -> Self {
+        let lang = push.lang.as_deref();
+        let to = CaptionUrl { url: &push.to, format: push.format, lang, offset_ms: push.offset_ms };
+        let limits = DeliveriesConfig::default();
+        let ms = Duration::from_millis;
+        let wait = ms(limits.timeout_ms);
+        let seq = match push.seq {
+            Some(seq) => seq,
+            None => to.last_seq(wait).await.map_or(1, |last| last.saturating_add(1)),
+        };
+        Self {
+            to,
+            wait,
+            backoff: Backoff { first: ms(limits.retry_first_ms), max: ms(limits.retry_max_ms) },
+            clock: Clock::of_this_machine(),
+            chance: Chance::of_this_machine(),
+            known: HashSet::new(),
+            is_begun: push.from == From::Start,
+            seq,
+            pushed: 0,
+            passed_over: 0,
+            spoke: Instant::now(),
+        }
+    }
+
+    /// Pushes what the feed says until its event has ended. While a line waits to be taken, the server's news merge.
+    async fn follow(&mut self, subscriber: &mut Subscriber) -> anyhow::Result<()> {
+        loop {
+            let update = tokio::select! {
+                biased;
+                update = subscriber.next() => update?,
+                () = sleep_until(self.spoke + Duration::from_millis(HEARTBEAT_MS)) => {
+                    self.heartbeat(subscriber.screen().state()).await;
+                    continue;
+                }
+            };
+            match update {
+                None => return Ok(()),
+                Some(Update::Changed(changed)) => {
+                    self.take(&changed.lines, subscriber.screen()).await?;
+                    if changed.whole && subscriber.screen().state() == FeedState::Ended {
+                        return Ok(());
+                    }
+                }
+                Some(Update::Live) => {
+                    if !std::mem::replace(&mut self.is_begun, true) {
+                        note(&format!("what is said from now on goes to {}", self.to.url));
+                    }
+                }
+                Some(Update::Reset { .. }) => {
+                    note("the transcript begins anew: what it holds already is not pushed");
+                    (self.is_begun, self.known) = (false, HashSet::new());
+                }
+                Some(Update::Disconnected { why, retry_in }) => {
+                    note(&format!("{why}; trying again in {:.1} s", retry_in.as_secs_f32()));
+                }
+                Some(Update::Hello { state: FeedState::None }) => {
+                    note("there is no such feed yet; waiting for it");
+                    // All of it is said from now on.
+                    self.is_begun = true;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Pushes those of these lines that are new, in their order.
+    async fn take(&mut self, keys: &[Arc<str>], screen: &Screen) -> anyhow::Result<()> {
+        let new: Vec<_> = keys.iter().filter(|key| self.known.insert((*key).clone())).collect();
+        if !self.is_begun {
+            return Ok(());
+        }
+        let mut lines: Vec<&Line> = new.into_iter().filter_map(|key| screen.line(key)).collect();
+        lines.sort_by(|a, b| a.sort.cmp(&b.sort));
+        for line in lines {
+            self.push(line).await?;
+        }
+        Ok(())
+    }
+
+    /// Posts a line until it is taken; one that is refused for long is passed over.
+    async fn push(&mut self, line: &Line) -> anyhow::Result<()> {
+        let (url, body) = self.to.caption(self.seq, line.received_at, &line.text);
+        for failures in 0.. {
+            let posted = post(&url, Method::POST, &CaptionUrl::headers(), body.clone(), self.wait).await;
+            self.spoke = Instant::now();
+            let (cause, verdict) = match posted {
+                Ok(answer) => (answer.cause(), answer.verdict(self.clock.now())),
+                Err(error) => (error.to_string(), Verdict::Later(None)),
+            };
+            let age_ms = self.clock.now().since(line.received_at);
+            let after = match verdict {
+                Verdict::Taken => {
+                    (self.seq, self.pushed) = (self.seq.saturating_add(1), self.pushed + 1);
+                    return Ok(());
+                }
+                Verdict::Gone => bail!("{url}: {cause}: there is nobody to push to any more"),
+                Verdict::Refused if age_ms >= GIVE_UP_AFTER_MS as i64 => {
+                    self.passed_over += 1;
+                    note(&format!("a line was passed over: {cause}"));
+                    return Ok(());
+                }
+                Verdict::Refused => None,
+                Verdict::Later(after) => after,
+            };
+            if failures == 0 {
+                note(&format!("{url}: {cause}; it is tried again until it is taken"));
+            }
+            sleep(self.backoff.wait(failures, self.chance.next()).max(after.unwrap_or_default())).await;
+        }
+        Ok(())
+    }
+
+    /// Tells YouTube that captions are still to come, where nothing was said for long. Nothing depends on its answer.
+    async fn heartbeat(&mut self, state: FeedState) {
+        self.spoke = Instant::now();
+        if self.to.format == CaptionFormat::YouTube && state == FeedState::Live {
+            let _ = post(self.to.url, Method::POST, &CaptionUrl::headers(), Bytes::new(), self.wait).await;
+        }
+    }
+
+    fn tell(&self, json: bool) -> anyhow::Result<()> {
+        let Self { pushed, passed_over, seq, .. } = self;
+        if json {
+            return print_json(&serde_json::json!({ "pushed": pushed, "passed_over": passed_over, "next_seq": seq }));
+        }
+        note(&format!("{pushed} captions were taken, {passed_over} passed over; the next is number {seq}"));
+        Ok(())
+    }
+}
