@@ -426,13 +426,13 @@ mod tests {
     async fn a_copy_is_of_one_moment_and_whole() {
         let (dir, dest) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         assert!(OutboxCopy::take(dir.path()).expect("looked at").is_none());
-        let outbox = Outbox::open(Some(dir.path())).expect("opened");
+        let outbox = FileOutbox::open(Some(dir.path())).expect("opened");
         outbox.meet("cms", vec![(feed("old"), 1, Offset(5))]).await.expect("written");
         let copy = OutboxCopy::take(dir.path()).expect("copied").expect("there is one");
         outbox.forget("cms", &feed("old")).await.expect("written");
         copy.write(dest.path()).expect("written");
         assert!(copy.write(dest.path()).is_err(), "it replaced one");
-        let copied = Outbox::open(Some(dest.path())).expect("opened");
+        let copied = FileOutbox::open(Some(dest.path())).expect("opened");
         let places = copied.places("cms").await.expect("read").expect("known");
         assert_eq!(places, [(feed("old"), 1, Offset(5))]);
     }
@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn what_is_damaged_is_not_copied() {
         let dir = tempfile::tempdir().expect("a directory");
-        drop(Outbox::open(Some(dir.path())).expect("opened"));
+        drop(FileOutbox::open(Some(dir.path())).expect("opened"));
         let path = dir.path().join(FILE_NAME);
         let mut bytes = std::fs::read(&path).expect("there");
         // The page of the first table.
