@@ -39,6 +39,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["tokio_rustls", "rustls_native_certs"], &["server", "client"]),
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
     (&["rusqlite"], &["log", "search", "outbox"]),
+    (&["async_nats"], &["log"]),
     (&["toml"], &["config"]),
     (&["clap", "anyhow", "indicatif", "anstream", "textwrap"], &["cli"]),
     // `bench` measures sockets without the server's and the client's ways to use them, and processes from outside.

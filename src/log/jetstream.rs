@@ -15,7 +15,7 @@
 //! else was stored there first. So a reader knows of everything whether it has it all.
 //!
 //! While the servers are away, or have no leader, reading waits, and so does appending, for as long as it is told to
-//! (`wait`). Why the stream is as it is: `docs/adr/0006-nats.md`.
+//! (`wait`). Why the stream is as it is: `docs/adr/0003-nats.md`.
 
 mod ask;
 mod connect;
@@ -39,6 +39,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +57,9 @@ use crate::position::{FeedId, Offset};
 const APPEND_BYTES: usize = 128;
 /// Bytes that a tail takes from the ring at a time.
 const PAGE_BYTES: usize = 256 * 1024;
+
+/// A log in which an append failed counts as away for so long, unless one goes well: then somebody has to try again.
+const AWAY_FOR: Duration = Duration::from_secs(5);
 
 /// Where the servers are, and how they are spoken to.
 #[derive(Clone)]
@@ -182,6 +186,8 @@ struct Shared {
     heads: Mutex<HashMap<u64, u64>>,
     listeners: Mutex<Vec<Weak<Listener>>>,
     is_followed: AtomicBool,
+    /// When an append failed last, if none went well since.
+    failed_at: Mutex<Option<Instant>>,
     poison: OnceLock<LogError>,
     commits: AtomicU64,
     records: AtomicU64,
@@ -276,6 +282,10 @@ impl Shared {
         self.feeds.lock().expect("nothing panics with it")
     }
 
+    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().expect("nothing panics with it")
+    }
+
     fn heads(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
         self.heads.lock().expect("nothing panics with it")
     }
@@ -284,7 +294,7 @@ impl Shared {
     /// not have everything at hand.
     async fn end(&self, log: &LogId) -> Result<piece::Piece, LogError> {
         let subject = self.names.records(log);
-        let until = tokio::time::Instant::now() + self.options.wait;
+        let until = Instant::now() + self.options.wait;
         loop {
             let last = match self.last_piece(&subject).await? {
                 Some(last) => last,
@@ -297,7 +307,7 @@ impl Shared {
             if last.next() >= known {
                 return Ok(last);
             }
-            if tokio::time::Instant::now() >= until {
+            if Instant::now() >= until {
                 return Err(LogError::Unavailable("the stream's leader does not have all that was stored".into()));
             }
             self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
@@ -392,8 +402,15 @@ impl Log for JetStreamLog {
     }
 
     fn trouble(&self) -> Option<LogError> {
-        let away = || LogError::Unavailable("the stream is not heard of".into());
-        self.poisoned().or_else(|| (!self.shared.is_followed.load(Ordering::SeqCst)).then(away))
+        let away = |why: &str| Some(LogError::Unavailable(why.into()));
+        if let Some(poison) = self.poisoned() {
+            return Some(poison);
+        }
+        if !self.shared.is_followed.load(Ordering::SeqCst) {
+            return away("the stream is not heard of");
+        }
+        let failed_at = *self.shared.failed_at();
+        failed_at.filter(|at| at.elapsed() < AWAY_FOR).and_then(|_| away("what was to be written just now was not"))
     }
 
     fn is_shared(&self) -> bool {

@@ -65,6 +65,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<(Shared, u64), Log
         heads: Mutex::default(),
         listeners: Mutex::default(),
         is_followed: AtomicBool::new(false),
+        failed_at: Mutex::default(),
         poison: OnceLock::new(),
         commits: AtomicU64::new(0),
         records: AtomicU64::new(0),

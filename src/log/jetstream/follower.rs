@@ -90,7 +90,7 @@ impl Shared {
             self.tell(&message);
             *seen = info.stream_sequence;
         }
-        Ok(())
+        Err(away(&"the server ended it"))
     }
 
     /// Tells who is concerned what a message of the stream says.
