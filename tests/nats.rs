@@ -345,6 +345,7 @@ async fn feeds_are_copied_with_their_history() {
     let formats = ["txt", "vtt", "srt", "md", "ndjson", "rev.txt"];
     let first = transcripts(&embedded, &formats).await;
     let epoch = embedded.get("/v1/feeds/geneva").await.json()["epoch"].clone();
+    drop(publisher);
     embedded.stop();
 
     let file = embedded.data().join("nats.toml");
@@ -367,6 +368,7 @@ async fn feeds_are_copied_with_their_history() {
     publisher.send(line("99", 90_000, "B", "after the move")).await;
     publisher.acked(41).await;
     let second = transcripts(&on_nats, &formats).await;
+    drop(publisher);
     on_nats.stop();
 
     let back = embedded.data().join("back");

@@ -30,7 +30,7 @@ mod writer;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ use async_nats::jetstream::{Context, stream};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -185,7 +185,7 @@ struct Shared {
     /// The offset after the last record of each log, as far as this process has been told.
     heads: Mutex<HashMap<u64, u64>>,
     listeners: Mutex<Vec<Weak<Listener>>>,
-    is_followed: AtomicBool,
+    is_followed: watch::Sender<bool>,
     /// When an append failed last, if none went well since.
     failed_at: Mutex<Option<Instant>>,
     poison: OnceLock<LogError>,
@@ -223,7 +223,13 @@ impl JetStreamLog {
                 }
             }
         });
-        Ok(Self { shared })
+        let log = Self { shared };
+        let mut is_followed = log.shared.is_followed.subscribe();
+        let followed = tokio::time::timeout(log.shared.options.wait, is_followed.wait_for(|is_followed| *is_followed));
+        match followed.await {
+            Ok(_) => Ok(log),
+            Err(_) => Err(LogError::Unavailable("the stream cannot be followed".into())),
+        }
     }
 
     /// How many servers keep what is stored, and the version of the one that was found.
@@ -406,7 +412,7 @@ impl Log for JetStreamLog {
         if let Some(poison) = self.poisoned() {
             return Some(poison);
         }
-        if !self.shared.is_followed.load(Ordering::SeqCst) {
+        if !*self.shared.is_followed.borrow() {
             return away("the stream is not heard of");
         }
         let failed_at = *self.shared.failed_at();
