@@ -508,6 +508,12 @@ async fn erasing_leaves_an_empty_record<E: Engine>() {
         expected[offset].clear();
     }
     assert_eq!(take(&mut behind, 0, 10).await, expected);
+    for from in 1..10 {
+        assert_eq!(
+            take(&mut engine.log().tail(&id, Offset(from as u64)), from as u64, 10 - from).await,
+            expected[from..]
+        );
+    }
     engine.reopen().await;
     assert_eq!(engine.log().head(&id).await.expect("a head"), Offset(10));
     assert_eq!(take(&mut engine.log().tail(&id, Offset(2)), 2, 8).await, expected[2..]);

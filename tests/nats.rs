@@ -158,6 +158,26 @@ async fn a_reader_finds_every_place_of_a_long_log() {
     assert_eq!(append(&other, &ids[0], "next").await.expect("appended"), Offset(COUNT));
 }
 
+/// Whoever begins in the midst of a message of which something was erased finds the rest of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_message_is_read_from_any_place() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let log = open(&servers).await;
+    let id = create(&log, "geneva").await;
+    let mut expected: Vec<String> = (0..21).map(|n| format!("record {n}")).collect();
+    // Three messages of seven.
+    let records = expected.iter().map(|record| record.clone().into()).collect();
+    soon(log.append_all(&id, records)).await.expect("queued").await.expect("durable");
+    for offset in [3, 1, 9, 20] {
+        soon(log.erase(&id, Offset(offset))).await.expect("erased");
+        expected[offset as usize].clear();
+    }
+    for from in 0..21 {
+        assert_eq!(read(&log, &id, from).await, expected[from as usize..], "from {from}");
+    }
+    assert_eq!(append(&log, &id, "next").await.expect("appended"), Offset(21));
+}
+
 /// A stream that was lost and made again is another one: nothing is taken for what it was before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_was_made_again_has_other_lives() {
@@ -216,6 +236,22 @@ async fn secrets_are_not_shown() {
     let log = JetStreamLog::open(with("right-secret")).await.expect("opens");
     create(&log, "geneva").await;
     assert!(!format!("{:?} {log:?}", with("right-secret")).contains("secret"));
+}
+
+/// Over TLS, to servers that somebody vouches for, and to no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_are_spoken_to_over_tls() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).expect("a certificate");
+    let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let tls = format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}");
+    let Some(servers) = nats::Servers::start_with(1, &tls) else { return };
+    let refused = JetStreamLog::open(options(&servers)).await.expect_err("nobody vouches for it").to_string();
+    assert!(refused.contains("cannot be reached"), "{refused}");
+    let log = JetStreamLog::open(JetStreamOptions { ca_file: Some(certificate), ..options(&servers) }).await;
+    create(&log.expect("opens"), "geneva").await;
 }
 
 fn config(servers: &nats::Servers) -> String {
@@ -309,6 +345,7 @@ async fn feeds_are_copied_with_their_history() {
     let formats = ["txt", "vtt", "srt", "md", "ndjson", "rev.txt"];
     let first = transcripts(&embedded, &formats).await;
     let epoch = embedded.get("/v1/feeds/geneva").await.json()["epoch"].clone();
+    drop(publisher);
     embedded.stop();
 
     let file = embedded.data().join("nats.toml");
@@ -331,6 +368,7 @@ async fn feeds_are_copied_with_their_history() {
     publisher.send(line("99", 90_000, "B", "after the move")).await;
     publisher.acked(41).await;
     let second = transcripts(&on_nats, &formats).await;
+    drop(publisher);
     on_nats.stop();
 
     let back = embedded.data().join("back");

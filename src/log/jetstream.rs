@@ -15,7 +15,7 @@
 //! else was stored there first. So a reader knows of everything whether it has it all.
 //!
 //! While the servers are away, or have no leader, reading waits, and so does appending, for as long as it is told to
-//! (`wait`). Why the stream is as it is: `docs/adr/0006-nats.md`.
+//! (`wait`). Why the stream is as it is: `docs/adr/0003-nats.md`.
 
 mod ask;
 mod connect;
@@ -30,7 +30,7 @@ mod writer;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
@@ -38,7 +38,8 @@ use async_nats::jetstream::{Context, stream};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +57,9 @@ use crate::position::{FeedId, Offset};
 const APPEND_BYTES: usize = 128;
 /// Bytes that a tail takes from the ring at a time.
 const PAGE_BYTES: usize = 256 * 1024;
+
+/// A log in which an append failed counts as away for so long, unless one goes well: then somebody has to try again.
+const AWAY_FOR: Duration = Duration::from_secs(5);
 
 /// Where the servers are, and how they are spoken to.
 #[derive(Clone)]
@@ -181,7 +185,9 @@ struct Shared {
     /// The offset after the last record of each log, as far as this process has been told.
     heads: Mutex<HashMap<u64, u64>>,
     listeners: Mutex<Vec<Weak<Listener>>>,
-    is_followed: AtomicBool,
+    is_followed: watch::Sender<bool>,
+    /// When an append failed last, if none went well since.
+    failed_at: Mutex<Option<Instant>>,
     poison: OnceLock<LogError>,
     commits: AtomicU64,
     records: AtomicU64,
@@ -217,7 +223,13 @@ impl JetStreamLog {
                 }
             }
         });
-        Ok(Self { shared })
+        let log = Self { shared };
+        let mut is_followed = log.shared.is_followed.subscribe();
+        let followed = tokio::time::timeout(log.shared.options.wait, is_followed.wait_for(|is_followed| *is_followed));
+        match followed.await {
+            Ok(_) => Ok(log),
+            Err(_) => Err(LogError::Unavailable("the stream cannot be followed".into())),
+        }
     }
 
     /// The connection to the servers, for what the processes that share the log tell each other beside it.
@@ -288,6 +300,10 @@ impl Shared {
         self.feeds.lock().expect("nothing panics with it")
     }
 
+    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().expect("nothing panics with it")
+    }
+
     fn heads(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
         self.heads.lock().expect("nothing panics with it")
     }
@@ -296,7 +312,7 @@ impl Shared {
     /// not have everything at hand.
     async fn end(&self, log: &LogId) -> Result<piece::Piece, LogError> {
         let subject = self.names.records(log);
-        let until = tokio::time::Instant::now() + self.options.wait;
+        let until = Instant::now() + self.options.wait;
         loop {
             let last = match self.last_piece(&subject).await? {
                 Some(last) => last,
@@ -309,7 +325,7 @@ impl Shared {
             if last.next() >= known {
                 return Ok(last);
             }
-            if tokio::time::Instant::now() >= until {
+            if Instant::now() >= until {
                 return Err(LogError::Unavailable("the stream's leader does not have all that was stored".into()));
             }
             self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
@@ -404,8 +420,15 @@ impl Log for JetStreamLog {
     }
 
     fn trouble(&self) -> Option<LogError> {
-        let away = || LogError::Unavailable("the stream is not heard of".into());
-        self.poisoned().or_else(|| (!self.shared.is_followed.load(Ordering::SeqCst)).then(away))
+        let away = |why: &str| Some(LogError::Unavailable(why.into()));
+        if let Some(poison) = self.poisoned() {
+            return Some(poison);
+        }
+        if !*self.shared.is_followed.borrow() {
+            return away("the stream is not heard of");
+        }
+        let failed_at = *self.shared.failed_at();
+        failed_at.filter(|at| at.elapsed() < AWAY_FOR).and_then(|_| away("what was to be written just now was not"))
     }
 
     fn written(&self) -> BoxStream<'static, Vec<(LogId, Offset)>> {

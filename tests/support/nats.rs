@@ -15,6 +15,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program, where there is one. In CI, where `CI` is set, there has to be.
+#[allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 pub fn found() -> Option<PathBuf> {
     let named = std::env::var_os("CAPTIONWIRE_TEST_NATS").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();

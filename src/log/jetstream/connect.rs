@@ -1,6 +1,6 @@
 //! Finding the servers, and the stream.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -64,7 +64,8 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<(Shared, u64), Log
         feeds: Mutex::default(),
         heads: Mutex::default(),
         listeners: Mutex::default(),
-        is_followed: AtomicBool::new(false),
+        is_followed: watch::Sender::new(false),
+        failed_at: Mutex::default(),
         poison: OnceLock::new(),
         commits: AtomicU64::new(0),
         records: AtomicU64::new(0),

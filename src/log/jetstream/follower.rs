@@ -6,7 +6,6 @@
 //! by themselves.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -57,7 +56,7 @@ impl Shared {
                 Ok(Err(error)) => error,
                 Err(_) => return,
             };
-            self.is_followed.store(false, Ordering::SeqCst);
+            self.is_followed.send_replace(false);
             match failure {
                 LogError::Poisoned(_) => return,
                 error => tracing::debug!(%error, "the stream is not followed; it is tried again"),
@@ -75,7 +74,7 @@ impl Shared {
         let messages = consumer.stream().max_messages_per_batch(MESSAGES_AHEAD).expires(EXPIRES).heartbeat(HEARTBEAT);
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let mut messages = messages.messages().await.map_err(|error| away(&error))?;
-        if !self.is_followed.swap(true, Ordering::SeqCst) {
+        if !self.is_followed.send_replace(true) {
             tracing::debug!(after = *seen, "the stream is followed");
         }
         let mut number = 0;
@@ -90,7 +89,7 @@ impl Shared {
             self.tell(&message);
             *seen = info.stream_sequence;
         }
-        Ok(())
+        Err(away(&"the server ended it"))
     }
 
     /// Tells who is concerned what a message of the stream says.

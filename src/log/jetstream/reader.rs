@@ -89,7 +89,8 @@ impl StreamPages {
             Some(reading) if reading.next == from => reading,
             _ => {
                 let begin = self.shared.piece_before(&self.log, from, last.clone()).await?;
-                Reading { consumer: self.shared.consumer(&subject, begin.sequence).await?, next: from }
+                // From the beginning of a message on: by that is found what is left of one.
+                Reading { consumer: self.shared.consumer(&subject, begin.sequence).await?, next: begin.first }
             }
         };
         let mut page = Vec::new();
@@ -101,9 +102,9 @@ impl StreamPages {
             }
             for piece in pieces {
                 if piece.first > reading.next {
-                    self.shared.fill(&self.log, &mut reading.next, piece.first, &mut page).await?;
+                    self.shared.fill(&self.log, &mut reading.next, piece.first, from, &mut page).await?;
                 }
-                page.extend(entries(&piece, reading.next));
+                page.extend(entries(&piece, from));
                 reading.next = reading.next.max(piece.next());
             }
         }
@@ -124,7 +125,9 @@ impl Shared {
     pub(super) async fn piece_before(&self, log: &LogId, from: u64, end: Piece) -> Result<Piece, LogError> {
         let subject = self.names.records(log);
         let gone = || LogError::Deleted(log.feed.clone());
-        let mut before = self.next_piece(&subject, 1).await?.ok_or_else(gone)?;
+        // A life has nothing before the message that began it.
+        let begun = log.life.saturating_sub(self.base);
+        let mut before = self.next_piece(&subject, begun).await?.ok_or_else(gone)?;
         if before.first > from {
             // The first piece of a log has no records, so nobody erases any of it.
             return Err(self.missing(log, from, before.first));
@@ -203,11 +206,19 @@ impl Shared {
             .ok_or_else(|| self.unusable(format!("the message {} is none of ours", info.stream_sequence)))
     }
 
-    /// Adds what is left of the messages between two places, of each of which something was erased.
-    async fn fill(&self, log: &LogId, next: &mut u64, to: u64, page: &mut Vec<Entry>) -> Result<(), LogError> {
+    /// Adds what is left of the messages between two places, of each of which something was erased: their records from `from`
+    /// on.
+    async fn fill(
+        &self,
+        log: &LogId,
+        next: &mut u64,
+        to: u64,
+        from: u64,
+        page: &mut Vec<Entry>,
+    ) -> Result<(), LogError> {
         while *next < to {
             let kept = self.kept(log, *next).await?.ok_or_else(|| self.missing(log, *next, to))?;
-            page.extend(entries(&kept, *next));
+            page.extend(entries(&kept, from));
             *next = kept.next();
         }
         Ok(())

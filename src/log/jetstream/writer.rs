@@ -108,7 +108,11 @@ impl Shared {
                 (records, line.stands)
             };
             let (began, count) = (Instant::now(), records.len());
-            match self.store(log, records, stands).await {
+            // Each question within it has its own limit, this is that of all of them.
+            let limit = self.options.wait + self.options.ack_timeout * 2;
+            let late = |_| Err(LogError::Unavailable("the NATS servers do not answer in time".into()));
+            let stored = tokio::time::timeout(limit, self.store(log, records, stands)).await.unwrap_or_else(late);
+            match stored {
                 Ok((first, stands)) => {
                     self.note_head(log, stands.next);
                     self.count(count, began);
@@ -187,6 +191,7 @@ impl Shared {
     fn fail(&self, line: &mut Line, error: &LogError) {
         if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
             tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
+            *self.failed_at() = Some(Instant::now());
         }
         line.stands = None;
         line.failed = Arc::downgrade(&std::mem::take(&mut line.untold));
@@ -197,6 +202,7 @@ impl Shared {
     }
 
     fn count(&self, records: usize, began: Instant) {
+        *self.failed_at() = None;
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         if let Some(CommitHook(told)) = &self.options.on_commit {
