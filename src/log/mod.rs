@@ -179,6 +179,22 @@ pub trait Log: Send + Sync + 'static {
     /// The logs there are, by name.
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>>;
 
+    /// The logs there are, by name, each with the offset after its last durable record: for who has to know which of very many
+    /// have grown.
+    fn heads(&self) -> BoxFuture<'_, Result<Vec<(LogId, Offset)>, LogError>> {
+        Box::pin(async move {
+            let mut heads = Vec::new();
+            for log in self.logs().await? {
+                match self.head(&log).await {
+                    Ok(head) => heads.push((log, head)),
+                    Err(LogError::Deleted(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(heads)
+        })
+    }
+
     /// The bytes of all records that a log holds; what the storage needs around them is not counted.
     ///
     /// # Errors

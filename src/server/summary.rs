@@ -1,6 +1,6 @@
 //! What lists say of a feed, without folding it each time it is asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub(super) struct Summary {
     epoch: Option<Epoch>,
     publishers: usize,
     readers: usize,
-    last_line_at: Option<Timestamp>,
+    pub(super) last_line_at: Option<Timestamp>,
     lines: usize,
     turns: usize,
     /// From the first line to where the clock of the event stands.
@@ -58,29 +58,28 @@ impl Summaries {
     pub(super) async fn of(app: &App, feed: &Feed) -> Result<Summary, LogError> {
         let log_id = feed.log_id();
         let head = feed.head().await?;
-        let known = app.summaries.lock().get(log_id).filter(|(at, _)| *at == head).map(|(_, known)| known.clone());
-        let mut summary = match known {
-            Some(known) => known,
-            None => {
-                let view = feed.view(FoldView::Interim).await?;
-                let (at, summary) = {
-                    let transcript = view.transcript();
-                    (transcript.next_offset(), Summary::new(feed.name(), &transcript))
-                };
-                app.summaries.lock().insert(log_id.clone(), (at, summary.clone()));
-                summary
-            }
+        if let Some(known) = Self::known(app, log_id, head) {
+            return Ok(known);
+        }
+        let view = feed.view(FoldView::Interim).await?;
+        let (at, summary) = {
+            let transcript = view.transcript();
+            (transcript.next_offset(), Summary::new(feed.name(), &transcript))
         };
-        let present = app.presence.of(log_id);
-        (summary.publishers, summary.readers) = (present.publisher_count(), present.readers);
-        Ok(summary)
+        app.summaries.lock().insert(log_id.clone(), (at, summary.clone()));
+        Ok(summary.with_present(app, log_id))
     }
 
     /// How every feed stands, by name. Feeds that are deleted meanwhile are left out.
     pub(super) async fn all(app: &App) -> Result<Vec<(LogId, Summary)>, LogError> {
-        let logs = app.feeds.log().logs().await?;
-        let mut summaries = Vec::with_capacity(logs.len());
-        for log_id in &logs {
+        let heads = app.feeds.log().heads().await?;
+        let mut summaries = Vec::with_capacity(heads.len());
+        for (log_id, head) in &heads {
+            // Of very many feeds few have grown, and the others are neither opened nor asked.
+            if let Some(known) = Self::known(app, log_id, *head) {
+                summaries.push((log_id.clone(), known));
+                continue;
+            }
             let summary = match app.feeds.open(&log_id.feed).await? {
                 Opened::Here(feed) => {
                     let summary = Self::of(app, &feed).await;
@@ -99,8 +98,15 @@ impl Summaries {
                 Err(error) => return Err(error),
             }
         }
+        let logs: HashSet<&LogId> = heads.iter().map(|(log_id, _)| log_id).collect();
         app.summaries.lock().retain(|log_id, _| logs.contains(log_id));
         Ok(summaries)
+    }
+
+    /// How the feed stands, where that is known of its log up to `head`.
+    fn known(app: &App, log_id: &LogId, head: Offset) -> Option<Summary> {
+        let known = app.summaries.lock().get(log_id).filter(|(at, _)| *at == head).map(|(_, known)| known.clone());
+        known.map(|known| known.with_present(app, log_id))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LogId, (Offset, Summary)>> {
@@ -109,6 +115,13 @@ impl Summaries {
 }
 
 impl Summary {
+    /// With who is connected now.
+    fn with_present(mut self, app: &App, log_id: &LogId) -> Self {
+        let present = app.presence.of(log_id);
+        (self.publishers, self.readers) = (present.publisher_count(), present.readers);
+        self
+    }
+
     fn new(feed: &FeedId, transcript: &Transcript) -> Self {
         let (lines, turns) = transcript.counts();
         Self {
