@@ -153,6 +153,8 @@ pub struct LimitsConfig {
     pub connections_per_address_max: usize,
     /// Feeds in the archive: each name that somebody misspells makes one.
     pub feeds_max: usize,
+    /// Feeds in one page of the list of them (`limit`): some hundred bytes each.
+    pub feeds_listed_max: usize,
     /// Messages a second that a publisher's socket is read at most; 0 is as fast as they become durable.
     pub publish_messages_per_second: u32,
     /// Readers that may wait for feeds that do not exist yet.
@@ -195,6 +197,7 @@ impl Default for LimitsConfig {
             connections_for_publishers: 64,
             connections_per_address_max: 0,
             feeds_max: 100_000,
+            feeds_listed_max: 500,
             publish_messages_per_second: 0,
             waiting_readers_max: 1_000,
             subscriptions: 500,
@@ -335,6 +338,7 @@ impl Config {
             ("limits.connections_max", self.limits.connections_max),
             ("limits.backlog", self.limits.backlog as usize),
             ("limits.feeds_max", self.limits.feeds_max),
+            ("limits.feeds_listed_max", self.limits.feeds_listed_max),
             ("limits.subscriptions", self.limits.subscriptions),
             ("limits.searches_max", self.limits.searches_max),
             ("limits.search_hits_max", self.limits.search_hits_max),

@@ -66,6 +66,7 @@ async fn every_role_on_every_route() {
         ("subscribe", "GET", "/v1/feeds/%67eneva-1", b""),
         ("subscribe", "GET", "/v1/feeds/{feed}/transcript.json", b""),
         ("subscribe", "GET", "/v1/feeds/{feed}/events?until=head", b""),
+        ("subscribe", "GET", "/v1/feeds/{feed}/text?until=head", b""),
         ("publish", "POST", "/v1/feeds/{feed}/lines", line),
         ("desk", "POST", "/v1/feeds/{feed}/state", b"{\"state\":\"live\"}"),
         ("desk", "POST", "/v1/feeds/{feed}/desk", b"{}"),
@@ -146,10 +147,12 @@ async fn sockets_say_it_as_a_close_code() {
     ] {
         assert_eq!(greeting(&server, token, path).await, expected, "{token:?} {path}");
     }
-    // Nor can they for events.
-    let events = async |token| server.get(&format!("/v1/feeds/geneva-1/events?until=head&token={token}")).await;
-    assert_eq!(events("tok-subscribe").await.status, 200);
-    events("wrong").await.assert_problem(401, "unauthorised");
+    // Nor can they for events, and what reads braille for text.
+    for what in ["events", "text"] {
+        let ask = async |token| server.get(&format!("/v1/feeds/geneva-1/{what}?until=head&token={token}")).await;
+        assert_eq!(ask("tok-subscribe").await.status, 200);
+        ask("wrong").await.assert_problem(401, "unauthorised");
+    }
     let in_url = server.get("/v1/feeds/geneva-1?token=tok-subscribe").await;
     in_url.assert_problem(401, "unauthorised");
 }

@@ -374,6 +374,71 @@ async fn a_page_begins_with_the_newest_turns_and_what_may_still_change() {
 }
 
 #[tokio::test]
+async fn many_feeds_are_listed_page_by_page() {
+    let server = Server::start_with("[limits]\nfeeds_listed_max = 20");
+    for n in 0..30 {
+        server.http("PUT", &format!("/v1/feeds/f{n:02}"), &[], b"").await;
+    }
+    for (name, state) in [("f07", "live"), ("f29", "ended"), ("f11", "live"), ("f20", "paused")] {
+        let line = json!({"id": "1", "start_ms": 0, "text": "one"});
+        assert_eq!(server.json("POST", &format!("/v1/feeds/{name}/lines"), line).await.status, 200);
+        let state = json!({"state": state});
+        assert_eq!(server.json("POST", &format!("/v1/feeds/{name}/state"), state).await.status, 200);
+    }
+    // Of two that speak in one moment nobody could say which spoke last.
+    let at = async |name| server.get(&format!("/v1/feeds/{name}")).await.json()["last_line_at"].to_string();
+    let before = at("f07").await;
+    soon(async {
+        for n in 2.. {
+            if at("f11").await > before {
+                break;
+            }
+            server
+                .json("POST", "/v1/feeds/f11/lines", json!({"id": n.to_string(), "start_ms": n, "text": "more"}))
+                .await;
+        }
+    })
+    .await;
+    let names = |page: &Value| -> Vec<String> {
+        let feeds = page["feeds"].as_array().expect("feeds").iter();
+        feeds.map(|feed| feed["feed"].as_str().expect("a name").to_owned()).collect()
+    };
+    // Whoever does not ask for pages has all of them, by name.
+    let all = server.get("/v1/feeds").await.json();
+    assert_eq!(
+        (names(&all).len(), &names(&all)[0], &all["next"], &all["total"]),
+        (30, &"f00".into(), &Value::Null, &Value::Null)
+    );
+    let (mut listed, mut after, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = server.get(&format!("/v1/feeds?limit=7{after}")).await.json();
+        assert_eq!(page["total"], 30);
+        (listed, pages) = ([listed, names(&page)].concat(), pages + 1);
+        // A feed that moves up meanwhile is not listed again, and pushes none out.
+        if pages == 1 {
+            let line = json!({"id": "9", "start_ms": 9000, "text": "two"});
+            assert_eq!(server.json("POST", "/v1/feeds/f07/lines", line).await.status, 200);
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    // Those that are on first, of these the one that spoke last; then by name.
+    assert_eq!(listed[..4], ["f11", "f07", "f20", "f00"]);
+    assert_eq!((listed.len(), listed.last().expect("one").as_str(), pages), (30, "f29", 5));
+    let mut once = listed.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), 30);
+    assert_eq!(names(&server.get("/v1/feeds?limit=20&state=live").await.json()), ["f07", "f11"]);
+    assert_eq!(names(&server.get("/v1/feeds?after=2..f28").await.json()).len(), 1);
+    for query in ["limit=0", "limit=21", "limit=x", "limit=5&after=nonsense", "after=1.x.f"] {
+        server.get(&format!("/v1/feeds?{query}")).await.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
 async fn lists_say_what_was_said_last() {
     let server = Server::start();
     let mut publisher = server.publish("geneva/publish").await;

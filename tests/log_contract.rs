@@ -534,7 +534,14 @@ async fn logs_are_listed_by_name<E: Engine>() {
     let c = create(engine.log(), "c").await;
     let a = create(engine.log(), "a").await;
     let b = create(engine.log(), "b").await;
-    assert_eq!(engine.log().logs().await.expect("listed"), [a, b, c]);
+    assert_eq!(engine.log().logs().await.expect("listed"), [a.clone(), b.clone(), c.clone()]);
+    append_all(engine.log(), &b, ["1", "2", "3"].map(str::to_owned)).await;
+    append(engine.log(), &a, "x").await.expect("appended");
+    append(engine.log(), &a, "y").await.expect("appended");
+    let heads = || async { engine.log().heads().await.expect("listed") };
+    assert_eq!(heads().await, [(a.clone(), Offset(2)), (b.clone(), Offset(3)), (c.clone(), Offset::START)]);
+    soon(engine.log().delete(&b)).await.expect("deleted");
+    assert_eq!(heads().await, [(a, Offset(2)), (c, Offset::START)]);
 }
 
 async fn a_log_says_how_much_it_holds<E: Engine>() {

@@ -212,10 +212,15 @@ impl View {
         let page = Page::of(&self.transcript(), unit, since);
         let (to, behind) = (page.to, page.behind);
         let parts = page.encode(&self.feed);
+        Bodies { unit, since, to, behind, arrived_at: self.arrived_after(since), parts }
+    }
+
+    /// When the first record came of those that made the changes after the first `since`; none once that is long ago.
+    #[must_use]
+    pub fn arrived_after(&self, since: u64) -> Option<Timestamp> {
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = arrivals.front().filter(|(change, _)| *change <= since);
-        let arrived_at = oldest.and_then(|_| arrivals.iter().find(|(change, _)| *change > since)).map(|(_, at)| *at);
-        Bodies { unit, since, to, behind, arrived_at, parts }
+        let _oldest = arrivals.front().filter(|(change, _)| *change <= since)?;
+        arrivals.iter().find(|(change, _)| *change > since).map(|(_, at)| *at)
     }
 
     /// What a reader is sent who wants to begin now, and where it stands then.

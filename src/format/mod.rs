@@ -49,6 +49,7 @@ use std::sync::Arc;
 pub use self::document::{Document, Range};
 use self::gather::Gather;
 pub use self::kept::Kept;
+pub use self::text::one_line;
 use crate::transcript::{Meta, Record, Version};
 
 /// A file format that is written.

@@ -41,7 +41,8 @@ fn plain(text: &str) -> String {
 }
 
 /// `text` on one line, without control characters, each run of blanks made one.
-pub(super) fn one_line(text: &str) -> String {
+#[must_use]
+pub fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

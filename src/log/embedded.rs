@@ -288,6 +288,10 @@ impl Log for EmbeddedLog {
         Box::pin(self.shared.readers.read(readers::logs))
     }
 
+    fn heads(&self) -> BoxFuture<'_, Result<Vec<(LogId, Offset)>, LogError>> {
+        Box::pin(self.shared.readers.read(readers::heads))
+    }
+
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
         let log = log.clone();
         Box::pin(self.shared.readers.read(move |db| readers::bytes(db, &log)))

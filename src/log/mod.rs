@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use tokio::sync::oneshot;
 
 pub use self::embedded::{CheckedLog, EmbeddedLog, EmbeddedOptions, Fault, Verification, backup, verify};
@@ -205,6 +206,27 @@ pub trait Log: Send + Sync + 'static {
 
     /// The logs there are, by name.
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>>;
+
+    /// The logs there are, by name, each with the offset after its last durable record: for who has to know which of very many
+    /// have grown.
+    fn heads(&self) -> BoxFuture<'_, Result<Vec<(LogId, Offset)>, LogError>> {
+        /// Of an engine that is elsewhere each is a way there and back.
+        const AT_ONCE: usize = 32;
+        Box::pin(async move {
+            let logs = self.logs().await?;
+            let asked = logs.into_iter().map(|log| async move { (self.head(&log).await, log) });
+            let mut asked = stream::iter(asked).buffered(AT_ONCE);
+            let mut heads = Vec::new();
+            while let Some((head, log)) = asked.next().await {
+                match head {
+                    Ok(head) => heads.push((log, head)),
+                    Err(LogError::Deleted(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(heads)
+        })
+    }
 
     /// The bytes of all records that a log holds; what the storage needs around them is not counted.
     ///

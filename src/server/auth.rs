@@ -184,6 +184,7 @@ impl Need {
                 | "/v1/feeds/{feed}/{file}"
                 | "/v1/feeds/{feed}/subscribe"
                 | "/v1/feeds/{feed}/events"
+                | "/v1/feeds/{feed}/text"
                 | "/v1/feeds/{feed}/hls/captions.m3u8"
                 | "/v1/feeds/{feed}/hls/{segment}",
             ) => Self::InFeed(Role::Subscribe),
@@ -214,8 +215,9 @@ fn is_socket(path: &str) -> bool {
 
 /// Whether the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.
 fn takes_token_in_url(path: &str) -> bool {
-    const OTHERS: [&str; 7] = [
+    const OTHERS: [&str; 8] = [
         "/v1/feeds/{feed}/events",
+        "/v1/feeds/{feed}/text",
         "/v1/feeds/{feed}/hls/captions.m3u8",
         "/v1/feeds/{feed}/hls/{segment}",
         "/v1/feeds/{feed}/zoom",

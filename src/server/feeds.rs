@@ -1,6 +1,8 @@
 //! Feeds over HTTP: which there are, how they stand, what is known of them, and who is who in them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -40,6 +42,12 @@ pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Feed>, Problem> {
 #[derive(Serialize)]
 struct FeedList {
     feeds: Vec<Summary>,
+    /// How many there are in all, where they come page by page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+    /// What to give as `after` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// `GET /v1/feeds`
@@ -58,8 +66,65 @@ pub(super) async fn list(
     };
     let feeds = Summaries::all(&app).await?.into_iter().map(|(_, summary)| summary);
     let feeds = feeds.filter(|summary| access.may(Role::Subscribe, &summary.feed));
-    let feeds = feeds.filter(|summary| state.is_none_or(|state| summary.state == state)).collect();
-    Ok(Json(FeedList { feeds }).into_response())
+    let mut feeds: Vec<Summary> = feeds.filter(|summary| state.is_none_or(|state| summary.state == state)).collect();
+    let max = app.config.limits.feeds_listed_max;
+    let limit = match query.get("limit").map(|limit| limit.parse()) {
+        None if query.contains_key("after") => max,
+        None => return Ok(Json(FeedList { feeds, total: None, next: None }).into_response()),
+        Some(Ok(limit)) if (1..=max).contains(&limit) => limit,
+        Some(_) => return Err(Problem::bad(format!("limit is a whole number from 1 to {max}"))),
+    };
+    let after = match query.get("after").map(|after| Rank::parse(after)) {
+        None => None,
+        Some(Some(after)) => Some(after),
+        Some(None) => return Err(Problem::bad("after is what the page before gave as next")),
+    };
+    let total = feeds.len();
+    feeds.sort_by_cached_key(Rank::of);
+    let from = after.map_or(0, |after| feeds.partition_point(|summary| Rank::of(summary) <= after));
+    feeds.drain(..from);
+    let has_more = feeds.len() > limit;
+    feeds.truncate(limit);
+    let next = feeds.last().filter(|_| has_more).map(|last| Rank::of(last).to_string());
+    Ok(Json(FeedList { feeds, total: Some(total), next }).into_response())
+}
+
+/// Where a feed stands in a list for people: those that are on first, and of these the ones that spoke last. A page goes on
+/// behind a rank, so that none is listed twice or left out because another one changed its place meanwhile.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    state: usize,
+    spoke: Reverse<Option<i64>>,
+    feed: String,
+}
+
+impl Rank {
+    const STATES: [FeedState; 5] =
+        [FeedState::Live, FeedState::Paused, FeedState::Scheduled, FeedState::Ended, FeedState::None];
+
+    fn of(summary: &Summary) -> Self {
+        let state = Self::STATES.iter().position(|state| *state == summary.state).unwrap_or(Self::STATES.len());
+        let spoke = Reverse(summary.last_line_at.map(|at| at.0));
+        Self { state, spoke, feed: summary.feed.as_str().to_owned() }
+    }
+
+    /// As [`Display`](fmt::Display) writes it.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '.');
+        let (state, spoke, feed) = (parts.next()?, parts.next()?, parts.next()?);
+        let spoke = if spoke.is_empty() { None } else { Some(spoke.parse().ok()?) };
+        Some(Self { state: state.parse().ok()?, spoke: Reverse(spoke), feed: feed.to_owned() })
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, spoke: Reverse(spoke), feed } = self;
+        match spoke {
+            Some(spoke) => write!(f, "{state}.{spoke}.{feed}"),
+            None => write!(f, "{state}..{feed}"),
+        }
+    }
 }
 
 /// `GET /v1/feeds/{feed}`

@@ -10,6 +10,7 @@
 //! Each connection is a task of its own: a panic in one ends that one.
 
 mod admit;
+mod answer;
 mod answers;
 mod app;
 mod arrival;
@@ -47,6 +48,7 @@ mod stream;
 mod subscribe;
 mod subscription;
 mod summary;
+mod text;
 mod tls;
 mod transcripts;
 mod upgrade;
@@ -64,12 +66,14 @@ use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use self::answer::Cut;
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
 pub use self::clock::{Chance, Clock};
@@ -77,7 +81,6 @@ use self::deliveries::Deliveries;
 pub use self::deliveries::DeliveriesError;
 use self::engine::Engine;
 pub use self::engine::open_nats;
-use self::events::Cut;
 use self::fanout::Fanout;
 use self::indexer::Search;
 pub use self::keys::{KeyError, Keys};
@@ -317,6 +320,9 @@ impl Server {
                     Ok((stream, addr)) => {
                         // Captions are small and wanted at once.
                         let _ = stream.set_nodelay(true);
+                        // Who reads text is told nothing, and asked nothing, while nothing is said.
+                        let silence = TimesConfig::ms(app.config.times.silence_timeout_ms);
+                        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(silence));
                         door.take_tcp(stream, addr);
                     }
                     Err(error) => {

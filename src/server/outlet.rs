@@ -1,18 +1,18 @@
-//! What a reader is sent its messages through: a WebSocket, or a stream of events ([`super::events`]). To all who send it
+//! What a reader is sent its messages through: a WebSocket, or an answer that goes on ([`super::answer`]). To all who send it
 //! is the same.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::events::Events;
+use super::answer::Answer;
 use super::socket::{End, Frame, Socket};
 use crate::wire::Message;
 
 /// What a reader is sent its messages through.
 pub(super) enum Outlet {
     Socket(Socket),
-    Events(Box<Events>),
+    Answer(Box<Answer>),
 }
 
 impl From<Socket> for Outlet {
@@ -26,7 +26,7 @@ impl Outlet {
     pub(super) async fn send(&mut self, message: &Message) -> Result<(), End> {
         match self {
             Self::Socket(socket) => socket.send(message).await,
-            Self::Events(events) => events.send(message).await,
+            Self::Answer(answer) => answer.send(message).await,
         }
     }
 
@@ -34,15 +34,15 @@ impl Outlet {
     pub(super) async fn say(&mut self, message: &Message) -> Result<(), End> {
         match self {
             Self::Socket(socket) => socket.say(message).await,
-            Self::Events(events) => events.send(message).await,
+            Self::Answer(answer) => answer.send(message).await,
         }
     }
 
-    /// As [`Socket::next`]; a stream of events says nothing, but that its reader is gone or may be there no longer.
+    /// As [`Socket::next`]; an answer says nothing, but that its reader is gone or may be there no longer.
     pub(super) async fn next(&mut self) -> Result<Frame, End> {
         match self {
             Self::Socket(socket) => socket.next().await,
-            Self::Events(events) => Err(events.ended().await),
+            Self::Answer(answer) => Err(answer.ended().await),
         }
     }
 
@@ -50,7 +50,7 @@ impl Outlet {
     pub(super) async fn finish_sending(&mut self) -> Result<(), End> {
         match self {
             Self::Socket(socket) => socket.finish_sending().await,
-            Self::Events(_) => Ok(()),
+            Self::Answer(_) => Ok(()),
         }
     }
 
@@ -58,11 +58,11 @@ impl Outlet {
     pub(super) fn spoke(&mut self) -> Instant {
         match self {
             Self::Socket(socket) => socket.signs().spoke,
-            Self::Events(events) => events.spoke(),
+            Self::Answer(answer) => answer.spoke(),
         }
     }
 
-    /// Asks for a sign of life together with the next message. The reader of a stream of events cannot give one: it is
+    /// Asks for a sign of life together with the next message. The reader of an answer cannot give one: it is
     /// gone when it takes no more.
     ///
     /// # Errors
@@ -73,15 +73,15 @@ impl Outlet {
                 socket.signs().ask(Instant::now(), gone_after)?;
                 socket.ping().await
             }
-            Self::Events(_) => Ok(()),
+            Self::Answer(_) => Ok(()),
         }
     }
 
-    /// Ends the connection, or the stream.
+    /// Ends the connection, or the answer.
     pub(super) async fn finish(self, end: End) {
         match self {
             Self::Socket(socket) => socket.finish(end).await,
-            Self::Events(events) => events.finish(&end),
+            Self::Answer(answer) => answer.finish(&end),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::problem::{Problem, ProblemCode};
 use super::upgrade::upgrade;
 use super::{
     deliveries, events, feeds, frames, guard, hls, lines, many, metrics, pages, posts, publish, search, subscribe,
-    transcripts,
+    text, transcripts,
 };
 use crate::position::FeedId;
 
@@ -46,6 +46,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/feeds/{feed}/subscribe"),
     ("get", "/v1/subscribe"),
     ("get", "/v1/feeds/{feed}/events"),
+    ("get", "/v1/feeds/{feed}/text"),
     ("get", "/"),
     ("get", "/feeds/{feed}"),
     ("get", "/feeds/{feed}/embed"),
@@ -81,6 +82,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))
         .route("/v1/subscribe", get(open_many))
         .route("/v1/feeds/{feed}/events", get(events::get))
+        .route("/v1/feeds/{feed}/text", get(text::get))
         .route("/", get(pages::index))
         .route("/feeds/{feed}", get(pages::feed))
         .route("/feeds/{feed}/embed", get(pages::embed))

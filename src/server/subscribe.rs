@@ -97,8 +97,8 @@ impl Reader {
             };
             let socket = match self.outlet {
                 Outlet::Socket(socket) => socket,
-                // A stream of events stands in no group: what is written to it goes through HTTP.
-                outlet @ Outlet::Events(_) => {
+                // An answer stands in no group: what is written to it goes through HTTP.
+                outlet @ Outlet::Answer(_) => {
                     (self.outlet, self.life) = (outlet, Some(life));
                     continue;
                 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer::{Answer, Form, Piece};
 use super::app::{App, Presence, PresenceGuard, Role, end_of};
 use super::arrival::Arrival;
 use super::metrics::Lag;
@@ -118,6 +119,17 @@ impl Subscription {
 
     /// Sends what differs from where the reader stands, as much of it as goes at once; false if nothing does.
     pub(super) async fn send_some(&mut self, outlet: &mut Outlet, view: &View, place: &mut Place) -> Result<bool, End> {
+        if let Outlet::Answer(answer) = outlet
+            && matches!(answer.form, Form::Text(_))
+        {
+            if !self.send_text(answer, view, place).await? {
+                return Ok(false);
+            }
+            if place.since >= place.target {
+                self.live(outlet, view, place).await?;
+            }
+            return Ok(true);
+        }
         let Some(bodies) = view.bodies(self.wanted.unit, place.since) else { return Ok(false) };
         self.lag.begins();
         for message in &bodies.parts {
@@ -131,6 +143,27 @@ impl Subscription {
         if place.since >= place.target {
             self.live(outlet, view, place).await?;
         }
+        Ok(true)
+    }
+
+    /// As [`send_some`](Self::send_some), as text.
+    async fn send_text(&mut self, answer: &mut Answer, view: &View, place: &mut Place) -> Result<bool, End> {
+        let Form::Text(rows) = &mut answer.form else { return Ok(false) };
+        if place.since >= view.now().change {
+            return Ok(false);
+        }
+        self.lag.begins();
+        let arrived_at = view.arrived_after(place.since);
+        let (text, to) = rows.after(&view.transcript(), place.since);
+        if !text.is_empty() {
+            let bytes = text.len();
+            answer.write(Piece::from(text)).await?;
+            self.app.metrics.sent(1, bytes);
+            if let (Some(_), Some(arrived_at)) = (place.live_at, arrived_at) {
+                self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
+            }
+        }
+        place.since = to;
         Ok(true)
     }
 

@@ -1,10 +1,10 @@
 //! What lists say of a feed, without folding it each time it is asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, future, stream};
 use serde::Serialize;
 
 use super::app::App;
@@ -22,7 +22,7 @@ pub(super) struct Summary {
     epoch: Option<Epoch>,
     publishers: usize,
     readers: usize,
-    last_line_at: Option<Timestamp>,
+    pub(super) last_line_at: Option<Timestamp>,
     lines: usize,
     turns: usize,
     /// From the first line to where the clock of the event stands.
@@ -63,22 +63,16 @@ impl Summaries {
     pub(super) async fn of(app: &App, feed: &Feed) -> Result<Summary, LogError> {
         let log_id = feed.log_id();
         let head = feed.head().await?;
-        let known = app.summaries.lock().get(log_id).filter(|(at, _)| *at == head).map(|(_, known)| known.clone());
-        let mut summary = match known {
-            Some(known) => known,
-            None => {
-                let view = feed.view(FoldView::Interim).await?;
-                let (at, summary) = {
-                    let transcript = view.transcript();
-                    (transcript.next_offset(), Summary::new(feed.name(), &transcript))
-                };
-                app.summaries.lock().insert(log_id.clone(), (at, summary.clone()));
-                summary
-            }
+        if let Some(known) = Self::known(app, log_id, head) {
+            return Ok(known);
+        }
+        let view = feed.view(FoldView::Interim).await?;
+        let (at, summary) = {
+            let transcript = view.transcript();
+            (transcript.next_offset(), Summary::new(feed.name(), &transcript))
         };
-        let present = app.present(log_id);
-        (summary.publishers, summary.readers) = (present.publishers.len(), present.readers);
-        Ok(summary)
+        app.summaries.lock().insert(log_id.clone(), (at, summary.clone()));
+        Ok(summary.with_present(app, log_id))
     }
 
     /// Notes how `feed` stands in `view`.
@@ -98,12 +92,14 @@ impl Summaries {
 
     /// As [`Summaries::all`], of the feeds that are `wanted`.
     pub(super) async fn all_of(app: &App, wanted: impl Fn(&FeedId) -> bool) -> Result<Vec<(LogId, Summary)>, LogError> {
-        let logs = app.feeds.log().logs().await?;
+        let heads = app.feeds.log().heads().await?;
         let mut questions: Vec<BoxFuture<'_, _>> = Vec::new();
-        for log_id in &logs {
-            if wanted(&log_id.feed) {
-                questions.push(Self::one_of_all(app, log_id).boxed());
-            }
+        for (log_id, head) in heads.iter().filter(|(log_id, _)| wanted(&log_id.feed)) {
+            // Of very many feeds few have grown, and the others are neither opened nor asked.
+            questions.push(match Self::known(app, log_id, *head) {
+                Some(known) => future::ready(Ok(Some((log_id.clone(), known)))).boxed(),
+                None => Self::one_of_all(app, log_id).boxed(),
+            });
         }
         let mut asked = stream::iter(questions).buffered(ASKED_AT_ONCE);
         let mut summaries = Vec::new();
@@ -111,6 +107,7 @@ impl Summaries {
             summaries.extend(summary?);
         }
         drop(asked);
+        let logs: HashSet<&LogId> = heads.iter().map(|(log_id, _)| log_id).collect();
         app.summaries.lock().retain(|log_id, _| logs.contains(log_id));
         Ok(summaries)
     }
@@ -132,12 +129,25 @@ impl Summaries {
         }
     }
 
+    /// How the feed stands, where that is known of its log up to `head`.
+    fn known(app: &App, log_id: &LogId, head: Offset) -> Option<Summary> {
+        let known = app.summaries.lock().get(log_id).filter(|(at, _)| *at == head).map(|(_, known)| known.clone());
+        known.map(|known| known.with_present(app, log_id))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LogId, (Offset, Summary)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Summary {
+    /// With who is connected now.
+    fn with_present(mut self, app: &App, log_id: &LogId) -> Self {
+        let present = app.present(log_id);
+        (self.publishers, self.readers) = (present.publishers.len(), present.readers);
+        self
+    }
+
     fn new(feed: &FeedId, transcript: &Transcript) -> Self {
         let (lines, turns) = transcript.counts();
         Self {

@@ -103,6 +103,105 @@ test("from right to left where the text is, line by line", async () => {
   assert.deepEqual(await each.evaluateAll((lines) => lines.map((line) => getComputedStyle(line).direction)), ["rtl", "ltr"]);
 });
 
+test("two thousand feeds: the first of them are there at once, and the others when they are asked for", async () => {
+  const many = await Server.start();
+  try {
+    for (let n = 0; n < 2_000; n += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, i) => many.import(`f${String(n + i).padStart(4, "0")}`, `Chair: (00:01)\nThis is feed ${n + i}.\n`)));
+    }
+    const live = await many.publisher("zzz");
+    await live.say({ id: "1", start_ms: 0, speaker: "يوسف", text: "شكرا لكم.", lang: "ar" });
+    const page = await browser.page();
+    const loaded = [];
+    page.on("response", async (answer) => {
+      if (new URL(answer.url()).pathname === "/v1/feeds") loaded.push((await answer.body()).length);
+    });
+    await page.goto(`${many.url}/`);
+    await page.locator(".feed").nth(49).waitFor();
+    assert.deepEqual([await page.locator(".feed").count(), await page.locator(".feed").first().locator("a").textContent()], [50, "zzz"]);
+    assert.ok(loaded[0] < 20_000, `${loaded[0]} bytes`);
+    // A name stands before its words, whichever way these run.
+    const [name, text] = await page.locator(".feed").first().locator(".last").evaluate((last) => [...last.children].map((node) => node.getBoundingClientRect().left));
+    assert.ok(name > text, `${name}, ${text}`);
+    const more = page.locator("#more-feeds");
+    assert.match(await more.textContent(), /^More of 2.?001$/);
+    await more.focus();
+    await page.keyboard.press("Enter");
+    await page.locator(".feed").nth(99).waitFor();
+    assert.equal(await page.evaluate(() => [...document.querySelectorAll(".feed a")].indexOf(document.activeElement)), 50);
+    // Each once, also when one that was in the second page begins to speak.
+    const again = await page.locator(".feed a").nth(70).textContent();
+    const publisher = await many.publisher(again);
+    await many.ask("POST", `/v1/feeds/${again}/state`, { state: "live" });
+    await publisher.say({ id: "99", start_ms: 90_000, speaker: "Chair", text: "And it goes on." });
+    await page.locator("section", { has: page.locator("#group-live") }).locator("a", { hasText: again }).waitFor({ timeout: 20_000 });
+    const names = await page.locator(".feed a").allTextContents();
+    assert.deepEqual([names.length, new Set(names).size], [100, 100]);
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(browser.complaints, []);
+  } finally {
+    await many.stop();
+  }
+});
+
+/** What assistive technology is given of a page: role, name and properties of all that it does not pass over. */
+async function tree(page) {
+  const cdp = await page.context().newCDPSession(page);
+  const { nodes } = await cdp.send("Accessibility.getFullAXTree");
+  await cdp.detach();
+  return nodes.filter(({ ignored }) => !ignored).map(({ role, name, properties = [], value }) => ({
+    role: role?.value, name: name?.value ?? "", value: value?.value,
+    ...Object.fromEntries(properties.map((property) => [property.name, property.value.value])),
+  }));
+}
+
+test("assistive technology is given roles, names and states", async () => {
+  const page = await browser.page(`${server.url}/feeds/geneva`);
+  await shows(page, "Thank you.");
+  await page.locator("#interim p").waitFor();
+  await page.waitForFunction(() => document.querySelector("#log").getAttribute("aria-live") === "polite");
+  const nodes = await tree(page);
+  const one = (role, name) => {
+    const found = nodes.filter((node) => node.role === role && (typeof name === "string" ? node.name === name : name.test(node.name)));
+    assert.equal(found.length, 1, `${role} ${name}: ${JSON.stringify(found)}`);
+    return found[0];
+  };
+  one("heading", "Press conference in Geneva");
+  assert.equal(one("log", "Captions").live, "polite");
+  assert.equal(one("log", "Captions").relevant ?? "additions", "additions");
+  assert.notEqual(one("region", "Being said now, may still change").live, "polite");
+  one("region", "Timeline and replay");
+  one("group", "Reading");
+  one("main", "");
+  assert.match(String(one("slider", "Place in the event").valuetext ?? one("slider", "Place in the event").value), /second|minute|\d/);
+  for (const name of ["Find", "Speakers", "Display", "More", "Play again"]) one("button", name);
+  assert.ok(nodes.filter(({ role }) => role === "listitem").length >= 3);
+  // How it stands is told, but not the whole bar.
+  assert.ok(nodes.some(({ role, live }) => role === "status" && live === "polite"));
+  // Nothing that can be reached is without a name, on any page and in any panel.
+  const nameless = async (where) => {
+    const without = (await tree(page)).filter(({ role, name, focusable }) => focusable && name === "" && !["RootWebArea", "main", "dialog", "listitem"].includes(role));
+    assert.deepEqual(without, [], where);
+  };
+  for (const panel of PANELS) {
+    if (panel) await page.locator(`.tools >> text=${panel}`).click();
+    await nameless(panel ?? "the page");
+    if (panel && panel !== "Find") assert.equal((await tree(page)).filter(({ role }) => role === "dialog").length, 1, panel);
+    await page.keyboard.press("Escape");
+  }
+  for (const [path, ready] of [["/", ".feed"], ["/?q=harbour", ".hit-line"], ["/feeds/geneva/plain", "#text p"], ["/feeds/geneva/overlay", "#rows p"], ["/feeds/geneva/embed", "#turns p"]]) {
+    await page.goto(server.url + path);
+    await page.locator(ready).first().waitFor();
+    await nameless(path);
+    assert.equal((await tree(page)).filter(({ role }) => role === "main").length, 1, path);
+  }
+  // Plain text tells nothing by itself: whoever reads it says when.
+  await page.goto(`${server.url}/feeds/geneva/plain`);
+  await page.locator("#text p").first().waitFor();
+  assert.deepEqual((await tree(page)).filter(({ live }) => live && live !== "off"), []);
+  await page.close();
+});
+
 test("pages ask nobody but their own server", async () => {
   const page = await browser.page();
   const asked = new Set();
@@ -143,6 +242,8 @@ test("the overlay shows the last rows, no longer than they may be, on nothing", 
   }
   const [page] = await rows("?clear=0.2&color=red&background=transparent&case=upper&position=top&size=notasize");
   assert.deepEqual(await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector("#rows")).color]), ["rgba(0, 0, 0, 0)", "rgb(255, 0, 0)"]);
+  // Without anything behind them the letters have an edge.
+  assert.notEqual(await page.locator("#rows span").first().evaluate((node) => getComputedStyle(node).webkitTextStrokeWidth), "0px");
   await page.locator("#rows").waitFor({ state: "hidden" });
   await over.say({ id: "2", start_ms: 9000, speaker: "Clerk", text: "Item one." });
   await page.locator("#rows p", { hasText: "CLERK: ITEM ONE." }).waitFor();

@@ -1,13 +1,24 @@
-// The hearing in examples/, as lines that a publisher would send.
-import { readFileSync } from "node:fs";
+// The hearing in examples/, as lines that a publisher would send; and the press conference, where CAPTIONWIRE_DATA has it.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
 const FILE = new URL("../../examples/hearing.rev.txt", import.meta.url);
 
 export const hearingFile = () => readFileSync(FILE, "utf8");
 
-export function hearing() {
+export const hearing = () => linesOf(hearingFile());
+
+/** The real event, or the hearing, which is our own. */
+export function event() {
+  const real = join(process.env.CAPTIONWIRE_DATA ?? "", "press-conference.rev.txt");
+  if (process.env.CAPTIONWIRE_DATA && existsSync(real)) return linesOf(readFileSync(real, "utf8"));
+  console.log("# of the hearing in examples/: the press conference is not at CAPTIONWIRE_DATA");
+  return hearing();
+}
+
+function linesOf(text) {
   const lines = [];
-  for (const row of hearingFile().split("\n")) {
+  for (const row of text.split("\n")) {
     const found = row.match(/^(.{1,80}?): \((?:(\d+):)?(\d{1,2}):(\d{2})\)$/);
     if (found) {
       const [, speaker, h, m, s] = found;

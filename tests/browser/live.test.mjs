@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Server, until } from "../../clients/js/test/server.mjs";
 import { open } from "./browser.mjs";
-import { hearing } from "./hearing.mjs";
+import { Cable } from "./cable.mjs";
+import { event } from "./hearing.mjs";
 import { announces, isAtEnd, printed, said, scrollUp, shows, top } from "./pages.mjs";
 
 let server, browser;
@@ -13,14 +14,18 @@ after(async () => {
   await server?.stop();
 });
 
-test("every reader ends with the server's transcript, through corrections and a restart", async () => {
-  const lines = hearing();
-  let publisher = await server.publisher("hearing");
-  const page = await browser.page(`${server.url}/feeds/hearing`);
+test("an event arrives live, with guesses, corrections and a restart, and every reader ends with the server's transcript", async () => {
+  const lines = event();
+  let publisher = await server.publisher("event");
+  const page = await browser.page(`${server.url}/feeds/event`);
   const sayAll = async (some) => {
     for (const [at, line] of some.entries()) {
-      const half = line.text.slice(0, Math.ceil(line.text.length / 2));
-      await publisher.say({ ...line, text: half, status: "interim" });
+      // Guesses grow word by word, and the last word of each turns out to be another.
+      const words = line.text.split(" ");
+      for (const part of [1 / 3, 2 / 3]) {
+        const said = words.slice(0, Math.ceil(words.length * part));
+        await publisher.say({ ...line, speaker: part < 0.5 ? "Unknown" : line.speaker, text: `${said.join(" ")}ing`, status: "interim" });
+      }
       await publisher.say(line);
       // Something said before is corrected, moves to another speaker, or is taken back.
       const before = some[Math.max(0, at - 5)];
@@ -29,16 +34,42 @@ test("every reader ends with the server's transcript, through corrections and a 
       if (at % 13 === 8) await publisher.say({ type: "retract", id: before.id });
     }
   };
-  await sayAll(lines.slice(0, 60));
+  const [first, middle] = [Math.floor(lines.length / 3), Math.floor(lines.length / 2)];
+  await sayAll(lines.slice(0, first));
+  // One who reads above, where nothing is corrected any more.
+  const above = await browser.page(`${server.url}/feeds/event`);
+  await above.locator("#turns p").first().waitFor();
+  await scrollUp(above, 3_000);
+  const place = await top(above);
+  await sayAll(lines.slice(first, middle));
+  await publisher.say({ ...lines[middle], text: lines[middle].text.slice(0, 20), status: "interim" });
   await server.restart();
-  publisher = await server.publisher("hearing");
-  await sayAll(lines.slice(60));
+  publisher = await server.publisher("event");
+  await sayAll(lines.slice(middle));
   await publisher.say({ type: "end" });
   await page.locator("#state", { hasText: "Ended" }).waitFor();
   await page.locator("#ending", { hasText: "ended" }).waitFor();
-  const expected = await said(server, "hearing");
+  const expected = await said(server, "event");
   await until(async () => JSON.stringify(await printed(page)) === JSON.stringify(expected), "the page to be the transcript");
-  const late = await browser.page(`${server.url}/feeds/hearing`);
+  // Nobody lost their place.
+  await above.bringToFront();
+  await until(async () => JSON.stringify(await printed(above)) === JSON.stringify(expected), "the other page to be the transcript");
+  const now = await top(above);
+  assert.deepEqual([now.text, Math.abs(now.y - place.y) < 1], [place.text, true], `${place.y} became ${now.y}`);
+  // What the server writes for people says the same words in the same order.
+  const text = (await server.ask("GET", "/v1/feeds/event/transcript.txt")).replace(/\s+/g, " ");
+  let from = 0;
+  for (const line of (await printed(page)).flatMap(({ lines }) => lines)) {
+    from = text.indexOf(line.replace(/\s+/g, " ").trim(), from);
+    assert.ok(from >= 0, line);
+  }
+  const twice = await page.evaluate(() => {
+    const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
+    const keys = [...document.querySelectorAll("#turns p")].map(({ dataset }) => dataset.key);
+    return [ids, keys].flatMap((some) => some.filter((one, at) => some.indexOf(one) !== at));
+  });
+  assert.deepEqual(twice, []);
+  const late = await browser.page(`${server.url}/feeds/event`);
   await until(async () => JSON.stringify(await printed(late)) === JSON.stringify(expected), "a late reader to have it");
   assert.deepEqual(await printed(late), expected);
   assert.deepEqual(browser.complaints, []);
@@ -65,6 +96,70 @@ test("a guess is provisional, outside the log, and becomes final where it stands
   const settled = await page.locator("#turns p", { hasText: "harbour" }).evaluate((node) => node.getBoundingClientRect().top);
   assert.ok(Math.abs(settled - is.y) < 1, `it stood at ${is.y} and stands at ${settled}`);
   assert.equal(await page.locator("#interim p").count(), 0);
+});
+
+test("a guess that grows moves no word that is there, nor does it when it is settled", async () => {
+  const publisher = await server.publisher("grows");
+  const page = await browser.page(`${server.url}/feeds/grows`);
+  const words = "The gates need piers and the piers need a road for the maintenance lorry which for another eleven per cent of the cost becomes a bridge you can walk and cycle over".split(" ");
+  const line = { id: "1", start_ms: 0, speaker: "Chair" };
+  const rows = (selector) => page.locator(selector).evaluate((node) => {
+    // Where each word begins.
+    const found = [];
+    const text = node.firstChild;
+    for (const { index } of text.data.matchAll(/\S+/g)) {
+      const range = new Range();
+      range.setStart(text, index);
+      range.setEnd(text, index + 1);
+      const { left, top } = range.getBoundingClientRect();
+      found.push(`${left.toFixed(1)} ${(top - node.getBoundingClientRect().top).toFixed(1)}`);
+    }
+    return found;
+  });
+  let before = [];
+  for (let count = 1; count <= words.length; count++) {
+    await publisher.say({ ...line, text: words.slice(0, count).join(" "), status: "interim" });
+    await page.locator("#interim p", { hasText: new RegExp(`${words[count - 1]}$`) }).waitFor();
+    const now = await rows("#interim p");
+    assert.deepEqual(now.slice(0, before.length), before, words.slice(0, count).join(" "));
+    before = now;
+  }
+  await publisher.say({ ...line, text: words.join(" ") });
+  await shows(page, words.at(-1));
+  assert.deepEqual(await rows("#turns p"), before);
+});
+
+test("new text comes up smoothly, and stands at once for who wants no motion", async () => {
+  const publisher = await server.publisher("smooth");
+  const say = (id) => publisher.say({ id: String(id), start_ms: id * 1000, speaker: `S${id % 2}`, text: `Line ${id}, of some length.` });
+  for (let id = 1; id <= 40; id++) await say(id);
+  for (const [reducedMotion, moves] of [["no-preference", true], ["reduce", false]]) {
+    const page = await browser.page();
+    await page.emulateMedia({ reducedMotion });
+    await page.addInitScript(() => {
+      globalThis.moved = [];
+      const animate = Element.prototype.animate;
+      Element.prototype.animate = function (frames, options) {
+        globalThis.moved.push([frames[0].transform, options.duration]);
+        return animate.call(this, frames, options);
+      };
+    });
+    await page.goto(`${server.url}/feeds/smooth`);
+    await shows(page, "of some length.");
+    await until(() => isAtEnd(page));
+    const id = moves ? 41 : 51;
+    for (let more = 0; more < 3; more++) {
+      await say(id + more);
+      await shows(page, `Line ${id + more},`);
+    }
+    const moved = await page.evaluate(() => globalThis.moved);
+    assert.equal(moved.length > 0, moves, JSON.stringify(moved));
+    // From no further than it is high, and briefly.
+    for (const [from, duration] of moved) assert.ok(/^translateY\((\d|\d\d|1\d\d)(\.\d+)?px\)$/.test(from) && duration <= 200, `${from} ${duration}`);
+    await until(() => page.evaluate(() => document.getAnimations().length === 0));
+    assert.ok(await isAtEnd(page));
+    await page.close();
+  }
 });
 
 test("the page lets go of one who scrolls up, says how much is new, and nothing moves meanwhile", async () => {
@@ -185,6 +280,55 @@ test("offline and back: it is said calmly, and nothing is missing", async () => 
   await browser.context.setOffline(false);
   await page.locator("#state", { hasText: "Live" }).waitFor();
   await shows(page, "Meanwhile.");
+});
+
+test("a cable that is cut, or lets nothing through, moves no text, and nothing is missing", async () => {
+  const cable = await Cable.to(server);
+  try {
+    const publisher = await server.publisher("cable");
+    const line = (id, text) => ({ id: String(id), start_ms: id * 1000, speaker: `S${id % 3}`, text: `${text} ${id}. ${"And more. ".repeat(8)}` });
+    for (let id = 1; id <= 60; id++) publisher.say(line(id, "Line"));
+    await publisher.say(line(61, "Line"));
+    const [above, below] = [await browser.page(`${cable.url}/feeds/cable`), await browser.page(`${cable.url}/feeds/cable`)];
+    await shows(below, "Line 61.");
+    await above.bringToFront();
+    await shows(above, "Line 61.");
+    await scrollUp(above, 1_500);
+    const before = await top(above);
+    const isStill = async (when) => {
+      const y = await above.locator("#turns p", { hasText: before.text.slice(0, 8) }).evaluate((node) => node.getBoundingClientRect().top);
+      assert.ok(Math.abs(y - before.y) < 1, `${when}: ${before.y} became ${y}`);
+    };
+    cable.cut();
+    await above.locator("#notice", { hasText: "Nothing will be missing" }).waitFor();
+    await isStill("with the notice");
+    await below.bringToFront();
+    await below.locator("#notice", { hasText: "Nothing will be missing" }).waitFor();
+    await until(() => isAtEnd(below), "the last words to be seen, for all the notice");
+    await publisher.say(line(62, "Line"));
+    cable.mend();
+    await shows(below, "Line 62.");
+    await until(() => isAtEnd(below));
+    await above.bringToFront();
+    await above.locator("#new", { hasText: "1 new" }).waitFor();
+    await above.locator("#notice").waitFor({ state: "hidden" });
+    await isStill("without the notice");
+    // Nothing comes, and nothing breaks: what is silent for too long is taken for lost.
+    await below.bringToFront();
+    cable.silence();
+    await publisher.say(line(63, "Line"));
+    await below.evaluate(() => {
+      const now = Date.now.bind(Date);
+      Date.now = () => now() + 30_000;
+    });
+    await below.locator("#state", { hasText: "Reconnecting" }).waitFor({ timeout: 15_000 });
+    cable.mend();
+    await shows(below, "Line 63.");
+    await below.locator("#state", { hasText: "Live" }).waitFor();
+    assert.deepEqual(browser.complaints, []);
+  } finally {
+    cable.close();
+  }
 });
 
 test("a server that is gone is waited for, and the picture stays", async () => {

@@ -190,6 +190,61 @@ test("all feeds: live ones first, what was said last, and a search that leads to
   await page.locator("#hits mark").first().waitFor();
 });
 
+test("whoever goes through the page with the keyboard loses no place", async () => {
+  const publisher = await server.publisher("keyboard");
+  const line = (id) => ({ id: String(id), start_ms: id * 1000, speaker: `S${id % 3}`, text: `Line ${id}. ${"And more. ".repeat(8)}` });
+  for (let id = 1; id <= 80; id++) publisher.say(line(id));
+  await publisher.say(line(81));
+  const page = await browser.page(`${server.url}/feeds/keyboard`);
+  await shows(page, "Line 81.");
+  await until(() => isAtEnd(page));
+  const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
+  for (const expected of ["To the captions", "All feeds", "open-find", "Speakers", "Display", "More"]) {
+    await page.keyboard.press("Tab");
+    assert.equal(await focused(), expected);
+    assert.ok(await isAtEnd(page), `at ${expected}`);
+    const [outline, y] = await page.evaluate(() => [getComputedStyle(document.activeElement).outlineStyle, document.activeElement.getBoundingClientRect().top]);
+    assert.ok(outline === "solid" && y >= 0, `${expected} is seen to have the focus`);
+  }
+  for (const panel of ["speakers", "display", "more"]) {
+    await page.locator(`[popovertarget=${panel}]`).click();
+    await page.keyboard.press("Tab");
+    assert.ok(await page.evaluate((id) => document.getElementById(id).contains(document.activeElement), panel), `into ${panel}`);
+    await page.keyboard.press("Escape");
+    assert.ok(await isAtEnd(page), `after ${panel}`);
+  }
+  await publisher.say(line(82));
+  await shows(page, "Line 82.");
+  assert.ok(await isAtEnd(page), "it still follows");
+  // The first link leads to what is read, and moves nothing.
+  await page.locator(".skip").focus();
+  await page.keyboard.press("Enter");
+  assert.ok(await isAtEnd(page));
+  const seen = await page.evaluate(() => document.activeElement.closest("#turns > li") && document.activeElement.getBoundingClientRect().bottom > 60);
+  assert.ok(seen, "a turn in the window has the focus");
+  // What is reached in the transcript is not below a bar.
+  for (let times = 0; times < 12; times++) {
+    await page.keyboard.press("Shift+Tab");
+    const [top, bar] = await page.evaluate(() => [document.activeElement.getBoundingClientRect().top, document.querySelector("#bar").offsetHeight]);
+    if (await page.evaluate(() => document.activeElement.closest("#turns") === null)) break;
+    assert.ok(top >= bar - 1, `${await focused()} at ${top}, below a bar of ${bar}`);
+  }
+});
+
+test("what is printed is black on white, whatever is on the screen", async () => {
+  const page = await browser.page(`${server.url}/feeds/hearing`);
+  await shows(page, "Then good night");
+  await page.evaluate(() => (document.documentElement.dataset.theme = "yellow"));
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  const colours = await page.evaluate(() => {
+    const of = (selector) => getComputedStyle(document.querySelector(selector));
+    return [of("body").backgroundColor, of("#turns .head").backgroundColor, of("#turns .name").color, of("#turns p").color, of(".foot").display];
+  });
+  assert.deepEqual(colours, ["rgb(255, 255, 255)", "rgb(255, 255, 255)", "rgb(0, 0, 0)", "rgb(0, 0, 0)", "none"]);
+  const pdf = await page.pdf({ format: "A4" });
+  assert.ok(pdf.length > 20_000, `all of it is printed: ${pdf.length} bytes`);
+});
+
 test("keys can be switched off, and never take what is typed", async () => {
   const page = await browser.page(`${server.url}/feeds/long`);
   await shows(page, "Turn 2999");

@@ -95,7 +95,7 @@ fn a_reader_of_whole_turns_converges_wherever_it_is_cut() {
 }
 
 /// Whoever cannot take back is told of each line once; and who always looks, of each line that was ever shown.
-fn tells_once(log: &[Record], looks: &[bool]) -> TestCaseResult {
+fn tells_once(log: &[Record], looks: &[bool], bytes_max: usize) -> TestCaseResult {
     let mut transcript = Transcript::new(FoldView::FinalOnly);
     let (mut change, mut told, mut shown) = (0, BTreeSet::new(), BTreeSet::new());
     for (n, record) in log.iter().enumerate() {
@@ -103,7 +103,7 @@ fn tells_once(log: &[Record], looks: &[bool]) -> TestCaseResult {
         let lines = transcript.assembled().flat_map(|(_, lines)| lines);
         shown.extend(lines.map(|line| (line.source, line.id)));
         while looks[n % looks.len()] && change < transcript.change() {
-            let (lines, to) = transcript.new_lines_since(change);
+            let (lines, to) = transcript.new_lines_since(change, bytes_max);
             prop_assert!(change < to && to <= transcript.change());
             change = to;
             for line in lines {
@@ -122,5 +122,5 @@ fn tells_once(log: &[Record], looks: &[bool]) -> TestCaseResult {
 #[test]
 fn who_cannot_take_back_is_told_of_each_line_once() {
     let looks = prop_oneof![Just(vec![true]), prop::collection::vec(any::<bool>(), 1..12)];
-    property((events::log(0..40), looks), |(log, looks)| tells_once(&log, &looks));
+    property((events::log(0..40), looks, 0..60usize), |(log, looks, bytes_max)| tells_once(&log, &looks, bytes_max));
 }

@@ -116,6 +116,13 @@ function start(): void {
     places.go({ key: null, ms });
   }
 
+  // To where one reads, which need not be the beginning, and without moving it.
+  document.querySelector<HTMLElement>(".skip")!.onclick = (event) => {
+    event.preventDefault();
+    const turn = stage.list.paragraph(stage.list.reading ?? "")?.closest("li");
+    if (turn) turn.tabIndex = -1;
+    (turn ?? $("captions")).focus({ preventScroll: true });
+  };
   display();
   downloads(feed, token);
   copying(stage, title);

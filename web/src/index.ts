@@ -1,6 +1,7 @@
 // The feeds, live ones first, and a search over all that was ever said.
 
 import { $, arrange, element, show, write } from "./dom";
+import { direction } from "./paragraph";
 import { clock, many } from "./time";
 import { bearer, keep, takeToken } from "./token";
 import "./settings";
@@ -8,6 +9,8 @@ import "./settings";
 /** Slow enough for a page left open, quick enough for one who waits for an event to begin. */
 const AGAIN_MS = 10_000;
 const HITS = 20;
+/** Feeds that are asked for at once: more than a window shows, and quickly there. */
+const FEEDS = 50;
 
 interface Feed {
   feed: string;
@@ -19,6 +22,12 @@ interface Feed {
   turns: number;
   duration_ms: number;
   last_turn: { id: string; speaker: string | null; start_ms: number; text: string; lang: string | null } | null;
+}
+
+interface Page {
+  feeds: Feed[];
+  total: number;
+  next?: string;
 }
 
 interface Hit {
@@ -63,13 +72,16 @@ class Row {
     if (last && this.#last.dataset.key !== key) {
       this.#last.dataset.key = key;
       const text = element("span", "", last.text);
-      text.dir = "auto";
       if (last.lang) text.lang = last.lang;
+      // As its text runs, so that the name stands before it.
+      this.#last.dir = direction(last.text);
       this.#last.replaceChildren(...(last.speaker ? [element("bdi", "", last.speaker), ": "] : []), text);
     }
     const length = feed.duration_ms > 0 ? [clock(feed.duration_ms)] : [];
-    const readers = feed.state === "ended" && feed.readers === 0 ? [] : [many(feed.readers, "reader")];
-    write(this.#facts, [...length, many(feed.turns, "turn"), ...readers, when(feed)].filter(Boolean).join(" · "));
+    const turns = feed.turns > 0 ? [many(feed.turns, "turn")] : [];
+    const readers = feed.readers > 0 || feed.state === "live" ? [many(feed.readers, "reader")] : [];
+    const facts = [...length, ...turns, ...readers, when(feed)].filter(Boolean);
+    write(this.#facts, facts.length > 0 ? facts.join(" · ") : "Nothing has been said yet");
   }
 }
 
@@ -87,8 +99,41 @@ function when({ last_line_at, state }: Feed): string {
   return at.toLocaleDateString(undefined, { dateStyle: "medium" });
 }
 
-function draw(feeds: Feed[]): void {
-  feeds.sort((a, b) => (b.last_line_at ?? "").localeCompare(a.last_line_at ?? "") || a.feed.localeCompare(b.feed));
+/** What is known of the feeds that were asked for, however many there are. */
+const known = new Map<string, Feed>();
+/** Where the next page begins; none after the last. */
+let next: string | undefined;
+
+const rank = ({ state }: Feed) => GROUPS.findIndex(([known]) => known === state);
+
+/** As the server lists them. */
+function order(a: Feed, b: Feed): number {
+  const spoke = ({ last_line_at }: Feed) => (last_line_at ? Date.parse(last_line_at) : -Infinity);
+  return rank(a) - rank(b) || (spoke(a) === spoke(b) ? 0 : spoke(b) - spoke(a)) || (a.feed < b.feed ? -1 : 1);
+}
+
+/** The first page as it is now: what stood within it and is not in it is no more, or has moved on. */
+function refresh(page: Page): void {
+  const last = page.feeds.at(-1);
+  for (const [name, feed] of known) if (page.next === undefined || (last && order(feed, last) <= 0)) known.delete(name);
+  for (const feed of page.feeds) known.set(feed.feed, feed);
+  if (page.next === undefined || known.size === page.feeds.length) next = page.next;
+  draw(page.total);
+}
+
+async function more(): Promise<void> {
+  const page = await get<Page>(`/v1/feeds?${new URLSearchParams({ limit: String(FEEDS), after: next ?? "" })}`).catch(() => null);
+  if (!page) return;
+  for (const feed of page.feeds) known.set(feed.feed, feed);
+  next = page.next;
+  draw(page.total);
+  // To the first of them, from a button that may be gone now.
+  const first = page.feeds[0];
+  if (first) rows.get(first.feed)?.root.querySelector("a")?.focus();
+}
+
+function draw(total: number): void {
+  const feeds = [...known.values()].sort(order);
   const shown: HTMLElement[] = [];
   for (const [state, says] of GROUPS) {
     const here = feeds.filter((feed) => feed.state === state);
@@ -104,7 +149,10 @@ function draw(feeds: Feed[]): void {
     shown.push(group.root);
   }
   arrange($("groups"), shown);
+  for (const name of rows.keys()) if (!known.has(name)) rows.delete(name);
   show($("empty"), feeds.length === 0);
+  show($("more-feeds"), next !== undefined && total > known.size);
+  write($("more-feeds"), `More of ${total.toLocaleString()}`);
 }
 
 function newGroup(state: string, says: string) {
@@ -127,7 +175,7 @@ async function get<T>(path: string): Promise<T> {
 
 async function list(): Promise<void> {
   try {
-    draw((await get<{ feeds: Feed[] }>("/v1/feeds")).feeds);
+    refresh(await get<Page>(`/v1/feeds?limit=${FEEDS}`));
     show($("refusal"), false);
   } catch (error) {
     const needsToken = [401, 403].includes((error as { status?: number }).status ?? 0);
@@ -193,7 +241,8 @@ document.addEventListener("DOMContentLoaded", () => {
     keep($<HTMLInputElement>("token").value.trim());
     location.reload();
   };
+  $("more-feeds").onclick = () => void more();
   box.value = new URLSearchParams(location.search).get("q") ?? "";
-  void list();
-  if (box.value) void search(box.value);
+  // The list first: it knows what the feeds that are found are called.
+  void list().then(() => search(box.value));
 });

@@ -2,7 +2,7 @@
 
 import { Reader, type Transcript } from "captionwire";
 import { $, arrange, element, feedOf, once, show, write } from "./dom";
-import { lastRows, type Said } from "./rows";
+import { lastRows, type Said, withoutTimes } from "./rows";
 import { takeToken } from "./token";
 
 /** Turns that may be needed to fill the rows. */
@@ -73,7 +73,7 @@ function said(transcript: Transcript): Said[] {
     const turn = transcript.turnOf(line);
     if (turns.at(-1)?.id !== turn.id) turns.push({ id: turn.id, prefix: prefix(transcript, turn.speaker), text: "" });
     const now = turns.at(-1)!;
-    now.text = `${now.text} ${line.text}`.trim();
+    now.text = `${now.text} ${withoutTimes(line.text)}`.trim();
   }
   return turns.slice(-TURNS).map(({ prefix, text }) => ({ prefix, text: text.length > CHARACTERS ? tail(text) : text }));
 }
@@ -90,6 +90,16 @@ function prefix(transcript: Transcript, id: string | null): string {
   return speaker === "arrows" ? ">> " : name ? `${name}: ` : "";
 }
 
+/** A colour that lets everything through. */
+function isClear(color: string): boolean {
+  const probe = element("i");
+  probe.style.backgroundColor = color;
+  document.body.append(probe);
+  const painted = getComputedStyle(probe).backgroundColor;
+  probe.remove();
+  return color !== "" && /^rgba\(.*, 0\)$/.test(painted) && CSS.supports("color", color);
+}
+
 /** What the address says of letters and colours. What is no CSS is left as usual. */
 function style(): void {
   const { style, dataset } = document.documentElement;
@@ -101,6 +111,7 @@ function style(): void {
     const value = asked.get(name);
     if (value && CSS.supports(like, value)) style.setProperty(property, value);
   }
+  if (isClear(asked.get("background") ?? "")) dataset.box = "none";
   dataset.align = choice("align", ["center", "start"]);
   dataset.position = choice("position", ["bottom", "top"]);
   style.setProperty("--rows", String(rows));

@@ -14,6 +14,9 @@ function characters(text: string): string[] {
   return graphemes ? [...graphemes.segment(text)].map(({ segment }) => segment) : [...text];
 }
 
+/** Notes without their times, which are for who listens again: `[crosstalk 00:59:46]`. */
+export const withoutTimes = (text: string): string => text.replace(/([[(][^[\]()]*?)\s+\d{1,2}:\d{2}(?::\d{2})?(?=[\])])/g, "$1");
+
 /** The last `count` rows of what was said, none of them longer than `width` characters. */
 export function lastRows(turns: readonly Said[], count: number, width: number): string[] {
   let rows: string[] = [];

@@ -47,9 +47,7 @@ export class Stage {
     addEventListener("beforeprint", () => this.#print(true));
     addEventListener("afterprint", () => this.#print(false));
     $("new").onclick = () => this.toEnd();
-    const bar = $("bar");
-    const { style } = document.documentElement;
-    new ResizeObserver(() => style.setProperty("--bar-height", `${bar.offsetHeight}px`)).observe(bar);
+    this.#watchBar();
     onSettings(() => {
       this.list.remeasure();
       this.#redraw();
@@ -107,6 +105,20 @@ export class Stage {
     return `${line.source}/${line.id}`;
   }
 
+  /** What the bar takes when it grows, or gives back, is not taken from what is read: a notice moves no text. */
+  #watchBar(): void {
+    const bar = $("bar");
+    let height = bar.offsetHeight;
+    new ResizeObserver(() => {
+      const grown = bar.offsetHeight - height;
+      height += grown;
+      document.documentElement.style.setProperty("--bar-height", `${height}px`);
+      if (grown === 0 || !isSticky(bar)) return;
+      if (this.following) scrollTo(0, document.documentElement.scrollHeight);
+      else scrollBy(0, grown);
+    }).observe(bar);
+  }
+
   #redraw(): void {
     this.#drawn = -1;
     this.draw();
@@ -123,7 +135,7 @@ export class Stage {
     const last = spans.at(-1);
     this.#interim(last?.turn.id ?? "");
     this.list.draw(anchor ?? (this.following ? null : this.#first()));
-    show($("empty"), transcript.size === 0 && transcript.complete);
+    show($("empty"), transcript.size === 0 && transcript.complete && transcript.state === "live");
     if (this.following && this.#begun && this.#drawn > 1) this.#slide();
     this.#after();
     if (!this.#begun) setTimeout(() => this.#tell(true), TELL_AFTER_MS);
@@ -233,11 +245,13 @@ export class Stage {
   }
 }
 
+const isSticky = (node: HTMLElement) => getComputedStyle(node).position === "sticky";
+
 /** Pixels of the window in which nothing can be read: the bar, and below it the name of a turn that began above. */
 function covered(): number {
   const bar = $("bar");
   // Where there is no room for it, the bar scrolls away.
-  const height = getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0;
+  const height = isSticky(bar) ? bar.offsetHeight : 0;
   return height + (document.querySelector<HTMLElement>("#turns .head")?.offsetHeight ?? 0);
 }
 

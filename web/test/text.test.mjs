@@ -32,6 +32,14 @@ test("text is cut into rows between words, by characters as people count them", 
   assert.deepEqual(lastRows(turns, 1, 8), [">> three"]);
 });
 
+test("what is shown over a picture has no times in its notes", async () => {
+  const { withoutTimes } = await load("rows");
+  for (const [text, expected] of [
+    ["and [crosstalk 00:59:46] easy", "and [crosstalk] easy"], ["[Penhalt 1:52], you", "[Penhalt], you"],
+    ["(applause 00:10:00) Thank you.", "(applause) Thank you."], ["at 10:30 [sic] it was (10:30)", "at 10:30 [sic] it was (10:30)"],
+  ]) assert.equal(withoutTimes(text), expected);
+});
+
 test("settings that make no sense are as usual, and extremes are held", async () => {
   Object.assign(globalThis, {
     document: { documentElement: { dataset: {}, style: { setProperty() {} } } }, addEventListener() {},

@@ -173,14 +173,36 @@ pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, Trouble> {
     let mut rows = rows.query([])?;
     let mut logs = Vec::new();
     while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        match FeedId::new(&name) {
-            Ok(feed) => logs.push(LogId { feed, life: number(row, 1)? }),
-            // Only someone who edits the file by hand makes such a name; the others are not to suffer for it.
-            Err(bad) => tracing::warn!(%bad, "a feed of the archive is left out"),
-        }
+        logs.extend(log_id(row)?);
     }
     Ok(logs)
+}
+
+/// The logs there are, by name, each with the offset after its last record.
+pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, Trouble> {
+    let sql = "SELECT name, id, (SELECT first + count FROM batches WHERE log = feeds.id ORDER BY first DESC LIMIT 1)
+        FROM feeds WHERE state = 'here' ORDER BY name";
+    let mut rows = db.prepare_cached(sql)?;
+    let mut rows = rows.query([])?;
+    let mut heads = Vec::new();
+    while let Some(row) = rows.next()? {
+        let head: Option<i64> = row.get(2)?;
+        heads.extend(log_id(row)?.map(|log| (log, Offset(head.map_or(0, i64::cast_unsigned)))));
+    }
+    Ok(heads)
+}
+
+/// The log of a row that begins with its name and its life.
+fn log_id(row: &Row<'_>) -> Result<Option<LogId>, Trouble> {
+    let name: String = row.get(0)?;
+    match FeedId::new(&name) {
+        Ok(feed) => Ok(Some(LogId { feed, life: number(row, 1)? })),
+        // Only someone who edits the file by hand makes such a name; the others are not to suffer for it.
+        Err(bad) => {
+            tracing::warn!(%bad, "a feed of the archive is left out");
+            Ok(None)
+        }
+    }
 }
 
 /// SQLite has signed numbers only; those that the archive keeps are not negative.

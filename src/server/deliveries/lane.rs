@@ -206,7 +206,7 @@ impl Lane<'_> {
                 has_spoken = true;
             }
             let now = view.now();
-            let (lines, change) = view.transcript().new_lines_since(place.change);
+            let (lines, change) = view.transcript().new_lines_since(place.change, 0);
             place.change = change;
             if !lines.is_empty() {
                 let waiting = lines.iter().map(|l| Waiting { at_ms: l.received_at.0, text: l.text.to_string() });

@@ -71,29 +71,34 @@ impl Transcript {
         self.log[from..].iter().copied().filter(|entry| self.counts_still(*entry))
     }
 
-    /// The lines of the first change after the first `since` ones that showed lines for the first time, as they read now, in
-    /// their order, and the number of that change: for who cannot take back what was sent. Lines that are shown no more are
-    /// left out. Without such lines, the number of the last change there is.
+    /// The lines that the changes after the first `since` ones showed for the first time, as they read now, change by change and
+    /// in each of them in their order: for who cannot take back what was sent. Lines that are shown no more are left out. Also
+    /// the number of the last change of those: whole changes, until their texts pass `bytes_max` (at least one that showed
+    /// lines, also if `bytes_max` is 0).
     #[must_use]
-    pub fn new_lines_since(&self, since: u64) -> (Vec<Line>, u64) {
-        let (mut new, mut number) = (Vec::new(), u64::MAX);
-        for (_, item) in self.log_after(since) {
-            let Item::Line(slot) = item else { continue };
-            let first = self.lines[slot as usize].told.first;
-            if first > since && first <= number && self.assembly.is_shown(slot) {
-                if first < number {
-                    new.clear();
-                    number = first;
-                }
-                new.push(slot);
+    pub fn new_lines_since(&self, since: u64, bytes_max: usize) -> (Vec<Line>, u64) {
+        let mut new: Vec<(u64, Slot)> =
+            self.log_after(since).filter_map(|(_, item)| self.first_shown(item, since)).collect();
+        // They come in the order in which they changed last, which is nearly this one.
+        new.sort();
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        for of_one in new.chunk_by(|(a, _), (b, _)| a == b) {
+            if !lines.is_empty() && bytes >= bytes_max {
+                return (lines, of_one[0].0 - 1);
             }
+            let from = lines.len();
+            lines.extend(of_one.iter().filter_map(|(_, slot)| self.shown_line(*slot)));
+            lines[from..].sort_by(|a, b| a.sort.cmp(&b.sort));
+            bytes += lines[from..].iter().map(|line| line.text.len()).sum::<usize>();
         }
-        if new.is_empty() {
-            return (Vec::new(), self.changes.max(since));
-        }
-        let mut lines: Vec<Line> = new.into_iter().filter_map(|slot| self.shown_line(slot)).collect();
-        lines.sort_by(|a, b| a.sort.cmp(&b.sort));
-        (lines, number)
+        (lines, self.changes.max(since))
+    }
+
+    /// The number of the change that showed a line for the first time, if that is one after the first `since` and it is shown.
+    fn first_shown(&self, item: Item, since: u64) -> Option<(u64, Slot)> {
+        let Item::Line(slot) = item else { return None };
+        let first = self.lines[slot as usize].told.first;
+        (first > since && self.assembly.is_shown(slot)).then_some((first, slot))
     }
 
     /// Adds what `item` is to a reader of whole turns; gives about how many bytes its encoding takes.

@@ -1,0 +1,225 @@
+//! A feed as text that goes on, of the real binary: each final line once, as it comes.
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Server, hearing, line, lines_of, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An answer that goes on. As HTTP/1.0, of which the body is what comes until the end.
+struct Text {
+    stream: TcpStream,
+    raw: Vec<u8>,
+}
+
+impl Text {
+    async fn open(server: &Server, path: &str) -> Self {
+        let mut stream = TcpStream::connect(server.addr()).await.expect("connected");
+        let request = format!("GET /v1/feeds/{path} HTTP/1.0\r\nHost: {}\r\n\r\n", server.addr());
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut text = Self { stream, raw: Vec::new() };
+        let end = loop {
+            if let Some(end) = text.raw.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end;
+            }
+            assert!(text.read().await, "an answer has a head");
+        };
+        let head = String::from_utf8(text.raw.drain(..end + 4).collect()).expect("text").to_lowercase();
+        assert!(head.starts_with("http/1.0 200") || head.starts_with("http/1.1 200"), "{head}");
+        assert!(head.contains("content-type: text/plain; charset=utf-8\r\n"), "{head}");
+        text
+    }
+
+    async fn read(&mut self) -> bool {
+        soon(self.stream.read_buf(&mut self.raw)).await.is_ok_and(|read| read > 0)
+    }
+
+    /// The next row; none at the end.
+    async fn row(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.raw.iter().position(|byte| *byte == b'\n') {
+                let row: Vec<u8> = self.raw.drain(..=end).collect();
+                return Some(String::from_utf8(row).expect("text").trim_end_matches('\n').to_owned());
+            }
+            if !self.read().await {
+                assert!(self.raw.is_empty(), "the last row has its end");
+                return None;
+            }
+        }
+    }
+
+    async fn rows(mut self) -> Vec<String> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.row().await {
+            rows.push(row);
+        }
+        rows
+    }
+}
+
+async fn publish(server: &Server, feed: &str, lines: &[Value]) {
+    let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
+    let mut seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+    for line in lines {
+        seq += 1;
+        let mut line = line.clone();
+        line["seq"] = json!(seq);
+        publisher.send(line).await;
+    }
+    assert!(publisher.acked(seq).await.is_empty());
+}
+
+#[tokio::test]
+async fn lines_come_once_as_they_become_final() {
+    let server = Server::start();
+    let mut text = Text::open(&server, "event/text?wait=true").await;
+    let guess =
+        json!({"type": "line", "id": "1", "start_ms": 0, "speaker": "Chair", "text": "The mee", "status": "interim"});
+    publish(&server, "event", &[guess, line("1", 0, "Chair", "The meeting\nis  open.")]).await;
+    assert_eq!(text.row().await.as_deref(), Some("Chair: The meeting is open."));
+    // What is corrected is not said again, nor what is taken back.
+    publish(
+        &server,
+        "event",
+        &[
+            line("1", 0, "Chair", "The meeting is closed."),
+            line("2", 2_000, "Chair", "Item one."),
+            json!({"type": "line", "id": "3", "start_ms": 4_000, "text": "Who is that?"}),
+            json!({"type": "line", "id": "4", "start_ms": 5_000, "text": "It is I.", "break": "turn"}),
+            line("5", 7_000, "Clerk", "A late word."),
+            json!({"type": "retract", "id": "5"}),
+            line("6", 8_000, "Clerk", "The last."),
+        ],
+    )
+    .await;
+    let mut rows = Vec::new();
+    while rows.last().is_none_or(|row: &String| !row.ends_with("The last.")) {
+        rows.push(text.row().await.expect("a row"));
+    }
+    // What was taken back may have been seen, or not: it was there for a moment.
+    rows.retain(|row| !row.contains("A late word."));
+    let clerk = rows.pop().expect("a row");
+    assert!(clerk == "Clerk: The last." || clerk == "The last.", "{clerk}");
+    assert_eq!(rows, ["Item one.", ">> Who is that?", ">> It is I."]);
+    publish(&server, "event", &[line("7", 9_000, "Clerk", "Good night."), json!({"type": "end"})]).await;
+    assert_eq!(text.row().await.as_deref(), Some("Good night."));
+    let sent = server.get("/metrics").await.text();
+    let sent =
+        sent.lines().find_map(|row| row.strip_prefix("captionwire_sent_messages_total ")).expect("it is counted");
+    assert!(sent.parse::<u64>().expect("a number") >= 3, "{sent}");
+}
+
+#[tokio::test]
+async fn it_is_the_transcript_and_goes_on_wherever_it_is_cut() {
+    let server = Server::start();
+    let mut lines = lines_of(&hearing());
+    // More than goes at once.
+    lines.extend(
+        (0..3_000).map(|n| line(&format!("n{n}"), 4_000_000 + n, &format!("S{}", n % 3), "Some more words are said.")),
+    );
+    lines.push(json!({"type": "end"}));
+    publish(&server, "event", &lines).await;
+    let whole = Text::open(&server, "event/text?until=head").await.rows().await;
+    let said = server.get("/v1/feeds/event/transcript.json").await.json();
+    let said: Vec<String> = said["turns"]
+        .as_array()
+        .expect("turns")
+        .iter()
+        .flat_map(|turn| turn["lines"].as_array().expect("lines"))
+        .map(|line| line["text"].as_str().expect("text").split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(whole.len(), said.len());
+    assert!(whole.iter().zip(&said).all(|(row, text)| row.ends_with(text.as_str())));
+    // Cut behind the cursor of each page, and once in the midst of one.
+    let (mut rows, mut from, mut comes) = (Vec::new(), String::from("start"), 0);
+    loop {
+        let path = format!("event/text?cursors=true&from={from}");
+        let answer = server.http("GET", &format!("/v1/feeds/{path}&until=head"), &[], b"").await;
+        if answer.status == 204 {
+            break;
+        }
+        comes += 1;
+        let mut text = Text::open(&server, &path).await;
+        let mut page = Vec::new();
+        loop {
+            let row = text.row().await.expect("the end of a page");
+            if let Some(cursor) = row.strip_prefix("#from=") {
+                from = cursor.to_owned();
+                break;
+            }
+            page.push(row);
+        }
+        rows.append(&mut page);
+    }
+    assert!(comes > 2, "{comes} pages");
+    assert_eq!(rows.len(), whole.len());
+    // Whoever comes back is told again who speaks.
+    assert!(rows.iter().zip(&whole).all(|(row, of_whole)| row.ends_with(of_whole)));
+    // What somebody says is no cursor.
+    publish(&server, "odd", &[json!({"type": "line", "id": "1", "start_ms": 0, "text": "#from=nowhere"})]).await;
+    let odd = Text::open(&server, "odd/text?cursors=true&until=head").await.rows().await;
+    assert_eq!(odd[0], " #from=nowhere");
+    assert!(odd.len() == 2 && odd[1].starts_with("#from="), "{odd:?}");
+}
+
+#[tokio::test]
+async fn from_now_on_only_what_comes() {
+    let server = Server::start();
+    publish(&server, "event", &[line("1", 0, "A", "before")]).await;
+    let mut text = Text::open(&server, "event/text?from=now&cursors=true").await;
+    let cursor = text.row().await.expect("where it begins");
+    assert!(cursor.starts_with("#from="), "{cursor}");
+    publish(&server, "event", &[line("2", 1_000, "A", "after")]).await;
+    assert_eq!(text.row().await.as_deref(), Some("A: after"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_is_refused_with_a_problem() {
+    let server = Server::start_with("[limits]\nconnections_max = 3\nconnections_for_publishers = 1");
+    publish(&server, "event", &[line("1", 0, "A", "one")]).await;
+    for (path, status, code) in [
+        ("event/text?from=nonsense", 400, "bad_request"),
+        ("event/text?pace=1", 400, "bad_request"),
+        ("event/text?unit=turns", 400, "bad_request"),
+        ("event/text?interim=true", 400, "bad_request"),
+        ("event/text?cursors=yes", 400, "bad_request"),
+        ("nowhere/text", 404, "no_such_feed"),
+        ("No/text", 400, "bad_request"),
+    ] {
+        soon(async { while server.get("/v1/feeds").await.status != 200 {} }).await;
+        server.get(&format!("/v1/feeds/{path}")).await.assert_problem(status, code);
+    }
+    let foreign = server.http("GET", "/v1/feeds/event/text", &[("Origin", "http://evil.example")], b"").await;
+    foreign.assert_problem(403, "forbidden");
+    let held = (Text::open(&server, "event/text").await, Text::open(&server, "event/text").await);
+    server.get("/v1/feeds/event/text").await.assert_problem(503, "too_many_connections");
+    drop(held);
+    soon(async { while server.get("/v1/feeds").await.status != 200 {} }).await;
+}
+
+/// It takes a little now and then, so that its writes do make progress.
+#[tokio::test]
+async fn whoever_is_too_slow_is_cut_off() {
+    let server = Server::start_with("[times]\nmessage_timeout_ms = 500");
+    let text = "x".repeat(16_000);
+    let lines: Vec<Value> = (0..2_000).map(|n| line(&n.to_string(), n * 10, "A", &text)).collect();
+    publish(&server, "event", &lines).await;
+    let mut slow = Text::open(&server, "event/text").await;
+    let readers = async || server.get("/v1/feeds/event").await.json()["readers"].clone();
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    let mut scratch = [0; 1024];
+    soon(async {
+        // It is counted a moment after its answer has begun.
+        while readers().await != json!(1) {
+            pace.tick().await;
+        }
+        while readers().await != json!(0) {
+            pace.tick().await;
+            let _ = tokio::time::timeout(Duration::from_millis(1), slow.stream.read(&mut scratch)).await;
+        }
+    })
+    .await;
+}
