@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use support::{PATIENCE, Screen, Server, line, soon};
+use tokio_util::task::TaskTracker;
 
 /// Messages that the publisher is ahead of its acknowledgements: enough for some of each kind of loss.
 const AHEAD: u64 = 200;
@@ -140,15 +141,16 @@ async fn no_acknowledged_line_is_lost_when_servers_of_the_log_are() {
     eprintln!("{rounds} rounds with seed {seed}");
     let mut random = Random(seed.max(1));
     let config = format!("[log.nats]\nservers = {:?}\nack_timeout_ms = 1000\naccept_unsynced = true\n", servers.urls());
+    let tasks = TaskTracker::new();
     // More nodes are more of these.
     let nodes = Arc::new(vec![Server::start_with(&config)]);
     for round in 0..rounds {
         let feed = format!("event-{round}");
         let total = EVENTS * (BETWEEN + WITHOUT) + BETWEEN;
         let acked = Arc::new(AtomicU64::new(0));
-        let publisher = tokio::spawn(publish(nodes.clone(), feed.clone(), acked.clone(), total));
+        let publisher = tasks.spawn(publish(nodes.clone(), feed.clone(), acked.clone(), total));
         let readers: Vec<_> =
-            (0..nodes.len()).map(|node| tokio::spawn(read(nodes.clone(), node, feed.clone(), total))).collect();
+            (0..nodes.len()).map(|node| tasks.spawn(read(nodes.clone(), node, feed.clone(), total))).collect();
         for event in 0..EVENTS {
             let goes_at = event * (BETWEEN + WITHOUT) + 1 + random.below(BETWEEN);
             reach(&acked, goes_at, &publisher).await;
