@@ -5,7 +5,7 @@
 //! 1. **Presence.** Within `announce` of a change, and at once for publishers, every node knows who is connected to a feed at the
 //!    others; a node that is silent for `forget_after` is not counted any more. A node that hears nothing knows that it knows
 //!    nothing ([`Cluster::is_settled`]).
-//! 2. **Leases.** What happens to a feed by itself is done by one node at a time ([`leases`]).
+//! 2. **Leases.** What happens to a feed by itself is done by one node at a time (`leases`).
 //! 3. **Words.** What has to be done everywhere before something is answered ([`Word`]) is said to all nodes, and waited for, as
 //!    long as `answer` says. A word may be lost, when NATS is in trouble: what it was for then comes later, by presence or by the
 //!    log's own order, and never costs a line that was acknowledged.
@@ -14,7 +14,7 @@
 //! Presence and words go over core NATS, which keeps nothing: they are said again. Leases and places are kept in a JetStream
 //! table, durable as the log is. A server with a log of its own has no `Cluster`, and pays nothing.
 //!
-//! In reading order: `message`, `others`, `table`, [`leases`], `outbox`, and here the tasks.
+//! In reading order: `message`, `others`, `table`, `leases`, `outbox`, and here the tasks.
 
 mod leases;
 mod message;
