@@ -217,6 +217,33 @@ test("older turns fill in above the newest without moving them", async () => {
   await shows(page, "Line 1, with");
 });
 
+test("a key leads to another turn also in the moment in which older ones come in", async () => {
+  const publisher = await server.publisher("moment");
+  for (let id = 1; id < 300; id++) publisher.say({ id: String(id), start_ms: id * 1000, speaker: `S${id % 4}`, text: `Line ${id}. ${"And more. ".repeat(8)}` });
+  await publisher.say({ id: "300", start_ms: 300_000, speaker: "S1", text: "The newest line." });
+  const page = await browser.page();
+  let release;
+  const held = new Promise((then) => (release = then));
+  await page.route(/transcript\.json\?.*to_ms/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${server.url}/feeds/moment`);
+  await shows(page, "The newest line.");
+  await until(() => isAtEnd(page));
+  // They are there, and no frame has drawn them.
+  await page.evaluate(() => {
+    globalThis.frames_ = [];
+    globalThis.requestAnimationFrame = (draw) => globalThis.frames_.push(draw);
+  });
+  release();
+  await until(() => page.evaluate(() => globalThis.frames_.length > 0));
+  const before = await page.evaluate(() => document.querySelector("#turns > li:last-child").getBoundingClientRect().top);
+  await page.keyboard.press("k");
+  const after = await page.evaluate(() => document.querySelector("#turns > li:last-child").getBoundingClientRect().top);
+  assert.ok(after > before + 50 && after < before + 1_000, `${before} became ${after}`);
+});
+
 test("screen readers are told of what is new and final, and of nothing else, unless silenced", async () => {
   const publisher = await server.publisher("told");
   await publisher.say({ id: "1", start_ms: 0, speaker: "Chair", text: "The first." });

@@ -98,6 +98,27 @@ test("what is copied says where it is from, and a link is made of a time", async
   assert.match(page.url(), /#l=main\/\d+&t=1:04:48$/);
 });
 
+test("a speaker has one colour, wherever one begins to read", async () => {
+  const colours = async (address) => {
+    const page = await browser.page(`${server.url}${address}`);
+    await page.locator("#turns p").first().waitFor();
+    await page.waitForFunction(() => document.querySelector("#turns > li").ariaSetSize === "70");
+    await printed(page);
+    const found = await page.evaluate(() => {
+      dispatchEvent(new Event("beforeprint"));
+      return [...document.querySelectorAll("#turns > li")].map((turn) => [turn.querySelector(".name").textContent, turn.dataset.hue]);
+    });
+    await page.close();
+    return new Map(found);
+  };
+  const [end, beginning] = [await colours("/feeds/hearing"), await colours("/feeds/hearing#t=0:05")];
+  assert.ok(end.size > 8);
+  assert.deepEqual([...end].sort(), [...beginning].sort());
+  // In the order in which they spoke, so that neighbours differ.
+  const { speakers } = await server.ask("GET", "/v1/feeds/hearing/transcript.json");
+  assert.deepEqual(speakers.slice(0, 10).map(({ name }) => end.get(name)), [..."0123456789"]);
+});
+
 test("every format can be saved", async () => {
   const page = await browser.page(`${server.url}/feeds/hearing`);
   await shows(page, "Then good night");

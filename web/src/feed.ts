@@ -10,6 +10,7 @@ import { keys } from "./keys";
 import { Places } from "./places";
 import { Replay } from "./replay";
 import { onSettings, override, settings } from "./settings";
+import { meet } from "./speakers";
 import { Stage } from "./stage";
 import { showRefusal, showStatus } from "./status";
 import { parse } from "./time";
@@ -77,6 +78,7 @@ function start(): void {
     }
     status();
     if (transcript.whole) {
+      meet(transcript.speakers);
       timeline.take(transcript);
       if (!replay.reader) stage.draw();
       void fillIn();
@@ -159,6 +161,7 @@ function start(): void {
   });
 
   const step = (by: number) => {
+    stage.settle();
     const { spans } = stage.list;
     const { transcript } = stage;
     const sort = transcript.get(stage.list.reading ?? "")?.sort ?? "";

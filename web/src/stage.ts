@@ -72,8 +72,14 @@ export class Stage {
     this.#redraw();
   }
 
+  /** Draws at once what has come, and not only in the next frame: what the list says of lines holds for those that it knows. */
+  settle(): void {
+    this.#draw();
+  }
+
   /** Brings a line to the top of the window; false if it is not there. */
   goTo(key: string): boolean {
+    this.settle();
     const place = this.list.placeOf(key);
     if (!place) return false;
     this.following = false;
@@ -91,6 +97,7 @@ export class Stage {
   }
 
   toBeginning(): void {
+    this.settle();
     const first = this.list.spans[0];
     if (first) this.goTo(this.#keyAt(first.from));
   }
