@@ -5,7 +5,7 @@ import { Server, until } from "../../clients/js/test/server.mjs";
 import { open } from "./browser.mjs";
 import { Cable } from "./cable.mjs";
 import { event } from "./hearing.mjs";
-import { announces, isAtEnd, printed, said, scrollUp, shows, top } from "./pages.mjs";
+import { announces, isAtEnd, isStill, printed, said, scrollUp, shows, top } from "./pages.mjs";
 
 let server, browser;
 before(async () => [server, browser] = [await Server.start(), await open()]);
@@ -54,8 +54,7 @@ test("an event arrives live, with guesses, corrections and a restart, and every 
   // Nobody lost their place.
   await above.bringToFront();
   await until(async () => JSON.stringify(await printed(above)) === JSON.stringify(expected), "the other page to be the transcript");
-  const now = await top(above);
-  assert.deepEqual([now.text, Math.abs(now.y - place.y) < 1], [place.text, true], `${place.y} became ${now.y}`);
+  await isStill(above, place);
   // What the server writes for people says the same words in the same order.
   const text = (await server.ask("GET", "/v1/feeds/event/transcript.txt")).replace(/\s+/g, " ");
   let from = 0;
@@ -177,16 +176,14 @@ test("the page lets go of one who scrolls up, says how much is new, and nothing 
   const before = await top(page);
   for (let id = 123; id <= 134; id++) await publisher.say(line(id, "Line"));
   await page.locator("#new", { hasText: "12 new" }).waitFor();
-  const still = await top(page);
-  assert.deepEqual([still.text, Math.abs(still.y - before.y) < 1], [before.text, true], `${before.y} became ${still.y}`);
+  await isStill(page, before);
   // What is corrected above grows, and what is read stays.
   const above = Number(before.text.match(/\d+/)[0]) - 4;
   await publisher.say({ ...line(above, "Line"), text: `Line ${above}. ${"Much longer than it was. ".repeat(60)}` });
   await publisher.say({ type: "retract", id: String(above - 1) });
   await publisher.say(line(135, "Line"));
   await page.locator("#new", { hasText: "13 new" }).waitFor();
-  const now = await top(page);
-  assert.deepEqual([now.text, Math.abs(now.y - before.y) < 1], [before.text, true], `${before.y} became ${now.y}`);
+  await isStill(page, before);
   await page.click("#new");
   await shows(page, "Line 135.");
   await until(() => isAtEnd(page));
@@ -211,8 +208,7 @@ test("older turns fill in above the newest without moving them", async () => {
   const before = await top(page);
   release();
   await page.waitForFunction(() => document.querySelector("#turns > li").ariaSetSize === "1500");
-  const now = await top(page);
-  assert.deepEqual([now.text, Math.abs(now.y - before.y) < 1], [before.text, true], `${before.y} became ${now.y}`);
+  await isStill(page, before);
   await page.keyboard.press("b");
   await shows(page, "Line 1, with");
 });
@@ -322,13 +318,9 @@ test("a cable that is cut, or lets nothing through, moves no text, and nothing i
     await shows(above, "Line 61.");
     await scrollUp(above, 1_500);
     const before = await top(above);
-    const isStill = async (when) => {
-      const y = await above.locator("#turns p", { hasText: before.text.slice(0, 8) }).evaluate((node) => node.getBoundingClientRect().top);
-      assert.ok(Math.abs(y - before.y) < 1, `${when}: ${before.y} became ${y}`);
-    };
     cable.cut();
     await above.locator("#notice", { hasText: "Nothing will be missing" }).waitFor();
-    await isStill("with the notice");
+    await isStill(above, before, "with the notice");
     await below.bringToFront();
     await below.locator("#notice", { hasText: "Nothing will be missing" }).waitFor();
     await until(() => isAtEnd(below), "the last words to be seen, for all the notice");
@@ -339,7 +331,7 @@ test("a cable that is cut, or lets nothing through, moves no text, and nothing i
     await above.bringToFront();
     await above.locator("#new", { hasText: "1 new" }).waitFor();
     await above.locator("#notice").waitFor({ state: "hidden" });
-    await isStill("without the notice");
+    await isStill(above, before, "without the notice");
     // Nothing comes, and nothing breaks: what is silent for too long is taken for lost.
     await below.bringToFront();
     cable.silence();

@@ -14,6 +14,7 @@ try {
   await reach();
   await updates();
   await eightHours();
+  await manyFeeds();
 } finally {
   await browser.close();
   await server.stop();
@@ -97,6 +98,31 @@ async function updates() {
   console.log(`10,000 turns, script for each line: ${ms(script)} (with what the measuring itself runs); style and layout: ${ms(layout)}`);
   console.log(`10,000 turns, a line from the socket to the frame that shows it: ${ms(delays)}; from the publisher to the test: ${ms(whole)}`);
   await page.close();
+}
+
+/** The list of very many feeds, and what its first page weighs. */
+async function manyFeeds() {
+  const FEEDS = 10_000;
+  for (let n = 0; n < FEEDS; n += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, i) => server.import(`f${n + i}`, `Chair: (00:01)\nThis is feed ${n + i}.\n`)));
+  }
+  const [listed, shown] = [[], []];
+  let bytes = 0;
+  for (let round = 0; round < 12; round++) {
+    const began = performance.now();
+    bytes = (await (await fetch(`${server.url}/v1/feeds?limit=50`)).arrayBuffer()).byteLength;
+    listed.push(performance.now() - began);
+    const page = await browser.page();
+    await page.addInitScript(() => {
+      const look = () => (document.querySelectorAll(".feed").length === 50 ? (globalThis.listed = performance.now()) : requestAnimationFrame(look));
+      requestAnimationFrame(look);
+    });
+    await page.goto(`${server.url}/`);
+    await page.waitForFunction(() => globalThis.listed);
+    shown.push(await page.evaluate(() => globalThis.listed));
+    await page.close();
+  }
+  console.log(`${FEEDS} feeds: the server lists the first fifty (${bytes} bytes) in ${ms(listed.slice(1))}; on screen after navigation: ${ms(shown.slice(1))}`);
 }
 
 /** What a feed of eight hours costs: 28,800 lines, one a second. */

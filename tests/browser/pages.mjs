@@ -1,4 +1,5 @@
 // What tests ask of a page.
+import assert from "node:assert/strict";
 
 /** All turns as the page would print them: name and paragraphs, in order. */
 export async function printed(page) {
@@ -27,6 +28,13 @@ export const top = (page) => page.evaluate(() => {
   const p = [...document.querySelectorAll("#turns p")].find((node) => node.getBoundingClientRect().bottom > below);
   return { text: p?.textContent, y: p?.getBoundingClientRect().top };
 });
+
+/** What was at the top stands where it stood, however little room is left above it. */
+export async function isStill(page, { text, y }, when = "") {
+  const now = await page.evaluate(() => [...document.querySelectorAll("#turns p")].map((node) => [node.textContent, node.getBoundingClientRect().top]));
+  const found = now.filter((one) => one[0] === text).map((one) => one[1]);
+  assert.ok(found.some((top) => Math.abs(top - y) < 1), `${when} "${text}" stood at ${y} and stands at ${found}`);
+}
 
 export const isAtEnd = (page) => page.evaluate(() => innerHeight + scrollY >= document.documentElement.scrollHeight - 2);
 
