@@ -65,6 +65,25 @@ try {
   const list = await browser.page(`${server.url}/`);
   await list.locator(".feed").nth(2).waitFor();
   await shot(list, "feeds");
+
+  const mixed = await server.publisher("mixed");
+  await mixed.say(
+    { id: "1", start_ms: 0, speaker: "יושבת הראש", text: "ערב טוב לכולם, הישיבה נפתחת. נתחיל בסעיף הראשון, סקר הנמל לשנת 2025.", lang: "he" },
+    { id: "2", start_ms: 9_000, speaker: "Reporter", text: "Thank you. May I ask about the harbour dues, and who is to pay them?", lang: "en" },
+    { id: "3", start_ms: 16_000, speaker: "المتحدث", text: "شكرا جزيلا على هذا السؤال، سأجيب عنه بعد قليل.", lang: "ar" },
+  );
+  const both = await browser.page(`${server.url}/feeds/mixed`, { size: { width: 820, height: 480 } });
+  await shows(both, "شكرا");
+  await shot(both, "right-to-left");
+
+  // Last of all: the server is gone.
+  await page.bringToFront();
+  await page.click("#new");
+  await until(() => isAtEnd(page));
+  await server.kill();
+  await page.locator("#notice", { hasText: "Nothing will be missing" }).waitFor();
+  await page.waitForTimeout(300);
+  await shot(page, "reconnecting");
 } finally {
   await browser.close();
   await server.stop();
