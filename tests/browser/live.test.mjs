@@ -184,6 +184,10 @@ test("the page lets go of one who scrolls up, says how much is new, and nothing 
   await publisher.say(line(135, "Line"));
   await page.locator("#new", { hasText: "13 new" }).waitFor();
   await isStill(page, before);
+  // Nor do fractions of pixels add up.
+  for (let times = 1; times <= 40; times++) await publisher.say({ ...line(above, "Line"), text: `Line ${above}. ${"Longer. ".repeat(times * 5)}` });
+  await shows(page, `Line ${above}. ${"Longer. ".repeat(200)}`.trim());
+  await isStill(page, before);
   await page.click("#new");
   await shows(page, "Line 135.");
   await until(() => isAtEnd(page));
@@ -238,6 +242,30 @@ test("a key leads to another turn also in the moment in which older ones come in
   await page.keyboard.press("k");
   const after = await page.evaluate(() => document.querySelector("#turns > li:last-child").getBoundingClientRect().top);
   assert.ok(after > before + 50 && after < before + 1_000, `${before} became ${after}`);
+});
+
+test("who goes to the end gets there, whatever the bar does in that moment", async () => {
+  const publisher = await server.publisher("bar");
+  for (let id = 1; id < 90; id++) publisher.say({ id: String(id), start_ms: id * 1000, speaker: `S${id % 4}`, text: `Line ${id}. ${"And more. ".repeat(8)}` });
+  await publisher.say({ id: "90", start_ms: 90_000, speaker: "S1", text: "The newest line." });
+  const page = await browser.page(`${server.url}/feeds/bar`);
+  await shows(page, "The newest line.");
+  await until(() => isAtEnd(page));
+  await page.keyboard.press("/");
+  await scrollUp(page, 1_500);
+  // The bar gives back what it took, which moves the page; before anybody heard of that, the reader is on the way.
+  await page.evaluate(() => new Promise((done) => {
+    let height = document.querySelector("#bar").offsetHeight;
+    new ResizeObserver(() => {
+      if (document.querySelector("#bar").offsetHeight === height) return;
+      height = document.querySelector("#bar").offsetHeight;
+      document.querySelector("#new").click();
+      done();
+    }).observe(document.querySelector("#bar"));
+    requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("#find-close").click()));
+  }));
+  await until(() => isAtEnd(page), "the end");
+  await page.locator("#new").waitFor({ state: "hidden" });
 });
 
 test("screen readers are told of what is new and final, and of nothing else, unless silenced", async () => {

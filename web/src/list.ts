@@ -42,6 +42,8 @@ export class TurnList {
   /** Pixels above each item. */
   #above = new Float64Array(1);
   #isStale = true;
+  /** What was kept still last, and how far down the window was then. */
+  #kept: { anchor: Anchor; y: number } | null = null;
   #transcript: Transcript | null = null;
   /** Of the guesses. */
   #perCharacter = 0.6;
@@ -124,7 +126,11 @@ export class TurnList {
       if (!view || view.root.getBoundingClientRect().bottom <= covered) continue;
       for (const [key, { node }] of view.paragraphs()) {
         const { top, bottom } = node.getBoundingClientRect();
-        if (bottom > covered) return { id, key, top };
+        if (bottom <= covered) continue;
+        // Where it should stand, and not where a pixel's fraction left it: fractions would add up.
+        const kept = this.#kept;
+        const isKept = kept?.y === scrollY && kept.anchor.key === key && Math.abs(kept.anchor.top - top) < 1;
+        return isKept ? { ...kept.anchor, id } : { id, key, top };
       }
     }
     return null;
@@ -270,6 +276,9 @@ export class TurnList {
     const node = this.paragraph(anchor.key) ?? this.#known.get(anchor.id)?.view?.root;
     if (!node) return;
     const moved = node.getBoundingClientRect().top - anchor.top;
-    if (Math.abs(moved) >= 1) scrollBy(0, moved);
+    // Windows are scrolled by whole pixels of the screen.
+    const by = Math.round(moved * devicePixelRatio) / devicePixelRatio;
+    if (by !== 0) scrollBy(0, by);
+    this.#kept = { anchor, y: scrollY };
   }
 }

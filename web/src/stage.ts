@@ -93,7 +93,8 @@ export class Stage {
   toEnd(): void {
     this.following = true;
     // At once: the end may move on faster than a smooth scroll.
-    this.#redraw();
+    this.#drawn = -1;
+    this.settle();
   }
 
   toBeginning(): void {
@@ -123,6 +124,8 @@ export class Stage {
       if (grown === 0 || !isSticky(bar)) return;
       if (this.following) scrollTo(0, document.documentElement.scrollHeight);
       else scrollBy(0, grown);
+      // It was not the reader who moved.
+      this.#lastY = scrollY;
     }).observe(bar);
   }
 
