@@ -32,6 +32,8 @@ pub enum Opened {
     Here(Arc<Feed>),
     /// There was one, which was deleted.
     Deleted,
+    /// This life of it was deleted to make room for the next one, which is about to begin.
+    Replaced(LogId),
 }
 
 /// The feeds that are open, by name.
@@ -42,6 +44,8 @@ pub struct Feeds {
     open: Arc<Open>,
     created: watch::Sender<u64>,
     written: watch::Sender<u64>,
+    /// Names between two lives: the life that is being replaced.
+    replacing: Mutex<HashMap<FeedId, LogId>>,
     /// Logs of which it is known that others write to them too.
     heard_of: Mutex<HashSet<LogId>>,
     /// One creation of a name at a time, so that a log begins with the records of one of them.
@@ -95,6 +99,7 @@ impl Feeds {
             open: Arc::default(),
             created: watch::Sender::new(0),
             written: watch::Sender::new(0),
+            replacing: Mutex::default(),
             heard_of: Mutex::default(),
             creating: Mutex::default(),
             tasks,
@@ -113,16 +118,26 @@ impl Feeds {
     /// # Errors
     /// What the log says when it cannot be read.
     pub async fn open(&self, name: &FeedId) -> Result<Opened, LogError> {
-        if let Some(feed) = self.opened(name) {
-            return Ok(Opened::Here(feed));
+        loop {
+            let creations = *self.created.borrow();
+            if let Some(feed) = self.opened(name) {
+                return Ok(Opened::Here(feed));
+            }
+            let opened = match self.log.0.find(name).await? {
+                Found::Absent => Opened::Absent,
+                Found::Deleted => Opened::Deleted,
+                // Its creation is under way, or was cut short.
+                Found::Here(log) if self.log.0.head(&log).await? == Offset::START => Opened::Absent,
+                Found::Here(log) => return Ok(Opened::Here(self.enter(log))),
+            };
+            if let Some(life) = self.replacing().get(name) {
+                return Ok(Opened::Replaced(life.clone()));
+            }
+            // Its next life may have begun since the log was asked.
+            if *self.created.borrow() == creations {
+                return Ok(opened);
+            }
         }
-        Ok(match self.log.0.find(name).await? {
-            Found::Absent => Opened::Absent,
-            Found::Deleted => Opened::Deleted,
-            // Its creation is under way, or was cut short.
-            Found::Here(log) if self.log.0.head(&log).await? == Offset::START => Opened::Absent,
-            Found::Here(log) => Opened::Here(self.enter(log)),
-        })
     }
 
     /// The feed `name`, created with `first` as its first records if it is not there; says whether it was created.
@@ -143,8 +158,8 @@ impl Feeds {
         let _turn = turn.lock.lock().await;
         match self.open(name).await? {
             Opened::Here(feed) => return Ok((feed, false)),
-            Opened::Deleted if !anew => return Err(LogError::Deleted(name.clone())),
-            Opened::Deleted | Opened::Absent => {}
+            Opened::Deleted | Opened::Replaced(_) if !anew => return Err(LogError::Deleted(name.clone())),
+            Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {}
         }
         let log = self.log.0.create(name, anew).await?;
         // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
@@ -152,7 +167,7 @@ impl Feeds {
         let is_ours = beginning.begin(&first()).await?;
         let feed = self.enter(log);
         feed.note_writing();
-        self.created.send_modify(|number| *number += 1);
+        self.note_created(name);
         Ok((feed, is_ours))
     }
 
@@ -168,13 +183,20 @@ impl Feeds {
         self.written.subscribe()
     }
 
-    /// Deletes a feed. With `replace` its readers are told to wait for the next life of the name.
+    /// Deletes a feed. With `replace` its readers are told to wait for the next life of the name, and so are those who come
+    /// before it begins; whoever asks for that sees to it that one begins, or calls [`note_not_replaced`](Self::note_not_replaced).
     ///
     /// # Errors
-    /// What the log says.
+    /// What the log says; then it is not being replaced.
     pub async fn delete(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
         feed.replaced.store(replace, Ordering::SeqCst);
-        self.log.0.delete(&feed.log_id).await?;
+        if replace {
+            self.note_replacing(&feed.log_id);
+        }
+        if let Err(error) = self.log.0.delete(&feed.log_id).await {
+            self.note_not_replaced(feed.name());
+            return Err(error);
+        }
         self.forget(&feed.log_id);
         Ok(())
     }
@@ -183,18 +205,34 @@ impl Feeds {
     /// with `to_open` the feed is open from now on, and one that is written to ([`Feed::is_written`]).
     pub fn note_written(&self, log_id: &LogId, to_open: bool) {
         if self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone()) {
-            self.created.send_modify(|number| *number += 1);
+            self.note_created(&log_id.feed);
         }
         if to_open {
             self.enter(log_id.clone()).note_writing();
         }
     }
 
-    /// Notes that another server is about to delete a feed to make room for the next life of its name.
+    /// Notes that a feed is about to be deleted, here or by another server, to make room for the next life of its name.
     pub fn note_replacing(&self, log_id: &LogId) {
+        self.replacing().insert(log_id.feed.clone(), log_id.clone());
         if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
             feed.replaced.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// Notes that no other life of `name` is going to begin. Who waits for one is told so after a while.
+    pub fn note_not_replaced(&self, name: &FeedId) {
+        self.replacing().remove(name);
+    }
+
+    fn note_created(&self, name: &FeedId) {
+        // In this order: who finds neither the life nor a word of it looks again.
+        self.created.send_modify(|number| *number += 1);
+        self.replacing().remove(name);
+    }
+
+    fn replacing(&self) -> std::sync::MutexGuard<'_, HashMap<FeedId, LogId>> {
+        self.replacing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a feed that was deleted.

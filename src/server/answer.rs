@@ -73,7 +73,7 @@ pub(super) async fn begin(
     match app.feeds.open(&name).await? {
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
         Opened::Absent if !wanted.wait => return Err(Problem::no_such_feed(&name)),
-        Opened::Absent => {}
+        Opened::Absent | Opened::Replaced(_) => {}
         Opened::Here(feed) => {
             if let Begin::Cursor(Cursor { epoch, change }) = &wanted.from {
                 let view = feed.view(wanted.view).await?;

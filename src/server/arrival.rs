@@ -38,11 +38,19 @@ pub(super) enum Arrived {
 impl Arrival {
     /// Looks for `name`, and waits for it if it is to. A life that was `replaced` is waited past.
     pub(super) fn new(app: &Arc<App>, name: &FeedId, wait: bool, replaced: Option<LogId>) -> Self {
-        // A life that is replaced is followed by another at once, or something went wrong.
-        let patience = TimesConfig::ms(app.config.times.message_timeout_ms);
-        let replaced = replaced.map(|replaced| (replaced, Instant::now() + patience));
         let creations = app.feeds.creations();
-        Self { app: app.clone(), name: name.clone(), wait, replaced, creations, is_absent: false, seat: None }
+        let (app, name) = (app.clone(), name.clone());
+        let mut arrival = Self { app, name, wait, replaced: None, creations, is_absent: false, seat: None };
+        if let Some(life) = replaced {
+            arrival.wait_past(life);
+        }
+        arrival
+    }
+
+    /// A life that is replaced is followed by another at once, or something went wrong.
+    fn wait_past(&mut self, life: LogId) {
+        let patience = TimesConfig::ms(self.app.config.times.message_timeout_ms);
+        self.replaced = Some((life, Instant::now() + patience));
     }
 
     /// Waits for what comes next of it. Cancel-safe.
@@ -61,6 +69,7 @@ impl Arrival {
                 }
                 // Between two lives of a name that is replaced.
                 _ if self.replaced.is_some() => self.is_absent = true,
+                Opened::Replaced(life) => self.wait_past(life),
                 Opened::Here(feed) => return Ok(Arrived::Here(feed)),
                 Opened::Deleted => return Err(self.deleted()),
                 Opened::Absent if self.wait => {
@@ -97,5 +106,54 @@ impl Arrival {
 
     fn deleted(&self) -> End {
         end_of(&LogError::Deleted(self.name.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::log::MemoryLog;
+    use crate::server::{Chance, Clock, Server};
+
+    /// A server whose feed is between two lives.
+    async fn between(name: &FeedId) -> Server {
+        let log = Arc::new(MemoryLog::new());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let feed = server.app.open_to_publish(name).await.expect("created");
+        server.app.feeds.delete(&feed, true).await.expect("deleted");
+        server
+    }
+
+    #[tokio::test]
+    async fn who_comes_between_two_lives_waits_for_the_next() {
+        let name = FeedId::new("geneva").expect("a name");
+        let server = between(&name).await;
+        let app = &server.app;
+        let mut arrival = Arrival::new(app, &name, false, None);
+        let mut next = Box::pin(arrival.next());
+        assert!(futures::poll!(&mut next).is_pending());
+        let (feed, _) = app.feeds.create(&name, true, || vec![app.opening(true)]).await.expect("created");
+        let Ok(Arrived::Here(arrived)) = next.await else { panic!("it is there") };
+        assert_eq!(arrived.log_id(), feed.log_id());
+        // Deleted once more, and for good.
+        app.feeds.delete(&feed, false).await.expect("deleted");
+        let gone = Arrival::new(app, &name, true, None).next().await;
+        assert_eq!(gone.err().map(|end| end.code()), Some(CloseCode::FeedDeleted.number()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_life_that_does_not_begin_is_not_waited_for_for_ever() {
+        let name = FeedId::new("geneva").expect("a name");
+        let server = between(&name).await;
+        let deleted = Some(CloseCode::FeedDeleted.number());
+        let mut waiting = Arrival::new(&server.app, &name, true, None);
+        let patience = TimesConfig::ms(server.app.config.times.message_timeout_ms) + Duration::from_secs(1);
+        let told = tokio::time::timeout(patience, waiting.next()).await.expect("in time");
+        assert_eq!(told.err().map(|end| end.code()), deleted);
+        server.app.feeds.note_not_replaced(&name);
+        assert_eq!(Arrival::new(&server.app, &name, true, None).next().await.err().map(|end| end.code()), deleted);
     }
 }

@@ -141,7 +141,7 @@ impl Access {
         }
         Ok(match app.feeds.open(feed).await? {
             Opened::Absent => Err(self.denial(Role::Create, &format!("the feed {feed}, which does not exist yet"))),
-            Opened::Here(_) | Opened::Deleted => Ok(()),
+            Opened::Here(_) | Opened::Deleted | Opened::Replaced(_) => Ok(()),
         })
     }
 }

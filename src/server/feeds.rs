@@ -34,7 +34,8 @@ pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Feed>, Problem> {
     let name = FeedId::new(name)?;
     match app.feeds.open(&name).await? {
         Opened::Here(feed) => Ok(feed),
-        Opened::Absent => Err(Problem::no_such_feed(&name)),
+        // Who wants a page of it may ask again, or wait for it at a socket.
+        Opened::Absent | Opened::Replaced(_) => Err(Problem::no_such_feed(&name)),
         Opened::Deleted => Err(Problem::feed_deleted(&name)),
     }
 }

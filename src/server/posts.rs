@@ -325,7 +325,7 @@ pub(super) async fn zoom_seq(
     let Publisher { source, session: base } = Publisher::new(&app, source, Some(base))?;
     let feed = match app.feeds.open(&name).await? {
         Opened::Here(feed) => feed,
-        Opened::Absent => return Ok(told(0, &[], None)),
+        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, &[], None)),
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
     };
     let view = feed.view(FoldView::Interim).await?;

@@ -276,8 +276,8 @@ pub(super) async fn put(
             let detail = format!("the feed {name} has a log; with ?replace=true the file takes its place");
             return Err(Problem::new(ProblemCode::FeedExists, detail));
         }
-        Opened::Deleted if !replace => return Err(Problem::feed_deleted(&name)),
-        Opened::Deleted | Opened::Absent => {
+        Opened::Deleted | Opened::Replaced(_) if !replace => return Err(Problem::feed_deleted(&name)),
+        Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {
             app.check_room_for_a_feed().await?;
             false
         }
@@ -288,7 +288,8 @@ pub(super) async fn put(
         let at = opening.received_at;
         std::iter::once(opening).chain(reading.records(at)).collect()
     };
-    let (feed, is_new) = app.feeds.create(&name, replace, records).await?;
+    let created = app.feeds.create(&name, replace, records).await;
+    let (feed, is_new) = created.inspect_err(|_| app.feeds.note_not_replaced(&name))?;
     if !is_new {
         let detail = format!("the feed {name} was created meanwhile");
         return Err(Problem::new(ProblemCode::FeedExists, detail));

@@ -67,7 +67,7 @@ impl Lane<'_> {
         let place = self.outbox.place(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))?;
         let feed = match self.app.feeds.open(self.feed).await.map_err(|error| self.trouble(&error))? {
             Opened::Here(feed) => feed,
-            Opened::Absent | Opened::Deleted => return self.deleted(place).await,
+            Opened::Absent | Opened::Deleted | Opened::Replaced(_) => return self.deleted(place).await,
         };
         let view = match feed.view(FoldView::FinalOnly).await {
             Ok(view) => view,
