@@ -1,26 +1,30 @@
 //! `config/captionwire.toml`, environment and flags become one checked [`Config`].
 //!
 //! Precedence: flags, then environment (both arrive as [`Overrides`]), then the file, then the defaults below; `load` lays
-//! them over one another.
-//! Every limit has its default, unit and reason here; `config/captionwire.toml` says the same and a test holds it to that.
+//! them over one another. Every limit has its default, unit and reason here, in a room for each section;
+//! `config/captionwire.toml` says the same and a test holds it to that.
 
 mod auth;
+mod captions;
 mod cluster;
 mod deliveries;
 mod dialects;
 mod hls;
+mod limits;
 mod load;
 mod log;
 mod network;
+mod retention;
+mod times;
 mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
+pub use self::captions::CaptionsConfig;
 pub use self::cluster::ClusterConfig;
 pub use self::deliveries::{
     DeliverFrom, DeliveredView, DeliveriesConfig, GIVE_UP_AFTER_MS, HEARTBEAT_MS, Hidden, PushConfig, PushFormat,
@@ -28,9 +32,12 @@ pub use self::deliveries::{
 };
 pub use self::dialects::DialectsConfig;
 pub use self::hls::HlsConfig;
+pub use self::limits::LimitsConfig;
 pub use self::load::{ConfigError, Overrides};
 pub use self::log::{LogConfig, NatsConfig};
 pub use self::network::Network;
+pub use self::retention::RetentionConfig;
+pub use self::times::TimesConfig;
 pub use self::tls::TlsConfig;
 
 /// Descriptors for all but the connections: the archive and its readers, the listener, the log, a connection that is
@@ -126,173 +133,6 @@ impl Default for Config {
     }
 }
 
-/// Sizes and numbers.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitsConfig {
-    /// Bytes. No caption message comes near 64 KiB; larger ones are refused by their length.
-    pub message_bytes: usize,
-    /// Bytes of a line's text: minutes of speech without a pause.
-    pub text_bytes: usize,
-    /// Messages a publisher may run ahead of its acknowledgements; then its socket is not read.
-    pub unacked: usize,
-    /// Bytes of the body of `POST …/lines`: thousands of lines; more goes in several requests.
-    pub lines_bytes: usize,
-    /// Lines of one such request: what waits for the log, or is refused, is held until all are answered.
-    pub lines_per_request: usize,
-    /// Bytes of an imported file: a day of speech is a few MiB.
-    pub import_bytes: usize,
-    /// Connections in all: each idle one costs some KiB of memory and a descriptor.
-    pub connections_max: usize,
-    /// Connections that may wait to be accepted: a crowd that comes back at once waits a second for each that is turned
-    /// away. The system has a bound of its own (`net.core.somaxconn`).
-    pub backlog: u32,
-    /// Those of them that are kept for publishers: readers never take the last places.
-    pub connections_for_publishers: usize,
-    /// Connections from one address; 0 is no limit of its own, because behind a proxy all come from one.
-    pub connections_per_address_max: usize,
-    /// Feeds in the archive: each name that somebody misspells makes one.
-    pub feeds_max: usize,
-    /// Feeds in one page of the list of them (`limit`): some hundred bytes each.
-    pub feeds_listed_max: usize,
-    /// Messages a second that a publisher's socket is read at most; 0 is as fast as they become durable.
-    pub publish_messages_per_second: u32,
-    /// Readers that may wait for feeds that do not exist yet.
-    pub waiting_readers_max: usize,
-    /// Feeds on one socket of many (`/v1/subscribe`): each is a cursor, and keeps its feed in memory.
-    pub subscriptions: usize,
-    /// Replays in all: each folds its feed again.
-    pub replays_max: usize,
-    /// Replays from one address.
-    pub replays_per_address_max: usize,
-    /// Searches at the same time, those that wait included: they are answered one after another.
-    pub searches_max: usize,
-    /// Hits in one answer of a search: each is a line with its text.
-    pub search_hits_max: usize,
-    /// Bytes of what is looked for: a few sentences.
-    pub search_query_bytes: usize,
-    /// Sources that `/metrics` tells apart; a misbehaving publisher could name a new one with every connection.
-    pub metrics_sources_max: usize,
-    /// StreamText streams that are remembered between posts: what deletes can reach of them is held. The one that was written
-    /// to longest ago goes for one more; what is posted to it next begins a new line.
-    pub streams_max: usize,
-    /// Anonymous speakers of one publishing connection that are given their label for a name: each is a record. Those beyond are
-    /// shown by their id; an engine that numbers so many has lost count.
-    pub named_speakers_max: usize,
-    /// Refusals in a row after which a publisher is closed: it is not going to mend itself.
-    pub refusals_in_a_row_max: usize,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            message_bytes: 65_536,
-            text_bytes: 16_384,
-            unacked: 1_024,
-            lines_bytes: 4 * 1024 * 1024,
-            lines_per_request: 10_000,
-            import_bytes: 64 * 1024 * 1024,
-            connections_max: 10_000,
-            backlog: 4096,
-            connections_for_publishers: 64,
-            connections_per_address_max: 0,
-            feeds_max: 100_000,
-            feeds_listed_max: 500,
-            publish_messages_per_second: 0,
-            waiting_readers_max: 1_000,
-            subscriptions: 500,
-            replays_max: 64,
-            replays_per_address_max: 8,
-            searches_max: 32,
-            search_hits_max: 100,
-            search_query_bytes: 1_024,
-            metrics_sources_max: 100,
-            streams_max: 256,
-            named_speakers_max: 256,
-            refusals_in_a_row_max: 20,
-        }
-    }
-}
-
-/// Waits, in milliseconds.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TimesConfig {
-    /// A write to a reader that makes no progress for this long ends the connection (4001).
-    pub write_timeout_ms: u64,
-    /// One message to a reader may take this long in all (4001).
-    pub message_timeout_ms: u64,
-    /// Silence after which a reader hears that there is nothing to hear.
-    pub heartbeat_ms: u64,
-    /// A client that has not sent its request's head, or has not answered a close, by then is gone.
-    pub handshake_timeout_ms: u64,
-    /// A client from which nothing came for this long, not even the answer to a ping, is gone.
-    pub silence_timeout_ms: u64,
-    /// A live feed without a line or clock for this long has its clock moved on, so that its last turn closes.
-    pub idle_clock_after_ms: u64,
-    /// A live feed without a publisher for this long ends; 0 is never.
-    pub end_after_ms: u64,
-    /// Interim lines of a source that has been gone this long stand as they are.
-    pub abandon_after_ms: u64,
-    /// Readers of an ended feed are closed this long after its end.
-    pub ended_linger_ms: u64,
-    /// How long a search waits until the index has what was said before it.
-    pub search_wait_ms: u64,
-    /// A search that takes longer is given up: others wait for it.
-    pub search_timeout_ms: u64,
-    /// How long a stopping server waits for its connections.
-    pub shutdown_grace_ms: u64,
-}
-
-impl Default for TimesConfig {
-    fn default() -> Self {
-        Self {
-            write_timeout_ms: 10_000,
-            message_timeout_ms: 60_000,
-            heartbeat_ms: 10_000,
-            handshake_timeout_ms: 10_000,
-            silence_timeout_ms: 60_000,
-            idle_clock_after_ms: 10_000,
-            end_after_ms: 0,
-            abandon_after_ms: 60_000,
-            ended_linger_ms: 600_000,
-            search_wait_ms: 1_000,
-            search_timeout_ms: 5_000,
-            shutdown_grace_ms: 10_000,
-        }
-    }
-}
-
-/// How captions are understood. The first two are fixed for a feed when it is opened.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CaptionsConfig {
-    /// A pause this long ends a turn. Milliseconds.
-    pub turn_gap_ms: i64,
-    /// The longest stretch without a boundary where nobody is named. Milliseconds.
-    pub max_unknown_turn_ms: i64,
-    /// The greatest media time: a week. Milliseconds.
-    pub max_media_ms: i64,
-    /// How far a time may lie ahead of all before it: an engine that restarts its clock is caught. Milliseconds.
-    pub max_jump_ms: i64,
-}
-
-impl Default for CaptionsConfig {
-    fn default() -> Self {
-        Self { turn_gap_ms: 5_000, max_unknown_turn_ms: 60_000, max_media_ms: 604_800_000, max_jump_ms: 21_600_000 }
-    }
-}
-
-/// What is deleted, and when. Whole ended feeds only: a live transcript is never shortened.
-#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetentionConfig {
-    /// Days after its end at which a feed is deleted; 0 is never.
-    pub ended_after_days: u64,
-    /// Bytes of the archive above which the feeds that ended first are deleted; 0 is no limit.
-    pub archive_bytes_max: u64,
-}
-
 impl Config {
     /// Holds it to the descriptors that the process may have.
     ///
@@ -328,81 +168,15 @@ impl Config {
             // Then every client could say that it is another one.
             return bad("trusted_proxies", everything.to_string(), "name the proxies' own addresses or networks");
         }
-        for (key, value) in [
-            ("limits.message_bytes", self.limits.message_bytes),
-            ("limits.text_bytes", self.limits.text_bytes),
-            ("limits.unacked", self.limits.unacked),
-            ("limits.lines_bytes", self.limits.lines_bytes),
-            ("limits.lines_per_request", self.limits.lines_per_request),
-            ("limits.import_bytes", self.limits.import_bytes),
-            ("limits.connections_max", self.limits.connections_max),
-            ("limits.backlog", self.limits.backlog as usize),
-            ("limits.feeds_max", self.limits.feeds_max),
-            ("limits.feeds_listed_max", self.limits.feeds_listed_max),
-            ("limits.subscriptions", self.limits.subscriptions),
-            ("limits.searches_max", self.limits.searches_max),
-            ("limits.search_hits_max", self.limits.search_hits_max),
-            ("limits.search_query_bytes", self.limits.search_query_bytes),
-            ("limits.streams_max", self.limits.streams_max),
-            ("limits.refusals_in_a_row_max", self.limits.refusals_in_a_row_max),
-        ] {
-            if value == 0 {
-                return bad(key, value.to_string(), "at least 1");
-            }
-        }
-        if self.limits.connections_for_publishers >= self.limits.connections_max {
-            let value = self.limits.connections_for_publishers.to_string();
-            return bad("limits.connections_for_publishers", value, "less than limits.connections_max");
-        }
-        if self.limits.text_bytes > self.limits.message_bytes {
-            return bad("limits.text_bytes", self.limits.text_bytes.to_string(), "at most limits.message_bytes");
-        }
-        for (key, value) in [
-            ("times.write_timeout_ms", self.times.write_timeout_ms),
-            ("times.message_timeout_ms", self.times.message_timeout_ms),
-            ("times.heartbeat_ms", self.times.heartbeat_ms),
-            ("times.handshake_timeout_ms", self.times.handshake_timeout_ms),
-            ("times.silence_timeout_ms", self.times.silence_timeout_ms),
-            ("times.idle_clock_after_ms", self.times.idle_clock_after_ms),
-            ("times.abandon_after_ms", self.times.abandon_after_ms),
-            ("times.search_timeout_ms", self.times.search_timeout_ms),
-        ] {
-            if value == 0 {
-                return bad(key, value.to_string(), "at least 1 millisecond");
-            }
-        }
-        if self.times.silence_timeout_ms <= self.times.heartbeat_ms {
-            let value = self.times.silence_timeout_ms.to_string();
-            return bad(
-                "times.silence_timeout_ms",
-                value,
-                "more than times.heartbeat_ms, after which clients are asked",
-            );
-        }
+        self.limits.check()?;
+        self.times.check()?;
+        self.captions.check()?;
         self.log.nats.check()?;
         self.dialects.check()?;
         self.hls.check()?;
         self.cluster.check()?;
         deliveries::check(&self.deliveries, &self.webhooks, &self.push)?;
-        for (key, value) in [
-            ("captions.turn_gap_ms", self.captions.turn_gap_ms),
-            ("captions.max_unknown_turn_ms", self.captions.max_unknown_turn_ms),
-            ("captions.max_media_ms", self.captions.max_media_ms),
-            ("captions.max_jump_ms", self.captions.max_jump_ms),
-        ] {
-            if value < 1 {
-                return bad(key, value.to_string(), "at least 1 millisecond");
-            }
-        }
         Ok(())
-    }
-}
-
-impl TimesConfig {
-    /// The wait of `ms` milliseconds.
-    #[must_use]
-    pub fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
     }
 }
 
