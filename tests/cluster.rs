@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
+use support::chance::{Chance, setting};
 use support::{PATIENCE, Screen, Server, line, soon};
 use tokio_util::task::TaskTracker;
 
@@ -27,22 +28,6 @@ const WITHOUT: u64 = 1_000;
 const EVENTS: u64 = 3;
 
 const STREAM: &str = "captionwire";
-
-/// xorshift64*: rounds that can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % limit
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
 
 /// The message with this number: a new line, or now and then a correction of an earlier one.
 fn message(seq: u64) -> Value {
@@ -139,7 +124,7 @@ async fn no_acknowledged_line_is_lost_when_servers_of_the_log_are() {
     let Some(mut servers) = nats::Servers::start(3) else { return };
     let (rounds, seed) = (setting("CAPTIONWIRE_CLUSTER_ROUNDS", 3), setting("CAPTIONWIRE_CLUSTER_SEED", 0xC1A5));
     eprintln!("{rounds} rounds with seed {seed}");
-    let mut random = Random(seed.max(1));
+    let mut random = Chance(seed);
     let config = format!("[log.nats]\nservers = {:?}\nack_timeout_ms = 1000\naccept_unsynced = true\n", servers.urls());
     let tasks = TaskTracker::new();
     // More nodes are more of these.

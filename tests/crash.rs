@@ -5,26 +5,11 @@
 mod support;
 
 use serde_json::json;
+use support::chance::{Chance, setting};
 use support::{Screen, Server, Socket, line, soon};
 
 /// Then another feed is begun: what a round checks is all of its feed.
 const ROUNDS_PER_FEED: u64 = 20;
-
-/// xorshift64*: rounds that can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % limit
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
 
 /// The line that has this number in the session: a new line, or now and then a correction of an earlier one.
 fn message(seq: u64) -> serde_json::Value {
@@ -58,7 +43,7 @@ async fn no_acknowledged_line_is_lost_by_kill_nine() {
     let rounds = setting("CAPTIONWIRE_CRASH_ROUNDS", 20);
     let seed = setting("CAPTIONWIRE_CRASH_SEED", 0x5EED);
     eprintln!("{rounds} rounds with seed {seed}");
-    let mut random = Random(seed.max(1));
+    let mut random = Chance(seed);
     let mut server = Server::start();
     for first in (0..rounds).step_by(ROUNDS_PER_FEED as usize) {
         let feed = format!("event-{first}");

@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use support::{Screen, Server, change, hearing, line, lines_of, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,18 +70,6 @@ impl Events {
     }
 }
 
-async fn publish(server: &Server, feed: &str, lines: &[Value]) {
-    let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
-    let mut seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
-    for line in lines {
-        seq += 1;
-        let mut line = line.clone();
-        line["seq"] = json!(seq);
-        publisher.send(line).await;
-    }
-    assert!(publisher.acked(seq).await.is_empty());
-}
-
 /// A hearing, and in its midst one record that needs several messages.
 async fn publish_event(server: &Server) {
     let objects: Vec<Value> =
@@ -91,7 +77,7 @@ async fn publish_event(server: &Server) {
     let mut lines = lines_of(&hearing());
     lines.insert(20, json!({"type": "lines", "lines": objects}));
     lines.push(json!({"type": "end"}));
-    publish(server, "event", &lines).await;
+    server.say("event", &lines).await;
 }
 
 #[tokio::test]
@@ -166,7 +152,7 @@ async fn a_browser_comes_back_wherever_it_is_cut_and_stops_at_the_end() {
     assert_eq!((&screen.lines, screen.turns()), (&whole.lines, whole.turns()));
     // A correction of the ended feed is news, and so is its going on.
     let last_id = last_id.expect("an id");
-    publish(&server, "event", &[json!({"type": "retract", "id": "n0"})]).await;
+    server.say("event", &[json!({"type": "retract", "id": "n0"})]).await;
     let mut events = Events::open(&server, "event/events", &[("Last-Event-ID", &last_id)]).await;
     assert_eq!(events.next().await.expect("hello").1["state"], "ended");
     assert_eq!(events.next().await.expect("changes").1["gone"], json!(["main/n0"]));
@@ -175,7 +161,7 @@ async fn a_browser_comes_back_wherever_it_is_cut_and_stops_at_the_end() {
 #[tokio::test]
 async fn what_cannot_be_had_is_refused_with_a_problem() {
     let server = Server::start();
-    publish(&server, "event", &[line("1", 0, "A", "one")]).await;
+    server.say("event", &[line("1", 0, "A", "one")]).await;
     for (path, status, code) in [
         ("event/events?from=nonsense", 400, "bad_request"),
         ("event/events?unit=words", 400, "bad_request"),
@@ -214,14 +200,14 @@ async fn a_stream_of_events_has_a_seat() {
 #[tokio::test]
 async fn events_come_as_they_happen_and_whoever_leaves_is_missed() {
     let server = Server::start_with("[times]\nheartbeat_ms = 200");
-    publish(&server, "event", &[line("1", 0, "A", "one")]).await;
+    server.say("event", &[line("1", 0, "A", "one")]).await;
     let mut events = Events::open(&server, "event/events", &[]).await;
     let mut kinds = Vec::new();
     while kinds.last().is_none_or(|kind| kind != "heartbeat") {
         kinds.push(events.next().await.expect("an event").1["type"].as_str().expect("a type").to_owned());
     }
     assert_eq!(kinds, ["hello", "changes", "live", "heartbeat"]);
-    publish(&server, "event", &[line("2", 1_000, "A", "two")]).await;
+    server.say("event", &[line("2", 1_000, "A", "two")]).await;
     let said = soon(async {
         loop {
             let (id, data) = events.next().await.expect("an event");
@@ -238,28 +224,14 @@ async fn events_come_as_they_happen_and_whoever_leaves_is_missed() {
     soon(async { while readers().await != json!(0) {} }).await;
 }
 
-/// It takes a little now and then, so that its writes do make progress.
 #[tokio::test]
 async fn whoever_is_too_slow_over_a_message_is_cut_off() {
     let server = Server::start_with("[times]\nmessage_timeout_ms = 500");
     let text = "x".repeat(16_000);
     let lines: Vec<Value> = (0..2_000).map(|n| line(&n.to_string(), n * 10, "A", &text)).collect();
-    publish(&server, "event", &lines).await;
+    server.say("event", &lines).await;
     let mut events = Events::open(&server, "event/events", &[]).await;
-    let readers = async || server.get("/v1/feeds/event").await.json()["readers"].clone();
-    let mut pace = tokio::time::interval(Duration::from_millis(20));
-    let mut scratch = [0; 1024];
-    soon(async {
-        // It is counted a moment after its answer has begun.
-        while readers().await != json!(1) {
-            pace.tick().await;
-        }
-        while readers().await != json!(0) {
-            pace.tick().await;
-            let _ = tokio::time::timeout(Duration::from_millis(1), events.stream.read(&mut scratch)).await;
-        }
-    })
-    .await;
+    server.is_cut_off_from("event", &mut events.stream).await;
     // Its connection too: the answer does not come to its proper end.
     let mut rest = Vec::new();
     let _ = soon(events.stream.read_to_end(&mut rest)).await;

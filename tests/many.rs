@@ -15,6 +15,7 @@ use captionwire::wire::ErrorCode;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use support::chance::Chance;
 use support::{Screen, Server, Socket, change, line, soon};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -56,16 +57,6 @@ fn assert_same(feed: &str, seen: &Screen, own: &Screen) {
     let text = |screen: &Screen| json!([screen.lines, screen.turns, screen.speakers]).to_string();
     assert_eq!(text(seen), text(own), "{feed}");
     assert_eq!((&seen.cursor, &seen.state), (&own.cursor, &own.state), "{feed}");
-}
-
-/// Chance that is the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
 }
 
 /// Screens by feed, and what has to hold of every message.

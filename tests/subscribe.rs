@@ -9,19 +9,6 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use support::{PATIENCE, Screen, Server, Socket, change, facts, hearing, line, lines_of, real, soon};
 
-/// Publishes `lines` as one session, giving each its number, and waits until all are durable.
-async fn publish(server: &Server, feed: &str, lines: &[Value]) {
-    let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
-    let mut seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
-    for line in lines {
-        seq += 1;
-        let mut line = line.clone();
-        line["seq"] = json!(seq);
-        publisher.send(line).await;
-    }
-    assert!(publisher.acked(seq).await.is_empty());
-}
-
 async fn seen(server: &Server, query: &str) -> Screen {
     let mut screen = Screen::default();
     let mut socket = server.subscribe(query).await;
@@ -136,13 +123,13 @@ async fn any_order_gives_the_same(text: &str) {
     let server = Server::start();
     let end = json!({"type": "end"});
     let in_order: Vec<Value> = lines.iter().chain([&end]).cloned().collect();
-    publish(&server, "straight", &in_order).await;
+    server.say("straight", &in_order).await;
     // Every line twice, in an order that has nothing to do with that of the event.
     let count = lines.len();
     let step = (count / 2..).find(|step| gcd(*step, count) == 1).expect("one of them");
     let mut shuffled: Vec<Value> = (0..2 * count).map(|n| lines[n * step % count].clone()).collect();
     shuffled.push(end);
-    publish(&server, "shuffled", &shuffled).await;
+    server.say("shuffled", &shuffled).await;
     let straight = server.get("/v1/feeds/straight/transcript.json").await.json();
     let shuffled = server.get("/v1/feeds/shuffled/transcript.json").await.json();
     assert_eq!(straight["turns"].as_array().map(Vec::len), shuffled["turns"].as_array().map(Vec::len));
@@ -174,7 +161,7 @@ async fn the_order_of_delivery_does_not_matter_to_a_real_press_conference() {
 async fn lines_with_equal_times_stand_by_source_and_id() {
     let server = Server::start();
     let lines: Vec<Value> = ["10", "9", "a", "2"].iter().map(|id| line(id, 5_000, "A", id)).collect();
-    publish(&server, "geneva", &lines).await;
+    server.say("geneva", &lines).await;
     let screen = seen(&server, "geneva/subscribe?until=head").await;
     assert_eq!(screen.turns(), [("A".to_owned(), ["2", "9", "10", "a"].map(str::to_owned).to_vec())]);
 }
@@ -182,7 +169,7 @@ async fn lines_with_equal_times_stand_by_source_and_id() {
 #[tokio::test]
 async fn where_to_begin() {
     let server = Server::start();
-    publish(&server, "geneva", &[line("1", 0, "A", "one"), line("2", 9_000, "B", "two")]).await;
+    server.say("geneva", &[line("1", 0, "A", "one"), line("2", 9_000, "B", "two")]).await;
     let whole = seen(&server, "geneva/subscribe?until=head").await;
 
     // From now: no lines, but who speaks, the last turn, and a cursor to go on from.
@@ -193,7 +180,7 @@ async fn where_to_begin() {
     assert_eq!(now["speakers"].as_array().map(Vec::len), Some(2), "{now}");
     assert_eq!(now["cursor"].as_str(), whole.cursor.as_deref());
     reader.expect_next("live").await;
-    publish(&server, "geneva", &[line("3", 12_000, "B", "three")]).await;
+    server.say("geneva", &[line("3", 12_000, "B", "three")]).await;
     let next = reader.expect_next("changes").await;
     assert_eq!(next["lines"].as_array().map(Vec::len), Some(1), "{next}");
 
@@ -240,7 +227,7 @@ async fn a_feed_is_waited_for_deleted_and_created_anew() {
     assert_eq!(server.subscribe("geneva/subscribe?wait=true").await.closed().await.0, 4004);
     // Waiting makes no feed.
     assert_eq!(server.get("/v1/feeds").await.json(), json!({"feeds": []}));
-    publish(&server, "geneva", &[line("1", 0, "A", "one")]).await;
+    server.say("geneva", &[line("1", 0, "A", "one")]).await;
     let hello = waiting.expect_next("hello").await;
     assert!(hello["epoch"].is_string(), "{hello}");
     let mut screen = Screen::default();
@@ -291,7 +278,7 @@ async fn a_slow_reader_misses_nothing() {
     let (mut sent, mut taken) = (0, 0);
     // It takes one message for every ten lines that are published.
     for some in lines.chunks(10) {
-        publish(&server, "event", some).await;
+        server.say("event", some).await;
         sent += some.len();
         let message = slow.next().await.expect("open");
         screen.take(&message);
@@ -308,11 +295,11 @@ async fn a_reader_that_takes_nothing_is_let_go_and_harms_nobody() {
     let server = Server::start_with("[times]\nwrite_timeout_ms = 300");
     let text = "x".repeat(16_000);
     let lines: Vec<Value> = (0..2_000).map(|n| line(&n.to_string(), n * 10, "A", &text)).collect();
-    publish(&server, "event", &lines[..1]).await;
+    server.say("event", &lines[..1]).await;
     let stuck = server.subscribe("event/subscribe").await;
     let readers = || async { server.get("/v1/feeds/event").await.json()["readers"].clone() };
     // 32 MB are more than the sockets of this machine hold for it.
-    publish(&server, "event", &lines[1..]).await;
+    server.say("event", &lines[1..]).await;
     soon(async { while readers().await != json!(0) {} }).await;
     drop(stuck);
     let screen = seen(&server, "event/subscribe?until=head").await;
@@ -329,7 +316,7 @@ async fn a_cut_anywhere_in_a_long_backlog_does_no_harm() {
     for n in 0..1_500i64 {
         lines.push(line(&n.to_string(), n * 10_000, if n % 2 == 0 { "A" } else { "B" }, &text));
     }
-    publish(&server, "event", &lines).await;
+    server.say("event", &lines).await;
     let mut stays = server.subscribe("event/subscribe").await;
     let mut screen = Screen::default();
     let mut messages = 0;
@@ -379,7 +366,7 @@ async fn a_cut_between_the_parts_of_one_change_does_no_harm() {
         (0..1_500).map(|n: i64| json!({"id": n.to_string(), "start_ms": n, "text": "a"})).collect();
     let lines = json!({"type": "lines", "lines": objects});
     assert!(lines.to_string().len() < 65_536, "{}", lines.to_string().len());
-    publish(&server, "event", &[lines, line("x", 3_600_000, "A", &text)]).await;
+    server.say("event", &[lines, line("x", 3_600_000, "A", &text)]).await;
     let mut parts = 0;
     let mut whole = Screen::default();
     let mut socket = server.subscribe("event/subscribe").await;
@@ -416,7 +403,7 @@ async fn a_cut_between_the_parts_of_one_change_does_no_harm() {
 #[tokio::test]
 async fn readers_of_an_ended_feed_are_done_after_a_while_and_reopening_keeps_them() {
     let server = Server::start_with("[times]\nended_linger_ms = 1000");
-    publish(&server, "event", &[line("1", 0, "A", "one"), json!({"type": "end"})]).await;
+    server.say("event", &[line("1", 0, "A", "one"), json!({"type": "end"})]).await;
     let mut reader = server.subscribe("event/subscribe").await;
     let mut screen = Screen::default();
     screen.read_to_live(&mut reader).await;
@@ -482,7 +469,7 @@ impl Turns {
 #[tokio::test]
 async fn whole_turns_come_when_they_close_and_again_when_they_are_amended() {
     let server = Server::start();
-    publish(&server, "event", &[line("1", 0, "A", "one"), line("2", 1_000, "A", "two")]).await;
+    server.say("event", &[line("1", 0, "A", "one"), line("2", 1_000, "A", "two")]).await;
     let mut reader = server.subscribe("event/subscribe?unit=turns").await;
     let mut held = Turns::default();
     reader.expect_next("hello").await;
@@ -496,7 +483,7 @@ async fn whole_turns_come_when_they_close_and_again_when_they_are_amended() {
     }
     assert_eq!(held.state.as_deref(), Some("live"));
     // What does not close or amend a turn is no message; what comes next is the turn.
-    publish(&server, "event", &[line("3", 2_000, "A", "three"), line("4", 3_000, "B", "four")]).await;
+    server.say("event", &[line("3", 2_000, "A", "three"), line("4", 3_000, "B", "four")]).await;
     let speaker = reader.expect_next("changes").await;
     assert_eq!((&speaker["speakers"][0]["id"], &speaker["more"]), (&json!("B"), &json!(true)));
     held.take(&speaker);
@@ -507,14 +494,14 @@ async fn whole_turns_come_when_they_close_and_again_when_they_are_amended() {
     let cursor = held.cursor.clone().expect("a cursor");
     let left = held.clone();
     // A correction in the midst splits the turn: three of them, of one change.
-    publish(&server, "event", &[line("2", 1_000, "B", "two"), line("5", 4_000, "A", "five")]).await;
+    server.say("event", &[line("2", 1_000, "B", "two"), line("5", 4_000, "A", "five")]).await;
     while held.said().len() < 4 {
         held.take(&reader.next().await.expect("open"));
     }
     let amended = [("A", 1, "one"), ("B", 0, "two"), ("A", 0, "three"), ("B", 0, "four")];
     assert_eq!(held.said(), amended.map(|(speaker, rev, text)| (speaker.to_owned(), rev, text.to_owned())));
     let retraction = json!({"type": "retract", "id": "2"});
-    publish(&server, "event", &[retraction, json!({"type": "end"})]).await;
+    server.say("event", &[retraction, json!({"type": "end"})]).await;
     while held.state.as_deref() != Some("ended") || !held.aside.is_empty() {
         held.take(&reader.next().await.expect("open"));
     }

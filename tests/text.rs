@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use support::{Server, hearing, line, lines_of, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,41 +58,29 @@ impl Text {
     }
 }
 
-async fn publish(server: &Server, feed: &str, lines: &[Value]) {
-    let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
-    let mut seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
-    for line in lines {
-        seq += 1;
-        let mut line = line.clone();
-        line["seq"] = json!(seq);
-        publisher.send(line).await;
-    }
-    assert!(publisher.acked(seq).await.is_empty());
-}
-
 #[tokio::test]
 async fn lines_come_once_as_they_become_final() {
     let server = Server::start();
     let mut text = Text::open(&server, "event/text?wait=true").await;
     let guess =
         json!({"type": "line", "id": "1", "start_ms": 0, "speaker": "Chair", "text": "The mee", "status": "interim"});
-    publish(&server, "event", &[guess, line("1", 0, "Chair", "The meeting\nis  open.")]).await;
+    server.say("event", &[guess, line("1", 0, "Chair", "The meeting\nis  open.")]).await;
     assert_eq!(text.row().await.as_deref(), Some("Chair: The meeting is open."));
     // What is corrected is not said again, nor what is taken back.
-    publish(
-        &server,
-        "event",
-        &[
-            line("1", 0, "Chair", "The meeting is closed."),
-            line("2", 2_000, "Chair", "Item one."),
-            json!({"type": "line", "id": "3", "start_ms": 4_000, "text": "Who is that?"}),
-            json!({"type": "line", "id": "4", "start_ms": 5_000, "text": "It is I.", "break": "turn"}),
-            line("5", 7_000, "Clerk", "A late word."),
-            json!({"type": "retract", "id": "5"}),
-            line("6", 8_000, "Clerk", "The last."),
-        ],
-    )
-    .await;
+    server
+        .say(
+            "event",
+            &[
+                line("1", 0, "Chair", "The meeting is closed."),
+                line("2", 2_000, "Chair", "Item one."),
+                json!({"type": "line", "id": "3", "start_ms": 4_000, "text": "Who is that?"}),
+                json!({"type": "line", "id": "4", "start_ms": 5_000, "text": "It is I.", "break": "turn"}),
+                line("5", 7_000, "Clerk", "A late word."),
+                json!({"type": "retract", "id": "5"}),
+                line("6", 8_000, "Clerk", "The last."),
+            ],
+        )
+        .await;
     let mut rows = Vec::new();
     while rows.last().is_none_or(|row: &String| !row.ends_with("The last.")) {
         rows.push(text.row().await.expect("a row"));
@@ -104,7 +90,7 @@ async fn lines_come_once_as_they_become_final() {
     let clerk = rows.pop().expect("a row");
     assert!(clerk == "Clerk: The last." || clerk == "The last.", "{clerk}");
     assert_eq!(rows, ["Item one.", ">> Who is that?", ">> It is I."]);
-    publish(&server, "event", &[line("7", 9_000, "Clerk", "Good night."), json!({"type": "end"})]).await;
+    server.say("event", &[line("7", 9_000, "Clerk", "Good night."), json!({"type": "end"})]).await;
     assert_eq!(text.row().await.as_deref(), Some("Good night."));
     let sent = server.get("/metrics").await.text();
     let sent =
@@ -121,7 +107,7 @@ async fn it_is_the_transcript_and_goes_on_wherever_it_is_cut() {
         (0..3_000).map(|n| line(&format!("n{n}"), 4_000_000 + n, &format!("S{}", n % 3), "Some more words are said.")),
     );
     lines.push(json!({"type": "end"}));
-    publish(&server, "event", &lines).await;
+    server.say("event", &lines).await;
     let whole = Text::open(&server, "event/text?until=head").await.rows().await;
     let said = server.get("/v1/feeds/event/transcript.json").await.json();
     let said: Vec<String> = said["turns"]
@@ -159,7 +145,7 @@ async fn it_is_the_transcript_and_goes_on_wherever_it_is_cut() {
     // Whoever comes back is told again who speaks.
     assert!(rows.iter().zip(&whole).all(|(row, of_whole)| row.ends_with(of_whole)));
     // What somebody says is no cursor.
-    publish(&server, "odd", &[json!({"type": "line", "id": "1", "start_ms": 0, "text": "#from=nowhere"})]).await;
+    server.say("odd", &[json!({"type": "line", "id": "1", "start_ms": 0, "text": "#from=nowhere"})]).await;
     let odd = Text::open(&server, "odd/text?cursors=true&until=head").await.rows().await;
     assert_eq!(odd[0], " #from=nowhere");
     assert!(odd.len() == 2 && odd[1].starts_with("#from="), "{odd:?}");
@@ -168,18 +154,18 @@ async fn it_is_the_transcript_and_goes_on_wherever_it_is_cut() {
 #[tokio::test]
 async fn from_now_on_only_what_comes() {
     let server = Server::start();
-    publish(&server, "event", &[line("1", 0, "A", "before")]).await;
+    server.say("event", &[line("1", 0, "A", "before")]).await;
     let mut text = Text::open(&server, "event/text?from=now&cursors=true").await;
     let cursor = text.row().await.expect("where it begins");
     assert!(cursor.starts_with("#from="), "{cursor}");
-    publish(&server, "event", &[line("2", 1_000, "A", "after")]).await;
+    server.say("event", &[line("2", 1_000, "A", "after")]).await;
     assert_eq!(text.row().await.as_deref(), Some("A: after"));
 }
 
 #[tokio::test]
 async fn what_cannot_be_had_is_refused_with_a_problem() {
     let server = Server::start_with("[limits]\nconnections_max = 3\nconnections_for_publishers = 1");
-    publish(&server, "event", &[line("1", 0, "A", "one")]).await;
+    server.say("event", &[line("1", 0, "A", "one")]).await;
     for (path, status, code) in [
         ("event/text?from=nonsense", 400, "bad_request"),
         ("event/text?pace=1", 400, "bad_request"),
@@ -200,26 +186,12 @@ async fn what_cannot_be_had_is_refused_with_a_problem() {
     soon(async { while server.get("/v1/feeds").await.status != 200 {} }).await;
 }
 
-/// It takes a little now and then, so that its writes do make progress.
 #[tokio::test]
 async fn whoever_is_too_slow_is_cut_off() {
     let server = Server::start_with("[times]\nmessage_timeout_ms = 500");
     let text = "x".repeat(16_000);
     let lines: Vec<Value> = (0..2_000).map(|n| line(&n.to_string(), n * 10, "A", &text)).collect();
-    publish(&server, "event", &lines).await;
+    server.say("event", &lines).await;
     let mut slow = Text::open(&server, "event/text").await;
-    let readers = async || server.get("/v1/feeds/event").await.json()["readers"].clone();
-    let mut pace = tokio::time::interval(Duration::from_millis(20));
-    let mut scratch = [0; 1024];
-    soon(async {
-        // It is counted a moment after its answer has begun.
-        while readers().await != json!(1) {
-            pace.tick().await;
-        }
-        while readers().await != json!(0) {
-            pace.tick().await;
-            let _ = tokio::time::timeout(Duration::from_millis(1), slow.stream.read(&mut scratch)).await;
-        }
-    })
-    .await;
+    server.is_cut_off_from("event", &mut slow.stream).await;
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::house::House;
+use crate::support::chance::{Chance, setting};
 use crate::support::{self, Screen, Socket, hearing, lines_of, soon};
 
 /// Messages that the publisher runs ahead of its acknowledgements.
@@ -31,26 +32,9 @@ enum Blow {
     Mend,
 }
 
-/// SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % below as u64) as usize
-    }
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
 /// All rounds, one after another, on the same servers.
 pub(crate) async fn rounds() {
-    let (rounds, first) = (number("CAPTIONWIRE_NODES_ROUNDS", 3), number("CAPTIONWIRE_NODES_SEED", 1));
+    let (rounds, first) = (setting("CAPTIONWIRE_NODES_ROUNDS", 3), setting("CAPTIONWIRE_NODES_SEED", 1));
     let Some(mut house) = House::build("").await else { return };
     let text = support::real("press-conference.rev.txt").unwrap_or_else(hearing);
     let lines = lines_of(&text);
@@ -62,6 +46,7 @@ pub(crate) async fn rounds() {
 
 async fn round(house: &mut House, seed: u64, lines: &[Value]) {
     let mut chance = Chance(seed);
+    let mut below = |limit: usize| chance.below(limit as u64) as usize;
     let feed = format!("storm-{seed}");
     let addrs = [house.nodes[0].addr().to_owned(), house.nodes[1].addr().to_owned()];
     let readers: Vec<JoinHandle<Screen>> = (0..4)
@@ -72,16 +57,16 @@ async fn round(house: &mut House, seed: u64, lines: &[Value]) {
         .collect();
     let mut blows: BTreeMap<u64, Vec<Blow>> = BTreeMap::new();
     for _ in 0..3 {
-        let at = chance.below(lines.len() * 3 / 4);
-        let blow = match chance.below(4) {
-            0 => Blow::KillServer(chance.below(3)),
-            1 => Blow::StopServer(chance.below(3)),
-            _ => Blow::KillNode(chance.below(2)),
+        let at = below(lines.len() * 3 / 4);
+        let blow = match below(4) {
+            0 => Blow::KillServer(below(3)),
+            1 => Blow::StopServer(below(3)),
+            _ => Blow::KillNode(below(2)),
         };
         blows.entry(at as u64).or_default().push(blow);
-        blows.entry((at + 1 + chance.below(20)) as u64).or_default().push(Blow::Mend);
+        blows.entry((at + 1 + below(20)) as u64).or_default().push(Blow::Mend);
     }
-    let first = chance.below(2);
+    let first = below(2);
     publish(house, &addrs, &feed, first, lines, &mut blows).await;
     strike(house, Blow::Mend);
     for reader in readers {

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
 #![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
+pub mod chance;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -146,6 +148,39 @@ impl Server {
 
     pub async fn publish(&self, path: &str) -> Socket {
         Socket::connect(&self.ws(path)).await
+    }
+
+    /// Publishes `lines` as one session, giving each its number, and waits until all are durable.
+    pub async fn say(&self, feed: &str, lines: &[Value]) {
+        let mut publisher = self.publish(&format!("{feed}/publish?session=p")).await;
+        let mut seq = publisher.expect_next("welcome").await["seq"].as_u64().expect("a number");
+        for line in lines {
+            seq += 1;
+            let mut line = line.clone();
+            line["seq"] = json!(seq);
+            publisher.send(line).await;
+        }
+        assert!(publisher.acked(seq).await.is_empty());
+    }
+
+    /// Reads so little of the only answer that `feed` is being sent that its writes do make progress, until the server has let go
+    /// of it.
+    pub async fn is_cut_off_from(&self, feed: &str, slow: &mut (impl AsyncRead + Unpin)) {
+        let path = format!("/v1/feeds/{feed}");
+        let readers = async || self.get(&path).await.json()["readers"].clone();
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        let mut scratch = [0; 1024];
+        soon(async {
+            // It is counted a moment after its answer has begun.
+            while readers().await != json!(1) {
+                pace.tick().await;
+            }
+            while readers().await != json!(0) {
+                pace.tick().await;
+                let _ = tokio::time::timeout(Duration::from_millis(1), slow.read(&mut scratch)).await;
+            }
+        })
+        .await;
     }
 
     pub async fn subscribe(&self, path: &str) -> Socket {
