@@ -193,3 +193,73 @@ async fn ask(monitor: &str) -> Result<Told, String> {
     let told = asking.request(Method::GET, "/varz", None, Bytes::new()).await.map_err(|error| error.to_string())?;
     serde_json::from_slice(&told).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    /// A monitoring address that tells this, once for each who asks.
+    async fn monitor(tasks: &TaskTracker, told: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("bound");
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{told}", told.len());
+        tasks.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        format!("http://{addr}")
+    }
+
+    /// As NATS 2.15.1 tells it at `/varz`, but for what is not looked at; 2.9 tells nothing of syncing.
+    #[tokio::test]
+    async fn what_servers_tell_of_syncing_as_a_table() {
+        let tasks = TaskTracker::new();
+        let told = |id: &str, jetstream: &str| {
+            format!(r#"{{"server_id": "{id}", "version": "2.15.1", "port": 4222, "jetstream": {jetstream}}}"#)
+        };
+        let always =
+            r#"{"config": {"max_memory": 1, "sync_interval": 120000000000, "sync_always": true}, "stats": {}}"#;
+        let (mut synced, mut addrs) = (Vec::new(), Vec::new());
+        for id in ["A", "B", "C"] {
+            synced.push(monitor(&tasks, &told(id, always)).await);
+        }
+        for other in [
+            told("D", r#"{"config": {"sync_interval": 120000000000}}"#),
+            told("E", "{}"),
+            r#"{"server": "something else"}"#.to_owned(),
+        ] {
+            addrs.push(monitor(&tasks, &other).await);
+        }
+        let (late, keeps_nothing, no_nats) = (&addrs[0], &addrs[1], &addrs[2]);
+        let [a, b, c] = &synced[..] else { unreachable!() };
+        for (monitors, replicas, expected) in [
+            (vec![a, b, c], 3, None),
+            (vec![a], 1, None),
+            (vec![a, b, c, keeps_nothing], 3, None),
+            (vec![], 1, Some("of 1 of the 1")),
+            (vec![a, b], 3, Some("of 1 of the 3")),
+            // One of them named twice is one.
+            (vec![a, b, b], 3, Some("of 1 of the 3")),
+            (vec![a, b, keeps_nothing], 3, Some("of 1 of the 3")),
+            (vec![a, b, c, late], 3, Some("acknowledges before it syncs")),
+            (vec![a, b, c, no_nats], 3, Some("does not tell how it stores")),
+        ] {
+            let monitors: Vec<String> = monitors.into_iter().cloned().collect();
+            let nats = NatsConfig { monitors, ..NatsConfig::default() };
+            let why = unsynced(&nats, replicas).await;
+            let is_so = match (&why, expected) {
+                (None, None) => true,
+                (Some(why), Some(expected)) => why.contains(expected),
+                _ => false,
+            };
+            assert!(is_so, "{expected:?}: {why:?}");
+        }
+    }
+}
