@@ -269,6 +269,44 @@ async fn who_stops_reading_is_no_failure() {
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
 
+/// Data is the same bytes to a pipe as to a file, whatever a terminal would make of them. Words for people show control
+/// characters, wherever they go.
+#[tokio::test]
+async fn data_goes_to_a_pipe_as_to_a_file() {
+    let controls = "one \u{1b}]0;title two \u{1b}[31mred\u{7f} \u{b}three\u{9b}1m four\u{7} five";
+    let (dir, path) = file("odd.srt", &format!("1\n00:00:01,000 --> 00:00:02,000\nAnn: {controls}\n"));
+    let server = Server::start();
+    run(&server, &["import", &path]).await;
+    for format in ["json", "ndjson", "txt", "md", "vtt", "srt", "rev", "rev-json", "ttml", "podcast"] {
+        let out = dir.path().join("out");
+        let out = out.to_str().expect("UTF-8");
+        let same = async |to_file: &[&str], to_pipe: &[&str]| {
+            let saved = run(&server, to_file).await;
+            let piped = run(&server, to_pipe).await;
+            assert_eq!(saved.status, piped.status, "{to_pipe:?}");
+            assert_eq!(std::fs::read(out).expect("written"), piped.stdout, "{to_pipe:?}");
+            piped.stdout
+        };
+        let exported = same(&["export", "odd", "-f", format, "-o", out], &["export", "odd", "-f", format]).await;
+        // These say when they were made.
+        if matches!(format, "json" | "ndjson") {
+            continue;
+        }
+        let converted = same(&["convert", &path, out, "--to", format], &["convert", &path, "-", "--to", format]).await;
+        for written in [exported, converted] {
+            let has_all = written.windows(controls.len()).any(|part| part == controls.as_bytes());
+            assert!(has_all || !matches!(format, "srt" | "vtt"), "{format}");
+        }
+    }
+    let rows = stdout(&run(&server, &["watch", "odd", "--json", "--until", "head"]).await);
+    assert!(rows.lines().all(|row| serde_json::from_str::<Value>(row).is_ok_and(|row| row["type"].is_string())));
+    assert!(rows.contains(r"\u001b]0;title two"), "{rows}");
+    let watched = done(&run(&server, &["watch", "odd", "--until", "head"]).await);
+    assert!(watched.contains("␛]0;title two ␛[31mred␡ ␋three<9B>1m four␇ five"), "{watched}");
+    let found = done(&run(&server, &["search", "title"]).await);
+    assert!(!found.is_empty() && !found.contains(|c: char| c.is_control() && c != '\n'), "{found}");
+}
+
 #[tokio::test]
 async fn a_configuration_is_checked_with_its_place() {
     let check = |dir: &str, rest: &str| {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use super::Outcome;
-use super::output::note;
+use super::output::{note, print_data};
 use super::relay::From;
 use super::signals::Signals;
 use crate::client::Followed;
@@ -35,11 +35,12 @@ impl Capture {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut signals = Signals::new()?;
         let mut follower = self.from.follower()?;
-        let mut file: Box<dyn AsyncWrite + Send + Unpin> = if self.file.as_os_str() == "-" {
-            Box::new(tokio::io::stdout())
+        // None is standard output.
+        let mut file = if self.file.as_os_str() == "-" {
+            None
         } else {
             let file = tokio::fs::File::create_new(&self.file).await;
-            Box::new(file.with_context(|| format!("cannot write {}", self.file.display()))?)
+            Some(file.with_context(|| format!("cannot write {}", self.file.display()))?)
         };
         let mut first_at = None;
         let mut count = 0_u64;
@@ -63,8 +64,14 @@ impl Capture {
                 Followed::Done => break,
             };
             // At once: whoever reads along sees it, and what stops this takes nothing with it.
-            file.write_all(row.encode().as_bytes()).await.context("cannot write")?;
-            file.flush().await.context("cannot write")?;
+            let row = row.encode();
+            match &mut file {
+                None => print_data(row.as_bytes())?,
+                Some(file) => {
+                    file.write_all(row.as_bytes()).await.context("cannot write")?;
+                    file.flush().await.context("cannot write")?;
+                }
+            }
         }
         note(&format!("{count} frames"));
         Ok(Outcome::Done)

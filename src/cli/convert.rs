@@ -1,6 +1,6 @@
 //! `convert`: a transcript file becomes one of another format. No server takes part in it.
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Outcome;
 use super::import::feed_name;
-use super::output::{clean_text, note, print, print_bytes};
+use super::output::{note, print_data, save};
 use crate::format::{Document, FileKind, Format, Problem, Reading, read, read_as, read_words, write};
 use crate::position::FeedId;
 use crate::server::Clock;
@@ -65,12 +65,9 @@ impl Convert {
         let feed = feed_name(&self.input).or_else(|_| FeedId::new("transcript"))?;
         let written = write(to, &Document::of_reading(&feed, &reading, now()));
         if self.output != Path::new("-") {
-            std::fs::write(&self.output, &written)
-                .with_context(|| format!("cannot write {}", self.output.display()))?;
-        } else if std::io::stdout().is_terminal() {
-            print(&clean_text(&written))?;
+            save(&self.output, written.as_bytes())?;
         } else {
-            print_bytes(written.as_bytes())?;
+            print_data(written.as_bytes())?;
         }
         tell(&self.input, &reading.problems);
         if FileKind::of(to) != Some(reading.kind) {

@@ -1,15 +1,13 @@
 //! `export`: a transcript in a format of one's choice.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use http::Method;
 
 use super::Outcome;
-use super::output::{clean_text, note, print, print_bytes};
+use super::output::{note, print_data, save};
 use super::reach::{Access, Aim};
 use crate::client::TranscriptQuery;
 use crate::format::Format;
@@ -96,11 +94,10 @@ impl Export {
         let written = written?;
         match &self.output {
             Some(path) => {
-                tokio::fs::write(path, &written).await.with_context(|| format!("cannot write {}", path.display()))?;
+                save(path, &written)?;
                 note(&format!("{} bytes are in {}", written.len(), path.display()));
             }
-            None if std::io::stdout().is_terminal() => print(&clean_text(&String::from_utf8_lossy(&written)))?,
-            None => print_bytes(&written)?,
+            None => print_data(&written)?,
         }
         Ok(Outcome::Done)
     }

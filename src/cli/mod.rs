@@ -3,8 +3,8 @@
 //! * Exit codes: 0 done; 1 failed, or finished with problems; 2 wrong usage.
 //! * What programs read is on stdout (with `--json` one JSON value a line), what people are told is on stderr. A reader of
 //!   stdout that goes away is no failure.
-//! * Text from feeds and servers loses its control characters before a terminal sees it. Colour and live redrawing are for
-//!   terminals only.
+//! * Data goes to a pipe or a file byte for byte. In words for people, and on a terminal in data too, control characters are
+//!   shown as symbols. Colour and live redrawing are for terminals only.
 //!
 //! One file for each command; `output` speaks to the terminal, `reach` finds the server, `local` runs one in here,
 //! `sending` keeps a publisher's events in view.

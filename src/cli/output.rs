@@ -1,28 +1,47 @@
 //! What goes to the terminal: results on stdout, words for people on stderr.
+//!
+//! Data (a transcript, a recording) goes to a pipe or a file byte for byte, through no filter. A terminal is given no orders:
+//! there control characters are shown as symbols, in data as in words for people. Styles are made only where they are shown.
 
 use std::borrow::Cow;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 
-/// Whoever read stdout is gone. Nothing more needs to be said, and it is no failure.
+/// Whoever read the output is gone. Nothing more needs to be said, and it is no failure.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 pub(super) struct OutputClosed;
 
-/// Writes `text` to stdout, as it is but for its colours, which only a terminal gets.
+/// Writes text for people to stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    print_bytes(text.as_bytes())
+    write_to_stdout(text.as_bytes())
 }
 
-/// Writes bytes to stdout.
-pub(super) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
-        Err(error) => Err(error).context("cannot write to stdout"),
+/// Writes data to stdout: as it is, but where stdout is a terminal, which is shown control characters as symbols.
+pub(super) fn print_data(data: &[u8]) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() {
+        return print(&clean_text(&String::from_utf8_lossy(data)));
+    }
+    write_to_stdout(data)
+}
+
+/// Writes data to a file, or to what stands in its place, such as `/dev/stdout`.
+pub(super) fn save(path: &Path, data: &[u8]) -> anyhow::Result<()> {
+    written(std::fs::write(path, data), &path.display().to_string())
+}
+
+fn write_to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()), "to stdout")
+}
+
+fn written(result: std::io::Result<()>, place: &str) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+        result => result.with_context(|| format!("cannot write {place}")),
     }
 }
 
@@ -56,30 +75,44 @@ fn json_line(json: &str) -> Cow<'_, str> {
 
 /// Writes lines of its own to stderr, for people to copy.
 pub(super) fn tell(text: &str) {
-    let _ = anstream::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Tells people something on stderr. If nobody listens there, that is all the same.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "captionwire: {}", clean_text(text));
+    let _ = writeln!(std::io::stderr(), "captionwire: {}", clean_text(text));
 }
 
-/// `text` without control characters, line breaks and tabs included: safe for a terminal, and on one line.
+/// `text` on one line, without characters that a terminal takes for orders: line breaks and tabs are blanks, all other control
+/// characters visible symbols.
 pub(super) fn clean_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();
     }
-    let blank = |c: char| if matches!(c, '\n' | '\t') { ' ' } else { c };
-    text.chars().map(blank).filter(|c| !c.is_control()).collect::<String>().into()
+    clean(text.replace(['\n', '\t'], " ").chars()).into()
 }
 
-/// As [`clean_line`], but line breaks and tabs stay.
+/// As [`clean_line`], but line breaks, those of Windows too, and tabs stay.
 pub(super) fn clean_text(text: &str) -> Cow<'_, str> {
-    let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !text.contains(is_bad) {
+    if !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
         return text.into();
     }
-    text.chars().filter(|c| !is_bad(*c)).collect::<String>().into()
+    clean(text.replace("\r\n", "\n").chars()).into()
+}
+
+fn clean(text: impl Iterator<Item = char>) -> String {
+    let mut clean = String::new();
+    for c in text {
+        match c {
+            '\n' | '\t' => clean.push(c),
+            // Unicode has a picture for each of these, in their order; for those above 0x7f it has none.
+            '\0'..='\u{1f}' => clean.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER)),
+            '\u{7f}' => clean.push('\u{2421}'),
+            '\u{80}'..='\u{9f}' => clean.push_str(&format!("<{:02X}>", u32::from(c))),
+            c => clean.push(c),
+        }
+    }
+    clean
 }
 
 /// Whether stdout is a terminal on which lines can be drawn again.
@@ -104,14 +137,14 @@ pub(super) fn progress_bar(count: u64, template: &str) -> indicatif::ProgressBar
     }
 }
 
-/// Whether stdout takes colours: they can be part of what is drawn there by others than [`print`].
-pub(super) fn stdout_has_colour() -> bool {
+/// Whether stdout takes colours.
+fn stdout_has_colour() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// `text` in a style; [`print`] takes it away again where there is no terminal.
+/// `text` in a style where stdout takes colours; elsewhere as it is.
 pub(super) fn styled(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
+    if stdout_has_colour() { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
 /// The colour of the `n`-th speaker.
@@ -133,8 +166,9 @@ mod tests {
     #[test]
     fn a_terminal_is_given_no_orders() {
         let evil = "a\u{1b}[2Jb\u{9b}31mc\rd\ne\tf\u{7f}\u{0}";
-        assert_eq!(clean_line(evil), "a[2Jb31mcd e f");
-        assert_eq!(clean_text(evil), "a[2Jb31mcd\ne\tf");
+        assert_eq!(clean_line(evil), "a␛[2Jb<9B>31mc␍d e f␡␀");
+        assert_eq!(clean_text(evil), "a␛[2Jb<9B>31mc␍d\ne\tf␡␀");
+        assert_eq!(clean_text("of Windows\r\n\u{b}"), "of Windows\n␋");
         assert_eq!(clean_line("grüß 漢字 🎤"), "grüß 漢字 🎤");
     }
 

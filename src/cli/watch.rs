@@ -14,9 +14,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Outcome;
-use super::output::{
-    clean_line, faint, is_live_terminal, note, print, print_json_text, speaker_style, stdout_has_colour, styled,
-};
+use super::output::{clean_line, faint, is_live_terminal, note, print, print_json_text, speaker_style, styled};
 use super::reach::Url;
 use super::replay::pace;
 use super::signals::Signals;
@@ -252,7 +250,6 @@ impl Live {
     fn draw(&mut self, screen: &Screen) -> anyhow::Result<()> {
         let text = wrapped(&self.scroll.text(screen));
         let below = format!("{}{}", wrapped(&self.scroll.interim(screen)), self.status(screen));
-        let below = if stdout_has_colour() { below } else { anstream::adapter::strip_str(&below).to_string() };
         self.bar.set_message(below);
         // It is drawn again below what is printed, and also where nothing is.
         self.bar.suspend(|| print_some(&text))
@@ -442,16 +439,16 @@ mod tests {
         let (one, open) = (line("1", "A", "Good", "interim"), turn("1", "A", "open"));
         check(1, format!(r#"{speakers},"lines":[{one}],"turns":[{open}]"#), ["", "\n[00:01] A\nGood …\n", ""]);
         let one = line("1", "A", "Good \\u001bevening.", "final");
-        check(2, format!(r#""lines":[{one}]"#), ["\n[00:01] A\nGood evening.\n", "", ""]);
+        check(2, format!(r#""lines":[{one}]"#), ["\n[00:01] A\nGood ␛evening.\n", "", ""]);
         let (two, three) = (line("2", "A", "And welcome.", "final"), line("3", "B", "Thank", "interim"));
         let turns = [turn("1", "A", "closed"), turn("3", "B", "open")].join(",");
         check(
             3,
             format!(r#""lines":[{two},{three}],"turns":[{turns}]"#),
-            ["And welcome.\n", "\n[00:03] B\nThank …\n", "[00:01] A\nGood evening.\nAnd welcome.\n\n"],
+            ["And welcome.\n", "\n[00:03] B\nThank …\n", "[00:01] A\nGood ␛evening.\nAnd welcome.\n\n"],
         );
         let two = line("2", "A", "And good night.", "final");
-        let plain_again = "[00:01] (amended) A\nGood evening.\nAnd good night.\n\n";
+        let plain_again = "[00:01] (amended) A\nGood ␛evening.\nAnd good night.\n\n";
         check(
             4,
             format!(r#""lines":[{two}]"#),
@@ -462,9 +459,9 @@ mod tests {
             5,
             renamed.to_owned(),
             [
-                "(B is Bea)\n(taken back: And good night.)\n",
-                "\n[00:03] Bea\nThank …\n",
-                "[00:01] (amended) A\nGood evening.\n\n",
+                "(B is Bea<9B>)\n(taken back: And good night.)\n",
+                "\n[00:03] Bea<9B>\nThank …\n",
+                "[00:01] (amended) A\nGood ␛evening.\n\n",
             ],
         );
         let joined = format!(r#""gone":["m/3"],"gone_turns":["m/3"],"lines":[{}]"#, line("0", "A", "Ahem.", "final"));

@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::ProgressBar;
 
-use super::super::output::{clean_line, faint, is_live_terminal, note, print_json_text, stdout_has_colour, styled};
+use super::super::output::{clean_line, faint, is_live_terminal, note, print_json_text, styled};
 use super::super::signals::Signals;
 use super::super::{Arguments, Outcome};
 use super::{Plain, Until, Watch, is_interim, lower_part, name, print_some};
@@ -122,7 +122,7 @@ impl Shown {
             below.push(format!("… and {} more", self.said.len() - LIVE_FEEDS_MAX));
         }
         let below = below.join("\n");
-        lower.set_message(if stdout_has_colour() { styled(faint(), &below) } else { below });
+        lower.set_message(styled(faint(), &below));
         lower.suspend(|| print_some(&text))
     }
 
