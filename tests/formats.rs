@@ -19,6 +19,8 @@ use captionwire::transcript::{
 mod any_input;
 #[path = "formats/cases.rs"]
 mod cases;
+#[path = "formats/clock.rs"]
+mod clock;
 #[path = "formats/real.rs"]
 mod real;
 #[path = "formats/round_trips.rs"]

@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use super::gather::Problems;
+use super::gather::Gather;
 use super::{FileKind, Reading};
-use crate::transcript::time::clock;
-use crate::transcript::{Content, MediaMs, Meta, Version};
+use crate::transcript::{Content, MediaMs, Meta};
 
 /// The longest label, in characters (semantics, section 9): a longer one is a sentence.
 pub(super) const LABEL_MAX: usize = 80;
@@ -107,14 +106,11 @@ pub(super) fn tidy(text: &str) -> String {
 /// Gathers a file's blocks.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
-    meta: Meta,
-    /// The file held bytes that were no UTF-8: each run of them is a U+FFFD now.
+    gather: Gather,
+    /// The file held bytes that were nothing in its encoding: each run of them is a U+FFFD now.
     is_repaired: bool,
     preamble: Paragraphs,
     open: Option<Open>,
-    last_start_ms: Option<MediaMs>,
-    lines: Vec<Version>,
-    problems: Problems,
 }
 
 #[derive(Debug)]
@@ -127,11 +123,13 @@ struct Open {
 
 impl Blocks {
     pub(super) fn new(meta: Meta, is_repaired: bool) -> Self {
-        Self { meta, is_repaired, ..Self::default() }
+        let mut gather = Gather::default();
+        gather.meta = meta;
+        Self { gather, is_repaired, ..Self::default() }
     }
 
     pub(super) fn problem(&mut self, line: usize, column: usize, message: String) {
-        self.problems.add(line, column, message);
+        self.gather.problem(line, column, message);
     }
 
     /// Begins a block at line `at`.
@@ -140,11 +138,6 @@ impl Blocks {
         if let Some(odd) = head.odd {
             self.problem(at, 1, format!("{odd}; read as the block of {:?} all the same", excerpt(head.label)));
         }
-        if let Some(before) = self.last_start_ms.filter(|before| head.start_ms < *before) {
-            let (from, to) = (clock(before), clock(head.start_ms));
-            self.problem(at, 1, format!("time goes back from {from} to {to}; the line will stand where its time says"));
-        }
-        self.last_start_ms = Some(head.start_ms);
         let label = head.label.into();
         self.open = Some(Open { at, label, start_ms: head.start_ms, text: Paragraphs::default() });
     }
@@ -167,7 +160,7 @@ impl Blocks {
         self.preamble.push(line);
     }
 
-    /// Notes bytes of line `at` that were no UTF-8.
+    /// Notes bytes of line `at` that were nothing in the file's encoding.
     pub(super) fn check_utf8(&mut self, at: usize, line: &str) {
         if self.is_repaired
             && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
@@ -178,33 +171,26 @@ impl Blocks {
 
     fn end(&mut self) {
         let Some(Open { at, label, start_ms, text }) = self.open.take() else { return };
-        if text.text.is_empty() {
+        let content = Content {
+            start_ms: Some(start_ms),
+            speaker: Some(label.clone()),
+            text: text.text.into(),
+            ..Content::default()
+        };
+        if !self.gather.line(at, content) {
             self.problem(at, 1, format!("the block of {:?} has no text: left out", excerpt(&label)));
-            return;
         }
-        let id = (self.lines.len() + 1).to_string().into();
-        let content =
-            Content { start_ms: Some(start_ms), speaker: Some(label), text: text.text.into(), ..Content::default() };
-        self.lines.push(Version { id, content, ..Version::default() });
     }
 
     /// A last line that begins with `trailer` is no speech.
     pub(super) fn finish(mut self, kind: FileKind, trailer: Option<&str>) -> Reading {
         if let (Some(start), Some(open)) = (trailer, &mut self.open) {
-            self.meta.trailer = open.text.pop_line(start).map(Arc::from);
+            self.gather.meta.trailer = open.text.pop_line(start).map(Arc::from);
         }
         self.end();
         let text = self.preamble.text;
-        self.meta.preamble = (!text.is_empty()).then(|| text.into());
-        Reading {
-            kind,
-            meta: self.meta,
-            lines: self.lines,
-            problems: self.problems.finish(),
-            losses: Vec::new(),
-            history: None,
-            kept: None,
-        }
+        self.gather.meta.preamble = (!text.is_empty()).then(|| text.into());
+        self.gather.finish(kind)
     }
 }
 

@@ -3,9 +3,13 @@
 //! Every line has an id of its own, `1`, `2`, …, in the order of the file, so that lines of equal times stay in that order.
 //! A line whose start the file does not tell stands between its neighbours that have one, as far along as the text before
 //! it is long, and is marked `time_source: "order"`.
+//!
+//! Where a clock starts over in the middle of a file ([`super::clock_restart`]), the times behind it are carried on. This
+//! holds for every reader but those that say that [`times_rule`](Gather::times_rule).
 
 use std::sync::Arc;
 
+use super::clock_restart::{self, LineTimes};
 use super::kept::Kept;
 use super::{FileKind, PROBLEMS_MAX, Problem, Reading};
 use crate::transcript::order::SORT_MS_MAX;
@@ -51,6 +55,10 @@ pub(super) struct Gather {
     pub(super) losses: Problems,
     pub(super) kept: Option<Kept>,
     lines: Vec<Content>,
+    /// Where in the file each line stands.
+    places: Vec<usize>,
+    /// Times say where a line stands, whatever its place in the file.
+    times_rule: bool,
     latest_ms: Option<MediaMs>,
 }
 
@@ -59,14 +67,21 @@ impl Gather {
         self.problems.add(line, column, message);
     }
 
-    /// What follows has times of its own: that they go back is nothing odd.
+    /// The file's times are on one axis, and the order of its lines means nothing: no clock starts over in it.
+    pub(super) fn times_rule(&mut self) {
+        self.times_rule = true;
+    }
+
+    /// What follows has times of its own: that they go back is nothing odd. Times rule.
     pub(super) fn new_part(&mut self) {
+        self.times_rule();
         self.latest_ms = None;
     }
 
     /// Leaves these lines, in this order.
     pub(super) fn keep(&mut self, order: &[usize]) {
         self.lines = order.iter().filter_map(|index| self.lines.get(*index).cloned()).collect();
+        self.places = order.iter().filter_map(|index| self.places.get(*index).copied()).collect();
     }
 
     /// How many lines there are so far: the index of the next one.
@@ -103,19 +118,44 @@ impl Gather {
         if content.start_ms.is_none() {
             content.end_ms = None;
         }
-        if let Some(start) = content.start_ms {
-            if let Some(before) = self.latest_ms.filter(|before| start < *before) {
-                let (from, to) = (clock(before), clock(start));
-                self.problem(
-                    at,
-                    1,
-                    format!("time goes back from {from} to {to}; the line will stand where its time says"),
-                );
-            }
+        if let Some(start) = content.start_ms.filter(|_| self.times_rule) {
+            self.goes_back(at, start);
             self.latest_ms = Some(start);
         }
         self.lines.push(content);
+        self.places.push(at);
         true
+    }
+
+    /// Tells of a start that is before the one before.
+    fn goes_back(&mut self, at: usize, start: MediaMs) {
+        if let Some(before) = self.latest_ms.filter(|before| start < *before) {
+            let (from, to) = (clock(before), clock(start));
+            self.problem(at, 1, format!("time goes back from {from} to {to}; the line will stand where its time says"));
+        }
+    }
+
+    /// Carries times on where the clock starts over, and tells of it; and of other times that go back.
+    fn carry_on_times(&mut self) {
+        let times: Vec<_> = self.lines.iter().map(LineTimes::of).collect();
+        let mut restarts = clock_restart::find(&times).into_iter().peekable();
+        let mut offset = 0;
+        for (index, times) in times.iter().enumerate() {
+            let at = self.places[index];
+            if let Some(restart) = restarts.next_if(|restart| restart.line == index) {
+                self.problem(at, 1, restart.message());
+                (offset, self.latest_ms) = (restart.offset, None);
+            }
+            let Some(LineTimes { start, .. }) = times else { continue };
+            self.goes_back(at, *start);
+            self.latest_ms = Some(*start);
+            if offset > 0 {
+                clock_restart::shift(&mut self.lines[index], offset);
+                if let Some(kept) = &mut self.kept {
+                    kept.shift(index, offset);
+                }
+            }
+        }
     }
 
     /// The lines so far.
@@ -123,7 +163,10 @@ impl Gather {
         &mut self.lines
     }
 
-    pub(super) fn finish(self, kind: FileKind) -> Reading {
+    pub(super) fn finish(mut self, kind: FileKind) -> Reading {
+        if !self.times_rule {
+            self.carry_on_times();
+        }
         let places = places(&self.lines);
         let lines = self.lines.into_iter().zip(places).enumerate();
         let lines = lines.map(|(index, (content, place))| Version {

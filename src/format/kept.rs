@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::FileKind;
+use super::clock_restart::shifted;
+use super::{FileKind, srt};
+use crate::transcript::MediaMs;
+use crate::transcript::time::cue_clock;
 
 /// What is kept of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +37,45 @@ pub(super) struct KeptCue {
 }
 
 impl Kept {
+    /// Adds `offset` to the times inside the cue whose first line is `line`.
+    pub(super) fn shift(&mut self, line: usize, offset: MediaMs) {
+        let is_timed = self.kind == FileKind::Vtt;
+        let behind = self.cues.partition_point(|cue| cue.lines.start <= line);
+        let cue = behind.checked_sub(1).and_then(|cue| self.cues.get_mut(cue));
+        if let Some(cue) = cue.filter(|cue| is_timed && cue.lines.start == line) {
+            cue.payload = with_later_times(&cue.payload, offset);
+        }
+    }
+
     /// The cue that each line belongs to, by the line's id.
     pub(super) fn by_line(&self) -> HashMap<String, &KeptCue> {
         let cues = self.cues.iter().flat_map(|cue| cue.lines.clone().map(move |line| ((line + 1).to_string(), cue)));
         cues.collect()
+    }
+}
+
+/// The text of a WebVTT cue, its tags `<00:01:02.345>` by `offset` later.
+fn with_later_times(payload: &str, offset: MediaMs) -> String {
+    let mut out = String::with_capacity(payload.len());
+    let mut pieces = payload.split('<');
+    out.extend(pieces.next());
+    for piece in pieces {
+        out.push('<');
+        match srt::time(piece).filter(|(_, rest)| rest.starts_with('>')) {
+            Some((time, rest)) => out.extend([&*cue_clock(shifted(time, offset), '.'), rest]),
+            None => out.push_str(piece),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_inside_a_cue_move_and_nothing_else_does() {
+        let moved = with_later_times("a <00:01.500>b <v Ann> &lt;00:01.000> <i>c</i>", 60_000);
+        assert_eq!(moved, "a <00:01:01.500>b <v Ann> &lt;00:01.000> <i>c</i>");
     }
 }

@@ -67,10 +67,12 @@ pub(super) fn take_from_texts(lines: &mut [Content]) {
 /// Whether `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
 fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
     let (Some(end), Some(start)) = (before.end_ms, line.start_ms) else { return false };
+    // A clock that starts over parts two recordings.
+    let is_later = before.start_ms.is_some_and(|before| start >= before);
     let begins_small = line.text.starts_with(|c: char| c.is_lowercase() || is_all_capitals && c.is_uppercase());
     let is_open = |c: char| c.is_alphanumeric() || matches!(c, ',' | ';' | '\'' | '\u{2019}');
     let is_over = !before.text.trim_end().ends_with(is_open);
-    begins_small && !is_over && start - end < PAUSE_MS && line.break_before.is_none()
+    begins_small && !is_over && is_later && start - end < PAUSE_MS && line.break_before.is_none()
 }
 
 /// The name at the head of `text`, and what follows its colon.

@@ -88,6 +88,9 @@ pub(super) fn read(text: &str, segments: &[Segment], mut gather: Gather) -> Read
             ),
         );
     }
+    if !is_timed && !segments.is_empty() {
+        gather.times_rule();
+    }
     let mut lines = WordLines::default();
     for (turn, spoken) in turns.iter().zip(&spoken) {
         let speaker = label(turn[0].speaker);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::clock_restart::{self, LineTimes};
 use super::gather::Gather;
 use super::places::{Fields, Label, Places, Seconds, whole};
 use super::{FileKind, FormatError, Reading};
@@ -27,6 +28,8 @@ struct Export {
     state: Option<FeedState>,
     speakers: Vec<Speaker>,
     lines: Vec<Line>,
+    /// Where in the file each line stands.
+    places: Vec<usize>,
 }
 
 #[derive(Deserialize)]
@@ -153,11 +156,32 @@ impl Export {
             gather.problem(at, column, "this line has no text: left out");
         } else {
             self.lines.push(read);
+            self.places.push(at);
+        }
+    }
+
+    /// Carries times on where the clock starts over. An export of ours is in the order of times; one that somebody put
+    /// together of two is not.
+    fn carry_on_times(&mut self, gather: &mut Gather) {
+        let times = self.lines.iter().map(|line| Some(LineTimes::new(line.start_ms, line.end_ms, &line.words)));
+        let mut restarts = clock_restart::find(&times.collect::<Vec<_>>()).into_iter().peekable();
+        let mut offset = 0;
+        for (index, line) in self.lines.iter_mut().enumerate() {
+            if let Some(restart) = restarts.next_if(|restart| restart.line == index) {
+                gather.problem(self.places[index], 1, restart.message());
+                offset = restart.offset;
+            }
+            if offset > 0 {
+                line.start_ms = clock_restart::shifted(line.start_ms, offset);
+                line.end_ms = line.end_ms.map(|end| clock_restart::shifted(end, offset));
+                line.words.iter_mut().for_each(|word| clock_restart::shift_word(word, offset));
+            }
         }
     }
 
     /// The records that lead to what was exported, and what they lead to.
-    fn finish(self, kind: FileKind, gather: Gather) -> Reading {
+    fn finish(mut self, kind: FileKind, mut gather: Gather) -> Reading {
+        self.carry_on_times(&mut gather);
         let at = self.lines.iter().map(|line| line.received_at).max().unwrap_or_default();
         let mut records = Vec::new();
         if self.meta != Meta::default() {

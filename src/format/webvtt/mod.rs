@@ -52,6 +52,10 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         hls: Hls::default(),
     };
     reader.hls.is_cut = parts.len() > 0;
+    if reader.hls.is_cut {
+        // Each says where it stands in the clock of the stream.
+        reader.gather.times_rule();
+    }
     reader.map_times(&file.header, 0);
     for block in &file.blocks {
         reader.block(block);
