@@ -15,7 +15,7 @@ use captionwire::wire::subscribe::{Begin, ChangesMessage, Pace, Until};
 use captionwire::wire::turns::TurnMessage;
 use captionwire::wire::{
     CloseCode, ErrorCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, Subscribe,
-    ToPublisher, ToSubscriber, Unit,
+    ToPublisher, ToSubscriber, Unit, WarningCode,
 };
 use serde_json::{Value, json};
 
@@ -477,6 +477,11 @@ fn the_codes_of_refusals_are_in_the_document() {
     assert_eq!(table.iter().map(|row| row["code"].clone()).collect::<Vec<_>>(), known);
     assert!(table.iter().all(|row| !string(&row["meaning"]).is_empty()));
     // `ALL` is complete: a new code does not compile until it has its place here.
+    let known: Vec<Value> = WarningCode::ALL.iter().map(|code| serde_json::to_value(code).expect("a name")).collect();
+    assert_eq!(document.0["components"]["schemas"]["WarningCode"]["enum"], Value::from(known));
+    for code in WarningCode::ALL {
+        assert_eq!(serde_json::to_value(code).expect("a name"), code.as_str());
+    }
     for (place, code) in NackCode::ALL.into_iter().enumerate() {
         let expected = match code {
             NackCode::BadJson => 0,

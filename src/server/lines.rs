@@ -1,6 +1,6 @@
 //! Lines over HTTP: published without a socket, and the history of one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,32 +11,44 @@ use futures::StreamExt;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
-use super::admit::Admission;
 use super::app::App;
 use super::auth::Access;
 use super::body::{media_type, read};
 use super::feeds::open;
-use super::numbers;
+use super::ingest::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher};
 use super::problem::{Problem, ProblemCode};
-use super::publish::Publisher;
-use super::slots::{Place, Slots};
-use crate::config::TimesConfig;
 use crate::position::{FeedId, Offset};
 use crate::transcript::line::check_line_id;
-use crate::transcript::{FeedState, FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Version};
+use crate::transcript::{MediaMs, Op, Published, Record, Status, Timestamp};
 use crate::wire::publish::decode_line;
-use crate::wire::{NackCode, Refusal};
-
-/// How often lines are numbered, where another node takes the numbers at the same time.
-const NUMBERED_MAX: usize = 8;
+use crate::wire::{Incoming, NackCode, Refusal, WarningCode};
 
 #[derive(Serialize)]
 struct Accepted {
     accepted: usize,
     repeats: usize,
     refused: Vec<Refused>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warned>,
+}
+
+/// Something that was taken and that people should look at.
+#[derive(Serialize)]
+struct Warned {
+    code: WarningCode,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<u64>,
+}
+
+impl From<IngestWarning> for Warned {
+    fn from(IngestWarning { code, message, line }: IngestWarning) -> Self {
+        let (id, rev) = line.unzip();
+        Self { code, message, id, rev: rev.flatten() }
+    }
 }
 
 #[derive(Serialize)]
@@ -78,116 +90,60 @@ pub(super) async fn post(
         return Err(Problem::new(ProblemCode::TooLarge, detail));
     }
 
-    let since = Instant::now();
     let feed = app.open_to_publish(&name).await?;
-    let Publisher { source, session } = publisher;
-    // Two requests of one session would pass each other's numbers.
-    let place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
-    let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
-    let free = async {
-        let held = Slots::wait_for(&app, place).await;
-        app.until_free_elsewhere(feed.log_id(), &source, &session).await;
-        held
-    };
-    let Ok(_held) = tokio::time::timeout(patience, free).await else {
+    let Some(mut pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
         let detail = "the session is being published already, by a socket or another request: take another session";
         return Err(Problem::new(ProblemCode::Conflict, detail));
     };
-    let view = feed.view(FoldView::Interim).await?;
-    let (mut seq, from, state) = {
-        let transcript = view.transcript();
-        (transcript.seq(&source, &session), transcript.next_offset(), transcript.state())
-    };
-    let last = seq;
-    if state == FeedState::Scheduled {
-        feed.append_all(&[app.record(Op::Resume)]).await?;
-    }
-    let mut admission = Admission::new(&app, view.clone(), source.clone());
-    let mut records: Vec<Record> = Vec::new();
-    let mut are_given: Vec<bool> = Vec::new();
+    let mut given = HashSet::new();
     let (mut repeats, mut refused) = (0, Vec::new());
-    let counted = app.metrics.lines_of(&source);
     for (index, line) in lines.into_iter().enumerate() {
         // Refused ones wait for nothing by themselves.
         tokio::task::consume_budget().await;
-        let now = app.clock.now();
-        match number(line, &mut seq).and_then(|numbered| match numbered {
-            None => Ok(None),
-            Some((seq, is_given)) => Ok(Some((seq, is_given, admitted(&app, &mut admission, line, now)?))),
-        }) {
-            Ok(None) => {
-                counted.repeats.inc();
+        match take(&mut pipeline, line, &mut given) {
+            Ok(Numbered::New(_)) => {}
+            Ok(Numbered::Repeat(_)) => {
+                pipeline.counters.repeats.inc();
                 repeats += 1;
             }
-            Ok(Some((seq, is_given, version))) => {
-                are_given.push(is_given);
-                let op = Op::Line { source: source.clone(), lines: vec![version] };
-                let published = Some(Published { source: source.clone(), session: session.clone(), seq });
-                records.push(Record { received_at: now, published, op_id: None, op });
-            }
-            Err(Refusal { code, message, field }) => {
-                counted.refused.inc();
-                app.metrics.refused(code);
+            Err(refusal) => {
+                pipeline.count_refusal(&refusal);
+                let Refusal { code, message, field } = refusal;
                 refused.push(Refused { index, code, message, field });
             }
         }
     }
-    let mut accepted = records.len();
-    let (mut place, mut tries) = ((last, from), 0);
-    while !records.is_empty() {
-        let end = feed.append_all(&records).await?;
-        let lost = numbers::lost(&app, &feed, &records, (place.0, place.1, end)).await?;
-        // A number that was given and is taken is that of a repeat.
-        let taken = lost.iter().filter(|index| are_given[**index]).count();
-        (accepted, repeats) = (accepted - taken, repeats + taken);
-        records = lost.into_iter().filter(|index| !are_given[*index]).map(|index| records[index].clone()).collect();
-        are_given = vec![false; records.len()];
-        if records.is_empty() {
-            break;
-        }
-        tries += 1;
-        if tries == NUMBERED_MAX {
-            let detail = "the session is being published at another node: take another session";
-            return Err(Problem::new(ProblemCode::Conflict, detail));
-        }
-        view.reach(end).await?;
-        place = {
-            let transcript = view.transcript();
-            (transcript.seq(&source, &session), transcript.next_offset())
-        };
-        for (seq, record) in (place.0 + 1..).zip(&mut records) {
-            record.published = Some(Published { source: source.clone(), session: session.clone(), seq });
-        }
-    }
-    counted.accepted.inc_by(accepted as u64);
-    app.metrics.durable_after(since.elapsed(), 1);
-    Ok(Json(Accepted { accepted, repeats, refused }).into_response())
+    let committed =
+        pipeline.commit(|seq| given.contains(&seq), AppendMode::InParts).await.map_err(|error| match error {
+            CommitError::Log(error) => Problem::from(error),
+            CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: take another session")),
+        })?;
+    // A number that was given and is taken is that of a repeat.
+    repeats += committed.conflicts.len();
+    let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
+    Ok(Json(Accepted { accepted: committed.accepted, repeats, refused, warnings }).into_response())
 }
 
-fn admitted(app: &App, admission: &mut Admission, line: &str, now: Timestamp) -> Result<Version, Refusal> {
-    let mut version = decode_line(line, &app.limits(), app.config.captions.max_media_ms)?;
-    admission.line(&mut version, now)?;
-    Ok(version)
-}
-
-/// The number of a line in its session, and whether it was given; none for a repeat.
-fn number(line: &str, seq: &mut u64) -> Result<Option<(u64, bool)>, Refusal> {
+/// Takes one line of a request, unless it is a repeat.
+fn take(pipeline: &mut IngestPipeline, line: &str, given: &mut HashSet<u64>) -> Result<Numbered, Refusal> {
     #[derive(Deserialize)]
-    struct Numbered {
+    struct RawNumber {
         seq: Option<u64>,
     }
     // What cannot be read at all is refused by the reading of the line.
-    match serde_json::from_str(line) {
-        Ok(Numbered { seq: Some(0) }) => Err(Refusal::new(NackCode::BadSeq, "seq", "seq counts from 1")),
-        Ok(Numbered { seq: Some(given) }) if given <= *seq => Ok(None),
-        Ok(Numbered { seq: Some(given) }) => {
-            *seq = given;
-            Ok(Some((given, true)))
-        }
-        _ => {
-            *seq += 1;
-            Ok(Some((*seq, false)))
-        }
+    let own = serde_json::from_str::<RawNumber>(line).ok().and_then(|raw| raw.seq);
+    let numbered = pipeline.sequence.number_one(own)?;
+    let Numbered::New(seq) = numbered else { return Ok(numbered) };
+    let version = decode_line(line, &pipeline.app.limits(), pipeline.app.config.captions.max_media_ms)?;
+    let came = MessageArrival::now(&pipeline.app);
+    let admitted = pipeline.admit(Incoming::Line(version), came.at);
+    if let Some(op) = admitted.op {
+        given.extend(own);
+        pipeline.push(seq, op, came);
+    }
+    match admitted.refusals.into_iter().next() {
+        Some((_, refusal)) => Err(refusal),
+        None => Ok(numbered),
     }
 }
 

@@ -2,16 +2,14 @@
 //!
 //! In reading order: [`clock`], `app` (what connections share), `engine` (where the log is), `tls` and `keys`, `routes`, `peer` (who asks) with
 //! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
-//! `stream`, then `publish` with `admit` and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
+//! `stream`, then `publish` with `ingest` (the one way into a feed) and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
 //! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `search`, `pages`, `metrics`, `problem`, `body`,
 //! `summary`. `upkeep` is what happens by itself, `indexer` what brings the search index what changed, and
 //! `deliveries` what is sent elsewhere.
 //!
 //! Each connection is a task of its own: a panic in one ends that one.
 
-mod admit;
 mod answer;
-mod answers;
 mod app;
 mod arrival;
 mod auth;
@@ -27,12 +25,12 @@ mod frames;
 mod guard;
 mod hls;
 mod indexer;
+mod ingest;
 mod keys;
 mod lines;
 mod many;
 mod metrics;
 mod nodes;
-mod numbers;
 mod outlet;
 mod pages;
 mod peer;

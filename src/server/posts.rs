@@ -17,24 +17,19 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::admit::Admission;
 use super::app::App;
 use super::auth::Access;
 use super::body::read;
 use super::frames::{Full, Keeping, Reading};
-use super::numbers;
+use super::ingest::{AppendMode, CommitError, IngestPipeline, MessageArrival, Publisher};
 use super::problem::{Problem, ProblemCode};
-use super::publish::Publisher;
-use super::slots::{Held, Place, Slots};
 use crate::client::wall_time;
-use crate::config::TimesConfig;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
-use crate::feed::{Feed, Opened, View};
+use crate::feed::{Opened, View};
 use crate::log::LogId;
-use crate::position::{Epoch, FeedId, Offset};
-use crate::transcript::{FeedState, FoldView, Op, Published, Record};
-use crate::wire::Refusal;
-use crate::wire::publish::{LANG_BYTES_MAX, check_version};
+use crate::position::{Epoch, FeedId};
+use crate::transcript::FoldView;
+use crate::wire::publish::LANG_BYTES_MAX;
 
 /// Said of a number that is more than one higher than the last.
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
@@ -86,17 +81,12 @@ impl Streams {
 /// Who posts, and where.
 struct Post {
     app: Arc<App>,
-    feed: Arc<Feed>,
-    view: Arc<View>,
-    source: Arc<str>,
-    /// How far the log was when its numbers were looked at.
-    from: Offset,
+    pipeline: IngestPipeline,
     /// What its sessions are called.
     base: Arc<str>,
     /// Whether what is posted is kept as it came.
     is_kept: bool,
     lang: Option<Box<str>>,
-    _held: Held,
 }
 
 impl Post {
@@ -105,7 +95,8 @@ impl Post {
         let name = FeedId::new(name)?;
         let session = asked.get("session").map_or(base, String::as_str);
         let source = access.source(asked.get("source").map(String::as_str))?;
-        let Publisher { source, session: base } = Publisher::new(&app, source, Some(session))?;
+        let publisher = Publisher::new(&app, source, Some(session))?;
+        let base = publisher.session.clone();
         if base.len() > 64 {
             return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
         }
@@ -113,34 +104,17 @@ impl Post {
         let is_kept = Keeping::is_wanted(&app, &name, keep_raw).map_err(Problem::bad)?;
         access.check_create(&app, &name).await??;
         let feed = app.open_to_publish(&name).await?;
-        let place = Place::Session(feed.log_id().clone(), source.clone(), base.clone());
-        let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
-        let free = async {
-            let held = Slots::wait_for(&app, place).await;
-            app.until_free_elsewhere(feed.log_id(), &source, &base).await;
-            held
-        };
-        let Ok(held) = tokio::time::timeout(patience, free).await else {
+        let Some(pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
             return Err(Problem::new(ProblemCode::Conflict, "another request of the session is not done: try again"));
         };
-        let view = feed.view(FoldView::Interim).await?;
-        // What was answered before is folded now, so that a repeat is known for one.
-        view.reach(feed.head().await?).await?;
-        let (from, state) = {
-            let transcript = view.transcript();
-            (transcript.next_offset(), transcript.state())
-        };
-        if state == FeedState::Scheduled {
-            feed.append_all(&[app.record(Op::Resume)]).await?;
-        }
         let lang =
             asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
-        Ok(Self { app, feed, view, source, from, base, is_kept, lang, _held: held })
+        Ok(Self { app, pipeline, base, is_kept, lang })
     }
 
     /// Where `number` belongs: its session, and whether it is said already, as the line `id` with the text `text`.
     fn place(&self, number: Option<u64>, said: impl Fn(&str) -> Option<(String, String)>) -> Placed {
-        let (session, last) = session(&self.view, &self.source, &self.base);
+        let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
         let number = match number {
             None => return Placed::New(session, last + 1, false),
             // The log counts from 1, and software may from 0.
@@ -150,10 +124,11 @@ impl Post {
             return Placed::New(session, number, last > 0 && number - last > 1);
         }
         let is_said = number == last && {
-            let transcript = self.view.transcript();
+            let transcript = self.pipeline.view.transcript();
             said(&session).is_some_and(|(id, text)| {
                 let mut lines = transcript.assembled().rev().flat_map(|(_, lines)| lines);
-                lines.any(|line| line.source == self.source && *line.id == *id && *line.text == *text)
+                lines
+                    .any(|line| line.source == self.pipeline.publisher.source && *line.id == *id && *line.text == *text)
             })
         };
         if is_said {
@@ -168,69 +143,49 @@ impl Post {
             media_ms_max: self.app.config.captions.max_media_ms,
             text_bytes_max: self.app.limits().text_bytes,
             lang: self.lang.as_deref().map(Into::into),
-            wall_start: self.view.transcript().opened_at(),
+            wall_start: self.pipeline.view.transcript().opened_at(),
             ..Options::new(tag)
         }
     }
 
     /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
     /// that is wanted and there is room.
-    async fn publish(&self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Option<Full>, Problem> {
-        let since = Instant::now();
-        let counted = self.app.metrics.lines_of(&self.source);
-        let mut admission = Admission::new(&self.app, self.view.clone(), self.source.clone());
-        let (mut records, mut refusal, mut last) = (Vec::new(), None, seq - 1);
-        let mut full = None;
+    async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Option<Full>, Problem> {
+        let Self { app, pipeline, .. } = self;
+        let came = MessageArrival::now(app);
+        let (mut refusal, mut full) = (None, None);
         if self.is_kept {
-            let (source, lang) = (&self.source, self.lang.as_deref());
+            let (source, lang) = (&pipeline.publisher.source, self.lang.as_deref());
             let reading =
                 Reading { source, connection: session, format: posted.format, offset_ms: 0, has_names: true, lang };
-            match Keeping::new(&self.app, self.view.clone(), &reading).keep(posted.frame) {
-                Ok(op) => records.extend(op.map(|op| self.app.record(op))),
+            match Keeping::new(app, pipeline.view.clone(), &reading).keep(posted.frame) {
+                Ok(op) => op.into_iter().for_each(|op| pipeline.push_own(op, came.at)),
                 Err(error) => full = Some(error),
             }
         }
+        pipeline.enter_session(session.clone(), seq - 1);
         for said in posted.says {
-            let now = self.app.clock.now();
-            let source = self.source.clone();
-            let op = match said {
-                Said::Lines(lines) => {
-                    let mut taken = Vec::with_capacity(lines.len());
-                    for mut line in lines {
-                        let checked = check_version(&line, &self.app.limits(), self.app.config.captions.max_media_ms);
-                        match checked.and_then(|()| admission.line(&mut line, now)) {
-                            Ok(()) => taken.push(line),
-                            Err(error) => {
-                                counted.refused.inc();
-                                self.app.metrics.refused(error.code);
-                                refusal = Some(error);
-                            }
-                        }
-                    }
-                    counted.accepted.inc_by(taken.len() as u64);
-                    if taken.is_empty() {
-                        continue;
-                    }
-                    Op::Line { source, lines: taken }
-                }
-                Said::Retract { id } => Op::Retract { source, id, rev: None },
-                Said::Clock { media_ms } => Op::Clock { source, media_ms },
-            };
-            last += 1;
-            let published = Some(Published { source: self.source.clone(), session: session.clone(), seq: last });
-            records.push(Record { received_at: now, published, op_id: None, op });
-        }
-        if !records.is_empty() {
-            let end = self.feed.append(&records).await?.await?.next();
-            let lost = numbers::lost(&self.app, &self.feed, &records, (seq - 1, self.from, end)).await?;
-            if !lost.is_empty() {
-                let detail = "another request of the session was taken at another node in the same moment: try again";
-                return Err(Problem::new(ProblemCode::Conflict, detail));
+            let admitted = pipeline.admit(pipeline.checked(said), came.at);
+            for (_, error) in admitted.refusals {
+                pipeline.count_refusal(&error);
+                refusal = Some(error);
+            }
+            if let Some(op) = admitted.op {
+                let seq = pipeline.sequence.next();
+                pipeline.push(seq, op, came);
             }
         }
-        self.app.metrics.durable_after(since.elapsed(), 1);
+        // What was posted is in the log as a whole or not at all.
+        let committed = pipeline.commit(|_| true, AppendMode::Whole).await.map_err(|error| match error {
+            CommitError::Log(error) => Problem::from(error),
+            CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: try again")),
+        })?;
+        if !committed.conflicts.is_empty() {
+            let detail = "another request of the session was taken at another node in the same moment: try again";
+            return Err(Problem::new(ProblemCode::Conflict, detail));
+        }
         match refusal {
-            Some(Refusal { message, .. }) => Err(Problem::bad(message)),
+            Some(refusal) => Err(Problem::bad(refusal.message)),
             None => Ok(full),
         }
     }
@@ -299,7 +254,7 @@ pub(super) async fn zoom(
 ) -> Result<String, Problem> {
     let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
     let text = text(&app, &headers, body).await?;
-    let post = Post::open(app, &name, &asked, &access, "zoom").await?;
+    let mut post = Post::open(app, &name, &asked, &access, "zoom").await?;
     let said = |session: &str| Some((format!("{session}-{seq}"), text.trim().to_owned()));
     let Placed::New(session, number, is_after_gap) = post.place(Some(seq), said) else {
         return Ok(told(seq, &[], None));
@@ -350,7 +305,7 @@ pub(super) async fn youtube(
         return Ok(told(now(&app), &[], None));
     }
     let seq = number(&asked)?;
-    let post = Post::open(app, &name, &asked, &access, "youtube").await?;
+    let mut post = Post::open(app, &name, &asked, &access, "youtube").await?;
     let decode = |session: &str, number: u64| {
         let mut decoded = Decoded::default();
         let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{}", number - 1)));
@@ -392,8 +347,8 @@ pub(super) async fn streamtext(
 ) -> Result<String, Problem> {
     let body = read(&app, &headers, body, app.config.limits.message_bytes).await?;
     let seq = number(&asked)?;
-    let post = Post::open(app, &name, &asked, &access, "streamtext").await?;
-    let begin = || {
+    let mut post = Post::open(app, &name, &asked, &access, "streamtext").await?;
+    let begin = |post: &Post| {
         let tag = Epoch::from_random(post.app.chance.next()).to_string();
         Stream {
             dialect: Format::StreamText.open(post.options(&tag)),
@@ -405,8 +360,8 @@ pub(super) async fn streamtext(
     };
     let stream = post.app.streams.get(
         post.app.config.limits.streams_max,
-        (post.feed.log_id().clone(), post.source.clone()),
-        begin,
+        (post.pipeline.feed.log_id().clone(), post.pipeline.publisher.source.clone()),
+        || begin(&post),
     );
     let mut stream = stream.lock().await;
     stream.used = Instant::now();
@@ -426,7 +381,7 @@ pub(super) async fn streamtext(
         Ok(full) => full,
         Err(problem) => {
             // What was said is not sure to be there: the same text, sent again, begins a new stream.
-            *stream = begin();
+            *stream = begin(&post);
             return Err(problem);
         }
     };

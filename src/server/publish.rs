@@ -4,9 +4,6 @@
 //! for. No more than `limits.unacked` wait at a time, to be durable and to be folded: then the socket is not read, and TCP
 //! holds the publisher back.
 
-mod names;
-mod numbering;
-mod pace;
 mod telling;
 mod vendor;
 
@@ -17,22 +14,17 @@ use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::numbering::Numbering;
-use self::pace::ReadPace;
-use super::admit::Admission;
-use super::answers::{Answers, Burst};
 use super::app::{App, Presence, Role, end_of};
-use super::metrics::Lines;
+use super::ingest::{AckQueue, IngestPipeline, MessageArrival, Numbered, Publisher, ReadPace};
 use super::peer::Peer;
 use super::slots::{Held, Place, Slots};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::{Asked, SocketEnd};
 use crate::cluster::{self, Heard};
 use crate::config::TimesConfig;
-use crate::feed::{Bell, Feed, View};
-use crate::position::{BadName, Epoch, FeedId};
-use crate::transcript::line::{check_line_id, check_source};
-use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp, Transcript};
+use crate::feed::Bell;
+use crate::position::FeedId;
+use crate::transcript::Transcript;
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
 /// A publisher says much, and a read has room for a good many lines.
@@ -44,30 +36,6 @@ const MESSAGES_AT_ONCE: usize = 64;
 /// Bytes of them, short of the last: what a connection holds while the log's queue is full, and the memory that their
 /// records share.
 const BYTES_AT_ONCE: usize = 64 * 1024;
-
-/// Who publishes, and as what.
-#[derive(Debug, Clone)]
-pub(super) struct Publisher {
-    pub(super) source: Arc<str>,
-    pub(super) session: Arc<str>,
-}
-
-impl Publisher {
-    /// Reads the query's `source` and `session`; without a session it is a new one.
-    pub(super) fn new(app: &App, source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
-        let source = source.unwrap_or("main");
-        check_source(source)?;
-        let session = match session {
-            Some(session) => {
-                // Sessions are named by the same rule as lines.
-                check_line_id(session).map_err(|bad| BadName { what: "session", ..bad })?;
-                session.into()
-            }
-            None => format!("s-{}", Epoch::from_random(app.chance.next())).into(),
-        };
-        Ok(Self { source: source.into(), session })
-    }
-}
 
 /// Serves a publisher to its end.
 pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Box<Asked>) -> (Socket, End) {
@@ -92,17 +60,11 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     if app.tell_leave(feed.log_id(), &here).await == Heard::Newer {
         return Err(replaced());
     }
-    // All that was appended for this session before is folded now, so that the welcome says the truth.
-    let view = feed.view(FoldView::Interim).await.map_err(|error| end_of(&error))?;
-    let state = view.transcript().state();
-    if state == FeedState::Scheduled {
-        feed.append_all(&[app.record(Op::Resume)]).await.map_err(|error| end_of(&error))?;
-    }
-    let mut connection = Connection::new(app, feed, view, publisher, held);
+    let mut pipeline = IngestPipeline::begin(app, feed, publisher).await.map_err(|error| end_of(&error))?;
     if is_anonymous {
-        let named_max = app.config.limits.named_speakers_max;
-        connection.names = Some(names::Names::new(&connection.publisher.source, named_max));
+        pipeline.name_speakers();
     }
+    let mut connection = Connection::new(app, pipeline, held);
     let welcome = connection.welcome()?;
     if let Some(vendor) = vendor {
         socket.be_silent(!vendor.is_answered);
@@ -112,7 +74,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let end = connection.run(socket).await;
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
-    let _ = connection.answers.all_durable().await;
+    let _ = connection.acks.all_durable().await;
     end
 }
 
@@ -122,17 +84,11 @@ fn replaced() -> End {
 
 struct Connection<'a> {
     app: &'a Arc<App>,
-    feed: Arc<Feed>,
-    view: Arc<View>,
+    pipeline: IngestPipeline,
     bell: watch::Receiver<Bell>,
-    publisher: Publisher,
     held: Held,
     limits: Limits,
-    admission: Admission,
-    numbering: Numbering,
-    /// What was taken and is not in the log's queue yet. No message is in it between turns.
-    burst: Burst,
-    answers: Answers,
+    acks: AckQueue,
     acked: u64,
     refused_in_a_row: usize,
     /// An `end` is under way: what comes next has to see what it does.
@@ -141,18 +97,8 @@ struct Connection<'a> {
     /// What the publisher was told last.
     on_air: bool,
     pace: ReadPace,
-    lines: Lines,
-    /// Names its speakers, if they are nobody in particular.
-    names: Option<names::Names>,
     /// Reads its frames, if they are a vendor's.
     vendor: Option<vendor::Vendor>,
-}
-
-/// When messages came: those that one read brought came at one time.
-#[derive(Debug, Clone, Copy)]
-struct Came {
-    at: Timestamp,
-    since: Instant,
 }
 
 /// Lines that a message holds.
@@ -165,52 +111,41 @@ fn lines_in(says: &Incoming) -> u64 {
 }
 
 impl<'a> Connection<'a> {
-    fn new(app: &'a Arc<App>, feed: Arc<Feed>, view: Arc<View>, publisher: Publisher, held: Held) -> Self {
-        let mut bell = view.bell();
+    fn new(app: &'a Arc<App>, pipeline: IngestPipeline, held: Held) -> Self {
+        let mut bell = pipeline.view.bell();
         // The view may have come to its end since it was asked for, and would not ring again.
         bell.mark_changed();
-        let (seq, on_air) = {
-            let transcript = view.transcript();
-            let seq = transcript.seq(&publisher.source, &publisher.session);
-            (seq, is_on_air(&transcript, &publisher.source))
-        };
+        let on_air = is_on_air(&pipeline.view.transcript(), &pipeline.publisher.source);
         Self {
             limits: app.limits(),
-            admission: Admission::new(app, view.clone(), publisher.source.clone()),
-            numbering: Numbering::new(seq),
-            burst: Burst::default(),
-            answers: Answers::default(),
-            acked: seq,
+            acks: AckQueue::default(),
+            acked: pipeline.sequence.last(),
             refused_in_a_row: 0,
             ending: false,
-            conflicts_seen: view.last_conflict(),
+            conflicts_seen: pipeline.view.last_conflict(),
             on_air,
             pace: ReadPace::new(app.config.limits.publish_messages_per_second),
-            lines: app.metrics.lines_of(&publisher.source),
             app,
-            feed,
-            view,
+            pipeline,
             bell,
-            publisher,
             held,
-            names: None,
             vendor: None,
         }
     }
 
     fn welcome(&self) -> Result<ToPublisher, End> {
-        let transcript = self.view.transcript();
+        let transcript = self.pipeline.view.transcript();
         // The view has folded the log, and a log's first record opens it.
         let Some(epoch) = transcript.epoch().cloned() else {
             return Err(End::close(CloseCode::StorageUnavailable, "the feed's log does not begin as it should"));
         };
-        let Publisher { source, session } = &self.publisher;
+        let Publisher { source, session } = &self.pipeline.publisher;
         let holder = transcript.holder().cloned();
         Ok(ToPublisher::Welcome {
-            feed: self.feed.name().clone(),
+            feed: self.pipeline.feed.name().clone(),
             source: source.clone(),
             session: session.clone(),
-            seq: self.numbering.last(),
+            seq: self.pipeline.sequence.last(),
             epoch,
             last_id: transcript.last_id(source).cloned(),
             on_air: self.on_air,
@@ -231,7 +166,7 @@ impl<'a> Connection<'a> {
                 biased;
                 () = self.held.replaced.cancelled() => Err(replaced()),
                 () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
-                ready = self.answers.ready(&self.app.metrics), if !self.answers.is_empty() => {
+                ready = self.acks.ready(&self.app.metrics), if !self.acks.is_empty() => {
                     self.send_answers(socket, ready).await?;
                     continue;
                 }
@@ -265,17 +200,13 @@ impl<'a> Connection<'a> {
     async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
         let taken = self.take_all(read, socket).await;
         // What came before an end counts as well.
-        let appended = self.append_burst().await;
+        let appended = self.append_batch().await;
         taken.and(appended)
-    }
-
-    fn came_now(&self) -> Came {
-        Came { at: self.app.clock.now(), since: Instant::now() }
     }
 
     async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
         let mut read = read;
-        let (mut came, mut size) = (self.came_now(), 0);
+        let (mut came, mut size) = (MessageArrival::now(self.app), 0);
         for number in 1.. {
             match read? {
                 Frame::Sign => {}
@@ -292,7 +223,7 @@ impl<'a> Connection<'a> {
                 }
                 Frame::Binary(_) => {
                     let message = "a binary message: captions are JSON in text messages".into();
-                    let seq = self.numbering.unreadable();
+                    let seq = self.pipeline.sequence.unreadable();
                     let refusal = Refusal { code: NackCode::NotText, message, field: None };
                     self.refuse(seq, None, refusal).await?;
                 }
@@ -300,9 +231,9 @@ impl<'a> Connection<'a> {
             if number == MESSAGES_AT_ONCE || size >= BYTES_AT_ONCE || !self.may_read() {
                 break;
             }
-            if self.burst.is_empty() {
+            if self.pipeline.is_batch_empty() {
                 // What was done about the last message may have waited for the log.
-                came = self.came_now();
+                came = MessageArrival::now(self.app);
             }
             match socket.next().now_or_never() {
                 Some(next) => read = next,
@@ -316,23 +247,23 @@ impl<'a> Connection<'a> {
     /// the feed's fold: readers are not to be left behind.
     fn may_read(&mut self) -> bool {
         let folded = self.bell.borrow().next;
-        let under_way = self.answers.under_way(folded) + self.burst.records.len();
+        let under_way = self.acks.under_way(folded) + self.pipeline.batch_len();
         under_way < self.limits.unacked && self.pace.holds_until().is_none()
     }
 
     /// Takes one message.
-    async fn take(&mut self, text: &str, came: Came) -> Result<(), End> {
+    async fn take(&mut self, text: &str, came: MessageArrival) -> Result<(), End> {
         if self.vendor.is_some() {
             return self.take_vendors(text.as_bytes(), came).await;
         }
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
-        let seq = match self.numbering.number(&message) {
-            Ok(Some(seq)) => seq,
+        let seq = match self.pipeline.sequence.number(&message) {
+            Ok(Numbered::New(seq)) => seq,
             // The log has it, or will have it: acknowledged when all before it is.
-            Ok(None) => {
-                self.lines.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
-                self.append_burst().await?;
-                self.answers.ack(message.seq.unwrap_or(self.numbering.last()));
+            Ok(Numbered::Repeat(seq)) => {
+                self.pipeline.counters.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
+                self.append_batch().await?;
+                self.acks.ack(seq);
                 return Ok(());
             }
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
@@ -340,7 +271,7 @@ impl<'a> Connection<'a> {
         match message.says {
             Ok(says) => {
                 if std::mem::take(&mut self.ending) {
-                    self.append_burst().await?;
+                    self.append_batch().await?;
                     self.see_the_end().await?;
                 }
                 self.say(seq, says, came).await
@@ -351,75 +282,50 @@ impl<'a> Connection<'a> {
 
     /// Waits until what was sent before an `end`, and the `end`, are folded.
     async fn see_the_end(&mut self) -> Result<(), End> {
-        self.answers.all_durable().await.map_err(|error| end_of(&error))?;
-        let head = self.feed.head().await.map_err(|error| end_of(&error))?;
-        self.view.reach(head).await.map_err(|error| end_of(&error))
+        self.acks.all_durable().await.map_err(|error| end_of(&error))?;
+        let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
+        self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
-    async fn say(&mut self, seq: u64, says: Incoming, came: Came) -> Result<(), End> {
-        let now = came.at;
-        let source = self.publisher.source.clone();
-        let span = tracing::debug_span!("message", feed = %self.feed.name(), %source, seq);
-        let op = match says {
-            Incoming::Line(mut version) => match self.admission.line(&mut version, now) {
-                Ok(()) => Op::Line { source, lines: vec![version] },
-                Err(refusal) => return self.refuse(seq, None, refusal).await,
-            },
-            Incoming::Lines(read) => {
-                let mut lines = Vec::with_capacity(read.len());
-                for (index, version) in read.into_iter().enumerate() {
-                    let admitted = version.and_then(|mut version| {
-                        self.admission.line(&mut version, now)?;
-                        Ok(version)
-                    });
-                    match admitted {
-                        Ok(version) => lines.push(version),
-                        Err(refusal) => {
-                            self.nack(seq, Some(index), refusal).await?;
-                        }
-                    }
-                }
-                if lines.is_empty() {
-                    self.append_burst().await?;
-                    self.answers.ack(seq);
-                    return self.count_refusal();
-                }
-                Op::Line { source, lines }
+    async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<(), End> {
+        let is_end = matches!(says, Incoming::End);
+        let admitted = self.pipeline.admit(says, came.at);
+        let are_lines_refused = admitted.refusals.iter().any(|(index, _)| index.is_some());
+        for (index, refusal) in admitted.refusals {
+            self.nack(seq, index, refusal).await?;
+        }
+        let Some(op) = admitted.op else {
+            if are_lines_refused {
+                // Each line was answered; the message itself is done with.
+                self.append_batch().await?;
+                self.acks.ack(seq);
             }
-            Incoming::Retract { id, rev } => Op::Retract { source, id, rev },
-            Incoming::Clock { media_ms } => match self.admission.clock(media_ms, now) {
-                Ok(()) => Op::Clock { source, media_ms },
-                Err(refusal) => return self.refuse(seq, None, refusal).await,
-            },
-            Incoming::End => {
-                self.ending = true;
-                Op::End
-            }
+            return self.count_refusal();
         };
+        self.ending |= is_end;
         self.refused_in_a_row = 0;
-        self.name_speakers(&op, now);
-        let Publisher { source, session } = self.publisher.clone();
-        let record = Record { received_at: now, published: Some(Published { source, session, seq }), op_id: None, op };
-        self.burst.push(seq, record, came.since, span);
-        Ok(())
-    }
-
-    /// Gives anonymous speakers of lines a name that is for people.
-    fn name_speakers(&mut self, op: &Op, now: Timestamp) {
-        let (Some(names), Op::Line { lines, .. }) = (&mut self.names, op) else { return };
-        let ids = lines.iter().filter_map(|line| line.content.speaker.as_ref());
-        ids.filter_map(|id| names.of(id, now)).for_each(|record| self.burst.push_own(record));
+        self.pipeline.push(seq, op, came);
+        self.queue_warnings().await
     }
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
-    async fn append_burst(&mut self) -> Result<(), End> {
-        if self.burst.records.is_empty() {
+    async fn append_batch(&mut self) -> Result<(), End> {
+        let appended = self.pipeline.append().await.map_err(|error| end_of(&error))?;
+        if let Some((batch, appended)) = appended {
+            self.acks.durable(batch, appended);
+        }
+        Ok(())
+    }
+
+    /// Tells what the pipeline warns of, in its turn, as a nack is.
+    async fn queue_warnings(&mut self) -> Result<(), End> {
+        if self.pipeline.warnings.is_empty() {
             return Ok(());
         }
-        let burst = std::mem::take(&mut self.burst);
-        let appended = self.feed.append(&burst.records).await.map_err(|error| end_of(&error))?;
-        self.lines.accepted.inc_by(burst.lines() as u64);
-        self.answers.durable(burst, appended);
+        self.append_batch().await?;
+        for warning in std::mem::take(&mut self.pipeline.warnings) {
+            self.acks.nack(warning.into());
+        }
         Ok(())
     }
 
@@ -430,10 +336,9 @@ impl<'a> Connection<'a> {
     }
 
     async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
-        self.append_burst().await?;
-        self.lines.refused.inc();
-        self.app.metrics.refused(refusal.code);
-        self.answers.nack(ToPublisher::nack(seq, index, refusal));
+        self.append_batch().await?;
+        self.pipeline.count_refusal(&refusal);
+        self.acks.nack(ToPublisher::nack(seq, index, refusal));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ pub mod turns;
 
 pub use self::close::CloseCode;
 pub use self::message::Message;
-pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher};
+pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher, WarningCode};
 pub use self::subscribe::{ErrorCode, FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes};
 pub use self::turns::encode_turns;
 

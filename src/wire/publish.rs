@@ -79,6 +79,36 @@ impl NackCode {
     ];
 }
 
+/// What a publisher is warned of: it was taken, and people should look at it. The names are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// One revision of a line was sent with two contents.
+    Conflict,
+    /// A part of a vendor's frame was left out or read otherwise than it stands there.
+    Format,
+    /// A vendor's engine says that something is wrong with it.
+    Engine,
+    /// No more of a vendor's frames are kept.
+    Raw,
+}
+
+impl WarningCode {
+    /// All codes, for documents and tests.
+    pub const ALL: [Self; 4] = [Self::Conflict, Self::Format, Self::Engine, Self::Raw];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Format => "format",
+            Self::Engine => "engine",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// A refusal: what is wrong, where, and how to mend it. Nothing of what it refuses was kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -2,26 +2,26 @@
 
 use super::{Connection, is_on_air};
 use crate::feed::Following;
-use crate::server::answers::Ready;
 use crate::server::app::end_of;
+use crate::server::ingest::Reply;
 use crate::server::socket::{End, Socket};
 use crate::wire::ToPublisher;
 
 impl Connection<'_> {
-    pub(super) async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Ready>) -> Result<(), End> {
+    pub(super) async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Reply>) -> Result<(), End> {
         let mut ack = None;
         for ready in ready {
             match ready {
-                Ready::Ack(seq) => ack = ack.max(Some(seq)),
-                Ready::Own => {}
-                Ready::Nack(nack) => {
+                Reply::Ack(seq) => ack = ack.max(Some(seq)),
+                Reply::Own => {}
+                Reply::Nack(nack) => {
                     self.send_ack(socket, ack.take()).await?;
                     socket.send(&nack.encode()).await?;
                 }
-                Ready::Failed(error) => {
+                Reply::Failed(error) => {
                     self.send_ack(socket, ack.take()).await?;
                     // All after it fail too: the log takes no more.
-                    self.answers.clear();
+                    self.acks.clear();
                     return Err(end_of(&error));
                 }
             }
@@ -37,8 +37,8 @@ impl Connection<'_> {
 
     /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
     pub(super) async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
-        while !self.answers.is_empty() {
-            let ready = self.answers.ready(&self.app.metrics).await;
+        while !self.acks.is_empty() {
+            let ready = self.acks.ready(&self.app.metrics).await;
             self.send_answers(socket, ready).await?;
         }
         Ok(())
@@ -51,19 +51,19 @@ impl Connection<'_> {
             return Err(end_of(&why));
         }
         let (on_air, holder) = {
-            let transcript = self.view.transcript();
-            (is_on_air(&transcript, &self.publisher.source), transcript.holder().cloned())
+            let transcript = self.pipeline.view.transcript();
+            (is_on_air(&transcript, &self.pipeline.publisher.source), transcript.holder().cloned())
         };
         if on_air != self.on_air {
             self.on_air = on_air;
             socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
         }
-        if self.view.last_conflict() == self.conflicts_seen {
+        if self.pipeline.view.last_conflict() == self.conflicts_seen {
             return Ok(());
         }
-        for conflict in self.view.conflicts(self.conflicts_seen) {
+        for conflict in self.pipeline.view.conflicts(self.conflicts_seen) {
             self.conflicts_seen = conflict.number;
-            if conflict.key.source == self.publisher.source {
+            if conflict.key.source == self.pipeline.publisher.source {
                 let message = format!(
                     "revision {} of line {} was sent with two contents: give a correction a higher rev, or none",
                     conflict.rev, conflict.key.id

@@ -5,17 +5,18 @@
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`.
 
-use super::{Came, Connection};
-use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, Said, UnknownFormat};
+use super::Connection;
+use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, UnknownFormat};
 use crate::log::LogError;
 use crate::position::{Epoch, FeedId};
 use crate::server::app::App;
 use crate::server::frames::{Keeping, Reading};
+use crate::server::ingest::MessageArrival;
 use crate::server::socket::End;
 use crate::server::upgrade::Asked;
-use crate::transcript::{MediaMs, Op, Record, Version};
-use crate::wire::publish::{LANG_BYTES_MAX, check_version};
-use crate::wire::{CloseCode, Incoming, NackCode, Refusal, ToPublisher};
+use crate::transcript::{MediaMs, Op};
+use crate::wire::publish::LANG_BYTES_MAX;
+use crate::wire::{CloseCode, NackCode, Refusal, WarningCode};
 
 /// What of the query is for vendors' formats only.
 const ONLY_HERE: [&str; 4] = ["offset_ms", "lang", "ack", "keep_raw"];
@@ -81,8 +82,8 @@ impl Connection<'_> {
     /// From now on its frames are a vendor's.
     pub(super) fn speak(&mut self, asked: VendorAsked) {
         let VendorAsked { format, offset_ms, lang, is_kept, .. } = asked;
-        let has_names = self.names.is_none();
-        let source = &self.publisher.source;
+        let has_names = self.pipeline.speaker_names.is_none();
+        let source = &self.pipeline.publisher.source;
         // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
         let tag = Epoch::from_random(self.app.chance.next()).to_string();
         let options = Options {
@@ -91,17 +92,17 @@ impl Connection<'_> {
             media_ms_max: self.app.config.captions.max_media_ms,
             text_bytes_max: self.limits.text_bytes,
             lang: lang.as_deref().map(Into::into),
-            wall_start: self.view.transcript().opened_at(),
+            wall_start: self.pipeline.view.transcript().opened_at(),
             ..Options::new(&tag)
         };
         let reading = Reading { source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
-        let keeping = is_kept.then(|| Keeping::new(self.app, self.view.clone(), &reading));
-        self.numbering.imply();
+        let keeping = is_kept.then(|| Keeping::new(self.app, self.pipeline.view.clone(), &reading));
+        self.pipeline.sequence.imply();
         self.vendor = Some(Vendor { dialect: format.open(options), framing: format.framing(), keeping });
     }
 
     /// Takes a vendor's frame.
-    pub(super) async fn take_vendors(&mut self, frame: &[u8], came: Came) -> Result<(), End> {
+    pub(super) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), End> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let mut decoded = Decoded::default();
         vendor.dialect.decode(frame, &mut decoded);
@@ -110,9 +111,9 @@ impl Connection<'_> {
         }
         let kept = vendor.keeping.as_mut().map_or(Ok(None), |keeping| keeping.keep(frame));
         match kept {
-            Ok(Some(op)) => self.burst.push_own(Record::new(came.at, op)),
+            Ok(Some(op)) => self.pipeline.push_own(op, came.at),
             Ok(None) => {}
-            Err(full) => self.warn("raw", full.to_string()).await?,
+            Err(full) => self.warn(WarningCode::Raw, full.to_string()).await?,
         }
         self.say_decoded(decoded, came).await
     }
@@ -122,10 +123,10 @@ impl Connection<'_> {
         let Some(mut vendor) = self.vendor.take() else { return };
         let mut decoded = Decoded::default();
         vendor.dialect.end(&mut decoded);
-        let came = self.came_now();
+        let came = MessageArrival::now(self.app);
         // If the log takes no more, that is the end that the client has been told.
         let said = self.say_decoded(decoded, came).await.is_ok();
-        if said && self.append_burst().await.is_ok() && self.answers.all_durable().await.is_ok() {
+        if said && self.append_batch().await.is_ok() && self.acks.all_durable().await.is_ok() {
             let _ = self.abandon_guesses().await;
         }
     }
@@ -133,26 +134,22 @@ impl Connection<'_> {
     /// Guesses that are left stand as they are, unconfirmed: their ids are this connection's, so that nobody comes back
     /// to say them otherwise. (What a vendor's own ids name may still be; that ranks above.)
     async fn abandon_guesses(&mut self) -> Result<(), LogError> {
-        let head = self.feed.head().await?;
-        self.view.reach(head).await?;
-        let source = &self.publisher.source;
-        let guesses = self.view.transcript().interim_lines(source);
+        let head = self.pipeline.feed.head().await?;
+        self.pipeline.view.reach(head).await?;
+        let source = &self.pipeline.publisher.source;
+        let guesses = self.pipeline.view.transcript().interim_lines(source);
         let abandon = |(id, rev, _)| self.app.record(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
         let records: Vec<_> = guesses.into_iter().map(abandon).collect();
         if !records.is_empty() {
-            self.feed.append_all(&records).await?;
+            self.pipeline.feed.append_all(&records).await?;
         }
         Ok(())
     }
 
-    async fn say_decoded(&mut self, decoded: Decoded, came: Came) -> Result<(), End> {
+    async fn say_decoded(&mut self, decoded: Decoded, came: MessageArrival) -> Result<(), End> {
         for said in decoded.says {
-            let seq = self.numbering.next();
-            let says = match said {
-                Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(|line| self.checked(line)).collect()),
-                Said::Retract { id } => Incoming::Retract { id, rev: None },
-                Said::Clock { media_ms } => Incoming::Clock { media_ms },
-            };
+            let seq = self.pipeline.sequence.next();
+            let says = self.pipeline.checked(said);
             self.say(seq, says, came).await?;
         }
         for fault in decoded.faults {
@@ -161,17 +158,9 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// A decoder makes lines as they should be; the log is not where to learn that one did not.
-    fn checked(&self, line: Version) -> Result<Version, Refusal> {
-        check_version(&line, &self.limits, self.app.config.captions.max_media_ms)?;
-        Ok(line)
-    }
-
-    /// In its turn, as a nack is.
-    async fn warn(&mut self, code: &str, message: String) -> Result<(), End> {
-        self.append_burst().await?;
-        self.answers.nack(ToPublisher::Warning { code: code.into(), message, id: None, rev: None });
-        Ok(())
+    async fn warn(&mut self, code: WarningCode, message: String) -> Result<(), End> {
+        self.pipeline.warn(code, message);
+        self.queue_warnings().await
     }
 
     async fn tell_fault(&mut self, fault: Fault) -> Result<(), End> {
@@ -181,11 +170,11 @@ impl Connection<'_> {
             FaultKind::UnknownType => NackCode::UnknownType,
             FaultKind::BadField => NackCode::BadField,
             FaultKind::BadTime | FaultKind::Odd | FaultKind::Engine => {
-                let code = if fault.kind == FaultKind::Engine { "engine" } else { "format" };
+                let code = if fault.kind == FaultKind::Engine { WarningCode::Engine } else { WarningCode::Format };
                 return self.warn(code, message).await;
             }
         };
-        let seq = self.numbering.next();
+        let seq = self.pipeline.sequence.next();
         self.refuse(seq, None, Refusal { code, message, field: None }).await
     }
 }

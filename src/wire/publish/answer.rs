@@ -59,7 +59,7 @@ pub enum ToPublisher {
     },
     /// Something was taken, but people should look at it.
     Warning {
-        /// What: `conflict`; for a vendor's format also `format`, `engine` and `raw`.
+        /// What: the name of a [`WarningCode`](super::WarningCode), or a newer one.
         code: Arc<str>,
         /// In words.
         message: String,

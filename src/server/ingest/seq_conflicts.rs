@@ -1,6 +1,6 @@
 //! Numbers that the server gives, where several nodes may give them at once.
 //!
-//! Within one node a session has one writer at a time ([`super::slots`]). Two requests of one session that reach two nodes in
+//! Within one node a session has one writer at a time ([`crate::server::slots`]). Two requests of one session that reach two nodes in
 //! the same moment are given the same numbers, and the fold takes the later of two records with one number for a repeat. So it is
 //! looked at in the log, behind the append and before the answer, whose came first.
 
@@ -8,16 +8,16 @@ use std::collections::HashMap;
 
 use futures::StreamExt;
 
-use super::app::App;
 use crate::feed::Feed;
 use crate::log::LogError;
 use crate::position::Offset;
+use crate::server::app::App;
 use crate::transcript::{Published, Record};
 
-/// Which of `records`, by their index, are repeats in the log, because another node had written their numbers by then. They are
-/// of one session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where
-/// there are no other nodes.
-pub(super) async fn lost(
+/// Returns the indices of those of `records` whose numbers another node used first: in the log they are repeats. They are of one
+/// session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where there are
+/// no other nodes.
+pub(in crate::server) async fn find_seq_conflicts(
     app: &App,
     feed: &Feed,
     records: &[Record],

@@ -1,4 +1,4 @@
-//! Names of anonymous speakers: whom an engine numbers anew in each session has an id that says of which session, and that
+//! SpeakerNames of anonymous speakers: whom an engine numbers anew in each session has an id that says of which session, and that
 //! is not for people.
 
 use std::collections::HashSet;
@@ -8,21 +8,21 @@ use crate::transcript::{Op, Record, Timestamp};
 
 /// Gives the anonymous speakers of one connection their label for a name.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(in crate::server) struct SpeakerNames {
     /// What their ids begin with: semantics, section 1.
     scope: String,
     named: HashSet<Arc<str>>,
     named_max: usize,
 }
 
-impl Names {
+impl SpeakerNames {
     /// For ids that are written `<source>.<session>:<label>`; those beyond `named_max` keep their id for a name.
-    pub(super) fn new(source: &str, named_max: usize) -> Self {
+    pub(in crate::server) fn new(source: &str, named_max: usize) -> Self {
         Self { scope: format!("{source}."), named: HashSet::new(), named_max }
     }
 
     /// The record that names the speaker `id`. Once for each id, whoever comes again, so that nobody's renaming is undone.
-    pub(super) fn of(&mut self, id: &Arc<str>, at: Timestamp) -> Option<Record> {
+    pub(in crate::server) fn of(&mut self, id: &Arc<str>, at: Timestamp) -> Option<Record> {
         let (_, label) = id.strip_prefix(&self.scope)?.split_once(':')?;
         if label.is_empty() || self.named.len() >= self.named_max || !self.named.insert(id.clone()) {
             return None;
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn each_is_named_once_and_only_so_many_are() {
-        let mut names = Names::new("main", 2);
+        let mut names = SpeakerNames::new("main", 2);
         let mut name = |id: &str| {
             names.of(&id.into(), Timestamp(0)).map(|record| match record.op {
                 Op::Rename { speaker, name, .. } => (speaker.to_string(), name.to_string()),

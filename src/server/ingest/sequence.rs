@@ -1,13 +1,26 @@
-//! How the messages of a connection are numbered: all by the publisher, or all by the server.
+//! Sequence numbers of one session: given by the publisher on all messages, or counted by the server.
 
 use crate::wire::{FromPublisher, NackCode, Refusal};
 
 /// The numbers of a connection's messages.
 #[derive(Debug)]
-pub(super) struct Numbering {
+pub(in crate::server) struct Sequence {
     /// The greatest number that was taken or refused.
     seq: u64,
     by: By,
+}
+
+/// The number of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Numbered {
+    /// It is the message's own.
+    New(u64),
+    /// It was used before: the message is sent again.
+    Repeat(u64),
+}
+
+fn bad_seq(message: impl Into<String>) -> Refusal {
+    Refusal::new(NackCode::BadSeq, "seq", message)
 }
 
 /// Who gives the numbers.
@@ -21,30 +34,30 @@ enum By {
     Implied,
 }
 
-impl Numbering {
+impl Sequence {
     /// Goes on behind `seq`.
-    pub(super) fn new(seq: u64) -> Self {
+    pub(in crate::server) fn new(seq: u64) -> Self {
         Self { seq, by: By::Open { unreadable: 0 } }
     }
 
     /// The greatest number that was taken or refused.
-    pub(super) fn last(&self) -> u64 {
+    pub(in crate::server) fn last(&self) -> u64 {
         self.seq
     }
 
     /// The server counts, whatever comes.
-    pub(super) fn imply(&mut self) {
+    pub(in crate::server) fn imply(&mut self) {
         self.by = By::Implied;
     }
 
     /// The next number, of those that the server counts.
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::server) fn next(&mut self) -> u64 {
         self.seq += 1;
         self.seq
     }
 
-    /// The number of a message; none for a repeat; or why it cannot have one, with the number to answer under.
-    pub(super) fn number(&mut self, message: &FromPublisher) -> Result<Option<u64>, (u64, Refusal)> {
+    /// The number of a connection's message, or why it cannot have one, with the number to answer under.
+    pub(in crate::server) fn number(&mut self, message: &FromPublisher) -> Result<Numbered, (u64, Refusal)> {
         if let (Err(refusal), None) = (&message.says, message.seq)
             && (refusal.code == NackCode::BadJson || refusal.field == Some("seq"))
         {
@@ -59,31 +72,44 @@ impl Numbering {
                 }
             };
         }
-        let bad = |message: &str| Refusal::new(NackCode::BadSeq, "seq", message);
         match (self.by, message.seq) {
-            (By::Given, Some(0)) => Err((0, bad("seq counts from 1"))),
-            (By::Given, Some(seq)) if seq <= self.seq => Ok(None),
-            (By::Given, Some(seq)) => {
-                self.seq = seq;
-                Ok(Some(seq))
-            }
+            (By::Given, Some(seq)) => self.take_given(seq).map_err(|refusal| (seq, refusal)),
             (By::Given, None) => {
-                Err((self.seq + 1, bad("seq is missing: a connection gives it on all its messages or on none")))
+                Err((self.seq + 1, bad_seq("seq is missing: a connection gives it on all its messages or on none")))
             }
             (_, Some(_)) => {
                 self.seq += 1;
-                Err((self.seq, bad("seq is given: a connection gives it on all its messages or on none")))
+                Err((self.seq, bad_seq("seq is given: a connection gives it on all its messages or on none")))
             }
             (_, None) => {
                 self.seq += 1;
-                Ok(Some(self.seq))
+                Ok(Numbered::New(self.seq))
+            }
+        }
+    }
+
+    /// The number of one of several messages of a request, each of which may give its own or leave it to the server.
+    pub(in crate::server) fn number_one(&mut self, given: Option<u64>) -> Result<Numbered, Refusal> {
+        match given {
+            Some(seq) => self.take_given(seq),
+            None => Ok(Numbered::New(self.next())),
+        }
+    }
+
+    fn take_given(&mut self, seq: u64) -> Result<Numbered, Refusal> {
+        match seq {
+            0 => Err(bad_seq("seq counts from 1")),
+            seq if seq <= self.seq => Ok(Numbered::Repeat(seq)),
+            seq => {
+                self.seq = seq;
+                Ok(Numbered::New(seq))
             }
         }
     }
 
     /// The number under which something is answered that could not be read. It takes this number only where the server
     /// counts: a publisher that counts itself may give the number to its next message.
-    pub(super) fn unreadable(&mut self) -> u64 {
+    pub(in crate::server) fn unreadable(&mut self) -> u64 {
         match &mut self.by {
             By::Open { unreadable } => {
                 *unreadable += 1;

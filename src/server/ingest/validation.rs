@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::app::App;
 use crate::feed::View;
+use crate::server::app::App;
 use crate::transcript::fold::Reached;
 use crate::transcript::{FeedState, MediaMs, Timestamp, Version};
 use crate::wire::{NackCode, Refusal};
 
 /// What one publisher's lines are held to.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(in crate::server) struct FeedValidator {
     view: Arc<View>,
     source: Arc<str>,
     opened_at: Timestamp,
@@ -19,15 +19,15 @@ pub(super) struct Admission {
     reach: Option<Reached>,
 }
 
-impl Admission {
+impl FeedValidator {
     /// For lines of `source` in the feed of `view`, which has folded its log.
-    pub(super) fn new(app: &App, view: Arc<View>, source: Arc<str>) -> Self {
+    pub(in crate::server) fn new(app: &App, view: Arc<View>, source: Arc<str>) -> Self {
         let opened_at = view.transcript().opened_at().unwrap_or_default();
         Self { view, source, opened_at, max_jump_ms: app.config.captions.max_jump_ms, reach: None }
     }
 
     /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
-    pub(super) fn line(&mut self, version: &mut Version, now: Timestamp) -> Result<(), Refusal> {
+    pub(in crate::server) fn line(&mut self, version: &mut Version, now: Timestamp) -> Result<(), Refusal> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
         {
             let transcript = self.view.transcript();
@@ -50,7 +50,7 @@ impl Admission {
     }
 
     /// Takes the time of a clock that came `now`, or says why not.
-    pub(super) fn clock(&mut self, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
+    pub(in crate::server) fn clock(&mut self, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
         self.check_jump("media_ms", media_ms, now)?;
         self.reached(Some(media_ms), now);
         Ok(())

@@ -1,4 +1,4 @@
-//! What a publisher is still to be answered, in the order of its messages, whatever each of them waits for.
+//! Pending acks and nacks of one publisher, in the order of its messages, whatever each of them waits for.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -6,16 +6,16 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
-use super::metrics::Metrics;
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
+use crate::server::metrics::Metrics;
 use crate::transcript::{Op, Record};
 use crate::wire::ToPublisher;
 
 /// Messages that came together: their records go to the log in one append.
 #[derive(Debug, Default)]
-pub(super) struct Burst {
-    pub(super) records: Vec<Record>,
+pub(in crate::server) struct AppendBatch {
+    pub(in crate::server) records: Vec<Record>,
     /// How many of them are messages, and the number of the last.
     messages: usize,
     seq: u64,
@@ -25,9 +25,9 @@ pub(super) struct Burst {
     spans: Vec<tracing::Span>,
 }
 
-impl Burst {
+impl AppendBatch {
     /// Adds the record of the message `seq`, which came at `since`.
-    pub(super) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
+    pub(in crate::server) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
         self.records.push(record);
         self.messages += 1;
         self.seq = seq;
@@ -38,26 +38,26 @@ impl Burst {
     }
 
     /// True if there is no message in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::server) fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
     /// Adds a record that is the server's own, and goes with the messages beside it, if there are any.
-    pub(super) fn push_own(&mut self, record: Record) {
+    pub(in crate::server) fn push_own(&mut self, record: Record) {
         self.records.push(record);
     }
 
     /// Versions of lines in it.
-    pub(super) fn lines(&self) -> usize {
+    pub(in crate::server) fn lines(&self) -> usize {
         let lines = |record: &Record| if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
         self.records.iter().map(lines).sum()
     }
 }
 
-/// The answers under way.
+/// The answers of one publisher that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
-    queue: VecDeque<Answer>,
+pub(in crate::server) struct AckQueue {
+    queue: VecDeque<PendingAck>,
     /// Messages that they answer.
     messages: usize,
     /// Messages that are durable and that the feed has not folded yet, as far as is known: where the last of several
@@ -67,7 +67,7 @@ pub(super) struct Answers {
 
 /// An answer that waits for those before it.
 #[derive(Debug)]
-enum Answer {
+enum PendingAck {
     /// The messages up to `seq` are acknowledged once they are durable. Without a message nobody is told.
     Durable { seq: u64, messages: usize, appended: Appended, since: Instant, _spans: Vec<tracing::Span> },
     /// Records of the server's own are durable.
@@ -78,49 +78,49 @@ enum Answer {
     Nack(ToPublisher),
 }
 
-/// An answer that can go out.
-pub(super) enum Ready {
+/// An answer that can go out now.
+pub(in crate::server) enum Reply {
     Ack(u64),
     Own,
     Nack(ToPublisher),
     Failed(LogError),
 }
 
-impl Answers {
+impl AckQueue {
     /// Messages that have not been answered, or that the feed has not folded, which is before `next`.
-    pub(super) fn under_way(&mut self, next: Offset) -> usize {
+    pub(in crate::server) fn under_way(&mut self, next: Offset) -> usize {
         while self.unfolded.front().is_some_and(|(last, _)| *last < next) {
             self.unfolded.pop_front();
         }
         self.messages + self.unfolded.iter().map(|(_, messages)| messages).sum::<usize>()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::server) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// The messages of `burst` are acknowledged when `appended` is ready.
-    pub(super) fn durable(&mut self, burst: Burst, appended: Appended) {
-        let Burst { messages, seq, since, spans: _spans, .. } = burst;
+    pub(in crate::server) fn durable(&mut self, burst: AppendBatch, appended: Appended) {
+        let AppendBatch { messages, seq, since, spans: _spans, .. } = burst;
         let since = since.unwrap_or_else(Instant::now);
-        self.push(messages, Answer::Durable { seq, messages, appended, since, _spans });
+        self.push(messages, PendingAck::Durable { seq, messages, appended, since, _spans });
     }
 
-    pub(super) fn ack(&mut self, seq: u64) {
-        self.push(1, Answer::Ack { seq });
+    pub(in crate::server) fn ack(&mut self, seq: u64) {
+        self.push(1, PendingAck::Ack { seq });
     }
 
-    pub(super) fn nack(&mut self, nack: ToPublisher) {
-        self.push(1, Answer::Nack(nack));
+    pub(in crate::server) fn nack(&mut self, nack: ToPublisher) {
+        self.push(1, PendingAck::Nack(nack));
     }
 
-    fn push(&mut self, messages: usize, answer: Answer) {
+    fn push(&mut self, messages: usize, answer: PendingAck) {
         self.messages += messages;
         self.queue.push_back(answer);
     }
 
     /// Forgets them all.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::server) fn clear(&mut self) {
         *self = Self::default();
     }
 
@@ -128,15 +128,15 @@ impl Answers {
     ///
     /// # Errors
     /// What the log says of the first that does not. It has been answered, and those behind it are no more: they fail too.
-    pub(super) async fn all_durable(&mut self) -> Result<(), LogError> {
+    pub(in crate::server) async fn all_durable(&mut self) -> Result<(), LogError> {
         for index in 0..self.queue.len() {
-            let Answer::Durable { seq, messages, appended, .. } = &mut self.queue[index] else { continue };
+            let PendingAck::Durable { seq, messages, appended, .. } = &mut self.queue[index] else { continue };
             match appended.await {
                 Ok(_) => {
                     // One answer for all of them, or none.
                     let (messages, seq) = (*messages, *seq);
                     self.messages = self.messages + messages.min(1) - messages;
-                    self.queue[index] = if messages == 0 { Answer::Own } else { Answer::Ack { seq } };
+                    self.queue[index] = if messages == 0 { PendingAck::Own } else { PendingAck::Ack { seq } };
                 }
                 Err(error) => {
                     self.queue.truncate(index);
@@ -148,34 +148,34 @@ impl Answers {
     }
 
     /// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
-    pub(super) async fn ready(&mut self, metrics: &Metrics) -> Vec<Ready> {
+    pub(in crate::server) async fn ready(&mut self, metrics: &Metrics) -> Vec<Reply> {
         futures::future::poll_fn(|cx| {
             let mut ready = Vec::new();
             while let Some(first) = self.queue.front_mut() {
                 ready.push(match first {
-                    Answer::Durable { seq, messages, appended, since, .. } => match Pin::new(appended).poll(cx) {
+                    PendingAck::Durable { seq, messages, appended, since, .. } => match Pin::new(appended).poll(cx) {
                         Poll::Pending => break,
                         Poll::Ready(answer) => {
                             self.messages -= *messages;
                             match answer {
-                                Ok(_) if *messages == 0 => Ready::Own,
+                                Ok(_) if *messages == 0 => Reply::Own,
                                 Ok(last) => {
                                     self.unfolded.push_back((last, *messages));
                                     metrics.durable_after(since.elapsed(), *messages);
-                                    Ready::Ack(*seq)
+                                    Reply::Ack(*seq)
                                 }
-                                Err(error) => Ready::Failed(error),
+                                Err(error) => Reply::Failed(error),
                             }
                         }
                     },
-                    Answer::Own => Ready::Own,
-                    Answer::Ack { seq } => {
+                    PendingAck::Own => Reply::Own,
+                    PendingAck::Ack { seq } => {
                         self.messages -= 1;
-                        Ready::Ack(*seq)
+                        Reply::Ack(*seq)
                     }
-                    Answer::Nack(nack) => {
+                    PendingAck::Nack(nack) => {
                         self.messages -= 1;
-                        Ready::Nack(nack.clone())
+                        Reply::Nack(nack.clone())
                     }
                 });
                 self.queue.pop_front();
@@ -191,8 +191,8 @@ mod tests {
     use super::*;
     use crate::transcript::Timestamp;
 
-    fn burst(messages: usize, seq: u64) -> Burst {
-        let mut burst = Burst::default();
+    fn burst(messages: usize, seq: u64) -> AppendBatch {
+        let mut burst = AppendBatch::default();
         for number in 0..messages {
             let record = Record::new(Timestamp(0), Op::Pause);
             burst.push(seq + number as u64 + 1 - messages as u64, record, Instant::now(), tracing::Span::none());
@@ -204,17 +204,17 @@ mod tests {
     #[tokio::test]
     async fn messages_are_under_way_until_they_are_folded() {
         let metrics = Metrics::new(Timestamp(0), 1);
-        let (mut answers, [first, second]) = (Answers::default(), [Appended::pending(), Appended::pending()]);
+        let (mut answers, [first, second]) = (AckQueue::default(), [Appended::pending(), Appended::pending()]);
         answers.durable(burst(3, 3), first.1);
         answers.durable(burst(2, 5), second.1);
         answers.ack(6);
         assert_eq!(answers.under_way(Offset(0)), 6);
         first.0.send(Ok(Offset(12))).expect("somebody waits");
-        assert!(matches!(&answers.ready(&metrics).await[..], [Ready::Ack(3)]));
+        assert!(matches!(&answers.ready(&metrics).await[..], [Reply::Ack(3)]));
         // Of five messages that stand up to offset 12 the last is folded when the fold is past it.
         assert_eq!((answers.under_way(Offset(12)), answers.under_way(Offset(13))), (6, 3));
         second.0.send(Ok(Offset(14))).expect("somebody waits");
-        assert!(matches!(&answers.ready(&metrics).await[..], [Ready::Ack(5), Ready::Ack(6)]));
+        assert!(matches!(&answers.ready(&metrics).await[..], [Reply::Ack(5), Reply::Ack(6)]));
         assert_eq!((answers.under_way(Offset(13)), answers.under_way(Offset(15))), (2, 0));
         assert!(answers.is_empty());
     }
@@ -222,12 +222,12 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_all_keeps_their_answers() {
         let metrics = Metrics::new(Timestamp(0), 1);
-        let (mut answers, [first, second]) = (Answers::default(), [Appended::pending(), Appended::pending()]);
+        let (mut answers, [first, second]) = (AckQueue::default(), [Appended::pending(), Appended::pending()]);
         answers.durable(burst(3, 3), first.1);
         answers.durable(burst(2, 5), second.1);
         first.0.send(Ok(Offset(2))).expect("somebody waits");
         second.0.send(Err(LogError::Closed)).expect("somebody waits");
         assert!(answers.all_durable().await.is_err());
-        assert!(matches!(&answers.ready(&metrics).await[..], [Ready::Ack(3)]));
+        assert!(matches!(&answers.ready(&metrics).await[..], [Reply::Ack(3)]));
     }
 }

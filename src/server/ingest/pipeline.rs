@@ -1,0 +1,353 @@
+//! The steps that everything published takes, whatever brought it: begin a session, admit, number, append, and see that no
+//! number was used by another node first.
+//!
+//! A caller reads messages off its socket or out of its request, and says the answers in its own way. What it does between:
+//!
+//! 1. [`IngestPipeline::begin`], or [`begin_request`](IngestPipeline::begin_request) where nobody else holds the session yet;
+//! 2. for each message a number ([`Sequence`]), then [`admit`](IngestPipeline::admit), which gives the operation for the log
+//!    and what of it is refused, then [`push`](IngestPipeline::push);
+//! 3. [`append`](IngestPipeline::append), whose answer may be waited for while more comes in, or
+//!    [`commit`](IngestPipeline::commit), which waits.
+//!
+//! What was taken but deserves a look stands in [`warnings`](IngestPipeline::warnings) until the caller tells the publisher.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Publisher;
+use super::pending_acks::AppendBatch;
+use super::seq_conflicts::find_seq_conflicts;
+use super::sequence::Sequence;
+use super::speaker_names::SpeakerNames;
+use super::validation::FeedValidator;
+use crate::config::TimesConfig;
+use crate::dialect::Said;
+use crate::feed::{Feed, View};
+use crate::log::{Appended, LogError};
+use crate::position::Offset;
+use crate::server::app::App;
+use crate::server::metrics::Lines;
+use crate::server::slots::{Held, Place, Slots};
+use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp, Version};
+use crate::wire::publish::check_version;
+use crate::wire::{Incoming, Refusal, ToPublisher, WarningCode};
+
+/// How often a request's lines are numbered anew, where another node takes their numbers at the same time.
+const NUMBERED_MAX: usize = 8;
+
+/// One session of a publisher on its way into a feed.
+pub(in crate::server) struct IngestPipeline {
+    pub(in crate::server) app: Arc<App>,
+    pub(in crate::server) feed: Arc<Feed>,
+    pub(in crate::server) view: Arc<View>,
+    pub(in crate::server) publisher: Publisher,
+    pub(in crate::server) sequence: Sequence,
+    /// Told to the publisher by the caller: each message once.
+    pub(in crate::server) warnings: Vec<IngestWarning>,
+    /// Names its speakers, if its labels are anonymous.
+    pub(in crate::server) speaker_names: Option<SpeakerNames>,
+    pub(in crate::server) counters: Lines,
+    validator: FeedValidator,
+    /// What was taken and is not in the log's queue yet.
+    batch: AppendBatch,
+    /// The last number of the session when this began, and how far the feed was folded then.
+    began_behind: (u64, Offset),
+    /// Held by a request; a connection holds its own.
+    session_lock: Option<Held>,
+}
+
+/// Something that was taken and that people should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server) struct IngestWarning {
+    pub(in crate::server) code: WarningCode,
+    /// In words. Never holds a line's text.
+    pub(in crate::server) message: String,
+    /// The line concerned, and its revision.
+    pub(in crate::server) line: Option<(Arc<str>, Option<u64>)>,
+}
+
+impl From<IngestWarning> for ToPublisher {
+    fn from(warning: IngestWarning) -> Self {
+        let (id, rev) = warning.line.unzip();
+        Self::Warning { code: warning.code.as_str().into(), message: warning.message, id, rev: rev.flatten() }
+    }
+}
+
+/// When a message came: those that one read brought came at one time.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::server) struct MessageArrival {
+    pub(in crate::server) at: Timestamp,
+    pub(in crate::server) since: Instant,
+}
+
+impl MessageArrival {
+    /// The moment at hand.
+    pub(in crate::server) fn now(app: &App) -> Self {
+        Self { at: app.clock.now(), since: Instant::now() }
+    }
+}
+
+/// What the feed takes of a message.
+#[derive(Debug)]
+pub(in crate::server) struct Admitted {
+    /// The operation for the log; `None` if nothing of the message is taken.
+    pub(in crate::server) op: Option<Op>,
+    /// What is refused: the whole message, or the line with this index.
+    pub(in crate::server) refusals: Vec<(Option<usize>, Refusal)>,
+}
+
+impl Admitted {
+    fn all(op: Op) -> Self {
+        Self { op: Some(op), refusals: Vec::new() }
+    }
+
+    fn none(refusal: Refusal) -> Self {
+        Self { op: None, refusals: vec![(None, refusal)] }
+    }
+}
+
+/// How the records of a batch may be parted in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum AppendMode {
+    /// All or none of them are durable.
+    Whole,
+    /// A first part of them may be durable without the rest: for what has no bound.
+    InParts,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::server) struct Committed {
+    /// Messages that are in the log under a number of their own.
+    pub(in crate::server) accepted: usize,
+    /// Given numbers that another node used first.
+    pub(in crate::server) conflicts: Vec<u64>,
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::server) enum CommitError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("the session is being published at another node")]
+    SessionTaken,
+}
+
+impl IngestPipeline {
+    /// Begins behind all that was appended for the session before. Whoever calls this holds the session's lock.
+    pub(in crate::server) async fn begin(
+        app: &Arc<App>,
+        feed: Arc<Feed>,
+        publisher: Publisher,
+    ) -> Result<Self, LogError> {
+        // All that is durable now is folded then, so that the last number is the true one.
+        let view = feed.view(FoldView::Interim).await?;
+        let (seq, from, state) = {
+            let transcript = view.transcript();
+            let seq = transcript.seq(&publisher.source, &publisher.session);
+            (seq, transcript.next_offset(), transcript.state())
+        };
+        if state == FeedState::Scheduled {
+            feed.append_all(&[app.record(Op::Resume)]).await?;
+        }
+        Ok(Self {
+            validator: FeedValidator::new(app, view.clone(), publisher.source.clone()),
+            counters: app.metrics.lines_of(&publisher.source),
+            app: app.clone(),
+            feed,
+            view,
+            publisher,
+            sequence: Sequence::new(seq),
+            warnings: Vec::new(),
+            speaker_names: None,
+            batch: AppendBatch::default(),
+            began_behind: (seq, from),
+            session_lock: None,
+        })
+    }
+
+    /// Takes the session's lock for one request and begins; `None` if another request or connection, here or at another
+    /// node, has not let it go in time.
+    pub(in crate::server) async fn begin_request(
+        app: &Arc<App>,
+        feed: Arc<Feed>,
+        publisher: Publisher,
+    ) -> Result<Option<Self>, LogError> {
+        let Publisher { source, session } = publisher.clone();
+        let place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
+        let free = async {
+            let held = Slots::wait_for(app, place).await;
+            app.until_free_elsewhere(feed.log_id(), &source, &session).await;
+            held
+        };
+        let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
+        let Ok(held) = tokio::time::timeout(patience, free).await else { return Ok(None) };
+        let mut pipeline = Self::begin(app, feed, publisher).await?;
+        pipeline.session_lock = Some(held);
+        Ok(Some(pipeline))
+    }
+
+    /// Goes on in another session of the source, behind its number `seq`.
+    pub(in crate::server) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
+        self.publisher.session = session;
+        self.sequence = Sequence::new(seq);
+        self.began_behind.0 = seq;
+    }
+
+    /// Gives anonymous speakers names for people.
+    pub(in crate::server) fn name_speakers(&mut self) {
+        let named_max = self.app.config.limits.named_speakers_max;
+        self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
+    }
+
+    /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
+    /// learn that one did not.
+    pub(in crate::server) fn checked(&self, said: Said) -> Incoming {
+        let (limits, max_media_ms) = (self.app.limits(), self.app.config.captions.max_media_ms);
+        let check = |line: Version| check_version(&line, &limits, max_media_ms).map(|()| line);
+        match said {
+            Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(check).collect()),
+            Said::Retract { id } => Incoming::Retract { id, rev: None },
+            Said::Clock { media_ms } => Incoming::Clock { media_ms },
+        }
+    }
+
+    /// Holds a message to what the feed takes now.
+    pub(in crate::server) fn admit(&mut self, message: Incoming, at: Timestamp) -> Admitted {
+        let source = self.publisher.source.clone();
+        match message {
+            Incoming::Line(mut version) => match self.validator.line(&mut version, at) {
+                Ok(()) => Admitted::all(Op::Line { source, lines: vec![version] }),
+                Err(refusal) => Admitted::none(refusal),
+            },
+            Incoming::Lines(read) => {
+                let (mut lines, mut refusals) = (Vec::with_capacity(read.len()), Vec::new());
+                for (index, version) in read.into_iter().enumerate() {
+                    let admitted = version.and_then(|mut version| {
+                        self.validator.line(&mut version, at)?;
+                        Ok(version)
+                    });
+                    match admitted {
+                        Ok(version) => lines.push(version),
+                        Err(refusal) => refusals.push((Some(index), refusal)),
+                    }
+                }
+                Admitted { op: (!lines.is_empty()).then_some(Op::Line { source, lines }), refusals }
+            }
+            Incoming::Retract { id, rev } => Admitted::all(Op::Retract { source, id, rev }),
+            Incoming::Clock { media_ms } => match self.validator.clock(media_ms, at) {
+                Ok(()) => Admitted::all(Op::Clock { source, media_ms }),
+                Err(refusal) => Admitted::none(refusal),
+            },
+            Incoming::End => Admitted::all(Op::End),
+        }
+    }
+
+    /// Notes a warning for the caller to tell the publisher.
+    pub(in crate::server) fn warn(&mut self, code: WarningCode, message: String) {
+        self.warnings.push(IngestWarning { code, message, line: None });
+    }
+
+    /// Counts a refusal that the publisher is told.
+    pub(in crate::server) fn count_refusal(&self, refusal: &Refusal) {
+        self.counters.refused.inc();
+        self.app.metrics.refused(refusal.code);
+    }
+
+    /// Adds what was admitted under the number `seq` to the batch.
+    pub(in crate::server) fn push(&mut self, seq: u64, op: Op, came: MessageArrival) {
+        let Publisher { source, session } = self.publisher.clone();
+        let span = tracing::debug_span!("message", feed = %self.feed.name(), %source, seq);
+        if let (Some(names), Op::Line { lines, .. }) = (&mut self.speaker_names, &op) {
+            let ids = lines.iter().filter_map(|line| line.content.speaker.as_ref());
+            ids.filter_map(|id| names.of(id, came.at)).for_each(|record| self.batch.push_own(record));
+        }
+        let record =
+            Record { received_at: came.at, published: Some(Published { source, session, seq }), op_id: None, op };
+        self.batch.push(seq, record, came.since, span);
+    }
+
+    /// Adds an operation of the server's own, which goes with the messages beside it.
+    pub(in crate::server) fn push_own(&mut self, op: Op, at: Timestamp) {
+        self.batch.push_own(Record::new(at, op));
+    }
+
+    /// True if no message is in the batch.
+    pub(in crate::server) fn is_batch_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Records in the batch.
+    pub(in crate::server) fn batch_len(&self) -> usize {
+        self.batch.records.len()
+    }
+
+    /// Puts the batch in the log's queue; `None` if there is nothing in it.
+    pub(in crate::server) async fn append(&mut self) -> Result<Option<(AppendBatch, Appended)>, LogError> {
+        if self.batch.records.is_empty() {
+            return Ok(None);
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let appended = self.feed.append(&batch.records).await?;
+        self.counters.accepted.inc_by(batch.lines() as u64);
+        Ok(Some((batch, appended)))
+    }
+
+    /// Appends the batch and waits until it is durable. Where another node used numbers of it first, messages whose number was
+    /// not given (`is_given`) get others; the others are told.
+    ///
+    /// # Errors
+    /// [`CommitError::SessionTaken`] if another node keeps on using the numbers.
+    pub(in crate::server) async fn commit(
+        &mut self,
+        is_given: impl Fn(u64) -> bool,
+        mode: AppendMode,
+    ) -> Result<Committed, CommitError> {
+        let since = Instant::now();
+        let mut records = std::mem::take(&mut self.batch).records;
+        let mut committed = Committed::default();
+        let (mut last, mut from) = self.began_behind;
+        for number in 0.. {
+            if records.is_empty() {
+                break;
+            }
+            if number == NUMBERED_MAX {
+                return Err(CommitError::SessionTaken);
+            }
+            let end = match mode {
+                AppendMode::Whole => self.feed.append(&records).await?.await?.next(),
+                AppendMode::InParts => self.feed.append_all(&records).await?,
+            };
+            let conflicts = find_seq_conflicts(&self.app, &self.feed, &records, (last, from, end)).await?;
+            let mut renumbered = Vec::new();
+            for (index, record) in records.into_iter().enumerate() {
+                let Some(published) = &record.published else { continue };
+                if conflicts.binary_search(&index).is_err() {
+                    committed.accepted += 1;
+                    let lines = if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
+                    self.counters.accepted.inc_by(lines as u64);
+                } else if number == 0 && is_given(published.seq) {
+                    committed.conflicts.push(published.seq);
+                } else {
+                    renumbered.push(record);
+                }
+            }
+            records = renumbered;
+            if !records.is_empty() {
+                self.view.reach(end).await?;
+                let Publisher { source, session } = &self.publisher;
+                {
+                    let transcript = self.view.transcript();
+                    (last, from) = (transcript.seq(source, session), transcript.next_offset());
+                }
+                for (seq, record) in (last + 1..).zip(&mut records) {
+                    let (source, session) = (source.clone(), session.clone());
+                    record.published = Some(Published { source, session, seq });
+                }
+            }
+        }
+        self.app.metrics.durable_after(since.elapsed(), 1);
+        Ok(committed)
+    }
+}
