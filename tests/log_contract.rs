@@ -7,7 +7,7 @@
 #[path = "support/nats.rs"]
 mod nats;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
 
 /// An engine with an empty archive, and a way to break it.
 trait Engine {
+    /// Whether lives can be begun aside.
+    const STAGES: bool = true;
     async fn new() -> Self;
     fn log(&self) -> &dyn Log;
     /// Closes the archive and opens it again, if it outlives that.
@@ -119,6 +121,7 @@ impl JetStream {
 }
 
 impl Engine for JetStream {
+    const STAGES: bool = false;
     async fn new() -> Self {
         let servers = nats::Servers::start(1).expect("a server");
         Self { log: Self::open(&servers).await, servers }
@@ -230,6 +233,10 @@ on_every_engine! {
     any_bytes_are_kept,
     close_writes_what_is_queued_and_ends_all,
     statistics_count_records,
+    a_life_that_was_begun_aside_is_seen_by_nobody,
+    a_switch_ends_one_life_and_shows_the_next,
+    a_switch_from_another_life_changes_nothing,
+    what_was_begun_aside_and_left_is_gone,
 }
 
 async fn offsets_rise_and_are_never_used_again<E: Engine>() {
@@ -599,6 +606,141 @@ async fn statistics_count_records<E: Engine>() {
     assert!((1..=10).contains(&stats.commits), "{stats:?}");
 }
 
+async fn a_life_that_was_begun_aside_is_seen_by_nobody<E: Engine>() {
+    let engine = E::new().await;
+    let log = engine.log();
+    let staged = soon(log.stage(&feed("geneva"))).await;
+    if !E::STAGES {
+        assert!(matches!(staged, Err(LogError::Unsupported(_))), "{staged:?}");
+        return;
+    }
+    let staged = staged.expect("staged");
+    append_all(log, &staged, numbered(0..20)).await;
+    assert_eq!(log.head(&staged).await.expect("a head"), Offset(20));
+    assert_eq!(log.find(&staged.feed).await.expect("found"), Found::Absent);
+    assert_eq!((log.logs().await.expect("listed"), log.heads().await.expect("listed")), (vec![], vec![]));
+    let other = create(log, "geneva").await;
+    assert_ne!(other.life, staged.life);
+    assert_eq!(log.find(&staged.feed).await.expect("found"), Found::Here(other.clone()));
+    assert_eq!(log.logs().await.expect("listed"), std::slice::from_ref(&other));
+    assert_eq!(log.heads().await.expect("listed"), [(other.clone(), Offset::START)]);
+    soon(log.delete(&other)).await.expect("deleted");
+    assert_eq!(log.find(&staged.feed).await.expect("found"), Found::Deleted);
+    append(log, &staged, "still there").await.expect("appended");
+}
+
+async fn a_switch_ends_one_life_and_shows_the_next<E: Engine>() {
+    if !E::STAGES {
+        return;
+    }
+    let mut engine = E::new().await;
+    let old = create(engine.log(), "geneva").await;
+    append_all(engine.log(), &old, numbered(0..5)).await;
+    let mut tails = [0, 5, 9].map(|from| engine.log().tail(&old, Offset(from)));
+    take(&mut tails[0], 0, 5).await;
+    let staged = soon(engine.log().stage(&old.feed)).await.expect("staged");
+    append_all(engine.log(), &staged, numbered(10..40)).await;
+    append(engine.log(), &old, "still there").await.expect("appended");
+    assert!(soon(engine.log().switch(&staged, Some(&old))).await.expect("switched"));
+    for tail in &mut tails {
+        // What it had not taken yet may come before the end, or not.
+        let ends = async { while tail.next().await.expect("tells why it ends").is_ok() {} };
+        soon(ends).await;
+        assert!(soon(tail.next()).await.is_none(), "ends after an error");
+    }
+    for _ in 0..2 {
+        assert!(append(engine.log(), &old, "late").await.is_err_and(|error| is_deleted(&error)));
+        assert!(engine.log().head(&old).await.is_err_and(|error| is_deleted(&error)));
+        assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(staged.clone()));
+        assert_eq!(engine.log().logs().await.expect("listed"), std::slice::from_ref(&staged));
+        assert_eq!(take(&mut engine.log().tail(&staged, Offset(0)), 0, 30).await, numbered(10..40));
+        engine.reopen().await;
+    }
+    assert_eq!(append(engine.log(), &staged, "more").await.expect("appended"), Offset(30));
+    let again = soon(engine.log().switch(&staged, Some(&old))).await;
+    assert!(matches!(again, Ok(false) | Err(LogError::Deleted(_))), "{again:?}");
+    // It is a life like any other.
+    soon(engine.log().discard(&staged)).await.expect("nothing to give up");
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(staged.clone()));
+    let third = soon(engine.log().stage(&old.feed)).await.expect("staged");
+    append(engine.log(), &third, "third").await.expect("appended");
+    assert!(soon(engine.log().switch(&third, Some(&staged))).await.expect("switched"));
+    soon(engine.log().delete(&third)).await.expect("deleted");
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Deleted);
+    let fourth = soon(engine.log().stage(&old.feed)).await.expect("staged");
+    append(engine.log(), &fourth, "fourth").await.expect("appended");
+    assert!(soon(engine.log().switch(&fourth, None)).await.expect("switched"), "a deleted name has no life");
+    assert_eq!(take(&mut engine.log().tail(&fourth, Offset(0)), 0, 1).await, ["fourth"]);
+}
+
+async fn a_switch_from_another_life_changes_nothing<E: Engine>() {
+    if !E::STAGES {
+        return;
+    }
+    let engine = E::new().await;
+    let log = engine.log();
+    let name = feed("geneva");
+    let before = soon(log.stage(&name)).await.expect("staged");
+    let first = create(log, "geneva").await;
+    append_all(log, &first, numbered(0..5)).await;
+    let after = soon(log.stage(&name)).await.expect("staged");
+    let other = create(log, "basel").await;
+    let refused = async |staged: &LogId, old: Option<&LogId>| {
+        let switched = soon(log.switch(staged, old)).await.expect("an answer");
+        assert!(!switched, "{staged:?} {old:?}");
+    };
+    // There is a life; not this one; and lives of a name rise.
+    refused(&after, None).await;
+    refused(&after, Some(&other)).await;
+    refused(&before, Some(&first)).await;
+    assert_eq!(log.find(&name).await.expect("found"), Found::Here(first.clone()));
+    assert_eq!(append(log, &first, "more").await.expect("appended"), Offset(5));
+    soon(log.delete(&first)).await.expect("deleted");
+    refused(&after, Some(&first)).await;
+    refused(&before, None).await;
+    let second = soon(log.create(&name, true)).await.expect("anew");
+    refused(&after, Some(&first)).await;
+    refused(&after, Some(&second)).await;
+    assert_eq!(log.find(&name).await.expect("found"), Found::Here(second.clone()));
+    for staged in [&before, &after] {
+        append(log, staged, "still staged").await.expect("appended");
+        soon(log.discard(staged)).await.expect("discarded");
+    }
+    assert_eq!(append(log, &second, "first").await.expect("appended"), Offset(0));
+}
+
+async fn what_was_begun_aside_and_left_is_gone<E: Engine>() {
+    if !E::STAGES {
+        return;
+    }
+    let mut engine = E::new().await;
+    let name = feed("geneva");
+    let discarded = soon(engine.log().stage(&name)).await.expect("staged");
+    append_all(engine.log(), &discarded, numbered(0..5)).await;
+    soon(engine.log().discard(&discarded)).await.expect("discarded");
+    soon(engine.log().discard(&discarded)).await.expect("discarding again is well");
+    let is_gone = async |log: &dyn Log, staged: &LogId| {
+        assert!(append(log, staged, "late").await.is_err_and(|error| is_deleted(&error)));
+        assert!(log.head(staged).await.is_err_and(|error| is_deleted(&error)));
+        assert!(soon(log.switch(staged, None)).await.is_err_and(|error| is_deleted(&error)));
+        assert_eq!(log.find(&name).await.expect("found"), Found::Absent);
+        assert_eq!(log.logs().await.expect("listed"), []);
+    };
+    is_gone(engine.log(), &discarded).await;
+    let left = soon(engine.log().stage(&name)).await.expect("staged");
+    append_all(engine.log(), &left, numbered(0..5)).await;
+    assert_ne!(left.life, discarded.life);
+    engine.reopen().await;
+    is_gone(engine.log(), &discarded).await;
+    // That it went when it was opened: what outlives nothing was not opened again.
+    if append(engine.log(), &left, "late").await.is_ok() {
+        soon(engine.log().discard(&left)).await.expect("discarded");
+    }
+    is_gone(engine.log(), &left).await;
+    let next = create(engine.log(), "geneva").await;
+    assert!(![discarded.life, left.life].contains(&next.life), "a life is never used again");
+}
+
 /// Everything from `from` to the head.
 async fn read(log: &dyn Log, id: &LogId, from: u64) -> Vec<Entry> {
     let head = log.head(id).await.expect("a head").0;
@@ -634,6 +776,17 @@ enum Op {
         life: usize,
         from: usize,
     },
+    Stage {
+        feed: usize,
+    },
+    /// `from_now`: from the life that the name has, and not from the one before the staged one.
+    Switch {
+        life: usize,
+        from_now: bool,
+    },
+    Discard {
+        life: usize,
+    },
     Reopen,
 }
 
@@ -645,6 +798,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..4_usize, 0..30_usize).prop_map(|(life, at)| Op::Erase { life, at }),
         1 => (0..4_usize).prop_map(|life| Op::Delete { life }),
         3 => (0..4_usize, 0..30_usize).prop_map(|(life, from)| Op::Read { life, from }),
+        2 => (0..3_usize).prop_map(|feed| Op::Stage { feed }),
+        2 => (0..4_usize, any::<bool>()).prop_map(|(life, from_now)| Op::Switch { life, from_now }),
+        1 => (0..4_usize).prop_map(|life| Op::Discard { life }),
         1 => Just(Op::Reopen),
     ]
 }
@@ -653,6 +809,7 @@ fn op() -> impl Strategy<Value = Op> {
 struct Life {
     id: LogId,
     records: Option<Vec<Vec<u8>>>,
+    staged: bool,
 }
 
 async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
@@ -673,7 +830,7 @@ async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
                         let id = made.expect("made");
                         assert!(lives.iter().all(|life| life.id.life != id.life), "a life is never used again");
                         last.insert(name, lives.len());
-                        lives.push(Life { id, records: Some(Vec::new()) });
+                        lives.push(Life { id, records: Some(Vec::new()), staged: false });
                     }
                 }
             }
@@ -711,7 +868,7 @@ async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
             Op::Delete { life } => {
                 let Some(at) = nth(&life) else { continue };
                 soon(engine.log().delete(&lives[at].id)).await.expect("deleted");
-                lives[at].records = None;
+                (lives[at].records, lives[at].staged) = (None, false);
             }
             Op::Read { life, from } => {
                 let Some(at) = nth(&life) else { continue };
@@ -721,8 +878,47 @@ async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
                 let expected: Vec<_> = (0..).zip(model.iter().cloned()).skip(from).collect();
                 assert_eq!(found, expected);
             }
-            Op::Reopen => engine.reopen().await,
+            Op::Stage { .. } | Op::Switch { .. } | Op::Discard { .. } if !E::STAGES => {}
+            Op::Stage { feed: n } => {
+                let id = soon(engine.log().stage(&feed(&format!("feed-{n}")))).await.expect("staged");
+                assert!(lives.iter().all(|life| life.id.life != id.life), "a life is never used again");
+                lives.push(Life { id, records: Some(Vec::new()), staged: true });
+            }
+            Op::Switch { life, from_now } => {
+                let Some(at) = nth(&life).filter(|at| lives[*at].staged) else { continue };
+                let name = lives[at].id.feed.clone();
+                let now = last.get(&name).copied().filter(|now| lives[*now].records.is_some());
+                let old = if from_now { now } else { at.checked_sub(1) };
+                let old_id = old.map(|old| lives[old].id.clone());
+                let switched = soon(engine.log().switch(&lives[at].id, old_id.as_ref())).await.expect("an answer");
+                assert_eq!(switched, old == now && last.get(&name).is_none_or(|last| *last < at));
+                if switched {
+                    lives[at].staged = false;
+                    last.insert(name, at);
+                    old.into_iter().for_each(|old| lives[old].records = None);
+                }
+            }
+            Op::Discard { life } => {
+                let Some(at) = nth(&life) else { continue };
+                soon(engine.log().discard(&lives[at].id)).await.expect("discarded");
+                if std::mem::take(&mut lives[at].staged) {
+                    lives[at].records = None;
+                }
+            }
+            Op::Reopen => {
+                engine.reopen().await;
+                for life in lives.iter_mut().filter(|life| life.staged) {
+                    // Where nothing outlives the process there is no opening again.
+                    if engine.log().head(&life.id).await.is_err() {
+                        (life.staged, life.records) = (false, None);
+                    }
+                }
+            }
         }
+        let here: BTreeSet<LogId> =
+            last.values().filter(|at| lives[**at].records.is_some()).map(|at| lives[*at].id.clone()).collect();
+        let listed: BTreeSet<LogId> = engine.log().logs().await.expect("listed").into_iter().collect();
+        assert_eq!(listed, here);
     }
     for life in &lives {
         let head = engine.log().head(&life.id).await.ok();
@@ -889,18 +1085,67 @@ async fn a_large_log_is_deleted_while_others_go_on() {
     assert_eq!(take(&mut engine.log.tail(&other, Offset(0)), 0, 20).await, numbered(0..20));
 }
 
-/// As after a crash between the mark and the last row.
+/// As after a crash between the mark and the last row; of what was begun aside and left, too.
 #[tokio::test]
 async fn a_deletion_cut_short_is_taken_up_again() {
-    let mut engine = Embedded::new().await;
-    let id = create(&engine.log, "geneva").await;
-    append_all(&engine.log, &id, numbered(0..5)).await;
-    engine.beside().execute_batch("UPDATE feeds SET state = 'deleted'").expect("marked");
-    engine.reopen().await;
-    // The writer goes on with it after the first thing that it is asked, if not before.
-    create(&engine.log, "basel").await;
-    create(&engine.log, "chur").await;
-    assert!(!contains(&raw(engine.dir.path()), "record 3"));
+    for state in ["deleted", "discarded", "staged"] {
+        let mut engine = Embedded::new().await;
+        let id = create(&engine.log, "geneva").await;
+        append_all(&engine.log, &id, numbered(0..5)).await;
+        engine.beside().execute_batch(&format!("UPDATE feeds SET state = '{state}'")).expect("marked");
+        engine.reopen().await;
+        // The writer goes on with it after the first thing that it is asked, if not before.
+        create(&engine.log, "basel").await;
+        create(&engine.log, "chur").await;
+        assert!(!contains(&raw(engine.dir.path()), "record 3"), "{state}");
+    }
+}
+
+/// The bytes of a life that was replaced go too, and whoever replaced it does not wait for that.
+#[tokio::test]
+async fn a_replaced_life_leaves_no_bytes() {
+    let engine = Embedded::new().await;
+    let old = create(&engine.log, "geneva").await;
+    let answers = join_all((0..2000).map(|n| engine.log.append(&old, format!("<hidden {n}>").into()))).await;
+    join_all(answers.into_iter().map(|answer| answer.expect("queued"))).await;
+    let staged = soon(engine.log.stage(&old.feed)).await.expect("staged");
+    append(&engine.log, &staged, "new").await.expect("appended");
+    assert!(soon(engine.log.switch(&staged, Some(&old))).await.expect("switched"));
+    // That which waits for the last byte to go: a deletion, asked for again.
+    soon(engine.log.delete(&old)).await.expect("gone");
+    assert!(!contains(&raw(engine.dir.path()), "<hidden "));
+    assert_eq!(take(&mut engine.log.tail(&staged, Offset(0)), 0, 1).await, ["new"]);
+}
+
+/// However much is written aside, the others' appends go before it, a portion of it between two of theirs.
+#[tokio::test]
+async fn what_is_written_aside_lets_others_pass() {
+    let engine = Embedded::with(EmbeddedOptions::default());
+    let live = create(&engine.log, "geneva").await;
+    // More imports at once than the whole queue would hold.
+    let mut staged = Vec::new();
+    for _ in 0..24 {
+        staged.push(soon(engine.log.stage(&feed("basel"))).await.expect("staged"));
+    }
+    let beside = engine.beside();
+    beside.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let aside = async |id: &LogId| engine.log.append(id, vec![b'x'; 1_000_000].into()).await?.await;
+    let mut aside = Box::pin(join_all(staged.iter().map(aside)));
+    assert!(futures::poll!(&mut aside).is_pending());
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        said.push(soon(engine.log.append(&live, "said".into())).await.expect("there is room for it"));
+    }
+    beside.execute_batch("COMMIT").expect("unlocked");
+    for answer in said {
+        soon(answer).await.expect("durable");
+    }
+    assert!(soon(aside).await.iter().all(Result::is_ok));
+    let place = |sql: &str| -> i64 { beside.query_row(sql, [], |row| row.get(0)).expect("a number") };
+    let before =
+        place("SELECT count(*) FROM batches WHERE log <> 1 AND id < (SELECT max(id) FROM batches WHERE log = 1)");
+    let all = place("SELECT count(*) FROM batches WHERE log <> 1");
+    assert!(before <= 1 && all == 24, "{before} of {all}");
 }
 
 #[tokio::test]

@@ -96,6 +96,46 @@ PRAGMA application_id = 1130459223;
 PRAGMA user_version = 3;
 ";
 
+/// Version 4: lives that were begun aside, and each start of the server. A build that knows version 3 refuses it.
+const VERSION_4: &str = "
+PRAGMA journal_mode = wal;
+CREATE TABLE feeds(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('here', 'deleted', 'staged', 'discarded')),
+  change INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX feeds_by_name ON feeds(name);
+CREATE UNIQUE INDEX feeds_here ON feeds(name) WHERE state = 'here';
+CREATE INDEX feeds_by_change ON feeds(change);
+CREATE TABLE starts(
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  at INTEGER NOT NULL,
+  head INTEGER NOT NULL,
+  missing_records INTEGER NOT NULL DEFAULT 0,
+  missing_changes INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE batches(
+  id INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,
+  first INTEGER NOT NULL CHECK(first >= 0),
+  count INTEGER NOT NULL CHECK(count > 0),
+  body BLOB NOT NULL,
+  crc INTEGER,
+  UNIQUE(log, first)
+) STRICT;
+CREATE VIEW records AS SELECT 1 AS only_for_people;
+INSERT INTO feeds VALUES (1, 'geneva', 'here', 0), (2, 'basel', 'deleted', 3), (3, 'basel', 'here', 1),
+  (4, 'chur', 'deleted', 2);
+INSERT INTO batches VALUES
+  (1, 1, 0, 2, CAST('5:first' || char(10) || '0:' || char(10) AS BLOB), 5913326),
+  (2, 1, 2, 1, CAST('11:{\"a\":\"1:2\"}' || char(10) AS BLOB), 1549343140),
+  (3, 2, 0, 4, x'', NULL);
+PRAGMA application_id = 1130459223;
+PRAGMA user_version = 4;
+";
+
 fn archive(sql: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     edit(dir.path(), sql);
@@ -132,7 +172,7 @@ async fn records(log: &EmbeddedLog, id: &LogId) -> Vec<String> {
 
 #[tokio::test]
 async fn every_version_is_read_and_written() {
-    for version in [VERSION_1, VERSION_2, VERSION_3] {
+    for version in [VERSION_1, VERSION_2, VERSION_3, VERSION_4] {
         is_read_and_written(version).await;
     }
 }
@@ -159,7 +199,7 @@ async fn is_read_and_written(version: &str) {
 async fn a_row_that_is_not_as_it_was_written_is_refused_by_its_number() {
     let damage = ["body = CAST(replace(body, 'first', 'fifth') AS BLOB)", "count = 1", "crc = crc + 1"];
     for damage in damage {
-        let dir = archive(VERSION_3);
+        let dir = archive(VERSION_4);
         edit(dir.path(), &format!("UPDATE batches SET {damage} WHERE id = 1"));
         let log = open(dir.path());
         let geneva = LogId { feed: FeedId::new("geneva").expect("a name"), life: 1 };
@@ -180,7 +220,7 @@ async fn a_file_without_a_version_is_brought_up() {
         drop(log);
         let db = Connection::open(dir.path().join("archive.db")).expect("opens");
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
-        assert_eq!(version, 3, "{begun}");
+        assert_eq!(version, 4, "{begun}");
         assert_eq!(records(&open(dir.path()), &id).await, ["x"]);
     }
 }
@@ -197,7 +237,7 @@ fn a_new_archive_has_the_tables_of_the_newest_fixture() {
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
         rows.map(|row| row.expect("a row")).collect()
     };
-    let (old, new) = (archive(VERSION_3), tempfile::tempdir().expect("a directory"));
+    let (old, new) = (archive(VERSION_4), tempfile::tempdir().expect("a directory"));
     drop(open(new.path()));
     assert_eq!(tables(old.path()), tables(new.path()));
 }
@@ -207,7 +247,7 @@ fn a_newer_version_is_refused_with_both_named() {
     let dir = archive(VERSION_1);
     edit(dir.path(), "PRAGMA user_version = 7");
     for refusal in refusals(dir.path()) {
-        assert!(refusal.contains("version 7") && refusal.contains("up to 3"), "{refusal}");
+        assert!(refusal.contains("version 7") && refusal.contains("up to 4"), "{refusal}");
     }
 }
 

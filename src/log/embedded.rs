@@ -27,10 +27,11 @@ mod readers;
 mod schema;
 mod writer;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 
@@ -49,6 +50,10 @@ use crate::position::{FeedId, Offset};
 /// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
 /// everybody; a caption line is a millionth of this.
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes that may wait to be written to lives that were begun aside, all together. 1 MiB: four of the portions in which
+/// they are written, so that the writer never waits for the next one.
+const ASIDE_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a queued command weighs beside its records: its place in the queue and its answer.
 const COMMAND_BYTES: usize = 128;
@@ -100,6 +105,41 @@ pub struct EmbeddedLog {
     writer: Option<Writing>,
 }
 
+/// The lives that were begun aside, and the room in the queue for what is written to them: of its own, so that no number of
+/// imports fills that of those who speak.
+struct Aside {
+    lives: Mutex<HashSet<u64>>,
+    /// Saves a look into `lives` where there are none.
+    count: AtomicUsize,
+    room: Semaphore,
+}
+
+impl Aside {
+    fn new() -> Self {
+        Self { lives: Mutex::default(), count: AtomicUsize::new(0), room: Semaphore::new(ASIDE_BYTES_MAX) }
+    }
+
+    fn has(&self, life: u64) -> bool {
+        self.count.load(Ordering::SeqCst) > 0 && self.lives().contains(&life)
+    }
+
+    fn add(&self, life: u64) {
+        let mut lives = self.lives();
+        lives.insert(life);
+        self.count.store(lives.len(), Ordering::SeqCst);
+    }
+
+    fn remove(&self, life: u64) {
+        let mut lives = self.lives();
+        lives.remove(&life);
+        self.count.store(lives.len(), Ordering::SeqCst);
+    }
+
+    fn lives(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {
+        self.lives.lock().expect("nothing panics with it")
+    }
+}
+
 /// What only the one writer of an archive has.
 struct Writing {
     commands: mpsc::Sender<Command>,
@@ -121,6 +161,8 @@ struct Shared {
     poison: OnceLock<LogError>,
     registry: Arc<Registry>,
     readers: Arc<Readers>,
+    /// Lives that were begun aside.
+    aside: Aside,
     commits: AtomicU64,
     records: AtomicU64,
 }
@@ -131,6 +173,7 @@ impl Shared {
         tracing::error!(file = %self.file.display(), %cause, "the archive takes no more writes");
         // Whoever waits for room must learn of it, not wait for a writer that frees none.
         self.room.close();
+        self.aside.room.close();
         error
     }
 
@@ -151,6 +194,7 @@ impl EmbeddedLog {
         let lock = schema::lock(dir)?;
         let file = dir.join(schema::FILE_NAME);
         let db = schema::open_writer(&file, options.max_pages)?;
+        writer::discard_staged(&db).map_err(|cause| schema::unusable(&file, &cause))?;
         schema::sync_directory(dir)?;
         let shared = Arc::new(Shared::new(file, &options, false)?);
         let (commands, inbox) = mpsc::channel();
@@ -185,16 +229,26 @@ impl EmbeddedLog {
         let refusal = LogError::Storage { place: file.display().to_string(), cause };
         shared.poison.get_or_init(|| refusal);
         shared.room.close();
+        shared.aside.room.close();
         Ok(Self { shared: Arc::new(shared), writer: None })
     }
 
     /// Puts a command in the queue once there is room for it. Cancel-safe: queued only when ready.
     async fn send(&self, bytes: usize, command: impl FnOnce(u32) -> Command) -> Result<(), LogError> {
+        let weight = weight(bytes, self.shared.queue_bytes_max);
+        self.send_through(&self.shared.room, weight, command).await
+    }
+
+    async fn send_through(
+        &self,
+        room: &Semaphore,
+        weight: u32,
+        command: impl FnOnce(u32) -> Command,
+    ) -> Result<(), LogError> {
         if let Some(poison) = self.shared.poison.get() {
             return Err(poison.clone());
         }
-        let weight = self.shared.weight(bytes);
-        let room = self.shared.room.acquire_many(weight).await;
+        let room = room.acquire_many(weight).await;
         // The writer gives the room back when it has answered.
         room.map_err(|_| self.shared.refusal())?.forget();
         let writer = self.writer.as_ref().ok_or_else(|| self.shared.refusal())?;
@@ -220,6 +274,7 @@ impl Shared {
             queue_bytes_max,
             read_page_bytes: options.read_page_bytes,
             poison: OnceLock::new(),
+            aside: Aside::new(),
             registry: Arc::default(),
             readers: Arc::new(Readers::open(&file, options.readers, beside)?),
             commits: AtomicU64::new(0),
@@ -227,12 +282,13 @@ impl Shared {
             file,
         })
     }
+}
 
-    /// The room that a command with so many bytes takes. What is larger than the queue takes all of it, and passes.
-    fn weight(&self, bytes: usize) -> u32 {
-        let bytes = bytes.saturating_add(COMMAND_BYTES).min(self.queue_bytes_max);
-        u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
-    }
+/// The room that a command with so many bytes takes in a queue of `bytes_max`. What is larger than the queue takes all of it,
+/// and passes.
+fn weight(bytes: usize, bytes_max: usize) -> u32 {
+    let bytes = bytes.saturating_add(COMMAND_BYTES).min(bytes_max);
+    u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
 }
 
 impl Log for EmbeddedLog {
@@ -262,7 +318,12 @@ impl Log for EmbeddedLog {
             }
             let (reply, answer) = Appended::pending();
             let bytes = records.iter().map(|record| record.len() + RECORD_WEIGHT_BYTES).sum();
-            self.send(bytes, |weight| Command::Append { log, records, weight, reply }).await?;
+            if self.shared.aside.has(log.life) {
+                let append = |weight| Command::AppendAside { log, records, weight, reply };
+                self.send_through(&self.shared.aside.room, weight(bytes, ASIDE_BYTES_MAX), append).await?;
+            } else {
+                self.send(bytes, |weight| Command::Append { log, records, weight, reply }).await?;
+            }
             Ok(answer)
         })
     }
@@ -302,6 +363,21 @@ impl Log for EmbeddedLog {
         Box::pin(self.ask(move |weight, reply| Command::Delete { log, weight, reply }))
     }
 
+    fn stage(&self, feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        Box::pin(self.ask(move |weight, reply| Command::Stage { feed, weight, reply }))
+    }
+
+    fn switch(&self, staged: &LogId, old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
+        let (staged, old) = (staged.clone(), old.cloned());
+        Box::pin(self.ask(move |weight, reply| Command::Switch { staged, old, weight, reply }))
+    }
+
+    fn discard(&self, staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let staged = staged.clone();
+        Box::pin(self.ask(move |weight, reply| Command::Discard { staged, weight, reply }))
+    }
+
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
         Box::pin(self.ask(move |weight, reply| Command::Erase { log, offset, weight, reply }))
@@ -321,6 +397,7 @@ impl Log for EmbeddedLog {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.shared.room.close();
+            self.shared.aside.room.close();
             if let Some(writer) = &self.writer {
                 // An error means that the thread has ended already.
                 let _ = writer.commands.send(Command::Close);
@@ -345,6 +422,7 @@ impl EmbeddedLog {
 impl Drop for EmbeddedLog {
     fn drop(&mut self) {
         self.shared.room.close();
+        self.shared.aside.room.close();
         if let Some(writer) = &self.writer {
             let _ = writer.commands.send(Command::Close);
             let thread = writer.thread.lock().expect("nothing panics with it").take();

@@ -410,6 +410,18 @@ impl Log for JetStreamLog {
         Box::pin(async move { self.shared.delete(&log).await })
     }
 
+    fn stage(&self, _feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
+        Box::pin(std::future::ready(Err(LogError::Unsupported("to begin a life aside"))))
+    }
+
+    fn switch(&self, _staged: &LogId, _old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
+        Box::pin(std::future::ready(Err(LogError::Unsupported("to begin a life aside"))))
+    }
+
+    fn discard(&self, _staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(std::future::ready(Err(LogError::Unsupported("to begin a life aside"))))
+    }
+
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
         Box::pin(async move { self.shared.erase(&log, offset).await })

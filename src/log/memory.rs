@@ -3,7 +3,7 @@
 //! It promises what [`Log`] promises, but for durability: a record is acknowledged as soon as it is in memory. All
 //! records stay in memory until their log is deleted. A test can make its writes fail with [`MemoryLog::fail_appends`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -32,6 +32,8 @@ struct Logs {
     names: BTreeMap<FeedId, u64>,
     /// Lives that are not deleted.
     lives: HashMap<u64, Arc<Life>>,
+    /// Those of them that were begun aside.
+    staged: HashSet<u64>,
     stats: LogStats,
 }
 
@@ -88,18 +90,48 @@ impl MemoryLog {
             Found::Deleted if !anew => return Err(LogError::Deleted(feed.clone())),
             Found::Deleted | Found::Absent => {}
         }
-        logs.lives_ever += 1;
-        let life = logs.lives_ever;
-        logs.names.insert(feed.clone(), life);
-        logs.lives.insert(life, Arc::new(Life::new(feed)));
-        Ok(LogId { feed: feed.clone(), life })
+        let log = logs.begin(feed);
+        logs.names.insert(feed.clone(), log.life);
+        Ok(log)
     }
 
     fn delete_now(&self, log: &LogId) -> Result<(), LogError> {
-        let life = self.writable()?.lives.remove(&log.life);
-        if let Some(life) = life {
-            life.records().clear();
-            life.news.send_replace(News::Deleted);
+        self.writable()?.end(log.life);
+        Ok(())
+    }
+
+    fn stage_now(&self, feed: &FeedId) -> Result<LogId, LogError> {
+        let mut logs = self.writable()?;
+        let log = logs.begin(feed);
+        logs.staged.insert(log.life);
+        Ok(log)
+    }
+
+    fn switch_now(&self, staged: &LogId, old: Option<&LogId>) -> Result<bool, LogError> {
+        let mut logs = self.writable()?;
+        if !logs.staged.contains(&staged.life) {
+            return Err(LogError::Deleted(staged.feed.clone()));
+        }
+        let now = match logs.find(&staged.feed) {
+            Found::Here(log) => Some(log),
+            Found::Absent | Found::Deleted => None,
+        };
+        let is_younger = logs.names.get(&staged.feed).is_none_or(|last| *last < staged.life);
+        if now.as_ref() != old || !is_younger {
+            return Ok(false);
+        }
+        logs.staged.remove(&staged.life);
+        logs.names.insert(staged.feed.clone(), staged.life);
+        if let Some(old) = old {
+            logs.end(old.life);
+        }
+        Ok(true)
+    }
+
+    fn discard_now(&self, staged: &LogId) -> Result<(), LogError> {
+        let mut logs = self.writable()?;
+        if logs.staged.remove(&staged.life) {
+            logs.end(staged.life);
         }
         Ok(())
     }
@@ -136,6 +168,20 @@ impl MemoryLog {
 }
 
 impl Logs {
+    fn begin(&mut self, feed: &FeedId) -> LogId {
+        self.lives_ever += 1;
+        let life = self.lives_ever;
+        self.lives.insert(life, Arc::new(Life::new(feed)));
+        LogId { feed: feed.clone(), life }
+    }
+
+    fn end(&mut self, life: u64) {
+        if let Some(life) = self.lives.remove(&life) {
+            life.records().clear();
+            life.news.send_replace(News::Deleted);
+        }
+    }
+
     fn find(&self, feed: &FeedId) -> Found {
         match self.names.get(feed) {
             None => Found::Absent,
@@ -271,6 +317,21 @@ impl Log for MemoryLog {
     fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
         async move { self.delete_now(&log) }.boxed()
+    }
+
+    fn stage(&self, feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        async move { self.stage_now(&feed) }.boxed()
+    }
+
+    fn switch(&self, staged: &LogId, old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
+        let (staged, old) = (staged.clone(), old.cloned());
+        async move { self.switch_now(&staged, old.as_ref()) }.boxed()
+    }
+
+    fn discard(&self, staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let staged = staged.clone();
+        async move { self.discard_now(&staged) }.boxed()
     }
 
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {

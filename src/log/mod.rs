@@ -10,7 +10,9 @@
 //!    storage is elsewhere and only away, appends fail for as long ([`LogError::Unavailable`]): all of a feed that wait,
 //!    and those to come until whoever appended has learnt of it, so that nothing stands behind what is missing;
 //! 6. a deleted log tells its tails, refuses its appends, and its name stays taken until `create` is asked to make it anew;
-//! 7. `erase` takes a record's bytes away for good and leaves its offset standing with an empty record.
+//! 7. `erase` takes a record's bytes away for good and leaves its offset standing with an empty record;
+//! 8. a life that is begun aside (`stage`) is seen by nobody until `switch` makes it that of its name, in one durable step
+//!    that ends the life before it: a crash leaves the one or the other, whole. What is written aside does not hold up others.
 
 mod embedded;
 mod frames;
@@ -83,6 +85,9 @@ pub enum LogError {
     /// The log is closed or closing.
     #[error("the archive is closed")]
     Closed,
+    /// This kind of log cannot do that.
+    #[error("the archive cannot do that: {0}")]
+    Unsupported(&'static str),
     /// The storage could not be opened or read.
     #[error("the archive at {place} cannot be used: {cause}")]
     Storage {
@@ -236,6 +241,26 @@ pub trait Log: Send + Sync + 'static {
 
     /// Deletes a log; its name stays taken. Durable when ready. Deleting what is gone already is well.
     fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>>;
+
+    /// Begins a life of `feed` aside: `find`, `logs` and `heads` do not show it. It takes appends, which the writer puts behind
+    /// those of all other logs, and answers `head`. Durable when ready. One that was neither switched to nor discarded when
+    /// the process ended is removed when the log is opened next.
+    fn stage(&self, feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>>;
+
+    /// Makes the staged life that of its name and ends `old`, as `delete` does, all in one durable step: the tails of `old` hear
+    /// [`LogError::Deleted`], its appends are refused. Its bytes go by and by, also after a restart. Whoever calls this has
+    /// awaited all appends to the staged life.
+    ///
+    /// False, and nothing has changed, if the name's life is not `old` (none: the name is absent or deleted), or if another
+    /// life of it began after this one was staged: lives of a name only rise.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] if `staged` is not a staged life any more.
+    fn switch(&self, staged: &LogId, old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>>;
+
+    /// Gives a staged life up; what waits to be appended to it is refused, its bytes go by and by. Of one that is not staged
+    /// any more it does nothing.
+    fn discard(&self, staged: &LogId) -> BoxFuture<'_, Result<(), LogError>>;
 
     /// Empties the record at `offset`, for good and in every copy that the engine keeps. Durable when ready.
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>>;

@@ -26,6 +26,8 @@ const PAGE: usize = 16;
 pub(crate) struct Disk {
     names: BTreeMap<FeedId, u64>,
     lives: BTreeMap<u64, Vec<Bytes>>,
+    /// Lives that were begun aside.
+    staged: BTreeSet<u64>,
     lives_ever: u64,
     /// The texts of all versions that are durable.
     texts: BTreeSet<String>,
@@ -46,6 +48,39 @@ impl Disk {
         let records = self.lives.get_mut(&life)?;
         records.push(record);
         Some(Offset(records.len() as u64 - 1))
+    }
+
+    fn begin(&mut self) -> u64 {
+        self.lives_ever += 1;
+        self.lives.insert(self.lives_ever, Vec::new());
+        self.lives_ever
+    }
+
+    fn find(&self, feed: &FeedId) -> Found {
+        match self.names.get(feed) {
+            None => Found::Absent,
+            Some(life) if self.lives.contains_key(life) => Found::Here(LogId { feed: feed.clone(), life: *life }),
+            Some(_) => Found::Deleted,
+        }
+    }
+
+    fn switch(&mut self, staged: &LogId, old: Option<&LogId>) -> Result<bool, LogError> {
+        if !self.staged.contains(&staged.life) {
+            return Err(LogError::Deleted(staged.feed.clone()));
+        }
+        let is_old = match self.find(&staged.feed) {
+            Found::Here(now) => Some(&now) == old,
+            Found::Absent | Found::Deleted => old.is_none(),
+        };
+        if !is_old || self.names.get(&staged.feed).is_some_and(|last| *last > staged.life) {
+            return Ok(false);
+        }
+        self.staged.remove(&staged.life);
+        self.names.insert(staged.feed.clone(), staged.life);
+        if let Some(old) = old {
+            self.lives.remove(&old.life);
+        }
+        Ok(true)
     }
 
     /// Whether a version with this text is durable.
@@ -103,6 +138,11 @@ pub(crate) struct SimLog {
 
 impl SimLog {
     pub(crate) fn open(world: &Arc<World>, life: &Arc<Life>, disk: &Arc<Mutex<Disk>>) -> Arc<Self> {
+        {
+            let mut disk = disk.lock().expect("nothing panics with it");
+            let left = std::mem::take(&mut disk.staged);
+            disk.lives.retain(|life, _| !left.contains(life));
+        }
         let news = watch::Sender::new(0);
         let core = Core { world: world.clone(), life: life.clone(), disk: disk.clone(), news };
         let log = Arc::new(Self {
@@ -213,11 +253,7 @@ impl Log for SimLog {
         async move {
             self.core.check()?;
             let disk = self.core.disk();
-            Ok(match disk.names.get(&feed) {
-                None => Found::Absent,
-                Some(life) if disk.lives.contains_key(life) => Found::Here(LogId { feed, life: *life }),
-                Some(_) => Found::Deleted,
-            })
+            Ok(disk.find(&feed))
         }
         .boxed()
     }
@@ -234,10 +270,8 @@ impl Log for SimLog {
             }
             let log = {
                 let mut disk = self.core.disk();
-                disk.lives_ever += 1;
-                let life = disk.lives_ever;
+                let life = disk.begin();
                 disk.names.insert(feed.clone(), life);
-                disk.lives.insert(life, Vec::new());
                 LogId { feed, life }
             };
             self.core.life.happened(Event::Durable);
@@ -330,6 +364,45 @@ impl Log for SimLog {
             self.check_writable()?;
             self.core.disk().lives.remove(&life);
             self.core.news.send_modify(|number| *number += 1);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn stage(&self, feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        async move {
+            tokio::time::sleep(self.core.world.wait(COMMIT_MS)).await;
+            self.check_writable()?;
+            let mut disk = self.core.disk();
+            let life = disk.begin();
+            disk.staged.insert(life);
+            Ok(LogId { feed, life })
+        }
+        .boxed()
+    }
+
+    fn switch(&self, staged: &LogId, old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
+        let (staged, old) = (staged.clone(), old.cloned());
+        async move {
+            tokio::time::sleep(self.core.world.wait(COMMIT_MS)).await;
+            self.check_writable()?;
+            let switched = self.core.disk().switch(&staged, old.as_ref())?;
+            self.core.life.happened(Event::Durable);
+            self.core.news.send_modify(|number| *number += 1);
+            self.core.check().map(|()| switched)
+        }
+        .boxed()
+    }
+
+    fn discard(&self, staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let life = staged.life;
+        async move {
+            self.check_writable()?;
+            let mut disk = self.core.disk();
+            if disk.staged.remove(&life) {
+                disk.lives.remove(&life);
+            }
             Ok(())
         }
         .boxed()

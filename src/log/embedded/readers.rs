@@ -156,15 +156,19 @@ impl Pages for FilePages {
 }
 
 /// What is known of a name: the state of its last life.
-pub(super) fn find(db: &mut Connection, feed: &FeedId) -> Result<Found, Trouble> {
-    let sql = "SELECT id, state = 'here' FROM feeds WHERE name = ?1 ORDER BY id DESC LIMIT 1";
-    let found =
-        db.prepare_cached(sql)?.query_row([feed.as_str()], |row| Ok((number(row, 0)?, row.get(1)?))).optional()?;
-    Ok(match found {
+pub(super) fn find(db: &Connection, feed: &FeedId) -> Result<Found, Trouble> {
+    Ok(match last_life(db, feed)? {
         None => Found::Absent,
         Some((life, true)) => Found::Here(LogId { feed: feed.clone(), life }),
         Some((_, false)) => Found::Deleted,
     })
+}
+
+/// The last life of a name, but for those begun aside, and whether it is there. Lives of a name only rise.
+pub(super) fn last_life(db: &Connection, feed: &FeedId) -> rusqlite::Result<Option<(u64, bool)>> {
+    let sql = "SELECT id, state = 'here' FROM feeds WHERE name = ?1 AND state IN ('here', 'deleted')
+        ORDER BY id DESC LIMIT 1";
+    db.prepare_cached(sql)?.query_row([feed.as_str()], |row| Ok((number(row, 0)?, row.get(1)?))).optional()
 }
 
 /// The logs there are, by name.
@@ -210,10 +214,10 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column).map(i64::cast_unsigned)
 }
 
-/// The offset after the last record. Of the writer's connection or within a transaction.
+/// The offset after the last record, of a staged life too. Of the writer's connection or within a transaction.
 pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, Trouble> {
     let sql = "SELECT (SELECT first + count FROM batches WHERE log = ?1 ORDER BY first DESC LIMIT 1)
-        FROM feeds WHERE id = ?1 AND name = ?2 AND state = 'here'";
+        FROM feeds WHERE id = ?1 AND name = ?2 AND state IN ('here', 'staged')";
     let head =
         db.prepare_cached(sql)?.query_row((log.life.cast_signed(), log.feed.as_str()), |row| row.get(0)).optional()?;
     let head: Option<i64> = head.ok_or_else(|| Trouble::Deleted(log.feed.clone()))?;

@@ -68,6 +68,40 @@ CREATE VIEW records(feed, life, \"offset\", record) AS  -- rows of deleted logs 
   SELECT f.name, f.id, b.first + c.n, CAST(substr(b.body, c.at + length(c.size) + 1, c.size) AS TEXT)
   FROM cut AS c JOIN batches AS b USING(id) JOIN feeds AS f ON f.id = b.log;
 ",
+    "
+DROP VIEW records;
+CREATE TABLE feeds_of_4(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the life
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('here', 'deleted', 'staged', 'discarded')),
+  change INTEGER NOT NULL DEFAULT 0      -- counts the changes of this table; the last one of this row
+) STRICT;
+INSERT INTO feeds_of_4(id, name, state) SELECT id, name, state FROM feeds ORDER BY id;
+DROP TABLE feeds;
+ALTER TABLE feeds_of_4 RENAME TO feeds;
+CREATE INDEX feeds_by_name ON feeds(name);
+CREATE UNIQUE INDEX feeds_here ON feeds(name) WHERE state = 'here';
+CREATE INDEX feeds_by_change ON feeds(change);
+CREATE TABLE starts(
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,   -- random
+  at INTEGER NOT NULL,       -- milliseconds since 1970
+  head INTEGER NOT NULL,     -- the last batches.id before it; 0: none
+  missing_records INTEGER NOT NULL DEFAULT 0,  -- acknowledged before it and not there any more
+  missing_changes INTEGER NOT NULL DEFAULT 0   -- the same of changes of feeds
+) STRICT;
+CREATE VIEW records(feed, life, \"offset\", record) AS  -- rows of deleted logs are there and empty
+  WITH RECURSIVE cut(id, n, at, size) AS (
+    SELECT b.id, 0, 1, CAST(CAST(substr(b.body, 1, 12) AS TEXT) AS INTEGER)
+    FROM batches AS b JOIN feeds AS f ON f.id = b.log WHERE length(b.body) > 0 AND f.state = 'here'
+    UNION ALL
+    SELECT b.id, c.n + 1, c.at + length(c.size) + c.size + 2,
+      CAST(CAST(substr(b.body, c.at + length(c.size) + c.size + 2, 12) AS TEXT) AS INTEGER)
+    FROM cut AS c JOIN batches AS b USING(id) WHERE c.n + 1 < b.count
+  )
+  SELECT f.name, f.id, b.first + c.n, CAST(substr(b.body, c.at + length(c.size) + 1, c.size) AS TEXT)
+  FROM cut AS c JOIN batches AS b USING(id) JOIN feeds AS f ON f.id = b.log;
+",
 ];
 
 /// The version that this program writes.

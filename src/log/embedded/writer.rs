@@ -23,8 +23,12 @@ use crate::position::{FeedId, Offset};
 /// ones gain nothing, and from 64 KiB on glibc tidies its whole heap with each that is freed.
 const ROW_BYTES_MAX: usize = 32 * 1024;
 
-/// Rows of a deleted log that are emptied in one commit: some 2 MiB at most, so others wait for milliseconds.
-const PURGE_ROWS: usize = 64;
+/// Rows of a deleted log that are emptied in one commit: some 512 KiB at most, so others wait for milliseconds.
+const PURGE_ROWS: usize = 16;
+
+/// Bytes of one commit of what is written to lives that were begun aside, short of its last append. 256 KiB: what is
+/// queued meanwhile for other logs waits for that and no more.
+const ASIDE_COMMIT_BYTES: usize = 256 * 1024;
 
 type Reply<T> = oneshot::Sender<Result<T, LogError>>;
 
@@ -36,11 +40,34 @@ pub(super) enum Command {
         weight: u32,
         reply: Reply<Offset>,
     },
+    /// To a life that was begun aside: behind all else.
+    AppendAside {
+        log: LogId,
+        records: Vec<Bytes>,
+        weight: u32,
+        reply: Reply<Offset>,
+    },
     Create {
         feed: FeedId,
         anew: bool,
         weight: u32,
         reply: Reply<LogId>,
+    },
+    Stage {
+        feed: FeedId,
+        weight: u32,
+        reply: Reply<LogId>,
+    },
+    Switch {
+        staged: LogId,
+        old: Option<LogId>,
+        weight: u32,
+        reply: Reply<bool>,
+    },
+    Discard {
+        staged: LogId,
+        weight: u32,
+        reply: Reply<()>,
     },
     Delete {
         log: LogId,
@@ -68,6 +95,7 @@ pub(super) fn run(db: Connection, shared: &Shared, inbox: &Receiver<Command>, op
         options,
         heads: HashMap::new(),
         held: None,
+        aside: VecDeque::new(),
         purges: VecDeque::new(),
         body: Vec::new(),
     };
@@ -91,6 +119,8 @@ struct Writer<'a> {
     heads: HashMap<u64, u64>,
     /// A command that was taken from the queue and has yet to be obeyed.
     held: Option<Command>,
+    /// What is to be written to lives that were begun aside, and the room that it takes in their queue.
+    aside: VecDeque<(Append, u32)>,
     /// Deleted logs that still have rows.
     purges: VecDeque<Purge>,
     /// The body of the row that is being written; kept for its memory.
@@ -143,12 +173,27 @@ impl Writer<'_> {
     fn obey_all(&mut self) {
         while let Some(command) = self.next() {
             match command {
-                Command::Close => return,
+                Command::Close => break,
                 Command::Append { log, records, weight, reply } => {
                     self.append(Append { log, records, reply }, weight);
                 }
+                Command::AppendAside { log, records, weight, reply } => {
+                    self.aside.push_back((Append { log, records, reply }, weight));
+                    continue;
+                }
                 Command::Create { feed, anew, weight, reply } => {
                     self.answer(weight, reply, |writer| writer.create(&feed, anew));
+                }
+                Command::Stage { feed, weight, reply } => self.answer(weight, reply, |writer| writer.stage(&feed)),
+                Command::Switch { staged, old, weight, reply } => {
+                    // Whoever asks has awaited its appends; were some left, they belong before this.
+                    while self.aside.iter().any(|(append, _)| append.log.life == staged.life) {
+                        self.append_aside();
+                    }
+                    self.answer(weight, reply, |writer| writer.switch(&staged, old.as_ref()));
+                }
+                Command::Discard { staged, weight, reply } => {
+                    self.answer(weight, reply, |writer| writer.discard(&staged));
                 }
                 Command::Delete { log, weight, reply } => self.delete(&log, weight, reply),
                 Command::Erase { log, offset, weight, reply } => {
@@ -158,23 +203,46 @@ impl Writer<'_> {
                 Command::Panic => panic!("asked for by a test"),
             }
             // Between others' commands, so that neither waits for the other for long.
-            self.purge_some();
+            self.work_aside();
+        }
+        while !self.aside.is_empty() {
+            self.append_aside();
         }
     }
 
-    /// The next command; rows of deleted logs go while there is none.
+    /// The next command; while there is none, what can wait is done.
     fn next(&mut self) -> Option<Command> {
         if let Some(command) = self.held.take() {
             return Some(command);
         }
-        while !self.purges.is_empty() {
+        while !self.purges.is_empty() || !self.aside.is_empty() {
             match self.inbox.try_recv() {
                 Ok(command) => return Some(command),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => self.purge_some(),
+                Err(TryRecvError::Empty) => self.work_aside(),
             }
         }
         self.inbox.recv().ok()
+    }
+
+    /// Does a little of what can wait.
+    fn work_aside(&mut self) {
+        self.append_aside();
+        self.purge_some();
+    }
+
+    /// Writes some of what is queued for lives that were begun aside.
+    fn append_aside(&mut self) {
+        let (mut batch, mut bytes, mut weights) = (Vec::new(), 0, 0);
+        while bytes < ASIDE_COMMIT_BYTES
+            && let Some((append, weight)) = self.aside.pop_front()
+        {
+            bytes += append.bytes();
+            weights += weight as usize;
+            batch.push(append);
+        }
+        self.append_batch(batch);
+        self.shared.aside.room.add_permits(weights);
     }
 
     /// Answers with what `write` gave, and gives the command's room in the queue back.
@@ -208,6 +276,9 @@ impl Writer<'_> {
                     (bytes, count) = (bytes + append.bytes(), count + append.records.len());
                     weights += weight as usize;
                     batch.push(append);
+                }
+                Ok(Command::AppendAside { log, records, weight, reply }) => {
+                    self.aside.push_back((Append { log, records, reply }, weight));
                 }
                 other => {
                     self.held = other.ok();
@@ -304,31 +375,77 @@ impl Writer<'_> {
 
     /// Makes a log, or finds the one there is.
     fn create(&mut self, feed: &FeedId, anew: bool) -> Result<LogId, Trouble> {
-        match readers::find(&mut self.db, feed)? {
+        match readers::find(&self.db, feed)? {
             Found::Here(log) => return Ok(log),
             Found::Deleted if !anew => return Err(Trouble::Deleted(feed.clone())),
             Found::Deleted | Found::Absent => {}
         }
-        self.db.execute("INSERT INTO feeds(name, state) VALUES (?1, 'here')", [feed.as_str()])?;
-        let life = self.db.last_insert_rowid();
-        Ok(LogId { feed: feed.clone(), life: life.cast_unsigned() })
+        Ok(self.insert_life(feed, "here")?)
+    }
+
+    fn insert_life(&self, feed: &FeedId, state: &str) -> rusqlite::Result<LogId> {
+        let sql = format!("INSERT INTO feeds(name, state, change) VALUES (?1, ?2, {NEXT_CHANGE})");
+        self.db.execute(&sql, (feed.as_str(), state))?;
+        Ok(LogId { feed: feed.clone(), life: self.db.last_insert_rowid().cast_unsigned() })
+    }
+
+    /// Begins a life aside.
+    fn stage(&mut self, feed: &FeedId) -> Result<LogId, Trouble> {
+        let log = self.insert_life(feed, "staged")?;
+        self.shared.aside.add(log.life);
+        Ok(log)
+    }
+
+    /// Makes a staged life that of its name; false if the name's life is not `old`, or is younger than the staged one.
+    fn switch(&mut self, staged: &LogId, old: Option<&LogId>) -> Result<bool, Trouble> {
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (last, now) = match readers::last_life(&change, &staged.feed)? {
+            None => (0, None),
+            Some((last, is_here)) => (last, is_here.then_some(last)),
+        };
+        if now != old.map(|old| old.life) || last > staged.life {
+            return Ok(false);
+        }
+        if let Some(old) = old {
+            set_state(&change, old, "'here'", "'deleted'")?;
+        }
+        if !set_state(&change, staged, "'staged'", "'here'")? {
+            return Err(Trouble::Deleted(staged.feed.clone()));
+        }
+        change.commit()?;
+        self.shared.aside.remove(staged.life);
+        if let Some(old) = old {
+            self.end(old.life, None);
+        }
+        Ok(true)
+    }
+
+    /// Gives a staged life up, and what is queued for it.
+    fn discard(&mut self, staged: &LogId) -> Result<(), Trouble> {
+        if set_state(&self.db, staged, "'staged'", "'discarded'")? {
+            self.end(staged.life, None);
+        }
+        Ok(())
+    }
+
+    /// Ends a life that was marked as deleted or discarded; its rows go by and by.
+    fn end(&mut self, life: u64, reply: Option<Reply<()>>) {
+        self.heads.remove(&life);
+        self.shared.aside.remove(life);
+        self.shared.registry.deleted(life);
+        self.purges.push_back(Purge { life, from: 0, reply });
     }
 
     /// Marks the log as deleted, which is what everyone goes by; its rows then go by and by, and the answer waits for
     /// the last of them.
     fn delete(&mut self, log: &LogId, weight: u32, reply: Reply<()>) {
-        let sql = "UPDATE feeds SET state = 'deleted' WHERE id = ?1 AND name = ?2 AND state = 'here'";
-        let life = log.life;
         let marked = self.attempt(|writer| {
-            writer.db.execute(sql, (life.cast_signed(), log.feed.as_str()))?;
-            Ok(())
+            let state = "CASE state WHEN 'here' THEN 'deleted' ELSE 'discarded' END";
+            Ok(set_state(&writer.db, log, "'here', 'staged'", state)?)
         });
         match marked {
-            Ok(()) => {
-                self.heads.remove(&life);
-                self.shared.registry.deleted(life);
-                self.purges.push_back(Purge { life, from: 0, reply: Some(reply) });
-            }
+            // What is gone already may have rows that are still to go, and the answer waits for them.
+            Ok(_) => self.end(log.life, Some(reply)),
             Err(error) => drop(reply.send(Err(error))),
         }
         self.shared.room.add_permits(weight as usize);
@@ -336,7 +453,7 @@ impl Writer<'_> {
 
     /// Takes up deletions that the end of the last server cut short.
     fn resume_purges(&mut self) {
-        let sql = "SELECT id FROM feeds WHERE state = 'deleted'
+        let sql = "SELECT id FROM feeds WHERE state IN ('deleted', 'discarded')
             AND EXISTS(SELECT 1 FROM batches WHERE log = feeds.id AND length(body) > 0)";
         let left = self.attempt(|writer| {
             let mut rows = writer.db.prepare(sql)?;
@@ -425,6 +542,23 @@ impl Writer<'_> {
             tracing::warn!(%error, "the archive was not closed in order");
         }
     }
+}
+
+/// The number of the next change of `feeds`.
+const NEXT_CHANGE: &str = "(SELECT coalesce(max(change), 0) + 1 FROM feeds)";
+
+/// Changes the state of a life that has one of those in `from`; false if it has not.
+fn set_state(db: &Connection, log: &LogId, from: &str, to: &str) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "UPDATE feeds SET state = {to}, change = {NEXT_CHANGE} WHERE id = ?1 AND name = ?2 AND state IN ({from})"
+    );
+    Ok(db.execute(&sql, (log.life.cast_signed(), log.feed.as_str()))? == 1)
+}
+
+/// Gives up what was begun aside when the last server ended.
+pub(super) fn discard_staged(db: &Connection) -> rusqlite::Result<()> {
+    let sql = format!("UPDATE feeds SET state = 'discarded', change = {NEXT_CHANGE} WHERE state = 'staged'");
+    db.execute(&sql, []).map(|_| ())
 }
 
 /// Adds the rows of a run.
