@@ -5,11 +5,15 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use captionwire::server::Clock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{Answer, Server, Socket, soon};
+use support::{Answer, Server, Socket, logged, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const ROLES: [&str; 6] = ["publish", "create", "subscribe", "desk", "admin", "metrics"];
@@ -225,10 +229,28 @@ async fn signed_tokens_as_a_table() {
         (with("nbf", json!(now() + 600)), "4500"),
         (without("iss"), "4500"),
         (with("iss", json!("them")), "4500"),
+        (with("iss", json!(["us"])), "4500"),
+        (with("iss", json!(["us", "them"])), "4500"),
         (without("aud"), "4500"),
         (with("aud", json!("else")), "4500"),
     ] {
         assert_eq!(greeting(&server, &sign(&claims), "geneva-1/publish").await, expected, "{claims}");
+    }
+    // Extensions that have to be understood, and are not: RFC 7515, section 4.1.11, and RFC 7797.
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let with_header = |header: Value| {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&header), part(&good));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).expect("signed");
+        format!("{message}.{signature}")
+    };
+    for (header, expected) in [
+        (json!({"alg": "HS256"}), "welcome"),
+        (json!({"alg": "HS256", "crit": ["exp"]}), "4500"),
+        (json!({"alg": "HS256", "crit": ["b64"], "b64": false}), "4500"),
+        (json!({"alg": "HS256", "b64": true}), "4500"),
+    ] {
+        assert_eq!(greeting(&server, &with_header(header.clone()), "geneva-1/publish").await, expected, "{header}");
     }
     // Not signed at all, and signed by somebody else.
     let token = sign(&good);
@@ -239,6 +261,22 @@ async fn signed_tokens_as_a_table() {
     let other = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &good, &other).expect("signed");
     for bad in [format!("{head}."), none, other, format!("x{token}"), signature.to_owned()] {
         assert_eq!(greeting(&server, &bad, "geneva-1/publish").await, "4500");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_is_a_string_also_where_none_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = jwt_server(dir.path(), "");
+    for (iss, expected) in [
+        (json!("anybody"), "welcome"),
+        (json!(["anybody"]), "4500"),
+        (json!(7), "4500"),
+        (json!({"name": "anybody"}), "4500"),
+        (json!(null), "4500"),
+    ] {
+        let claims = json!({"exp": now() + 600, "iss": iss, "roles": ROLES, "feeds": ["*"]});
+        assert_eq!(greeting(&server, &sign(&claims), "geneva-1/publish").await, expected, "{iss}");
     }
 }
 
@@ -289,6 +327,100 @@ async fn a_connection_ends_with_its_token() {
         assert_eq!((code, reason.as_str()), (4500, "the token has expired"));
     }
     assert_eq!(greeting(&server, &token, "geneva/subscribe").await, "4500");
+}
+
+#[tokio::test]
+async fn what_a_token_opened_ends_when_it_is_taken_back() {
+    let kept = entry("kept", &ROLES, &["*"], "");
+    let anonymous = |feeds: &str| format!("[auth.anonymous]\nroles = [\"subscribe\"]\nfeeds = [\"{feeds}\"]\n");
+    let before = [&kept, &entry("gone", &ROLES, &["*"], ""), &entry("changed", &ROLES, &["*"], "")];
+    let config = before.map(String::as_str).concat() + &anonymous("*");
+    let (server, log) = Server::start_logging(&config);
+    let mut publisher = socket(&server, "kept", "geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut reader = socket(&server, "kept", "geneva/subscribe").await;
+    reader.expect("live").await;
+    let mut gone = socket(&server, "gone", "geneva/publish?source=other").await;
+    gone.expect_next("welcome").await;
+    let mut gone_reader = socket(&server, "gone", "geneva/subscribe").await;
+    gone_reader.expect("live").await;
+    let mut many = Socket::connect(&format!("ws://{}/v1/subscribe?token=gone", server.addr())).await;
+    many.send(json!({"type": "subscribe", "feed": "geneva"})).await;
+    many.expect("live").await;
+    let mut events = soon(TcpStream::connect(server.addr())).await.expect("connected");
+    let get = b"GET /v1/feeds/geneva/events?token=gone HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    soon(events.write_all(get)).await.expect("written");
+    let mut begin = [0; 15];
+    soon(events.read_exact(&mut begin)).await.expect("an answer");
+    assert_eq!(&begin, b"HTTP/1.1 200 OK");
+    let mut changed = socket(&server, "changed", "geneva/subscribe").await;
+    changed.expect("live").await;
+    let mut anybody = socket(&server, "", "geneva/subscribe").await;
+    anybody.expect("live").await;
+
+    // What cannot be read takes nothing from anybody.
+    server.write_config("[auth]\ntokens = 5");
+    server.signal("HUP");
+    logged(&log, "all that was in use stays in use", 1).await;
+    server.write_config(&(kept.clone() + &entry("changed", &["publish"], &["*"], "") + &anonymous("public-*")));
+    server.signal("HUP");
+    logged(&log, "[auth] was read again", 1).await;
+    let mut rest = String::new();
+    soon(events.read_to_string(&mut rest)).await.expect("it ends");
+    for socket in [&mut gone, &mut gone_reader, &mut many] {
+        let (code, reason) = socket.closed().await;
+        assert_eq!((code, reason.as_str()), (4500, "the token was taken back"));
+    }
+    // These come again, and are told what they may do now.
+    for socket in [&mut changed, &mut anybody] {
+        assert_eq!(socket.closed().await.0, 1001);
+    }
+    assert_eq!(greeting(&server, "changed", "geneva/subscribe").await, "4501");
+    assert_eq!(greeting(&server, "", "geneva/subscribe").await, "4500");
+    assert_eq!(greeting(&server, "gone", "geneva/subscribe").await, "4500");
+    ask(&server, "gone", "GET", "/v1/feeds", b"").await.assert_problem(401, "unauthorised");
+    // Nobody else noticed.
+    publisher.send(json!({"type": "line", "id": "1", "start_ms": 0, "text": "one"})).await;
+    publisher.acked(1).await;
+    assert_eq!(reader.expect("changes").await["lines"][0]["text"], "one");
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_limited_and_right_ones_are_not() {
+    let server = Server::start_with(&("[limits]\nwrong_tokens_per_minute = 3\n".to_owned() + &role_tokens()));
+    for _ in 0..3 {
+        ask(&server, "wrong", "GET", "/v1/feeds", b"").await.assert_problem(401, "unauthorised");
+    }
+    let answer = ask(&server, "wrong", "GET", "/v1/feeds", b"").await;
+    answer.assert_problem(429, "too_many_attempts");
+    assert_eq!(answer.header("retry-after"), Some("60"));
+    assert_eq!(greeting(&server, "wrong", "geneva-1/subscribe").await, "4002");
+    assert_eq!(ask(&server, "tok-all", "GET", "/v1/feeds", b"").await.status, 200);
+    assert_eq!(greeting(&server, "tok-all", "geneva-1/publish").await, "welcome");
+    // Neither who sends none, nor who may not do something, tries tokens.
+    ask(&server, "", "GET", "/v1/feeds", b"").await.assert_problem(401, "unauthorised");
+    ask(&server, "tok-publish", "GET", "/v1/feeds", b"").await.assert_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn one_token_does_not_fill_the_archive() {
+    let config = "[limits]\nfeeds_created_per_hour = 2\n".to_owned()
+        + &entry("engine", &["publish", "create"], &["*"], "")
+        + &entry("other", &["publish", "create"], &["*"], "")
+        + &entry("small", &["publish", "create"], &["room-*"], "feeds_max = 1");
+    let server = Server::start_with(&config);
+    let line = br#"{"id":"1","start_ms":0,"text":"one"}"#;
+    let post = async |token, feed: &str| ask(&server, token, "POST", &format!("/v1/feeds/{feed}/lines"), line).await;
+    for feed in ["a", "b", "a", "b"] {
+        assert_eq!(post("engine", feed).await.status, 200, "{feed}");
+    }
+    post("engine", "c").await.assert_problem(503, "too_many_feeds");
+    assert_eq!(greeting(&server, "engine", "c/publish").await, "4002");
+    assert_eq!(greeting(&server, "engine", "a/publish").await, "welcome");
+    assert_eq!(post("other", "c").await.status, 200);
+    assert_eq!(post("small", "room-1").await.status, 200);
+    post("small", "room-2").await.assert_problem(503, "too_many_feeds");
+    assert_eq!(post("small", "room-1").await.status, 200);
 }
 
 #[tokio::test]
@@ -350,6 +482,11 @@ async fn a_server_beyond_this_machine_says_who_may() {
     assert_eq!(status(&[bearer, ("Host", "a.example")]).await, 200);
     assert_eq!(status(&[bearer, ("Host", "a.example"), ("Origin", "https://a.example")]).await, 200);
     assert_eq!(status(&[bearer, ("Host", "b.example")]).await, 403);
+    assert_eq!(status(&[bearer, ("Host", "user@a.example")]).await, 400);
+    // Health checks ask by address.
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.http("GET", path, &[("Host", "10.0.0.7:7700")], b"").await.status, 200);
+    }
     assert_eq!(status(&[bearer, ("Host", "a.example"), ("Origin", "https://b.example")]).await, 403);
 }
 

@@ -4,6 +4,8 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Screen, Server, facts, hearing, line, real, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn feeds_are_made_listed_changed_and_deleted() {
@@ -229,6 +231,64 @@ async fn more_connections_than_there_may_be_are_told_so() {
     first.expect_next("hello").await;
     drop(first);
     soon(async { while server.get("/healthz").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn sockets_that_say_nothing_keep_nobody_out() {
+    let server = Server::start_with("[limits]\nconnections_max = 8\nconnections_for_publishers = 2");
+    let mut silent = Vec::new();
+    for number in 0..20 {
+        let mut stream = soon(TcpStream::connect(server.addr())).await.expect("connected");
+        // Half a request is none either.
+        if number % 2 == 0 {
+            soon(stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: ")).await.expect("written");
+        }
+        silent.push(stream);
+    }
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    reader.expect("live").await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    // Those that were there longest went, and none that does something.
+    publisher.send(support::line("1", 0, "A", "one")).await;
+    publisher.acked(1).await;
+    assert_eq!(reader.expect("changes").await["lines"][0]["text"], "one");
+}
+
+#[tokio::test]
+async fn readers_leave_publishers_by_post_their_places() {
+    let server = Server::start_with("[limits]\nconnections_max = 3\nconnections_for_publishers = 1");
+    let mut readers = Vec::new();
+    for _ in 0..2 {
+        let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
+        reader.expect_next("hello").await;
+        readers.push(reader);
+    }
+    let post = async || server.json("POST", "/v1/feeds/geneva/lines", support::line("1", 0, "A", "one")).await;
+    assert_eq!(soon(post()).await.status, 200);
+    server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let server = Server::start();
+    for (head, status) in [
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\n", 400),
+        ("GET /v1/feeds HTTP/1.1\r\nHost: evil@localhost\r\n", 400),
+        ("GET /v1/feeds HTTP/1.1\r\nHost: evil.example\r\n", 403),
+        ("GET http://evil.example/v1/feeds HTTP/1.1\r\nHost: localhost\r\n", 403),
+        ("GET /v1/feeds HTTP/1.0\r\n", 403),
+        // As HAProxy asks without further settings.
+        ("GET /readyz HTTP/1.0\r\n", 200),
+    ] {
+        let mut stream = soon(TcpStream::connect(server.addr())).await.expect("connected");
+        soon(stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())).await.expect("written");
+        let mut answer = String::new();
+        soon(stream.read_to_string(&mut answer)).await.expect("an answer");
+        assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{head} {answer}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{Answer, PATIENCE, Screen, Server, Socket, line, soon};
+use support::{Answer, Screen, Server, Socket, line, logged, soon};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -364,21 +364,6 @@ async fn a_stopping_server_does_not_wait_for_handshakes() {
     let _ = soon(silent.read_to_end(&mut rest)).await;
 }
 
-/// Waits until the server has logged `what` as often as that.
-async fn logged(log: &Path, what: &str, times: usize) -> String {
-    let reading = async {
-        loop {
-            let text = std::fs::read_to_string(log).expect("a log");
-            if text.matches(what).count() >= times {
-                return text;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(PATIENCE, reading).await;
-    in_time.unwrap_or_else(|_| panic!("no {what:?} in {}", std::fs::read_to_string(log).expect("a log")))
-}
-
 #[tokio::test]
 async fn certificates_are_read_again() {
     const STAYS: &str = "what was in use stays in use";
@@ -480,18 +465,25 @@ async fn keys_of_tokens_are_read_again() {
 
     std::fs::write(&file, "too short").expect("written");
     server.signal("HUP");
-    let text = logged(&log, "what was in use stays in use", 1).await;
+    let text = logged(&log, "the grants in use stay in use", 1).await;
     assert!(text.contains("32 bytes") && !text.contains("too short"), "{text}");
     publisher.send(line("1", 0, "A", "still here")).await;
     publisher.acked(1).await;
 
-    std::fs::write(&file, two).expect("written");
+    // The same key once more takes nothing from anybody.
+    std::fs::write(&file, one).expect("written");
     server.signal("HUP");
-    let text = logged(&log, "read again", 1).await;
-    assert_eq!(greeting(one).await.1.expect_err("closed").0, 4500);
-    // What an old one opened goes on, until a newer connection takes its place.
+    logged(&log, "[auth] was read again", 1).await;
     publisher.send(line("2", 10, "A", "still here")).await;
     publisher.acked(2).await;
+
+    std::fs::write(&file, two).expect("written");
+    server.signal("HUP");
+    let text = logged(&log, "[auth] was read again", 2).await;
+    assert_eq!(greeting(one).await.1.expect_err("closed").0, 4500);
+    // What the old one opened ends with it.
+    let (code, reason) = publisher.closed().await;
+    assert_eq!((code, reason.as_str()), (4500, "the token was taken back"));
     assert!(greeting(two).await.1.is_ok());
     assert!(!text.contains(one) && !text.contains(two) && !text.contains(&sign(one)[..40]), "{text}");
 }

@@ -10,7 +10,7 @@ use crate::config::{Config, Overrides, Storage};
 use crate::server::Server;
 
 /// What the server is told: by flags, by variables of the environment, by a file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Settings {
     /// The configuration; what it does not say has its default
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]

@@ -20,8 +20,8 @@ Examples:
   captionwire serve --log nats://a:4222,b:4222,c:4222     the log on a cluster of NATS servers
 
 The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
-`captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once. SIGHUP has the files of
-[tls], [auth.jwt] and the secrets of [[webhooks]] read again.";
+`captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once. SIGHUP reads [auth] of the configuration
+again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and closes connections whose token lost its rights.";
 
 /// Run the server.
 #[derive(Debug, Args)]
@@ -44,7 +44,8 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
         let _logging = logging::start("info", matches!(self.log_format, LogFormat::Json))?;
-        let server = Server::bind(self.settings.load()?).await?;
+        let settings = self.settings;
+        let server = Server::bind(settings.clone().load()?).await?;
         match print(&format!("listening on {}://{}\n", server.scheme(), server.local_addr())) {
             // A server serves also where nobody reads its first line.
             Err(error) if !error.is::<output::OutputClosed>() => return Err(error),
@@ -60,9 +61,17 @@ impl Serve {
         let again = async {
             loop {
                 hangups.next().await;
-                let keys = keys.clone();
+                let (keys, settings) = (keys.clone(), settings.clone());
                 // One at a time, so that the last word is that of the last signal.
-                let _ = tokio::task::spawn_blocking(move || keys.read_again()).await;
+                let _ = tokio::task::spawn_blocking(move || match settings.load() {
+                    Ok(config) => keys.reload(&config),
+                    Err(error) => {
+                        tracing::error!(
+                            "the configuration cannot be used; all that was in use stays in use: {error:#}"
+                        );
+                    }
+                })
+                .await;
             }
         };
         tokio::select! {

@@ -52,6 +52,10 @@ pub struct TokenConfig {
     /// When it is worth nothing any more: RFC 3339.
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// Feeds that may match `feeds` before its owner creates no more, whoever made them. `None` leaves it at
+    /// `limits.feeds_max`.
+    #[serde(default)]
+    pub feeds_max: Option<usize>,
 }
 
 impl TokenConfig {

@@ -31,6 +31,12 @@ pub struct LimitsConfig {
     pub connections_per_address_max: usize,
     /// Feeds in the archive: each name that somebody misspells makes one.
     pub feeds_max: usize,
+    /// Feeds that one token may create in an hour by publishing to them, or one address without a token; 0 is no limit. An
+    /// event takes one: a client that makes up names would fill `feeds_max` for everybody. Counts where there is `[auth]`.
+    pub feeds_created_per_hour: u32,
+    /// Wrong tokens from one address in a minute, before further wrong ones are answered 429 (sockets: 4002); 0 is no limit.
+    /// A right token is taken all the same. A program with an old token tries every few seconds.
+    pub wrong_tokens_per_minute: u32,
     /// Feeds in one page of the list of them (`limit`): some hundred bytes each.
     pub feeds_listed_max: usize,
     /// Messages a second that a publisher's socket is read at most; 0 is as fast as they become durable.
@@ -75,6 +81,8 @@ impl Default for LimitsConfig {
             connections_for_publishers: 64,
             connections_per_address_max: 0,
             feeds_max: 100_000,
+            feeds_created_per_hour: 1_000,
+            wrong_tokens_per_minute: 60,
             feeds_listed_max: 500,
             publish_messages_per_second: 0,
             waiting_readers_max: 1_000,

@@ -16,12 +16,12 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use hyper::body::Frame;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::app::App;
-use super::auth::EXPIRED;
+use super::auth::AccessEnd;
 use super::events;
 use super::guard::{ForeignOrigin, ORIGIN_RULE};
 use super::outlet::Outlet;
@@ -96,7 +96,7 @@ pub(super) async fn begin(
         cut,
         message_timeout: TimesConfig::ms(app.config.times.message_timeout_ms),
         spoke: Instant::now(),
-        ends: asked.ends_at(&app).map(|at| Box::pin(tokio::time::sleep_until(at))),
+        ends: asked.end(&app),
     });
     let reader = Reader::new(app.clone(), name, Outlet::Answer(answer), asked, wanted);
     let reader = reader.map_err(|(_, end)| problem(&end))?;
@@ -137,8 +137,8 @@ pub(super) struct Answer {
     cut: CancellationToken,
     message_timeout: Duration,
     spoke: Instant,
-    /// When the token ends by which the client is here.
-    ends: Option<Pin<Box<Sleep>>>,
+    /// Resolves when what the client may do ends.
+    ends: Option<AccessEnd>,
 }
 
 impl Answer {
@@ -178,16 +178,16 @@ impl Answer {
 
     /// Why nothing more can be sent, as soon as that is so. Cancel-safe.
     pub(super) async fn ended(&mut self) -> End {
-        let expired = async {
+        let revoked = async {
             match &mut self.ends {
-                Some(ends) => ends.as_mut().await,
+                Some(ends) => ends.await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             () = self.sender.closed() => End::Gone,
-            () = expired => End::close(CloseCode::Unauthorised, EXPIRED),
+            end = revoked => end,
         }
     }
 

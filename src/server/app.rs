@@ -16,6 +16,7 @@ use super::fanout::Fanout;
 use super::hls::Timelines;
 use super::indexer::Search;
 use super::metrics::Metrics;
+use super::peer::Idlers;
 use super::posts::Streams;
 use super::slots::Slots;
 use super::socket::End;
@@ -59,6 +60,8 @@ pub(super) struct App {
     /// Those of them that do not publish: fewer, so that publishers find a place when readers fill the rest.
     pub(super) readers: Seats,
     pub(super) connections_by_address: SeatsByAddress,
+    /// Connections whose seats a newcomer may have.
+    pub(super) idlers: Idlers,
     /// Readers that wait for a feed.
     pub(super) waiting: Seats,
     pub(super) replays: Seats,
@@ -188,6 +191,12 @@ impl Seats {
 pub(super) struct Seat {
     app: Arc<App>,
     seats: fn(&App) -> &Seats,
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seat")
+    }
 }
 
 impl Drop for Seat {

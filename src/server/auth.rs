@@ -3,27 +3,33 @@
 //! * What a route asks for stands in one table, [`Need::of`]; a route that is not in it asks for `admin`.
 //! * A token that says something this server does not know how to keep to (`views`) is refused, never taken as more.
 //! * Tokens are compared by their hash and in constant time, and no text that is shown or logged holds one.
+//! * What a token allows can be taken back while the server runs: every connection that it opened then ends.
+//!
+//! `grants` holds the tokens of the configuration and reads them again, `jwt` checks signed tokens, `revocation` ends what a
+//! token opened, `rate_limit` bounds what one address may try and one token may create.
 
-use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+mod grants;
+mod jwt;
+mod rate_limit;
+mod revocation;
+
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
 use http::{HeaderMap, Method, header};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
+pub(super) use self::grants::Auth;
+use self::rate_limit::Owner;
+pub(super) use self::revocation::AccessEnd;
+use self::revocation::Validity;
 use super::app::App;
-use super::keys::{KeyError, read, read_secret, unusable};
+use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::socket::End;
 use super::upgrade;
-use crate::config::{AuthConfig, FeedPattern, HS256_SECRET_BYTES_MIN, JwtConfig, Role};
+use crate::config::{FeedPattern, Role};
 use crate::feed::Opened;
 use crate::log::LogError;
 use crate::position::FeedId;
@@ -37,6 +43,10 @@ pub(super) enum Denial {
     Unauthorised(&'static str),
     /// It is known, or of no matter.
     Forbidden(String),
+    /// The address sent too many wrong tokens: this one is wrong too.
+    TooManyAttempts,
+    /// The token created as many feeds as it may for now.
+    TooManyFeeds(String),
 }
 
 impl From<Denial> for Problem {
@@ -44,6 +54,8 @@ impl From<Denial> for Problem {
         match denial {
             Denial::Unauthorised(detail) => Self::new(ProblemCode::Unauthorised, detail),
             Denial::Forbidden(detail) => Self::new(ProblemCode::Forbidden, detail),
+            Denial::TooManyAttempts => Self::new(ProblemCode::TooManyAttempts, TOO_MANY_ATTEMPTS),
+            Denial::TooManyFeeds(detail) => Self::new(ProblemCode::TooManyFeeds, detail),
         }
     }
 }
@@ -53,6 +65,8 @@ impl From<Denial> for End {
         match denial {
             Denial::Unauthorised(reason) => Self::close(CloseCode::Unauthorised, reason),
             Denial::Forbidden(reason) => Self::close(CloseCode::Forbidden, reason),
+            Denial::TooManyAttempts => Self::close(CloseCode::Rate, TOO_MANY_ATTEMPTS),
+            Denial::TooManyFeeds(reason) => Self::close(CloseCode::Rate, reason),
         }
     }
 }
@@ -60,7 +74,9 @@ impl From<Denial> for End {
 const NO_TOKEN: &str =
     "this needs a token: in a browser add #token=… to the address, programs send Authorization: Bearer …";
 const BAD_TOKEN: &str = "the token is not known here, or is no longer valid";
-pub(super) const EXPIRED: &str = "the token has expired";
+const EXPIRED: &str = "the token has expired";
+const TOO_MANY_ATTEMPTS: &str =
+    "the token is wrong, and too many wrong tokens came from this address: wait a minute, then send a valid one";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -72,44 +88,76 @@ enum Who {
     Known,
 }
 
-/// What somebody may do.
+/// What somebody may do, and from which address they ask.
 #[derive(Debug, Clone)]
-pub(super) struct Access(Arc<Granted>);
+pub(super) struct Access {
+    granted: Arc<Granted>,
+    /// None before it is known, and where it does not matter.
+    address: Option<IpAddr>,
+}
 
 #[derive(Debug)]
 struct Granted {
     who: Who,
+    /// The SHA-256 of the token; zeros without one.
+    token: [u8; 32],
     roles: Vec<Role>,
     feeds: Vec<FeedPattern>,
     source: Option<Arc<str>>,
+    /// Feeds that may match `feeds` before none is created any more.
+    feeds_max: Option<usize>,
     expires_at: Option<Timestamp>,
+    validity: Validity,
+}
+
+impl Granted {
+    fn nothing(who: Who) -> Self {
+        Self {
+            who,
+            token: [0; 32],
+            roles: Vec::new(),
+            feeds: Vec::new(),
+            source: None,
+            feeds_max: None,
+            expires_at: None,
+            validity: Validity::default(),
+        }
+    }
+
+    /// True if `other` allows the same to the same owner.
+    fn allows_the_same(&self, other: &Self) -> bool {
+        let of = |granted: &Self| (granted.who, granted.token, granted.feeds_max, granted.expires_at);
+        of(self) == of(other) && (&self.roles, &self.feeds, &self.source) == (&other.roles, &other.feeds, &other.source)
+    }
 }
 
 impl Access {
     /// All, for a server without authentication.
     pub(super) fn everything() -> Self {
-        static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(Who::Everybody, Vec::new(), Vec::new()));
+        static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(Granted::nothing(Who::Everybody)));
         EVERYTHING.clone()
     }
 
-    fn new(who: Who, roles: Vec<Role>, feeds: Vec<FeedPattern>) -> Self {
-        Self(Arc::new(Granted { who, roles, feeds, source: None, expires_at: None }))
+    fn new(granted: Granted) -> Self {
+        Self { granted: Arc::new(granted), address: None }
     }
 
     /// Whether it includes `role` in `feed`.
     pub(super) fn may(&self, role: Role, feed: &FeedId) -> bool {
-        self.0.who == Who::Everybody
-            || self.0.roles.contains(&role) && self.0.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
+        self.granted.who == Who::Everybody
+            || self.granted.roles.contains(&role)
+                && self.granted.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
     /// Whether a token gave it: what is answered is for its owner alone then.
     pub(super) fn is_by_token(&self) -> bool {
-        self.0.who == Who::Known
+        self.granted.who == Who::Known
     }
 
-    /// When it ends; none for never.
-    pub(super) fn expires_at(&self) -> Option<Timestamp> {
-        self.0.expires_at
+    /// Resolves when it ends: the token expires, or is taken back. `None` where it never does: there is no authentication.
+    pub(super) fn end(&self, now: Timestamp) -> Option<AccessEnd> {
+        let granted = &self.granted;
+        (granted.who != Who::Everybody).then(|| granted.validity.end(granted.expires_at, now))
     }
 
     pub(super) fn require(&self, role: Role, feed: &FeedId) -> Result<(), Denial> {
@@ -117,7 +165,7 @@ impl Access {
     }
 
     fn denial(&self, role: Role, place: &str) -> Denial {
-        match self.0.who {
+        match self.granted.who {
             Who::Anonymous => Denial::Unauthorised(NO_TOKEN),
             _ => Denial::Forbidden(format!("this needs the role {} for {place}", role.as_str())),
         }
@@ -125,7 +173,7 @@ impl Access {
 
     /// Holds a publisher to the source that its token names.
     pub(super) fn source<'a>(&'a self, asked: Option<&'a str>) -> Result<Option<&'a str>, Denial> {
-        match (self.0.source.as_deref(), asked) {
+        match (self.granted.source.as_deref(), asked) {
             (Some(only), Some(asked)) if only != asked => {
                 Err(Denial::Forbidden(format!("the token publishes as the source {only} only")))
             }
@@ -134,15 +182,36 @@ impl Access {
         }
     }
 
-    /// Holds a publisher to feeds that exist, where it may not create any.
+    /// Holds a publisher to feeds that exist, where it may not create any, and otherwise to as many new ones as it may
+    /// create.
     pub(super) async fn check_create(&self, app: &App, feed: &FeedId) -> Result<Result<(), Denial>, LogError> {
-        if self.may(Role::Create, feed) {
-            return Ok(Ok(()));
+        // Without authentication there is nobody to tell apart: `limits.feeds_max` is the bound.
+        let Some(auth) = app.auth.as_ref().filter(|_| self.granted.who != Who::Everybody) else { return Ok(Ok(())) };
+        match app.feeds.open(feed).await? {
+            Opened::Here(_) | Opened::Deleted | Opened::Replaced(_) => return Ok(Ok(())),
+            Opened::Absent => {}
         }
-        Ok(match app.feeds.open(feed).await? {
-            Opened::Absent => Err(self.denial(Role::Create, &format!("the feed {feed}, which does not exist yet"))),
-            Opened::Here(_) | Opened::Deleted | Opened::Replaced(_) => Ok(()),
-        })
+        if !self.may(Role::Create, feed) {
+            return Ok(Err(self.denial(Role::Create, &format!("the feed {feed}, which does not exist yet"))));
+        }
+        if let Some(max) = self.granted.feeds_max {
+            let logs = app.feeds.log().logs().await?;
+            let is_own = |name: &str| self.granted.feeds.iter().any(|pattern| pattern.matches(name));
+            if logs.iter().filter(|log| is_own(log.feed.as_str())).count() >= max {
+                let detail =
+                    format!("{max} feeds match this token's patterns, as many as its feeds_max allows: delete some");
+                return Ok(Err(Denial::TooManyFeeds(detail)));
+            }
+        }
+        Ok(auth.count_creation(self.owner()))
+    }
+
+    /// Under whose name creations are counted: a token's, or without one an address's.
+    fn owner(&self) -> Owner {
+        match (self.granted.who, self.address) {
+            (Who::Anonymous, Some(address)) => Owner::Address(address),
+            _ => Owner::Token(self.granted.token),
+        }
     }
 }
 
@@ -231,11 +300,13 @@ fn takes_token_in_url(path: &str) -> bool {
 /// What whoever sent `request` may do, if that includes what it asks for.
 pub(super) async fn admit(app: &App, request: &mut Request) -> Result<Access, Denial> {
     let Some(auth) = &app.auth else { return Ok(Access::everything()) };
+    let address = request.extensions().get::<Peer>().map(Peer::ip);
+    let anonymous = || Access { address, ..auth.anonymous() };
     // What no route knows is answered with 404 to anybody.
-    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(auth.anonymous.clone()) };
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(anonymous()) };
     let need = Need::of(request.method(), path.as_str());
     if need == Need::Nothing {
-        return Ok(auth.anonymous.clone());
+        return Ok(anonymous());
     }
     let token = match bearer(request.headers())? {
         Some(token) => Some(token.to_owned()),
@@ -243,12 +314,12 @@ pub(super) async fn admit(app: &App, request: &mut Request) -> Result<Access, De
         None => None,
     };
     let access = match token {
-        Some(token) => auth.access_of(&token, app.clock.now())?,
-        None => auth.anonymous.clone(),
+        Some(token) => Access { address, ..auth.access_of(&token, app.clock.now(), address)? },
+        None => anonymous(),
     };
     match need {
         Need::Nothing => {}
-        Need::Somewhere(role) if access.0.roles.contains(&role) => {}
+        Need::Somewhere(role) if access.granted.roles.contains(&role) => {}
         Need::Somewhere(role) => return Err(access.denial(role, "any feed")),
         Need::InFeed(role) => {
             let params = request.extract_parts::<RawPathParams>().await.ok();
@@ -256,7 +327,7 @@ pub(super) async fn admit(app: &App, request: &mut Request) -> Result<Access, De
             match name.map(|(_, name)| FeedId::new(name)) {
                 Some(Ok(feed)) => access.require(role, &feed)?,
                 // No feed has such a name, so whoever is known may be told what is wrong with it.
-                _ if access.0.roles.contains(&role) => {}
+                _ if access.granted.roles.contains(&role) => {}
                 _ => return Err(access.denial(role, "any feed")),
             }
         }
@@ -278,210 +349,10 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     }
 }
 
-/// Who is known, and what they may do.
-pub(super) struct Auth {
-    tokens: Vec<([u8; 32], Access)>,
-    jwt: Option<Jwt>,
-    anonymous: Access,
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Auth")
-    }
-}
-
-impl Auth {
-    /// Reads the keys that `config` names.
-    pub(super) fn new(config: &AuthConfig) -> Result<Self, KeyError> {
-        let tokens = config.tokens.iter().filter_map(|token| {
-            let granted = Granted {
-                who: Who::Known,
-                roles: token.roles.clone(),
-                feeds: token.feeds.clone(),
-                source: token.source.as_deref().map(Into::into),
-                // A configuration that was not checked gives no more than one that was.
-                expires_at: token.expires_ms().ok()?.map(Timestamp),
-            };
-            Some((token.hash()?, Access(Arc::new(granted))))
-        });
-        let anonymous = match &config.anonymous {
-            Some(grant) => Access::new(Who::Anonymous, grant.roles.clone(), grant.feeds.clone()),
-            None => Access::new(Who::Anonymous, Vec::new(), Vec::new()),
-        };
-        Ok(Self { tokens: tokens.collect(), jwt: config.jwt.as_ref().map(Jwt::new).transpose()?, anonymous })
-    }
-
-    /// Reads the keys of signed tokens again, if there are any.
-    pub(super) fn read_again(&self) -> Option<Result<(), KeyError>> {
-        self.jwt.as_ref().map(Jwt::read_again)
-    }
-
-    /// Lets nobody in.
-    pub(super) fn closed() -> Self {
-        Self { tokens: Vec::new(), jwt: None, anonymous: Access::new(Who::Anonymous, Vec::new(), Vec::new()) }
-    }
-
-    fn access_of(&self, token: &str, now: Timestamp) -> Result<Access, Denial> {
-        let hash = Sha256::digest(token.as_bytes());
-        let mut found = None;
-        // To the end, whichever it is: the time it takes says nothing.
-        for (known, access) in &self.tokens {
-            if bool::from(known.as_slice().ct_eq(hash.as_slice())) {
-                found = Some(access.clone());
-            }
-        }
-        let access = match (found, &self.jwt) {
-            (Some(access), _) => access,
-            (None, Some(jwt)) => jwt.access_of(token, now)?,
-            (None, None) => return Err(Denial::Unauthorised(BAD_TOKEN)),
-        };
-        match access.expires_at() {
-            Some(at) if at <= now => Err(Denial::Unauthorised(EXPIRED)),
-            _ => Ok(access),
-        }
-    }
-}
-
-/// Who signs tokens.
-struct Jwt {
-    config: JwtConfig,
-    keys: RwLock<Arc<[Key]>>,
-}
-
-struct Key {
-    /// A key is for one algorithm, whatever a token says: a public key must never be taken for a shared secret.
-    algorithm: Algorithm,
-    id: Option<String>,
-    key: DecodingKey,
-}
-
-/// What a signed token says. What is not named here is passed over (RFC 7519, section 4).
-#[derive(Deserialize)]
-struct Claims {
-    /// Seconds since 1970 (RFC 7519, section 4.1.4).
-    exp: f64,
-    nbf: Option<f64>,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    feeds: Vec<FeedPattern>,
-    source: Option<String>,
-    /// There is no other view than the public one yet, so this cannot be kept to.
-    views: Option<IgnoredAny>,
-}
-
-impl Jwt {
-    fn new(config: &JwtConfig) -> Result<Self, KeyError> {
-        Ok(Self { keys: RwLock::new(keys(config)?.into()), config: config.clone() })
-    }
-
-    fn read_again(&self) -> Result<(), KeyError> {
-        let keys = keys(&self.config)?.into();
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(())
-    }
-
-    fn access_of(&self, token: &str, now: Timestamp) -> Result<Access, Denial> {
-        let bad = Denial::Unauthorised(BAD_TOKEN);
-        let claims = self.claims(token).ok_or(bad.clone())?;
-        if claims.views.is_some() {
-            return Err(Denial::Forbidden("the token is for certain views, and this server has no views yet".into()));
-        }
-        let expires_at = milliseconds(claims.exp).ok_or(bad.clone())?;
-        if claims.nbf.is_some_and(|from| milliseconds(from).is_none_or(|from| from > now)) {
-            return Err(bad);
-        }
-        // Roles of a later release allow nothing here.
-        let roles = claims.roles.iter().filter_map(|role| Role::of(role)).collect();
-        let source = claims.source.map(Into::into);
-        let granted = Granted { who: Who::Known, roles, feeds: claims.feeds, source, expires_at: Some(expires_at) };
-        Ok(Access(Arc::new(granted)))
-    }
-
-    fn claims(&self, token: &str) -> Option<Claims> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        let fits = |key: &&Key| {
-            let same_id = match (&header.kid, &key.id) {
-                (Some(asked), Some(id)) => asked == id,
-                _ => true,
-            };
-            key.algorithm == header.alg && same_id
-        };
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
-        keys.iter().filter(fits).find_map(|key| {
-            let mut validation = Validation::new(key.algorithm);
-            let mut required = vec!["exp"];
-            // By the server's own clock, after this.
-            validation.validate_exp = false;
-            if let Some(issuer) = &self.config.issuer {
-                validation.set_issuer(&[issuer]);
-                required.push("iss");
-            }
-            if let Some(audience) = &self.config.audience {
-                validation.set_audience(&[audience]);
-                required.push("aud");
-            }
-            validation.set_required_spec_claims(&required);
-            jsonwebtoken::decode::<Claims>(token, &key.key, &validation).ok().map(|decoded| decoded.claims)
-        })
-    }
-}
-
-fn milliseconds(seconds: f64) -> Option<Timestamp> {
-    /// Beyond the year 9999, and far from where whole milliseconds end.
-    const SECONDS_MAX: f64 = 300_000_000_000.0;
-    #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
-    (0.0..SECONDS_MAX).contains(&seconds).then_some(Timestamp((seconds * 1000.0) as i64))
-}
-
-/// The keys of the one file that is named.
-fn keys(config: &JwtConfig) -> Result<Vec<Key>, KeyError> {
-    match (&config.hs256_secret_file, &config.eddsa_public_key_file, &config.jwks_file) {
-        (Some(path), _, _) => {
-            let secret = read_secret(path)?;
-            let secret = secret.trim_ascii();
-            if secret.len() < HS256_SECRET_BYTES_MIN {
-                return Err(unusable(path, "a secret has at least 32 bytes"));
-            }
-            Ok(vec![Key { algorithm: Algorithm::HS256, id: None, key: DecodingKey::from_secret(secret) }])
-        }
-        (_, Some(path), _) => {
-            let key = DecodingKey::from_ed_pem(&read(path)?);
-            let key = key.map_err(|_| unusable(path, "it holds an Ed25519 public key in PEM"))?;
-            Ok(vec![Key { algorithm: Algorithm::EdDSA, id: None, key }])
-        }
-        (_, _, Some(path)) => key_set(path),
-        (None, None, None) => Ok(Vec::new()),
-    }
-}
-
-/// The keys of a JSON Web Key Set that are for signatures.
-fn key_set(path: &Path) -> Result<Vec<Key>, KeyError> {
-    let rule = "it holds a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
-    let set: JwkSet = serde_json::from_slice(&read(path)?).map_err(|_| unusable(path, rule))?;
-    let mut keys = Vec::new();
-    for jwk in &set.keys {
-        if jwk.common.public_key_use.as_ref().is_some_and(|of| *of != PublicKeyUse::Signature) {
-            continue;
-        }
-        let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::OctetKeyPair(_) => Algorithm::EdDSA,
-            AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => Algorithm::ES256,
-            AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P384 => Algorithm::ES384,
-            AlgorithmParameters::RSA(_) => match jwk.common.key_algorithm {
-                None | Some(KeyAlgorithm::RS256) => Algorithm::RS256,
-                Some(KeyAlgorithm::RS384) => Algorithm::RS384,
-                Some(KeyAlgorithm::RS512) => Algorithm::RS512,
-                Some(KeyAlgorithm::PS256) => Algorithm::PS256,
-                Some(_) => continue,
-            },
-            _ => continue,
-        };
-        let key = DecodingKey::from_jwk(jwk).map_err(|_| unusable(path, rule))?;
-        keys.push(Key { algorithm, id: jwk.common.key_id.clone(), key });
-    }
-    if keys.is_empty() { Err(unusable(path, rule)) } else { Ok(keys) }
+/// Whether the route is for publishers: `connections_for_publishers` keeps places for these.
+pub(super) fn is_for_publisher(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>();
+    path.is_some_and(|path| matches!(Need::of(request.method(), path.as_str()), Need::InFeed(Role::Publish)))
 }
 
 #[cfg(test)]

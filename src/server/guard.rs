@@ -9,7 +9,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
 use super::app::App;
 use super::auth::{self, Denial};
@@ -31,11 +32,14 @@ const HOST_RULE: &str = "Host must be localhost, 127.0.0.1 or [::1]: the server 
 pub(super) const ORIGIN_RULE: &str =
     "pages of this origin may not speak to the server: add it to allowed_origins in the configuration";
 
+const BAD_HOST: &str = "Host must be given once, as a name or address with an optional port (RFC 9112, section 3.2)";
+
 /// Lets a request pass, or refuses it; adds what browsers have to be told.
 pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let public = app.config.auth.as_ref().and_then(AuthConfig::public_origin);
-    let host = request.headers().get(header::HOST);
-    if !host.is_some_and(|host| is_local(host) || public.is_some_and(|public| is_public(host, public))) {
+    let Ok(host) = host(&request) else { return Problem::bad(BAD_HOST).into_response() };
+    let is_known = host.is_some_and(|host| is_local(&host) || public.is_some_and(|public| is_public(&host, public)));
+    if !is_known && !is_health_check(&request) {
         let rule = if app.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
         return Problem::new(ProblemCode::Forbidden, rule).into_response();
     }
@@ -46,8 +50,11 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         Ok(peer) => peer,
         Err(rule) => return Problem::bad(rule).into_response(),
     };
+    peer.note_request();
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
-    if !is_socket && !peer.may_read() {
+    // A publisher's request is looked at once it is known that it may publish.
+    let is_for_publisher = auth::is_for_publisher(&request);
+    if !is_socket && !is_for_publisher && !peer.may_read() {
         let detail = "the server, or your address, holds as many connections as may be";
         return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
     }
@@ -68,8 +75,13 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     request.extensions_mut().insert(peer.clone());
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
     let denial = if is_preflight { None } else { admit(&app, &mut request).await.err() };
+    let is_crowded = denial.is_none() && !is_socket && is_for_publisher && !peer.may_publish();
     let mut response = match denial {
         Some(denial) => Problem::from(denial).into_response(),
+        None if is_crowded => {
+            let detail = "the server, or your address, holds as many connections as may be";
+            Problem::new(ProblemCode::TooManyConnections, detail).into_response()
+        }
         None if is_preflight => StatusCode::NO_CONTENT.into_response(),
         None if request.method().is_safe() => next.run(request).await,
         // What changes something is done to its end, also when the client hangs up in the midst of it.
@@ -126,16 +138,39 @@ fn is_problem(response: &Response) -> bool {
     response.headers().get(header::CONTENT_TYPE).is_some_and(|is| is == "application/problem+json")
 }
 
-fn is_local(host: &HeaderValue) -> bool {
-    let Ok(authority) = http::uri::Authority::try_from(host.as_bytes()) else { return false };
-    matches!(authority.host(), "127.0.0.1" | "[::1]") || authority.host().eq_ignore_ascii_case("localhost")
+/// The host that a request is for. `None` where HTTP/1.0 names none.
+///
+/// # Errors
+/// `Err` for a request that RFC 9112, section 3.2, has refused: several hosts, none in HTTP/1.1, or one that is no
+/// `host[:port]`, such as one with a user name before it.
+fn host(request: &Request) -> Result<Option<Authority>, ()> {
+    let mut values = request.headers().get_all(header::HOST).into_iter();
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        (None, None) if request.version() < Version::HTTP_11 => return Ok(None),
+        _ => return Err(()),
+    };
+    let plain = |authority: Authority| (!authority.as_str().contains('@')).then_some(authority).ok_or(());
+    let in_header = Authority::try_from(value.as_bytes()).map_err(|_| ()).and_then(plain)?;
+    // Where the target itself names a host, that counts (RFC 9112, section 3.2.2).
+    request.uri().authority().cloned().map_or(Ok(Some(in_header)), |of| plain(of).map(Some))
+}
+
+/// Whether the request asks for the server's health. Load balancers and orchestrators ask by address, or name no host at
+/// all; the answer holds nothing that a page of another site could use.
+fn is_health_check(request: &Request) -> bool {
+    matches!(request.uri().path(), "/healthz" | "/readyz")
+}
+
+fn is_local(host: &Authority) -> bool {
+    matches!(host.host(), "127.0.0.1" | "[::1]") || host.host().eq_ignore_ascii_case("localhost")
 }
 
 /// Whether `host` is the public one; the port that goes without saying may be said.
-fn is_public(host: &HeaderValue, (scheme, name): (&str, &str)) -> bool {
+fn is_public(host: &Authority, (scheme, name): (&str, &str)) -> bool {
     let port = if scheme == "https" { ":443" } else { ":80" };
     let bare = |name: &str| name.strip_suffix(port).unwrap_or(name).to_ascii_lowercase();
-    host.to_str().is_ok_and(|host| bare(host) == bare(name))
+    bare(host.as_str()) == bare(name)
 }
 
 /// Whether `origin` is this server as the client reaches it.
@@ -152,23 +187,45 @@ mod tests {
     #[test]
     fn only_this_machine() {
         for host in ["localhost", "LOCALHOST:7700", "127.0.0.1:7700", "[::1]:7700", "[::1]"] {
-            assert!(is_local(&HeaderValue::from_static(host)), "{host}");
+            assert!(is_local(&Authority::from_static(host)), "{host}");
         }
-        for host in
-            ["localhost.example.org", "example.org:7700", "127.0.0.1.example.org", "user@example.org", "", "::1"]
-        {
-            assert!(!is_local(&HeaderValue::from_static(host)), "{host}");
+        for host in ["localhost.example.org", "example.org:7700", "127.0.0.1.example.org"] {
+            assert!(!is_local(&Authority::from_static(host)), "{host}");
         }
     }
 
     #[test]
+    fn the_host_of_a_request_as_a_table() {
+        let host = |uri: &str, version, hosts: &[&str]| {
+            let mut request = Request::new(axum::body::Body::empty());
+            *request.uri_mut() = uri.parse().expect("a target");
+            *request.version_mut() = version;
+            for host in hosts {
+                request.headers_mut().append(header::HOST, HeaderValue::from_str(host).expect("a value"));
+            }
+            super::host(&request).map(|host| host.map(|host| host.to_string()))
+        };
+        let (old, new) = (Version::HTTP_10, Version::HTTP_11);
+        assert_eq!(host("/", new, &["localhost:7700"]), Ok(Some("localhost:7700".into())));
+        assert_eq!(host("/", old, &["localhost"]), Ok(Some("localhost".into())));
+        assert_eq!(host("/", old, &[]), Ok(None));
+        assert_eq!(host("http://a.example/", new, &["localhost"]), Ok(Some("a.example".into())));
+        for hosts in
+            [&[][..], &["localhost", "localhost"], &["user@localhost"], &["a:b@localhost"], &[""], &["::1"], &["a b"]]
+        {
+            assert_eq!(host("/", new, hosts), Err(()), "{hosts:?}");
+        }
+        assert_eq!(host("http://user@localhost/", new, &["localhost"]), Err(()));
+    }
+
+    #[test]
     fn the_public_name_as_a_table() {
-        let is_public = |host: &'static str, scheme, name| is_public(&HeaderValue::from_static(host), (scheme, name));
+        let is_public = |host: &'static str, scheme, name| is_public(&Authority::from_static(host), (scheme, name));
         for host in ["a.example", "A.EXAMPLE", "a.example:443"] {
             assert!(is_public(host, "https", "a.example"), "{host}");
         }
         assert!(is_public("a.example:7700", "http", "a.example:7700"));
-        for host in ["a.example:80", "b.example", "a.example.evil", ""] {
+        for host in ["a.example:80", "b.example", "a.example.evil"] {
             assert!(!is_public(host, "https", "a.example"), "{host}");
         }
     }

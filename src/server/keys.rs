@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::tls::Tls;
+use crate::config::Config;
 
 /// Why a file of `[tls]` or `[auth.jwt]` cannot be used. Nothing of what it holds is said.
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +37,34 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads the files again. New connections and requests are held to what they say now; what is open goes on. A file
-    /// that cannot be used is logged, and what was read from it before stays in use. Blocks while it reads.
-    pub fn read_again(&self) {
+    /// Reads the files again, and takes over `[auth]` from `config`, which is the configuration as it reads now. New
+    /// connections and requests are held to what they say; connections whose token lost its rights are closed, all others
+    /// go on. What cannot be used is logged, and what was in use stays in use. Blocks while it reads.
+    pub fn reload(&self, config: &Config) {
         if let Some(tls) = &self.tls {
             tell("[tls]", tls.read_again());
         }
-        if let Some(read) = self.app.auth.as_ref().and_then(|auth| auth.read_again()) {
-            tell("[auth.jwt]", read);
+        match (&self.app.auth, &config.auth) {
+            (Some(auth), Some(config)) => match auth.reload(config) {
+                Ok(revoked) => tracing::info!(revoked, "[auth] was read again"),
+                Err(error) => tracing::error!(%error, "[auth] cannot be used; the grants in use stay in use"),
+            },
+            (None, None) => {}
+            // What listens where, and which Host is taken, was decided at the start.
+            _ => tracing::error!("[auth] was added or removed: that takes a restart; nothing has changed"),
+        }
+        let rest = |config: &Config| Config { auth: None, ..config.clone() };
+        if rest(config) != rest(&self.app.config) || public_url(config) != public_url(&self.app.config) {
+            tracing::warn!("other settings have changed too: they take a restart");
         }
         for (name, read) in self.app.deliveries.iter().flat_map(|deliveries| deliveries.read_again()) {
             tell(&format!("[[webhooks]] {name}"), read);
         }
     }
+}
+
+fn public_url(config: &Config) -> Option<&str> {
+    config.auth.as_ref()?.public_url.as_deref()
 }
 
 fn tell(section: &str, read: Result<(), impl std::fmt::Display>) {

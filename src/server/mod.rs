@@ -158,7 +158,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`], with the archive closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
-        let auth = config.auth.as_ref().map(Auth::new).transpose()?;
+        let auth = config.auth.as_ref().map(|auth| Auth::new(auth, &config.limits)).transpose()?;
         let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Arc::new);
         // First the address: where it is taken, a second server is told that, not that the archive is.
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
@@ -185,7 +185,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`], for what could not be used.
     pub fn check(config: &Config) -> Result<(), ServerError> {
-        config.auth.as_ref().map(Auth::new).transpose()?;
+        config.auth.as_ref().map(|auth| Auth::new(auth, &config.limits)).transpose()?;
         config.tls.as_ref().map(Tls::new).transpose()?;
         Deliveries::check(config)?;
         Ok(())
@@ -197,7 +197,7 @@ impl Server {
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
         let auth = config.auth.as_ref().map(|auth| {
-            Auth::new(auth).unwrap_or_else(|error| {
+            Auth::new(auth, &config.limits).unwrap_or_else(|error| {
                 tracing::error!(%error, "nobody is let in");
                 Auth::closed()
             })
@@ -236,6 +236,7 @@ impl Server {
             connections: Seats::new(config.limits.connections_max),
             readers: Seats::new(config.limits.connections_max - config.limits.connections_for_publishers),
             connections_by_address: SeatsByAddress::new(config.limits.connections_per_address_max),
+            idlers: peer::Idlers::default(),
             waiting: Seats::new(config.limits.waiting_readers_max),
             replays: Seats::new(config.limits.replays_max),
             replays_by_address: SeatsByAddress::new(config.limits.replays_per_address_max),
@@ -438,6 +439,8 @@ impl Door {
         }
         let (router, tls) = (self.router.clone(), self.tls.clone());
         self.app.tasks.spawn(async move {
+            let evicted = peer.clone();
+            let serving = async move {
             let stream = match tls {
                 None => stream,
                 Some(tls) => {
@@ -455,6 +458,12 @@ impl Door {
                 }
             };
             serve(&app, router, stream, peer).await;
+            };
+            tokio::select! {
+                biased;
+                () = evicted.evicted() => tracing::debug!(%addr, "a connection without a request gave its place to another"),
+                () = serving => {}
+            }
         });
     }
 }

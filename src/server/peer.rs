@@ -2,7 +2,11 @@
 //!
 //! Those of a connection are taken when it comes, but for that among its address's where it comes from a trusted proxy:
 //! the proxy's requests are its clients', each with an address and a seat of its own.
+//!
+//! A connection that has sent no request yet, or that has no seat among the readers and does not publish, keeps its seats
+//! only while nobody else wants them ([`Idlers`]): sockets that say nothing must not keep publishers out.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +17,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
 
 use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
 use super::forwarded::{self, Forwarded};
@@ -29,12 +34,79 @@ pub(super) struct Peer {
     connection: Arc<ConnectionSeats>,
 }
 
-/// The seats of a connection. One that lacks some is only told so.
+/// What a connection holds among the idlers, for as long as it lives.
 struct ConnectionSeats {
+    app: Arc<App>,
+    /// Its number among the idlers.
+    number: u64,
+    seated: Arc<Seated>,
+}
+
+/// The seats of a connection. One that lacks some is only told so.
+#[derive(Debug, Default)]
+struct Seated {
+    seats: Mutex<SeatPair>,
+    /// Cancelled when its seats were given to another connection.
+    evicted: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct SeatPair {
     /// Among all.
     any: Option<Seat>,
     /// Among those that do not publish.
-    reader: Mutex<Option<Seat>>,
+    reader: Option<Seat>,
+}
+
+impl Seated {
+    fn lock(&self) -> MutexGuard<'_, SeatPair> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ConnectionSeats {
+    fn drop(&mut self) {
+        self.app.idlers.remove(self.number);
+    }
+}
+
+/// The connections whose seats a newcomer may have, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Idlers(Mutex<IdlersByAge>);
+
+#[derive(Debug, Default)]
+struct IdlersByAge {
+    last: u64,
+    connections: BTreeMap<u64, Arc<Seated>>,
+}
+
+impl Idlers {
+    fn lock(&self) -> MutexGuard<'_, IdlersByAge> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, seated: &Arc<Seated>) -> u64 {
+        let mut idlers = self.lock();
+        idlers.last += 1;
+        let number = idlers.last;
+        idlers.connections.insert(number, seated.clone());
+        number
+    }
+
+    fn remove(&self, number: u64) {
+        self.lock().connections.remove(&number);
+    }
+
+    /// Ends the connection that has been idle longest of those that hold a seat that `wanted` takes, and gives that.
+    fn evict(&self, wanted: fn(&mut SeatPair) -> Option<Seat>) -> Option<Seat> {
+        let mut idlers = self.lock();
+        let (number, seat) =
+            idlers.connections.iter().find_map(|(number, idler)| Some((*number, wanted(&mut idler.lock())?)))?;
+        if let Some(idler) = idlers.connections.remove(&number) {
+            idler.evicted.cancel();
+        }
+        Some(seat)
+    }
 }
 
 impl std::fmt::Debug for Peer {
@@ -49,11 +121,19 @@ impl Peer {
         let ip = addr.ip().to_canonical();
         let is_proxy = app.config.trusted_proxies.iter().any(|network| network.contains(ip));
         let address = if is_proxy { None } else { Self::address_seat(app, ip) };
-        let any = if is_proxy || address.is_some() { Seats::take(app, |app| &app.connections) } else { None };
+        let any = if is_proxy || address.is_some() {
+            Seats::take(app, |app| &app.connections).or_else(|| app.idlers.evict(|seats| seats.any.take()))
+        } else {
+            None
+        };
         // One that is refused takes nothing from others.
         let address = address.filter(|_| any.is_some());
-        let reader = any.as_ref().and_then(|_| Seats::take(app, |app| &app.readers));
-        let connection = Arc::new(ConnectionSeats { any, reader: Mutex::new(reader) });
+        let reader = any.as_ref().and_then(|_| {
+            Seats::take(app, |app| &app.readers).or_else(|| app.idlers.evict(|seats| seats.reader.take()))
+        });
+        let seated = Arc::new(Seated { seats: Mutex::new(SeatPair { any, reader }), ..Seated::default() });
+        let number = app.idlers.add(&seated);
+        let connection = Arc::new(ConnectionSeats { app: app.clone(), number, seated });
         Self { ip, is_https: app.config.tls.is_some(), is_proxy, address, connection }
     }
 
@@ -90,24 +170,34 @@ impl Peer {
         self.ip
     }
 
+    /// Notes that a request came: from now on its connection keeps its seats, if it has one among the readers.
+    pub(super) fn note_request(&self) {
+        if self.connection.seated.lock().reader.is_some() {
+            self.connection.app.idlers.remove(self.connection.number);
+        }
+    }
+
     /// Whether it may publish. Its connection then gives back its place among those that do not.
     pub(super) fn may_publish(&self) -> bool {
-        self.reader().take();
-        self.address.is_some() && self.connection.any.is_some()
+        self.connection.app.idlers.remove(self.connection.number);
+        let mut seats = self.connection.seated.lock();
+        seats.reader.take();
+        self.address.is_some() && seats.any.is_some()
     }
 
     /// Whether it may do anything but publish.
     pub(super) fn may_read(&self) -> bool {
-        self.address.is_some() && self.reader().is_some()
+        self.address.is_some() && self.connection.seated.lock().reader.is_some()
     }
 
     /// Whether its connection is above all limits.
     pub(super) fn is_refused(&self) -> bool {
-        self.connection.any.is_none()
+        self.connection.seated.lock().any.is_none()
     }
 
-    fn reader(&self) -> MutexGuard<'_, Option<Seat>> {
-        self.connection.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Resolves when its connection has to end, because another one was given its seats. Cancel-safe.
+    pub(super) async fn evicted(&self) {
+        self.connection.seated.evicted.cancelled().await;
     }
 }
 

@@ -39,8 +39,10 @@ pub enum ProblemCode {
     TooSlow,
     /// The server holds as many connections as it may.
     TooManyConnections,
-    /// The archive holds as many feeds as it may.
+    /// The archive holds as many feeds as it may, or the token created as many.
     TooManyFeeds,
+    /// Too many wrong tokens came from the address.
+    TooManyAttempts,
     /// The address is a WebSocket.
     UpgradeRequired,
     /// The body is of a type that is not read here.
@@ -55,7 +57,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::Unauthorised,
         Self::Forbidden,
@@ -70,6 +72,7 @@ impl ProblemCode {
         Self::TooSlow,
         Self::TooManyConnections,
         Self::TooManyFeeds,
+        Self::TooManyAttempts,
         Self::UpgradeRequired,
         Self::UnsupportedMediaType,
         Self::Unsupported,
@@ -88,6 +91,7 @@ impl ProblemCode {
             Self::FeedDeleted => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -170,6 +174,10 @@ impl IntoResponse for Problem {
         if self.code == ProblemCode::Unauthorised {
             // RFC 6750, section 3.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"captionwire\""));
+        }
+        if self.code == ProblemCode::TooManyAttempts {
+            // The span over which they are counted.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         }
         if self.code == ProblemCode::UpgradeRequired {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

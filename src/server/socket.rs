@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,14 +15,14 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as RawCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::auth::EXPIRED;
+use super::auth::AccessEnd;
 use super::stream::{DirectTcp, Transport};
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::wire::{self, CloseCode};
@@ -108,8 +109,8 @@ struct State {
     linger: Duration,
     /// Messages are not sent, only pings and the close.
     is_silent: bool,
-    /// When the token ends by which the client is here.
-    ends: Option<Pin<Box<Sleep>>>,
+    /// Resolves when what the client may do ends.
+    ends: Option<AccessEnd>,
     signs: Signs,
 }
 
@@ -173,9 +174,9 @@ impl Socket {
         Self { direct, state: Box::new(state) }
     }
 
-    /// From `at` on [`next`](Self::next) gives no more messages, but the end of the client's token.
-    pub(super) fn end_at(&mut self, at: Option<Instant>) {
-        self.state.ends = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
+    /// Once `end` has resolved [`next`](Self::next) gives no more messages, but that end.
+    pub(super) fn end_with(&mut self, end: Option<AccessEnd>) {
+        self.state.ends = end;
     }
 
     /// From now on [`send`](Self::send) sends nothing: the client would not know what to make of it.
@@ -201,9 +202,9 @@ impl Socket {
             ready!(state.poll_rest(cx))?;
         }
         if let Some(ends) = &mut state.ends
-            && ends.as_mut().poll(cx).is_ready()
+            && let Poll::Ready(end) = Pin::new(ends).poll(cx)
         {
-            return Poll::Ready(Err(End::close(CloseCode::Unauthorised, EXPIRED)));
+            return Poll::Ready(Err(end));
         }
         let message = ready!(state.stream.poll_next_unpin(cx));
         state.has_answers = true;

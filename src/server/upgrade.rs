@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -17,7 +16,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::Instrument;
 
 use super::app::App;
-use super::auth::Access;
+use super::auth::{Access, AccessEnd};
 use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE};
 use super::outlet::Outlet;
 use super::peer::Peer;
@@ -48,10 +47,9 @@ impl Asked {
         }
     }
 
-    /// A token ends with its time, and what it opened with it; none for never.
-    pub(super) fn ends_at(&self, app: &App) -> Option<tokio::time::Instant> {
-        let left = self.access.expires_at()?.since(app.clock.now());
-        tokio::time::Instant::now().checked_add(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+    /// Resolves when what the client may do ends; `None` for never.
+    pub(super) fn end(&self, app: &App) -> Option<AccessEnd> {
+        self.access.end(app.clock.now())
     }
 
     /// A parameter of the query.
@@ -125,7 +123,7 @@ where
         (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
         (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
     };
-    let ends_at = asked.as_ref().ok().and_then(|asked| asked.ends_at(app));
+    let access_end = asked.as_ref().ok().and_then(|asked| asked.end(app));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -141,7 +139,7 @@ where
     let span = tracing::debug_span!("connection", path = request.uri().path());
     let connection = async move {
         let Some(mut socket) = Box::pin(open(&app, on_upgrade, end.read_buffer_bytes)).await else { return };
-        socket.end_at(ends_at);
+        socket.end_with(access_end);
         let (outlet, end) = match asked {
             Ok(asked) => {
                 let (outlet, end) = serve(app.clone(), socket, asked).await;

@@ -128,6 +128,11 @@ impl Server {
         self.config = config.to_owned();
     }
 
+    /// Writes other settings into the file that it read at its start.
+    pub fn write_config(&self, config: &str) {
+        std::fs::write(self.dir.path().join("config.toml"), config).expect("written");
+    }
+
     /// Starts it again, on the same archive and the same address.
     pub fn restart(&mut self) {
         let (child, addr) = spawn(self.dir.path(), &self.config, &self.addr);
@@ -603,4 +608,19 @@ pub fn program(variable: &str, what: &str) -> Option<std::ffi::OsString> {
         eprintln!("NOT RUN: {what}, because {variable} names no program for it");
     }
     program
+}
+
+/// Waits until the server has logged `what` as often as that.
+pub async fn logged(log: &Path, what: &str, times: usize) -> String {
+    let reading = async {
+        loop {
+            let text = std::fs::read_to_string(log).expect("a log");
+            if text.matches(what).count() >= times {
+                return text;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, reading).await;
+    in_time.unwrap_or_else(|_| panic!("no {what:?} in {}", std::fs::read_to_string(log).expect("a log")))
 }
