@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use support::{Server, line};
+use support::{Screen, Server, line};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -267,6 +267,42 @@ async fn a_full_disk_takes_no_more_lines_and_loses_none() {
     assert!(last >= acked, "{last} of {acked}");
     publisher.send(line("next", 1_000_000, "A", "more")).await;
     publisher.acked(u64::try_from(last).expect("small") + 1).await;
+}
+
+/// A transcript, in the text of rev.com.
+fn transcript(lines: std::ops::Range<usize>) -> String {
+    lines.map(|n| format!("A: ({:02}:{:02}:{:02})\nLine {n}.\n", n / 3600, n / 60 % 60, n % 60)).collect()
+}
+
+/// A transcript that finds no room leaves the one that is there, whole, and nothing of itself.
+#[tokio::test]
+async fn a_replacement_without_room_changes_nothing() {
+    let mut server = Server::start_on_a_small_disk(1200);
+    server.import("hearing", &transcript(0..300)).await;
+    let before = server.get("/v1/feeds/hearing/transcript").await.body;
+    let mut reader = server.subscribe("hearing/subscribe").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut reader).await;
+    let large = transcript(0..20_000);
+    let put = async |server: &Server, feed: &str| {
+        let path = format!("/v1/feeds/{feed}/transcript?replace=true");
+        server.http("PUT", &path, &[], large.as_bytes()).await
+    };
+    put(&server, "hearing").await.assert_problem(503, "storage_unavailable");
+    put(&server, "other").await.assert_problem(503, "storage_unavailable");
+    assert!(server.get("/v1/feeds/hearing/transcript").await.body == before);
+    server.get("/v1/feeds/other").await.assert_problem(404, "no_such_feed");
+    server.kill();
+    server.restart();
+    assert!(server.get("/v1/feeds/hearing/transcript").await.body == before);
+    server.get("/v1/feeds/other").await.assert_problem(404, "no_such_feed");
+    // The reader is where it was: nothing has happened.
+    let cursor = screen.cursor.clone().expect("a cursor");
+    let mut again = server.subscribe(&format!("hearing/subscribe?from={cursor}")).await;
+    again.expect_next("hello").await;
+    assert_eq!(again.next().await.expect("open")["type"], "live");
+    assert_eq!(put(&server, "hearing").await.status, 200);
+    assert_eq!(verify(&server.data()).0, Some(0));
 }
 
 #[test]

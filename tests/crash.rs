@@ -108,3 +108,47 @@ async fn read_to_live_without_reset(screen: &mut Screen, socket: &mut Socket) ->
         }
     }
 }
+
+/// Killed at any moment, a replacement has happened or it has not; and an import is all there or not at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_that_is_killed_leaves_one_transcript_whole() {
+    const LINES: usize = 3_000;
+    let transcript = |name: &str| -> String {
+        let line = |n: usize| format!("{name}: ({:02}:{:02}:{:02})\nLine {n}.\n", n / 3600, n / 60 % 60, n % 60);
+        (0..LINES).map(line).collect()
+    };
+    let rounds = setting("CAPTIONWIRE_CRASH_ROUNDS", 8).min(40);
+    let seed = setting("CAPTIONWIRE_CRASH_SEED", 0x5EED);
+    eprintln!("{rounds} rounds with seed {seed}");
+    let mut random = Chance(seed);
+    let mut server = Server::start();
+    server.import("hearing", &transcript("before")).await;
+    let mut now = "before".to_owned();
+    for round in 0..rounds {
+        let next = format!("round-{round}");
+        let file = transcript(&next);
+        let fresh = format!("fresh-{round}");
+        let replace = server.http("PUT", "/v1/feeds/hearing/transcript?replace=true", &[], file.as_bytes());
+        let path = format!("/v1/feeds/{fresh}/transcript");
+        let import = server.http("PUT", &path, &[], file.as_bytes());
+        let dies = tokio::time::sleep(std::time::Duration::from_millis(random.below(1_200)));
+        tokio::select! {
+            _ = futures::future::join(replace, import) => {}
+            () = dies => {}
+        }
+        server.kill();
+        server.restart();
+        let rows = async |feed: &str| {
+            let answer = server.get(&format!("/v1/feeds/{feed}/transcript.ndjson")).await;
+            (answer.status, answer.text().matches("\"Line ").count(), answer.text())
+        };
+        let (status, count, text) = rows("hearing").await;
+        assert_eq!((status, count), (200, LINES), "round {round}");
+        assert_ne!(text.contains(&now), text.contains(&next), "round {round}");
+        if text.contains(&next) {
+            now = next;
+        }
+        let (status, count, _) = rows(&fresh).await;
+        assert!([(200, LINES), (404, 0)].contains(&(status, count)), "round {round}: {status} {count}");
+    }
+}

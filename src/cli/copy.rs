@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::output::{note, print, print_json, progress_bar};
 use crate::config::{Config, Overrides};
-use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogId};
+use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogError, LogId};
 use crate::position::{Epoch, Offset};
 use crate::server::open_nats;
 use crate::transcript::{Op, Record};
@@ -106,7 +106,7 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<Report> {
         copy(from, log, to, &mut report).await.with_context(|| {
             let feed = &log.feed;
             format!(
-                "the feed {feed} was not copied to its end: delete it there before you copy it again; {} feeds were",
+                "the feed {feed} was not copied to its end: should it be there, delete it before you copy it again; {} feeds were",
                 report.feeds
             )
         })?;
@@ -117,10 +117,36 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Copies one feed, up to where it is now.
+/// Copies one feed, up to where it is now. Where the log can do that, none of it is seen before all of it is there.
 async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut Report) -> anyhow::Result<()> {
+    let copy = match to.stage(&log.feed).await {
+        Ok(copy) => copy,
+        Err(LogError::Unsupported(_)) => {
+            let copy = to.create(&log.feed, false).await?;
+            return copy_records(from, log, to, &copy, report).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let copied = copy_records(from, log, to, &copy, report).await;
+    if copied.is_err() {
+        // What is left of it goes when the log is opened next, if not now.
+        let _ = to.discard(&copy).await;
+        return copied;
+    }
+    if !to.switch(&copy, None).await? {
+        bail!("another feed of that name was created meanwhile");
+    }
+    Ok(())
+}
+
+async fn copy_records(
+    from: &dyn Log,
+    log: &LogId,
+    to: &dyn Log,
+    copy: &LogId,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let head = from.head(log).await?;
-    let copy = to.create(&log.feed, false).await?;
     let mut tail = from.tail(log, Offset::START);
     let (mut next, mut waiting) = (Offset::START, VecDeque::new());
     while next < head {
@@ -137,12 +163,12 @@ async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut Report) ->
         {
             oldest.await?;
         }
-        waiting.push_back(to.append_all(&copy, records).await?);
+        waiting.push_back(to.append_all(copy, records).await?);
     }
     for appended in waiting {
         appended.await?;
     }
-    let reached = to.head(&copy).await?;
+    let reached = to.head(copy).await?;
     if reached != head {
         bail!("of {head} records {reached} are there");
     }

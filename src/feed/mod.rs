@@ -8,6 +8,7 @@
 
 mod view;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -199,6 +200,80 @@ impl Feeds {
         }
         self.forget(&feed.log_id);
         Ok(())
+    }
+
+    /// Writes `records` as a life of `name` that nobody sees. Ready once they are durable. What comes of it says
+    /// [`switch`](Self::switch); a life that was not written to its end is given up.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub async fn stage(
+        &self,
+        name: &FeedId,
+        records: impl IntoIterator<Item = impl Borrow<Record>>,
+    ) -> Result<LogId, LogError> {
+        let staged = self.log.0.stage(name).await?;
+        match self.feed(staged.clone()).append_all(records).await {
+            Ok(_) => Ok(staged),
+            Err(error) => {
+                self.discard(&staged).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Shows a staged life in place of `old`, in one step: whatever happens, there is the one or the other. The readers of
+    /// `old` are told to go on with it. None, and the staged life is given up, if there is another life meanwhile.
+    ///
+    /// # Errors
+    /// What the log says; then the staged life is given up.
+    pub async fn switch(&self, staged: LogId, old: Option<&Feed>) -> Result<Option<Arc<Feed>>, LogError> {
+        let turn = Turn::new(&self.creating, &staged.feed);
+        let _turn = turn.lock.lock().await;
+        if let Some(old) = old {
+            self.note_replacing(&old.log_id);
+            // Held by whoever asks, and not open any more, say.
+            old.replaced.store(true, Ordering::SeqCst);
+        }
+        match self.switch_log(&staged, old).await {
+            Ok(true) => {
+                if let Some(old) = old {
+                    self.forget(&old.log_id);
+                }
+                let feed = self.enter(staged.clone());
+                feed.note_writing();
+                self.note_created(feed.name());
+                Ok(Some(feed))
+            }
+            not => {
+                if let Some(old) = old {
+                    old.replaced.store(false, Ordering::SeqCst);
+                }
+                self.note_not_replaced(&staged.feed);
+                self.discard(&staged).await;
+                not.map(|_| None)
+            }
+        }
+    }
+
+    async fn switch_log(&self, staged: &LogId, old: Option<&Feed>) -> Result<bool, LogError> {
+        if let Some(old) = old {
+            return self.log.0.switch(staged, Some(&old.log_id)).await;
+        }
+        match self.log.0.find(&staged.feed).await? {
+            // A creation that was cut short left it empty.
+            Found::Here(empty) if self.log.0.head(&empty).await? == Offset::START => {
+                self.log.0.switch(staged, Some(&empty)).await
+            }
+            _ => self.log.0.switch(staged, None).await,
+        }
+    }
+
+    /// Gives a staged life up. Where that fails, the log does it when it is opened next.
+    async fn discard(&self, staged: &LogId) {
+        if let Err(error) = self.log.0.discard(staged).await {
+            tracing::debug!(feed = %staged.feed, %error, "what was staged is left until the archive is opened again");
+        }
     }
 
     /// Notes that another server has written to a log that they share. Readers who wait for a feed learn of one that is new;
@@ -415,15 +490,15 @@ impl Feed {
     /// As [`Log::append_all`].
     pub async fn append(&self, records: &[Record]) -> Result<Appended, LogError> {
         self.note_writing();
-        self.log.0.append_all(&self.log_id, encode(records, usize::MAX)).await
+        self.log.0.append_all(&self.log_id, encode(&mut records.iter(), usize::MAX)).await
     }
 
     /// Appends records one after another and waits until all are durable; gives the offset after the last, or that of the
-    /// start if there are none.
+    /// start if there are none. However many they are, a few hundred are in memory at a time.
     ///
     /// # Errors
     /// As [`Log::append_all`]; of the records a first part may then be durable.
-    pub async fn append_all(&self, records: &[Record]) -> Result<Offset, LogError> {
+    pub async fn append_all(&self, records: impl IntoIterator<Item = impl Borrow<Record>>) -> Result<Offset, LogError> {
         /// Bytes of records that go to the log at once, short of the last: few, so that others' find room between them.
         const AT_ONCE_BYTES: usize = 64 * 1024;
         /// Enough in flight for the engine to commit many at once, few enough to hold in memory.
@@ -431,10 +506,12 @@ impl Feed {
         self.note_writing();
         let mut next = Offset::START;
         let mut waiting: VecDeque<Appended> = VecDeque::new();
-        let mut rest = records;
-        while !rest.is_empty() {
-            let some = encode(rest, AT_ONCE_BYTES);
-            rest = &rest[some.len()..];
+        let mut records = records.into_iter();
+        loop {
+            let some = encode(&mut records, AT_ONCE_BYTES);
+            if some.is_empty() {
+                break;
+            }
             if waiting.len() == IN_FLIGHT_MAX
                 && let Some(oldest) = waiting.pop_front()
             {
@@ -471,18 +548,17 @@ impl Feed {
     }
 }
 
-/// The encodings of the first records, one behind the other in memory; no more of them once they have `bytes_max`.
-fn encode(records: &[Record], bytes_max: usize) -> Vec<Bytes> {
+/// The encodings of the next records, one behind the other in memory; no more of them once they have `bytes_max`.
+fn encode(records: &mut impl Iterator<Item = impl Borrow<Record>>, bytes_max: usize) -> Vec<Bytes> {
     /// What a record has as a rule, in bytes.
     const USUAL_BYTES: usize = 320;
-    let mut bytes = Vec::with_capacity((records.len() * USUAL_BYTES).min(bytes_max));
+    let mut bytes = Vec::with_capacity((records.size_hint().0 * USUAL_BYTES).min(bytes_max));
     let mut ends = Vec::new();
-    for record in records {
-        record.encode_to(&mut bytes);
+    while bytes.len() < bytes_max
+        && let Some(record) = records.next()
+    {
+        record.borrow().encode_to(&mut bytes);
         ends.push(bytes.len());
-        if bytes.len() >= bytes_max {
-            break;
-        }
     }
     let bytes = Bytes::from(bytes);
     let starts = std::iter::once(0).chain(ends.iter().copied());

@@ -102,6 +102,26 @@ impl App {
         Ok(self.feeds.create(name, false, first).await.map(|(feed, _)| feed)?)
     }
 
+    /// Makes `records` a life of `name` in place of `old`, in one step; none if there is another life of the name meanwhile.
+    pub(super) async fn import_feed(
+        &self,
+        name: &FeedId,
+        old: Option<&Feed>,
+        records: impl IntoIterator<Item = Record> + Send,
+    ) -> Result<Option<Arc<Feed>>, LogError> {
+        let staged = self.feeds.stage(name, records).await?;
+        if let Some(old) = old {
+            self.tell_replacing(old.log_id()).await;
+        }
+        let feed = self.feeds.switch(staged, old).await?;
+        if let (Some(_), Some(old)) = (&feed, old) {
+            let forgotten = self.forget_deleted(old.log_id()).await;
+            self.tell_deleted(old.log_id()).await;
+            forgotten?;
+        }
+        Ok(feed)
+    }
+
     /// Deletes a feed, and what the search index has of it, at other nodes too. See [`Feeds::delete`].
     pub(super) async fn delete_feed(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
         if replace {

@@ -20,6 +20,7 @@ use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
 use crate::feed::{Feed, Opened};
 use crate::format::{Document, Format, Range, Reading};
+use crate::log::LogError;
 use crate::position::{Cursor, FeedId, Offset};
 use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
 
@@ -267,11 +268,8 @@ pub(super) async fn put(
         Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
     };
     check(&app, &reading)?;
-    let is_replaced = match app.feeds.open(&name).await? {
-        Opened::Here(feed) if replace => {
-            app.delete_feed(&feed, true).await?;
-            true
-        }
+    let old = match app.feeds.open(&name).await? {
+        Opened::Here(feed) if replace => Some(feed),
         Opened::Here(_) => {
             let detail = format!("the feed {name} has a log; with ?replace=true the file takes its place");
             return Err(Problem::new(ProblemCode::FeedExists, detail));
@@ -279,28 +277,51 @@ pub(super) async fn put(
         Opened::Deleted | Opened::Replaced(_) if !replace => return Err(Problem::feed_deleted(&name)),
         Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {
             app.check_room_for_a_feed().await?;
-            false
+            None
         }
     };
     let count = reading.lines.len();
+    let opening = app.opening(true);
+    let at = opening.received_at;
+    let records = std::iter::once(opening).chain(reading.records(at));
+    let imported = match app.import_feed(&name, old.as_deref(), records).await {
+        // A log that many servers share, which cannot do it in one step.
+        Err(LogError::Unsupported(_)) => import_in_steps(&app, &name, old.as_deref(), &reading).await?,
+        imported => imported?,
+    };
+    let Some(feed) = imported else {
+        let detail = format!("the feed {name} was created, deleted or replaced meanwhile; what you sent was not taken");
+        return Err(Problem::new(ProblemCode::FeedExists, detail));
+    };
+    let (_, turns) = feed.view(FoldView::FinalOnly).await?.transcript().counts();
+    let Reading { problems, losses, lines, history, .. } = reading;
+    // To let go of a million lines takes longer than others should wait for this thread.
+    drop(tokio::task::spawn_blocking(move || drop((lines, history))));
+    let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
+    tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
+    let imported = Imported { feed: name, lines: count, turns, problems, notices };
+    let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(imported)).into_response())
+}
+
+/// Deletes the life there is before the next one is written.
+async fn import_in_steps(
+    app: &App,
+    name: &FeedId,
+    old: Option<&Feed>,
+    reading: &Reading,
+) -> Result<Option<Arc<Feed>>, Problem> {
+    if let Some(old) = old {
+        app.delete_feed(old, true).await?;
+    }
     let records = || {
         let opening = app.opening(true);
         let at = opening.received_at;
         std::iter::once(opening).chain(reading.records(at)).collect()
     };
-    let created = app.feeds.create(&name, replace, records).await;
-    let (feed, is_new) = created.inspect_err(|_| app.feeds.note_not_replaced(&name))?;
-    if !is_new {
-        let detail = format!("the feed {name} was created meanwhile");
-        return Err(Problem::new(ProblemCode::FeedExists, detail));
-    }
-    let (_, turns) = feed.view(FoldView::FinalOnly).await?.transcript().counts();
-    let Reading { problems, losses, .. } = reading;
-    let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
-    tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
-    let imported = Imported { feed: name, lines: count, turns, problems, notices };
-    let status = if is_replaced { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(imported)).into_response())
+    let created = app.feeds.create(name, true, records).await;
+    let (feed, is_new) = created.inspect_err(|_| app.feeds.note_not_replaced(name))?;
+    Ok(is_new.then_some(feed))
 }
 
 /// A file is held to the limits of times only where they would break the axis of media time.
