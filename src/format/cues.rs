@@ -2,17 +2,19 @@
 //!
 //! Both need an end for every cue. A line whose end is not known stays until the next line that starts later, but no
 //! longer than its text takes at [`CHARS_PER_SECOND`], and at least [`SHORTEST_MS`]. Lines that start at once are on the
-//! screen together. Ends that are known stay as they are. What was read from a file of the same kind goes back into it: ids,
+//! screen together. Ends that are known stay as they are, but for a cue that would be gone before anybody sees it: it stays
+//! for [`BRIEFEST_MS`] where there is room until the next. What was read from a file of the same kind goes back into it: ids,
 //! settings, tags, styles, regions and notes.
 
 use std::collections::{HashMap, HashSet};
 
 use super::blocks::numbered;
 use super::document::Document;
+use super::encoding::without_controls;
 use super::kept::{Kept, KeptCue};
 use super::text::one_line;
 use super::webvtt::escape;
-use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind};
+use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, labels, srt};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Line, MediaMs};
@@ -22,6 +24,10 @@ const CHARS_PER_SECOND: i64 = 15;
 
 /// A cue that is gone sooner cannot be read.
 pub(super) const SHORTEST_MS: MediaMs = 1_000;
+
+/// A cue that is gone sooner is not seen: viewers need about half a second to notice a text at all. Editors' guides ask for
+/// 5/6 s to 1 s (Netflix, BBC); but what is known is changed by as little as helps.
+const BRIEFEST_MS: MediaMs = 500;
 
 /// A line, and when it is on the screen.
 #[derive(Debug)]
@@ -39,7 +45,7 @@ pub(super) fn spans(document: &Document) -> Vec<Span<'_>> {
     let mut latest = 0;
     for line in document.lines().filter(|line| !line.text.trim().is_empty()) {
         latest = line.start_ms.clamp(latest, SORT_MS_MAX);
-        spans.push(Span { line, start: latest, end: 0, is_estimated: line.end_ms.is_none() });
+        spans.push(Span { line, start: latest, end: 0, is_estimated: false });
     }
     let mut later: Option<MediaMs> = None;
     for index in (0..spans.len()).rev() {
@@ -48,17 +54,24 @@ pub(super) fn spans(document: &Document) -> Vec<Span<'_>> {
         {
             later = Some(next);
         }
-        let Span { line, start, end, .. } = &mut spans[index];
-        *end = match line.end_ms {
-            Some(known) => known.clamp(*start + 1, SORT_MS_MAX + 1),
-            None => *start + estimate(line, later.map(|next| next - *start)),
-        };
+        let Span { line, start, end, is_estimated } = &mut spans[index];
+        (*end, *is_estimated) = end_of(line, *start, later.map(|next| next - *start));
     }
     spans
 }
 
+/// When a line that is on the screen from `start` on leaves it, and whether that is an estimate. An end that does not lie
+/// behind the line's start is none.
+pub(super) fn end_of(line: &Line, start: MediaMs, until_next: Option<MediaMs>) -> (MediaMs, bool) {
+    let Some(known) = line.end_ms.filter(|end| *end > line.start_ms) else {
+        return (start + estimate(line, until_next), true);
+    };
+    let briefest = until_next.unwrap_or(BRIEFEST_MS).clamp(1, BRIEFEST_MS);
+    (known.clamp(start + briefest, (SORT_MS_MAX + 1).max(start + briefest)), false)
+}
+
 /// How long a line is on the screen whose end nobody knows.
-pub(super) fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
+fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
     let chars = i64::try_from(line.text.chars().count()).unwrap_or(i64::MAX);
     let reading = chars.saturating_mul(1000) / CHARS_PER_SECOND;
     until_next.unwrap_or(reading).min(reading).clamp(SHORTEST_MS, SORT_MS_MAX)
@@ -108,6 +121,11 @@ pub(super) fn write_vtt(document: &Document) -> String {
     if all_estimated {
         out.push_str(&format!("\nNOTE {ALL_ENDS_ESTIMATED}\n"));
     }
+    let is_named =
+        spans.iter().any(|span| names.of(span.line.speaker.as_deref()).is_some_and(|name| !one_line(name).is_empty()));
+    if !is_named && labels::would_take(spans.iter().map(|span| &*span.line.text)) {
+        out.push_str(&format!("\nNOTE {NOBODY_NAMED}\n"));
+    }
     let mut ids = HashSet::new();
     for Span { line, start, end, is_estimated } in spans {
         let cue = kept.of_line(line);
@@ -153,6 +171,8 @@ pub(super) fn vtt_payload(name: Option<&str>, line: &Line) -> String {
 
 fn voice(name: Option<&str>) -> String {
     match name.map(one_line) {
+        // Behind two dashes the end of the tag would be an arrow; the standard takes blanks off a name.
+        Some(name) if name.ends_with("--") => format!("<v {} >", escape(&name)),
         Some(name) if !name.is_empty() => format!("<v {}>", escape(&name)),
         _ => String::new(),
     }
@@ -164,32 +184,84 @@ pub(super) fn no_arrow(text: &str) -> String {
 }
 
 /// SubRip, as it is read everywhere: a counter, `HH:MM:SS,mmm --> HH:MM:SS,mmm`, text. It has no field for who speaks: the
-/// name stands before the text where the speaker is another one than before, `>>` where that one is not known.
+/// name stands before the text where the speaker is another one than before, `>>` where that one is not known; a no-break
+/// space behind it tells our reader that it is a name ([`labels`]). Where nobody is known there is neither.
 pub(super) fn write_srt(document: &Document) -> String {
     let names = document.names();
     let mut out = String::new();
-    let mut speaking: Option<Option<&str>> = None;
     let kept = KeptCues::of(document, FileKind::Srt);
+    let name_of = |line: &Line| {
+        names
+            .of(line.speaker.as_deref())
+            .map(|name| labels::markable(&srt::no_tags(name)))
+            .filter(|name| !name.is_empty())
+    };
+    let is_marked = document.lines().any(|line| name_of(line).is_some())
+        || labels::would_take(document.lines().map(|line| &*line.text));
+    let mut speaking: Option<Option<String>> = None;
     for (number, Span { line, start, end, .. }) in spans(document).into_iter().enumerate() {
         let cue = kept.of_line(line).map(|(cue, _)| cue);
-        let name = names.of(line.speaker.as_deref());
-        let prefix = match (speaking, name) {
-            (Some(before), name) if before == name => String::new(),
-            (_, Some(name)) => format!("{}: ", one_line(name)),
-            (Some(_), None) if !line.text.trim_start().starts_with(">>") => ">> ".to_owned(),
-            (_, None) => String::new(),
-        };
-        speaking = Some(name);
         let gap = if number == 0 { "" } else { "\n" };
         let (start, end) = (cue_clock(start, ','), cue_clock(end, ','));
+        let text = payload(cue.map_or(&*line.text, |cue| &cue.payload)).collect::<Vec<_>>().join("\n");
         // What was read from such a file has its names in its text.
-        let text = cue.map_or(&*line.text, |cue| &cue.payload);
-        let text = payload(text).collect::<Vec<_>>().join("\n");
-        let prefix = if cue.is_some() { String::new() } else { prefix };
-        let text = no_arrow(&(prefix + &text)).replace('\0', "\u{FFFD}");
+        let text = if is_marked && cue.is_none() {
+            let name = name_of(line);
+            let before = speaking.as_ref().map(|before| before.as_deref());
+            let marked = labels::marked(before, name.as_deref(), &srt::no_tags(&text));
+            speaking = Some(name);
+            marked
+        } else if cue.is_none() {
+            srt::no_tags(&text)
+        } else {
+            text
+        };
+        let text = no_arrow(&without_controls(&text));
         let place = cue.map(|cue| &*cue.settings).filter(|place| !place.is_empty());
         let place = place.map_or(String::new(), |place| format!(" {}", no_arrow(place)));
         out.push_str(&format!("{gap}{}\n{start} --> {end}{place}\n{text}\n", number + 1));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::{Content, Timestamp, Version};
+
+    #[test]
+    fn ends_as_a_table() {
+        let end = |end_ms, until_next| {
+            let content = Content { start_ms: Some(5_000), end_ms, text: "x".repeat(30).into(), ..Content::default() };
+            let reading = super::super::Reading {
+                kind: FileKind::Srt,
+                meta: Default::default(),
+                lines: vec![Version { id: "1".into(), content, ..Version::default() }],
+                problems: vec![],
+                losses: vec![],
+                history: None,
+                kept: None,
+            };
+            let feed = crate::position::FeedId::new("x").expect("a name");
+            let document = Document::of_reading(&feed, &reading, Timestamp(0));
+            let line = document.lines().next().expect("a line").clone();
+            end_of(&line, 5_000, until_next)
+        };
+        for (end_ms, until_next, expected) in [
+            // No end, or one that does not lie behind the start: as long as the text takes, or until the next.
+            (None, None, (7_000, true)),
+            (None, Some(1_500), (6_500, true)),
+            (Some(5_000), None, (7_000, true)),
+            (Some(4_000), None, (7_000, true)),
+            // A cue that nobody would see stays as long as there is room.
+            (Some(5_001), None, (5_500, false)),
+            (Some(5_001), Some(300), (5_300, false)),
+            (Some(5_200), Some(100), (5_200, false)),
+            (Some(5_499), Some(9_000), (5_500, false)),
+            (Some(5_500), None, (5_500, false)),
+            (Some(9_000), Some(10), (9_000, false)),
+        ] {
+            assert_eq!(end(end_ms, until_next), expected, "{end_ms:?} {until_next:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Text that says it is UTF-8, or of which more is UTF-8 than not, stays UTF-8: what is damaged in it becomes U+FFFD, and
 //! each line with such a place is told. A guess is always told. A zero byte in what is neither UTF-16 nor UTF-32 is no
-//! text, but for WebVTT, whose standard reads it as U+FFFD.
+//! text, but for WebVTT, whose standard reads it as U+FFFD, and for cues with a few of them, where it is read the same.
 
 use std::borrow::Cow;
 
@@ -14,6 +14,16 @@ use super::{FormatError, Problem};
 
 /// Enough to see a pattern of zero bytes, or an XML declaration.
 const SNIFFED: usize = 4096;
+
+/// What is told of a place with U+FFFD in it.
+pub(super) const NO_CHARACTER: &str =
+    "what is no character (a control character, or bytes that are nothing in this encoding) is read as U+FFFD";
+
+/// `text` with U+FFFD for the control characters that nobody can say or see. Tabs, line ends and page breaks stay.
+pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}');
+    if text.contains(is_odd) { Cow::Owned(text.replace(is_odd, "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
 
 /// A file as text.
 #[derive(Debug)]
@@ -53,7 +63,7 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return Ok(by(encoding, &bytes[mark..]));
     }
-    if bytes.contains(&0) {
+    if bytes.contains(&0) && !is_cues(bytes) {
         return without_mark(bytes);
     }
     let Err(fault) = std::str::from_utf8(bytes) else { return Ok(by(UTF_8, bytes)) };
@@ -121,6 +131,14 @@ fn without_mark(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
     let (line, column) = place(bytes, at);
     Err(FormatError::NotText { what: "a zero byte", line, column })
+}
+
+/// True for a file of cues that has a zero byte here and there: an arrow in single bytes stands in none of UTF-16.
+fn is_cues(bytes: &[u8]) -> bool {
+    /// In a hundred bytes; what is no text has more.
+    const ZEROS_MAX: usize = 5;
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    zeros * 100 <= bytes.len() * ZEROS_MAX && bytes.windows(3).any(|three| three == b"-->")
 }
 
 /// Line and byte of the byte at `at`, from 1.
@@ -228,10 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_are_no_text_and_tabs_and_page_breaks_are() {
+        assert_eq!(without_controls("a\tb\nc\r\u{c}d"), "a\tb\nc\r\u{c}d");
+        assert_eq!(without_controls("a\0b\u{7}c\u{1b}[0m\u{7f}"), "a\u{fffd}b\u{fffd}c\u{fffd}[0m\u{fffd}");
+    }
+
+    #[test]
     fn what_is_no_text_is_refused_and_webvtt_takes_zero_bytes() {
         let refused = decode(b"a\nb\0c").expect_err("no text");
         assert_eq!(refused, FormatError::NotText { what: "a zero byte", line: 2, column: 2 });
         assert!(decode(b"a\nb\0").is_err());
+        // Cues with a slip in them, also in a legacy code page; what is mostly zero bytes is none.
+        let cue = "1\n00:00:01,000 --> 00:00:02,000\none\0two\n";
+        assert_eq!(decode(cue.as_bytes()).expect("cues").text, cue.replace('\0', "\u{fffd}"));
+        let (latin, _, _) =
+            encoding_rs::WINDOWS_1252.encode("1\n00:00:01,000 --> 00:00:02,000\nGr\u{fc}\u{df}e\0 f\u{fc}r alle\n");
+        assert!(decode(&latin).expect("cues").text.ends_with("Gr\u{fc}\u{df}e\u{fffd} f\u{fc}r alle\n"));
+        assert!(decode(b"-->\0\0\0\0\0a").is_err());
         assert!(decode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x02\0\0\x03\x04\x08\x06").is_err());
         assert_eq!(decode(b"WEBVTT\n\0").expect("it is text").text, "WEBVTT\n\u{fffd}");
     }

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::clock_restart::{self, LineTimes};
+use super::encoding::NO_CHARACTER;
 use super::kept::Kept;
 use super::{FileKind, PROBLEMS_MAX, Problem, Reading};
 use crate::transcript::order::SORT_MS_MAX;
@@ -54,6 +55,8 @@ pub(super) struct Gather {
     /// What a file of the same kind could keep, and lines cannot: one sentence for each kind of thing.
     pub(super) losses: Problems,
     pub(super) kept: Option<Kept>,
+    /// The file held what is no character: it is U+FFFD now.
+    is_repaired: bool,
     lines: Vec<Content>,
     /// Where in the file each line stands.
     places: Vec<usize>,
@@ -70,6 +73,20 @@ impl Gather {
     /// The file's times are on one axis, and the order of its lines means nothing: no clock starts over in it.
     pub(super) fn times_rule(&mut self) {
         self.times_rule = true;
+    }
+
+    /// For a text in which what is no character is U+FFFD, if it is repaired.
+    pub(super) fn of_text(is_repaired: bool) -> Self {
+        Self { is_repaired, ..Self::default() }
+    }
+
+    /// Tells of what is no character on line `at`.
+    pub(super) fn check_characters(&mut self, at: usize, line: &str) {
+        if self.is_repaired
+            && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
+        {
+            self.problem(at, column + 1, NO_CHARACTER);
+        }
     }
 
     /// What follows has times of its own: that they go back is nothing odd. Times rule.
@@ -109,10 +126,10 @@ impl Gather {
             content.start_ms = None;
         }
         if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
-            && (end < start || !sane(&end))
+            && (end <= start || !sane(&end))
         {
             let (from, to) = (clock(start), clock(end));
-            self.problem(at, 1, format!("the end ({to}) lies before the start ({from}): the line has no end"));
+            self.problem(at, 1, format!("the end ({to}) does not lie behind the start ({from}): the line has no end"));
             content.end_ms = None;
         }
         if content.start_ms.is_none() {
@@ -262,7 +279,7 @@ mod tests {
         let mut gather = Gather::default();
         let at = |start_ms, end_ms| Content { start_ms, end_ms, ..line(None, 1) };
         for (start, end, kept) in [
-            (Some(5), Some(5), (Some(5), Some(5))),
+            (Some(5), Some(5), (Some(5), None)),
             (Some(5), Some(4), (Some(5), None)),
             (Some(-1), Some(4), (None, None)),
             (Some(SORT_MS_MAX + 1), None, (None, None)),
@@ -273,6 +290,6 @@ mod tests {
             assert_eq!((last.start_ms, last.end_ms), kept, "{start:?} {end:?}");
         }
         assert!(!gather.line(1, line(Some(9), 0)));
-        assert_eq!(gather.finish(FileKind::Srt).problems.len(), 3);
+        assert_eq!(gather.finish(FileKind::Srt).problems.len(), 4);
     }
 }

@@ -44,6 +44,7 @@ mod vendors;
 mod webvtt;
 mod words;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -310,6 +311,9 @@ const END_ESTIMATED: &str = "the end is estimated";
 /// What a note says at the head of a file in which no end was known.
 const ALL_ENDS_ESTIMATED: &str = "all ends are estimated";
 
+/// What a note says at the head of a file in which nobody is named, and a text begins as if somebody were.
+const NOBODY_NAMED: &str = "names before a colon are text";
+
 /// Nobody reads more complaints about one file, and a hostile file must not make us keep more.
 pub const PROBLEMS_MAX: usize = 1_000;
 
@@ -400,12 +404,18 @@ fn spoken(reading: Reading) -> Result<Reading, FormatError> {
 }
 
 fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatError>) -> Result<Reading, FormatError> {
-    let encoding::Text { text, is_repaired, problem } = encoding::decode(bytes)?;
+    let encoding::Text { text, mut is_repaired, problem } = encoding::decode(bytes)?;
     if text.trim().is_empty() {
         return Err(FormatError::NoLines);
     }
     let kind = kind(&text)?;
-    let gather = Gather::default();
+    let plain = match kind {
+        FileKind::Vtt | FileKind::Srt => encoding::without_controls(&text),
+        _ => Cow::Borrowed(&*text),
+    };
+    is_repaired |= matches!(plain, Cow::Owned(_));
+    let text = plain;
+    let gather = Gather::of_text(is_repaired);
     let is_rows = || detect::is_rows(&text);
     let mut reading = spoken(match kind {
         FileKind::Rev => rev::read(&text, is_repaired),

@@ -1,8 +1,10 @@
 //! SubRip, read. There is no standard: this takes what is met, and tells what is odd.
 //!
 //! A cue is a line of times (`-->`), with its number above it and its text below it, up to the next one. Numbers may be
-//! missing, stand twice or be out of order; a text may hold blank lines. Tags (`<i>`, `{\an8}`) and what follows the times
-//! are kept for a file of the same kind, and are no part of a line.
+//! missing, stand twice or be out of order; a text may hold blank lines. Of times that are written otherwise what can be
+//! understood is taken. A cue whose number stands behind a blank line, in its place among the others, is a cue without
+//! times where the line of times is missing. Tags (`<i>`, `{\an8}`) and what follows the times are kept for a file of the
+//! same kind, and are no part of a line.
 
 use super::blocks::{excerpt, numbered, tidy};
 use super::gather::Gather;
@@ -54,14 +56,107 @@ pub(super) fn times(line: &str) -> Option<(MediaMs, MediaMs, &str)> {
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some((start, end, rest))
 }
 
+/// What is met in place of `-->`, where both sides are times.
+const ODD_ARROWS: [&str; 9] = ["-->", "-- >", "- ->", "- - >", "->", "=>", "\u{2013}>", "\u{2014}>", "\u{2192}"];
+
+/// A line that is meant to be one of times, with what of it can be understood.
+#[derive(Debug, PartialEq, Eq)]
+struct OddTimes<'a> {
+    start: Option<MediaMs>,
+    end: Option<MediaMs>,
+    settings: &'a str,
+}
+
+/// A line of times that [`times`] does not understand; none for a line that has no times.
+fn odd_times(line: &str) -> Option<OddTimes<'_>> {
+    let (at, arrow) =
+        ODD_ARROWS.iter().filter_map(|arrow| line.find(arrow).map(|at| (at, *arrow))).min_by_key(|(at, _)| *at)?;
+    let (left, right) = (&line[..at], &line[at + arrow.len()..]);
+    let start = odd_time(left).and_then(|(ms, rest)| rest.trim().is_empty().then_some(ms));
+    let end = odd_time(right).filter(|(_, rest)| rest.is_empty() || rest.starts_with(char::is_whitespace));
+    let is_one = match arrow {
+        // Whatever of it cannot be understood: nobody speaks like this.
+        "-->" => start.is_some() || end.is_some() || resembles_time(left) && resembles_time(right),
+        _ => start.is_some() && end.is_some(),
+    };
+    is_one.then(|| OddTimes { start, end: end.map(|(ms, _)| ms), settings: end.map_or("", |(_, rest)| rest) })
+}
+
+fn resembles_time(text: &str) -> bool {
+    let word = text.trim();
+    word.contains(':')
+        && word.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+        && !word.contains(char::is_alphabetic)
+}
+
+/// A time as people mistype it: below zero, with blanks around its colons, with the signs of a Chinese keyboard.
+fn odd_time(text: &str) -> Option<(MediaMs, &str)> {
+    let text = text.trim_start();
+    let (sign, digits) = match text.strip_prefix(['-', '\u{2212}']) {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let is_sign = |c: char| matches!(c, ':' | ',' | '.');
+    let (mut plain, mut end) = (String::new(), 0);
+    for (at, c) in digits.char_indices() {
+        let known = match c {
+            '\u{FF1A}' | ';' => ':',
+            '\u{FF0C}' => ',',
+            '\u{FF0E}' => '.',
+            c => c,
+        };
+        // A blank is part of a time where a sign stands beside it.
+        let is_parted = end < at && !plain.ends_with(is_sign) && !is_sign(known);
+        match known {
+            ' ' | '\t' => continue,
+            '0'..='9' if is_parted => break,
+            '0'..='9' | ':' | ',' | '.' => plain.push(known),
+            _ => break,
+        }
+        end = at + c.len_utf8();
+    }
+    let (ms, rest) = time(&plain)?;
+    rest.is_empty().then(|| (sign * ms, &digits[end..]))
+}
+
 /// How many cues `text` holds.
 pub(super) fn count(text: &str) -> usize {
-    numbered(text).filter(|(_, line)| line.contains("-->") && times(line).is_some()).count()
+    let has_times = |line: &str| times(line).is_some_and(|_| line.contains("-->"));
+    let nearly = |line: &str| odd_times(line).is_some_and(|odd| odd.start.is_some() && odd.end.is_some());
+    numbered(text).filter(|(_, line)| has_times(line) || nearly(line)).count()
+}
+
+/// The number of a cue, which stands alone on its line.
+fn number_of(line: &str) -> Option<u64> {
+    let line = line.trim();
+    line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
+}
+
+/// Where in `text`, which stands between the times of two cues, others begin that have a number and no times: behind a
+/// blank line, with a number that lies between that of the cue before (`last`) and that of the one behind (`next`).
+fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: bool) -> Vec<usize> {
+    let mut found = Vec::new();
+    for (index, line) in text.iter().enumerate() {
+        let Some(number) = number_of(line) else { continue };
+        let is_parted = if index == 0 { is_head } else { text[index - 1].trim().is_empty() };
+        let follows = last.map_or(is_head && number <= 1, |last| last.checked_add(1) == Some(number));
+        let is_before_next = next.is_none_or(|next| number < next);
+        let is_between = next.is_some() && last.is_some_and(|last| last < number);
+        // Right below a text only where it is the one number that is missing.
+        let is_missing = index > 0 && follows && next == number.checked_add(1);
+        if is_before_next && (is_parted && (follows || is_between) || is_missing) {
+            found.push(index);
+            last = Some(number);
+        }
+    }
+    found
 }
 
 struct Open<'a> {
+    /// The line of its times, or of its number where it has none.
     at: usize,
-    times: (MediaMs, MediaMs),
+    start: Option<MediaMs>,
+    end: Option<MediaMs>,
     settings: &'a str,
     /// Its text, and below it, so far, what may be the number of the next cue.
     text: Vec<&'a str>,
@@ -73,35 +168,40 @@ pub(super) fn read(text: &str, gather: Gather) -> Reading {
         Reader { gather, kept, open: None, last_number: None, has_numbers: false, tags: (0, 0), places: (0, 0) };
     let mut before: Vec<(usize, &str)> = Vec::new();
     for (at, line) in numbered(text) {
-        reader.check_utf8(at, line);
-        match times(line).filter(|_| line.contains("-->")) {
-            Some((start, end, settings)) => {
-                let number = reader.take_number(at, &mut before);
-                reader.close();
-                reader.number(at, number);
-                reader.open = Some(Open { at, times: (start, end), settings: settings.trim(), text: Vec::new() });
-            }
-            None => {
-                if line.contains("-->") {
-                    let what = excerpt(line);
-                    let kept = if reader.open.is_some() { "kept as text of the cue before" } else { "left out" };
-                    reader.gather.problem(
-                        at,
-                        1,
-                        format!("{what:?} is no line of times (00:01:02,345 --> 00:01:04,500): {kept}"),
-                    );
-                }
-                match &mut reader.open {
-                    Some(open) => open.text.push(line),
-                    None => before.push((at, line)),
-                }
-            }
+        reader.gather.check_characters(at, line);
+        if let Some((start, end, settings)) = times(line).filter(|_| line.contains("-->")) {
+            reader.begin(at, (Some(start), Some(end)), settings, &mut before);
+            continue;
+        }
+        if let Some(odd) = odd_times(line).filter(|_| reader.is_between_cues(&before)) {
+            reader.begin(at, (odd.start, odd.end), odd.settings, &mut before);
+            let what = excerpt(line);
+            let read = match (odd.start, odd.end) {
+                (Some(_), Some(_)) => "read all the same",
+                (Some(_), None) => "its start is read, and its cue has no end",
+                (None, _) => "its cue stands where the file has it, without times",
+            };
+            let message =
+                format!("{what:?} is not written as lines of times are (00:01:02,345 --> 00:01:04,500): {read}");
+            reader.gather.problem(at, 1, message);
+            continue;
+        }
+        if line.contains("-->") {
+            let what = excerpt(line);
+            let kept = if reader.open.is_some() { "kept as text of the cue before" } else { "left out" };
+            reader.gather.problem(
+                at,
+                1,
+                format!("{what:?} is no line of times (00:01:02,345 --> 00:01:04,500): {kept}"),
+            );
+        }
+        match &mut reader.open {
+            Some(open) => open.text.push(line),
+            None => before.push((at, line)),
         }
     }
-    for (at, line) in before.iter().filter(|(_, line)| !line.trim().is_empty() && !line.contains("-->")) {
-        reader.gather.problem(*at, 1, format!("{:?} belongs to no cue: left out", excerpt(line)));
-    }
-    reader.close();
+    reader.head(&before, None);
+    reader.close(None);
     reader.finish()
 }
 
@@ -117,33 +217,78 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn check_utf8(&mut self, at: usize, line: &str) {
-        if let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
-            self.gather.problem(at, column + 1, "bytes that are nothing in this encoding are read as U+FFFD");
+    /// Whether a line of times may stand here: at the beginning, below a blank line or a number.
+    fn is_between_cues(&self, before: &[(usize, &str)]) -> bool {
+        let Some(open) = &self.open else {
+            return before.last().is_none_or(|(_, line)| line.trim().is_empty() || number_of(line).is_some());
+        };
+        let Some(line) = open.text.last() else { return false };
+        let above = open.text.len().checked_sub(2).map(|above| open.text[above].trim().is_empty());
+        let follows = |number| self.last_number.is_some_and(|last: u64| last.checked_add(1) == Some(number));
+        line.trim().is_empty() || number_of(line).is_some_and(|number| above == Some(true) || follows(number))
+    }
+
+    /// Begins the cue whose line of times stands at `at`.
+    fn begin(
+        &mut self,
+        at: usize,
+        (start, end): (Option<MediaMs>, Option<MediaMs>),
+        settings: &'a str,
+        before: &mut Vec<(usize, &'a str)>,
+    ) {
+        let number = self.take_number(at, before);
+        if self.open.is_none() {
+            self.head(before, number);
+            before.clear();
+        }
+        self.close(number);
+        self.number(at, number);
+        self.open = Some(Open { at, start, end, settings: settings.trim(), text: Vec::new() });
+    }
+
+    /// What stands before the first line of times: cues without times, and what belongs to no cue.
+    fn head(&mut self, before: &[(usize, &'a str)], next: Option<u64>) {
+        let lines: Vec<&str> = before.iter().map(|(_, line)| *line).collect();
+        let begins = untimed(&lines, None, next, true);
+        let first = begins.first().copied().unwrap_or(lines.len());
+        for (at, line) in before[..first].iter().filter(|(_, line)| !line.trim().is_empty() && !line.contains("-->")) {
+            self.gather.problem(*at, 1, format!("{:?} belongs to no cue: left out", excerpt(line)));
+        }
+        if let Some((at, _)) = before.first() {
+            self.untimed_cues(*at, &lines, &begins);
+        }
+    }
+
+    /// The cues that begin at `begins` of `lines`, the first of which stands at `at`.
+    fn untimed_cues(&mut self, at: usize, lines: &[&'a str], begins: &[usize]) {
+        let ends = begins.iter().skip(1).copied().chain([lines.len()]);
+        for (&begin, end) in begins.iter().zip(ends) {
+            let (at, text) = (at + begin, lines[begin + 1..end].to_vec());
+            let told = "this cue has no line of times: it stands where the file has it, without times";
+            self.gather.problem(at, 1, told);
+            self.last_number = number_of(lines[begin]).or(self.last_number);
+            self.has_numbers = true;
+            self.line(Open { at, start: None, end: None, settings: "", text });
         }
     }
 
     /// Takes the number of the cue whose times stand at line `at` off what stands above it.
     fn take_number(&mut self, at: usize, before: &mut Vec<(usize, &'a str)>) -> Option<u64> {
-        let parse = |line: &str| -> Option<u64> {
-            let line = line.trim();
-            line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
-        };
         match &mut self.open {
             None => {
                 while before.last().is_some_and(|(_, line)| line.trim().is_empty()) {
                     before.pop();
                 }
-                let number = parse(before.last()?.1)?;
+                let number = number_of(before.last()?.1)?;
                 before.pop();
                 Some(number)
             }
             Some(open) => {
-                let number = parse(open.text.last()?)?;
+                let number = number_of(open.text.last()?)?;
                 let above = open.text.len().checked_sub(2).and_then(|above| open.text.get(above));
                 let is_parted = above.is_none_or(|line| line.trim().is_empty());
                 // A number right below a text is the next cue's only if it is the one that follows.
-                let follows = self.last_number.is_some_and(|last| last + 1 == number);
+                let follows = self.last_number.is_some_and(|last| last.checked_add(1) == Some(number));
                 if !is_parted && !follows {
                     return None;
                 }
@@ -171,8 +316,17 @@ impl<'a> Reader<'a> {
         self.last_number = number.or(self.last_number);
     }
 
-    fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
+    /// Ends the open cue, before the one that has the number `next`.
+    fn close(&mut self, next: Option<u64>) {
+        let Some(mut open) = self.open.take() else { return };
+        let (at, lines) = (open.at + 1, std::mem::take(&mut open.text));
+        let begins = untimed(&lines, self.last_number, next, false);
+        open.text = lines[..begins.first().copied().unwrap_or(lines.len())].to_vec();
+        self.line(open);
+        self.untimed_cues(at, &lines, &begins);
+    }
+
+    fn line(&mut self, open: Open<'_>) {
         let raw = tidy(&open.text.join("\n"));
         let (text, tags) = without_tags(&raw);
         if tags > 0 {
@@ -187,9 +341,8 @@ impl<'a> Reader<'a> {
             }
             self.places.1 += 1;
         }
-        let (start, end) = open.times;
         let text = tidy(text.trim()).into();
-        let content = Content { start_ms: Some(start), end_ms: Some(end), text, ..Content::default() };
+        let content = Content { start_ms: open.start, end_ms: open.end, text, ..Content::default() };
         let from = self.gather.len();
         if self.gather.line(open.at, labels::with_break(content)) {
             let lines = from..self.gather.len();
@@ -206,10 +359,24 @@ impl<'a> Reader<'a> {
                 self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
             }
         }
-        labels::take_from_texts(self.gather.contents());
+        if !labels::take_marked(self.gather.contents()) {
+            labels::take_from_texts(self.gather.contents());
+        }
         self.gather.kept = Some(self.kept);
         self.gather.finish(FileKind::Srt)
     }
+}
+
+/// `text` in which nothing is a tag: with a blank behind its first character, what was said of one is no tag.
+pub(super) fn no_tags(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['<', '{']) {
+        out.push_str(&rest[..=at]);
+        out.push_str(tag_length(&rest[at..]).map_or("", |_| " "));
+        rest = &rest[at + 1..];
+    }
+    out + rest
 }
 
 /// The text without `<i>`, `</font>`, `{\an8}` and their like, and how many of them there were. `<` and `{` of other things
@@ -283,6 +450,82 @@ mod tests {
         }
     }
 
+    #[test]
+    fn times_that_are_written_otherwise_as_a_table() {
+        for (line, start, end, settings) in [
+            ("00:00:01,000 -> 00:00:02,000", Some(1_000), Some(2_000), ""),
+            ("00:00:01,000 -- > 00:00:02,000 X1:5", Some(1_000), Some(2_000), " X1:5"),
+            ("00:00:01,000 \u{2192} 00:00:02,000", Some(1_000), Some(2_000), ""),
+            ("00 : 00 : 01 , 500 --> 00: 00: 02,000", Some(1_500), Some(2_000), ""),
+            ("00\u{FF1A}00\u{FF1A}01\u{FF0C}500 --> 00:00:02,000", Some(1_500), Some(2_000), ""),
+            ("-00:00:01,000 --> 00:00:02,000", Some(-1_000), Some(2_000), ""),
+            ("00:00:01,000 --> -00:00:02,000", Some(1_000), Some(-2_000), ""),
+            ("00:00:01,000 --> 00:00:99,000", Some(1_000), None, ""),
+            ("00:00:01,000 -->", Some(1_000), None, ""),
+            ("--> 00:00:02,000", None, Some(2_000), ""),
+            ("00:00:x1,000 --> 00:00:02,000", None, Some(2_000), ""),
+            ("00:61:00,000 --> 00:62:00,000", None, None, ""),
+        ] {
+            assert_eq!(odd_times(line), Some(OddTimes { start, end, settings }), "{line}");
+        }
+        for none in
+            ["", "a --> b", "-->", "5 --> 6", "a -> b", "1:00 -> later", "10:30 => noon", "Seoul \u{2192} Busan 1:00"]
+        {
+            assert_eq!(odd_times(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_cue_without_times_is_a_cue_of_its_own() {
+        const T: &str = "00:00:01,000 --> 00:00:02,000";
+        const U: &str = "00:00:05,000 --> 00:00:06,000";
+        for (file, expected, told) in [
+            (format!("1\n{T}\none\n\n2\ntwo\n\n3\n{U}\nthree\n"), vec!["one", "-two", "three"], vec![5]),
+            (
+                format!("1\n{T}\none\n\n2\ntwo\n\n3\nthree\n\n4\n{U}\nfour\n"),
+                vec!["one", "-two", "-three", "four"],
+                vec![5, 8],
+            ),
+            (format!("1\n{T}\none\n\n2\ntwo\n"), vec!["one", "-two"], vec![5]),
+            (format!("1\none\n\n2\n{U}\ntwo\n"), vec!["-one", "two"], vec![1]),
+            // No blank line, but the one number that is missing.
+            (format!("1\n{T}\none\n2\ntwo\n\n3\n{U}\nthree\n"), vec!["one", "-two", "three"], vec![4]),
+            // Numbers with a gap.
+            (format!("1\n{T}\none\n\n4\ntwo\n\n9\n{U}\nthree\n"), vec!["one", "-two", "three"], vec![5]),
+            // A line of times of which nothing can be read, or the start alone.
+            (
+                format!("1\n{T}\none\n\n2\n00:61:00,0 --> 00:62:00,0\ntwo\n\n3\n{U}\nthree\n"),
+                vec!["one", "-two", "three"],
+                vec![6],
+            ),
+            (format!("1\n{T}\none\n\n2\n00:00:03,000 -->\ntwo\n"), vec!["one", "two"], vec![6]),
+            (format!("1\n{T}\none\n2\n-00:00:03,000 --> 00:00:04,000\ntwo\n"), vec!["one", "-two"], vec![4, 5, 5]),
+            // Digits in a text are text: of no place among the numbers, or right below the times.
+            (format!("1\n{T}\none\n\n2\n\n2\n{U}\ntwo\n"), vec!["one\n\n2", "two"], vec![]),
+            (format!("1\n{T}\none\n\n1984\nwas it\n\n2\n{U}\ntwo\n"), vec!["one\n\n1984\nwas it", "two"], vec![]),
+            (format!("1\n{T}\none\n\n7\nmore\n"), vec!["one\n\n7\nmore"], vec![]),
+            (format!("1\n{T}\n2\ntwo\n\n2\n{U}\nthree\n"), vec!["2\ntwo", "three"], vec![]),
+            (format!("{T}\none\n\n2\ntwo\n\n{U}\nthree\n"), vec!["one\n\n2\ntwo", "three"], vec![]),
+            // A cue with neither times nor text is told, and none.
+            (format!("1\n{T}\none\n\n2\n\n3\n{U}\nthree\n"), vec!["one", "three"], vec![5, 5]),
+        ] {
+            let reading = read(&file, Gather::default());
+            let sign = |start: Option<MediaMs>| if start.is_none() { "-" } else { "" };
+            let texts: Vec<String> = reading
+                .lines
+                .iter()
+                .map(|line| format!("{}{}", sign(line.content.start_ms), line.content.text))
+                .collect();
+            let at: Vec<usize> = reading.problems.iter().map(|problem| problem.line).collect();
+            assert_eq!(
+                (texts, at),
+                (expected.into_iter().map(str::to_owned).collect(), told),
+                "{file:?}: {:?}",
+                reading.problems
+            );
+        }
+    }
+
     fn texts(file: &str) -> (Vec<String>, Vec<(usize, String)>) {
         let reading = read(file, Gather::default());
         let told = reading.problems.iter().map(|problem| (problem.line, problem.message.clone()));
@@ -324,6 +567,9 @@ mod tests {
             ("<", "<", 0),
         ] {
             assert_eq!(without_tags(text), (expected.to_owned(), count), "{text}");
+            let said = no_tags(text);
+            assert_eq!(without_tags(&said), (said.clone(), 0), "{text}");
+            assert_eq!(said.replace(' ', ""), text.replace(' ', ""));
         }
     }
 }

@@ -45,7 +45,7 @@ proptest! {
     /// The other reader finds every line, at its times.
     #[test]
     fn the_other_reader_finds_every_line(
-        lines in prop::collection::vec((0..3_000_000_i64, 1..5_000_i64, "[A-Z][a-z]{1,8}", "[a-zA-Z&<>,. ]{0,40}[a-z]"), 1..20)
+        lines in prop::collection::vec((0..3_000_000_i64, 500..5_000_i64, "[A-Z][a-z]{1,8}", "[a-zA-Z&<>,. ]{0,40}[a-z]"), 1..20)
     ) {
         let versions = lines.iter().enumerate().map(|(id, (start, length, speaker, text))| {
             let mut version = version(&id.to_string(), *start, Some(speaker), text);
@@ -70,6 +70,83 @@ proptest! {
             let content = &read.content;
             prop_assert_eq!((content.start_ms, content.end_ms), (Some(line.start_ms), line.end_ms));
             prop_assert_eq!((&content.speaker, content.text.trim()), (&line.speaker, line.text.trim()));
+        }
+    }
+}
+
+/// Names of any characters, and texts that begin as if somebody were named.
+fn names() -> impl Strategy<Value = Option<String>> {
+    let known = [
+        "Ann",
+        "A",
+        "7",
+        "Dr. A. B. Smith-Jones (BBC)",
+        "10:30",
+        "Q: A",
+        "--",
+        "-",
+        ">>",
+        ">> Ann",
+        "O'Brien",
+        "O\u{2019}Brien",
+        "\u{674E}\u{660E}",
+        "[Ann]",
+        "ann lee | ACME, Inc.",
+        "a@example.org",
+        "Ann & Ben",
+        "MAN",
+        "Speaker 1",
+        "Ann:",
+        "1 --> 2",
+    ];
+    let odd = prop::sample::select(known.to_vec()).prop_map(str::to_owned);
+    let any = "[A-Za-z0-9 :&()>.,'\u{4e00}-\u{4e20}-]{1,60}";
+    prop_oneof![2 => Just(None), 4 => odd.prop_map(Some), 4 => any.prop_map(Some)]
+}
+
+fn text_that_misleads() -> impl Strategy<Value = String> {
+    let head = prop::sample::select(vec![
+        "",
+        "",
+        "Note: ",
+        "Ann: ",
+        "MAN: ",
+        "[Ann]: ",
+        ">> ",
+        ">> Ann: ",
+        "Speaker 2: ",
+        "a\u{A0}:\u{A0}b ",
+    ]);
+    (head, "[A-Za-z][a-z:]{0,8}( [a-z0-9]{1,9}){0,6}").prop_map(|(head, text)| format!("{head}{text}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is written is read: the same lines, by the same speakers, in the same order.
+    #[test]
+    fn who_speaks_is_read_as_it_was_written(lines in prop::collection::vec((names(), text_that_misleads()), 1..8)) {
+        let versions = (0..).zip(&lines).map(|(at, (speaker, text))| {
+            let mut version = version(&at.to_string(), at * 3_000, speaker.as_deref(), text);
+            version.content.end_ms = Some(at * 3_000 + 2_000);
+            version
+        });
+        let transcript = fold(Default::default(), versions.collect(), vec![]);
+        // A name has one line, and no blank more than one; an arrow is none.
+        let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected: Vec<_> = lines.iter().map(|(speaker, text)| {
+            let speaker = speaker.as_deref().map(plain).filter(|name| !name.is_empty());
+            (speaker, text.trim().to_owned())
+        }).collect();
+        for format in [Format::Vtt, Format::Srt] {
+            let written = export(format, &transcript);
+            let reading = read(written.as_bytes(), None).expect("it can be read");
+            prop_assert_eq!(&reading.problems, &vec![], "{}", written);
+            let read: Vec<_> = reading.lines.iter().map(|line| {
+                let speaker = line.content.speaker.as_deref().map(|name| name.replace("-- >", "-->"));
+                (speaker, line.content.text.to_string())
+            }).collect();
+            prop_assert_eq!(&read, &expected, "{}", written);
         }
     }
 }

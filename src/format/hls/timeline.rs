@@ -16,7 +16,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::Cut;
-use crate::format::cues::{SHORTEST_MS, estimate, no_arrow, vtt_payload};
+use crate::format::cues::{SHORTEST_MS, end_of, no_arrow, vtt_payload};
 use crate::format::text::one_line;
 use crate::position::{Epoch, Offset};
 use crate::transcript::order::SORT_MS_MAX;
@@ -237,8 +237,7 @@ impl Timeline {
     /// When a line that is on the screen from `start` on leaves it.
     fn end_of(&self, line: &Line, start: MediaMs) -> MediaMs {
         let until_next = self.starts.range(start + 1..).next().map(|(next, _)| next - start);
-        let end = line.end_ms.map_or_else(|| start + estimate(line, until_next), |end| end.max(start + 1));
-        end.min(start + CUE_MS_MAX)
+        end_of(line, start, until_next).0.min(start + CUE_MS_MAX)
     }
 
     /// Publishes what waits, to its end.

@@ -19,7 +19,7 @@ pub(super) use self::text::escape;
 use super::blocks::excerpt;
 use super::gather::Gather;
 use super::kept::{Kept, KeptCue};
-use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, Reading, labels, srt};
+use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, Reading, labels, srt};
 use crate::transcript::{Content, MediaMs, Word};
 
 /// True for what the standard takes for a WebVTT file.
@@ -48,6 +48,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         regions: Vec::new(),
         all_estimated: false,
         end_estimated: false,
+        names_people: false,
         lost: [None; 3],
         hls: Hls::default(),
     };
@@ -83,6 +84,8 @@ struct Reader {
     /// What notes of our own writer say of the ends that follow.
     all_estimated: bool,
     end_estimated: bool,
+    /// The file says who speaks in a way that is no text: by voices, or by a note that nobody is named.
+    names_people: bool,
     lost: [Option<(usize, usize)>; 3],
     hls: Hls,
 }
@@ -129,6 +132,9 @@ impl Reader {
     }
 
     fn block(&mut self, block: &Block<'_>) {
+        for (line, text) in (block.at..).zip(&block.lines) {
+            self.gather.check_characters(line, text);
+        }
         match block.kind {
             BlockKind::Cue { times } => self.cue(block, times),
             BlockKind::Style => {
@@ -156,6 +162,7 @@ impl Reader {
                 match note.map(str::trim) {
                     Some(END_ESTIMATED) if block.lines.len() == 1 => self.end_estimated = true,
                     Some(ALL_ENDS_ESTIMATED) if block.lines.len() == 1 => self.all_estimated = true,
+                    Some(NOBODY_NAMED) if block.lines.len() == 1 => self.names_people = true,
                     Some(_) => self.keep(block),
                     None => {
                         let text = excerpt(&block.lines.join(" "));
@@ -244,6 +251,7 @@ impl Reader {
             return;
         }
         for said in all {
+            self.names_people |= said.voice.is_some();
             let words = words(&said, start);
             let said_text = super::blocks::tidy(said.text.trim());
             let content = Content {
@@ -268,7 +276,9 @@ impl Reader {
                 self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
             }
         }
-        labels::take_from_texts(self.gather.contents());
+        if !self.names_people {
+            labels::take_from_texts(self.gather.contents());
+        }
         self.gather.kept = Some(self.kept);
         self.gather.finish(FileKind::Vtt)
     }

@@ -221,6 +221,8 @@ pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
                     classes.iter().for_each(|class| out.extend([".", class]));
                     if !annotation.is_empty() {
                         out.extend([" ", &escape(annotation)]);
+                        // Or the end of the tag would be an arrow; blanks are no part of an annotation.
+                        out.push_str(if annotation.ends_with("--") { " " } else { "" });
                     }
                     out.push('>');
                 }
@@ -424,6 +426,7 @@ mod tests {
             ("a&#10;&#10;b&#13;c", "a\nb\nc"),
             ("<00:01.000>a<00:03.000>b<00:02.000>c<00:09.000>d", "a<00:00:03.000>bcd"),
             ("<v A &gt; B>x", "<v A &gt; B>x"),
+            ("<v A-- >x", "<v A-- >x"),
             ("<v A>x</v> y", "<v A>x</v> y"),
             ("<v A>x</v> <v B>y", "<v A>x</v> <v B>y</v>"),
         ] {
