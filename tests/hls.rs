@@ -127,7 +127,8 @@ fn where_lines_are() {
     assert_eq!(cues_after(vec![spanning.clone(), clock(5_000)]), vec![vec![cue("1", 500, 3_500)]; 2]);
     // Late: its time is over.
     let first = said(9, 0, Some(100), 0);
-    let begun = vec![cue("9", 0, 100)];
+    // Half a second, for a shorter cue is not seen.
+    let begun = vec![cue("9", 0, 500)];
     let late = vec![first.clone(), clock(7_000), said(2, 500, Some(1_500), 0), clock(9_000)];
     assert_eq!(cues_after(late), [begun.clone(), vec![], vec![], vec![cue("2", 6_000, 7_500)]]);
     // Late, and on the screen still.
@@ -146,7 +147,13 @@ fn where_lines_are() {
     let open = vec![said(1, 0, None, 0), said(2, 1_200, None, 0), clock(5_000)];
     assert_eq!(cues_after(open), [vec![cue("1", 0, 1_000), cue("2", 1_200, 2_200)], vec![cue("2", 1_200, 2_200)]]);
     // The end of the feed publishes the rest.
-    assert_eq!(cues_after(vec![said(1, 100, Some(200), 0), Op::End]), [vec![cue("1", 100, 300)]]);
+    assert_eq!(cues_after(vec![said(1, 100, Some(200), 0), Op::End]), [vec![cue("1", 100, 600)]]);
+    assert_eq!(
+        cues_after(vec![said(1, 100, Some(1), 0), said(2, 300, Some(900), 0), Op::End]),
+        [vec![cue("1", 100, 300), cue("2", 300, 1_200)]]
+    );
+    // An end that does not lie behind the start is none.
+    assert_eq!(cues_after(vec![said(1, 100, Some(0), 0), Op::End]), [vec![cue("1", 100, 1_100)]]);
 }
 
 /// The segments that a server's playlist lists, by their addresses.

@@ -22,7 +22,7 @@ use crate::transcript::time::cue_clock;
 use crate::transcript::{FeedState, MediaMs, Timestamp};
 
 /// Raised whenever a release cuts or writes segments otherwise: their names differ then, so that caches keep both apart.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// What the empty segment before media time 0 is called in place of a number.
 const LEAD_IN: &str = "lead-in";
 /// Where media time 0 stands in the clock of MPEG-2 streams: what packagers take for the beginning, ten seconds after 0, so
