@@ -138,7 +138,7 @@ proptest! {
             let speaker = speaker.as_deref().map(plain).filter(|name| !name.is_empty());
             (speaker, text.trim().to_owned())
         }).collect();
-        for format in [Format::Vtt, Format::Srt] {
+        for format in [Format::Vtt, Format::Srt, Format::Ttml] {
             let written = export(format, &transcript);
             let reading = read(written.as_bytes(), None).expect("it can be read");
             prop_assert_eq!(&reading.problems, &vec![], "{}", written);

@@ -2,26 +2,35 @@
 //!
 //! A `p` is a line; where several people speak in it, or parts of it have times and it has none, it is one line for each. A
 //! `p` with a time whose parts have times as well is one line with the times of its words. Times nest (W3C TTML2, 12):
-//! in a `par` they count from the parent's, in a `seq` from the end of what is before. With a time base of `clock` or
+//! in a `par` they count from the parent's, in a `seq` from the end of what is before, where `br`, `set`, `metadata` and text
+//! that no element gives a duration take no time. What is never shown is no speech, and told with the reason. With a time base of `clock` or
 //! `smpte` they are those of the clock. A file may hold several documents, one behind the other; those of a sequence of
 //! EBU-TT Live take each other's place. Styles and regions are no part of a line.
 
 mod sequence;
+mod shown;
+#[cfg(test)]
+mod tests;
 mod time;
+mod tree;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader as XmlReader, XmlVersion};
 
 use self::sequence::Document;
+use self::shown::{Level, Styles, Unseen};
 use self::time::Rates;
+use self::tree::{Builder, Element, Node, Space};
 pub(super) use self::write::write;
 use super::blocks::{excerpt, tidy};
 use super::gather::Gather;
 use super::{FileKind, FormatError, Reading};
+use crate::transcript::time::clock;
 use crate::transcript::{Content, MediaMs, Word};
 
 /// TTML, or what other XML a text is.
@@ -46,23 +55,62 @@ pub(super) fn kind(text: &str) -> Result<FileKind, FormatError> {
 /// How deep elements may be nested: TTML needs a handful, and what is deeper wants to cost us time.
 const DEPTH_MAX: usize = 200;
 
-/// An element that is open.
+/// How many unknown elements are told by their names.
+const TOLD_MAX: usize = 20;
+
+/// Why a text is never shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Never {
+    /// It begins when what it stands in is over.
+    Over {
+        begin: MediaMs,
+        end: MediaMs,
+    },
+    /// What is before it in a `seq` has no end.
+    Behind,
+    /// Text in a `seq`.
+    NoDuration,
+    Unseen(Unseen),
+    Condition,
+}
+
+impl fmt::Display for Never {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Over { begin, end } => {
+                write!(f, "it begins at {}, when what it stands in is over ({})", clock(*begin), clock(*end))
+            }
+            Self::Behind => f.write_str("what stands before it in the sequence has no end"),
+            Self::NoDuration => {
+                f.write_str("in a sequence (timeContainer=\"seq\") text without a duration takes no time")
+            }
+            Self::Unseen(Unseen::Display) => f.write_str("it is not displayed (tts:display=\"none\")"),
+            Self::Unseen(Unseen::Visibility) => f.write_str("it is not visible (tts:visibility=\"hidden\")"),
+            Self::Unseen(Unseen::Region) => f.write_str("its region is not there at that time"),
+            Self::Condition => f.write_str("its condition is false"),
+        }
+    }
+}
+
+/// What holds in an element.
 #[derive(Debug, Clone, Default)]
-struct Element {
-    name: String,
+struct Active {
     begin: MediaMs,
+    /// When it is over, where that is known without looking at what is in it.
+    end: Option<MediaMs>,
     /// Whether it says when it begins, itself or one of those it is in.
     is_timed: bool,
     /// Whether it has a time of its own.
     has_begin: bool,
-    end: Option<MediaMs>,
+    /// A span within the `p` has a time.
+    is_inner: bool,
     is_seq: bool,
-    /// In a `seq`: where the next child begins.
-    next: MediaMs,
     agent: Option<Arc<str>>,
     lang: Option<Arc<str>>,
     keeps_blanks: bool,
     is_estimated: bool,
+    region: Option<Arc<str>>,
+    never: Option<Never>,
 }
 
 /// Text of a `p`, and what holds for it.
@@ -76,44 +124,54 @@ struct Part {
     is_inner: bool,
     agent: Option<Arc<str>>,
     lang: Option<Arc<str>>,
+    never: Option<Never>,
+}
+
+impl Part {
+    /// Whether both are said at once, by the same people.
+    fn goes_with(&self, other: &Self) -> bool {
+        let when = |part: &Self| (part.begin, part.end, part.is_inner, part.never);
+        when(self) == when(other) && self.agent == other.agent
+    }
 }
 
 struct Reader<'a> {
     text: &'a str,
     gather: Gather,
+    builder: Builder,
     rates: Rates,
-    open: Vec<Element>,
     documents: Vec<Document>,
     agents: HashMap<String, String>,
-    /// The agent whose name is being read, and how good the name is that is known.
-    agent: Option<(String, u8)>,
-    name_rank: u8,
-    /// Within a `p`: the line of the file at which it begins, and its parts.
-    paragraph: Option<(usize, Vec<Part>)>,
     title: String,
     /// Where in the text lines were counted up to, and how many.
     counted: (usize, usize),
     has_styles: Option<usize>,
+    /// Elements that were told to be none of TTML.
+    told: HashSet<String>,
+}
+
+/// What of a document's head counts for what is shown.
+struct Head<'a> {
+    styles: Styles<'a>,
+    regions: HashMap<&'a str, Level>,
 }
 
 pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
     let mut reader = Reader {
         text,
         gather,
+        builder: Builder::default(),
         rates: Rates::default(),
-        open: Vec::new(),
         documents: Vec::new(),
         agents: HashMap::new(),
-        agent: None,
-        name_rank: 0,
-        paragraph: None,
         title: String::new(),
         counted: (0, 1),
         has_styles: None,
+        told: HashSet::new(),
     };
     let mut xml = XmlReader::from_str(text);
     loop {
-        if reader.open.len() > DEPTH_MAX {
+        if reader.builder.depth() > DEPTH_MAX {
             let line = reader.line(xml.buffer_position());
             let why = format!("elements are nested deeper than {DEPTH_MAX}");
             return Err(FormatError::Broken { what: "XML", line, column: 1, why });
@@ -125,22 +183,23 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
                 reader.end();
             }
             Ok(Event::End(_)) => reader.end(),
-            Ok(Event::Text(text)) => reader.text(&text.xml10_content()),
-            Ok(Event::CData(text)) => reader.text(&text.xml10_content()),
+            Ok(Event::Text(text)) => reader.builder.text(&text.xml10_content()),
+            Ok(Event::CData(text)) => reader.builder.text(&text.xml10_content()),
             Ok(Event::GeneralRef(name)) => {
                 let known = name.resolve_char_ref().ok().flatten().map(String::from);
                 let name = name.xml10_content();
                 let named = quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned);
                 match known.or(named) {
-                    Some(text) => reader.text(&text),
+                    Some(text) => reader.builder.text(&text),
                     None => {
                         let at = reader.line(xml.buffer_position());
+                        let name_told = excerpt(&name);
                         reader.gather.problem(
                             at,
                             1,
-                            format!("nobody says what &{}; is: it stays as it is written", excerpt(&name)),
+                            format!("nobody says what &{name_told}; is: it stays as it is written"),
                         );
-                        reader.text(&format!("&{name};"));
+                        reader.builder.text(&format!("&{name};"));
                     }
                 }
             }
@@ -157,7 +216,7 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
             }
         }
     }
-    if !reader.open.is_empty() {
+    if reader.builder.depth() > 0 {
         let line = reader.line(text.len() as u64);
         reader.gather.problem(line, 1, "the file breaks off: elements are open at its end");
         reader.end_all();
@@ -178,7 +237,8 @@ impl Reader<'_> {
 
     fn start(&mut self, tag: &BytesStart<'_>, position: u64) {
         let line = self.line(position);
-        let name = tag.local_name().into_inner().to_owned();
+        let tag_name = tag.name().into_inner().to_owned();
+        let name = &tag_name;
         let mut attributes: Vec<(String, String)> = Vec::new();
         for attribute in tag.attributes() {
             match attribute.map(|attribute| {
@@ -189,47 +249,76 @@ impl Reader<'_> {
                     self.gather.problem(line, 1, format!("the attribute {} cannot be read: left out", excerpt(&name)));
                 }
                 Err(_) => {
-                    self.gather.problem(line, 1, format!("an attribute of <{}> is broken: left out", excerpt(&name)))
+                    self.gather.problem(line, 1, format!("an attribute of <{}> is broken: left out", excerpt(name)))
                 }
             }
         }
-        let get = |wanted: &str| attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-        let local = |wanted: &str| {
-            let is = |name: &str| name.rsplit(':').next() == Some(wanted) && name.contains(':');
-            attributes.iter().find(|(name, _)| is(name)).map(|(_, value)| value.as_str())
-        };
-        if name == "tt" {
-            self.root(line, &attributes);
-        }
-        if self.has_styles.is_none()
-            && (matches!(&*name, "style" | "region") || get("style").or(get("region")).is_some())
-        {
-            self.has_styles = Some(line);
-        }
-        match &*name {
-            "agent" if self.is_in("head") => {
-                self.agent = local("id").map(|id| (id.to_owned(), 0));
-            }
-            "name" if self.agent.is_some() => self.name_rank = if get("type") == Some("full") { 2 } else { 1 },
-            "p" => self.paragraph = Some((line, Vec::new())),
-            "br" => self.push("\n"),
-            _ => {}
-        }
-        let element = self.element(line, &name, &get, &local);
-        if let (true, Some(document)) = (element.has_begin, self.documents.last_mut()) {
-            document.begins(element.begin);
-        }
-        self.open.push(element);
+        self.builder.start(line, &tag_name, attributes);
     }
 
-    fn root(&mut self, line: usize, attributes: &[(String, String)]) {
+    fn end(&mut self) {
+        if let Some(root) = self.builder.end().filter(|root| root.is("tt")) {
+            self.document(&root);
+        }
+    }
+
+    fn end_all(&mut self) {
+        while self.builder.depth() > 0 {
+            self.end();
+        }
+    }
+
+    fn document(&mut self, root: &Element) {
+        self.root(root);
+        let all = root.all();
+        let is_styled = |element: &&&Element| {
+            let names = |name| element.get(Space::Core, name).is_some();
+            element.is("style") || element.is("region") || names("style") || names("region")
+        };
+        self.has_styles = self.has_styles.or_else(|| all.iter().find(is_styled).map(|element| element.line));
+        let is_metadata = |element: &&&Element, name: &str| element.space == Space::Metadata && element.name == name;
+        if self.documents.len() == 1
+            && let Some(head) = root.elements().find(|element| element.is("head"))
+            && let Some(title) = head.all().iter().find(|element| is_metadata(element, "title"))
+        {
+            self.title = title.text();
+        }
+        for agent in all.iter().filter(|element| is_metadata(element, "agent")) {
+            if let (Some(id), Some(name)) = (agent.get(Space::Xml, "id"), agent_name(agent)) {
+                self.agents.insert(id.to_owned(), name);
+            }
+        }
+        let ids = |name: &'static str| {
+            let named = all.iter().filter(move |element| element.is(name));
+            named.filter_map(|element| element.get(Space::Xml, "id").map(|id| (id, *element)))
+        };
+        let styles = Styles(ids("style").collect());
+        let base = Active::default();
+        let regions = ids("region").map(|(id, region)| {
+            let (active, _) = self.active(region, &base, Some(0));
+            let mut level = Level::region(styles.show(region), active.begin, active.end);
+            self.changes(region, &active, &mut level);
+            (id, level)
+        });
+        let regions = regions.collect();
+        let head = Head { styles, regions };
+        let base = Active {
+            lang: root.get(Space::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from),
+            keeps_blanks: root.get(Space::Xml, "space") == Some("preserve"),
+            ..Active::default()
+        };
+        self.contents(root, &base, &head, &mut Vec::new(), None);
+    }
+
+    fn root(&mut self, root: &Element) {
+        let line = root.line;
         // A document of its own, whatever stood before it.
         self.rates = Rates::default();
         self.agents.clear();
         self.gather.new_part();
         let mut document = Document { at: line, lines: self.gather.len()..self.gather.len(), ..Document::default() };
-        for (name, value) in attributes {
-            let local = name.rsplit(':').next().unwrap_or(name);
+        for attribute in &root.attributes {
+            let (local, value) = (&*attribute.name, &attribute.value);
             match local {
                 "sequenceIdentifier" => document.identifier = Some(value.clone()),
                 "sequenceNumber" => document.number = value.trim().parse().ok(),
@@ -248,56 +337,194 @@ impl Reader<'_> {
             }
         }
         if self.documents.is_empty() {
-            let language = attributes.iter().find(|(name, value)| name == "xml:lang" && !value.is_empty());
-            self.gather.meta.language = language.map(|(_, value)| value.as_str().into());
+            let language = root.get(Space::Xml, "lang").filter(|lang| !lang.is_empty());
+            self.gather.meta.language = language.map(Arc::from);
         }
         self.documents.push(document);
     }
 
-    fn is_in(&self, name: &str) -> bool {
-        self.open.iter().any(|element| element.name == name)
-    }
-
-    fn element<'s>(
-        &mut self,
-        line: usize,
-        name: &str,
-        get: &impl Fn(&str) -> Option<&'s str>,
-        local: &impl Fn(&str) -> Option<&'s str>,
-    ) -> Element {
-        let parent = self.open.last().cloned().unwrap_or_default();
+    /// What holds in `element`, and when it ends by its own word. `base` is where its time counts from: the begin of
+    /// `parent`, or in a `seq` the end of what is before; none where that has no end.
+    fn active(&mut self, element: &Element, parent: &Active, base: Option<MediaMs>) -> (Active, Option<MediaMs>) {
         let mut time = |what: &str| {
-            let written = get(what)?;
+            let written = element.get(Space::Core, what)?;
             let read = self.rates.parse(written);
             if read.is_none() {
-                self.gather.problem(line, 1, format!("{:?} is no time ({what}): left out", excerpt(written)));
+                let message = format!("{:?} is no time ({what}): left out", excerpt(written));
+                self.gather.problem(element.line, 1, message);
             }
             read
         };
         let (begin, end, dur) = (time("begin"), time("end"), time("dur"));
         let is_clock = self.rates.is_clock;
-        // "The begin and end times are relative to the parent's begin, or in a seq to the end of the sibling before."
-        let base = if parent.is_seq { parent.next } else { parent.begin };
-        let at = |time: MediaMs| if is_clock { time } else { base.saturating_add(time) };
-        let start = begin.map_or(base, at);
-        let is_timed = begin.is_some() || parent.is_timed || parent.is_seq && parent.next > parent.begin;
+        let from = base.unwrap_or(parent.begin);
+        let at = |time: MediaMs| if is_clock { time } else { from.saturating_add(time) };
+        let start = begin.map_or(from, at);
+        let is_timed = begin.is_some() || parent.is_timed || parent.is_seq && from > parent.begin;
         // A duration counts from a start; of a document that is live, nobody but its receiver knows the start.
         let lasts = dur.filter(|_| !is_clock || is_timed).map(|dur| start.saturating_add(dur));
         let own_end = [end.map(at), lasts].into_iter().flatten().min();
-        let end = [own_end, parent.end].into_iter().flatten().min();
-        let agent = local("agent").map(|ids| self.agent_names(ids));
-        Element {
-            name: name.to_owned(),
+        if let Some(end) = own_end.filter(|end| *end <= start && parent.never.is_none()) {
+            let (from, to) = (clock(start), clock(end));
+            let message = format!("the end ({to}) does not lie behind the start ({from}): the line has no end");
+            self.gather.problem(element.line, 1, message);
+        }
+        let limit = [own_end.filter(|end| *end > start), parent.end].into_iter().flatten().min();
+        let never = match (base, parent.end) {
+            (None, _) => Some(Never::Behind),
+            (_, Some(end)) if end <= start => Some(Never::Over { begin: start, end }),
+            _ if matches!(element.get(Space::Core, "condition").map(str::trim), Some("false" | "false()")) => {
+                Some(Never::Condition)
+            }
+            _ => None,
+        };
+        let agent = element.get(Space::Metadata, "agent").map(|ids| self.agent_names(ids));
+        let lang = element.get(Space::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from);
+        let is_estimated = element
+            .attributes
+            .iter()
+            .any(|one| one.space == Space::Foreign && one.name == "estimated" && one.value == "end");
+        let active = Active {
             begin: start,
+            end: limit,
             is_timed: is_timed || own_end.is_some() && !is_clock,
             has_begin: begin.is_some(),
-            end,
-            is_seq: get("timeContainer") == Some("seq"),
-            next: start,
-            agent: agent.or(parent.agent),
-            lang: get("xml:lang").filter(|lang| !lang.is_empty()).map(Arc::from).or(parent.lang),
-            keeps_blanks: get("xml:space").map_or(parent.keeps_blanks, |space| space == "preserve"),
-            is_estimated: local("estimated") == Some("end"),
+            is_inner: parent.is_inner || begin.is_some() && element.name != "p",
+            is_seq: element.get(Space::Core, "timeContainer") == Some("seq"),
+            agent: agent.or_else(|| parent.agent.clone()),
+            lang: lang.or_else(|| parent.lang.clone()),
+            keeps_blanks: element.get(Space::Xml, "space").map_or(parent.keeps_blanks, |space| space == "preserve"),
+            is_estimated,
+            region: element.get(Space::Core, "region").map(Arc::from).or_else(|| parent.region.clone()),
+            never: parent.never.or(never),
+        };
+        (active, own_end)
+    }
+
+    /// Takes what `set` and `animate` in `element` change of it.
+    fn changes(&mut self, element: &Element, active: &Active, level: &mut Level) {
+        for change in element.elements().filter(|inner| inner.is("set") || inner.is("animate")) {
+            let (when, _) = self.active(change, active, Some(active.begin));
+            level.change(change, when.begin, when.end);
+        }
+    }
+
+    /// Reads what is in an element. Gives when the last of it ends; none where that is when the element ends.
+    fn contents(
+        &mut self,
+        element: &Element,
+        active: &Active,
+        head: &Head<'_>,
+        levels: &mut Vec<Level>,
+        mut parts: Option<&mut Vec<Part>>,
+    ) -> Option<MediaMs> {
+        let ruby = head.styles.ruby(element);
+        let (mut next, mut last) = (Some(active.begin), Some(active.begin));
+        for node in &element.nodes {
+            let inner = match node {
+                Node::Text(text) => {
+                    let is_blank = text.trim().is_empty();
+                    match parts.as_deref_mut() {
+                        // Blanks between the parts of a ruby are none of its text.
+                        Some(_)
+                            if is_blank && matches!(ruby, Some("container" | "baseContainer" | "textContainer")) => {}
+                        Some(parts) => {
+                            let text = if active.keeps_blanks { text.clone() } else { collapsed(text) };
+                            push(parts, &text, active, head, levels);
+                        }
+                        None if is_blank => {}
+                        None => {
+                            let message = format!("{:?} stands in no paragraph: left out", excerpt(text.trim()));
+                            self.gather.problem(element.line, 1, message);
+                        }
+                    }
+                    if !is_blank && !active.is_seq {
+                        last = None;
+                    }
+                    continue;
+                }
+                Node::Element(inner) => inner,
+            };
+            match (inner.space, &*inner.name) {
+                (Space::Core, "br") => {
+                    if let Some(parts) = parts.as_deref_mut() {
+                        push(parts, "\n", active, head, levels);
+                    }
+                    continue;
+                }
+                (
+                    Space::Core,
+                    "metadata" | "set" | "animate" | "head" | "style" | "region" | "initial" | "image" | "audio",
+                )
+                | (Space::Metadata, _) => continue,
+                (Space::Core, "body" | "div" | "p" | "span") => {}
+                (Space::Core, _) => self.unknown(inner),
+                _ => {
+                    let text = inner.text();
+                    if !text.trim().is_empty() {
+                        let (name, text) = (excerpt(&inner.name), excerpt(text.trim()));
+                        let message = format!("<{name}> is of another namespace, so {text:?} is no speech: left out");
+                        self.gather.problem(inner.line, 1, message);
+                    }
+                    continue;
+                }
+            }
+            let base = if active.is_seq { next } else { Some(active.begin) };
+            let (within, own_end) = self.active(inner, active, base);
+            if let (true, None, Some(document)) = (within.has_begin, within.never, self.documents.last_mut()) {
+                document.begins(within.begin);
+            }
+            let mut level = Level::new(head.styles.show(inner));
+            self.changes(inner, &within, &mut level);
+            levels.push(level);
+            let ends = match parts.as_deref_mut() {
+                None if inner.is("p") => {
+                    let mut parts = Vec::new();
+                    let ends = self.contents(inner, &within, head, levels, Some(&mut parts));
+                    self.paragraph_ends(inner.line, parts, &within);
+                    ends
+                }
+                None => self.contents(inner, &within, head, levels, None),
+                Some(parts) => {
+                    let role = head.styles.ruby(inner);
+                    let is_text =
+                        role == Some("textContainer") || role == Some("text") && ruby != Some("textContainer");
+                    // Brackets for what cannot show ruby, which this can.
+                    if role != Some("delimiter") {
+                        if is_text {
+                            push(parts, "(", &within, head, levels);
+                        }
+                        let ends = self.contents(inner, &within, head, levels, Some(parts));
+                        if is_text {
+                            push(parts, ")", &within, head, levels);
+                        }
+                        ends
+                    } else {
+                        Some(within.begin)
+                    }
+                }
+            };
+            levels.pop();
+            let ends = match (own_end, ends) {
+                // An end that does not lie behind its start: it takes no time.
+                (Some(end), _) if end <= within.begin => Some(within.begin),
+                (None, Some(ends)) => Some(within.end.map_or(ends, |limit| limit.min(ends))),
+                _ => within.end,
+            };
+            next = ends.filter(|_| next.is_some());
+            last = last.zip(ends).map(|(last, ends)| last.max(ends));
+        }
+        if active.is_seq { next } else { last }
+    }
+
+    /// Tells of an element that is none of TTML, once by its name.
+    fn unknown(&mut self, element: &Element) {
+        if self.told.len() < TOLD_MAX && self.told.insert(element.name.clone()) {
+            let message = format!(
+                "<{}> is no element of TTML: its text is read, the element is not kept",
+                excerpt(&element.name)
+            );
+            self.gather.losses.add(element.line, 1, message);
         }
     }
 
@@ -307,84 +534,7 @@ impl Reader<'_> {
         names.collect::<Vec<_>>().join(" & ").into()
     }
 
-    fn end(&mut self) {
-        let Some(element) = self.open.pop() else { return };
-        if element.name == "agent" && self.is_in("head") {
-            self.agent = None;
-        }
-        if let Some(parent) = self.open.last_mut() {
-            let ends = element.end.unwrap_or(element.next.max(element.begin));
-            if parent.is_seq {
-                parent.next = ends;
-            } else if element.name != "metadata" {
-                parent.next = parent.next.max(ends);
-            }
-        }
-        if element.name == "p" {
-            self.paragraph_ends(&element);
-        }
-    }
-
-    fn end_all(&mut self) {
-        while !self.open.is_empty() {
-            self.end();
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        let Some(current) = self.open.last() else { return };
-        if let Some((id, rank)) = &mut self.agent
-            && current.name == "name"
-        {
-            // A full name is better than any other; of equals the first.
-            if self.name_rank >= *rank && !text.trim().is_empty() {
-                if self.name_rank > *rank {
-                    self.agents.insert(id.clone(), String::new());
-                }
-                *rank = self.name_rank;
-                self.agents.entry(id.clone()).or_default().push_str(text.trim());
-            }
-        } else if current.name == "title" && self.documents.len() == 1 && self.paragraph.is_none() && self.is_in("head")
-        {
-            self.title.push_str(text);
-        } else if matches!(&*current.name, "p" | "span") {
-            let keeps = current.keeps_blanks;
-            if keeps { self.push(text) } else { self.push(&collapsed(text)) }
-        }
-    }
-
-    /// Adds text to the paragraph, by what holds for it here.
-    fn push(&mut self, text: &str) {
-        let inner = self.open.iter().rev().take_while(|element| element.name != "p").any(|element| element.has_begin);
-        let (Some((_, parts)), Some(current)) = (&mut self.paragraph, self.open.last()) else { return };
-        let agent = &current.agent;
-        match parts.last_mut() {
-            Some(last)
-                if (last.begin, last.end, last.is_inner) == (current.begin, current.end, inner)
-                    && last.agent == *agent =>
-            {
-                // Blanks around a tag are one.
-                let is_double = last.text.ends_with(char::is_whitespace) && !current.keeps_blanks;
-                last.text.push_str(if is_double { text.trim_start_matches(' ') } else { text });
-                // A line is in one language, or its language is not said.
-                if last.lang != current.lang && !text.trim().is_empty() {
-                    last.lang = None;
-                }
-            }
-            _ => parts.push(Part {
-                text: text.to_owned(),
-                begin: current.begin,
-                end: current.end,
-                is_timed: current.is_timed,
-                is_inner: inner,
-                agent: agent.clone(),
-                lang: current.lang.clone(),
-            }),
-        }
-    }
-
-    fn paragraph_ends(&mut self, paragraph: &Element) {
-        let Some((at, mut parts)) = self.paragraph.take() else { return };
+    fn paragraph_ends(&mut self, at: usize, mut parts: Vec<Part>, paragraph: &Active) {
         // Blank parts belong to what is before them.
         let mut joined: Vec<Part> = Vec::new();
         for part in parts.drain(..) {
@@ -398,7 +548,29 @@ impl Reader<'_> {
             self.gather.problem(at, 1, "this paragraph has no text: left out");
             return;
         }
-        let is_karaoke = paragraph.has_begin && joined.iter().filter(|part| part.is_inner).count() > 1;
+        joined.retain(|part| {
+            if let Some(never) = part.never {
+                let text = excerpt(part.text.trim());
+                self.gather.problem(at, 1, format!("{text:?} is never shown: {never}; left out, as no speech"));
+            }
+            part.never.is_none()
+        });
+        // What stood around it goes together again.
+        let mut shown: Vec<Part> = Vec::new();
+        for part in joined {
+            match shown.last_mut() {
+                Some(last) if last.goes_with(&part) => {
+                    let is_double = last.text.ends_with(char::is_whitespace) && !paragraph.keeps_blanks;
+                    last.text.push_str(if is_double { part.text.trim_start_matches(' ') } else { &part.text });
+                    last.lang = last.lang.take().filter(|lang| Some(lang) == part.lang.as_ref());
+                }
+                _ => shown.push(part),
+            }
+        }
+        let joined = shown;
+        // In a sequence each takes the place of the one before.
+        let is_karaoke =
+            paragraph.has_begin && !paragraph.is_seq && joined.iter().filter(|part| part.is_inner).count() > 1;
         if is_karaoke {
             let one = |one: &Part, next: &Part| one.agent == next.agent;
             for parts in joined.chunk_by(one) {
@@ -412,6 +584,7 @@ impl Reader<'_> {
                     is_inner: false,
                     agent: parts[0].agent.clone(),
                     lang: parts[0].lang.clone(),
+                    never: None,
                 };
                 self.line_of(at, part, words, paragraph);
             }
@@ -422,7 +595,7 @@ impl Reader<'_> {
         }
     }
 
-    fn line_of(&mut self, at: usize, part: Part, words: Vec<Word>, paragraph: &Element) {
+    fn line_of(&mut self, at: usize, part: Part, words: Vec<Word>, paragraph: &Active) {
         let lines = part.text.split('\n').map(|line| if paragraph.keeps_blanks { line } else { line.trim() });
         let text = tidy(lines.collect::<Vec<_>>().join("\n").trim());
         let content = Content {
@@ -449,6 +622,64 @@ impl Reader<'_> {
         }
         self.gather.finish(FileKind::Ttml)
     }
+}
+
+/// Adds text to a paragraph, by what holds for it where it stands.
+fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, levels: &[Level]) {
+    let (mut begin, mut end, mut never) = (active.begin, active.end, active.never);
+    if !text.trim().is_empty() && never.is_none() {
+        let region = active.region.as_deref().and_then(|id| head.regions.get(id));
+        let levels: Vec<&Level> = region.into_iter().chain(levels).collect();
+        match shown::seen(&levels, begin, end) {
+            Ok(seen) => (begin, end) = seen,
+            Err(unseen) => never = Some(Never::Unseen(unseen)),
+        }
+        if active.is_seq {
+            never = never.or(Some(Never::NoDuration));
+        }
+    }
+    match parts.last_mut() {
+        Some(last)
+            if (last.begin, last.end, last.is_inner, last.never) == (begin, end, active.is_inner, never)
+                && last.agent == active.agent =>
+        {
+            // Blanks around a tag are one.
+            let is_double = last.text.ends_with(char::is_whitespace) && !active.keeps_blanks;
+            last.text.push_str(if is_double { text.trim_start_matches(' ') } else { text });
+            // A line is in one language, or its language is not said.
+            if last.lang != active.lang && !text.trim().is_empty() {
+                last.lang = None;
+            }
+        }
+        _ => parts.push(Part {
+            text: text.to_owned(),
+            begin,
+            end,
+            is_timed: active.is_timed || begin > active.begin,
+            is_inner: active.is_inner,
+            agent: active.agent.clone(),
+            lang: active.lang.clone(),
+            never,
+        }),
+    }
+}
+
+/// What an agent is called: its full name, else its given and family name, else the first that it has.
+fn agent_name(agent: &Element) -> Option<String> {
+    let names = agent.elements().filter(|inner| inner.space == Space::Metadata && inner.name == "name");
+    let names: Vec<(Option<&str>, String)> = names
+        .map(|name| {
+            let text = name.text();
+            (name.get(Space::Core, "type"), text.split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+        .filter(|(_, name)| !name.is_empty())
+        .collect();
+    let of = |kind: &str| names.iter().find(|(known, _)| *known == Some(kind)).map(|(_, name)| name.as_str());
+    let in_parts = || {
+        let parts: Vec<&str> = [of("given"), of("family")].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    };
+    of("full").map(str::to_owned).or_else(in_parts).or_else(|| names.first().map(|(_, name)| name.clone()))
 }
 
 /// XML without `xml:space="preserve"`: each run of blanks and line ends is a blank.

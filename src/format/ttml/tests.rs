@@ -1,0 +1,336 @@
+//! Documents in which one rule each decides what is shown: those of timing have the structures of the public suite of IMSC
+//! (its folder `timing`), in words and numbers of their own.
+
+use super::*;
+
+/// What is read of a body: each line with its times in seconds, then what was told.
+fn shown(root: &str, body: &str) -> (Vec<String>, Vec<String>) {
+    let file = format!(
+        "<tt xmlns=\"http://www.w3.org/ns/ttml\" xmlns:tts=\"http://www.w3.org/ns/ttml#styling\" \
+         xmlns:ttp=\"http://www.w3.org/ns/ttml#parameter\" xmlns:ttm=\"http://www.w3.org/ns/ttml#metadata\" \
+         xmlns:f=\"urn:foreign\" xml:lang=\"en\" {root}>{body}</tt>"
+    );
+    let reading = read(&file, Gather::default()).expect("XML");
+    let seconds = |ms: MediaMs| format!("{}", ms as f64 / 1000.0);
+    let lines = reading.lines.iter().map(|line| {
+        let content = &line.content;
+        let start = content.start_ms.map_or("-".to_owned(), seconds);
+        let end = content.end_ms.map_or("-".to_owned(), seconds);
+        format!("{start}-{end} {}", content.text.replace('\n', "/"))
+    });
+    (lines.collect(), reading.problems.into_iter().map(|problem| problem.message).collect())
+}
+
+#[test]
+fn times_nest_as_the_standard_says() {
+    let table: &[(&str, &str, &[&str], &[&str])] = &[
+        // BasicTimeContainment.
+        (
+            "par in par",
+            "<div timeContainer='par' dur='8s'><p timeContainer='par'><span dur='3s'>a</span> <span dur='8s'>b</span></p></div>",
+            &["0-3 a", "0-8 b"],
+            &[],
+        ),
+        (
+            "par in seq",
+            "<div timeContainer='seq' dur='18s'><p timeContainer='par' dur='9s'><span dur='4s'>a</span><span dur='9s'>b</span></p><p dur='9s'>c</p></div>",
+            &["0-4 a", "0-9 b", "9-18 c"],
+            &[],
+        ),
+        (
+            "begin after the parent",
+            "<div timeContainer='seq' dur='9s'><p timeContainer='par' dur='9s'><span begin='4s' dur='5s'>a</span><span begin='9s' dur='5s'>never</span></p><p dur='9s'>never</p></div>",
+            &["4-9 a"],
+            &["it begins at 00:09", "it begins at 00:09"],
+        ),
+        (
+            "p after its div",
+            "<div timeContainer='par' dur='9s'><p begin='4s' dur='5s'>a</p><p begin='9s' dur='9s'>never</p></div>",
+            &["4-9 a"],
+            &["over (00:09)"],
+        ),
+        // BasicTiming.
+        ("frames of a clock time", "<div><p begin='00:00:07:12' dur='6s'>a<br/>b</p></div>", &["7.5-13.5 a/b"], &[]),
+        ("a clock time as duration", "<div><p begin='7s' dur='00:00:06.0'>a</p></div>", &["7-13 a"], &[]),
+        ("begin in a seq", "<div timeContainer='seq'><p begin='7s' dur='00:00:06:00'>a</p></div>", &["7-13 a"], &[]),
+        (
+            "sets of colours",
+            "<div timeContainer='seq'><p begin='0s' dur='9s'><set begin='1s' end='2s' tts:color='red'/>a</p></div>",
+            &["0-9 a"],
+            &[],
+        ),
+        (
+            "text alone in a par",
+            "<div timeContainer='seq'><p timeContainer='par' dur='9s'>a<br/>b</p></div>",
+            &["0-9 a/b"],
+            &[],
+        ),
+        (
+            "text alone in a seq",
+            "<div><p timeContainer='seq' begin='4s' dur='9s'>never <span dur='6s'>a</span> never</p></div>",
+            &["4-10 a"],
+            &["takes no time", "takes no time"],
+        ),
+        (
+            "spans in spans",
+            "<div timeContainer='seq'><p timeContainer='seq' dur='9s'><span begin='1s' dur='20s'><span begin='1s' dur='20s'>a</span>b</span>never</p></div>",
+            &["2-9 a", "1-9 b"],
+            &["takes no time", "time goes back"],
+        ),
+        (
+            "units on spans",
+            "<div><p begin='9000ms' dur='00:00:30:00'><span end='0.004h'>a</span><br/><span begin='0.25m' dur='240f'>b</span></p></div>",
+            &["9-23.4 a", "24-34 b"],
+            &[],
+        ),
+        (
+            "words that roll up",
+            "<div><p timeContainer='par'><span begin='0.5s'>a </span><span begin='1s'>b </span><span begin='1.5s'><br/></span></p></div>",
+            &["0.5-- a", "1-- b"],
+            &[],
+        ),
+        // BeginDur, BeginEnd, FixedBeginEnd.
+        (
+            "begin and dur",
+            "<div><p begin='0s' dur='5s'>a</p><p begin='5s' dur='1s'>b</p></div>",
+            &["0-5 a", "5-6 b"],
+            &[],
+        ),
+        (
+            "begin and end",
+            "<div><p begin='0s' end='5s'>a</p><p begin='5s' end='6s'>b</p></div>",
+            &["0-5 a", "5-6 b"],
+            &[],
+        ),
+        (
+            "begin alone",
+            "<div><p begin='0s'>a</p><p begin='1s'>b</p><p begin='2s' end='9s'>c</p></div>",
+            &["0-- a", "1-- b", "2-9 c"],
+            &[],
+        ),
+        (
+            "dur and end",
+            "<div><p begin='1s' dur='5s' end='4s'>a</p><p begin='4s' dur='1s' end='9s'>b</p></div>",
+            &["1-4 a", "4-5 b"],
+            &[],
+        ),
+        // MediaParTiming.
+        (
+            "several in a par",
+            "<div timeContainer='par'><p begin='4s' dur='00:00:09:00'>a</p><p begin='00:00:09:00' dur='9s'>b</p></div>",
+            &["4-13 a", "9-18 b"],
+            &[],
+        ),
+        (
+            "a par that ends",
+            "<div timeContainer='par' end='9s'><metadata><ttm:desc>x</ttm:desc></metadata><div dur='20s'><p begin='4s' dur='15s'>a</p></div><div dur='20s'><p tts:display='none' dur='20s'><set begin='4s' dur='20s' tts:display='auto'/>b</p><p begin='9s' dur='15s'>never</p></div></div>",
+            &["4-9 a", "4-9 b"],
+            &["over (00:09)"],
+        ),
+        (
+            "pars in a seq",
+            "<div timeContainer='seq' dur='40s'><div dur='9s'><metadata><ttm:desc>x</ttm:desc></metadata><p dur='4s'>a</p><p begin='4s'>b</p></div><div dur='9s'><p begin='4s' dur='5s'>c</p><p begin='5s'>d</p></div></div>",
+            &["0-4 a", "4-9 b", "13-18 c", "14-18 d"],
+            &[],
+        ),
+        // MediaSeqTiming.
+        (
+            "a seq",
+            "<div timeContainer='seq'><metadata><ttm:desc>x</ttm:desc></metadata><p begin='4s' dur='5s'>a</p><p begin='4s' dur='5s'>b</p></div>",
+            &["4-9 a", "13-18 b"],
+            &[],
+        ),
+        (
+            "a seq that lasts",
+            "<div timeContainer='seq' dur='20s'><metadata/><p begin='4s' dur='5s'>a</p></div>",
+            &["4-9 a"],
+            &[],
+        ),
+        (
+            "seqs in a seq",
+            "<div timeContainer='seq' dur='36s'><div timeContainer='seq' dur='18s'><p begin='4s' dur='5s'>a</p><p begin='4s' timeContainer='seq'>never</p><p dur='5s'>b</p></div><div timeContainer='seq' dur='18s'><p begin='4s' dur='5s'>c</p><p timeContainer='seq'>never</p><p begin='4s' dur='5s'>d</p></div></div>",
+            &["4-9 a", "13-18 b", "22-27 c", "31-36 d"],
+            &["takes no time", "takes no time"],
+        ),
+        (
+            "a seq by what is in it",
+            "<div timeContainer='seq' dur='40s'><div timeContainer='seq'><p begin='4s' dur='5s' timeContainer='seq'>never</p><p begin='4s' dur='5s' timeContainer='seq'>never</p></div><div timeContainer='seq' dur='18s'><p begin='4s' dur='5s'>a</p></div></div>",
+            &["22-27 a"],
+            &["takes no time", "takes no time"],
+        ),
+        (
+            "a seq that is cut",
+            "<div timeContainer='seq' end='27s'><div timeContainer='seq' dur='18s'><p begin='4s' dur='5s'>a</p></div><div timeContainer='seq' dur='18s'><p begin='4s' dur='5s'>b</p><p begin='4s' dur='5s'>never</p></div></div>",
+            &["4-9 a", "22-27 b"],
+            &["over (00:27)"],
+        ),
+        (
+            "seqs in a par that is cut",
+            "<div timeContainer='par' end='9s'><div timeContainer='seq' dur='18s'><p begin='4s' dur='9s'>a</p><p begin='4s' dur='5s'>never</p></div></div>",
+            &["4-9 a"],
+            &["it begins at 00:13"],
+        ),
+        (
+            "what takes no time",
+            "<div><p timeContainer='seq' dur='20s'><span dur='2s'>a</span><br/><set tts:color='red' begin='5s' dur='5s'/><animate tts:color='red;blue' dur='5s'/><metadata/><span dur='2s'>b</span></p></div>",
+            &["0-2 a", "2-4 b"],
+            &[],
+        ),
+        (
+            "blanks take no time",
+            "<div timeContainer='seq' dur='20s'><p> <span dur='2s'>a</span> </p><p dur='2s'>b</p></div>",
+            &["0-2 a", "2-4 b"],
+            &[],
+        ),
+        (
+            "what has no end",
+            "<div timeContainer='seq'><p begin='1s'>a</p><p dur='2s'>never</p></div>",
+            &["1-- a"],
+            &["has no end"],
+        ),
+        (
+            "what has the end of its seq",
+            "<div timeContainer='seq' dur='9s'><p begin='1s'>a</p><p dur='2s'>never</p></div>",
+            &["1-9 a"],
+            &["over (00:09)"],
+        ),
+        // TimeExpressions, timing-on-span.
+        (
+            "one after the other",
+            "<div timeContainer='seq'><p begin='0s' end='1.5s'>a</p><p begin='0s' end='36f'>b</p><p end='20t'>c</p><p end='00:00:02:06'>d</p></div>",
+            &["0-1.5 a", "1.5-3 b", "3-5 c", "5-7.25 d"],
+            &[],
+        ),
+        (
+            "times on spans",
+            "<div><p>\n<span begin='00:00:00.000' end='00:00:04.000'>a</span> <span begin='00:00:04.000' end='00:00:09.000'>b</span>\t</p></div>",
+            &["0-4 a", "4-9 b"],
+            &[],
+        ),
+        (
+            "a body with times",
+            "<div begin='2s'><p begin='1s' dur='2s'>a</p><p end='3s'>b</p></div>",
+            &["3-5 a", "2-5 b"],
+            &["time goes back"],
+        ),
+        // An end that is none takes no time, and is told.
+        (
+            "no end",
+            "<div timeContainer='seq' dur='20s'><p begin='2s' end='1s'>a</p><p dur='3s'>b</p></div>",
+            &["2-20 a", "2-5 b"],
+            &["does not lie behind"],
+        ),
+    ];
+    let root = "ttp:frameRate='24' ttp:tickRate='10'";
+    for (name, body, lines, told) in table {
+        let (read, problems) = shown(root, &format!("<body timeContainer='par'>{body}</body>"));
+        assert_eq!(read, *lines, "{name}: {problems:?}");
+        assert_eq!(problems.len(), told.len(), "{name}: {problems:?}");
+        for (problem, told) in problems.iter().zip(*told) {
+            assert!(problem.contains(told), "{name}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_shown_is_no_speech() {
+    let head = "<head><styling><style xml:id='gone' tts:display='none'/><style xml:id='dim' tts:visibility='hidden'/>\
+        <style xml:id='by' style='gone'/></styling><layout><region xml:id='r' begin='0s' end='5s'/>\
+        <region xml:id='off' tts:display='none'/><region xml:id='in'><style tts:visibility='hidden'/></region>\
+        <region xml:id='late'><set tts:display='none' end='3s'/></region></layout></head>";
+    let table: &[(&str, &[&str], &[&str])] = &[
+        ("<p begin='1s' end='4s' tts:display='none'>x</p>", &[], &["tts:display"]),
+        ("<p begin='1s' end='4s' style='gone'>x</p>", &[], &["tts:display"]),
+        ("<p begin='1s' end='4s' style='dim by'>x</p>", &[], &["tts:display"]),
+        ("<p begin='1s' end='4s' style='gone' tts:display='auto'>a</p>", &["1-4 a"], &[]),
+        ("<p begin='1s' end='4s'>a <span tts:display='none'>x</span> b</p>", &["1-4 a b"], &["\"x\" is never shown"]),
+        (
+            "<p begin='1s' end='4s' tts:visibility='hidden'>x <span tts:visibility='visible'>a</span></p>",
+            &["1-4 a"],
+            &["tts:visibility"],
+        ),
+        ("<p begin='1s' end='4s' region='off'>x</p>", &[], &["tts:display"]),
+        ("<p begin='1s' end='4s' region='in'>x</p>", &[], &["tts:visibility"]),
+        ("<p begin='1s' end='9s' region='r'>a</p><p begin='6s' end='9s' region='r'>x</p>", &["1-5 a"], &["region"]),
+        ("<p begin='1s' end='9s' region='late'>a</p>", &["3-9 a"], &[]),
+        ("<p begin='1s' end='4s'><set tts:visibility='hidden'/>x</p>", &[], &["tts:visibility"]),
+        ("<p begin='1s' end='4s'>a<set tts:display='none' begin='2s'/></p>", &["1-3 a"], &[]),
+        (
+            "<p begin='1s' end='9s' tts:display='none'><set tts:display='auto' begin='2s' end='4s'/>a</p>",
+            &["3-5 a"],
+            &[],
+        ),
+        ("<p begin='1s' end='9s'><animate tts:visibility='hidden;visible'/>a</p>", &["5-9 a"], &[]),
+        ("<p begin='1s' end='4s' condition='false'>x</p>", &[], &["condition"]),
+        ("<p begin='1s' end='4s'>a</p><f:p begin='5s' end='6s'>x</f:p>", &["1-4 a"], &["another namespace"]),
+        (
+            "<p begin='1s' end='4s'>a <f:x>x</f:x>b<metadata>x</metadata><ttm:desc>x</ttm:desc></p>",
+            &["1-4 a b"],
+            &["another namespace"],
+        ),
+        ("<p begin='1s' end='4s'>a</p>x", &["1-4 a"], &["no paragraph"]),
+        // What is told is said again of nothing else.
+        ("<p begin='1s' end='4s'> <br/> </p>", &[], &["no text"]),
+    ];
+    for (body, lines, told) in table {
+        let (read, problems) = shown("", &format!("{head}<body><div>{body}</div></body>"));
+        assert_eq!(read, *lines, "{body}: {problems:?}");
+        assert_eq!(problems.len(), told.len(), "{body}: {problems:?}");
+        for (problem, told) in problems.iter().zip(*told) {
+            assert!(problem.contains(told), "{body}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn text_is_whole_whatever_it_is_written_with() {
+    let table: &[(&str, &str)] = &[
+        ("one <i>two</i> <b>three <u>four</u></b>", "one two three four"),
+        ("Ann &amp; Ben &lt;3", "Ann & Ben <3"),
+        ("a<!-- x --> b<![CDATA[ & c]]>", "a b & c"),
+        ("a&#32;b", "a b"),
+        ("<br/>a<br/><br/>b<br/>", "a//b"),
+        ("  a\n   b ", "a b"),
+        ("<span xml:space='preserve'>a  b</span>", "a  b"),
+        (
+            "<span tts:ruby='container'><span tts:ruby='base'>kan</span> <span tts:ruby='text'>ji</span></span> there",
+            "kan(ji) there",
+        ),
+        (
+            "<span tts:ruby='container'><span tts:ruby='baseContainer'><span tts:ruby='base'>a</span><span tts:ruby='base'>b</span></span><span tts:ruby='textContainer'><span tts:ruby='text'>c</span><span tts:ruby='text'>d</span></span></span>",
+            "ab(cd)",
+        ),
+        (
+            "<span tts:ruby='container'><span tts:ruby='base'>a</span><span tts:ruby='delimiter'>(</span><span tts:ruby='text'>b</span><span tts:ruby='delimiter'>)</span></span>",
+            "a(b)",
+        ),
+        ("<span tts:ruby='container'><span style='base'>a</span><span style='over'>b</span></span>", "a(b)"),
+    ];
+    for (text, expected) in table {
+        let styles = "<head><styling><style xml:id='base' tts:ruby='base'/><style xml:id='over' tts:ruby='text'/></styling></head>";
+        let (read, problems) = shown("", &format!("{styles}<body><div><p begin='1s' end='2s'>{text}</p></div></body>"));
+        assert_eq!((read, problems), (vec![format!("1-2 {expected}")], vec![]), "{text}");
+    }
+}
+
+#[test]
+fn agents_are_called_by_their_names() {
+    let name = |agent: &str| {
+        let file = format!(
+            "<tt xmlns='http://www.w3.org/ns/ttml' xmlns:ttm='http://www.w3.org/ns/ttml#metadata'><head><metadata>\
+             <ttm:agent xml:id='a' type='person'>{agent}</ttm:agent></metadata></head><body><div>\
+             <p begin='1s' end='2s' ttm:agent='a'>x</p></div></body></tt>"
+        );
+        read(&file, Gather::default()).expect("XML").lines[0].content.speaker.as_deref().map(str::to_owned)
+    };
+    for (agent, expected) in [
+        ("<ttm:name type='full'>Ann &amp; Ben</ttm:name>", "Ann & Ben"),
+        ("<ttm:name type='full'>Ann<!-- x -->  <![CDATA[& Ben]]>\n</ttm:name>", "Ann & Ben"),
+        ("<ttm:name type='family'>Marlow</ttm:name><ttm:name type='given'>Ines</ttm:name>", "Ines Marlow"),
+        ("<ttm:name type='alias'>I.</ttm:name><ttm:name type='full'>Ines &#x4d;arlow</ttm:name>", "Ines Marlow"),
+        ("<ttm:name>Ines</ttm:name><ttm:name type='other'>x</ttm:name>", "Ines"),
+        ("", "a"),
+    ] {
+        assert_eq!(name(agent).as_deref(), Some(expected), "{agent}");
+    }
+}

@@ -1,0 +1,180 @@
+//! The elements of a document: names with their namespaces, attributes, and text that is whole, whatever comments, entities
+//! and CDATA sections it is written with.
+
+/// No file needs more, and each name is looked up among them.
+const PREFIXES_MAX: usize = 100;
+
+/// Namespaces of elements and attributes, as far as they matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// TTML itself, and attributes without a prefix.
+    Core,
+    Metadata,
+    Styling,
+    Xml,
+    /// One of somebody else's; parameters of TTML too, for they stand at the root alone, where names are enough.
+    Foreign,
+}
+
+impl Space {
+    /// The namespace that `uri` names: those of TTML, of its drafts from 2004 on, and none at all.
+    fn of(uri: &str) -> Option<Self> {
+        let (base, part) = uri.trim_end_matches('#').split_once('#').unwrap_or((uri.trim_end_matches('#'), ""));
+        let is_ours = base.is_empty()
+            || base == "http://www.w3.org/ns/ttml"
+            || base.starts_with("http://www.w3.org/") && base.ends_with("/ttaf1");
+        is_ours.then_some(match part {
+            "" => Self::Core,
+            "metadata" => Self::Metadata,
+            "styling" | "style" => Self::Styling,
+            _ => Self::Foreign,
+        })
+    }
+
+    /// What a prefix means that the document does not declare.
+    fn usual(prefix: &str) -> Self {
+        match prefix {
+            "" | "tt" => Self::Core,
+            "ttm" => Self::Metadata,
+            "tts" => Self::Styling,
+            "xml" => Self::Xml,
+            _ => Self::Foreign,
+        }
+    }
+}
+
+/// An attribute.
+#[derive(Debug)]
+pub(super) struct Attribute {
+    pub(super) space: Space,
+    /// Its name without its prefix.
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+/// An element and what is in it.
+#[derive(Debug)]
+pub(super) struct Element {
+    /// The line of the file at which it begins.
+    pub(super) line: usize,
+    pub(super) space: Space,
+    /// Its name without its prefix.
+    pub(super) name: String,
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) nodes: Vec<Node>,
+}
+
+/// What stands in an element.
+#[derive(Debug)]
+pub(super) enum Node {
+    Element(Element),
+    Text(String),
+}
+
+impl Element {
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.space == Space::Core && self.name == name
+    }
+
+    pub(super) fn get(&self, space: Space, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|attribute| attribute.space == space && attribute.name == name);
+        found.map(|attribute| attribute.value.as_str())
+    }
+
+    /// The elements directly in it.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &Element> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Element(element) => Some(element),
+            Node::Text(_) => None,
+        })
+    }
+
+    /// All text in it.
+    pub(super) fn text(&self) -> String {
+        let texts = self.nodes.iter().map(|node| match node {
+            Node::Text(text) => text.clone(),
+            Node::Element(element) => element.text(),
+        });
+        texts.collect()
+    }
+
+    /// Itself and all elements in it, in the order of the document.
+    pub(super) fn all(&self) -> Vec<&Element> {
+        let mut all = vec![self];
+        self.elements().for_each(|element| all.extend(element.all()));
+        all
+    }
+}
+
+/// Puts a document together.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    open: Vec<Element>,
+    /// Prefixes and what they mean, with how many elements are open outside of where they are declared.
+    prefixes: Vec<(usize, String, Space)>,
+}
+
+impl Builder {
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Begins an element with these attributes, by their names with prefixes.
+    pub(super) fn start(&mut self, line: usize, name: &str, attributes: Vec<(String, String)>) {
+        let depth = self.open.len();
+        let is_root = depth == 0;
+        for (name, uri) in &attributes {
+            let prefix = match name.split_once(':') {
+                None if name == "xmlns" => "",
+                Some(("xmlns", prefix)) => prefix,
+                _ => continue,
+            };
+            if self.prefixes.len() < PREFIXES_MAX {
+                self.prefixes.push((depth, prefix.to_owned(), Space::of(uri).unwrap_or(Space::Foreign)));
+            }
+        }
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        // Whatever namespace a root declares that is called `tt`: it is what the file means by TTML.
+        if is_root && local == "tt" && self.space(prefix) == Space::Foreign {
+            self.prefixes.push((depth, prefix.to_owned(), Space::Core));
+        }
+        let space = self.space(prefix);
+        let attributes = attributes.into_iter().map(|(name, value)| {
+            let (space, name) = match name.split_once(':') {
+                Some((prefix, local)) => (self.space(prefix), local.to_owned()),
+                None => (Space::Core, name),
+            };
+            Attribute { space, name, value }
+        });
+        let attributes = attributes.collect();
+        self.open.push(Element { line, space, name: local.to_owned(), attributes, nodes: Vec::new() });
+    }
+
+    fn space(&self, prefix: &str) -> Space {
+        let declared = self.prefixes.iter().rev().find(|(_, known, _)| known == prefix);
+        declared.map_or_else(|| Space::usual(prefix), |(_, _, space)| *space)
+    }
+
+    /// Adds text where it stands.
+    pub(super) fn text(&mut self, text: &str) {
+        let Some(element) = self.open.last_mut() else { return };
+        match element.nodes.last_mut() {
+            Some(Node::Text(before)) => before.push_str(text),
+            _ => element.nodes.push(Node::Text(text.to_owned())),
+        }
+    }
+
+    /// Ends the element that is open; gives it if it was the outermost.
+    pub(super) fn end(&mut self) -> Option<Element> {
+        let element = self.open.pop()?;
+        let depth = self.open.len();
+        while self.prefixes.pop_if(|(declared, _, _)| *declared >= depth).is_some() {}
+        match self.open.last_mut() {
+            Some(parent) => {
+                parent.nodes.push(Node::Element(element));
+                None
+            }
+            None => Some(element),
+        }
+    }
+}
