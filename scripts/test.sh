@@ -6,9 +6,9 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
-# The example scripts in Python and the programs of docs are run against the real binary, ffmpeg plays its playlists, and NATS
-# servers keep its log.
-PACKAGES="python3 python3-websockets ffmpeg nodejs nats-server"
+# The example scripts in Python and the programs of docs are run against the real binary, ffmpeg plays its playlists, NATS
+# servers keep its log, proxies stand in front of it, and systemd reads its units.
+PACKAGES="python3 python3-websockets ffmpeg nodejs nats-server haproxy nginx-light caddy systemd"
 
 # Debian's packages are for Debian's interpreter, and another one may stand before it in PATH.
 find_python() {
@@ -21,13 +21,17 @@ find_python() {
     return 1
 }
 
-# Debian has it where PATH has not always a word for it.
-find_nats() {
-    PATH="$PATH:/usr/sbin" command -v nats-server
+# Debian has servers where PATH does not always look.
+find_server() {
+    PATH="$PATH:/usr/sbin" command -v "$1"
+}
+
+find_proxies() {
+    find_server haproxy && find_server nginx && find_server caddy && find_server systemd-analyze
 }
 
 # shellcheck disable=SC2086 # one word for each package
-{ find_python && command -v ffmpeg && command -v node && find_nats; } >/dev/null || install_packages $PACKAGES || true
+{ find_python && command -v ffmpeg && command -v node && find_server nats-server && find_proxies; } >/dev/null || install_packages $PACKAGES || true
 
 left_out=""
 if python="$(find_python)"; then
@@ -42,7 +46,7 @@ if ffmpeg="$(command -v ffmpeg)"; then
 else
     left_out="${left_out:+$left_out; }ffmpeg on playlists (needs ffmpeg)"
 fi
-if nats="$(find_nats)"; then
+if nats="$(find_server nats-server)"; then
     export CAPTIONWIRE_TEST_NATS="${CAPTIONWIRE_TEST_NATS:-$nats}"
 else
     left_out="${left_out:+$left_out; }the log on NATS servers (needs nats-server)"
@@ -52,6 +56,16 @@ if node="$(command -v node)"; then
     export CAPTIONWIRE_TEST_NODE="$node"
 else
     left_out="${left_out:+$left_out; }the JavaScript of docs/webhooks.md (needs nodejs)"
+fi
+
+if find_proxies >/dev/null; then
+    CAPTIONWIRE_TEST_HAPROXY="$(find_server haproxy)"
+    CAPTIONWIRE_TEST_NGINX="$(find_server nginx)"
+    CAPTIONWIRE_TEST_CADDY="$(find_server caddy)"
+    CAPTIONWIRE_TEST_SYSTEMD="$(find_server systemd-analyze)"
+    export CAPTIONWIRE_TEST_HAPROXY CAPTIONWIRE_TEST_NGINX CAPTIONWIRE_TEST_CADDY CAPTIONWIRE_TEST_SYSTEMD
+else
+    left_out="${left_out:+$left_out; }the files of deploy/ (need haproxy, nginx, caddy and systemd)"
 fi
 
 say_what_is_left_out() {

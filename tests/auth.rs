@@ -453,6 +453,9 @@ async fn neither_tokens_nor_texts_are_logged() {
     assert!(server.stop().success());
     let log = std::fs::read_to_string(log).expect("a log");
     assert!(log.contains("\"level\""), "{log}");
+    for told in ["feed created by a publisher", "reader connected", "reader left"] {
+        assert!(log.contains(told), "{told} is not in {log}");
+    }
     for secret in ["wr0ng-t0ken", "tok-all", "tok-subscribe", "wh4t-was-said"] {
         assert!(!log.contains(secret), "{secret} is in {log}");
     }

@@ -8,6 +8,9 @@
 
 mod support;
 
+#[path = "docs/deploy.rs"]
+mod deploy;
+
 use std::path::Path;
 use std::process::{Output, Stdio};
 

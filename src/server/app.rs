@@ -99,7 +99,11 @@ impl App {
         }
         self.check_room_for_a_feed().await?;
         let first = || vec![self.opening(false), self.record(Op::Resume)];
-        Ok(self.feeds.create(name, false, first).await.map(|(feed, _)| feed)?)
+        let (feed, is_new) = self.feeds.create(name, false, first).await?;
+        if is_new {
+            tracing::info!(feed = %name, "feed created by a publisher");
+        }
+        Ok(feed)
     }
 
     /// Makes `records` a life of `name` in place of `old`, in one step; none if there is another life of the name meanwhile.

@@ -184,6 +184,9 @@ pub(super) async fn put(
         app.check_room_for_a_feed().await?;
     }
     let (feed, is_new) = app.feeds.create(&name, true, first).await?;
+    if is_new {
+        tracing::info!(feed = %name, "feed created");
+    }
     if !is_new && meta != Meta::default() {
         feed.append_all(&[app.record(Op::Meta(meta))]).await?;
     }
@@ -209,7 +212,7 @@ pub(super) async fn patch(
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
     let feed = open(&app, &name).await?;
     app.delete_feed(&feed, false).await?;
-    tracing::info!(feed = %feed.name(), "the feed was deleted");
+    tracing::info!(feed = %feed.name(), "feed deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -242,6 +245,7 @@ pub(super) async fn set_state(
     };
     if let Some(op) = op {
         feed.append_all(&[app.record(op)]).await?;
+        tracing::info!(feed = %feed.name(), from = now.as_str(), to = state.as_str(), "feed state changed");
     }
     answer(&app, &feed, StatusCode::OK).await
 }

@@ -45,9 +45,13 @@ pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (
         return (socket.into(), end);
     }
     let Asked { peer, access, .. } = *asked;
+    let (address, since) = (peer.ip(), Instant::now());
+    tracing::info!(%address, "reader of many feeds connected");
     let mut reader = Box::new(Reader::new(app, socket, access, peer));
     loop {
         if let Err(end) = reader.go_on().await {
+            let (feeds, seconds) = (reader.subscribed.len(), since.elapsed().as_secs());
+            tracing::info!(%address, feeds, code = end.code(), reason = end.reason(), seconds, "reader of many feeds left");
             return (reader.outlet, end);
         }
     }

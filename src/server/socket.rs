@@ -71,6 +71,14 @@ impl End {
         }
     }
 
+    /// What the client is told, or that it is gone.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Close { reason, .. } | Self::Fault { reason, .. } => reason,
+            Self::Gone => "the connection broke off",
+        }
+    }
+
     fn fault(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Fault { code, reason: reason.into() }
     }

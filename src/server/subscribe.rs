@@ -4,6 +4,7 @@
 //! has all there is stands in a group meanwhile ([`super::fanout`]). A replay ([`super::replay`]) is another way to the same
 //! loop; a connection with many feeds ([`super::many`]) has a loop of its own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -47,8 +48,28 @@ pub(super) struct Reader {
     /// What the reader said and was refused. A reader says so little that all of it counts.
     refused: usize,
     /// With its seats among all connections.
-    _peer: Peer,
+    peer: Peer,
     _replay_seats: Option<replay::PlayerSeats>,
+}
+
+/// Logs that a reader of one feed connected, and that it left, for operators.
+struct ReaderLog {
+    feed: FeedId,
+    since: Instant,
+}
+
+impl ReaderLog {
+    fn begin(subscription: &Subscription, address: IpAddr) -> Self {
+        let Subscription { name, wanted, .. } = subscription;
+        let replays = wanted.replay.is_some();
+        tracing::info!(feed = %name, %address, unit = ?wanted.unit, replays, "reader connected");
+        Self { feed: name.clone(), since: Instant::now() }
+    }
+
+    fn end(self, end: &End) {
+        let seconds = self.since.elapsed().as_secs();
+        tracing::info!(feed = %self.feed, code = end.code(), reason = end.reason(), seconds, "reader left");
+    }
 }
 
 /// Why following a feed came to its end, where the connection goes on.
@@ -81,13 +102,20 @@ impl Reader {
             outlet,
             life: None,
             refused: 0,
-            _peer: asked.peer,
+            peer: asked.peer,
             _replay_seats: replay_seats,
         }))
     }
 
     /// Reads to its end.
-    pub(super) async fn run(mut self: Box<Self>) -> (Outlet, End) {
+    pub(super) async fn run(self: Box<Self>) -> (Outlet, End) {
+        let session = ReaderLog::begin(&self.subscription, self.peer.ip());
+        let (outlet, end) = self.read().await;
+        session.end(&end);
+        (outlet, end)
+    }
+
+    async fn read(mut self: Box<Self>) -> (Outlet, End) {
         let mut why = Ok(Why::Other);
         loop {
             // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.

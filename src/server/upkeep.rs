@@ -175,7 +175,11 @@ impl Upkeep {
         let (alone_for, after) = (self.alone_for(feed, None, is_alone), TimesConfig::ms(after));
         let now = self.app.clock.now();
         let is_silent = transcript.last_line_at().is_none_or(|at| has_passed(now.since(at), after));
-        (is_alone && is_silent && alone_for >= after).then_some(Op::End)
+        let is_over = is_alone && is_silent && alone_for >= after;
+        if is_over {
+            tracing::info!(feed = %feed.name(), "feed ended: no publisher for times.end_after_ms");
+        }
+        is_over.then_some(Op::End)
     }
 
     /// A clock for the source on air, where its last turn waits for one, or the players of a video do.
