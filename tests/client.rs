@@ -148,7 +148,7 @@ fn record(message: &Value) -> Record {
         Incoming::Clock { media_ms } => Op::Clock { source: source.clone(), media_ms },
         Incoming::End => Op::End,
     };
-    let published = Published { source, session: "s".into(), seq: read.seq.expect("a seq") };
+    let published = Published { source, session: "s".into(), seq: read.seq.expect("a seq"), own_ids: true };
     Record { received_at: Timestamp(0), published: Some(published), op_id: None, op }
 }
 

@@ -185,6 +185,44 @@ async fn typed_text_is_published() {
     assert!(text.contains("Clerk") && text.contains("Please be seated."), "{text}");
 }
 
+/// The second run of a program that counts from 1 overwrites nothing and says so; what it left is exported, imported and
+/// replayed as it stands.
+#[tokio::test]
+async fn a_second_run_with_the_ids_of_the_first_is_kept_beside_it() {
+    let server = Server::start();
+    let rows = |text: &str, start_ms: i64| {
+        let line = |n: i64| format!(r#"{{"id":"{n}","start_ms":{},"text":"{text} {n}"}}"#, start_ms + n * 1000);
+        [1, 2].map(line).join("\n")
+    };
+    let (_dir, morning) = file("morning.ndjson", &rows("morning", 0));
+    let (_dir, evening) = file("evening.ndjson", &rows("evening", 3_600_000));
+    let (_dir, corrected) = file("corrected.ndjson", &rows("corrected", 0));
+    let first = run(&server, &["publish", "day", &morning]).await;
+    assert!(!stderr(&first).contains("id_reused"), "{}", stderr(&first));
+    let second = run(&server, &["publish", "day", &evening]).await;
+    assert_eq!(stderr(&second).matches("id_reused").count(), 1, "{}", stderr(&second));
+    done(&second);
+    done(&run(&server, &["publish", "day", &evening]).await);
+    let corrects = run(&server, &["publish", "day", &corrected, "--correct", "--end"]).await;
+    assert!(!stderr(&corrects).contains("id_reused"), "{}", stderr(&corrects));
+    let texts = async |feed: &str| {
+        let rows = done(&run(&server, &["export", feed, "--format", "ndjson"]).await);
+        let rows = rows.lines().filter_map(|row| serde_json::from_str::<Value>(row).ok());
+        let lines = rows.filter_map(|row| Some((row["id"].as_str()?.to_owned(), row["text"].as_str()?.to_owned())));
+        lines.collect::<Vec<_>>()
+    };
+    let own = |id: &str, text: &str| (id.to_owned(), text.to_owned());
+    let lines = [own("1", "corrected 1"), own("2", "corrected 2"), own("1~s2", "evening 1"), own("2~s2", "evening 2")];
+    assert_eq!(texts("day").await, lines);
+    let day = done(&run(&server, &["export", "day", "--format", "ndjson"]).await);
+    let (_dir, path) = file("copy.ndjson", &day);
+    done(&run(&server, &["import", &path]).await);
+    assert_eq!(texts("copy").await, lines);
+    done(&run(&server, &["replay", "day", "--to", "again", "--pace", "max"]).await);
+    let again: Vec<_> = texts("again").await.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(again, lines.map(|(_, text)| text));
+}
+
 #[tokio::test]
 async fn an_archive_is_opened_beside_its_server_to_read_and_not_to_write() {
     let mut server = Server::start();

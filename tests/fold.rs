@@ -13,6 +13,8 @@ mod book;
 mod events;
 #[path = "fold/goldens.rs"]
 mod goldens;
+#[path = "fold/identity.rs"]
+mod identity;
 #[path = "fold/reader.rs"]
 mod reader;
 #[path = "fold/stories.rs"]
@@ -23,13 +25,14 @@ mod turns;
 use std::collections::{BTreeMap, BTreeSet};
 
 use captionwire::position::Offset;
+use captionwire::transcript::line::sent_id;
 use captionwire::transcript::{FoldView, Op, Record, Timestamp, Transcript, TurnSettings, Version};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestError, TestRunner};
 
-use self::book::{Book, Picture, Rule};
+use self::book::{Book, Picture, Reports, Rule};
 use self::events::{OPENED_AT, SESSIONS, SOURCES, open};
 use self::reader::{Careless, Reader, message, messages_over_the_wire, picture_of};
 
@@ -132,12 +135,17 @@ fn agrees_with(mut book: Book, view: FoldView, log: &[Record]) -> TestCaseResult
     let mut transcript = Transcript::new(view);
     for (offset, record) in log.iter().enumerate() {
         let changes = book.changes();
-        let conflicts = book.take(record);
+        let reports = book.take(record);
         let applied = transcript.apply(Offset(offset as u64), record.clone());
         prop_assert_eq!(Whole::of(&transcript), Whole::of_book(&book), "after record {}", offset);
         prop_assert_eq!(applied.changed, book.changes() != changes, "record {}", offset);
         let found: Vec<_> = applied.conflicts.iter().map(|(key, rev)| (key.to_string(), *rev)).collect();
-        prop_assert_eq!(found, conflicts, "record {}", offset);
+        let reused = applied.reused.iter().map(|reused| {
+            let kept_as = reused.kept_as.as_ref().map(ToString::to_string);
+            (reused.key.to_string(), kept_as, reused.session.to_string())
+        });
+        let found = Reports { conflicts: found, reused: reused.collect() };
+        prop_assert_eq!(found, reports, "record {}", offset);
     }
     Ok(())
 }
@@ -145,7 +153,11 @@ fn agrees_with(mut book: Book, view: FoldView, log: &[Record]) -> TestCaseResult
 /// Property 3: after every record, what is kept equals what assembling all heads from nothing gives.
 #[test]
 fn incremental_equals_batch() {
-    property(events::log(0..40), |log| VIEWS.into_iter().try_for_each(|view| agrees_with(Book::new(view), view, &log)));
+    property(any_log(), |log| VIEWS.into_iter().try_for_each(|view| agrees_with(Book::new(view), view, &log)));
+}
+
+fn any_log() -> impl Strategy<Value = Vec<Record>> {
+    prop_oneof![2 => events::log(0..40), 1 => events::rivals()]
 }
 
 /// Property 12, and 3 where numbers are as large as a damaged log may hold them.
@@ -163,7 +175,7 @@ fn every_rule_left_out_of_the_book_is_noticed() {
             let check = |log: Vec<Record>| {
                 VIEWS.into_iter().try_for_each(|view| agrees_with(Book::without(view, *rule), view, &log))
             };
-            try_property(7, 20_000, events::log(0..40).no_shrink(), check).is_ok()
+            try_property(7, 20_000, any_log().no_shrink(), check).is_ok()
         })
         .collect();
     assert!(unnoticed.is_empty(), "left out and not missed: {unnoticed:?}");
@@ -330,7 +342,8 @@ fn every_line_is_in_one_turn() {
             let keys: BTreeSet<_> = in_turns.iter().map(|line| line.key()).collect();
             prop_assert_eq!(keys.len(), in_turns.len(), "no line is in two turns");
             for line in &in_turns {
-                prop_assert!(sent.contains(&(line.key().to_string(), line.text.to_string())), "{:?}", line);
+                let id = sent_id(&line.id).unwrap_or(&line.id);
+                prop_assert!(sent.contains(&(format!("{}/{id}", line.source), line.text.to_string())), "{:?}", line);
             }
             for (turn, lines) in &turns {
                 prop_assert_eq!(turn.id.to_string(), lines[0].key().to_string());
@@ -615,8 +628,12 @@ fn resending_the_tail_of_a_session_changes_nothing() {
     property((events::log(1..30), any::<Index>(), any::<Index>()), |(log, cut, from)| {
         // One publisher numbers everything; it is cut somewhere and sends again from some place before that.
         let number = |(n, mut record): (usize, Record)| {
-            let by =
-                captionwire::transcript::Published { source: "main".into(), session: "one".into(), seq: n as u64 + 1 };
+            let by = captionwire::transcript::Published {
+                source: "main".into(),
+                session: "one".into(),
+                seq: n as u64 + 1,
+                own_ids: true,
+            };
             (record.published, record.op_id) = (Some(by), None);
             record
         };

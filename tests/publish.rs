@@ -317,6 +317,79 @@ async fn two_contents_of_one_revision_are_a_warning() {
     assert_eq!((&warning["code"], &warning["id"], &warning["rev"]), (&json!("conflict"), &json!("1"), &json!(3)));
 }
 
+/// A program that starts again counts from 1 again: what it says stands beside what was said, and it is told so before it is
+/// acknowledged. Lines of earlier sessions are changed by who says that it corrects, by socket and by post.
+#[tokio::test]
+async fn ids_of_another_session_are_kept_apart_and_told_once() {
+    let server = Server::start();
+    let hour = 3_600_000;
+    let mut first = server.publish("geneva/publish?session=a").await;
+    first.expect_next("welcome").await;
+    first.send(line("1", 0, "A", "one")).await;
+    first.send(line("2", 30_000, "A", "two")).await;
+    first.acked(2).await;
+    drop(first);
+    let mut second = server.publish("geneva/publish?session=b").await;
+    assert_eq!(second.expect_next("welcome").await["last_id"], "2");
+    second.send(line("1", hour, "B", "ONE")).await;
+    let warning = second.expect_next("warning").await;
+    assert_eq!((&warning["code"], &warning["id"]), (&json!("id_reused"), &json!("1~s2")));
+    assert!(warning["message"].as_str().is_some_and(|why| why.contains("corrects=true")), "{warning}");
+    second.expect_next("ack").await;
+    second.send(line("2", hour + 1_000, "B", "TWO")).await;
+    second.send(json!({"type": "retract", "id": "2"})).await;
+    second.send(line("1", hour, "B", "One.")).await;
+    assert!(second.acked(4).await.is_empty(), "told once");
+    drop(second);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "two", "One."]);
+    // Each line has its own history.
+    let history = async |id: &str| {
+        let history = server.get(&format!("/v1/feeds/geneva/lines/main/{id}/history")).await.json();
+        let versions = history["versions"].as_array().expect("versions").iter();
+        versions.map(|version| version["text"].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((history("1").await, history("1~s2").await), (vec!["one".into()], vec!["ONE".into(), "One.".into()]));
+    assert_eq!((history("2").await, history("2~s2").await), (vec!["two".into()], vec!["TWO".into(), "-".into()]));
+    server.get("/v1/feeds/geneva/lines/main/1~s9/history").await.assert_problem(404, "no_such_line");
+
+    let path = "/v1/feeds/geneva/lines";
+    let corrected = json!({"id": "1", "start_ms": 0, "text": "one, corrected"});
+    let answer = server.json("POST", path, corrected.clone()).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"][0]["id"]), (&json!(1), &json!("1~s3")), "{answer}");
+    let answer = server.json("POST", &format!("{path}?corrects=true"), corrected).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"]), (&json!(1), &json!(null)));
+    let own = json!({"id": "1", "start_ms": hour, "text": "One!"});
+    let answer = server.json("POST", &format!("{path}?session=b"), own).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"]), (&json!(1), &json!(null)));
+    let mut lines: Vec<String> = Vec::new();
+    let screen = seen(&server, "geneva").await;
+    lines.extend(screen.lines.values().map(|line| format!("{}: {}", line["id"], line["text"])));
+    lines.sort();
+    assert_eq!(
+        lines,
+        [r#""1": "one, corrected""#, r#""1~s2": "One!""#, r#""1~s3": "one, corrected""#, r#""2": "two""#,]
+    );
+    server.json("POST", &format!("{path}?corrects=yes"), json!([])).await.assert_problem(400, "bad_request");
+    // An ended feed takes corrections: a line beside another is a new one.
+    let mut desk = server.publish("geneva/publish?session=c&corrects=true").await;
+    desk.expect_next("welcome").await;
+    desk.send(json!({"type": "end"})).await;
+    desk.send(line("2", 30_000, "A", "two, corrected")).await;
+    assert!(desk.acked(2).await.is_empty());
+    drop(desk);
+    let mut late = server.publish("geneva/publish?session=d").await;
+    late.expect_next("welcome").await;
+    late.send(line("2", 30_000, "A", "another two")).await;
+    let nack = late.expect_next("nack").await;
+    assert_eq!(nack["code"], "ended");
+    assert!(nack["message"].as_str().is_some_and(|why| why.contains("corrects=true")), "{nack}");
+    let counted = async {
+        let sample = "captionwire_reused_ids_total{source=\"main\"} 3";
+        while !server.get("/metrics").await.text().lines().any(|line| line == sample) {}
+    };
+    soon(counted).await;
+}
+
 #[tokio::test]
 async fn a_silent_turn_closes_and_what_a_lost_source_left_is_settled() {
     let server = Server::start_with("[times]\nidle_clock_after_ms = 200\nabandon_after_ms = 300\nend_after_ms = 2000");

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   captionwire publish geneva                       type `Speaker: text`, one line each; Ctrl-D ends
   captionwire publish geneva lines.ndjson --end    a file, and the end of the event after it
+  captionwire publish geneva fixed.ndjson --correct    lines of earlier runs, corrected
   engine | captionwire publish geneva -            what a program writes
   captionwire publish geneva --format deepgram -   what a vendor's engine says, one frame a line; docs/dialects.md
 
@@ -41,6 +42,9 @@ pub(super) struct Publish {
     /// Go on with the session of an earlier run
     #[arg(long)]
     session: Option<String>,
+    /// The lines may change those of earlier runs that have the same id; without it they are kept beside them
+    #[arg(long)]
+    correct: bool,
     /// End the source, and with it the event, when the input ends
     #[arg(long)]
     end: bool,
@@ -71,7 +75,9 @@ impl Publish {
             }
         };
         let source = self.source.clone();
-        let publisher = Publisher::start(url, self.vendor.publisher(self.source, self.session));
+        let mut options = self.vendor.publisher(self.source, self.session);
+        options.corrects |= self.correct;
+        let publisher = Publisher::start(url, options);
         let sending = Sending { publisher, feed: &feed, end: self.end, json: self.json };
         let input = BufReader::new(input);
         let read = async |publisher: &Publisher, problems: &mut u64| match self.vendor.format {

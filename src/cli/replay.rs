@@ -1,6 +1,8 @@
 //! `replay`: a transcript, published again as if it were spoken now.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -18,6 +20,7 @@ use super::sending::{Published, with_events};
 use super::vendor::Vendor;
 use crate::client::{HttpClient, Publisher, PublisherOptions, SocketUrl, TranscriptQuery};
 use crate::position::FeedId;
+use crate::transcript::line::check_line_id;
 use crate::transcript::time::clock;
 use crate::transcript::{Content, Line, Status, Version};
 use crate::wire::Outgoing;
@@ -139,7 +142,22 @@ pub(super) fn file_lines(bytes: &[u8], path: &Path) -> anyhow::Result<Vec<Versio
     for problem in &reading.problems {
         note(&format!("{name}: {problem}"));
     }
-    Ok(reading.lines.into_iter().map(in_its_place).collect())
+    let mut lines: Vec<_> = reading.lines.into_iter().map(in_its_place).collect();
+    give_sendable_ids(&mut lines);
+    Ok(lines)
+}
+
+/// Gives another id to lines that a server kept beside others of the same id (`7~s2`): no publisher may send a `~`.
+fn give_sendable_ids(lines: &mut [Version]) {
+    let (sendable, others): (Vec<_>, Vec<_>) = lines.iter_mut().partition(|line| check_line_id(&line.id).is_ok());
+    let mut taken: HashSet<Arc<str>> = sendable.iter().map(|line| line.id.clone()).collect();
+    for (number, line) in others.into_iter().enumerate() {
+        let like_it = line.id.replace('~', ":");
+        let ids = [like_it].into_iter().chain((number..).map(|number| format!("beside-{number}")));
+        let free = ids.map(Arc::from).find(|id| check_line_id(id).is_ok() && !taken.contains(id));
+        line.id = free.expect("there are more numbers than lines");
+        taken.insert(line.id.clone());
+    }
 }
 
 /// A line without a time stands at its place in the file (semantics, section 4), and is said when it is its turn. Sent
@@ -162,7 +180,9 @@ async fn feed_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Vers
     let json = http.transcript(feed, "json", &TranscriptQuery::default()).await?;
     let transcript: Transcript = serde_json::from_slice(&json).context("the transcript cannot be read")?;
     let lines = transcript.turns.into_iter().flat_map(|turn| turn.lines);
-    Ok(lines.map(version).collect())
+    let mut lines: Vec<_> = lines.map(version).collect();
+    give_sendable_ids(&mut lines);
+    Ok(lines)
 }
 
 fn version(line: Line) -> Version {

@@ -38,7 +38,9 @@ impl Vendor {
     /// Who publishes what is read.
     pub(super) fn publisher(&self, source: Option<String>, session: Option<String>) -> PublisherOptions {
         let anonymous = self.format.is_some() && !self.names;
-        PublisherOptions { source, session, anonymous, ..PublisherOptions::default() }
+        // A dialect's ids are new for each run, or the vendor's own that it uses for one piece of speech only.
+        let corrects = self.format.is_some();
+        PublisherOptions { source, session, anonymous, corrects, ..PublisherOptions::default() }
     }
 
     /// For a session that begins `after_ms` after the first.

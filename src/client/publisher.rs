@@ -33,6 +33,8 @@ pub struct PublisherOptions {
     /// The session: one run of a publisher, kept over its reconnects. A new one if none. A program that goes on where an
     /// earlier run of it was gives that one's.
     pub session: Option<String>,
+    /// Its ids name the lines of the source, whichever session sent them, so that it may change them; else they are its own.
+    pub corrects: bool,
     /// Speakers written as `<source>.<session of the engine>:<label>` are shown by their label.
     pub anonymous: bool,
     /// How long to wait for the server.
@@ -87,7 +89,7 @@ pub enum PublisherEvent {
     },
     /// A message, or one line of it, was refused.
     Refused(Nack),
-    /// Something was taken, but people should look at it: `conflict`.
+    /// Something was taken, but people should look at it: `conflict`, `id_reused`.
     Warning {
         /// What.
         code: Arc<str>,
@@ -236,6 +238,9 @@ impl Publisher {
         let mut url = url.with("session", &session);
         if options.anonymous {
             url = url.with("labels", "anonymous");
+        }
+        if options.corrects {
+            url = url.with("corrects", "true");
         }
         if let Some(source) = &options.source {
             url = url.with("source", source);

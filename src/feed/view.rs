@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{Changes, FoldView, LineKey, Record, Timestamp, Transcript, TurnChange};
+use crate::transcript::{Changes, FoldView, LineKey, Record, ReusedId, Timestamp, Transcript, TurnChange};
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
 use crate::wire::{Message, Unit, encode_changes, encode_turns};
 
@@ -22,8 +22,8 @@ const DECODE_AT_ONCE: usize = 32;
 const BODIES_MAX: usize = 32;
 /// Folds whose arrival is remembered: a live reader is behind by a few.
 const ARRIVALS_MAX: usize = 64;
-/// Conflicts kept for the publishers to be told of; older ones are in the log all the same.
-const CONFLICTS_MAX: usize = 256;
+/// Conflicts, and reused ids, kept for the publishers to be told of; older ones are in the log all the same.
+const REPORTS_MAX: usize = 256;
 
 /// How far a view is.
 #[derive(Debug, Clone)]
@@ -133,6 +133,8 @@ pub struct View {
     bell: watch::Sender<Bell>,
     bodies: Mutex<VecDeque<Arc<Bodies>>>,
     conflicts: Mutex<VecDeque<Conflict>>,
+    /// How many ids were reused, and the last of them.
+    reused: Mutex<(u64, VecDeque<ReusedId>)>,
     /// The number of the last change of each of the last folds, and when its first record came.
     arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
 }
@@ -145,6 +147,7 @@ impl View {
             bell: watch::Sender::new(Bell { next: Offset::START, change: 0, following: Following::Yes }),
             bodies: Mutex::default(),
             conflicts: Mutex::default(),
+            reused: Mutex::default(),
             arrivals: Mutex::default(),
         }
     }
@@ -253,8 +256,26 @@ impl View {
         conflicts.back().map_or(0, |conflict| conflict.number)
     }
 
+    /// The ids that were reused after the `seen`-th, with their numbers; of very many the last ones.
+    #[must_use]
+    pub fn reused(&self, seen: u64) -> Vec<(u64, ReusedId)> {
+        let (last, reused) = &*self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = last + 1 - reused.len() as u64..;
+        numbers
+            .zip(reused)
+            .filter(|(number, _)| *number > seen)
+            .map(|(number, reused)| (number, reused.clone()))
+            .collect()
+    }
+
+    /// The number of the last id that was reused; 0 before the first.
+    #[must_use]
+    pub fn last_reused(&self) -> u64 {
+        self.reused.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn fold(&self, entries: &[Entry]) {
-        let mut conflicts = Vec::new();
+        let (mut conflicts, mut reused) = (Vec::new(), Vec::new());
         let mut arrived_at = None;
         let mut records = Vec::with_capacity(DECODE_AT_ONCE);
         for some in entries.chunks(DECODE_AT_ONCE) {
@@ -263,7 +284,9 @@ impl View {
                 arrived_at.or_else(|| records.first().map(|(_, record): &(Offset, Record)| record.received_at));
             let mut transcript = self.transcript.write().unwrap_or_else(PoisonError::into_inner);
             for (offset, record) in records.drain(..) {
-                conflicts.extend(transcript.apply(offset, record).conflicts);
+                let applied = transcript.apply(offset, record);
+                conflicts.extend(applied.conflicts);
+                reused.extend(applied.reused);
             }
         }
         let (next, change) = {
@@ -272,6 +295,12 @@ impl View {
         };
         if !conflicts.is_empty() {
             self.keep_conflicts(conflicts);
+        }
+        if !reused.is_empty() {
+            let (last, kept) = &mut *self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+            *last += reused.len() as u64;
+            kept.extend(reused);
+            kept.drain(..kept.len().saturating_sub(REPORTS_MAX));
         }
         if let Some(at) = arrived_at {
             let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -287,7 +316,7 @@ impl View {
         let mut kept = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
         let next = kept.back().map_or(0, |conflict| conflict.number) + 1;
         for (number, (key, rev)) in (next..).zip(new) {
-            if kept.len() == CONFLICTS_MAX {
+            if kept.len() == REPORTS_MAX {
                 kept.pop_front();
             }
             kept.push_back(Conflict { number, key, rev });

@@ -16,7 +16,7 @@ use super::gather::Gather;
 use super::places::{Fields, Label, Places, Seconds, whole};
 use super::{FileKind, FormatError, Reading};
 use crate::position::Offset;
-use crate::transcript::line::{check_line_id, check_source};
+use crate::transcript::line::{check_kept_line_id, check_source};
 use crate::transcript::{
     Content, FeedState, FoldView, Line, MarkKind, Meta, Op, Record, Speaker, Status, Transcript, Version,
 };
@@ -150,7 +150,7 @@ impl Export {
     fn line<'a>(&mut self, line: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
         let Some(read) = places.read::<Line>(line, "this line", gather) else { return };
         let (at, column) = places.place(line.get());
-        if check_line_id(&read.id).is_err() || check_source(&read.source).is_err() {
+        if check_kept_line_id(&read.id).is_err() || check_source(&read.source).is_err() {
             gather.problem(at, column, "the id or the source of this line is none that can be: left out");
         } else if read.text.trim().is_empty() {
             gather.problem(at, column, "this line has no text: left out");

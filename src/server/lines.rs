@@ -16,11 +16,13 @@ use super::app::App;
 use super::auth::Access;
 use super::body::{media_type, read};
 use super::feeds::open;
-use super::ingest::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher};
+use super::ingest::{
+    AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher, is_correcting,
+};
 use super::problem::{Problem, ProblemCode};
 use crate::position::{FeedId, Offset};
-use crate::transcript::line::check_line_id;
-use crate::transcript::{MediaMs, Op, Published, Record, Status, Timestamp};
+use crate::transcript::line::check_kept_line_id;
+use crate::transcript::{FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Transcript};
 use crate::wire::publish::decode_line;
 use crate::wire::{Incoming, NackCode, Refusal, WarningCode};
 
@@ -71,7 +73,8 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let name = FeedId::new(&name)?;
     let session = query.get("session").map(String::as_str);
-    let publisher = Publisher::new(&app, access.source(query.get("source").map(String::as_str))?, session)?;
+    let mut publisher = Publisher::new(&app, access.source(query.get("source").map(String::as_str))?, session)?;
+    publisher.corrects = is_correcting(&query)?;
     access.check_create(&app, &name).await??;
     let is_ndjson = match media_type(&headers) {
         Some("application/json") => false,
@@ -195,9 +198,11 @@ pub(super) async fn history(
     State(app): State<Arc<App>>,
     Path((name, source, id)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    check_line_id(&id)?;
+    check_kept_line_id(&id)?;
     let feed = open(&app, &name).await?;
     let head = feed.head().await?;
+    // It knows which of several lines a session means by an id.
+    let view = feed.view(FoldView::Interim).await?;
     let mut versions = Vec::new();
     let mut next = Offset::START;
     let mut records = feed.records();
@@ -207,7 +212,7 @@ pub(super) async fn history(
         for entry in batch? {
             next = entry.offset.next();
             if next <= head {
-                collect(Record::decode(&entry.record), &source, &id, &mut versions);
+                collect(Record::decode(&entry.record), (&source, &id), &view.transcript(), &mut versions);
             }
         }
     }
@@ -217,15 +222,17 @@ pub(super) async fn history(
     Ok(Json(History { source, id, versions }).into_response())
 }
 
-fn collect(record: Record, source: &str, id: &str, versions: &mut Vec<HistoryVersion>) {
-    let (session, seq) = match record.published {
-        Some(Published { session, seq, .. }) => (Some(session), Some(seq)),
+fn collect(record: Record, (source, id): (&str, &str), transcript: &Transcript, versions: &mut Vec<HistoryVersion>) {
+    let published = record.published;
+    let is_meant = |sent: &str| transcript.kept_id(source, published.as_ref(), sent).is_some_and(|kept| **kept == *id);
+    let (session, seq) = match &published {
+        Some(Published { session, seq, .. }) => (Some(session.clone()), Some(*seq)),
         None => (None, None),
     };
     let received_at = record.received_at;
     match record.op {
         Op::Line { source: of, lines } if *of == *source => {
-            versions.extend(lines.into_iter().filter(|version| *version.id == *id).map(|version| HistoryVersion {
+            versions.extend(lines.into_iter().filter(|version| is_meant(&version.id)).map(|version| HistoryVersion {
                 received_at,
                 session: session.clone(),
                 seq,
@@ -238,7 +245,7 @@ fn collect(record: Record, source: &str, id: &str, versions: &mut Vec<HistoryVer
                 text: Some(version.content.text),
             }));
         }
-        Op::Retract { source: of, id: line, rev } if *of == *source && *line == *id => {
+        Op::Retract { source: of, id: line, rev } if *of == *source && is_meant(&line) => {
             versions.push(HistoryVersion {
                 received_at,
                 session,

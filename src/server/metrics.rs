@@ -51,6 +51,7 @@ pub(super) struct Metrics {
     sources: Mutex<HashMap<Arc<str>, Lines>>,
     sources_max: usize,
     refused: Labelled<1>,
+    reused_ids: Labelled<1>,
     ack: Histogram,
     delivery: SharedHistogram,
     commit: Histogram,
@@ -82,6 +83,8 @@ pub(super) struct Lines {
     pub(super) accepted: Counter,
     pub(super) repeats: Counter,
     pub(super) refused: Counter,
+    /// Ids of another session that it used for something else.
+    pub(super) reused_ids: Counter,
 }
 
 impl Metrics {
@@ -94,6 +97,7 @@ impl Metrics {
             sources: Mutex::default(),
             sources_max,
             refused: Labelled::default(),
+            reused_ids: Labelled::default(),
             ack: seconds(),
             delivery: SharedHistogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2)),
             commit: seconds(),
@@ -128,6 +132,8 @@ impl Metrics {
             metrics.lines.clone(),
         );
         all.register("refused", "Refused messages and lines, by code", metrics.refused.clone());
+        let help = "Ids that a session used for another line than an earlier session did, by source";
+        all.register("reused_ids", help, metrics.reused_ids.clone());
         all.register_with_unit("ack", "From a message's arrival until it was durable", unit(), metrics.ack.clone());
         let help = "From a line's arrival until a live reader's socket had taken it, in whole milliseconds";
         all.register_with_unit("delivery", help, unit(), metrics.delivery.clone());
@@ -176,7 +182,8 @@ impl Metrics {
         let of = |outcome: &str| {
             self.lines.get_or_create(&[("source", name.to_owned()), ("outcome", outcome.to_owned())]).clone()
         };
-        let lines = Lines { accepted: of("accepted"), repeats: of("repeat"), refused: of("refused") };
+        let reused_ids = self.reused_ids.get_or_create(&[("source", name.to_owned())]).clone();
+        let lines = Lines { accepted: of("accepted"), repeats: of("repeat"), refused: of("refused"), reused_ids };
         if sources.len() < self.sources_max {
             sources.insert(source.clone(), lines.clone());
         }

@@ -21,7 +21,7 @@ use super::app::App;
 use super::auth::Access;
 use super::body::read;
 use super::frames::{Full, Keeping, Reading};
-use super::ingest::{AppendMode, CommitError, IngestPipeline, MessageArrival, Publisher};
+use super::ingest::{AppendMode, CommitError, IngestPipeline, MessageArrival, Publisher, is_correcting};
 use super::problem::{Problem, ProblemCode};
 use crate::client::wall_time;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
@@ -95,7 +95,8 @@ impl Post {
         let name = FeedId::new(name)?;
         let session = asked.get("session").map_or(base, String::as_str);
         let source = access.source(asked.get("source").map(String::as_str))?;
-        let publisher = Publisher::new(&app, source, Some(session))?;
+        let mut publisher = Publisher::new(&app, source, Some(session))?;
+        publisher.corrects = is_correcting(asked)?;
         let base = publisher.session.clone();
         if base.len() > 64 {
             return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
@@ -277,7 +278,7 @@ pub(super) async fn zoom_seq(
     let name = FeedId::new(&name)?;
     let base = asked.get("session").map_or("zoom", String::as_str);
     let source = access.source(asked.get("source").map(String::as_str))?;
-    let Publisher { source, session: base } = Publisher::new(&app, source, Some(base))?;
+    let Publisher { source, session: base, .. } = Publisher::new(&app, source, Some(base))?;
     let feed = match app.feeds.open(&name).await? {
         Opened::Here(feed) => feed,
         Opened::Absent | Opened::Replaced(_) => return Ok(told(0, &[], None)),

@@ -46,11 +46,13 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
     let vendor = vendor::VendorAsked::read(app, name, asked)?;
     let is_anonymous = vendor::are_labels_anonymous(asked, vendor.is_some())?;
-    let publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
+    let mut publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
+    // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
+    publisher.corrects = asked.flag("corrects", vendor.is_some())?;
     asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
     let feed = app.open_to_publish(name).await.map_err(|error| error.end())?;
-    let Publisher { source, session } = &publisher;
+    let Publisher { source, session, .. } = &publisher;
     let place = Place::Source(feed.log_id().clone(), source.clone());
     let Some(held) = Slots::replace(app, place).await else { return Err(replaced()) };
     let session_place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
@@ -75,6 +77,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
     let _ = connection.acks.all_durable().await;
+    connection.count_last_reused_ids().await;
     end
 }
 
@@ -139,7 +142,7 @@ impl<'a> Connection<'a> {
         let Some(epoch) = transcript.epoch().cloned() else {
             return Err(End::close(CloseCode::StorageUnavailable, "the feed's log does not begin as it should"));
         };
-        let Publisher { source, session } = &self.pipeline.publisher;
+        let Publisher { source, session, .. } = &self.pipeline.publisher;
         let holder = transcript.holder().cloned();
         Ok(ToPublisher::Welcome {
             feed: self.pipeline.feed.name().clone(),
@@ -304,8 +307,10 @@ impl<'a> Connection<'a> {
         };
         self.ending |= is_end;
         self.refused_in_a_row = 0;
+        // Before the message's own answer: a program may end with that.
+        self.queue_warnings().await?;
         self.pipeline.push(seq, op, came);
-        self.queue_warnings().await
+        Ok(())
     }
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
@@ -327,6 +332,16 @@ impl<'a> Connection<'a> {
             self.acks.nack(warning.into());
         }
         Ok(())
+    }
+
+    /// Counts what the feed knows of the last messages by the time it has folded them.
+    async fn count_last_reused_ids(&mut self) {
+        let IngestPipeline { feed, view, .. } = &self.pipeline;
+        if let Ok(head) = feed.head().await
+            && view.reach(head).await.is_ok()
+        {
+            self.pipeline.note_reused_ids();
+        }
     }
 
     /// Refuses a message.

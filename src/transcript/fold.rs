@@ -11,6 +11,7 @@
 //! nothing of the log behind the view.
 
 mod asked;
+mod identity;
 mod told;
 
 use std::collections::{BTreeSet, HashSet};
@@ -18,8 +19,9 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
+use self::identity::{Destination, History, Memberships, Sender, SessionIndex};
 use super::assembly::{Assembly, Placed, Slot, Spot};
-use super::line::{Break, Comparison, Content, LineKey, Said, Status, TimeSource, Version, compare_versions};
+use super::line::{Break, Comparison, Content, LineKey, Said, Status, TimeSource, Version, compare_versions, sent_id};
 use super::order::{SORT_MS_MAX, compare_ids, sort_key};
 use super::record::{Meta, Op, Published, Record};
 use super::speaker::{SpeakerIndex, Speakers};
@@ -27,6 +29,7 @@ use super::time::{MediaMs, Timestamp};
 use super::turn::{Turn, TurnSettings, TurnState};
 use crate::position::{Epoch, Offset};
 
+pub use self::identity::ReusedId;
 pub use self::told::{Applied, Changes, FeedState, FoldView, TurnChange};
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
@@ -60,10 +63,14 @@ struct Head {
 #[derive(Debug)]
 struct LineSlot {
     source: u32,
+    /// The session that changed it last; 0 for none. What other sessions have to do with it is in `memberships`.
+    session: SessionIndex,
     id: Arc<str>,
     /// Time and kind of the key's first record, for its versions without a time.
     arrival: (MediaMs, TimeSource),
     head: Head,
+    /// What it has said, once it was more than its head.
+    history: Option<Box<History>>,
     told: Told,
     /// The turn that begins with it, if it ever began one.
     turn: Option<Box<TurnMemo>>,
@@ -85,10 +92,19 @@ struct TurnMemo {
 struct Source {
     name: Arc<str>,
     slots: HashMap<Arc<str>, Slot>,
-    sessions: HashMap<Arc<str>, u64>,
+    /// By the id under which they were sent: lines that are kept beside the one of this id.
+    beside: HashMap<Arc<str>, Vec<Slot>>,
+    sessions: HashMap<Arc<str>, Session>,
     last_id: Option<Arc<str>>,
     /// The greatest media time of any of its lines and clocks.
     reach: Option<Reached>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    index: SessionIndex,
+    /// The greatest number of its messages.
+    seq: u64,
 }
 
 /// A moment of media time and when the server learned of it.
@@ -118,6 +134,9 @@ pub struct Transcript {
     /// The source on air: that of the feed's first line.
     holder: Option<u32>,
     lines: Vec<LineSlot>,
+    /// The sessions of all sources.
+    session_count: SessionIndex,
+    memberships: Memberships,
     /// Lines whose head is interim and not abandoned.
     interim: BTreeSet<Slot>,
     speakers: Speakers,
@@ -154,8 +173,8 @@ impl Transcript {
             return applied;
         }
         self.next = offset.next();
-        if !self.is_repeat(&record) {
-            self.operate(record, &mut applied);
+        if let Some(session) = self.session_of_new(&record) {
+            self.operate(record, session, &mut applied);
             self.show_new_heads();
             self.settle_turns();
             applied.changed = self.number_changes();
@@ -163,46 +182,50 @@ impl Transcript {
         applied
     }
 
-    fn is_repeat(&mut self, record: &Record) -> bool {
+    /// The session of a record that was not taken before, 0 for one that no publisher sent; none for a repeat.
+    fn session_of_new(&mut self, record: &Record) -> Option<SessionIndex> {
         if let Some(op_id) = &record.op_id
             && !self.op_ids.insert(op_id.clone())
         {
-            return true;
+            return None;
         }
-        let Some(Published { source, session, seq }) = &record.published else { return false };
+        let Some(Published { source, session, seq, .. }) = &record.published else { return Some(0) };
         let source = self.source(source);
         let sessions = &mut self.sources[source as usize].sessions;
         match sessions.get_mut(session) {
-            Some(greatest) if *seq <= *greatest => true,
-            Some(greatest) => {
-                *greatest = *seq;
-                false
+            Some(known) if *seq <= known.seq => None,
+            Some(known) => {
+                known.seq = *seq;
+                Some(known.index)
             }
             None => {
-                sessions.insert(session.clone(), *seq);
-                false
+                self.session_count += 1;
+                sessions.insert(session.clone(), Session { index: self.session_count, seq: *seq });
+                Some(self.session_count)
             }
         }
     }
 
-    fn operate(&mut self, record: Record, applied: &mut Applied) {
-        let at = record.received_at;
-        match record.op {
+    fn operate(&mut self, record: Record, session: SessionIndex, applied: &mut Applied) {
+        let Record { received_at: at, published, op, .. } = record;
+        let clock = self.clock().map(|clock| clock.media_ms);
+        let sender = Sender { by: published.as_ref(), session, clock };
+        match op {
             Op::Line { source, lines } => {
                 let source = self.source(&source);
                 self.holder.get_or_insert(source);
                 for version in lines {
-                    self.take_version(source, version, at, applied);
+                    self.take_version(source, version, (sender, at), applied);
                 }
             }
             Op::Retract { source, id, rev } => {
                 let source = self.source(&source);
-                self.take_said(source, &id, rev, Said::Retracted, (None, at), applied);
+                self.take_said((source, &id), rev, Said::Retracted, None, (sender, at), applied);
             }
             Op::Clock { source, media_ms } => {
                 let source = self.source(&source);
                 // One that the server logged goes on from what was known before.
-                self.reach_time(source, media_ms, record.published.is_some(), at);
+                self.reach_time(source, media_ms, published.is_some(), at);
             }
             Op::Abandon { source, id, rev } => self.abandon(&source, &id, rev),
             Op::Rename { speaker, name, kind } => {
@@ -240,7 +263,7 @@ impl Transcript {
                 self.set_state(FeedState::Live, at);
             }
             Op::End if self.state != FeedState::Ended => {
-                let on_air = record.published.is_none_or(|by| self.is_on_air(&by.source));
+                let on_air = published.is_none_or(|by| self.is_on_air(&by.source));
                 if on_air {
                     self.set_state(FeedState::Ended, at);
                 }
@@ -270,6 +293,7 @@ impl Transcript {
         self.sources.push(Source {
             name: name.clone(),
             slots: HashMap::new(),
+            beside: HashMap::new(),
             sessions: HashMap::new(),
             last_id: None,
             reach: None,
@@ -292,11 +316,20 @@ impl Transcript {
         }
     }
 
-    fn take_version(&mut self, source: u32, version: Version, at: Timestamp, applied: &mut Applied) {
+    fn take_version(
+        &mut self,
+        source: u32,
+        version: Version,
+        (sender, at): (Sender<'_>, Timestamp),
+        applied: &mut Applied,
+    ) {
         let Version { id, rev, arrival_ms, time_source, content } = version;
         let (start_ms, end_ms) = (content.start_ms, content.end_ms);
         let arrival = arrival_ms.map(|ms| (ms, time_source.unwrap_or(TimeSource::Arrival)));
-        let (slot, is_head) = self.take_said(source, &id, rev, Said::Content(content), (arrival, at), applied);
+        let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
+        let said = Said::Content(content);
+        let taken = self.take_said((source, &id), rev, said, Some((arrival, start_ms)), (sender, at), applied);
+        let Some((slot, is_head)) = taken else { return };
         if is_head {
             self.last_line_at = self.last_line_at.max(Some(at));
         }
@@ -306,51 +339,80 @@ impl Transcript {
         self.reach_time(source, end.unwrap_or(start), is_given, at);
     }
 
-    /// Takes a version or a retraction; gives its line, and whether it is the head of it now and was not before.
+    /// Takes a version, with its time of arrival and its start, or a retraction. Gives its line, and whether it is the head of
+    /// it now and was not before; none for a retraction of a line that is not the sender's.
     fn take_said(
         &mut self,
-        source: u32,
-        id: &Arc<str>,
+        (source, id): (u32, &Arc<str>),
         rev: Option<u64>,
         said: Said,
-        (arrival, at): (Option<(MediaMs, TimeSource)>, Timestamp),
+        times: Option<((MediaMs, TimeSource), Option<MediaMs>)>,
+        (sender, at): (Sender<'_>, Timestamp),
         applied: &mut Applied,
-    ) -> (Slot, bool) {
-        let Some(&slot) = self.sources[source as usize].slots.get(id) else {
-            let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
-            let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
-            let line = LineSlot { source, id: id.clone(), arrival, head, told: Told::default(), turn: None };
-            let slot = self.new_line(line);
-            self.new_heads.push((slot, None));
-            return (slot, true);
+    ) -> Option<(Slot, bool)> {
+        let Some(&base) = self.sources[source as usize].slots.get(id) else {
+            return Some((self.begin_line((source, id.clone()), rev, said, times, (sender, at)), true));
         };
-        let head = &self.lines[slot as usize].head;
+        let start_ms = times.map(|((arrival_ms, _), start_ms)| start_ms.unwrap_or(arrival_ms));
+        let (slot, is_member) = match self.destination(base, sender, (rev, &said), start_ms, &mut applied.reused) {
+            Destination::Line(slot) => (slot, true),
+            // The head again, maybe under a higher revision.
+            Destination::Repeat(slot) if rev.is_some() && self.lines[slot as usize].head.said == said => (slot, false),
+            Destination::Repeat(slot) => return Some((slot, false)),
+            Destination::Beside(id) => {
+                let slot = self.begin_line((source, id), rev, said, times, (sender, at));
+                self.note_beside(sender, base, slot);
+                return Some((slot, true));
+            }
+            Destination::Nowhere => return None,
+        };
+        let line = &mut self.lines[slot as usize];
+        let head = &line.head;
         let rev = rev.unwrap_or_else(|| if said == head.said { head.rev } else { head.rev.saturating_add(1) });
         let Comparison { order, conflict } = compare_versions((rev, &said), (head.rev, &head.said));
-        if conflict {
-            applied.conflicts.push((self.key(slot), rev));
+        if order.is_ne() {
+            line.keep_in_history(&said);
         }
         if order.is_gt() {
             let head = Head { rev, said, received_at: at, abandoned: false };
-            let before = std::mem::replace(&mut self.lines[slot as usize].head, head);
+            let before = std::mem::replace(&mut line.head, head);
             self.new_heads.push((slot, Some(before)));
         }
-        (slot, order.is_gt())
+        if conflict {
+            applied.conflicts.push((self.key(slot), rev));
+        }
+        if is_member {
+            self.note_member(sender, base, slot, order.is_gt());
+        }
+        Some((slot, order.is_gt()))
+    }
+
+    fn begin_line(
+        &mut self,
+        (source, id): (u32, Arc<str>),
+        rev: Option<u64>,
+        said: Said,
+        times: Option<((MediaMs, TimeSource), Option<MediaMs>)>,
+        (sender, at): (Sender<'_>, Timestamp),
+    ) -> Slot {
+        let arrival = times.map_or_else(|| (self.since_opening(at), TimeSource::Arrival), |(arrival, _)| arrival);
+        let slot = Slot::try_from(self.lines.len()).expect("fewer than four billion lines fit in memory");
+        let known = &mut self.sources[source as usize];
+        if let Some(sent) = sent_id(&id) {
+            known.beside.entry(sent.into()).or_default().push(slot);
+        } else if known.last_id.as_ref().is_none_or(|last| compare_ids(last, &id).is_lt()) {
+            known.last_id = Some(id.clone());
+        }
+        known.slots.insert(id.clone(), slot);
+        let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
+        let (session, told) = (sender.session, Told::default());
+        self.lines.push(LineSlot { source, session, id, arrival, head, history: None, told, turn: None });
+        self.new_heads.push((slot, None));
+        slot
     }
 
     fn since_opening(&self, at: Timestamp) -> MediaMs {
         self.opened.as_ref().map_or(0, |(_, opened, _)| at.since(*opened).max(0))
-    }
-
-    fn new_line(&mut self, line: LineSlot) -> Slot {
-        let slot = Slot::try_from(self.lines.len()).expect("fewer than four billion lines fit in memory");
-        let source = &mut self.sources[line.source as usize];
-        if source.last_id.as_ref().is_none_or(|last| compare_ids(last, &line.id).is_lt()) {
-            source.last_id = Some(line.id.clone());
-        }
-        source.slots.insert(line.id.clone(), slot);
-        self.lines.push(line);
-        slot
     }
 
     fn abandon(&mut self, source: &Arc<str>, id: &str, rev: Option<u64>) {

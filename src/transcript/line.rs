@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,35 @@ pub fn check_line_id(id: &str) -> Result<(), BadName> {
     } else {
         Err(BadName::new("id", id, "1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'"))
     }
+}
+
+/// Ends the id of a line that was sent under an id which its source uses for another line already: `7~s2` is the second
+/// line called `7`. No publisher may send a `~`, so that only the fold gives such names.
+const BESIDE: &str = "~s";
+
+/// The id of the `number`-th line of a source that was sent as `id`.
+pub(crate) fn beside(id: &str, number: usize) -> Arc<str> {
+    format!("{id}{BESIDE}{number}").into()
+}
+
+/// The id under which a line was sent that is kept as `id`, if that is another one.
+#[must_use]
+pub fn sent_id(id: &str) -> Option<&str> {
+    if !id.as_bytes().contains(&b'~') {
+        return None;
+    }
+    let (sent, number) = id.rsplit_once(BESIDE)?;
+    let is_number = !number.starts_with('0') && number.len() <= 20 && number.bytes().all(|b| b.is_ascii_digit());
+    (is_number && !matches!(number, "" | "1") && check_line_id(sent).is_ok()).then_some(sent)
+}
+
+/// Checks the id of a line as logs, files and readers hold it: one that [`check_line_id`] takes, or one that the fold gave
+/// to a line beside another (`7~s2`).
+///
+/// # Errors
+/// [`BadName`] with the rule in words.
+pub fn check_kept_line_id(id: &str) -> Result<(), BadName> {
+    if sent_id(id).is_some() { Ok(()) } else { check_line_id(id) }
 }
 
 /// What a line is known by: who sends it and what the sender calls it. Never its time, text or speaker.
@@ -97,6 +127,14 @@ pub struct Word {
     pub confidence: Option<f64>,
 }
 
+/// As their equality has it.
+impl Hash for Word {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { text, start_ms, end_ms, confidence } = self;
+        (text, start_ms, end_ms, confidence.map(f64::to_bits)).hash(state);
+    }
+}
+
 /// Equal if their canonical encoding is: `0.0` and `-0.0` are two contents, and no number differs from itself.
 impl PartialEq for Word {
     fn eq(&self, other: &Self) -> bool {
@@ -111,7 +149,7 @@ impl PartialEq for Word {
 /// What a version of a line says: everything of it but its `rev` and its arrival.
 ///
 /// The field order is the canonical order: [`content_hash`] is pinned by a golden and decides conflicts for ever.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Hash, Default, Serialize, Deserialize)]
 pub struct Content {
     /// Interim or final.
     #[serde(default)]
@@ -160,7 +198,7 @@ pub struct Version {
 }
 
 /// What a version makes of its line.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum Said {
     /// The line says this.
     Content(Content),
@@ -169,7 +207,7 @@ pub enum Said {
 }
 
 impl Said {
-    fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         matches!(self, Self::Content(content) if content.status == Status::Interim)
     }
 
@@ -188,6 +226,12 @@ pub fn content_hash(said: &Said) -> [u8; 32] {
         Said::Retracted => b"null".to_vec(),
     };
     Sha256::digest(&canonical).into()
+}
+
+/// Stands for a content where it is only asked whether there was an equal one: 8 bytes instead of the text. It is the same
+/// in every process of one build, and is never written anywhere.
+pub(crate) fn content_mark(said: &Said) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(said)
 }
 
 /// How two versions of one line stand to each other.
@@ -300,6 +344,34 @@ mod tests {
         assert_eq!(ab.order, ba.order.reverse());
     }
 
+    /// Equal contents have equal marks, and every part of a content is in its mark.
+    #[test]
+    fn a_mark_says_all_that_a_content_says() {
+        let word = Word { text: "a".into(), start_ms: 1, end_ms: Some(2), confidence: Some(0.0) };
+        let one = Content { text: "a".into(), start_ms: Some(1), words: vec![word.clone()], ..Content::default() };
+        let said = |content: &Content| Said::Content(content.clone());
+        let with = |word| Content { words: vec![word], ..one.clone() };
+        let others = [
+            Content { status: Status::Interim, ..one.clone() },
+            Content { start_ms: None, end_ms: Some(1), ..one.clone() },
+            Content { end_ms: Some(1), ..one.clone() },
+            Content { speaker: Some("a".into()), text: "".into(), ..one.clone() },
+            Content { text: "b".into(), ..one.clone() },
+            Content { lang: Some("en".into()), ..one.clone() },
+            Content { break_before: Some(Break::Turn), ..one.clone() },
+            Content { words: vec![], ..one.clone() },
+            with(Word { text: "b".into(), ..word.clone() }),
+            with(Word { start_ms: 2, ..word.clone() }),
+            with(Word { end_ms: None, ..word.clone() }),
+            with(Word { confidence: Some(-0.0), ..word }),
+        ];
+        assert_eq!(content_mark(&said(&one)), content_mark(&said(&one.clone())));
+        for other in &others {
+            assert_ne!(content_mark(&said(&one)), content_mark(&said(other)), "{other:?}");
+        }
+        assert_ne!(content_mark(&said(&Content::default())), content_mark(&Said::Retracted));
+    }
+
     #[test]
     fn contents_are_as_different_as_their_encodings() {
         let word = |confidence| Word { text: "a".into(), start_ms: 0, end_ms: None, confidence };
@@ -342,5 +414,13 @@ mod tests {
             check_source("asr-2").is_ok() && check_source("ASR").is_err() && check_source(&"a".repeat(65)).is_err()
         );
         assert!(check_line_id("A.b_c:1-2").is_ok() && check_line_id("").is_err() && check_line_id("a/b").is_err());
+        for (id, sent) in [("7~s2", "7"), ("a:1~s10", "a:1"), (&format!("{}~s2", "x".repeat(128)), &"x".repeat(128))] {
+            assert!(check_line_id(id).is_err() && check_kept_line_id(id).is_ok(), "{id}: the fold's to give");
+            assert_eq!(sent_id(id), Some(sent));
+        }
+        assert_eq!((&*beside("7", 2), sent_id("7")), ("7~s2", None));
+        for id in ["~s2", "7~", "7~s", "7~s1", "7~s02", "7~s+2", "7~s2~s2", "7~t2", "7~S2", "7~s2 "] {
+            assert!(check_kept_line_id(id).is_err(), "{id}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, FrameBytes};
-use super::line::{DEFAULT_SOURCE, Version, check_line_id, check_source};
+use super::line::{DEFAULT_SOURCE, Version, check_kept_line_id, check_source};
 use super::shared::maybe_text;
 use super::time::{MediaMs, Timestamp};
 use super::turn::TurnSettings;
@@ -25,6 +25,10 @@ pub struct Published {
     pub session: Arc<str>,
     /// The message's number in the session, from 1.
     pub seq: u64,
+    /// True if its ids are the session's own: a line that another session sent under the same id is changed only where
+    /// the fold's rule of identity allows it. False if they name the source's lines, whoever sent them: so it is in logs
+    /// from before there was such a rule, and where a session says that it corrects.
+    pub own_ids: bool,
 }
 
 /// One entry of a feed's log, but for its offset, which the log knows.
@@ -193,6 +197,8 @@ struct Raw<'a> {
     session: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
     #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     op_id: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -247,6 +253,7 @@ impl<'a> Raw<'a> {
                 source: source.clone().unwrap_or_else(|| DEFAULT_SOURCE.into()),
                 session: session.clone(),
                 seq,
+                own_ids: self.own,
             }),
             _ => None,
         };
@@ -258,7 +265,7 @@ impl<'a> Raw<'a> {
         let source = self.source.unwrap_or_else(|| DEFAULT_SOURCE.into());
         // The order of lines rests on what sources and ids may hold, so a damaged name is as good as none.
         let ids = self.lines.iter().map(|version| &version.id).chain(&self.id);
-        if check_source(&source).is_err() || ids.into_iter().any(|id| check_line_id(id).is_err()) {
+        if check_source(&source).is_err() || ids.into_iter().any(|id| check_kept_line_id(id).is_err()) {
             return None;
         }
         Some(match &*self.op {
@@ -306,6 +313,7 @@ impl<'a> Raw<'a> {
             raw.source = Some(published.source.clone());
             raw.session = Some(published.session.clone());
             raw.seq = Some(published.seq);
+            raw.own = published.own_ids;
         }
         raw.write_op(&record.op);
         raw
@@ -421,8 +429,10 @@ mod tests {
                 Op::Line { source, .. } => source.clone(),
                 _ => "main".into(),
             };
-            record.published = Some(Published { source, session: "s".into(), seq: 4 });
-            assert_eq!(Record::decode(&record.encode()), record);
+            for own_ids in [false, true] {
+                record.published = Some(Published { source: source.clone(), session: "s".into(), seq: 4, own_ids });
+                assert_eq!(Record::decode(&record.encode()), record);
+            }
         }
     }
 
@@ -434,6 +444,20 @@ mod tests {
             all.push_str(std::str::from_utf8(&record.encode()).expect("JSON is UTF-8"));
             all.push('\n');
         }
+        // What a publisher sends, with ids of its session's own and with ids of the source's; and a line that the fold
+        // named, which only the server speaks of.
+        for own_ids in [true, false] {
+            let op = Op::Retract { source: "asr".into(), id: "7".into(), rev: None };
+            let published = Some(Published { source: "asr".into(), session: "s-1".into(), seq: 4, own_ids });
+            let record = Record { published, ..Record::new(Timestamp(1_700_000_000_123), op) };
+            all.push_str(std::str::from_utf8(&record.encode()).expect("JSON is UTF-8"));
+            all.push('\n');
+        }
+        let named = Op::Abandon { source: "asr".into(), id: "7~s2".into(), rev: Some(1) };
+        let named = Record::new(Timestamp(1_700_000_000_123), named).encode();
+        assert_ne!(Record::decode(&named).op, Op::Unknown);
+        all.push_str(std::str::from_utf8(&named).expect("JSON is UTF-8"));
+        all.push('\n');
         let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/records.ndjson");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(golden, &all).expect("the golden can be written");

@@ -91,11 +91,13 @@ pub enum WarningCode {
     Engine,
     /// No more of a vendor's frames are kept.
     Raw,
+    /// A line came under an id that another session uses for another line: both are kept.
+    IdReused,
 }
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 4] = [Self::Conflict, Self::Format, Self::Engine, Self::Raw];
+    pub const ALL: [Self; 5] = [Self::Conflict, Self::Format, Self::Engine, Self::Raw, Self::IdReused];
 
     /// The name on the wire.
     #[must_use]
@@ -105,6 +107,7 @@ impl WarningCode {
             Self::Format => "format",
             Self::Engine => "engine",
             Self::Raw => "raw",
+            Self::IdReused => "id_reused",
         }
     }
 }

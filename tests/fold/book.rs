@@ -99,10 +99,28 @@ pub(crate) enum Rule {
     ClosedTurnsCountTheirChanges,
     ClosingAnewCounts,
     OpenOnce,
+    OwnIdsAreTheSessions,
+    SaidBeforeChangesNothing,
+    SaidBeforeByAnyOfTheId,
+    WhoKnowsALineCorrectsIt,
+    RepeatsGoOn,
+    ANewRevIsNoRepeat,
+    RetractionsAreOfTheFirstLine,
+    OvertakenGuessesShowNothing,
+    MidSentenceJoins,
+    MidSentenceNeedsTheLineNow,
+    MidSentenceNeedsTheVersionNow,
+    TheNewestLineJoins,
+    TheClockBeforeTheRecordCounts,
+    MembersStayMembers,
+    LinesBesideStay,
+    ForeignRetractionsChangeNothing,
+    LinesBesideAreNotTheLastId,
+    WhoCorrectsMeansTheFirstLine,
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 56] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -141,11 +159,55 @@ impl Rule {
         Self::ClosedTurnsCountTheirChanges,
         Self::ClosingAnewCounts,
         Self::OpenOnce,
+        Self::OwnIdsAreTheSessions,
+        Self::SaidBeforeChangesNothing,
+        Self::SaidBeforeByAnyOfTheId,
+        Self::WhoKnowsALineCorrectsIt,
+        Self::RepeatsGoOn,
+        Self::ANewRevIsNoRepeat,
+        Self::RetractionsAreOfTheFirstLine,
+        Self::OvertakenGuessesShowNothing,
+        Self::MidSentenceJoins,
+        Self::MidSentenceNeedsTheLineNow,
+        Self::MidSentenceNeedsTheVersionNow,
+        Self::TheNewestLineJoins,
+        Self::TheClockBeforeTheRecordCounts,
+        Self::MembersStayMembers,
+        Self::LinesBesideStay,
+        Self::ForeignRetractionsChangeNothing,
+        Self::LinesBesideAreNotTheLastId,
+        Self::WhoCorrectsMeansTheFirstLine,
     ];
 }
 
 /// Source and id.
 type Key = (String, String);
+
+/// What a session means by an id: the line, by its id; whether it has changed it; and how far it has said again what the
+/// line has said.
+#[derive(Debug, Clone)]
+struct Meant {
+    id: String,
+    is_member: bool,
+    said_again: usize,
+}
+
+/// Who sent a version, and what the feed's clock was before it.
+#[derive(Debug, Clone)]
+struct Sent {
+    session: Option<String>,
+    own_ids: bool,
+    clock: Option<i64>,
+}
+
+/// What is told of a record beside what readers see.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Reports {
+    /// The line and the revision that has two contents.
+    pub(crate) conflicts: Vec<(String, u64)>,
+    /// The line whose id was used again, the id of the one beside it, and the session.
+    pub(crate) reused: Vec<(String, Option<String>, String)>,
+}
 
 #[derive(Debug, Clone)]
 struct Known {
@@ -178,6 +240,10 @@ pub(crate) struct Book {
     op_ids: BTreeSet<String>,
     sessions: BTreeMap<(String, String), u64>,
     keys: BTreeMap<Key, Known>,
+    /// All that each line has ever said, one content after the other, in the canonical encoding.
+    contents: BTreeMap<Key, Vec<String>>,
+    /// By source, session and the id as it was sent.
+    meant: BTreeMap<(String, String, String), Meant>,
     holder: Option<String>,
     heard: Vec<Heard>,
     /// Those of them that the sources gave.
@@ -206,18 +272,18 @@ impl Book {
         self.broken != Some(rule)
     }
 
-    /// Takes a record; gives the conflicts it held.
-    pub(crate) fn take(&mut self, record: &Record) -> Vec<(String, u64)> {
-        let mut conflicts = Vec::new();
+    /// Takes a record; gives what is told of it.
+    pub(crate) fn take(&mut self, record: &Record) -> Reports {
+        let mut reports = Reports::default();
         if !self.is_repeat(record) {
-            self.operate(record, &mut conflicts);
+            self.operate(record, &mut reports);
             let picture = self.assemble();
             if picture != self.picture {
                 self.picture = picture;
                 self.changes += 1;
             }
         }
-        conflicts
+        reports
     }
 
     pub(crate) fn picture(&self) -> &Picture {
@@ -243,6 +309,7 @@ impl Book {
     /// The greatest id of a source.
     pub(crate) fn last_id(&self, source: &str) -> Option<String> {
         let ids = self.keys.keys().filter(|key| key.0 == source).map(|key| key.1.clone());
+        let ids = ids.filter(|id| !id.contains('~') || !self.has(Rule::LinesBesideAreNotTheLastId));
         ids.max_by(|a, b| self.compare_ids(a, b))
     }
 
@@ -277,16 +344,30 @@ impl Book {
         greatest.is_some_and(|greatest| by.seq <= greatest) && self.has(Rule::RepeatedMessagesAreSkipped)
     }
 
-    fn operate(&mut self, record: &Record, conflicts: &mut Vec<(String, u64)>) {
+    fn operate(&mut self, record: &Record, reports: &mut Reports) {
         let at = record.received_at;
+        let by = record.published.as_ref();
+        let mut sent = Sent {
+            session: by.map(|by| by.session.to_string()),
+            own_ids: by.is_some_and(|by| by.own_ids) && self.has(Rule::OwnIdsAreTheSessions),
+            clock: self.clock().map(|clock| clock.0),
+        };
         match &record.op {
             Op::Line { source, lines } => {
                 self.holder.get_or_insert_with(|| source.to_string());
                 for line in lines {
                     let arrival = line.arrival_ms.map(|ms| (ms, line.time_source.unwrap_or(TimeSource::Arrival)));
                     let said = Some(line.content.clone());
-                    self.take_version((source, &line.id), line.rev, said, arrival, at, conflicts);
-                    let known = &self.keys[&(source.to_string(), line.id.to_string())];
+                    let start = Some(line.content.start_ms.or(arrival.map(|arrival| arrival.0)));
+                    let Some(id) = self.line_of((source, &line.id), (line.rev, &said), start, &sent, at, reports)
+                    else {
+                        continue;
+                    };
+                    if let Ok(id) = &id {
+                        self.take_version((source, id), line.rev, said, arrival, at, &mut reports.conflicts);
+                    }
+                    let id = id.unwrap_or_else(|id| id);
+                    let known = &self.keys[&(source.to_string(), id)];
                     if line.content.start_ms.is_none() && !self.has(Rule::TimelessLinesMoveTheClock) {
                         continue;
                     }
@@ -296,13 +377,18 @@ impl Book {
                         self.given.push(heard.clone());
                     }
                     self.heard.push(heard);
+                    if !self.has(Rule::TheClockBeforeTheRecordCounts) {
+                        sent.clock = self.clock().map(|clock| clock.0);
+                    }
                 }
             }
             Op::Retract { source, id, rev } => {
                 if !self.has(Rule::OnlyLinesTakeTheAir) {
                     self.holder.get_or_insert_with(|| source.to_string());
                 }
-                self.take_version((source, id), *rev, None, None, at, conflicts);
+                if let Some(Ok(id)) = self.line_of((source, id), (*rev, &None), None, &sent, at, reports) {
+                    self.take_version((source, &id), *rev, None, None, at, &mut reports.conflicts);
+                }
             }
             Op::Clock { source, media_ms } => {
                 self.heard.push((source.to_string(), *media_ms, at));
@@ -356,6 +442,120 @@ impl Book {
         };
     }
 
+    /// The line that a version is one of, as its id is kept: `Ok` for a version that counts, `Err` for one that the line has
+    /// had before. None for a retraction that takes nothing back. `start` is of a line, and none where only its arrival says it.
+    fn line_of(
+        &mut self,
+        (source, id): (&str, &str),
+        (rev, said): (Option<u64>, &Option<Content>),
+        start: Option<Option<i64>>,
+        sent: &Sent,
+        at: Timestamp,
+        reports: &mut Reports,
+    ) -> Option<Result<String, String>> {
+        let first = (source.to_owned(), id.to_owned());
+        let Some(session) = &sent.session else { return Some(Ok(id.to_owned())) };
+        let meant = (source.to_owned(), session.clone(), id.to_owned());
+        let known = self.meant.get(&meant).cloned();
+        let member = |id: &str| Meant { id: id.to_owned(), is_member: true, said_again: 0 };
+        if !self.keys.contains_key(&first) {
+            self.meant.insert(meant, member(id));
+            return Some(Ok(id.to_owned()));
+        }
+        // Who is a member of a line, or says that it corrects, changes it.
+        match &known {
+            Some(known) if known.is_member || !sent.own_ids => {
+                let first_line = !sent.own_ids && !self.has(Rule::WhoCorrectsMeansTheFirstLine);
+                let id = if first_line { id.to_owned() } else { known.id.clone() };
+                self.meant.insert(meant, member(&id));
+                return Some(Ok(id));
+            }
+            None if !sent.own_ids => {
+                self.meant.insert(meant, member(id));
+                return Some(Ok(id.to_owned()));
+            }
+            _ => {}
+        }
+        if let Some(known) = &known
+            && rev.is_some_and(|rev| rev > self.keys[&(source.to_owned(), known.id.clone())].rev)
+            && self.has(Rule::ANewRevIsNoRepeat)
+        {
+            self.meant.insert(meant, member(&known.id));
+            return Some(Ok(known.id.clone()));
+        }
+        // The lines that are called so, the newest first.
+        let mut lines: Vec<String> =
+            (2..).map(|n| format!("{id}~s{n}")).take_while(|id| self.has_line(source, id)).collect();
+        lines.insert(0, id.to_owned());
+        lines.reverse();
+        let content = canonical(said);
+        let mut looked_at = if self.has(Rule::SaidBeforeByAnyOfTheId) { lines.clone() } else { vec![id.to_owned()] };
+        looked_at.retain(|line| line == id || said.is_some() || !self.has(Rule::RetractionsAreOfTheFirstLine));
+        looked_at.splice(0..0, known.iter().map(|known| known.id.clone()));
+        for line in looked_at {
+            let key = (source.to_owned(), line.clone());
+            let from = known.as_ref().filter(|known| known.id == line && self.has(Rule::RepeatsGoOn));
+            let from = from.map_or(0, |known| known.said_again);
+            let Some(at) = (from..self.contents[&key].len()).find(|at| self.contents[&key][*at] == content) else {
+                continue;
+            };
+            let was_guess = said.as_ref().is_some_and(|said| said.status == Status::Interim);
+            let is_head = canonical(&self.keys[&key].said) == content;
+            let changes_nothing = self.has(Rule::SaidBeforeChangesNothing);
+            if !was_guess || is_head || !self.has(Rule::OvertakenGuessesShowNothing) {
+                let shown = Meant { id: line.clone(), is_member: !changes_nothing, said_again: at };
+                self.meant.insert(meant, shown);
+            }
+            // The head again may have a higher revision.
+            return Some(if changes_nothing && !is_head { Err(line) } else { Ok(line) });
+        }
+        if let Some(known) = known
+            && self.has(Rule::WhoKnowsALineCorrectsIt)
+        {
+            self.meant.insert(meant, member(&known.id));
+            return Some(Ok(known.id));
+        }
+        // A reconnect in mid-sentence.
+        if !self.has(Rule::TheNewestLineJoins) {
+            lines.reverse();
+        }
+        let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
+        let is_now = |ms: i64| sent.clock.is_some_and(|clock| (i128::from(clock) - i128::from(ms)).abs() <= 10_000);
+        let version_is_now = start.is_none_or(|start| is_now(start.unwrap_or(since_opening)));
+        let joined = lines.iter().find(|line| {
+            let known = &self.keys[&(source.to_owned(), (*line).clone())];
+            let start = known.said.as_ref().map(|said| self.times(known, said).0);
+            start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow)
+        });
+        if let Some(line) = joined
+            && (version_is_now || !self.has(Rule::MidSentenceNeedsTheVersionNow))
+            && self.has(Rule::MidSentenceJoins)
+        {
+            self.meant.insert(meant, member(line));
+            return Some(Ok(line.clone()));
+        }
+        // Something else.
+        let key = format!("{source}/{id}");
+        if said.is_none() {
+            if !self.has(Rule::ForeignRetractionsChangeNothing) {
+                return Some(Ok(id.to_owned()));
+            }
+            reports.reused.push((key, None, session.clone()));
+            return None;
+        }
+        let number = (2..).find(|n| !self.has_line(source, &format!("{id}~s{n}"))).expect("there are more numbers");
+        let kept = format!("{id}~s{number}");
+        reports.reused.push((key, Some(kept.clone()), session.clone()));
+        if self.has(Rule::LinesBesideStay) {
+            self.meant.insert(meant, member(&kept));
+        }
+        Some(Ok(kept))
+    }
+
+    fn has_line(&self, source: &str, id: &str) -> bool {
+        self.keys.contains_key(&(source.to_owned(), id.to_owned()))
+    }
+
     fn take_version(
         &mut self,
         (source, id): (&str, &str),
@@ -369,6 +569,11 @@ impl Book {
         let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
         let arrival = arrival.unwrap_or((since_opening, TimeSource::Arrival));
         let said_line = said.is_some();
+        let contents = self.contents.entry(key.clone()).or_default();
+        let is_head = self.keys.get(&key).is_some_and(|known| canonical(&known.said) == canonical(&said));
+        if !is_head && contents.last() != Some(&canonical(&said)) {
+            contents.push(canonical(&said));
+        }
         let Some(known) = self.keys.get(&key) else {
             let new = Known { arrival, rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
             self.keys.insert(key, new);
@@ -395,6 +600,9 @@ impl Book {
             conflicts.push((format!("{source}/{id}"), rev));
         }
         if interim.then(rev_order).then(retracted).then(hash).is_gt() {
+            if !self.has(Rule::MembersStayMembers) {
+                self.meant.retain(|_, meant| meant.id != id);
+            }
             if !self.has(Rule::NewerVersionEndsAbandon) {
                 new.abandoned = known.abandoned;
             }

@@ -19,7 +19,7 @@ use proptest::sample::{Index, select};
 pub(crate) const OPENED_AT: Timestamp = Timestamp(1_700_000_000_000);
 
 pub(crate) const SOURCES: [&str; 3] = ["main", "asr-2", "s_3"];
-pub(crate) const SESSIONS: [&str; 2] = ["one", "two"];
+pub(crate) const SESSIONS: [&str; 3] = ["one", "two", "3"];
 const IDS: [&str; 8] = ["1", "2", "9", "10", "010", "a", "A2", "a:1"];
 const SPEAKERS: [&str; 4] = ["Ann", "Bo", "Reporter", ""];
 const TEXTS: [&str; 7] = ["", " \t", "yes", "no", "[laughter] and (silence)", "but I…", "what they said was \"no\"-"];
@@ -137,15 +137,15 @@ pub(crate) fn open(settings: TurnSettings) -> Op {
 /// One record; its time of arrival counts from the one before it.
 fn record() -> impl Strategy<Value = Record> {
     let op = prop_oneof![6 => line(), 4 => order()];
-    let published = weighted(0.4, (source(), select(&SESSIONS), 1..16_u64));
+    let published = weighted(0.6, (source(), select(&SESSIONS), 1..16_u64, weighted(0.7, Just(()))));
     let op_id = weighted(0.15, text(&["o1", "o2", "o3"]));
     (op, prop_oneof![Just(0), 0..4_000_i64], published, op_id).prop_map(|(op, after, published, op_id)| {
-        let by = |source: Arc<str>, session: &str, seq| Published { source, session: session.into(), seq };
-        let published = published.map(|(source, session, seq)| match &op {
-            Op::Line { source, .. } | Op::Retract { source, .. } | Op::Clock { source, .. } => {
-                by(source.clone(), session, seq)
-            }
-            _ => by(source, session, seq),
+        let published = published.map(|(source, session, seq, own)| {
+            let source = match &op {
+                Op::Line { source, .. } | Op::Retract { source, .. } | Op::Clock { source, .. } => source.clone(),
+                _ => source,
+            };
+            Published { source, session: session.into(), seq, own_ids: own.is_some() }
         });
         let by_publisher =
             matches!(op, Op::Line { .. } | Op::Retract { .. } | Op::Clock { .. } | Op::End | Op::Unknown);
@@ -157,12 +157,12 @@ fn record() -> impl Strategy<Value = Record> {
 pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Record>> {
     let head = (settings(), weighted(0.15, any::<Index>()), weighted(0.85, Just(())));
     let again = (any::<Index>(), any::<Index>(), twist());
-    (head, vec(record(), length), vec(again, 0..4)).prop_map(|(head, mut records, again)| {
+    (head, vec(record(), length), vec(again, 0..6)).prop_map(|(head, mut records, again)| {
         let (settings, opened_late, live) = head;
-        for (from, to, twist) in again {
+        for (number, (from, to, twist)) in (0..).zip(again) {
             if !records.is_empty() {
                 let copy = records[from.index(records.len())].clone();
-                records.insert(to.index(records.len() + 1), twisted(copy, twist));
+                records.insert(to.index(records.len() + 1), twisted(copy, twist, number));
             }
         }
         records.splice(0..0, live.map(|()| Record::new(Timestamp(0), Op::Resume)));
@@ -172,12 +172,50 @@ pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<R
     })
 }
 
+/// A log in which sessions do nothing but say the same few things of the same two lines, for themselves and of each other.
+pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
+    let session = select(&["one", "two", "3", "4"]);
+    let start = select(&[0, 9_000, 20_000]);
+    let said = (select(&[Status::Final, Status::Final, Status::Interim]), start, text(&["yes", "no"]));
+    let said = prop_oneof![4 => said.prop_map(Some), 1 => Just(None)];
+    let id = text(&["1", "1", "2"]);
+    let rev = prop_oneof![3 => Just(None), 1 => (0..4_u64).prop_map(Some)];
+    let message = (session, weighted(0.9, Just(())), id, rev, said, weighted(0.05, start_of_clock()));
+    vec(message, 2..24).prop_map(|messages| {
+        let source: Arc<str> = "main".into();
+        let record = |(n, (session, own, id, rev, said, clock)): (usize, _)| {
+            let own: Option<()> = own;
+            let said: Option<(Status, i64, Arc<str>)> = said;
+            let op = match (clock, said) {
+                (Some(media_ms), _) => Op::Clock { source: source.clone(), media_ms },
+                (None, None) => Op::Retract { source: source.clone(), id, rev },
+                (None, Some((status, start_ms, text))) => {
+                    let content = Content { status, start_ms: Some(start_ms), text, ..Content::default() };
+                    let version = Version { id, rev, content, ..Version::default() };
+                    Op::Line { source: source.clone(), lines: vec![version] }
+                }
+            };
+            let (session, seq) = (<Arc<str>>::from(session), n as u64 + 1);
+            let by = Published { source: source.clone(), session, seq, own_ids: own.is_some() };
+            Record { received_at: Timestamp(100), published: Some(by), op_id: None, op }
+        };
+        let first = [open(TurnSettings::default()), Op::Resume].map(|op| Record::new(Timestamp(0), op));
+        stamp(first.into_iter().chain(messages.into_iter().enumerate().map(record)).collect())
+    })
+}
+
+fn start_of_clock() -> impl Strategy<Value = i64> {
+    select(&[15_000, 60_000])
+}
+
 /// What a record that comes again says otherwise.
 #[derive(Debug, Clone, Copy)]
 enum Twist {
     Nothing,
-    /// It comes from another session, so that its versions are looked at.
+    /// It has no name, so that its versions are looked at.
     Name,
+    /// Another session says it.
+    Session,
     Rev,
     Status,
     Text,
@@ -186,17 +224,30 @@ enum Twist {
 }
 
 fn twist() -> impl Strategy<Value = Twist> {
-    select(&[Twist::Nothing, Twist::Name, Twist::Rev, Twist::Status, Twist::Text, Twist::SignOfZero])
+    select(&[
+        Twist::Nothing,
+        Twist::Session,
+        Twist::Session,
+        Twist::Name,
+        Twist::Rev,
+        Twist::Status,
+        Twist::Text,
+        Twist::SignOfZero,
+    ])
 }
 
-fn twisted(mut record: Record, twist: Twist) -> Record {
+fn twisted(mut record: Record, twist: Twist, number: u64) -> Record {
     if !matches!(twist, Twist::Nothing) {
         (record.published, record.op_id) = (None, None);
+    }
+    if let (Twist::Session, Op::Line { source, .. } | Op::Retract { source, .. }) = (twist, &record.op) {
+        let (source, session) = (source.clone(), "4".into());
+        record.published = Some(Published { source, session, seq: number + 1, own_ids: true });
     }
     if let Op::Line { lines, .. } = &mut record.op {
         for line in lines {
             match twist {
-                Twist::Nothing | Twist::Name => {}
+                Twist::Nothing | Twist::Name | Twist::Session => {}
                 Twist::Rev => line.rev = line.rev.map_or(Some(1), |_| None),
                 Twist::Status => line.content.status = Status::Final,
                 Twist::Text => line.content.text = "otherwise".into(),

@@ -263,7 +263,7 @@ fn guess(seq: u64) -> Record {
         ..Content::default()
     };
     let version = Version { id: "1".into(), content, ..Version::default() };
-    let published = Some(Published { source: "main".into(), session: "enc-7".into(), seq });
+    let published = Some(Published { source: "main".into(), session: "enc-7".into(), seq, own_ids: true });
     let at = Timestamp(OPENED_AT.0 + i64::try_from(seq).expect("small"));
     Record { received_at: at, published, op_id: None, op: Op::Line { source: "main".into(), lines: vec![version] } }
 }

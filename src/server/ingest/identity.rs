@@ -1,9 +1,12 @@
 //! The identity of a publisher: its source and its session.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::position::{BadName, Epoch};
 use crate::server::app::App;
+use crate::server::problem::Problem;
+use crate::transcript::Published;
 use crate::transcript::line::{check_line_id, check_source};
 
 /// The source that publishes, and the session that its numbers count in.
@@ -11,6 +14,8 @@ use crate::transcript::line::{check_line_id, check_source};
 pub(in crate::server) struct Publisher {
     pub(in crate::server) source: Arc<str>,
     pub(in crate::server) session: Arc<str>,
+    /// True if its ids name the source's lines, whichever session sent them; false if they are the session's own.
+    pub(in crate::server) corrects: bool,
 }
 
 impl Publisher {
@@ -26,6 +31,21 @@ impl Publisher {
             }
             None => format!("s-{}", Epoch::from_random(app.chance.next())).into(),
         };
-        Ok(Self { source: source.into(), session })
+        Ok(Self { source: source.into(), session, corrects: false })
+    }
+
+    /// Who publishes the message `seq`, as a record says it.
+    pub(in crate::server) fn published(&self, seq: u64) -> Published {
+        let Self { source, session, corrects } = self;
+        Published { source: source.clone(), session: session.clone(), seq, own_ids: !corrects }
+    }
+}
+
+/// Reads a request's `corrects`.
+pub(in crate::server) fn is_correcting(query: &HashMap<String, String>) -> Result<bool, Problem> {
+    match query.get("corrects").map(String::as_str) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::bad("corrects is true or false")),
     }
 }

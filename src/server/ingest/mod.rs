@@ -14,7 +14,7 @@ mod sequence;
 mod speaker_names;
 mod validation;
 
-pub(super) use self::identity::Publisher;
+pub(super) use self::identity::{Publisher, is_correcting};
 pub(super) use self::pending_acks::{AckQueue, Reply};
 pub(super) use self::pipeline::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival};
 pub(super) use self::rate_limit::ReadPace;

@@ -29,9 +29,14 @@ use crate::position::Offset;
 use crate::server::app::App;
 use crate::server::metrics::Lines;
 use crate::server::slots::{Held, Place, Slots};
-use crate::transcript::{FeedState, FoldView, Op, Published, Record, Timestamp, Version};
+use crate::transcript::{FeedState, FoldView, Op, Record, ReusedId, Timestamp, Version};
 use crate::wire::publish::check_version;
 use crate::wire::{Incoming, Refusal, ToPublisher, WarningCode};
+
+/// Versions of lines whose ids are looked up in the feed before they go to the log, so that a publisher which uses another
+/// session's ids hears of it before its acknowledgement. A program that counts from 1 again does so with its first lines; of
+/// what comes later the fold tells, a moment behind the acknowledgement.
+const IDS_LOOKED_UP: usize = 64;
 
 /// How often a request's lines are numbered anew, where another node takes their numbers at the same time.
 const NUMBERED_MAX: usize = 8;
@@ -55,6 +60,12 @@ pub(in crate::server) struct IngestPipeline {
     began_behind: (u64, Offset),
     /// Held by a request; a connection holds its own.
     session_lock: Option<Held>,
+    /// Versions whose ids have still to be looked up.
+    ids_to_look_up: usize,
+    /// The feed's reports of reused ids that this has counted.
+    reused_seen: u64,
+    /// Whether the publisher was warned of one.
+    is_reuse_told: bool,
 }
 
 /// Something that was taken and that people should look at.
@@ -151,12 +162,13 @@ impl IngestPipeline {
         if state == FeedState::Scheduled {
             feed.append_all(&[app.record(Op::Resume)]).await?;
         }
+        let ids_to_look_up = if publisher.corrects { 0 } else { IDS_LOOKED_UP };
         Ok(Self {
-            validator: FeedValidator::new(app, view.clone(), publisher.source.clone()),
+            validator: FeedValidator::new(app, view.clone()),
             counters: app.metrics.lines_of(&publisher.source),
             app: app.clone(),
             feed,
-            view,
+            view: view.clone(),
             publisher,
             sequence: Sequence::new(seq),
             warnings: Vec::new(),
@@ -164,6 +176,9 @@ impl IngestPipeline {
             batch: AppendBatch::default(),
             began_behind: (seq, from),
             session_lock: None,
+            ids_to_look_up,
+            reused_seen: view.last_reused(),
+            is_reuse_told: false,
         })
     }
 
@@ -174,7 +189,7 @@ impl IngestPipeline {
         feed: Arc<Feed>,
         publisher: Publisher,
     ) -> Result<Option<Self>, LogError> {
-        let Publisher { source, session } = publisher.clone();
+        let Publisher { source, session, .. } = publisher.clone();
         let place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
         let free = async {
             let held = Slots::wait_for(app, place).await;
@@ -217,7 +232,7 @@ impl IngestPipeline {
     pub(in crate::server) fn admit(&mut self, message: Incoming, at: Timestamp) -> Admitted {
         let source = self.publisher.source.clone();
         match message {
-            Incoming::Line(mut version) => match self.validator.line(&mut version, at) {
+            Incoming::Line(mut version) => match self.admit_line(&mut version, at) {
                 Ok(()) => Admitted::all(Op::Line { source, lines: vec![version] }),
                 Err(refusal) => Admitted::none(refusal),
             },
@@ -225,7 +240,7 @@ impl IngestPipeline {
                 let (mut lines, mut refusals) = (Vec::with_capacity(read.len()), Vec::new());
                 for (index, version) in read.into_iter().enumerate() {
                     let admitted = version.and_then(|mut version| {
-                        self.validator.line(&mut version, at)?;
+                        self.admit_line(&mut version, at)?;
                         Ok(version)
                     });
                     match admitted {
@@ -244,6 +259,51 @@ impl IngestPipeline {
         }
     }
 
+    fn admit_line(&mut self, version: &mut Version, at: Timestamp) -> Result<(), Refusal> {
+        self.validator.line(version, &self.publisher, at)?;
+        if self.ids_to_look_up > 0 && !self.is_reuse_told {
+            self.ids_to_look_up -= 1;
+            let foreseen = self.view.transcript().foresee_reuse(&self.publisher.published(0), version, at);
+            foreseen.iter().for_each(|reused| self.warn_of_reuse(reused));
+        }
+        Ok(())
+    }
+
+    /// Counts the ids of the session that the feed knows for another session's since the last time, and warns of the first.
+    pub(in crate::server) fn note_reused_ids(&mut self) {
+        if self.view.last_reused() == self.reused_seen {
+            return;
+        }
+        for (number, reused) in self.view.reused(self.reused_seen) {
+            self.reused_seen = number;
+            if reused.session == self.publisher.session && reused.key.source == self.publisher.source {
+                self.counters.reused_ids.inc();
+                self.warn_of_reuse(&reused);
+            }
+        }
+    }
+
+    /// Warns of an id that names another session's line; once, however many there are.
+    fn warn_of_reuse(&mut self, reused: &ReusedId) {
+        if std::mem::replace(&mut self.is_reuse_told, true) {
+            return;
+        }
+        let id = &reused.key.id;
+        let message = match &reused.kept_as {
+            Some(kept_as) => format!(
+                "another session sent a line {id} before: this one is kept beside it, as {kept_as}, and so is all else that \
+                 this session sends under such ids. Use ids that are new in each session; to change lines of earlier \
+                 sessions, say corrects=true or keep their session"
+            ),
+            None => format!(
+                "line {id} is another session's and was not taken back: to change lines of earlier sessions, say \
+                 corrects=true or keep their session"
+            ),
+        };
+        let line = Some((reused.kept_as.clone().unwrap_or_else(|| id.clone()), None));
+        self.warnings.push(IngestWarning { code: WarningCode::IdReused, message, line });
+    }
+
     /// Notes a warning for the caller to tell the publisher.
     pub(in crate::server) fn warn(&mut self, code: WarningCode, message: String) {
         self.warnings.push(IngestWarning { code, message, line: None });
@@ -257,14 +317,13 @@ impl IngestPipeline {
 
     /// Adds what was admitted under the number `seq` to the batch.
     pub(in crate::server) fn push(&mut self, seq: u64, op: Op, came: MessageArrival) {
-        let Publisher { source, session } = self.publisher.clone();
-        let span = tracing::debug_span!("message", feed = %self.feed.name(), %source, seq);
+        let published = self.publisher.published(seq);
+        let span = tracing::debug_span!("message", feed = %self.feed.name(), source = %published.source, seq);
         if let (Some(names), Op::Line { lines, .. }) = (&mut self.speaker_names, &op) {
             let ids = lines.iter().filter_map(|line| line.content.speaker.as_ref());
             ids.filter_map(|id| names.of(id, came.at)).for_each(|record| self.batch.push_own(record));
         }
-        let record =
-            Record { received_at: came.at, published: Some(Published { source, session, seq }), op_id: None, op };
+        let record = Record { received_at: came.at, published: Some(published), op_id: None, op };
         self.batch.push(seq, record, came.since, span);
     }
 
@@ -336,15 +395,17 @@ impl IngestPipeline {
             records = renumbered;
             if !records.is_empty() {
                 self.view.reach(end).await?;
-                let Publisher { source, session } = &self.publisher;
+                let Publisher { source, session, .. } = &self.publisher;
                 {
                     let transcript = self.view.transcript();
                     (last, from) = (transcript.seq(source, session), transcript.next_offset());
                 }
                 for (seq, record) in (last + 1..).zip(&mut records) {
-                    let (source, session) = (source.clone(), session.clone());
-                    record.published = Some(Published { source, session, seq });
+                    record.published = Some(self.publisher.published(seq));
                 }
+            } else if self.view.reach(end).await.is_ok() {
+                // Durable it is in any case; a feed that is no more has nothing to say of it.
+                self.note_reused_ids();
             }
         }
         self.app.metrics.durable_after(since.elapsed(), 1);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Publisher;
 use crate::feed::View;
 use crate::server::app::App;
 use crate::transcript::fold::Reached;
@@ -12,7 +13,6 @@ use crate::wire::{NackCode, Refusal};
 #[derive(Debug)]
 pub(in crate::server) struct FeedValidator {
     view: Arc<View>,
-    source: Arc<str>,
     opened_at: Timestamp,
     max_jump_ms: MediaMs,
     /// The greatest time that this publisher has sent; what was folded is asked of the view.
@@ -20,19 +20,29 @@ pub(in crate::server) struct FeedValidator {
 }
 
 impl FeedValidator {
-    /// For lines of `source` in the feed of `view`, which has folded its log.
-    pub(in crate::server) fn new(app: &App, view: Arc<View>, source: Arc<str>) -> Self {
+    /// For lines in the feed of `view`, which has folded its log.
+    pub(in crate::server) fn new(app: &App, view: Arc<View>) -> Self {
         let opened_at = view.transcript().opened_at().unwrap_or_default();
-        Self { view, source, opened_at, max_jump_ms: app.config.captions.max_jump_ms, reach: None }
+        Self { view, opened_at, max_jump_ms: app.config.captions.max_jump_ms, reach: None }
     }
 
     /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
-    pub(in crate::server) fn line(&mut self, version: &mut Version, now: Timestamp) -> Result<(), Refusal> {
+    pub(in crate::server) fn line(
+        &mut self,
+        version: &mut Version,
+        publisher: &Publisher,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
         {
             let transcript = self.view.transcript();
-            if transcript.state() == FeedState::Ended && !transcript.knows(&self.source, &version.id) {
-                let message = "the feed has ended: only corrections of its lines are taken, until it is reopened";
+            if transcript.state() == FeedState::Ended && transcript.begins_line(&publisher.published(0), version, now) {
+                let mut message =
+                    "the feed has ended: only corrections of its lines are taken, until it is reopened".to_owned();
+                if transcript.knows(&publisher.source, &version.id) {
+                    let id = &version.id;
+                    message.push_str(&format!("; line {id} is another session's: say corrects=true to correct it"));
+                }
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }
         }

@@ -58,6 +58,8 @@ impl Connection<'_> {
             self.on_air = on_air;
             socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
         }
+        self.pipeline.note_reused_ids();
+        self.queue_warnings().await?;
         if self.pipeline.view.last_conflict() == self.conflicts_seen {
             return Ok(());
         }

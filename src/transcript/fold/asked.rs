@@ -377,7 +377,7 @@ impl Transcript {
     #[must_use]
     pub fn seq(&self, source: &str, session: &str) -> u64 {
         let source = self.source_index.get(source).map(|index| &self.sources[*index as usize]);
-        source.and_then(|source| source.sessions.get(session).copied()).unwrap_or(0)
+        source.and_then(|source| source.sessions.get(session)).map_or(0, |session| session.seq)
     }
 
     /// The greatest id of a source, by natural order.

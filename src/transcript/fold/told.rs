@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::ReusedId;
 use crate::transcript::line::{Line, LineKey};
 use crate::transcript::record::Meta;
 use crate::transcript::speaker::Speaker;
@@ -57,6 +58,8 @@ pub struct Applied {
     pub changed: bool,
     /// Lines of which one revision was given two contents.
     pub conflicts: Vec<(LineKey, u64)>,
+    /// Ids that a session used for something else than the session that had them first, in the order in which it did.
+    pub reused: Vec<ReusedId>,
 }
 
 /// What differs between two places of a view.

@@ -1,0 +1,308 @@
+//! Identity: which line a session means by an id, where several sessions of one source use it.
+//!
+//! A program that starts again may number its lines from 1 again. So an id is a session's own, unless its records say
+//! otherwise ([`Published::own_ids`]): a line is changed by its members, which are the sessions that the fold knows to mean
+//! it. What any other session sends under its id is one of these:
+//!
+//! * **said before**: the content is one that this line, or another that is called so, has had. It changes nothing, not
+//!   even where the line was corrected since: a whole session that is sent again leaves everything as it is. It is read
+//!   along with what the line has had, so that a text which comes back after another one is not taken for the first.
+//! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's clock as
+//!   it stood before the record. The session becomes a member.
+//! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
+//!   `7` from then on goes there. A retraction has nothing to keep: it changes nothing. Both are reported.
+//!
+//! A session that says a line's head again, or any final version of it, has shown that it knows the line: what it says of
+//! it for the first time is a correction. Repeating a guess that was overtaken shows nothing: two runs of one engine may
+//! begin a sentence with the same word.
+//!
+//! All this is decided in the log's order and by the log alone, so that nodes, restarts and both views agree.
+
+use std::sync::Arc;
+
+use foldhash::HashMap;
+
+use super::{LineSlot, Transcript};
+use crate::transcript::assembly::Slot;
+use crate::transcript::line::{LineKey, Said, Version, beside, content_mark};
+use crate::transcript::record::Published;
+use crate::transcript::time::{MediaMs, Timestamp};
+
+/// How far from the feed's clock a line and another session's version of it may start and still be one sentence, in
+/// milliseconds. Longer than a connection takes to come back and shorter than two sentences an hour apart; a rule of the
+/// fold, so that it is no setting.
+const MID_SENTENCE_MS: u64 = 10_000;
+
+/// Stands for a session within one fold; 0 for none: the server itself, or a file.
+pub(super) type SessionIndex = u32;
+
+/// Who sends the record at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub(super) by: Option<&'a Published>,
+    pub(super) session: SessionIndex,
+    /// The feed's clock before the record.
+    pub(super) clock: Option<MediaMs>,
+}
+
+/// An id that a session used for something else than the session that had it first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReusedId {
+    /// The line that the id names already.
+    pub key: LineKey,
+    /// The id under which the new line is kept beside it. None for a retraction: it changed nothing.
+    pub kept_as: Option<Arc<str>>,
+    /// The session that sent it.
+    pub session: Arc<str>,
+}
+
+/// What a session, other than the one that changed a line last, has to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Membership {
+    /// The line that it means.
+    slot: Slot,
+    /// For one that has shown that it knows the line and has not changed it: where in the line's history that was. None for
+    /// a member.
+    repeated: Option<u32>,
+}
+
+/// Which sessions mean which lines, beside what each line says of the session that changed it last.
+#[derive(Debug, Default)]
+pub(super) struct Memberships {
+    /// By the session and the line that has the id as it was sent.
+    by_session: HashMap<(SessionIndex, Slot), Membership>,
+}
+
+/// Stands for all contents that a line has had, in the log's order, once there were two.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    marks: Vec<u64>,
+}
+
+/// What a sender means by an id that a line has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// This line, as a member of it.
+    Line(Slot),
+    /// This line, which has said so before; and where in its history, if the sender has thereby shown that it knows it.
+    Repeat(Slot, Option<u32>),
+    /// This line, of which it becomes a member.
+    Joins(Slot),
+    /// None of those that are called so.
+    Another,
+}
+
+/// Where a version goes.
+pub(super) enum Destination {
+    /// To the line, of which the sender is a member.
+    Line(Slot),
+    /// Nowhere: the line has said it before.
+    Repeat(Slot),
+    /// To a new line of this id, whose sender is called by the first line's.
+    Beside(Arc<str>),
+    /// Nowhere: there is no line that the sender could take back.
+    Nowhere,
+}
+
+impl Transcript {
+    /// Where what `sender` says of the line `base` goes. `start_ms` is where it starts; none for a retraction.
+    pub(super) fn destination(
+        &mut self,
+        base: Slot,
+        sender: Sender<'_>,
+        (rev, said): (Option<u64>, &Said),
+        start_ms: Option<MediaMs>,
+        reused: &mut Vec<ReusedId>,
+    ) -> Destination {
+        match self.meaning(base, sender, (rev, said), start_ms) {
+            Meaning::Line(slot) => Destination::Line(slot),
+            Meaning::Joins(slot) => {
+                self.memberships.set((sender.session, base), slot, None);
+                Destination::Line(slot)
+            }
+            Meaning::Repeat(slot, repeated) => {
+                if repeated.is_some() {
+                    self.memberships.set((sender.session, base), slot, repeated);
+                }
+                Destination::Repeat(slot)
+            }
+            Meaning::Another => {
+                let key = self.key(base);
+                let kept_as = (!said.is_retracted()).then(|| self.free_id(&key));
+                let session = sender.by.map(|by| by.session.clone()).unwrap_or_default();
+                reused.push(ReusedId { key, kept_as: kept_as.clone(), session });
+                kept_as.map_or(Destination::Nowhere, Destination::Beside)
+            }
+        }
+    }
+
+    fn meaning(
+        &self,
+        base: Slot,
+        sender: Sender<'_>,
+        (rev, said): (Option<u64>, &Said),
+        start_ms: Option<MediaMs>,
+    ) -> Meaning {
+        let line = &self.lines[base as usize];
+        let Some(by) = sender.by else { return Meaning::Line(base) };
+        if line.session == sender.session {
+            return Meaning::Line(base);
+        }
+        let known = self.memberships.by_session.get(&(sender.session, base)).copied();
+        match known {
+            Some(Membership { slot, repeated: None }) => return Meaning::Line(slot),
+            Some(Membership { slot, .. }) if !by.own_ids => return Meaning::Line(slot),
+            None if !by.own_ids => return Meaning::Line(base),
+            // A revision above the head's, of who knows the line, is none of those that it repeats.
+            Some(Membership { slot, .. }) if rev.is_some_and(|rev| rev > self.lines[slot as usize].head.rev) => {
+                return Meaning::Joins(slot);
+            }
+            _ => {}
+        }
+        let called_so = self.called(line);
+        // All retractions are alike: one of another line that is called so is none of this one.
+        let compared = called_so.clone().filter(|slot| *slot == base || !said.is_retracted());
+        let mark = content_mark(said);
+        let said_before = known.map(|known| known.slot).into_iter().chain(compared).find_map(|slot| {
+            let line = &self.lines[slot as usize];
+            let from = known.filter(|known| known.slot == slot).and_then(|known| known.repeated);
+            let at = line.said_since(said, mark, from.unwrap_or(0))?;
+            let knows = !said.is_interim() || line.head.said == *said;
+            Some(Meaning::Repeat(slot, knows.then_some(at)))
+        });
+        if let Some(repeat) = said_before {
+            return repeat;
+        }
+        if let Some(known) = known {
+            return Meaning::Joins(known.slot);
+        }
+        let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
+        let mut in_mid_sentence = called_so.filter(|slot| self.lines[*slot as usize].start_ms().is_some_and(is_now));
+        match in_mid_sentence.next() {
+            Some(slot) if start_ms.is_none_or(is_now) => Meaning::Joins(slot),
+            _ => Meaning::Another,
+        }
+    }
+
+    /// The lines that were sent under the id of `line`: the newest first, `line` last.
+    fn called(&self, line: &LineSlot) -> impl Iterator<Item = Slot> + Clone {
+        let source = &self.sources[line.source as usize];
+        let beside = source.beside.get(&line.id).map_or(&[][..], Vec::as_slice);
+        beside.iter().rev().chain(source.slots.get(&line.id)).copied()
+    }
+
+    /// The next id of a line beside `key`.
+    fn free_id(&self, key: &LineKey) -> Arc<str> {
+        let source = &self.sources[self.source_index[&key.source] as usize];
+        // The first line has no number, and the second is 2. A file may have brought some of them, with gaps.
+        let first = source.beside.get(&key.id).map_or(0, Vec::len) + 2;
+        let ids = (first..).map(|number| beside(&key.id, number));
+        let mut free = ids.filter(|id| !source.slots.contains_key(id));
+        free.next().expect("there are more numbers than lines in memory")
+    }
+
+    /// Notes that `sender` has changed, or tried to change, the line `slot`, which it calls by the id of `base`.
+    pub(super) fn note_member(&mut self, sender: Sender<'_>, base: Slot, slot: Slot, is_head: bool) {
+        let line = &mut self.lines[slot as usize];
+        if sender.session == 0 || line.session == sender.session {
+            return;
+        }
+        if slot != base || !is_head {
+            self.memberships.set((sender.session, base), slot, None);
+        }
+        if is_head {
+            let before = std::mem::replace(&mut line.session, sender.session);
+            if before != 0 {
+                self.memberships.set((before, base), slot, None);
+            }
+        }
+    }
+
+    /// Notes a new line that was sent under the id of `base`, and is kept beside it.
+    pub(super) fn note_beside(&mut self, sender: Sender<'_>, base: Slot, slot: Slot) {
+        self.memberships.set((sender.session, base), slot, None);
+    }
+
+    /// True if `version`, published now as `by` says, would begin a line: one of an id that is not known, or one beside the
+    /// line that another session sent under it.
+    #[must_use]
+    pub fn begins_line(&self, by: &Published, version: &Version, at: Timestamp) -> bool {
+        self.slot(&by.source, &version.id).is_none() || self.foresee_reuse(by, version, at).is_some()
+    }
+
+    /// What would be reported if `version` were published now as `by` says. The log decides: another record may come first.
+    #[must_use]
+    pub fn foresee_reuse(&self, by: &Published, version: &Version, at: Timestamp) -> Option<ReusedId> {
+        let base = self.slot(&by.source, &version.id)?;
+        let line = &self.lines[base as usize];
+        let sessions = &self.sources[line.source as usize].sessions;
+        let session = sessions.get(&by.session).map_or(SessionIndex::MAX, |session| session.index);
+        if !by.own_ids || line.session == session {
+            return None;
+        }
+        let clock = self.clock().map(|clock| clock.media_ms);
+        let arrival = version.arrival_ms.unwrap_or_else(|| self.since_opening(at));
+        let start_ms = version.content.start_ms.unwrap_or(arrival);
+        let said = Said::Content(version.content.clone());
+        match self.meaning(base, Sender { by: Some(by), session, clock }, (version.rev, &said), Some(start_ms)) {
+            Meaning::Another => {
+                let key = self.key(base);
+                let kept_as = Some(self.free_id(&key));
+                Some(ReusedId { key, kept_as, session: by.session.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The id of the line that a session of `source` means by `id`, as far as the log says; none if it has no part in any line
+    /// that is called so. Of what no session published, and of sessions that correct, that is the first line of the id.
+    #[must_use]
+    pub fn kept_id(&self, source: &str, by: Option<&Published>, id: &str) -> Option<&Arc<str>> {
+        let base = self.slot(source, id)?;
+        let line = &self.lines[base as usize];
+        let Some(by) = by else { return Some(&line.id) };
+        let session = self.sources[line.source as usize].sessions.get(&by.session)?.index;
+        let membership = self.memberships.by_session.get(&(session, base));
+        match membership {
+            _ if line.session == session => Some(&line.id),
+            Some(membership) => Some(&self.lines[membership.slot as usize].id),
+            None => (!by.own_ids).then_some(&line.id),
+        }
+    }
+}
+
+impl Memberships {
+    fn set(&mut self, key: (SessionIndex, Slot), slot: Slot, repeated: Option<u32>) {
+        self.by_session.insert(key, Membership { slot, repeated });
+    }
+}
+
+impl LineSlot {
+    /// Keeps that the line says this next, or would if it were not overtaken. Before its head becomes another one.
+    pub(super) fn keep_in_history(&mut self, said: &Said) {
+        if self.head.said == *said {
+            return;
+        }
+        let head = &self.head.said;
+        let history = self.history.get_or_insert_with(|| Box::new(History { marks: vec![content_mark(head)] }));
+        let mark = content_mark(said);
+        if history.marks.last() != Some(&mark) {
+            history.marks.push(mark);
+        }
+    }
+
+    /// Where in its history, from `from` on, the line has said this.
+    fn said_since(&self, said: &Said, mark: u64, from: u32) -> Option<u32> {
+        let Some(history) = &self.history else { return (self.head.said == *said).then_some(0) };
+        let at = history.marks.iter().skip(from as usize).position(|known| *known == mark)?;
+        Some(from.saturating_add(u32::try_from(at).unwrap_or(u32::MAX)))
+    }
+
+    /// Where it starts; none if it is taken back.
+    fn start_ms(&self) -> Option<MediaMs> {
+        match &self.head.said {
+            Said::Content(content) => Some(self.times(content.start_ms, None).0),
+            Said::Retracted => None,
+        }
+    }
+}

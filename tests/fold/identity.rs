@@ -1,0 +1,338 @@
+//! Who may change whose line: sessions of one source that use the same ids, for the same lines and for others.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use captionwire::position::Offset;
+use captionwire::transcript::{
+    Applied, Content, FoldView, Op, Published, Record, Status, Timestamp, Transcript, TurnSettings, Version,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::events::{self, OPENED_AT, open};
+use crate::{VIEWS, Whole, property};
+
+/// A feed that is live, and the messages that its sessions have sent.
+struct Feed {
+    transcript: Transcript,
+    seq: u64,
+}
+
+impl Feed {
+    fn new(view: FoldView) -> Self {
+        let mut feed = Self { transcript: Transcript::new(view), seq: 0 };
+        feed.take(OPENED_AT, None, open(TurnSettings::default()));
+        feed.take(OPENED_AT, None, Op::Resume);
+        feed
+    }
+
+    fn take(&mut self, received_at: Timestamp, published: Option<Published>, op: Op) -> Applied {
+        let record = Record { received_at, published, op_id: None, op };
+        self.transcript.apply(self.transcript.next_offset(), record)
+    }
+
+    /// A message of a session; one whose name begins with `corrects` says that its ids are the source's.
+    fn says_at(&mut self, at: Timestamp, session: &str, op: Op) -> Applied {
+        self.seq += 1;
+        let own_ids = !session.starts_with("corrects");
+        let by = Published { source: "main".into(), session: session.into(), seq: self.seq, own_ids };
+        self.take(at, Some(by), op)
+    }
+
+    fn says(&mut self, session: &str, lines: &[Version]) -> Vec<String> {
+        let applied = self.says_at(OPENED_AT, session, Op::Line { source: "main".into(), lines: lines.to_vec() });
+        reused(&applied)
+    }
+
+    fn takes_back(&mut self, session: &str, id: &str) -> Vec<String> {
+        let op = Op::Retract { source: "main".into(), id: id.into(), rev: None };
+        reused(&self.says_at(OPENED_AT, session, op))
+    }
+
+    fn clock(&mut self, media_ms: i64) {
+        self.take(OPENED_AT, None, Op::Clock { source: "main".into(), media_ms });
+    }
+
+    /// Each line as `id: text`, in order.
+    fn shown(&self) -> Vec<String> {
+        let lines = self.transcript.assembled().flat_map(|(_, lines)| lines);
+        lines.map(|line| format!("{}: {}", line.id, line.text)).collect()
+    }
+}
+
+/// What is told of ids that were used again, as `id>kept_as`.
+fn reused(applied: &Applied) -> Vec<String> {
+    let told = |kept_as: &Option<Arc<str>>| kept_as.as_deref().unwrap_or("-").to_owned();
+    applied.reused.iter().map(|reused| format!("{}>{}", reused.key.id, told(&reused.kept_as))).collect()
+}
+
+fn line(id: &str, start_ms: i64, text: &str) -> Version {
+    let content = Content { start_ms: Some(start_ms), text: text.into(), ..Content::default() };
+    Version { id: id.into(), content, ..Version::default() }
+}
+
+fn guess(id: &str, start_ms: i64, text: &str) -> Version {
+    let line = line(id, start_ms, text);
+    Version { content: Content { status: Status::Interim, ..line.content }, ..line }
+}
+
+/// One program's messages: all with revisions, or all without, where the order of its versions counts.
+fn script() -> impl Strategy<Value = Vec<Op>> {
+    prop_oneof![2 => messages(|| Just(None).boxed()), 1 => messages(|| (0..4_u64).prop_map(Some).boxed())]
+}
+
+fn messages(rev: fn() -> BoxedStrategy<Option<u64>>) -> impl Strategy<Value = Vec<Op>> {
+    let lines = vec(events::version(rev()), 1..3).prop_map(|lines| Op::Line { source: "main".into(), lines });
+    let retract = (events::id(), rev()).prop_map(|(id, rev)| Op::Retract { source: "main".into(), id, rev });
+    vec(prop_oneof![6 => lines, 1 => retract], 1..24)
+}
+
+/// A program is cut off anywhere, any number of times, and starts again from its first message as a new session: what is
+/// shown, and all else that the fold says, is what one uncut session leaves. Nothing is doubled, undone or lost.
+#[test]
+fn a_script_sent_again_after_any_cut_is_there_once() {
+    property((script(), vec(any::<Index>(), 0..4)), |(script, cuts)| {
+        let send = |feed: &mut Feed, session: &str, ops: &[Op]| {
+            for (n, op) in ops.iter().enumerate() {
+                let at = Timestamp(OPENED_AT.0 + n as i64 * 700);
+                let applied = feed.says_at(at, session, op.clone());
+                prop_assert_eq!(reused(&applied), Vec::<String>::new(), "message {}", n);
+            }
+            Ok(())
+        };
+        for view in VIEWS {
+            let (mut uncut, mut cut) = (Feed::new(view), Feed::new(view));
+            send(&mut uncut, "whole", &script)?;
+            for (n, until) in cuts.iter().enumerate() {
+                send(&mut cut, &format!("run-{n}"), &script[..until.index(script.len() + 1)])?;
+            }
+            send(&mut cut, "whole", &script)?;
+            let whole = |feed: &Feed| Whole { seqs: Vec::new(), ..Whole::of(&feed.transcript) };
+            prop_assert_eq!(whole(&cut), whole(&uncut));
+        }
+        Ok(())
+    });
+}
+
+/// Programs that know nothing of each other number their lines from 1, one after the other: each line of each of them is
+/// there in the end as that program alone would have left it.
+#[test]
+fn a_counter_that_starts_again_replaces_no_line() {
+    property(vec((script(), 0..4_i64), 2..4), |runs| {
+        for view in VIEWS {
+            let mut together = Feed::new(view);
+            let mut expected: Vec<(i64, String)> = Vec::new();
+            for (n, (script, begins)) in runs.iter().enumerate() {
+                let mut alone = Feed::new(view);
+                // Nobody is in mid-sentence when the next one starts, wherever its own clock begins.
+                let clock = together.transcript.clock().map_or(0, |clock| clock.media_ms);
+                together.clock(clock + 20_001);
+                let mut said: BTreeSet<Arc<str>> = BTreeSet::new();
+                for op in script {
+                    let mut op = op.clone();
+                    match &mut op {
+                        Op::Line { lines, .. } => lines.iter_mut().for_each(|line| {
+                            said.insert(line.id.clone());
+                            // No two of them say the same, and no line of theirs is hidden.
+                            line.content.text = format!("run {n}: {}", line.content.text).into();
+                            line.content.start_ms = line.content.start_ms.map(|ms| begins * 3_600_000 + ms);
+                            line.content.end_ms = None;
+                            line.arrival_ms = line.arrival_ms.map(|ms| begins * 3_600_000 + ms);
+                        }),
+                        // Of an id that a program has not said, it can take nothing back.
+                        Op::Retract { id, .. } if !said.contains(id) => continue,
+                        _ => {}
+                    }
+                    alone.says_at(OPENED_AT, "alone", op.clone());
+                    together.says_at(OPENED_AT, &format!("run-{n}"), op);
+                }
+                expected.extend(texts(&alone));
+            }
+            expected.sort();
+            prop_assert_eq!(texts(&together), expected);
+        }
+        Ok(())
+    });
+}
+
+/// Where each line starts and what it says.
+fn texts(feed: &Feed) -> Vec<(i64, String)> {
+    let lines = feed.transcript.assembled().flat_map(|(_, lines)| lines);
+    let mut texts: Vec<_> = lines.map(|line| (line.start_ms, line.text.to_string())).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn a_second_hour_under_the_same_ids_stands_beside_the_first() {
+    for view in VIEWS {
+        let mut feed = Feed::new(view);
+        let hour = 3_600_000;
+        assert!(feed.says("a", &[line("1", 0, "one"), line("2", 30_000, "two")]).is_empty());
+        // Its corrections and what it takes back are its own, in one message or in several.
+        assert_eq!(
+            feed.says("b", &[guess("1", hour, "o"), line("1", hour, "ONE"), line("3", hour, "three")]),
+            ["1>1~s2"]
+        );
+        assert!(feed.says("b", &[line("1", hour, "One")]).is_empty(), "told once");
+        assert_eq!(
+            feed.says("b", &[Version { rev: Some(99), ..line("2", hour, "TWO") }]),
+            ["2>2~s2"],
+            "a rev is no key"
+        );
+        assert_eq!(feed.shown(), ["1: one", "2: two", "1~s2: One", "2~s2: TWO", "3: three"]);
+        feed.says("a", &[line("1", 0, "one, corrected")]);
+        feed.takes_back("b", "2");
+        assert_eq!(feed.shown(), ["1: one, corrected", "2: two", "1~s2: One", "3: three"]);
+        // The third one counts on; what it takes back without having said it stays.
+        assert_eq!(feed.says("c", &[line("1", 2 * hour, "1")]), ["1>1~s3"]);
+        assert_eq!(feed.takes_back("c", "2"), ["2>-"]);
+        assert_eq!(feed.shown().len(), 5);
+        assert_eq!(feed.transcript.last_id("main").map(|id| &**id), Some("3"), "no id that the fold gave");
+    }
+}
+
+#[test]
+fn a_reconnect_in_mid_sentence_goes_on_with_the_line() {
+    let (clock, start) = (100_000, 93_000);
+    // Where the line and the version start, and whether the version is one of the line.
+    for (line_ms, version_ms, joins) in [
+        (start, start, true),
+        (90_000, 110_000, true),
+        (89_999, start, false),
+        (start, 110_001, false),
+        (start, 0, false),
+        (0, start, false),
+    ] {
+        let mut feed = Feed::new(FoldView::Interim);
+        feed.says("a", &[guess("7", line_ms, "so")]);
+        feed.clock(clock);
+        let told = feed.says("b", &[guess("7", version_ms, "so we")]);
+        assert_eq!(told.is_empty(), joins, "{line_ms} {version_ms}");
+        assert_eq!(feed.shown().len(), if joins { 1 } else { 2 });
+        if joins {
+            // It is a member from now on, and so is the first one.
+            feed.clock(clock + 60_000);
+            assert!(feed.says("b", &[line("7", line_ms, "so we begin")]).is_empty());
+            assert!(feed.says("a", &[line("7", line_ms, "So we begin.")]).is_empty());
+            assert_eq!(feed.shown(), ["7: So we begin."]);
+            assert_eq!(feed.takes_back("c", "7"), ["7>-"]);
+            assert!(feed.takes_back("b", "7").is_empty());
+            assert!(feed.shown().is_empty());
+        }
+    }
+    // A sentence under an id that was used before: the newest line of it is the one that is being said.
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("7", 0, "long ago")]);
+    feed.clock(clock);
+    assert_eq!(feed.says("b", &[guess("7", clock, "so")]), ["7>7~s2"]);
+    assert!(feed.says("c", &[line("7", clock, "so we begin")]).is_empty());
+    assert_eq!(feed.shown(), ["7: long ago", "7~s2: so we begin"]);
+    // The clock is that of before the message, whatever the message holds.
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("7", 0, "just now")]);
+    assert!(feed.says("b", &[line("8", 90_000, "ahead"), line("7", 500, "just so")]).is_empty());
+    assert_eq!(feed.shown(), ["7: just so", "8: ahead"]);
+}
+
+#[test]
+fn what_was_said_before_changes_nothing_and_shows_who_knows_the_line() {
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[guess("1", 0, "so"), line("1", 0, "so be it"), line("1", 0, "So be it.")]);
+    feed.clock(3_600_000);
+    let before = Whole::of(&feed.transcript);
+    // A whole script again, with its guesses and what was corrected since.
+    assert!(feed.says("b", &[guess("1", 0, "so"), line("1", 0, "so be it"), line("1", 0, "So be it.")]).is_empty());
+    assert_eq!(Whole::of(&feed.transcript).picture, before.picture);
+    // And on with it: who has said a final text of the line again means that line.
+    assert!(feed.says("b", &[line("1", 0, "So be it!")]).is_empty());
+    assert_eq!(feed.shown(), ["1: So be it!"]);
+    // A first word that two runs of an engine have in common shows nothing.
+    assert!(feed.says("c", &[guess("1", 0, "so")]).is_empty());
+    assert_eq!(feed.says("c", &[guess("1", 0, "so what")]), ["1>1~s2"]);
+    assert_eq!(feed.shown(), ["1: So be it!", "1~s2: so what"]);
+    // A text that comes back after another one is a correction, also where the cut was between the two.
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("1", 0, "yes"), line("1", 0, "no")]);
+    feed.clock(3_600_000);
+    feed.says("b", &[line("1", 0, "yes"), line("1", 0, "no"), line("1", 0, "yes")]);
+    assert_eq!(feed.shown(), ["1: yes"]);
+    // A retraction is a content as well.
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("1", 0, "yes")]);
+    feed.takes_back("a", "1");
+    feed.says("a", &[line("1", 0, "yes, really")]);
+    feed.clock(3_600_000);
+    feed.says("b", &[line("1", 0, "yes")]);
+    assert!(feed.takes_back("b", "1").is_empty());
+    assert_eq!(feed.shown(), ["1: yes, really"]);
+}
+
+#[test]
+fn who_says_that_it_corrects_changes_any_line() {
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("1", 0, "one"), line("2", 0, "two")]);
+    feed.clock(3_600_000);
+    assert!(feed.says("corrects-1", &[line("1", 0, "One.")]).is_empty());
+    assert!(feed.takes_back("corrects-2", "2").is_empty());
+    assert_eq!(feed.shown(), ["1: One."]);
+    // Who sent the line first goes on with it, and so does who corrected it.
+    assert!(feed.says("a", &[line("1", 0, "one")]).is_empty());
+    assert_eq!(feed.shown(), ["1: one"], "its own line, as it says it again");
+    // A line that no session sent is everybody's to repeat, and nobody's to change.
+    feed.take(OPENED_AT, None, Op::Line { source: "main".into(), lines: vec![line("3", 5_000, "from a file")] });
+    assert!(feed.says("b", &[line("3", 5_000, "from a file")]).is_empty());
+    assert_eq!(feed.says("c", &[line("3", 3_600_000, "other")]), ["3>3~s2"]);
+    assert!(feed.says("corrects-1", &[line("3", 5_000, "From a file.")]).is_empty());
+    assert_eq!(feed.shown(), ["1: one", "3: From a file.", "3~s2: other"]);
+}
+
+/// A guess beside another line is given up by the name that the fold gave it; the log holds that name.
+#[test]
+fn a_guess_beside_another_line_is_abandoned_by_its_own_name() {
+    let mut feed = Feed::new(FoldView::FinalOnly);
+    feed.says("a", &[line("1", 0, "one")]);
+    feed.clock(3_600_000);
+    feed.says("b", &[guess("1", 3_600_000, "an")]);
+    assert_eq!(feed.shown(), ["1: one"]);
+    let open: Vec<_> = feed.transcript.interim_lines("main");
+    assert_eq!(open.iter().map(|(id, rev, _)| (&**id, *rev)).collect::<Vec<_>>(), [("1~s2", 0)]);
+    let op = Op::Abandon { source: "main".into(), id: open[0].0.clone(), rev: Some(0) };
+    let record = Record::decode(&Record::new(OPENED_AT, op).encode());
+    feed.transcript.apply(Offset(99), record);
+    assert_eq!(feed.shown(), ["1: one", "1~s2: an"]);
+}
+
+/// An archive may hold lines of such names, with gaps: a new one gets a name that is free, and a repeat is known for one.
+#[test]
+fn names_that_a_file_brought_are_not_given_again() {
+    let mut feed = Feed::new(FoldView::Interim);
+    let lines = vec![line("1", 0, "one"), line("1~s3", 10, "three")];
+    feed.take(OPENED_AT, None, Op::Line { source: "main".into(), lines });
+    feed.clock(3_600_000);
+    assert!(feed.says("a", &[line("1", 10, "three")]).is_empty(), "it is there");
+    assert_eq!(feed.says("b", &[line("1", 20, "four")]), ["1>1~s4"]);
+    assert_eq!(feed.says("c", &[line("1", 30, "five")]), ["1>1~s5"]);
+    assert_eq!(feed.shown(), ["1: one", "1~s3: three", "1~s4: four", "1~s5: five"]);
+}
+
+/// In an ended feed the server takes corrections alone, and asks the fold which versions are some.
+#[test]
+fn the_fold_says_which_versions_would_begin_a_line() {
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("1", 0, "one")]);
+    feed.clock(3_600_000);
+    for (session, own_ids, version, begins) in [
+        ("a", true, line("1", 0, "One."), false),
+        ("b", true, line("1", 0, "One."), true),
+        ("b", true, line("1", 0, "one"), false),
+        ("b", false, line("1", 0, "One."), false),
+        ("a", true, line("2", 0, "two"), true),
+    ] {
+        let by = Published { source: "main".into(), session: session.into(), seq: 0, own_ids };
+        let found = feed.transcript.begins_line(&by, &version, OPENED_AT);
+        assert_eq!(found, begins, "{session} {version:?}");
+    }
+}
