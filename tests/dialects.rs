@@ -13,6 +13,8 @@ mod properties;
 mod real;
 #[path = "dialects/screen.rs"]
 mod screen;
+#[path = "dialects/sessions.rs"]
+mod sessions;
 
 use captionwire::dialect::{Format, Framing, Options};
 

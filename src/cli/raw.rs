@@ -29,6 +29,7 @@ impl RawPlay<'_> {
         let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
         let mut rows = BufReader::new(file).lines();
         let mut session: Option<Session> = None;
+        let mut connected_at_ms = 0;
         let began = Instant::now();
         let mut number = 0;
         while let Some(text) = rows.next_line().await.context("cannot read the recording")? {
@@ -49,16 +50,20 @@ impl RawPlay<'_> {
             if row.connected == Some(true) || session.is_none() && row.connected.is_none() {
                 let after_ms = if number == 1 { 0 } else { i64::try_from(row.at_ms).unwrap_or(i64::MAX) };
                 let next = self.vendor.session(row.read_as.as_ref(), after_ms)?;
-                if let Some(before) = session.replace(next) {
+                if let Some(mut before) = session.replace(next) {
                     say(before.end(), &place, publisher, problems).await?;
                 }
+                connected_at_ms = row.at_ms;
             } else if row.connected == Some(false)
-                && let Some(over) = session.take()
+                && let Some(mut over) = session.take()
             {
                 say(over.end(), &place, publisher, problems).await?;
             }
             match (row.frame.get(), &mut session) {
-                (Some(frame), Some(session)) => say(session.decode(&frame), &place, publisher, problems).await?,
+                (Some(frame), Some(session)) => {
+                    session.elapsed(Duration::from_millis(row.at_ms.saturating_sub(connected_at_ms)));
+                    say(session.decode(&frame), &place, publisher, problems).await?;
+                }
                 (None, _) if row.connected.is_none() => {
                     *problems += 1;
                     note(&format!("{place} holds no frame: it was left out"));
@@ -66,7 +71,7 @@ impl RawPlay<'_> {
                 _ => {}
             }
         }
-        if let Some(over) = session.take() {
+        if let Some(mut over) = session.take() {
             say(over.end(), "the end", publisher, problems).await?;
         }
         if self.end {

@@ -1,8 +1,11 @@
 //! `relay`: follows a vendor's socket, and publishes what it says.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use clap::Args;
 use http::HeaderValue;
+use tokio::time::Instant;
 
 use super::Outcome;
 use super::output::note;
@@ -93,31 +96,29 @@ impl Relay {
         publisher: &Publisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
-        let mut session: Option<Session> = None;
+        let mut session = Session::begin(format, self.vendor.options(self.source.as_deref(), 0));
+        let mut began: Option<Instant> = None;
         loop {
             match follower.next().await.context("following the vendor ended")? {
+                Followed::Connected { after } if began.is_none() => {
+                    began = Some(Instant::now());
+                    session.elapsed(after);
+                    note("connected to the vendor");
+                }
                 Followed::Connected { after } => {
-                    let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-                    session = Some(Session::begin(format, self.vendor.options(self.source.as_deref(), after_ms)));
-                    note(if after.is_zero() { "connected to the vendor" } else { "connected to the vendor again" });
+                    note("connected to the vendor again");
+                    say(session.reconnect(after), "a new connection", publisher, problems).await?;
                 }
                 Followed::Frame(frame) => {
-                    let decoded = session.as_mut().map(|session| session.decode(&frame)).unwrap_or_default();
-                    say(decoded, "a frame", publisher, problems).await?;
+                    session.elapsed(began.map_or(Duration::ZERO, |began| began.elapsed()));
+                    say(session.decode(&frame), "a frame", publisher, problems).await?;
                 }
                 Followed::Disconnected { why, retry_in } => {
                     let retry = retry_in.as_secs_f32();
                     note(&format!("the vendor: {why}; trying again in {retry:.1} s"));
-                    if let Some(session) = session.take() {
-                        say(session.end(), "the end", publisher, problems).await?;
-                    }
+                    say(session.end(), "the end", publisher, problems).await?;
                 }
-                Followed::Done => {
-                    if let Some(session) = session.take() {
-                        say(session.end(), "the end", publisher, problems).await?;
-                    }
-                    return Ok(());
-                }
+                Followed::Done => return say(session.end(), "the end", publisher, problems).await,
             }
         }
     }

@@ -1,15 +1,15 @@
 //! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+use tokio::time::Instant;
 
 use super::output::note;
 use crate::client::{PublishError, Publisher, PublisherOptions, random_name};
 use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
-use crate::transcript::{Content, MediaMs, Status, Version};
+use crate::transcript::{MediaMs, Version};
 use crate::wire::Outgoing;
 use crate::wire::recording::ReadAs;
 
@@ -87,6 +87,7 @@ impl Vendor {
         problems: &mut u64,
     ) -> anyhow::Result<()> {
         let mut session = Session::begin(format, self.options(source, 0));
+        let began = Instant::now();
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
@@ -107,6 +108,7 @@ impl Vendor {
             } else if format.framing() == Framing::Json && bytes.trim_ascii().is_empty() {
                 continue;
             }
+            session.elapsed(began.elapsed());
             say(session.read(&bytes), &format!("frame {number}"), publisher, problems).await?;
         }
         Ok(())
@@ -153,16 +155,20 @@ async fn say_lines(lines: Vec<Version>, place: &str, publisher: &Publisher, prob
     Ok(())
 }
 
-/// One connection's decoder, and what it guesses.
+/// The decoder of one connection, or of several, one behind the other.
 pub(super) struct Session {
     dialect: Box<dyn Dialect>,
     framing: Framing,
-    guesses: BTreeMap<Arc<str>, Content>,
 }
 
 impl Session {
     pub(super) fn begin(format: Format, options: Options) -> Self {
-        Self { dialect: format.open(options), framing: format.framing(), guesses: BTreeMap::new() }
+        Self { dialect: format.open(options), framing: format.framing() }
+    }
+
+    /// So much time has passed since the first connection began.
+    pub(super) fn elapsed(&mut self, elapsed: Duration) {
+        self.dialect.elapsed(ms(elapsed));
     }
 
     /// What a message says. A line ends with it.
@@ -172,7 +178,6 @@ impl Session {
         if self.framing == Framing::Lines {
             self.dialect.decode(b"\n", &mut decoded);
         }
-        self.note_guesses(&decoded);
         decoded
     }
 
@@ -180,43 +185,26 @@ impl Session {
     fn read(&mut self, bytes: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.decode(bytes, &mut decoded);
-        self.note_guesses(&decoded);
         decoded
     }
 
-    fn note_guesses(&mut self, decoded: &Decoded) {
-        for said in &decoded.says {
-            match said {
-                Said::Lines(lines) => {
-                    for line in lines {
-                        let is_guess = line.content.status == Status::Interim && !line.content.text.is_empty();
-                        if is_guess {
-                            self.guesses.insert(line.id.clone(), line.content.clone());
-                        } else {
-                            self.guesses.remove(&line.id);
-                        }
-                    }
-                }
-                Said::Retract { id } => drop(self.guesses.remove(id)),
-                Said::Clock { .. } => {}
-            }
-        }
-    }
-
-    /// Nothing follows. What is still a guess stands as it is: its id is this session's, and nobody will say it better,
-    /// while the source goes on and a guess of it would be waited for.
-    pub(super) fn end(mut self) -> Decoded {
+    /// The vendor's session is over. What is still a guess stands as it is: nobody will say it better, while the source
+    /// goes on and a guess of it would be waited for.
+    pub(super) fn end(&mut self) -> Decoded {
         let mut decoded = Decoded::default();
-        self.dialect.end(&mut decoded);
-        self.note_guesses(&decoded);
-        let stands = |(id, content): (Arc<str>, Content)| {
-            let content = Content { status: Status::Final, ..content };
-            Version { id, content, ..Version::default() }
-        };
-        let lines: Vec<Version> = self.guesses.into_iter().map(stands).collect();
-        if !lines.is_empty() {
-            decoded.says.push(Said::Lines(lines));
-        }
+        self.dialect.close_session(&mut decoded);
         decoded
     }
+
+    /// The vendor was connected to anew, `elapsed` after the first time.
+    pub(super) fn reconnect(&mut self, elapsed: Duration) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.reconnect(ms(elapsed), &mut decoded);
+        decoded
+    }
+}
+
+/// Milliseconds of media time that pass in `elapsed`.
+pub(super) fn ms(elapsed: Duration) -> MediaMs {
+    MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX)
 }

@@ -7,11 +7,14 @@
 
 use std::collections::VecDeque;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::line_id;
 use super::lines::{Facts, Lines, Saying};
+use super::session::{Engine, IdScope, SessionSign, Span, is_another_line};
 use super::token::{Label, ListedWord, Token, align, needs_space};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
 
 /// Turns kept for revisions: a quarter of an hour of quick talk.
@@ -34,10 +37,6 @@ struct Turn {
 }
 
 impl AssemblyAi {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, turns: VecDeque::new() }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         match message.text(&["type"], out) {
             Some("Turn") => self.turn(message, out),
@@ -46,12 +45,7 @@ impl AssemblyAi {
                 message.items(&["revisions"], out, |revision, out| self.revise(revision, &mut saying, out));
                 saying.finish(out);
             }
-            Some("Begin") => {
-                if let Some(id) = message.text(&["id"], out).filter(|_| self.turns.is_empty()) {
-                    self.options.enter_session(id);
-                }
-            }
-            Some("SpeechStarted" | "Heartbeat" | "Termination") => {}
+            Some("Begin" | "SpeechStarted" | "Heartbeat" | "Termination") => {}
             Some("Error" | "Warning") => {
                 let why =
                     message.text(&["error", "warning", "message"], out).unwrap_or("no reason is given").to_owned();
@@ -102,12 +96,19 @@ impl AssemblyAi {
                 Turn { order, lines, tokens: Vec::new(), facts: Facts::default(), status: Status::Interim }
             }
         };
-        (turn.tokens, turn.facts) = (tokens, facts);
-        if is_over {
-            turn.status = Status::Final;
-        }
         let mut saying = Saying::default();
-        turn.lines.say(&turn.tokens, turn.status, &turn.facts, &self.options, &mut saying);
+        if turn.status == Status::Final && !is_over {
+            // A guess that comes behind what was final.
+        } else if is_over && tokens.is_empty() && turn.lines.is_shown() {
+            turn.status = Status::Final;
+            turn.lines.stand(&mut saying);
+        } else {
+            (turn.tokens, turn.facts) = (tokens, facts);
+            if is_over {
+                turn.status = Status::Final;
+            }
+            turn.lines.say(&turn.tokens, turn.status, &turn.facts, &self.options, &mut saying);
+        }
         saying.finish(out);
         self.turns.push_back(turn);
         let mut words: usize = self.turns.iter().map(|turn| turn.tokens.len()).sum();
@@ -131,7 +132,7 @@ impl AssemblyAi {
         match node.label(names, out) {
             None => Label::Unsaid,
             Some(label) if label.eq_ignore_ascii_case("unknown") => Label::Unknown,
-            Some(label) => self.options.anonymous(&format!("Speaker {label}")),
+            Some(label) => self.options.voice("", &label),
         }
     }
 
@@ -170,12 +171,43 @@ impl AssemblyAi {
     }
 }
 
-impl Dialect for AssemblyAi {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for AssemblyAi {
+    const FORMAT: Format = Format::AssemblyAi;
+    const IDS: IdScope = IdScope::Session;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, turns: VecDeque::new() }
     }
 
-    /// A turn that was not over may hold words that will not change behind which nothing follows; but the vendor ends
-    /// turns before it ends a session, so that what is open then was cut off, and is a guess.
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let kind = raw_text(message, &["type"]);
+        let is_turn = kind == Some("Turn");
+        let order = message.get("turn_order").and_then(Value::as_u64).filter(|_| is_turn);
+        let words = raw_items(message, &["words"]);
+        let start = words.first().and_then(|word| raw_ms(word, &["start"], 1.0)).filter(|_| is_turn);
+        let end = words.last().and_then(|word| raw_ms(word, &["end"], 1.0));
+        let known = order.and_then(|order| self.turns.iter().find(|turn| turn.order == order));
+        let is_another = known.is_some_and(|turn| {
+            let last = self.turns.iter().map(|turn| turn.order).max().unwrap_or_default();
+            let listed: Vec<&str> = words.iter().filter_map(|word| raw_text(word, &["text"])).collect();
+            let text = raw_text(message, &["transcript"]).filter(|text| !text.is_empty());
+            let text = text.map_or_else(|| listed.join(" "), str::to_owned);
+            let start_ms = start.and_then(|start| super::json::on_axis(start, &self.options).ok());
+            is_another_line(&turn.lines, last - turn.order, &text, start_ms)
+        });
+        SessionSign {
+            begins: kind == Some("Begin"),
+            ends: kind == Some("Termination"),
+            name: raw_text(message, &["id"]).filter(|_| kind == Some("Begin")),
+            says: is_turn,
+            span: start.and_then(|start| Span::new(Some(start), end)).filter(|_| known.is_none() || is_another),
+            reuses_id: is_another,
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

@@ -5,11 +5,14 @@
 //! finals only, as numbers of the session: finals that hold several turns are cut there. The binary frames of the service
 //! (event stream) are unpacked by its libraries, not here.
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, line_id};
 use super::lines::{Facts, Saying};
+use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
 
 pub(super) struct Aws {
@@ -18,18 +21,11 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, results: Keyed::default() }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let event = message.get(&["TranscriptEvent", "transcriptEvent", "transcript_event"]);
         let event = event.as_ref().unwrap_or(&message);
         let Some(transcript) = event.get(&["Transcript", "transcript"]) else {
-            match message.get(&["Message", "message"]).and_then(|why| why.value.as_str()) {
-                Some(why) => out.fault(FaultKind::Engine, format!("Amazon Transcribe reports: {why}")),
-                None => out.fault(FaultKind::BadField, "Transcript is missing: this is no TranscriptEvent"),
-            }
+            out.fault(FaultKind::BadField, "Transcript is missing: this is no TranscriptEvent");
             return;
         };
         let mut saying = Saying::default();
@@ -97,16 +93,39 @@ impl Aws {
     fn label(&self, item: Node<'_>, channel: Option<&str>, out: &mut Decoded) -> Label {
         let Some(speaker) = item.label(&["Speaker", "speaker"], out) else { return Label::Unsaid };
         let channel = channel.map_or(String::new(), |channel| format!("{channel} "));
-        let speaker = speaker.strip_prefix("spk_").unwrap_or(&speaker).to_owned();
-        self.options.anonymous(&format!("{channel}Speaker {speaker}"))
+        self.options.voice(&channel, &speaker)
     }
 }
 
-impl Dialect for Aws {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Aws {
+    const FORMAT: Format = Format::Aws;
+    const IDS: IdScope = IdScope::Always;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, results: Keyed::default() }
     }
 
-    /// What is partial then was cut off, and stays a guess.
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let event =
+            ["TranscriptEvent", "transcriptEvent", "transcript_event"].iter().find_map(|name| message.get(*name));
+        let event = event.unwrap_or(message);
+        let transcript = ["Transcript", "transcript"].iter().find_map(|name| event.get(*name)).unwrap_or(&Value::Null);
+        let results = raw_items(transcript, &["Results", "results"]);
+        let is_known = |result: &Value| {
+            let id = raw_text(result, &["ResultId", "resultId", "result_id"]).map(line_id);
+            id.is_some_and(|id| self.results.is_known(&id))
+        };
+        let span = results.iter().find(|result| !is_known(result)).and_then(|result| {
+            let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0)?;
+            let end = raw_ms(result, &["EndTime", "endTime", "end_time"], 1000.0);
+            let channel = raw_text(result, &["ChannelId", "channelId", "channel_id"]).unwrap_or_default();
+            Some(Span::new(Some(start), end)?.of_stream(channel))
+        });
+        SessionSign { says: !results.is_empty(), span, ..SessionSign::default() }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

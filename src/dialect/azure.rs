@@ -1,21 +1,32 @@
-//! Azure, conversation transcription: results as its libraries give them.
+//! Azure, conversation transcription: results as its libraries give them, and as its service sends them.
 //!
-//! `RecognizingSpeech` is a guess of what is being said, `RecognizedSpeech` is a line. Every result has an id of its own, so
-//! that a guess and its line have nothing in common but that they follow each other. Times are ticks of 100 ns. Speakers
-//! are `Guest-1`, `Guest-2` of the session, or names that were enrolled; `Unknown` is somebody unknown.
+//! `RecognizingSpeech` is a guess of what is being said, `RecognizedSpeech` is a line. The service's own messages have no
+//! reason: a hypothesis has a text and a place, a phrase has a `RecognitionStatus`, and its text in `DisplayText` or, in
+//! the detailed form, in `NBest` alone. Objects of the JavaScript library that were written as JSON have its private names
+//! (`privText`). Every result has an id of its own, so that a guess and its line have nothing in common but that they
+//! follow each other. Times are ticks of 100 ns. Speakers are `Guest-1`, `Guest-2` of the session, or names that were
+//! enrolled; `Unknown` is somebody unknown.
 
 use std::collections::BTreeMap;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_ms, raw_text};
 use super::lines::Saying;
-use super::token::{Label, ListedWord, whole};
+use super::session::{Engine, SessionSign, Span};
+use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 
 /// A tick in milliseconds.
 const TICK_MS: f64 = 0.0001;
 /// Channels of one connection.
 const CHANNELS_MAX: usize = 64;
+
+const REASONS: [&str; 4] = ["Reason", "reason", "privReason", "RecognitionStatus"];
+const TEXTS: [&str; 4] = ["Text", "text", "privText", "DisplayText"];
+const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
+const DURATIONS: [&str; 3] = ["Duration", "duration", "privDuration"];
 
 pub(super) struct Azure {
     options: Options,
@@ -23,31 +34,18 @@ pub(super) struct Azure {
 }
 
 impl Azure {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, channels: BTreeMap::new() }
-    }
-
     fn take(&mut self, result: Node<'_>, out: &mut Decoded) {
-        let is_final = match self.reason(result, out) {
-            Some(is_final) => is_final,
-            None => return,
-        };
-        let text = result.text(&["Text", "text", "DisplayText"], out).unwrap_or_default();
-        let start = result.get(&["OffsetInTicks", "Offset", "offset"]);
-        let ticks = start.and_then(|start| start.value.as_f64());
-        let word = ListedWord {
-            text: text.to_owned(),
-            label: self.label(result, out),
-            start_ms: result.time(&["OffsetInTicks", "Offset", "offset"], TICK_MS, &self.options, out),
-            end_ms: None,
-            confidence: None,
-        };
-        let mut tokens = whole(text, &[word]);
-        let duration = result.get(&["Duration", "duration"]).and_then(|duration| duration.value.as_f64());
-        if let (Some(ticks), Some(duration), Some(last)) = (ticks, duration, tokens.last_mut()) {
-            last.end_ms = super::json::on_axis((ticks + duration) * TICK_MS, &self.options).ok();
+        let Some(is_final) = self.reason(result, out) else { return };
+        let mut tokens = self.tokens(result, out);
+        let start_ms = result.time(&OFFSETS, TICK_MS, &self.options, out);
+        if let Some(first) = tokens.first_mut() {
+            first.start_ms = first.start_ms.or(start_ms);
         }
-        let channel = result.label(&["Channel", "channel"], out).unwrap_or_default();
+        let ticks = raw_ms(result.value, &OFFSETS, 1.0);
+        if let (Some(ticks), Some(duration), Some(last)) = (ticks, duration(result.value), tokens.last_mut()) {
+            last.end_ms = last.end_ms.or(super::json::on_axis((ticks + duration) * TICK_MS, &self.options).ok());
+        }
+        let channel = result.label(&["Channel", "channel", "privChannel"], out).unwrap_or_default();
         if self.channels.len() == CHANNELS_MAX && !self.channels.contains_key(&channel) {
             out.fault(FaultKind::BadField, format!("Channel: there are more than {CHANNELS_MAX} channels"));
             return;
@@ -60,26 +58,81 @@ impl Azure {
         let utterance = self.channels.entry(channel).or_insert_with(|| Utterance::new(options.clone(), &part));
         let mut saying = Saying::default();
         if is_final {
-            utterance.settle(tokens);
+            utterance.settle(tokens, &mut saying);
             utterance.close(&mut saying);
         } else {
-            utterance.guess(tokens);
+            utterance.guess(tokens, &mut saying);
             utterance.show(&mut saying);
         }
         saying.finish(out);
     }
 
+    /// The text: as the result says it, else as the first of `NBest` does, in the form nearest to what is read.
+    fn tokens(&self, result: Node<'_>, out: &mut Decoded) -> Vec<Token> {
+        let mut text = result.text(&TEXTS, out).unwrap_or_default().to_owned();
+        let label = self.label(result, out);
+        let mut words = Vec::new();
+        let mut is_first = true;
+        result.items(&["NBest", "nBest"], out, |best, out| {
+            if !std::mem::take(&mut is_first) {
+                return;
+            }
+            if text.trim().is_empty() {
+                const FORMS: [&str; 5] = ["Display", "display", "MaskedITN", "ITN", "Lexical"];
+                text = best.text(&FORMS, out).unwrap_or_default().to_owned();
+            }
+            best.items(&["Words", "words"], out, |word, out| {
+                let start_ms = word.time(&OFFSETS, TICK_MS, &self.options, out);
+                let end = raw_ms(word.value, &OFFSETS, 1.0).zip(duration(word.value));
+                words.push(ListedWord {
+                    text: word.text(&["Word", "word"], out).unwrap_or_default().to_owned(),
+                    label: label.clone(),
+                    start_ms,
+                    end_ms: end
+                        .and_then(|(at, lasts)| super::json::on_axis((at + lasts) * TICK_MS, &self.options).ok()),
+                    confidence: word.confidence(&["Confidence", "confidence"]),
+                });
+            });
+        });
+        if words.is_empty() {
+            words.push(ListedWord { text: text.clone(), label: label.clone(), ..ListedWord::default() });
+        }
+        let mut tokens = align(&text, &words);
+        tokens.iter_mut().for_each(|token| token.is_timed_word &= token.start_ms.is_some());
+        tokens
+    }
+
     /// Whether it is final; none if it says nothing. Libraries write the reason as a word or as a number.
     fn reason(&self, result: Node<'_>, out: &mut Decoded) -> Option<bool> {
-        let reason = result.label(&["Reason", "reason", "RecognitionStatus"], out);
-        match reason.as_deref() {
+        let reason = result.label(&REASONS, out);
+        let reason = reason.as_deref().map(|reason| reason.strip_prefix("ResultReason.").unwrap_or(reason));
+        match reason {
             Some("RecognizingSpeech" | "2") => Some(false),
             Some("RecognizedSpeech" | "3" | "Success") => Some(true),
             // Nothing was understood: what was guessed is taken back.
-            Some("NoMatch" | "0" | "InitialSilenceTimeout" | "EndOfDictation") => Some(true),
-            Some("Canceled" | "1" | "Error") => {
-                let why =
-                    result.text(&["ErrorDetails", "errorDetails"], out).unwrap_or("no reason is given").to_owned();
+            Some("NoMatch" | "0" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation") => Some(true),
+            // A hypothesis of the service, which says no reason.
+            None if raw_text(result.value, &TEXTS).is_some() => Some(false),
+            // A phrase that has lost its status on the way.
+            None if result.get(&["NBest"]).is_some() => Some(true),
+            // The edges of speech and of turns, and the events of a session.
+            None if result.get(&["CancellationReason", "privCancellationReason"]).is_none() => None,
+            Some(
+                "Canceled"
+                | "1"
+                | "Error"
+                | "BadRequest"
+                | "Forbidden"
+                | "TooManyRequests"
+                | "ServiceUnavailable"
+                | "ServiceTimeout"
+                | "ServiceRedirectTemporary"
+                | "ServiceRedirectPermanent",
+            )
+            | None => {
+                const WHY: [&str; 5] =
+                    ["ErrorDetails", "errorDetails", "privErrorDetails", "CancellationReason", "RecognitionStatus"];
+                let why = raw_text(result.value, &WHY).unwrap_or("no reason is given").to_owned();
                 out.fault(FaultKind::Engine, format!("Azure reports: {why}"));
                 None
             }
@@ -87,18 +140,11 @@ impl Azure {
                 out.unknown_type("Azure's conversation transcription", other);
                 None
             }
-            None => {
-                out.fault(
-                    FaultKind::BadField,
-                    "Reason is missing: this is no result of Azure's conversation transcription",
-                );
-                None
-            }
         }
     }
 
     fn label(&self, result: Node<'_>, out: &mut Decoded) -> Label {
-        match result.text(&["SpeakerId", "speakerId"], out) {
+        match result.text(&["SpeakerId", "speakerId", "speaker_id", "privSpeakerId"], out) {
             None | Some("") => Label::Unsaid,
             Some("Unknown") => Label::Unknown,
             Some(guest) if guest.starts_with("Guest") => self.options.anonymous(guest),
@@ -107,12 +153,63 @@ impl Azure {
     }
 }
 
-impl Dialect for Azure {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |result, out| self.take(result, out));
+/// How long it lasts, in ticks: a number, or `00:00:01.9000000` as .NET writes it.
+fn duration(value: &Value) -> Option<f64> {
+    let text = raw_text(value, &DURATIONS).filter(|text| text.contains(':'));
+    let Some(text) = text else { return raw_ms(value, &DURATIONS, 1.0) };
+    let seconds = text.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?))?;
+    (seconds >= 0.0).then_some(seconds * 1_000.0 / TICK_MS)
+}
+
+impl Engine for Azure {
+    const FORMAT: Format = Format::Azure;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new() }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let has = |names: &[&str]| names.iter().any(|name| message.get(*name).is_some_and(|field| !field.is_null()));
+        let says = has(&TEXTS) || has(&["NBest"]);
+        let start = raw_ms(message, &OFFSETS, TICK_MS);
+        let lasts = duration(message).map_or(0.0, |ticks| ticks * TICK_MS);
+        let channel = message.get("Channel").and_then(Value::as_u64).unwrap_or(0);
+        let span = Span::new(start, start.map(|start| start + lasts)).filter(|_| says);
+        SessionSign {
+            name: raw_text(message, &["SessionId", "sessionId", "session_id", "privSessionId"]),
+            says,
+            span: span.map(|span| span.of_channel(channel)),
+            text: raw_text(message, &TEXTS).unwrap_or_default(),
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {
         self.channels.values_mut().for_each(|utterance| utterance.end(out));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_a_table() {
+        for (json, expected) in [
+            (r#"{"Duration":19000000}"#, Some(19_000_000.0)),
+            (r#"{"privDuration":7}"#, Some(7.0)),
+            (r#"{"Duration":"00:00:01.9000000"}"#, Some(19_000_000.0)),
+            (r#"{"duration":"01:00:00"}"#, Some(36_000_000_000.0)),
+            (r#"{"Duration":"soon:er"}"#, None),
+            ("{}", None),
+        ] {
+            let value = serde_json::from_str(json).expect("JSON");
+            assert_eq!(duration(&value), expected, "{json}");
+        }
     }
 }

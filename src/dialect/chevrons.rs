@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use super::lines::Saying;
-use super::text::{LineCutter, Teller};
+use super::session::{Engine, SessionSign};
+use super::text::Teller;
 use super::token::{Token, whole};
-use super::{Decoded, Dialect, Options};
+use super::{Decoded, Format, Options};
 use crate::transcript::Break;
 
 /// A name is no longer than that.
@@ -107,15 +108,8 @@ impl Part<'_> {
 }
 
 pub(super) struct Chevrons {
-    cutter: LineCutter,
     teller: Teller,
     state: Chevron,
-}
-
-impl Chevrons {
-    pub(super) fn new(options: Options) -> Self {
-        Self { cutter: LineCutter::default(), teller: Teller::new(options), state: Chevron::default() }
-    }
 }
 
 fn say(state: &mut Chevron, teller: &mut Teller, line: &str, saying: &mut Saying) {
@@ -125,16 +119,21 @@ fn say(state: &mut Chevron, teller: &mut Teller, line: &str, saying: &mut Saying
     }
 }
 
-impl Dialect for Chevrons {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        let mut saying = Saying::default();
-        self.cutter.cut(frame, out, |line, _| say(&mut self.state, &mut self.teller, line, &mut saying));
-        saying.finish(out);
+impl Engine for Chevrons {
+    const FORMAT: Format = Format::Chevrons;
+    type Message = str;
+
+    fn new(options: Options) -> Self {
+        Self { teller: Teller::new(options), state: Chevron::default() }
     }
 
-    fn end(&mut self, out: &mut Decoded) {
+    fn sign<'a>(&self, _: &'a str) -> SessionSign<'a> {
+        SessionSign { says: true, ..SessionSign::default() }
+    }
+
+    fn read(&mut self, line: &str, out: &mut Decoded) {
         let mut saying = Saying::default();
-        self.cutter.end(out, |line, _| say(&mut self.state, &mut self.teller, line, &mut saying));
+        say(&mut self.state, &mut self.teller, line, &mut saying);
         saying.finish(out);
     }
 }

@@ -8,11 +8,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
+use super::session::{Engine, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 
 /// Channels of one connection: no sound format in use has more.
 const CHANNELS_MAX: u64 = 64;
@@ -23,10 +26,6 @@ pub(super) struct Deepgram {
 }
 
 impl Deepgram {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, channels: BTreeMap::new() }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         match message.text(&["type"], out) {
             Some("Results") => self.results(message, out),
@@ -40,8 +39,8 @@ impl Deepgram {
             }
             // Sent when the stream is closed: nothing follows.
             Some("Metadata") => self.end(out),
-            Some("SpeechStarted" | "Connected" | "History" | "ConfigureSuccess") => {}
-            Some("Error" | "FatalError" | "Warning") => {
+            Some("SpeechStarted" | "Connected" | "History" | "ConfigureSuccess" | "Finalized") => {}
+            Some("Error" | "FatalError" | "Warning" | "ConfigureFailure") => {
                 let why = message.text(&["description", "message"], out).unwrap_or("no reason is given").to_owned();
                 out.fault(FaultKind::Engine, format!("Deepgram reports: {why}"));
             }
@@ -88,10 +87,12 @@ impl Deepgram {
             utterance.facts.lang = lang;
         }
         let mut saying = Saying::default();
-        if is_final {
-            utterance.settle(tokens);
+        if is_final && tokens.is_empty() {
+            utterance.settle_nothing(end_ms, &mut saying);
+        } else if is_final {
+            utterance.settle(tokens, &mut saying);
         } else {
-            utterance.guess(tokens);
+            utterance.guess(tokens, &mut saying);
         }
         if speech_final && is_final {
             utterance.close(&mut saying);
@@ -110,7 +111,7 @@ impl Deepgram {
         let mut words = Vec::new();
         node.items(&["words"], out, |word, out| {
             let label = match word.label(&["speaker"], out) {
-                Some(speaker) => self.options.anonymous(&format!("{scope}Speaker {speaker}")),
+                Some(speaker) => self.options.voice(scope, &speaker),
                 None => Label::Unsaid,
             };
             words.push(ListedWord {
@@ -155,9 +156,33 @@ fn end(message: Node<'_>, options: &Options, out: &mut Decoded) -> Option<i64> {
     }
 }
 
-impl Dialect for Deepgram {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Deepgram {
+    const FORMAT: Format = Format::Deepgram;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new() }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let name = raw_text(message, &["request_id"]).or_else(|| raw_text(message.get("metadata")?, &["request_id"]));
+        let kind = raw_text(message, &["type"]);
+        let start = raw_ms(message, &["start"], 1000.0).filter(|_| kind == Some("Results"));
+        let duration = raw_ms(message, &["duration"], 1000.0).unwrap_or(0.0);
+        let channel = raw_items(message, &["channel_index"]).first().and_then(Value::as_u64).unwrap_or(0);
+        let span = Span::new(start, start.map(|start| start + duration));
+        SessionSign {
+            // Sent when the stream is closed.
+            ends: kind == Some("Metadata"),
+            name,
+            says: kind == Some("Results"),
+            span: span.map(|span| span.of_channel(channel)),
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {

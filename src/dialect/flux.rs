@@ -6,34 +6,39 @@
 
 use std::sync::Arc;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_ms, raw_text};
 use super::keyed::Keyed;
 use super::lines::{Facts, Saying};
-use super::token::{ListedWord, align, short_name};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::session::{Engine, IdScope, SessionSign, Span, is_another_line};
+use super::token::{ListedWord, align};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
 
 pub(super) struct Flux {
     options: Options,
     turns: Keyed,
+    /// The greatest number of a turn.
+    latest: u64,
 }
 
 impl Flux {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, turns: Keyed::default() }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         match message.text(&["type"], out) {
             Some("TurnInfo") => self.turn(message, out),
-            Some("Connected" | "ConfigureSuccess" | "ConfigureFailure") => {}
-            Some("Error" | "FatalError") => {
+            Some("Connected" | "ConfigureSuccess") => {}
+            Some("Error" | "FatalError" | "Warning" | "ConfigureFailure") => {
                 let why = message.text(&["description", "message"], out).unwrap_or("no reason is given").to_owned();
                 out.fault(FaultKind::Engine, format!("Flux reports an error: {why}"));
             }
             Some(other) => out.unknown_type("Flux", other),
             None => out.fault(FaultKind::BadField, "type is missing: this is no message of Flux"),
         }
+    }
+
+    fn id(&self, index: u64) -> Arc<str> {
+        format!("{}-{index}", self.options.tag).into()
     }
 
     fn turn(&mut self, message: Node<'_>, out: &mut Decoded) {
@@ -50,8 +55,8 @@ impl Flux {
             out.fault(FaultKind::BadField, "turn_index is missing: it cannot be said which turn this is");
             return;
         };
-        let session = message.text(&["request_id"], out).map_or_else(|| self.options.tag.clone(), short_name);
-        let id: Arc<str> = format!("{session}-{index}").into();
+        let id = self.id(index);
+        self.latest = self.latest.max(index);
         let transcript = message.text(&["transcript"], out).unwrap_or_default();
         let mut words = Vec::new();
         message.items(&["words"], out, |word, out| {
@@ -82,10 +87,39 @@ impl Flux {
     }
 }
 
-impl Dialect for Flux {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Flux {
+    const FORMAT: Format = Format::Flux;
+    const IDS: IdScope = IdScope::Session;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, turns: Keyed::default(), latest: 0 }
     }
 
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let kind = raw_text(message, &["type"]);
+        let is_turn = kind == Some("TurnInfo");
+        let index = message.get("turn_index").and_then(Value::as_u64);
+        let start = raw_ms(message, &["audio_window_start"], 1000.0);
+        let known = index.and_then(|index| self.turns.lines(&self.id(index)));
+        let is_another = known.zip(index).is_some_and(|(lines, index)| {
+            let start_ms = start.and_then(|start| super::json::on_axis(start, &self.options).ok());
+            let text = raw_text(message, &["transcript"]).unwrap_or_default();
+            is_another_line(lines, self.latest.saturating_sub(index), text, start_ms)
+        });
+        let span = Span::new(start, raw_ms(message, &["audio_window_end"], 1000.0));
+        SessionSign {
+            begins: kind == Some("Connected"),
+            name: raw_text(message, &["request_id"]),
+            says: is_turn,
+            // The same turn again, as it stands now.
+            span: span.filter(|_| is_turn && (known.is_none() || is_another)),
+            reuses_id: is_another,
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

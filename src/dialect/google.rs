@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::{Node, each_object};
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
+use super::session::{Engine, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;
 
 /// Channels of one connection.
@@ -25,28 +26,11 @@ pub(super) struct Google {
 }
 
 impl Google {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, channels: BTreeMap::new() }
-    }
-
     fn take(&mut self, response: Node<'_>, out: &mut Decoded) {
         if let Some(error) = response.get(&["error"]) {
-            let why = error.text(&["message"], out).unwrap_or("no reason is given").to_owned();
+            let why = error.value.as_str().or_else(|| error.value.get("message")?.as_str());
+            let why = why.unwrap_or("no reason is given").to_owned();
             out.fault(FaultKind::Engine, format!("Google reports an error: {why}"));
-            return;
-        }
-        const OTHERS: [&str; 8] = [
-            "speechEventType",
-            "speech_event_type",
-            "speechEventTime",
-            "speech_event_time",
-            "totalBilledTime",
-            "total_billed_time",
-            "requestId",
-            "metadata",
-        ];
-        if response.get(&["results"]).is_none() && response.get(&OTHERS).is_none() {
-            out.fault(FaultKind::BadField, "results is missing: this is no streaming response");
             return;
         }
         let mut saying = Saying::default();
@@ -64,12 +48,12 @@ impl Google {
             if lang.is_some() {
                 utterance.facts.lang = lang;
             }
-            utterance.settle(tokens);
+            utterance.settle(tokens, &mut saying);
             utterance.close(&mut saying);
         });
         for (channel, tokens) in guesses {
             if let Some(utterance) = self.channel(channel, out) {
-                utterance.guess(tokens);
+                utterance.guess(tokens, &mut saying);
                 utterance.show(&mut saying);
             }
         }
@@ -116,21 +100,17 @@ impl Google {
         match word.label(&["speakerLabel", "speaker_label", "speakerTag", "speaker_tag"], out).as_deref() {
             // 0 is what is written where nothing was said.
             None | Some("" | "0") => Label::Unsaid,
-            Some(speaker) => self.options.anonymous(&format!("{scope}Speaker {speaker}")),
+            Some(speaker) => self.options.voice(scope, speaker),
         }
     }
 
     /// `"1.300s"`, or the parts of it that some libraries give.
     fn time(&self, node: Node<'_>, names: &[&'static str], out: &mut Decoded) -> Option<MediaMs> {
         let found = node.get(names)?;
-        let Value::Object(parts) = found.value else { return node.seconds(names, &self.options, out) };
-        let part = |name: &str| match parts.get(name) {
-            None => Some(0.0),
-            Some(Value::String(digits)) => digits.parse::<f64>().ok(),
-            Some(other) => other.as_f64(),
-        };
-        let ms = part("seconds").zip(part("nanos")).map(|(seconds, nanos)| seconds * 1e3 + nanos / 1e6);
-        match ms.ok_or("must be a time").and_then(|ms| super::json::on_axis(ms, &self.options)) {
+        if !found.value.is_object() {
+            return node.seconds(names, &self.options, out);
+        }
+        match in_parts(found.value).ok_or("must be a time").and_then(|ms| super::json::on_axis(ms, &self.options)) {
             Ok(time) => Some(time),
             Err(why) => {
                 out.fault(FaultKind::BadTime, format!("{} {why}: the time was left out", found.place));
@@ -152,9 +132,50 @@ impl Google {
     }
 }
 
-impl Dialect for Google {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |response, out| self.take(response, out));
+/// A time that is given as seconds and nanoseconds, in milliseconds.
+fn in_parts(value: &Value) -> Option<f64> {
+    let part = |name: &str| match value.get(name) {
+        None => Some(0.0),
+        Some(Value::String(digits)) => digits.parse::<f64>().ok(),
+        Some(other) => other.as_f64(),
+    };
+    part("seconds").zip(part("nanos")).map(|(seconds, nanos)| seconds * 1e3 + nanos / 1e6)
+}
+
+/// A time in milliseconds, without a word where it is none.
+fn raw_time(value: &Value, names: &[&str]) -> Option<f64> {
+    let found = names.iter().find_map(|name| value.get(name).filter(|found| !found.is_null()))?;
+    if found.is_object() { in_parts(found) } else { raw_ms(value, names, 1000.0) }
+}
+
+impl Engine for Google {
+    const FORMAT: Format = Format::Google;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new() }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        const ENDS: [&str; 4] = ["resultEndTime", "result_end_time", "resultEndOffset", "result_end_offset"];
+        let results = raw_items(message, &["results"]);
+        let result = results.last().unwrap_or(&Value::Null);
+        let alternative = raw_items(result, &["alternatives"]).first().unwrap_or(&Value::Null);
+        // The words of all finals before stand in front of those of this one.
+        let last = raw_items(alternative, &["words"]).last().unwrap_or(&Value::Null);
+        let names = ["endTime", "end_time", "endOffset", "end_offset"];
+        let at = raw_time(result, &ENDS).or_else(|| raw_time(last, &names));
+        let channel = ["channelTag", "channel_tag"].iter().find_map(|name| result.get(*name)?.as_u64()).unwrap_or(0);
+        SessionSign {
+            says: !results.is_empty(),
+            span: Span::new(at, None).map(|span| span.of_channel(channel)),
+            text: raw_text(alternative, &["transcript"]).unwrap_or_default(),
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {

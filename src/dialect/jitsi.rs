@@ -6,11 +6,14 @@
 //! a line stands where its first message arrived. A piece is known for ever by its id and its participant: a Skynet server
 //! gives the first piece of all participants one id (`State.transcription_id` of its `state.py`).
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::Node;
 use super::keyed::{Keyed, line_id};
 use super::lines::{Facts, Saying};
+use super::session::{Engine, IdScope, SessionSign};
 use super::token::{Label, ListedWord, whole};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, Format, Options};
 use crate::transcript::Status;
 
 pub(super) struct Jitsi {
@@ -21,10 +24,6 @@ pub(super) struct Jitsi {
 }
 
 impl Jitsi {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, pieces: Keyed::default(), nameless: 0 }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let (text, is_interim) = if message.get(&["transcript"]).is_some() {
             let mut text = String::new();
@@ -40,9 +39,6 @@ impl Jitsi {
             (text, message.text(&["type"], out) == Some("interim"))
         } else {
             // START, END, JOIN, LEAVE, RAISE_HAND: what happens in the room, not what is said.
-            if message.get(&["event"]).is_none() {
-                out.fault(FaultKind::BadField, "transcript and text are missing: this is no message of Jitsi");
-            }
             return;
         };
         let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
@@ -70,17 +66,31 @@ impl Jitsi {
             let name = participant.text(&["name"], out).filter(|name| !name.trim().is_empty()).map(str::to_owned);
             name.or_else(|| participant.label(&["id"], out))
         });
-        match name.or_else(|| message.label(&["participant_id"], out)) {
-            Some(name) => self.options.name(&name),
-            None => Label::Unsaid,
+        let id = participant.as_ref().and_then(|participant| participant.label(&["id"], out));
+        let id = id.or_else(|| message.label(&["participant_id"], out));
+        match (id, name) {
+            (Some(id), name) => self.options.participant(&id, &name.unwrap_or_default()),
+            (None, Some(name)) => self.options.name(&name),
+            (None, None) => Label::Unsaid,
         }
     }
 }
 
-impl Dialect for Jitsi {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Jitsi {
+    const FORMAT: Format = Format::Jitsi;
+    const IDS: IdScope = IdScope::Always;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, pieces: Keyed::default(), nameless: 0 }
     }
 
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        // Its times are times of day of others, and not read.
+        SessionSign { says: message.get("event").is_none(), ..SessionSign::default() }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

@@ -11,12 +11,12 @@ use super::{Decoded, FaultKind, Options};
 use crate::transcript::MediaMs;
 
 /// Calls `take` with every JSON object of a frame; what is none is a fault.
-pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(Node<'_>, &mut Decoded)) {
+pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(&Value, &mut Decoded)) {
     let mut any = false;
     for value in serde_json::Deserializer::from_slice(frame).into_iter::<Value>() {
         any = true;
         match value {
-            Ok(value @ Value::Object(_)) => take(Node { value: &value, place: Place::Top }, out),
+            Ok(value @ Value::Object(_)) => take(&value, out),
             Ok(_) => out.fault(FaultKind::Unreadable, "the frame is JSON, but not a JSON object"),
             // serde_json names line and column, never the text.
             Err(error) => out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {error}")),
@@ -25,6 +25,58 @@ pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(
     if !any {
         out.fault(FaultKind::Unreadable, "the frame is empty: a JSON object was expected");
     }
+}
+
+/// What an engine or a library reports in a message of no other kind: `{"error": …}`, `{"err_msg": …}`,
+/// `{"BadRequestException": {"Message": …}}`.
+pub(super) fn engine_report(message: &Value) -> Option<String> {
+    const NAMES: [&str; 8] =
+        ["error", "errors", "err_msg", "errorMessage", "error_message", "exception", "fault", "warning"];
+    const TEXTS: [&str; 8] = ["message", "Message", "error", "description", "detail", "reason", "err_msg", "type"];
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(_) => TEXTS.iter().find_map(|name| value.get(name)?.as_str()).map(str::to_owned),
+        _ => None,
+    };
+    let fields = message.as_object()?;
+    for (name, value) in fields {
+        let is_report = NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_exception = name.to_ascii_lowercase().ends_with("exception");
+        if (is_report || is_exception) && !value.is_null() && *value != Value::Bool(false) {
+            let why = text(value).unwrap_or_else(|| "no reason is given".into());
+            return Some(if is_exception { format!("{name}: {why}") } else { why });
+        }
+    }
+    // What AWS's services put in front of an error's message, and what proxies and libraries write.
+    let kind = ["__type", "code", "status"].iter().find_map(|name| fields.get(*name)?.as_str());
+    let is_error =
+        kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("exception") || kind.eq_ignore_ascii_case("error"));
+    let why = text(message)?;
+    (is_error
+        || fields
+            .keys()
+            .all(|name| matches!(&**name, "message" | "Message" | "detail" | "code" | "request_id" | "requestId")))
+    .then_some(why)
+}
+
+/// A number of milliseconds, `unit_ms` to one, under the first of `names` that is there; without a word where it is none.
+pub(super) fn raw_ms(value: &Value, names: &[&str], unit_ms: f64) -> Option<f64> {
+    let found = names.iter().find_map(|name| value.get(name).filter(|value| !value.is_null()))?;
+    let number = match found {
+        Value::String(text) => text.trim().trim_end_matches('s').parse().ok(),
+        other => other.as_f64(),
+    };
+    number.map(|number: f64| number * unit_ms).filter(|ms| ms.is_finite() && *ms >= 0.0)
+}
+
+/// A string under the first of `names` that is there.
+pub(super) fn raw_text<'a>(value: &'a Value, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| value.get(name)?.as_str())
+}
+
+/// The items of an array under the first of `names` that is there.
+pub(super) fn raw_items<'a>(value: &'a Value, names: &[&str]) -> &'a [Value] {
+    names.iter().find_map(|name| value.get(name)?.as_array()).map_or(&[], Vec::as_slice)
 }
 
 /// Where a value stands, told only when there is a fault.
@@ -54,6 +106,11 @@ pub(super) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// A whole message.
+    pub(super) fn top(value: &'a Value) -> Self {
+        Self { value, place: Place::Top }
+    }
+
     /// A field under the first of `names` that is there: vendors write `isFinal`, their libraries `is_final`.
     pub(super) fn get(&'a self, names: &[&'static str]) -> Option<Node<'a>> {
         names.iter().find_map(|name| {

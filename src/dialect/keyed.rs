@@ -39,8 +39,24 @@ impl Keyed {
         if self.known.len() == OPEN_MAX {
             self.known.remove(0);
         }
-        lines.say(tokens, status, facts, options, saying);
+        match status {
+            // A guess that comes behind what was final says nothing new.
+            Status::Interim if lines.is_final() => {}
+            // Who names a piece takes it back by another message than one that is empty.
+            Status::Final if tokens.is_empty() && lines.is_shown() => lines.stand(saying),
+            _ => lines.say(tokens, status, facts, options, saying),
+        }
         self.known.push((id.clone(), lines));
+    }
+
+    /// Whether the piece `id` has been said, and is remembered.
+    pub(super) fn is_known(&self, id: &str) -> bool {
+        self.known.iter().any(|(known, _)| **known == *id)
+    }
+
+    /// What was said of the piece `id`, if it is remembered.
+    pub(super) fn lines(&self, id: &str) -> Option<&Lines> {
+        self.known.iter().find(|(known, _)| **known == *id).map(|(_, lines)| lines)
     }
 }
 

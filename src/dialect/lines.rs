@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::runs::runs;
 use super::token::{Label, Token, clean};
-use super::{Decoded, Options, Said};
-use crate::transcript::{Break, Content, Status, Version, Word};
+use super::{Decoded, FaultKind, Options, Said};
+use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 
 /// The longest text of a line, in bytes: with its words it fits into a message several times over.
 const LINE_BYTES_MAX: usize = 2048;
@@ -22,6 +22,7 @@ const LINE_WORDS_MAX: usize = 400;
 pub(super) struct Saying {
     versions: Vec<Version>,
     gone: Vec<Arc<str>>,
+    faults: Vec<&'static str>,
 }
 
 impl Saying {
@@ -30,12 +31,18 @@ impl Saying {
         self.versions.push(Version { id, content, ..Version::default() });
     }
 
+    /// Adds something that is odd.
+    pub(super) fn odd(&mut self, message: &'static str) {
+        self.faults.push(message);
+    }
+
     /// Hands it over.
     pub(super) fn finish(self, out: &mut Decoded) {
         if !self.versions.is_empty() {
             out.says.push(Said::Lines(self.versions));
         }
         out.says.extend(self.gone.into_iter().map(|id| Said::Retract { id }));
+        self.faults.into_iter().for_each(|message| out.fault(FaultKind::Odd, message));
     }
 }
 
@@ -63,6 +70,39 @@ impl Lines {
     /// Whether something of it can be seen.
     pub(super) fn is_shown(&self) -> bool {
         self.sent.iter().any(|content| !content.text.is_empty())
+    }
+
+    /// Whether it is final.
+    pub(super) fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// Where it starts, if that was said.
+    pub(super) fn start_ms(&self) -> Option<MediaMs> {
+        self.sent.iter().find_map(|content| content.start_ms)
+    }
+
+    /// What it says.
+    pub(super) fn text(&self) -> String {
+        self.sent.iter().map(|content| &*content.text).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The vendor calls it final and says nothing: what was shown last stands.
+    pub(super) fn stand(&mut self, saying: &mut Saying) {
+        let is_guess = !self.is_final;
+        self.is_final = true;
+        for at in 0..self.sent.len() {
+            let sent = &mut self.sent[at];
+            if sent.status == Status::Interim && !sent.text.is_empty() {
+                sent.status = Status::Final;
+                saying.line(self.id(at), self.sent[at].clone());
+            }
+        }
+        saying.odd(if is_guess {
+            "the vendor's final text of a line is empty: the guess that was shown last stands, unconfirmed"
+        } else {
+            "the vendor sent an empty text for a line that is final: it stands as it was"
+        });
     }
 
     /// It says `tokens` now. Once final it stays so.
@@ -113,7 +153,7 @@ impl Lines {
 fn contents(tokens: &[Token], status: Status, facts: &Facts, options: &Options) -> Vec<Content> {
     let bytes_max = LINE_BYTES_MAX.min(options.text_bytes_max).max(4);
     let mut contents: Vec<Content> = Vec::new();
-    for run in runs(tokens) {
+    for run in runs(tokens, status == Status::Interim) {
         let speaker = match run.label {
             Label::Named(name) => Some(name),
             Label::Unsaid | Label::Unknown => None,

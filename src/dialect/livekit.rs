@@ -6,12 +6,25 @@
 
 use std::sync::Arc;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, line_id};
 use super::lines::{Facts, Saying};
+use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, ListedWord, whole};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
+
+/// Fields that hold the identity of who was heard.
+const PARTICIPANTS: [&str; 6] = [
+    "transcribed_participant_identity",
+    "transcribedParticipantIdentity",
+    "participant_identity",
+    "participantIdentity",
+    "sender_identity",
+    "identity",
+];
 
 pub(super) struct LiveKit {
     options: Options,
@@ -19,10 +32,6 @@ pub(super) struct LiveKit {
 }
 
 impl LiveKit {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, segments: Keyed::default() }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         // A packet of the room may be wrapped in its kind.
         let packet = message.get(&["transcription"]);
@@ -82,22 +91,37 @@ impl LiveKit {
 
     /// The identity of the participant: a name that the application gave.
     fn speaker(&self, node: Node<'_>, out: &mut Decoded) -> Label {
-        const NAMES: [&str; 6] = [
-            "transcribed_participant_identity",
-            "transcribedParticipantIdentity",
-            "participant_identity",
-            "participantIdentity",
-            "sender_identity",
-            "identity",
-        ];
-        node.text(&NAMES, out).map_or(Label::Unsaid, |name| self.options.name(name))
+        node.text(&PARTICIPANTS, out).map_or(Label::Unsaid, |name| self.options.name(name))
     }
 }
 
-impl Dialect for LiveKit {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for LiveKit {
+    const FORMAT: Format = Format::LiveKit;
+    const IDS: IdScope = IdScope::Always;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, segments: Keyed::default() }
     }
 
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let packet = message.get("transcription").unwrap_or(message);
+        let is_known = |segment: &Value| {
+            let id = raw_text(segment, &["id"]).map(line_id);
+            id.is_some_and(|id| self.segments.is_known(&id))
+        };
+        let segment = raw_items(packet, &["segments"]).iter().find(|segment| !is_known(segment));
+        let span = segment.and_then(|segment| {
+            let end = raw_ms(segment, &["end_time", "endTime"], 1.0).filter(|end| *end > 0.0)?;
+            let start = raw_ms(segment, &["start_time", "startTime"], 1.0)?;
+            // The clock of a participant is that of their track.
+            let who = raw_text(packet, &PARTICIPANTS).unwrap_or_default();
+            Some(Span::new(Some(start), Some(end))?.of_stream(who))
+        });
+        SessionSign { says: true, span, ..SessionSign::default() }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

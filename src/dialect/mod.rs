@@ -4,23 +4,29 @@
 //! 1. It is total: whatever bytes a frame holds it does not panic, and its memory stays in proportion to one frame and to
 //!    what the vendor's format leaves open (an utterance, the last turns), which is bounded.
 //! 2. It loses no text that the vendor calls final, says none twice, and moves none between speakers, but for the noise of
-//!    labels (fewer than three words, or less than half a second: see `runs`). A time that cannot be used is left out, and
-//!    a [`Fault`] says so; the text stands.
+//!    labels (a few words within a sentence: see `runs`). A time that cannot be used is left out, and a [`Fault`] says so;
+//!    the text stands.
 //! 3. It keeps the order in which the vendor speaks. What one frame changes in several lines is one [`Said::Lines`], so
 //!    that no reader sees a word twice, or not at all, while it moves from one line to another.
 //! 4. Ids are new for each connection (they begin with [`Options::tag`]), but where the vendor's own ids are unique for
 //!    ever: then they are those, and what is sent twice is one line.
+//! 5. A session of the engine that begins within a connection says nothing under an id of the sessions before it, under no
+//!    label of theirs that the vendor numbers, and at no time before what they said. A [`Fault`] tells of it.
+//! 6. A message of a shape that the format does not have is a [`Fault`], never passed over.
 //!
 //! What it does not do: connect, keep, acknowledge, or know a clock. It says no more of a time than the vendor does.
 //!
-//! In reading order: `json`, how frames are read; `token`, a word and where it stands in its text; `runs`, where a line is
-//! cut between speakers; `lines`, what was said of a line and what has to be said now; `utterance`, guesses behind what is
-//! settled; and then the vendors, each in a file that says what it speaks.
+//! In reading order: `json`, how frames are read; `shape`, whose message an object is; `session`, one session of an engine
+//! behind the other; `token`, a word and where it stands in its text; `runs`, where a line is cut between speakers;
+//! `lines`, what was said of a line and what has to be said now; `utterance`, guesses behind what is settled; and then the
+//! vendors, each in a file that says what it speaks.
 
 mod json;
 mod keyed;
 mod lines;
 mod runs;
+mod session;
+mod shape;
 mod token;
 mod utterance;
 
@@ -49,8 +55,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use self::token::Label;
-use crate::transcript::{MediaMs, Timestamp, Version};
+use self::session::{JsonSessions, LineSessions};
+use self::token::{Label, short_name};
+use crate::transcript::{MediaMs, Timestamp, TurnSettings, Version};
 
 /// A vendor's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,25 +166,25 @@ impl Format {
     #[must_use]
     pub fn open(self, options: Options) -> Box<dyn Dialect> {
         match self {
-            Self::Deepgram => Box::new(deepgram::Deepgram::new(options)),
-            Self::Flux => Box::new(flux::Flux::new(options)),
-            Self::Speechmatics => Box::new(speechmatics::Speechmatics::new(options)),
-            Self::AssemblyAi => Box::new(assemblyai::AssemblyAi::new(options)),
-            Self::Rev => Box::new(rev::Rev::new(options)),
-            Self::Aws => Box::new(aws::Aws::new(options)),
-            Self::Azure => Box::new(azure::Azure::new(options)),
-            Self::Google => Box::new(google::Google::new(options)),
-            Self::WhisperLive => Box::new(whisper_live::WhisperLive::new(options)),
-            Self::WhisperStreaming => Box::new(whisper_streaming::WhisperStreaming::new(options)),
-            Self::Vosk => Box::new(vosk::Vosk::new(options)),
-            Self::Jitsi => Box::new(jitsi::Jitsi::new(options)),
-            Self::LiveKit => Box::new(livekit::LiveKit::new(options)),
-            Self::Vexa => Box::new(vexa::Vexa::new(options)),
-            Self::Text => Box::new(text::Text::new(options)),
-            Self::Chevrons => Box::new(chevrons::Chevrons::new(options)),
+            Self::Deepgram => Box::new(JsonSessions::<deepgram::Deepgram>::new(options)),
+            Self::Flux => Box::new(JsonSessions::<flux::Flux>::new(options)),
+            Self::Speechmatics => Box::new(JsonSessions::<speechmatics::Speechmatics>::new(options)),
+            Self::AssemblyAi => Box::new(JsonSessions::<assemblyai::AssemblyAi>::new(options)),
+            Self::Rev => Box::new(JsonSessions::<rev::Rev>::new(options)),
+            Self::Aws => Box::new(JsonSessions::<aws::Aws>::new(options)),
+            Self::Azure => Box::new(JsonSessions::<azure::Azure>::new(options)),
+            Self::Google => Box::new(JsonSessions::<google::Google>::new(options)),
+            Self::WhisperLive => Box::new(JsonSessions::<whisper_live::WhisperLive>::new(options)),
+            Self::WhisperStreaming => Box::new(LineSessions::<whisper_streaming::WhisperStreaming>::new(options)),
+            Self::Vosk => Box::new(JsonSessions::<vosk::Vosk>::new(options)),
+            Self::Jitsi => Box::new(JsonSessions::<jitsi::Jitsi>::new(options)),
+            Self::LiveKit => Box::new(JsonSessions::<livekit::LiveKit>::new(options)),
+            Self::Vexa => Box::new(JsonSessions::<vexa::Vexa>::new(options)),
+            Self::Text => Box::new(LineSessions::<text::Text>::new(options)),
+            Self::Chevrons => Box::new(LineSessions::<chevrons::Chevrons>::new(options)),
             Self::StreamText => Box::new(streamtext::StreamText::new(options)),
-            Self::Zoom => Box::new(zoom::Zoom::new(options)),
-            Self::YouTube => Box::new(youtube::YouTube::new(options)),
+            Self::Zoom => Box::new(JsonSessions::<zoom::Zoom>::new(options)),
+            Self::YouTube => Box::new(LineSessions::<youtube::YouTube>::new(options)),
         }
     }
 }
@@ -240,6 +247,9 @@ pub struct Options {
     /// The time of day at media time 0, for formats that speak in times of day. Without it the first such time stands at
     /// `offset_ms`.
     pub wall_start: Option<Timestamp>,
+    /// Silence, in milliseconds of media time, after which what the vendor called final is final for readers too, whether
+    /// or not the vendor has said that the utterance is over. The feed's own silence between turns.
+    pub turn_gap_ms: MediaMs,
 }
 
 impl Options {
@@ -255,6 +265,7 @@ impl Options {
             text_bytes_max: 16 * 1024,
             lang: None,
             wall_start: None,
+            turn_gap_ms: TurnSettings::default().turn_gap_ms,
         }
     }
 
@@ -264,6 +275,28 @@ impl Options {
             Some(source) => shortened(&format!("{source}.{}:{label}", self.tag)),
             None => shortened(label),
         })
+    }
+
+    /// The label of a voice that the vendor numbers: `Speaker 1` for a bare number or letter; one that is a name already
+    /// (`SPEAKER_00`) stands as it is.
+    fn voice(&self, scope: &str, label: &str) -> Label {
+        let label = label.trim();
+        let number = label.strip_prefix("spk_").unwrap_or(label);
+        let is_bare = number.bytes().all(|b| b.is_ascii_digit()) || number.len() == 1;
+        let label = if is_bare { format!("Speaker {number}") } else { label.to_owned() };
+        self.anonymous(&format!("{scope}{label}"))
+    }
+
+    /// The label of a participant who has an id beside a name: two whose names are the same are two speakers.
+    fn participant(&self, id: &str, name: &str) -> Label {
+        let name = shortened(name);
+        match &self.label_source {
+            Some(source) if !name.is_empty() && !id.is_empty() && id != &*name => {
+                Label::Named(shortened(&format!("{source}.{}:{name}", short_name(id).replace(':', "-"))))
+            }
+            _ if name.is_empty() => self.name(id),
+            _ => self.name(&name),
+        }
     }
 
     /// A name that means the same in every session.
@@ -280,17 +313,16 @@ impl Options {
             tag.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(35).collect();
         tag.into()
     }
+}
 
-    /// The vendor says what its session is called, before anything else: ids and labels are that session's, so that the
-    /// same session read twice is there once. Its name is long as a rule, and stands in every label that people see.
-    fn enter_session(&mut self, session: &str) {
-        self.tag = token::short_name(session);
-    }
+/// A text without control characters.
+fn control_free(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// A label as a line may hold it: without control characters, and of 256 bytes at most.
 fn shortened(label: &str) -> Arc<str> {
-    let label: String = label.chars().filter(|c| !c.is_control()).collect();
+    let label = control_free(label);
     let label = label.trim();
     label[..label.floor_char_boundary(256)].into()
 }
@@ -390,4 +422,19 @@ pub trait Dialect: Send {
 
     /// Nothing follows: what is settled and was not final becomes so. A guess stays one.
     fn end(&mut self, out: &mut Decoded);
+
+    /// So much time has passed since this connection began: where a session of the engine begins within it, its times go on
+    /// from there. Without it they go on behind what was said last.
+    fn elapsed(&mut self, _elapsed_ms: MediaMs) {}
+
+    /// The engine's session is over: as [`Self::end`], and a guess stands as it was shown last, for nobody will say it
+    /// better. What follows is another session.
+    fn close_session(&mut self, out: &mut Decoded) {
+        self.end(out);
+    }
+
+    /// The engine was connected to anew, `elapsed_ms` after the first time: its session is closed, and the next one begins.
+    fn reconnect(&mut self, _elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.close_session(out);
+    }
 }

@@ -3,30 +3,29 @@
 //! A `partial` has words only; they are joined by spaces. A `final` says its text letter by letter, spaces included, and is
 //! a line. Speakers are numbers of the session (`connected`).
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
+use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, Token, ends_sentence};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 
 pub(super) struct Rev {
     options: Options,
-    utterance: Option<Utterance>,
+    utterance: Utterance,
 }
 
 impl Rev {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, utterance: None }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         match message.text(&["type"], out) {
             Some("partial") => self.hypothesis(message, false, out),
             Some("final") => self.hypothesis(message, true, out),
-            Some("connected") => {
-                if let Some(id) = message.text(&["id"], out).filter(|_| self.utterance.is_none()) {
-                    self.options.enter_session(id);
-                }
+            Some("connected") => {}
+            Some("error" | "warning") => {
+                let why = message.text(&["message", "reason", "error"], out).unwrap_or("no reason is given").to_owned();
+                out.fault(FaultKind::Engine, format!("Rev.ai reports: {why}"));
             }
             Some(other) => out.unknown_type("Rev.ai", other),
             None => out.fault(FaultKind::BadField, "type is missing: this is no message of Rev.ai"),
@@ -68,13 +67,13 @@ impl Rev {
         if let Some(last) = tokens.last_mut() {
             last.end_ms = last.end_ms.or(end_ms);
         }
-        let utterance = self.utterance.get_or_insert_with(|| Utterance::new(self.options.clone(), ""));
+        let utterance = &mut self.utterance;
         let mut saying = Saying::default();
         if is_final {
-            utterance.settle(tokens);
+            utterance.settle(tokens, &mut saying);
             utterance.close(&mut saying);
         } else {
-            utterance.guess(tokens);
+            utterance.guess(tokens, &mut saying);
             utterance.show(&mut saying);
         }
         saying.finish(out);
@@ -82,20 +81,40 @@ impl Rev {
 
     fn label(&self, node: Node<'_>, out: &mut Decoded) -> Label {
         match node.label(&["speaker_id"], out) {
-            Some(speaker) => self.options.anonymous(&format!("Speaker {speaker}")),
+            Some(speaker) => self.options.voice("", &speaker),
             None => Label::Unsaid,
         }
     }
 }
 
-impl Dialect for Rev {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Rev {
+    const FORMAT: Format = Format::Rev;
+    const IDS: IdScope = IdScope::Session;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { utterance: Utterance::new(options.clone(), ""), options }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let kind = raw_text(message, &["type"]).unwrap_or_default();
+        let says = matches!(kind, "partial" | "final");
+        let first = raw_items(message, &["elements"]).first().unwrap_or(&Value::Null);
+        let start = raw_ms(message, &["ts"], 1000.0).or(raw_ms(first, &["ts"], 1000.0)).filter(|_| says);
+        SessionSign {
+            begins: kind == "connected",
+            name: raw_text(message, &["id"]).filter(|_| kind == "connected"),
+            says,
+            span: start.and_then(|start| Span::new(Some(start), raw_ms(message, &["end_ts"], 1000.0))),
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {
-        if let Some(utterance) = &mut self.utterance {
-            utterance.end(out);
-        }
+        self.utterance.end(out);
     }
 }

@@ -8,11 +8,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
+use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, Token, clean, ends_sentence};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{Break, Content, MediaMs};
 
 /// Channels of one connection.
@@ -31,15 +34,7 @@ pub(super) struct Speechmatics {
 }
 
 impl Speechmatics {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, channels: BTreeMap::new(), delimiter: " ".into(), sounds: BTreeMap::new(), sound_count: 0 }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
-        if let (None, Some(payload)) = (message.get(&["message"]), message.get(&["payload"])) {
-            // A row of what the vendor's client library records.
-            return self.take(payload, out);
-        }
         match message.text(&["message"], out) {
             Some("AddTranscript") => self.transcript(message, true, out),
             Some("AddPartialTranscript") => self.transcript(message, false, out),
@@ -48,9 +43,6 @@ impl Speechmatics {
             Some("AudioEventStarted") => self.sound(message, true, out),
             Some("AudioEventEnded") => self.sound(message, false, out),
             Some("RecognitionStarted") => {
-                if let Some(id) = message.text(&["id"], out).filter(|_| self.channels.is_empty()) {
-                    self.options.enter_session(id);
-                }
                 if let Some(pack) = message.get(&["language_pack_info"])
                     && let Some(delimiter) = pack.text(&["word_delimiter"], out)
                 {
@@ -61,13 +53,20 @@ impl Speechmatics {
                 let why = message.text(&["reason", "type"], out).unwrap_or("no reason is given").to_owned();
                 out.fault(FaultKind::Engine, format!("Speechmatics reports: {why}"));
             }
+            // What a model is replaced by, or that a setting goes: somebody has to act. The rest of it is routine.
+            Some("Info") => {
+                let kind = message.text(&["type"], out).unwrap_or_default().to_owned();
+                if matches!(&*kind, "deprecated" | "model_redirect") {
+                    let why = message.text(&["reason"], out).unwrap_or(&kind).to_owned();
+                    out.fault(FaultKind::Engine, format!("Speechmatics reports: {why}"));
+                }
+            }
             // Translations are other texts than what was said; what a client library adds says nothing new.
             Some(
                 "AddTranslation"
                 | "AddPartialTranslation"
                 | "AudioAdded"
                 | "ChannelAudioAdded"
-                | "Info"
                 | "SpeakersResult"
                 | "EndOfTurn"
                 | "StartOfTurn"
@@ -115,16 +114,19 @@ impl Speechmatics {
             });
         });
         let end_ms = message.get(&["metadata"]).and_then(|node| node.seconds(&["end_time"], &self.options, out));
+        let is_empty = tokens.is_empty();
         let Some(utterance) = self.channel(&channel, out) else { return };
-        if is_final {
-            utterance.settle(tokens);
-        } else {
-            utterance.guess(tokens);
-        }
         let mut saying = Saying::default();
+        if is_final && tokens.is_empty() {
+            utterance.settle_nothing(end_ms, &mut saying);
+        } else if is_final {
+            utterance.settle(tokens, &mut saying);
+        } else {
+            utterance.guess(tokens, &mut saying);
+        }
         utterance.show(&mut saying);
         saying.finish(out);
-        if let Some(end_ms) = end_ms.filter(|_| is_final) {
+        if let Some(end_ms) = end_ms.filter(|_| is_final || is_empty) {
             utterance.reached(end_ms, out);
         }
     }
@@ -217,9 +219,34 @@ impl Speechmatics {
     }
 }
 
-impl Dialect for Speechmatics {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Speechmatics {
+    const FORMAT: Format = Format::Speechmatics;
+    const IDS: IdScope = IdScope::Session;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, channels: BTreeMap::new(), delimiter: " ".into(), sounds: BTreeMap::new(), sound_count: 0 }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let kind = raw_text(message, &["message"]).unwrap_or_default();
+        let says = matches!(kind, "AddTranscript" | "AddPartialTranscript");
+        let channel = raw_text(message, &["channel"]).unwrap_or_default();
+        let metadata = message.get("metadata").filter(|_| says).unwrap_or(&Value::Null);
+        let result = raw_items(message, &["results"]).first().filter(|_| says).unwrap_or(&Value::Null);
+        let start = raw_ms(result, &["start_time"], 1000.0).or(raw_ms(metadata, &["start_time"], 1000.0));
+        SessionSign {
+            begins: kind == "RecognitionStarted",
+            ends: kind == "EndOfTranscript",
+            name: raw_text(message, &["id"]).filter(|_| kind == "RecognitionStarted"),
+            says,
+            span: Span::new(start, raw_ms(metadata, &["end_time"], 1000.0)).map(|span| span.of_stream(channel)),
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {

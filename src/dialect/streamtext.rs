@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::chevrons::Chevron;
 use super::lines::{Facts, Lines, Saying};
+use super::shape;
 use super::token::ends_sentence;
 use super::{Decoded, Dialect, FaultKind, Options};
 use crate::transcript::Status;
@@ -119,6 +120,11 @@ impl StreamText {
 
 impl Dialect for StreamText {
     fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        if self.partial.is_empty()
+            && let Some(why) = std::str::from_utf8(frame).ok().and_then(shape::foreign_line)
+        {
+            return out.fault(FaultKind::UnknownType, why);
+        }
         let mut saying = Saying::default();
         let mut bytes = std::mem::take(&mut self.partial);
         bytes.extend_from_slice(frame);

@@ -1,8 +1,9 @@
 //! Plain text: a caption a line. Also where other formats of lines are cut.
 
 use super::lines::{Facts, Lines, Saying};
+use super::session::{Engine, SessionSign};
 use super::token::{Token, whole};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{Break, MediaMs, Status};
 
 /// A line that does not end within so many bytes is cut there: it is no caption.
@@ -73,26 +74,24 @@ impl Teller {
 
 /// Plain text. It says nothing of speakers and times.
 pub(super) struct Text {
-    cutter: LineCutter,
     teller: Teller,
 }
 
-impl Text {
-    pub(super) fn new(options: Options) -> Self {
-        Self { cutter: LineCutter::default(), teller: Teller::new(options) }
-    }
-}
+impl Engine for Text {
+    const FORMAT: Format = Format::Text;
+    type Message = str;
 
-impl Dialect for Text {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        let mut saying = Saying::default();
-        self.cutter.cut(frame, out, |line, _| self.teller.say_text(line, None, &mut saying));
-        saying.finish(out);
+    fn new(options: Options) -> Self {
+        Self { teller: Teller::new(options) }
     }
 
-    fn end(&mut self, out: &mut Decoded) {
+    fn sign<'a>(&self, _: &'a str) -> SessionSign<'a> {
+        SessionSign { says: true, ..SessionSign::default() }
+    }
+
+    fn read(&mut self, line: &str, out: &mut Decoded) {
         let mut saying = Saying::default();
-        self.cutter.end(out, |line, _| self.teller.say_text(line, None, &mut saying));
+        self.teller.say_text(line, None, &mut saying);
         saying.finish(out);
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Utterance {
     /// The vendor says where spaces are: none is added.
     is_verbatim: bool,
     clock_ms: MediaMs,
+    /// How far what was settled reaches, in this utterance and in those before it.
+    settled_ms: Option<MediaMs>,
 }
 
 impl Utterance {
@@ -50,6 +52,7 @@ impl Utterance {
             facts,
             is_verbatim: false,
             clock_ms: 0,
+            settled_ms: None,
         }
     }
 
@@ -58,15 +61,59 @@ impl Utterance {
         Self { is_verbatim: true, ..Self::new(options, part) }
     }
 
-    /// `tokens` follow what is settled, and will not change. The guess is gone.
-    pub(super) fn settle(&mut self, tokens: Vec<Token>) {
+    /// `tokens` follow what is settled, and will not change. The guess is gone. What was settled before a long silence is
+    /// an utterance of its own.
+    pub(super) fn settle(&mut self, tokens: Vec<Token>, saying: &mut Saying) {
+        if tokens.is_empty() {
+            self.settle_nothing(None, saying);
+            return;
+        }
         self.guess.clear();
+        self.close_before(&tokens, saying);
+        let reach = tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
+        self.settled_ms = self.settled_ms.max(reach);
         append(&mut self.settled, tokens, self.is_verbatim);
     }
 
-    /// `tokens` is what seems to follow what is settled.
-    pub(super) fn guess(&mut self, tokens: Vec<Token>) {
+    /// Nothing was said up to `until_ms`, says the vendor: what was guessed there is taken back. Without a time all is.
+    pub(super) fn settle_nothing(&mut self, until_ms: Option<MediaMs>, saying: &mut Saying) {
+        let stays = |token: &Token| token.start_ms.zip(until_ms).is_some_and(|(start, until)| start >= until);
+        let before = self.guess.len();
+        self.guess.retain(stays);
+        if self.guess.len() < before {
+            saying.odd("the vendor's final text is empty: what was shown as a guess is taken back");
+        }
+    }
+
+    /// `tokens` is what seems to follow what is settled. Those of them that are settled already are passed over: a guess
+    /// that comes behind its final would be shown, and stay, as a line of its own.
+    pub(super) fn guess(&mut self, mut tokens: Vec<Token>, saying: &mut Saying) {
+        let is_settled = |token: &Token| {
+            let end = token.end_ms.filter(|end| token.start_ms.is_some_and(|start| start < *end));
+            end.zip(self.settled_ms).is_some_and(|(end, settled)| end <= settled)
+        };
+        if !tokens.is_empty() && tokens.iter().all(is_settled) {
+            return;
+        }
+        let settled = tokens.iter().take_while(|token| is_settled(token)).count();
+        tokens.drain(..settled);
+        self.guess.clear();
+        self.close_before(&tokens, saying);
         self.guess = tokens;
+    }
+
+    /// Closes what is settled if `tokens` follow it after a silence that parts turns.
+    fn close_before(&mut self, tokens: &[Token], saying: &mut Saying) {
+        let starts = tokens.iter().find_map(|token| token.start_ms);
+        if starts.is_some_and(|starts| self.is_silent_until(starts)) {
+            self.close(saying);
+        }
+    }
+
+    /// Whether something settled waits for its utterance to end, and from there to `media_ms` nothing was said.
+    fn is_silent_until(&self, media_ms: MediaMs) -> bool {
+        let settled = self.settled.iter().rev().find_map(|token| token.end_ms.or(token.start_ms));
+        settled.is_some_and(|settled| media_ms.saturating_sub(settled) >= self.options.turn_gap_ms)
     }
 
     /// Whether nothing is open.
@@ -117,8 +164,14 @@ impl Utterance {
         saying.finish(out);
     }
 
-    /// The engine has heard up to `media_ms`; if nothing is open, nothing was said there.
+    /// The engine has heard up to `media_ms`. What is settled and followed by a silence that parts turns is final; if
+    /// nothing is open, nothing was said there.
     pub(super) fn reached(&mut self, media_ms: MediaMs, out: &mut Decoded) {
+        if self.guess.is_empty() && self.is_silent_until(media_ms) {
+            let mut saying = Saying::default();
+            self.close(&mut saying);
+            saying.finish(out);
+        }
         if self.is_empty() && media_ms >= self.clock_ms.saturating_add(CLOCK_MS_MIN) {
             self.clock_ms = media_ms;
             out.says.push(Said::Clock { media_ms });

@@ -6,19 +6,26 @@
 //! of a meeting (`speaker_0`) under a segment id that names the session. Text that was typed (`source: "chat"`) was not
 //! said, and is left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::json::{Node, Place, each_object};
+use serde_json::Value;
+
+use super::json::{Node, Place, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, line_id};
 use super::lines::{Facts, Lines, Saying};
+use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::wall::Wall;
-use super::{Decoded, Dialect, FaultKind, Options, Said};
+use super::{Decoded, FaultKind, Format, Options, Said};
 use crate::transcript::{Status, Timestamp};
 
 /// Speakers whose drafts are kept: more than speak at once.
 const SPEAKERS_MAX: usize = 64;
+/// A draft's time is a guess as well: it may begin so much before what is confirmed, or end so much behind it.
+const DRAFT_EARLIER_MS: i64 = 500;
+/// Confirmed segments that are remembered: a late draft is of one of the last.
+const SAID_MAX: usize = 32;
 /// Drafts of one speaker.
 const DRAFTS_MAX: usize = 32;
 
@@ -26,23 +33,22 @@ pub(super) struct Vexa {
     options: Options,
     wall: Wall,
     confirmed: Keyed,
-    /// By speaker, the lines of the drafts.
-    drafts: BTreeMap<String, Vec<Lines>>,
+    /// By speaker, the drafts.
+    drafts: BTreeMap<String, Vec<Draft>>,
     draft_count: u64,
+    /// What was confirmed last: a draft of it that comes late is none.
+    said: VecDeque<(Arc<str>, Vec<Token>)>,
     nameless: u64,
 }
 
-impl Vexa {
-    pub(super) fn new(options: Options) -> Self {
-        let wall = Wall::new(&options);
-        Self { options, wall, confirmed: Keyed::default(), drafts: BTreeMap::new(), draft_count: 0, nameless: 0 }
-    }
+/// What is not confirmed yet.
+struct Draft {
+    lines: Lines,
+    tokens: Vec<Token>,
+}
 
+impl Vexa {
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
-        if let Some(sent) = message.get(&["message"]).filter(|sent| sent.value.is_object()) {
-            // A row of what the vendor's own listener records.
-            return self.take(sent, out);
-        }
         let mut saying = Saying::default();
         match message.text(&["type"], out) {
             None if message.get(&["event"]).is_some() => {}
@@ -62,7 +68,11 @@ impl Vexa {
             }
             Some("transcript_retract") => {
                 message.items(&["segment_ids"], out, |id, out| match id.value.as_str() {
-                    Some(id) => out.says.push(Said::Retract { id: line_id(id) }),
+                    Some(id) => {
+                        let id = line_id(id);
+                        self.said.retain(|(said, _)| *said != id);
+                        out.says.push(Said::Retract { id });
+                    }
                     None => out.fault(FaultKind::BadField, format!("{} must be a string", id.place)),
                 });
             }
@@ -96,6 +106,31 @@ impl Vexa {
         let (tokens, facts) = self.tokens(segment, out);
         let status = if is_complete { Status::Final } else { Status::Interim };
         self.confirmed.say(&id, &tokens, status, &facts, &self.options, saying);
+        if is_complete {
+            self.drop_drafts(&tokens, saying);
+            if self.said.len() == SAID_MAX {
+                self.said.pop_front();
+            }
+            self.said.push_back((id, tokens));
+        }
+    }
+
+    /// Whether a draft is of what was confirmed already.
+    fn is_said(&self, speaker: &str, draft: &[Token]) -> bool {
+        self.said.iter().any(|(_, said)| is_draft_of(speaker, draft, said))
+    }
+
+    /// Empties the drafts of what was confirmed, under whatever name it was drafted: who speaks is often known later than
+    /// what is said.
+    fn drop_drafts(&mut self, confirmed: &[Token], saying: &mut Saying) {
+        for (speaker, drafts) in &mut self.drafts {
+            for draft in drafts {
+                if is_draft_of(speaker, &draft.tokens, confirmed) {
+                    draft.tokens.clear();
+                    draft.lines.say(&[], Status::Interim, &Facts::default(), &self.options, saying);
+                }
+            }
+        }
     }
 
     /// The drafts of the bundle's speaker, all of them.
@@ -104,7 +139,11 @@ impl Vexa {
         let mut pending = Vec::new();
         message.items(&["pending"], out, |segment, out| {
             // A bundle of one speaker may hold a draft of another: it stays whose it is.
-            pending.push(self.tokens(segment, out));
+            let (tokens, facts) = self.tokens(segment, out);
+            let who = raw_text(segment.value, &["speaker"]).unwrap_or(&speaker);
+            if !self.is_said(who, &tokens) {
+                pending.push((tokens, facts));
+            }
         });
         if pending.len() > DRAFTS_MAX {
             out.fault(
@@ -118,7 +157,7 @@ impl Vexa {
         }
         if self.drafts.len() == SPEAKERS_MAX && !self.drafts.contains_key(&speaker) {
             // The drafts of somebody who has none at the moment are forgotten first.
-            let silent = self.drafts.iter().find(|(_, lines)| lines.iter().all(|lines| !lines.is_shown()));
+            let silent = self.drafts.iter().find(|(_, lines)| lines.iter().all(|draft| !draft.lines.is_shown()));
             let silent = silent.map(|(speaker, _)| speaker.clone());
             match silent {
                 Some(silent) => drop(self.drafts.remove(&silent)),
@@ -133,12 +172,14 @@ impl Vexa {
         let drafts = self.drafts.entry(speaker).or_default();
         while drafts.len() < pending.len() {
             self.draft_count += 1;
-            drafts.push(Lines::new(format!("{}-d{}", self.options.tag, self.draft_count).into()));
+            let lines = Lines::new(format!("{}-d{}", self.options.tag, self.draft_count).into());
+            drafts.push(Draft { lines, tokens: Vec::new() });
         }
-        for (at, lines) in drafts.iter_mut().enumerate() {
+        for (at, draft) in drafts.iter_mut().enumerate() {
             let none = (Vec::new(), Facts::default());
             let (tokens, facts) = pending.get(at).unwrap_or(&none);
-            lines.say(tokens, Status::Interim, facts, &self.options, saying);
+            draft.lines.say(tokens, Status::Interim, facts, &self.options, saying);
+            draft.tokens.clone_from(tokens);
         }
     }
 
@@ -148,7 +189,10 @@ impl Vexa {
             None | Some("") => Label::Unsaid,
             Some("Unknown") => Label::Unknown,
             Some(voice) if is_numbered(voice) => self.options.anonymous(voice),
-            Some(name) => self.options.name(name),
+            Some(name) => match segment.label(&["speaker_key"], out) {
+                Some(key) => self.options.participant(&key, name),
+                None => self.options.name(name),
+            },
         };
         let start_ms = self.time(segment, "start", "absolute_start_time", "start_time", out);
         let end_ms = self.time(segment, "end", "absolute_end_time", "end_time", out);
@@ -193,16 +237,82 @@ impl Vexa {
     }
 }
 
+/// Whether a draft is of what was confirmed: its time lies within that, and so do most of its words. A draft of nobody in
+/// particular need not have the same words.
+fn is_draft_of(speaker: &str, draft: &[Token], confirmed: &[Token]) -> bool {
+    let span = |tokens: &[Token]| {
+        let start = tokens.iter().find_map(|token| token.start_ms)?;
+        Some((start, tokens.iter().filter_map(|token| token.end_ms).max().unwrap_or(start)))
+    };
+    let Some(((draft_start, draft_end), (start, end))) = span(draft).zip(span(confirmed)) else { return false };
+    if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
+        return false;
+    }
+    let words = |tokens: &[Token]| -> Vec<String> {
+        let text: String = tokens.iter().map(|token| &*token.text).collect();
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    };
+    let (drafted, said) = (words(draft), words(confirmed));
+    let shared = drafted.iter().filter(|word| said.contains(word)).count();
+    let is_nobody = matches!(speaker, "" | "Speaker" | "Unknown") || is_numbered(speaker);
+    shared * 2 > drafted.len() || is_nobody
+}
+
 /// `speaker_0`: a voice, not a name.
 fn is_numbered(label: &str) -> bool {
     let number = label.strip_prefix("speaker_").or_else(|| label.strip_prefix("SPEAKER_"));
     number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-impl Dialect for Vexa {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Vexa {
+    const FORMAT: Format = Format::Vexa;
+    const IDS: IdScope = IdScope::Always;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self {
+            wall: Wall::new(&options),
+            options,
+            confirmed: Keyed::default(),
+            drafts: BTreeMap::new(),
+            draft_count: 0,
+            said: VecDeque::new(),
+            nameless: 0,
+        }
     }
 
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let kind = raw_text(message, &["type"]).unwrap_or_default();
+        let is_new = |segment: &&Value| {
+            let id = raw_text(segment, &["segment_id"]).map(line_id);
+            raw_text(segment, &["source"]) != Some("chat") && !id.is_some_and(|id| self.confirmed.is_known(&id))
+        };
+        // A late draft of what was confirmed is none of a new session.
+        let is_open = |segment: &&Value| {
+            let speaker = raw_text(segment, &["speaker"]).unwrap_or_default();
+            let at = |name: &str| {
+                raw_ms(segment, &[name], 1000.0).and_then(|ms| super::json::on_axis(ms, &self.options).ok())
+            };
+            let text = raw_text(segment, &["text"]).unwrap_or_default().to_owned();
+            !self.is_said(speaker, &[Token { text, start_ms: at("start"), end_ms: at("end"), ..Token::default() }])
+        };
+        let said = raw_items(message, &["confirmed", "segments"]).iter().find(is_new);
+        let segment = said.or_else(|| raw_items(message, &["pending"]).iter().find(is_open));
+        let span = segment.and_then(|segment| {
+            let start = raw_ms(segment, &["start"], 1000.0)?;
+            let who = raw_text(segment, &["speaker"]).unwrap_or_default();
+            Some(Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(who))
+        });
+        SessionSign {
+            begins: kind == "session_start",
+            name: raw_text(message, &["session_uid"]),
+            says: matches!(kind, "transcript" | "transcription" | "transcription_segment"),
+            span,
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

@@ -1,11 +1,14 @@
 //! The server of Vosk: `partial` is a guess, `text` a line, `result` its words. It has no speakers (vectors of voices, `spk`,
 //! say who is alike, not who it is).
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
+use super::session::{Engine, SessionSign, Span};
 use super::token::{ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 
 pub(super) struct Vosk {
     options: Options,
@@ -13,20 +16,16 @@ pub(super) struct Vosk {
 }
 
 impl Vosk {
-    pub(super) fn new(options: Options) -> Self {
-        Self { utterance: Utterance::new(options.clone(), ""), options }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let mut saying = Saying::default();
         if let Some(partial) = message.text(&["partial"], out) {
             let tokens = self.tokens(message, partial, "partial_result", out);
-            self.utterance.guess(tokens);
+            self.utterance.guess(tokens, &mut saying);
             self.utterance.show(&mut saying);
         } else if message.get(&["text"]).is_some() {
             let text = message.text(&["text"], out).unwrap_or_default();
             let tokens = self.tokens(message, text, "result", out);
-            self.utterance.settle(tokens);
+            self.utterance.settle(tokens, &mut saying);
             self.utterance.close(&mut saying);
         } else if message.get(&["alternatives"]).is_some() {
             let mut first = None;
@@ -37,7 +36,7 @@ impl Vosk {
                     first = Some(self.tokens(alternative, text, "result", out));
                 }
             });
-            self.utterance.settle(first.unwrap_or_default());
+            self.utterance.settle(first.unwrap_or_default(), &mut saying);
             self.utterance.close(&mut saying);
         } else if message.get(&["partial"]).is_none() {
             out.fault(FaultKind::BadField, "partial and text are missing: this is no message of Vosk");
@@ -60,9 +59,30 @@ impl Vosk {
     }
 }
 
-impl Dialect for Vosk {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for Vosk {
+    const FORMAT: Format = Format::Vosk;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { utterance: Utterance::new(options.clone(), ""), options }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let said = raw_items(message, &["alternatives"]).first().unwrap_or(message);
+        let words = raw_items(said, &["result", "partial_result"]);
+        let start = words.first().and_then(|word| raw_ms(word, &["start"], 1000.0));
+        let end = words.last().and_then(|word| raw_ms(word, &["end"], 1000.0));
+        let text = raw_text(said, &["text", "partial"]).unwrap_or_default();
+        SessionSign {
+            says: true,
+            span: start.and_then(|start| Span::new(Some(start), end)),
+            text,
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {

@@ -6,11 +6,14 @@
 
 use std::collections::VecDeque;
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
+use super::session::{Engine, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;
 
 /// Complete segments that are remembered: more than a message repeats.
@@ -30,19 +33,9 @@ struct Segment {
 }
 
 impl WhisperLive {
-    pub(super) fn new(options: Options) -> Self {
-        Self { utterance: Utterance::new(options.clone(), ""), options, known: VecDeque::new() }
-    }
-
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let Some(segments) = message.get(&["segments"]) else {
-            // WAIT, SERVER_READY, DISCONNECT, the language: the talk between client and server.
-            if message.get(&["message", "status", "language", "uid"]).is_none() {
-                out.fault(FaultKind::BadField, "segments is missing: this is no message of WhisperLive");
-            }
-            if message.get(&["message"]).is_some_and(|said| said.value == "DISCONNECT") {
-                self.end(out);
-            }
+            self.talk(message, out);
             return;
         };
         let count = segments.value.as_array().map_or(0, Vec::len);
@@ -63,13 +56,33 @@ impl WhisperLive {
                     self.known.pop_front();
                 }
                 self.known.push_back(segment);
-                self.utterance.settle(tokens);
+                self.utterance.settle(tokens, &mut saying);
                 self.utterance.close(&mut saying);
             }
         });
-        self.utterance.guess(guess);
+        self.utterance.guess(guess, &mut saying);
         self.utterance.show(&mut saying);
         saying.finish(out);
+    }
+
+    /// The talk between client and server: WAIT, SERVER_READY, DISCONNECT, the language.
+    fn talk(&mut self, message: Node<'_>, out: &mut Decoded) {
+        match message.get(&["status"]).and_then(|status| status.value.as_str()) {
+            Some(status @ ("ERROR" | "WARNING")) => {
+                let why = message.label(&["message"], out).unwrap_or_else(|| "no reason is given".into());
+                out.fault(FaultKind::Engine, format!("WhisperLive reports ({status}): {why}"));
+            }
+            // `message` is how many minutes to wait; nobody hears anything meanwhile.
+            Some("WAIT") => {
+                let minutes = message.label(&["message"], out).unwrap_or_else(|| "some".into());
+                out.fault(FaultKind::Engine, format!("WhisperLive is full: it says to wait {minutes} minutes"));
+            }
+            Some(other) => out.unknown_type("WhisperLive", other),
+            None => {}
+        }
+        if message.get(&["message"]).is_some_and(|said| said.value == "DISCONNECT") {
+            self.end(out);
+        }
     }
 
     fn segment(&self, node: Node<'_>, out: &mut Decoded) -> (Segment, Vec<Token>) {
@@ -77,7 +90,7 @@ impl WhisperLive {
         let start_ms = node.seconds(&["start"], &self.options, out);
         let end_ms = node.seconds(&["end"], &self.options, out);
         let label = match node.label(&["speaker"], out) {
-            Some(speaker) => self.options.anonymous(&format!("Speaker {speaker}")),
+            Some(speaker) => self.options.voice("", &speaker),
             None => Label::Unsaid,
         };
         let mut words = Vec::new();
@@ -102,9 +115,31 @@ impl WhisperLive {
     }
 }
 
-impl Dialect for WhisperLive {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |message, out| self.take(message, out));
+impl Engine for WhisperLive {
+    const FORMAT: Format = Format::WhisperLive;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { utterance: Utterance::new(options.clone(), ""), options, known: VecDeque::new() }
+    }
+
+    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+        let segments = raw_items(message, &["segments"]);
+        let last = segments.last().unwrap_or(&Value::Null);
+        let said = raw_text(message, &["message"]);
+        SessionSign {
+            begins: said == Some("SERVER_READY"),
+            ends: said == Some("DISCONNECT"),
+            name: raw_text(message, &["uid"]),
+            says: !segments.is_empty(),
+            span: raw_ms(last, &["start"], 1000.0)
+                .and_then(|start| Span::new(Some(start), raw_ms(last, &["end"], 1000.0))),
+            ..SessionSign::default()
+        }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
     }
 
     fn end(&mut self, out: &mut Decoded) {

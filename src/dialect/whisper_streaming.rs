@@ -1,19 +1,13 @@
 //! The server of whisper_streaming: lines `<begin> <end> <text>`, both in milliseconds. It says only what is settled.
 
 use super::lines::Saying;
-use super::text::{LineCutter, Teller};
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::session::{Engine, SessionSign, Span};
+use super::text::Teller;
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;
 
 pub(super) struct WhisperStreaming {
-    cutter: LineCutter,
     teller: Teller,
-}
-
-impl WhisperStreaming {
-    pub(super) fn new(options: Options) -> Self {
-        Self { cutter: LineCutter::default(), teller: Teller::new(options) }
-    }
 }
 
 /// The two times and the text of a line.
@@ -48,16 +42,23 @@ fn say(teller: &mut Teller, line: &str, saying: &mut Saying, out: &mut Decoded) 
     teller.say_text(text, times, saying);
 }
 
-impl Dialect for WhisperStreaming {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        let mut saying = Saying::default();
-        self.cutter.cut(frame, out, |line, out| say(&mut self.teller, line, &mut saying, out));
-        saying.finish(out);
+impl Engine for WhisperStreaming {
+    const FORMAT: Format = Format::WhisperStreaming;
+    type Message = str;
+
+    fn new(options: Options) -> Self {
+        Self { teller: Teller::new(options) }
     }
 
-    fn end(&mut self, out: &mut Decoded) {
+    fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {
+        let times = read(line);
+        let span = times.and_then(|(begin, end, _)| Span::new(Some(begin), Some(end)));
+        SessionSign { says: true, span: span.filter(|span| span.start_ms >= 0.0), ..SessionSign::default() }
+    }
+
+    fn read(&mut self, message: &str, out: &mut Decoded) {
         let mut saying = Saying::default();
-        self.cutter.end(out, |line, out| say(&mut self.teller, line, &mut saying, out));
+        say(&mut self.teller, message, &mut saying, out);
         saying.finish(out);
     }
 }

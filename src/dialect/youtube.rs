@@ -4,21 +4,16 @@
 //! second line of text under one time belongs to the same caption.
 
 use super::lines::{Facts, Lines, Saying};
-use super::text::LineCutter;
+use super::session::{Engine, SessionSign, Span};
 use super::token::whole;
 use super::wall::Wall;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{MediaMs, Status, Timestamp};
 
 /// A caption that grows beyond that is none; more lines under its time become captions of their own.
 const CAPTION_BYTES_MAX: usize = 4_096;
 
 pub(super) struct YouTube {
-    cutter: LineCutter,
-    captions: Captions,
-}
-
-struct Captions {
     options: Options,
     wall: Wall,
     number: u64,
@@ -29,14 +24,6 @@ struct Captions {
 }
 
 impl YouTube {
-    pub(super) fn new(options: Options) -> Self {
-        let wall = Wall::new(&options);
-        let captions = Captions { options, wall, number: 0, start_ms: None, has_time: false, open: None };
-        Self { cutter: LineCutter::default(), captions }
-    }
-}
-
-impl Captions {
     fn line(&mut self, line: &str, saying: &mut Saying, out: &mut Decoded) {
         if let Some(at) = time(line) {
             self.start_ms = self.wall.media_ms(at, "the time of a caption", &self.options, out);
@@ -83,16 +70,23 @@ fn time(line: &str) -> Option<Timestamp> {
     Timestamp::parse(&format!("{}:{}Z", &time[..16], &time[17..]))
 }
 
-impl Dialect for YouTube {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        let mut saying = Saying::default();
-        self.cutter.cut(frame, out, |line, out| self.captions.line(line, &mut saying, out));
-        saying.finish(out);
+impl Engine for YouTube {
+    const FORMAT: Format = Format::YouTube;
+    type Message = str;
+
+    fn new(options: Options) -> Self {
+        Self { wall: Wall::new(&options), options, number: 0, start_ms: None, has_time: false, open: None }
     }
 
-    fn end(&mut self, out: &mut Decoded) {
+    fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {
+        // A time is followed by its text.
+        let span = time(line).and_then(|at| Span::new(Some(at.0 as f64), None));
+        SessionSign { says: true, span: span.map(|span| Span { is_wall: true, ..span }), ..SessionSign::default() }
+    }
+
+    fn read(&mut self, line: &str, out: &mut Decoded) {
         let mut saying = Saying::default();
-        self.cutter.end(out, |line, out| self.captions.line(line, &mut saying, out));
+        self.line(line, &mut saying, out);
         saying.finish(out);
     }
 }

@@ -3,10 +3,13 @@
 //! `seq` rises by one with each; the same again with the same text is a retry, and says nothing new. A number that falls
 //! back is that of a program that was started anew: it counts in a run of its own, so that nothing is overwritten.
 
-use super::json::{Node, each_object};
+use serde_json::Value;
+
+use super::json::Node;
 use super::lines::{Facts, Lines, Saying};
+use super::session::{Engine, SessionSign};
 use super::token::whole;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
 
 pub(super) struct Zoom {
@@ -16,10 +19,6 @@ pub(super) struct Zoom {
 }
 
 impl Zoom {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, run: 1, last: None }
-    }
-
     fn take(&mut self, post: Node<'_>, out: &mut Decoded) {
         let Some(text) = post.text(&["text"], out) else {
             out.fault(FaultKind::BadField, "text is missing: this is no caption");
@@ -54,10 +53,20 @@ impl Zoom {
     }
 }
 
-impl Dialect for Zoom {
-    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        each_object(frame, out, |post, out| self.take(post, out));
+impl Engine for Zoom {
+    const FORMAT: Format = Format::Zoom;
+    type Message = Value;
+
+    fn new(options: Options) -> Self {
+        Self { options, run: 1, last: None }
     }
 
-    fn end(&mut self, _: &mut Decoded) {}
+    fn sign<'a>(&self, _: &'a Value) -> SessionSign<'a> {
+        // A number that falls back begins a run of its own, and there are no times.
+        SessionSign { says: true, ..SessionSign::default() }
+    }
+
+    fn read(&mut self, message: &Value, out: &mut Decoded) {
+        self.take(Node::top(message), out);
+    }
 }

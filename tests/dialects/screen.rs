@@ -34,7 +34,14 @@ impl Screen {
         self.take(out)
     }
 
-    fn take(&mut self, out: Decoded) -> String {
+    /// The vendor's session is over.
+    pub(crate) fn close(&mut self, dialect: &mut dyn Dialect) -> String {
+        let mut out = Decoded::default();
+        dialect.close_session(&mut out);
+        self.take(out)
+    }
+
+    pub(crate) fn take(&mut self, out: Decoded) -> String {
         self.now += 1_000;
         let mut told = String::new();
         for said in out.says {

@@ -5,6 +5,8 @@
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`.
 
+use tokio::time::Instant;
+
 use super::Connection;
 use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, UnknownFormat};
 use crate::log::LogError;
@@ -73,6 +75,8 @@ pub(super) fn are_labels_anonymous(asked: &Asked, is_vendors: bool) -> Result<bo
 /// The decoder of a connection.
 pub(super) struct Vendor {
     dialect: Box<dyn Dialect>,
+    /// When the connection began.
+    began: Instant,
     framing: Framing,
     /// Where its frames are kept.
     keeping: Option<Keeping>,
@@ -93,18 +97,22 @@ impl Connection<'_> {
             text_bytes_max: self.limits.text_bytes,
             lang: lang.as_deref().map(Into::into),
             wall_start: self.pipeline.view.transcript().opened_at(),
+            turn_gap_ms: self.pipeline.view.transcript().turn_gap_ms(),
             ..Options::new(&tag)
         };
         let reading = Reading { source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
         let keeping = is_kept.then(|| Keeping::new(self.app, self.pipeline.view.clone(), &reading));
         self.pipeline.sequence.imply();
-        self.vendor = Some(Vendor { dialect: format.open(options), framing: format.framing(), keeping });
+        let dialect = format.open(options);
+        self.vendor = Some(Vendor { dialect, began: Instant::now(), framing: format.framing(), keeping });
     }
 
     /// Takes a vendor's frame.
     pub(super) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), End> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let mut decoded = Decoded::default();
+        let elapsed = came.since.saturating_duration_since(vendor.began);
+        vendor.dialect.elapsed(MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX));
         vendor.dialect.decode(frame, &mut decoded);
         if vendor.framing == Framing::Lines {
             vendor.dialect.decode(b"\n", &mut decoded);

@@ -290,6 +290,12 @@ impl Transcript {
         self.opened.as_ref().map(|(_, at, _)| *at)
     }
 
+    /// The silence between turns, in milliseconds of media time, as the feed was opened with.
+    #[must_use]
+    pub fn turn_gap_ms(&self) -> MediaMs {
+        self.settings.turn_gap_ms
+    }
+
     /// What vendors' frames take in the log, in bytes.
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {

@@ -1,0 +1,267 @@
+//! Shapes of messages: which format a JSON object is of, by the fields that it has.
+//!
+//! A message that has none of a format's known shapes is told, and never passed over: most often somebody named the wrong
+//! format, and would wait for captions that cannot come. Where it looks like another vendor's the fault names that one.
+
+use serde_json::Value;
+
+use super::json::{raw_items, raw_text};
+use super::{Format, control_free};
+
+/// The message of a row that a vendor's own program recorded; else the object itself.
+pub(super) fn message_in(format: Format, value: &Value) -> &Value {
+    let wrapped = match format {
+        Format::Speechmatics if value.get("message").is_none() => value.get("payload"),
+        Format::Vexa => value.get("message"),
+        Format::Azure if !has(value, &["privText", "Text", "text"]) => {
+            value.get("privResult").or(value.get("result")).or(value.get("Result"))
+        }
+        _ => None,
+    };
+    wrapped.filter(|wrapped| wrapped.is_object()).unwrap_or(value)
+}
+
+/// The vendor, for people.
+pub(super) fn vendor(format: Format) -> &'static str {
+    match format {
+        Format::Deepgram => "Deepgram",
+        Format::Flux => "Deepgram Flux",
+        Format::Speechmatics => "Speechmatics",
+        Format::AssemblyAi => "AssemblyAI",
+        Format::Rev => "Rev.ai",
+        Format::Aws => "Amazon Transcribe",
+        Format::Azure => "Azure",
+        Format::Google => "Google",
+        Format::WhisperLive => "WhisperLive",
+        Format::Vosk => "Vosk",
+        Format::Jitsi => "Jitsi",
+        Format::LiveKit => "LiveKit",
+        Format::Vexa => "Vexa",
+        Format::Zoom => "a program that posts to Zoom",
+        Format::WhisperStreaming | Format::Text | Format::Chevrons | Format::StreamText | Format::YouTube => {
+            format.as_str()
+        }
+    }
+}
+
+fn has(value: &Value, names: &[&str]) -> bool {
+    names.iter().any(|name| value.get(name).is_some_and(|field| !field.is_null()))
+}
+
+fn all_of(value: &Value, names: &[&str]) -> bool {
+    names.iter().all(|name| has(value, &[name]))
+}
+
+/// Whether all fields of an object are among `names`.
+fn only(value: &Value, names: &[&str]) -> bool {
+    value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
+}
+
+/// Whether a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
+/// kind is known, its decoder says.
+pub(super) fn is_known(format: Format, value: &Value) -> bool {
+    let kind = raw_text(value, &["type"]);
+    match format {
+        Format::Deepgram | Format::AssemblyAi | Format::Rev | Format::Flux => kind.is_some(),
+        Format::Speechmatics => raw_text(value, &["message"]).is_some() && !has(value, &["uid"]),
+        Format::Aws => {
+            has(value, &["TranscriptEvent", "transcriptEvent", "transcript_event"])
+                || ["Transcript", "transcript"].iter().any(|name| value.get(name).is_some_and(Value::is_object))
+        }
+        Format::Azure => {
+            const REASONS: [&str; 4] = ["Reason", "reason", "privReason", "RecognitionStatus"];
+            const TEXTS: [&str; 5] = ["Text", "text", "privText", "DisplayText", "NBest"];
+            const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
+            let is_result = has(value, &REASONS) || has(value, &TEXTS) && has(value, &OFFSETS);
+            // Turns and the edges of speech, and the events of a session.
+            let is_event = only(
+                value,
+                &[
+                    "Offset",
+                    "Duration",
+                    "context",
+                    "SessionId",
+                    "sessionId",
+                    "privSessionId",
+                    "privOffset",
+                    "Id",
+                    "Type",
+                ],
+            );
+            is_result && kind.is_none_or(|kind| !kind.contains('.'))
+                || is_event
+                || has(value, &["CancellationReason", "privCancellationReason"])
+        }
+        Format::Google => {
+            let has_results = value.get("results").is_some_and(Value::is_array);
+            has_results && !has(value, &["channel_index", "message"])
+                || !has_results
+                    && only(
+                        value,
+                        &[
+                            "results",
+                            "speechEventType",
+                            "speech_event_type",
+                            "speechEventTime",
+                            "speech_event_time",
+                            "speechEventOffset",
+                            "speech_event_offset",
+                            "totalBilledTime",
+                            "total_billed_time",
+                            "requestId",
+                            "request_id",
+                            "metadata",
+                            "speechAdaptationInfo",
+                            "speech_adaptation_info",
+                        ],
+                    )
+        }
+        Format::WhisperLive => {
+            if has(value, &["segments", "translated_segments"]) {
+                return !has(
+                    value,
+                    &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
+                );
+            }
+            // The talk between client and server.
+            only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
+                && has(value, &["status", "message", "language"])
+        }
+        Format::Vosk => {
+            ["partial", "text"]
+                .iter()
+                .any(|name| value.get(name).is_some_and(|text| text.is_string() || text.is_null()))
+                && !has(value, &["type", "seq", "participant_id", "Offset", "attributes", "Id"])
+                || value.get("alternatives").is_some_and(Value::is_array) && !has(value, &["channel", "type"])
+        }
+        Format::Jitsi => {
+            let is_piece = value.get("transcript").is_some_and(Value::is_array)
+                || value.get("text").is_some_and(Value::is_string) && has(value, &["participant_id", "participant"]);
+            is_piece && !has(value, &["words", "confirmed"])
+                || has(value, &["event"]) && has(value, &["participant", "room_name", "timestamp"])
+        }
+        Format::LiveKit => {
+            let packet = value.get("transcription").filter(|packet| packet.is_object()).unwrap_or(value);
+            packet.get("segments").is_some() && !has(packet, &["uid", "type"])
+                || value.get("attributes").is_some_and(Value::is_object)
+        }
+        Format::Vexa => match kind {
+            // What stands beside the messages in the vendor's recordings.
+            None => has(value, &["event"]) && has(value, &["at", "ws_url", "meeting_id"]),
+            Some("transcript") => has(value, &["confirmed", "pending", "segments", "speaker"]),
+            Some(_) => true,
+        },
+        Format::Zoom => has(value, &["text"]),
+        Format::WhisperStreaming | Format::Text | Format::Chevrons | Format::StreamText | Format::YouTube => false,
+    }
+}
+
+/// A kind of message that a vendor is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    /// Of a format that is read.
+    Read(Format),
+    /// Our own.
+    Ours,
+    /// Of a vendor whose format is not read here.
+    Unread(&'static str),
+}
+
+/// The vendor whose message it looks like.
+fn looks_like(value: &Value) -> Option<Likeness> {
+    use Likeness::{Ours, Read, Unread};
+    let kind = raw_text(value, &["type"]).unwrap_or_default();
+    let inner = |name: &str| raw_items(value, &[name]).first();
+    let message = raw_text(value, &["message"]).unwrap_or_default();
+    Some(match kind {
+        "Results" | "UtteranceEnd" | "SpeechStarted" if has(value, &["channel", "channel_index"]) => {
+            Read(Format::Deepgram)
+        }
+        "Metadata" if has(value, &["transaction_key", "request_id"]) => Read(Format::Deepgram),
+        "TurnInfo" => Read(Format::Flux),
+        "Connected" if has(value, &["sequence_id"]) => Read(Format::Flux),
+        "Turn" | "Begin" | "SpeakerRevision" | "Termination" => Read(Format::AssemblyAi),
+        "partial" | "final" if has(value, &["elements"]) => Read(Format::Rev),
+        "transcript" if has(value, &["confirmed", "pending"]) => Read(Format::Vexa),
+        "transcription" | "transcription_segment" | "transcript_retract" => Read(Format::Vexa),
+        "transcript" if has(value, &["data", "session_id"]) => Unread("Gladia"),
+        "snapshot" | "diff" if has(value, &["n_lines", "new_lines", "lines"]) => Unread("WhisperLiveKit"),
+        kind if kind.starts_with("conversation.item.input_audio") || kind.starts_with("transcription_session.") => {
+            Unread("OpenAI Realtime")
+        }
+        "line" | "lines" | "retract" | "clock" if has(value, &["seq", "id", "lines", "start_ms", "media_ms"]) => Ours,
+        _ if has(value, &["buffer_transcription", "remaining_time_transcription"]) => Unread("WhisperLiveKit"),
+        _ if has(value, &["message_type"]) => Unread("ElevenLabs Scribe"),
+        _ if has(value, &["final_audio_proc_ms", "total_audio_proc_ms"]) => Unread("Soniox"),
+        _ if message.starts_with("Add")
+            || matches!(message, "RecognitionStarted" | "EndOfUtterance" | "EndOfTranscript") =>
+        {
+            Read(Format::Speechmatics)
+        }
+        _ if has(value, &["TranscriptEvent", "transcriptEvent"]) => Read(Format::Aws),
+        _ if ["Transcript", "transcript"]
+            .iter()
+            .any(|name| value.get(name).is_some_and(|it| has(it, &["Results", "results"]))) =>
+        {
+            Read(Format::Aws)
+        }
+        _ if has(value, &["RecognitionStatus", "privText", "privResultId", "privResult", "OffsetInTicks"]) => {
+            Read(Format::Azure)
+        }
+        _ if all_of(value, &["Reason", "Text"]) || all_of(value, &["Text", "Offset"]) => Read(Format::Azure),
+        _ if inner("results").is_some_and(|result| has(result, &["alternatives", "isFinal", "is_final"])) => {
+            Read(Format::Google)
+        }
+        _ if has(value, &["uid"]) && has(value, &["segments", "status", "message"]) => Read(Format::WhisperLive),
+        _ if value.get("transcript").is_some_and(Value::is_array) && has(value, &["participant", "message_id"]) => {
+            Read(Format::Jitsi)
+        }
+        _ if all_of(value, &["participant_id", "text"]) => Read(Format::Jitsi),
+        _ if value.get("attributes").is_some_and(|it| has(it, &["lk.segment_id", "lk.transcription_final"])) => {
+            Read(Format::LiveKit)
+        }
+        _ if inner("segments").is_some_and(|segment| has(segment, &["final"])) => Read(Format::LiveKit),
+        _ if has(value, &["partial", "partial_result"]) || all_of(value, &["text", "result"]) => Read(Format::Vosk),
+        _ if all_of(value, &["seq", "text"]) => Read(Format::Zoom),
+        _ => return None,
+    })
+}
+
+/// A message of no shape that `format` is known to have, for people.
+pub(super) fn unknown(format: Format, value: &Value) -> String {
+    let name = vendor(format);
+    match looks_like(value) {
+        Some(Likeness::Read(other)) if other != format => {
+            format!(
+                "this is no message of {name}: it was left out. It looks like {}: say format={other}",
+                vendor(other)
+            )
+        }
+        Some(Likeness::Ours) => {
+            format!("this is no message of {name}: it was left out. It looks like captionwire's own: leave format out")
+        }
+        Some(Likeness::Unread(other)) => {
+            format!("this is no message of {name}: it was left out. It looks like {other}, which is not read here")
+        }
+        Some(Likeness::Read(_)) | None => {
+            let fields = value.as_object().map(|fields| fields.keys().take(6).map(|name| &**name).collect::<Vec<_>>());
+            let fields: String = control_free(&fields.unwrap_or_default().join(", ")).chars().take(120).collect();
+            format!("this is no message of {name} that is known here (its fields: {fields}): it was left out")
+        }
+    }
+}
+
+/// The fault of a line of text that is a vendor's message in JSON.
+pub(super) fn foreign_line(line: &str) -> Option<String> {
+    let line = line.trim();
+    if !(line.starts_with('{') && line.ends_with('}')) {
+        return None;
+    }
+    let value: Value = serde_json::from_str(line).ok()?;
+    let likeness = match looks_like(&value)? {
+        Likeness::Read(other) => format!("{}: say format={other}", vendor(other)),
+        Likeness::Ours => "captionwire's own: leave format out".into(),
+        Likeness::Unread(other) => format!("{other}, which is not read here"),
+    };
+    Some(format!("this line is no text but JSON: it was left out. It looks like {likeness}"))
+}
