@@ -39,10 +39,11 @@ RUN = secrets.token_hex(4)
 class Publisher:
     """Messages on their way: numbered once, kept until they are acknowledged."""
 
-    def __init__(self, url: str, session: str):
+    def __init__(self, url: str, session: str, take_over: bool = False):
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query)) | {"session": session}
         self.url = urlunsplit(parts._replace(query=urlencode(query)))
+        self.take_over = take_over  # replace another session that publishes, once
         self.kept = collections.deque()  # messages without an ack, oldest first: these are sent again
         self.seq = 0  # of the last message numbered
         self.sent = 0  # the greatest seq sent on the present connection
@@ -86,7 +87,9 @@ class Publisher:
                 code = closed.rcvd.code if closed.rcvd else 1006
                 reason = closed.rcvd.reason if closed.rcvd else "connection lost"
                 print(f"# {code} {reason}, {len(self.kept)} messages kept", file=sys.stderr)
-                if code >= 4500:  # do not come again as you are; 4507 = a newer connection took our place
+                # Do not come again as you are. 4507: another session has our place, and the reason says which. (4005, which is
+                # below: another session publishes. It may be gone when we come again.)
+                if code >= 4500:
                     return 2
             except (OSError, TimeoutError, websockets.InvalidHandshake) as error:
                 print(f"# {type(error).__name__}: {error}", file=sys.stderr)
@@ -98,8 +101,9 @@ class Publisher:
 
     async def connection(self) -> None:
         """One connection. The library's own pings find a dead one (after 20 s without a pong)."""
-        async with websockets.connect(self.url) as socket:
+        async with websockets.connect(self.url + "&takeover=true" * self.take_over) as socket:
             welcome = json.loads(await asyncio.wait_for(socket.recv(), 20))
+            self.take_over = False
             if not self.welcomed:
                 # A session taken up from an earlier run (--session) has numbers behind it: go on above them. Nothing has
                 # been sent yet, so what waits can still be numbered anew. (0 for a session that is new to the server.)
@@ -175,7 +179,7 @@ def read_line(text: str, began: float) -> dict:
 
 
 async def main(arguments) -> None:
-    publisher = Publisher(arguments.url, arguments.session or RUN)
+    publisher = Publisher(arguments.url, arguments.session or RUN, arguments.take_over)
     with open(arguments.file, encoding="utf-8") if arguments.file else sys.stdin as file:
         reading = asyncio.create_task(read_input(publisher, file, arguments.end))
         code = await publisher.run()
@@ -191,5 +195,6 @@ if __name__ == "__main__":
     parser.add_argument("url", nargs="?", default="ws://127.0.0.1:7700/v1/feeds/demo/publish")
     parser.add_argument("file", nargs="?", help="lines of text or JSON; default: standard input")
     parser.add_argument("--session", help="keep one session over several runs of this program")
+    parser.add_argument("--take-over", action="store_true", help="replace another session that publishes as this source")
     parser.add_argument("--end", action="store_true", help="end the source when the input ends")
     asyncio.run(main(parser.parse_args()))

@@ -13,7 +13,18 @@ use captionwire::wire::Outgoing;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::process::ExitCode {
+    match run().await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        // Such as that another session has taken the source's place, and which.
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:7700/v1/feeds/demo/publish".into());
     let publisher = Publisher::start(SocketUrl::parse(&url)?, PublisherOptions::default());
     tokio::select! {

@@ -215,6 +215,58 @@ async fn a_source_moves_to_another_node() {
     assert_eq!(transcript["turns"].as_array().map(|turns| turns.iter().map(lines_of_turn).sum()), Some(seq));
 }
 
+/// A source that a session publishes at one node is not another session's at the other, unless its connection does not answer
+/// or it is taken over.
+#[tokio::test]
+async fn a_source_stays_with_who_publishes_it_at_another_node() {
+    let Some(house) = House::build("[times]\nholder_answer_ms = 500").await else { return };
+    let [a, b] = &house.nodes;
+    let mut holder = a.publish("geneva/publish?session=enc").await;
+    holder.expect_next("welcome").await;
+    let mut kick = b.publish("geneva/publish?session=kick").await;
+    // Only who reads answers pings.
+    let (code, reason) = tokio::select! {
+        closed = kick.closed() => closed,
+        told = holder.next() => panic!("{told:?}"),
+    };
+    assert_eq!((code, reason.contains("the session enc publishes since")), (4005, true), "{reason}");
+    holder.send(line("1", 1_000, "Clerk", "It means on.")).await;
+    holder.acked(1).await;
+
+    // From now on nobody reads at the first node.
+    let mut next = b.publish("geneva/publish?session=next").await;
+    next.expect_next("welcome").await;
+    assert_eq!(holder.closed().await, (4507, "replaced by the session next".into()));
+    let mut last = a.publish("geneva/publish?session=last&takeover=true").await;
+    last.expect_next("welcome").await;
+    assert_eq!(next.closed().await, (4507, "replaced by the session last".into()));
+    last.send(line("2", 2_000, "Clerk", "It means off.")).await;
+    last.acked(1).await;
+    house.assert_same("geneva").await;
+}
+
+/// Of two sessions that come to two nodes in the same moment one publishes, and the other may come again.
+#[tokio::test]
+async fn of_two_that_come_at_once_to_two_nodes_one_publishes() {
+    let Some(house) = House::build("").await else { return };
+    for round in 0..10 {
+        // Its first message, and its end.
+        let come = async |node: usize| {
+            let mut socket = house.nodes[node].publish(&format!("f{round}/publish?session=n{node}")).await;
+            let first = socket.next().await;
+            (first, tokio::spawn(async move { socket.closed().await }))
+        };
+        let (mut one, two) = tokio::join!(come(0), come(1));
+        if one.0.is_err() && two.0.is_err() {
+            one = come(0).await;
+        }
+        let (publishes, refused) = if one.0.is_ok() { (one, two) } else { (two, one) };
+        assert_eq!(publishes.0.expect("one of them publishes")["type"], "welcome");
+        assert_eq!(refused.0.expect_err("one of them does").0, 4005, "round {round}");
+        assert!(!publishes.1.is_finished(), "round {round}: it is replaced");
+    }
+}
+
 fn lines_of_turn(turn: &Value) -> u64 {
     turn["lines"].as_array().expect("lines").len() as u64
 }

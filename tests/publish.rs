@@ -291,6 +291,97 @@ async fn a_newer_connection_of_a_source_takes_its_place() {
     newer.acked(202).await;
 }
 
+/// Who publishes goes on when another session comes, which is told who has the source and comes again; `takeover` replaces it,
+/// and says by whom.
+#[tokio::test]
+async fn a_second_session_is_told_who_publishes() {
+    let server = Server::start();
+    for format in ["", "&format=text"] {
+        let path = format!("geneva/publish?session=enc-7{format}");
+        let mut holder = server.publish(&path).await;
+        holder.expect_next("welcome").await;
+        let (mut line_sent, mut holder_told) = (line("1", 0, "A", "still here").to_string(), Ok(Value::Null));
+        if !format.is_empty() {
+            line_sent = "still here\n".into();
+        }
+        for _ in 0..2 {
+            let mut kick = server.publish("geneva/publish").await;
+            // Only who reads answers pings.
+            let (code, reason) = tokio::select! {
+                closed = kick.closed() => closed,
+                told = holder.next() => panic!("{told:?}"),
+            };
+            assert_eq!(code, 4005);
+            assert!(reason.starts_with("source_taken: the session enc-7 publishes since 20"), "{reason}");
+        }
+        holder.send_text(&line_sent).await;
+        holder.expect("ack").await;
+        let mut newer = server.publish(&format!("geneva/publish?session=enc-8&takeover=true{format}")).await;
+        newer.expect_next("welcome").await;
+        while holder_told.is_ok() {
+            holder_told = holder.next().await;
+        }
+        assert_eq!(holder_told, Err((4507, "replaced by the session enc-8".into())));
+    }
+    assert_eq!(server.publish("geneva/publish?takeover=perhaps").await.closed().await.0, 4503);
+}
+
+/// A connection whose machine is gone does not answer, and its place is taken: by the first of those who came. Meanwhile the
+/// others wait, and one that leaves takes nothing.
+#[tokio::test]
+async fn the_place_of_who_does_not_answer_is_taken_once() {
+    let server = Server::start_with("[times]\nholder_answer_ms = 400");
+    // Nobody reads here, so no ping is answered.
+    let mut silent = server.publish("geneva/publish?session=silent").await;
+    silent.expect_next("welcome").await;
+    let mut leaves = server.publish("geneva/publish?session=leaves").await;
+    soon(leaves.stream.close(None)).await.expect("sent");
+    let mut told = Vec::new();
+    for number in 0..4 {
+        let mut newcomer = server.publish(&format!("geneva/publish?session=n{number}")).await;
+        // What is said before the welcome is not lost.
+        newcomer.send(line(&format!("n{number}"), 0, "A", "at last")).await;
+        told.push(async move {
+            let first = newcomer.next().await;
+            (newcomer, first)
+        });
+    }
+    let told = futures::future::join_all(told).await;
+    let mut publishes = None;
+    for (newcomer, first) in told {
+        match first {
+            Ok(welcome) => {
+                assert!(publishes.is_none(), "{welcome}");
+                publishes = Some((newcomer, welcome));
+            }
+            Err((code, reason)) => assert_eq!((code, reason.contains("the session n")), (4005, true), "{reason}"),
+        }
+    }
+    let (mut publishes, welcome) = publishes.expect("one of them publishes");
+    assert_eq!(publishes.expect_next("ack").await["seq"], 1);
+    let (code, reason) = silent.closed().await;
+    assert_eq!(
+        (code, reason),
+        (4507, format!("replaced by the session {}", welcome["session"].as_str().expect("a name")))
+    );
+}
+
+/// A connection that the server does not read cannot be heard, and is not taken for dead.
+#[tokio::test]
+async fn who_is_held_back_is_not_taken_for_dead() {
+    let server = Server::start_with("[times]\nholder_answer_ms = 200\n[limits]\npublish_messages_per_second = 1");
+    let mut fast = server.publish("geneva/publish?session=fast").await;
+    fast.expect_next("welcome").await;
+    for number in 1..=20 {
+        fast.send(line(&number.to_string(), number * 10, "A", "x")).await;
+    }
+    // The first ones are in; now it is read once a second, and its own client reads nothing.
+    assert_eq!(fast.expect_next("ack").await["type"], "ack");
+    let (code, reason) = server.publish("geneva/publish?session=other").await.closed().await;
+    assert_eq!((code, reason.contains("the session fast")), (4005, true), "{reason}");
+    fast.send(line("21", 210, "A", "x")).await;
+}
+
 #[tokio::test]
 async fn who_runs_ahead_is_held_back_and_loses_nothing() {
     let server = Server::start_with("[limits]\nunacked = 4");
@@ -790,7 +881,7 @@ async fn a_vendors_client_need_not_be_answered() {
     screen.read_until(&mut reader, |screen| texts(screen).len() == 2).await;
     assert_eq!(texts(&screen), ["It is noon.", "The hearing is open."]);
     // The first that it hears is the end: a newer one publishes.
-    let mut newer = server.publish("geneva/publish?format=text").await;
+    let mut newer = server.publish("geneva/publish?format=text&takeover=true").await;
     newer.expect_next("welcome").await;
     assert_eq!(quiet.next().await.expect_err("nothing is said").0, 4507);
     newer.send_text("Point of order.").await;

@@ -13,6 +13,7 @@ use super::address::SocketUrl;
 use super::random;
 use super::token::Token;
 use super::transport::{OpenError, Transport};
+use crate::wire::CloseCode;
 use crate::wire::close::is_temporary;
 
 /// A message of the server is 256 KiB at most, but for one item that alone is larger.
@@ -152,6 +153,17 @@ impl ConnectionEnd {
         }
     }
 
+    /// Why the source cannot be had yet, if another session publishes it; for people, not made safe for a terminal.
+    #[must_use]
+    pub fn source_taken(&self) -> Option<&str> {
+        match self {
+            Self::Closed { code, reason } if *code == CloseCode::SourceTaken.number() => {
+                Some(reason.strip_prefix("source_taken: ").unwrap_or(reason))
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn closed(frame: Option<CloseFrame>) -> Self {
         match frame {
             Some(frame) => Self::Closed { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
@@ -243,7 +255,16 @@ mod tests {
     fn who_may_come_again_as_a_table() {
         let closed = |code| ConnectionEnd::Closed { code, reason: String::new() };
         let refused = |status| ConnectionEnd::Refused { status, detail: String::new() };
-        for end in [closed(1001), closed(1005), closed(1011), closed(4001), closed(4003), refused(503), refused(429)] {
+        for end in [
+            closed(1001),
+            closed(1005),
+            closed(1011),
+            closed(4001),
+            closed(4003),
+            closed(4005),
+            refused(503),
+            refused(429),
+        ] {
             assert!(end.is_temporary(), "{end}");
         }
         for end in [closed(1000), closed(1007), closed(4500), closed(4507), refused(403), refused(404)] {

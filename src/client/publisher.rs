@@ -35,6 +35,8 @@ pub struct PublisherOptions {
     pub session: Option<String>,
     /// Its ids name the lines of the source, whichever session sent them, so that it may change them; else they are its own.
     pub corrects: bool,
+    /// Take the source's place from whoever publishes it in another session, once: when the first connection is made.
+    pub take_over: bool,
     /// Speakers written as `<source>.<session of the engine>:<label>` are shown by their label.
     pub anonymous: bool,
     /// How long to wait for the server.
@@ -158,6 +160,8 @@ struct State {
     sent: u64,
     refused: u64,
     welcomed: bool,
+    /// A connection ended, or there was none to be had.
+    was_refused: bool,
     events: VecDeque<PublisherEvent>,
     missed: u64,
     closing: bool,
@@ -247,7 +251,9 @@ impl Publisher {
         }
         let state = Arc::new(watch::Sender::new(State::default()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(run(state.clone(), url, options.times, Retry::new(options.backoff)));
+        let first_url = if options.take_over { url.clone().with("takeover", "true") } else { url.clone() };
+        let urls = Urls { first: first_url, again: url };
+        tasks.spawn(run(state.clone(), urls, options.times, Retry::new(options.backoff)));
         Self { state, session, tasks }
     }
 
@@ -333,6 +339,20 @@ impl Publisher {
         }
     }
 
+    /// Waits until the server has said welcome or has refused for now; says whether it said welcome. Cancel-safe.
+    ///
+    /// # Errors
+    /// The publisher's end, if it comes before.
+    pub async fn reached(&self) -> Result<bool, PublishError> {
+        let mut changes = self.state.subscribe();
+        let state = changes.wait_for(|state| state.welcomed || state.was_refused || state.ended.is_some()).await;
+        match state.ok().map(|state| (state.welcomed, state.ended.clone())) {
+            Some((false, Some(error))) => Err(error),
+            Some((welcomed, _)) => Ok(welcomed),
+            None => Ok(false),
+        }
+    }
+
     /// How far it is.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -352,6 +372,14 @@ impl Publisher {
     }
 }
 
+/// Where to connect to.
+struct Urls {
+    /// Until the server has said welcome.
+    first: SocketUrl,
+    /// After that: what was lost meanwhile to another session is not taken back.
+    again: SocketUrl,
+}
+
 /// However the task ends, those who wait learn of it.
 struct TellEnd(Arc<watch::Sender<State>>);
 
@@ -364,11 +392,12 @@ impl Drop for TellEnd {
 }
 
 /// Connects again and again, until all is said or nothing more can be.
-async fn run(state: Arc<watch::Sender<State>>, url: SocketUrl, times: Times, mut retry: Retry) {
+async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut retry: Retry) {
     let tell_end = TellEnd(state.clone());
     loop {
-        let settled_before = state.borrow().settled();
-        let end = match connection(&state, &url, times).await {
+        let (settled_before, was_welcomed) = (state.borrow().settled(), state.borrow().welcomed);
+        let url = if was_welcomed { &urls.again } else { &urls.first };
+        let end = match connection(&state, url, times).await {
             Ok(()) => break,
             Err(end) => end,
         };
@@ -378,7 +407,10 @@ async fn run(state: Arc<watch::Sender<State>>, url: SocketUrl, times: Times, mut
                     retry.reset();
                 }
                 let retry_in = retry.next_wait();
-                state.send_modify(|state| state.event(PublisherEvent::Disconnected { why, retry_in }));
+                state.send_modify(|state| {
+                    state.was_refused = true;
+                    state.event(PublisherEvent::Disconnected { why, retry_in });
+                });
                 let mut changes = state.subscribe();
                 let finished = changes.wait_for(State::is_finished);
                 if timeout(retry_in, finished).await.is_ok() {

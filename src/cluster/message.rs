@@ -126,6 +126,10 @@ pub enum Word {
         life: u64,
         /// Who has come.
         publisher: Publisher,
+        /// An older one of another session stays if it gives a sign of life, and that is answered. Nodes before this was known have
+        /// it go.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        asks: bool,
     },
     /// The feed is about to be deleted to make room for another life of its name: readers wait for that.
     Replacing {
@@ -174,13 +178,15 @@ pub(super) struct Answer {
 }
 
 /// What came of a word at one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heard {
     /// It is done, or there was nothing to do.
     Done,
     /// There is a connection of the source that is newer still: the one that was spoken of has to go.
     Newer,
+    /// This one publishes as the source, and lives. Only said to a [`Word::Leave`] that asks.
+    Taken(Publisher),
 }
 
 #[cfg(test)]
@@ -206,6 +212,23 @@ mod tests {
         let text = serde_json::to_string(&Said { node: "n".into(), word: Some(word.clone()) }).expect("JSON");
         let said: Said = serde_json::from_str(&text).expect("read");
         assert_eq!(said.word, Some(word));
+        let publisher = Publisher { source: "main".into(), session: "s-1".into(), since: 7 };
+        let answer = Answer { node: "n".into(), heard: Heard::Taken(publisher.clone()) };
+        let text = serde_json::to_string(&answer).expect("JSON");
+        assert_eq!(text, r#"{"node":"n","heard":{"taken":{"source":"main","session":"s-1","since":7}}}"#);
+        assert_eq!(serde_json::from_str::<Answer>(&text).expect("read").heard, answer.heard);
+        // A word that does not ask is that of the releases before; they pass over what they do not know of one that does.
+        let leave = |asks| Word::Leave {
+            feed: FeedId::new("geneva").expect("a name"),
+            life: 4,
+            publisher: publisher.clone(),
+            asks,
+        };
+        let said =
+            r#"{"word":"leave","feed":"geneva","life":4,"publisher":{"source":"main","session":"s-1","since":7}"#;
+        assert_eq!(serde_json::to_string(&leave(false)).expect("JSON"), format!("{said}}}"));
+        assert_eq!(serde_json::to_string(&leave(true)).expect("JSON"), format!(r#"{said},"asks":true}}"#));
+        assert_eq!(serde_json::from_str::<Word>(&format!("{said}}}")).expect("read"), leave(false));
         let newer: Said = serde_json::from_str(r#"{"node":"n","word":"dance"}"#).expect("read");
         assert_eq!((&*newer.node, newer.word), ("n", None));
     }

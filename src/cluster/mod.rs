@@ -67,6 +67,8 @@ pub struct Settings {
     pub lease: Duration,
     /// How long a word is waited for.
     pub answer: Duration,
+    /// How much longer, where a connection is asked for a sign of life first.
+    pub holder_answer: Duration,
 }
 
 /// A node, as the cluster needs it: what it announces, and who does what it is told.
@@ -237,11 +239,12 @@ impl Cluster {
         self.outbox.clone()
     }
 
-    /// Says `word` to all other nodes, and waits until each has done it, or as long as the settings say. [`Heard::Newer`] if one
-    /// of them says so; whoever does not answer is named in the log.
+    /// Says `word` to all other nodes, and waits until each has done it, or as long as the settings say. [`Heard::Newer`] or
+    /// [`Heard::Taken`] if one of them says so; whoever does not answer is named in the log.
     pub async fn tell(&self, word: &Word) -> Heard {
         let until = Instant::now() + self.settings.answer;
-        let waited = timeout_at(until, self.ask_all(word, until)).await;
+        let last = until + self.asking(word);
+        let waited = timeout_at(last, self.ask_all(word, until, last)).await;
         match waited {
             Ok(Ok(heard)) => heard,
             Ok(Err(cause)) => {
@@ -255,7 +258,13 @@ impl Cluster {
         }
     }
 
-    async fn ask_all(&self, word: &Word, until: Instant) -> Result<Heard, String> {
+    /// How long a node may ask a connection, before it does what the word says.
+    fn asking(&self, word: &Word) -> Duration {
+        if matches!(word, Word::Leave { asks: true, .. }) { 2 * self.settings.holder_answer } else { Duration::ZERO }
+    }
+
+    /// Whoever has not answered by `until` is not waited for, but until `last` if it is known to have the connection that is asked.
+    async fn ask_all(&self, word: &Word, until: Instant, last: Instant) -> Result<Heard, String> {
         let (mut silent, is_settled) = {
             let others = self.others();
             (others.nodes().into_iter().collect::<HashSet<_>>(), others.is_settled(Instant::now()))
@@ -270,13 +279,14 @@ impl Cluster {
         sent.map_err(|error| error.to_string())?;
         let mut heard = Heard::Done;
         let mut learned = self.learned();
+        let (mut is_late, mut not_waited_for) = (false, HashSet::new());
         loop {
             learned.borrow_and_update();
             let here = self.others().nodes();
             // Who goes meanwhile is not waited for.
             silent.retain(|node| here.contains(node));
             // Who has just come itself does not know whom to wait for, and waits as long as it may.
-            if silent.is_empty() && is_settled {
+            if silent.is_empty() && (is_settled || is_late) {
                 break;
             }
             tokio::select! {
@@ -284,14 +294,26 @@ impl Cluster {
                     let Some(answer) = answer else { return Err("the connection to NATS is lost".into()) };
                     let Ok(answer) = serde_json::from_slice::<Answer>(&answer.payload) else { continue };
                     silent.remove(&answer.node);
-                    if answer.heard == Heard::Newer {
-                        heard = Heard::Newer;
+                    match answer.heard {
+                        Heard::Done => {}
+                        Heard::Newer => heard = Heard::Newer,
+                        Heard::Taken(_) => return Ok(answer.heard),
                     }
                 }
                 _ = learned.changed() => {}
-                () = tokio::time::sleep_until(until) => break,
+                () = tokio::time::sleep_until(until), if !is_late => {
+                    is_late = true;
+                    let asking = last > until;
+                    let others = self.others();
+                    let (asked, gave_up): (HashSet<_>, HashSet<_>) =
+                        silent.into_iter().partition(|node| asking && others.publishes(node, word));
+                    silent = asked;
+                    not_waited_for = gave_up;
+                }
+                () = tokio::time::sleep_until(last), if is_late => break,
             }
         }
+        silent.extend(not_waited_for);
         if !silent.is_empty() {
             tracing::warn!(feed = %word.log_id().feed, nodes = ?silent, "nodes do not answer, and are not waited for");
         }
@@ -333,11 +355,13 @@ impl Cluster {
             if from == self.own {
                 continue;
             }
-            let Ok(seat) = seats.clone().acquire_owned().await else { return };
+            // Who waits for a sign of life does nothing meanwhile, and there are no more of them than newcomers at other nodes.
+            let asking = word.as_ref().map_or(Duration::ZERO, |word| self.asking(word));
+            let seat = if asking.is_zero() { Some(seats.clone().acquire_owned().await) } else { None };
             let (this, node) = (self.clone(), node.clone());
             tasks.spawn(async move {
                 // Whoever asks has given up by then.
-                let within = this.settings.answer * 2;
+                let within = this.settings.answer * 2 + asking;
                 let heard = match word {
                     Some(word) => tokio::time::timeout(within, node.hear(from, word)).await,
                     None => Ok(Heard::Done),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::message::{Announcement, Here, NodeId, Publisher};
+use super::message::{Announcement, Here, NodeId, Publisher, Word};
 use crate::log::LogId;
 
 /// The other nodes, as one node knows them.
@@ -125,6 +125,13 @@ impl Others {
     /// Which nodes there are.
     pub(super) fn nodes(&self) -> Vec<NodeId> {
         self.nodes.keys().cloned().collect()
+    }
+
+    /// Whether `node` is known to have a connection of the source that `word` is about.
+    pub(super) fn publishes(&self, node: &NodeId, word: &Word) -> bool {
+        let Word::Leave { publisher, .. } = word else { return false };
+        let here = self.nodes.get(node).and_then(|node| node.feeds.get(&word.log_id()));
+        here.is_some_and(|here| here.publishers.iter().any(|known| known.source == publisher.source))
     }
 
     /// Who is connected to a feed at other nodes.

@@ -20,6 +20,8 @@ pub struct TimesConfig {
     pub handshake_timeout_ms: u64,
     /// A client from which nothing came for this long, not even the answer to a ping, is gone.
     pub silence_timeout_ms: u64,
+    /// How long the connection that publishes as a source has to answer a ping when another session wants the source.
+    pub holder_answer_ms: u64,
     /// A live feed without a line or clock for this long has its clock moved on, so that its last turn closes.
     pub idle_clock_after_ms: u64,
     /// A live feed without a publisher for this long ends; 0 is never.
@@ -44,6 +46,7 @@ impl Default for TimesConfig {
             heartbeat_ms: 10_000,
             handshake_timeout_ms: 10_000,
             silence_timeout_ms: 60_000,
+            holder_answer_ms: 3_000,
             idle_clock_after_ms: 10_000,
             end_after_ms: 0,
             abandon_after_ms: 60_000,
@@ -70,6 +73,7 @@ impl TimesConfig {
             ("times.heartbeat_ms", self.heartbeat_ms),
             ("times.handshake_timeout_ms", self.handshake_timeout_ms),
             ("times.silence_timeout_ms", self.silence_timeout_ms),
+            ("times.holder_answer_ms", self.holder_answer_ms),
             ("times.idle_clock_after_ms", self.idle_clock_after_ms),
             ("times.abandon_after_ms", self.abandon_after_ms),
             ("times.search_timeout_ms", self.search_timeout_ms),

@@ -41,7 +41,8 @@ pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> 
         Storage::Nats => {
             make_directory(&config.data)?;
             let (log, unsynced) = open_nats(&config.log.nats, true, Some(told)).await?;
-            let cluster = Some(Arc::new(join(&log, &config.cluster, chance).await?));
+            let holder_answer = TimesConfig::ms(config.times.holder_answer_ms);
+            let cluster = Some(Arc::new(join(&log, &config.cluster, holder_answer, chance).await?));
             return Ok(Engine { log: Arc::new(log), cluster, unsynced });
         }
     };
@@ -49,7 +50,12 @@ pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> 
 }
 
 /// This node among the others on the same log.
-async fn join(log: &JetStreamLog, config: &ClusterConfig, chance: &Chance) -> Result<Cluster, TableError> {
+async fn join(
+    log: &JetStreamLog,
+    config: &ClusterConfig,
+    holder_answer: Duration,
+    chance: &Chance,
+) -> Result<Cluster, TableError> {
     let settings = Settings {
         name: log.stream().to_owned(),
         replicas: log.servers().0,
@@ -57,6 +63,7 @@ async fn join(log: &JetStreamLog, config: &ClusterConfig, chance: &Chance) -> Re
         forget_after: TimesConfig::ms(config.forget_after_ms),
         lease: TimesConfig::ms(config.lease_ms),
         answer: TimesConfig::ms(config.answer_ms),
+        holder_answer,
     };
     Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
 }

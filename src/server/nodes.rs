@@ -67,6 +67,13 @@ impl App {
         self.cluster.as_ref().map_or_else(|| "".into(), |cluster| cluster.own().clone())
     }
 
+    /// Whether the connection that publishes as this source at another node is of this session.
+    pub(super) fn is_session_elsewhere(&self, log_id: &LogId, source: &str, session: &str) -> bool {
+        let Some(cluster) = &self.cluster else { return false };
+        let publishers = cluster.elsewhere(log_id).publishers;
+        publishers.iter().any(|known| *known.source == *source && *known.session == *session)
+    }
+
     /// When the newest connection came that publishes as the source of `place` at another node.
     pub(super) fn newest_elsewhere(&self, place: &Place) -> Option<u64> {
         let Place::Source(log_id, source) = place else { return None };
@@ -75,11 +82,12 @@ impl App {
     }
 
     /// Tells other nodes that `publisher` has come, and waits until those that publish as the same source there have gone, and
-    /// what they had under way is answered. [`Heard::Newer`] if one of them is newer.
-    pub(super) async fn tell_leave(&self, log_id: &LogId, publisher: &Publisher) -> Heard {
+    /// what they had under way is answered. [`Heard::Newer`] if one of them is newer. If it `asks`, those of other sessions that live
+    /// stay, and one of them is what is heard ([`Heard::Taken`]).
+    pub(super) async fn tell_leave(&self, log_id: &LogId, publisher: &Publisher, asks: bool) -> Heard {
         let Some(cluster) = &self.cluster else { return Heard::Done };
         let (feed, life) = (log_id.feed.clone(), log_id.life);
-        cluster.tell(&Word::Leave { feed, life, publisher: publisher.clone() }).await
+        cluster.tell(&Word::Leave { feed, life, publisher: publisher.clone(), asks }).await
     }
 
     /// Waits until nobody publishes in this session at another node. Cancel-safe.
@@ -88,8 +96,7 @@ impl App {
         let mut learned = cluster.learned();
         loop {
             learned.borrow_and_update();
-            let publishers = cluster.elsewhere(log_id).publishers;
-            if !publishers.iter().any(|known| *known.source == *source && *known.session == *session) {
+            if !self.is_session_elsewhere(log_id, source, session) {
                 return;
             }
             if learned.changed().await.is_err() {
@@ -165,9 +172,9 @@ impl Node for ThisNode {
         async move {
             let log_id = word.log_id();
             match word {
-                Word::Leave { publisher, .. } => {
-                    let place = Place::Source(log_id, publisher.source);
-                    return Slots::leave(&app, &place, &(publisher.since, node)).await;
+                Word::Leave { publisher, asks, .. } => {
+                    let place = Place::Source(log_id, publisher.source.clone());
+                    return Slots::leave(&app, &place, &publisher, &node, asks).await;
                 }
                 Word::Replacing { .. } => app.feeds.note_replacing(&log_id),
                 Word::Deleted { .. } => {
@@ -184,6 +191,6 @@ impl Node for ThisNode {
     /// A connection of the same source that is newer, and of which the word was lost.
     fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &Publisher) {
         let place = Place::Source(log_id.clone(), publisher.source.clone());
-        self.app.slots.let_go(&place, &(publisher.since, node.clone()));
+        self.app.slots.let_go(&place, publisher, node);
     }
 }

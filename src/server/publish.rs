@@ -4,23 +4,25 @@
 //! for. No more than `limits.unacked` wait at a time, to be durable and to be folded: then the socket is not read, and TCP
 //! holds the publisher back.
 
+mod entry;
 mod telling;
 mod vendor;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::app::{App, Presence, Role, end_of};
+use self::entry::Entry;
+use super::app::{App, end_of};
 use super::ingest::{AckQueue, IngestPipeline, MessageArrival, Numbered, Publisher, ReadPace};
 use super::peer::Peer;
-use super::slots::{Held, Place, Slots};
+use super::slots::{Call, Claim};
 use super::socket::{End, Frame, Socket};
 use super::upgrade::{Asked, SocketEnd};
-use crate::cluster::{self, Heard};
 use crate::config::TimesConfig;
 use crate::feed::Bell;
 use crate::position::FeedId;
@@ -37,6 +39,9 @@ const MESSAGES_AT_ONCE: usize = 64;
 /// records share.
 const BYTES_AT_ONCE: usize = 64 * 1024;
 
+/// How long a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Serves a publisher to its end.
 pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Box<Asked>) -> (Socket, End) {
     let Err(end) = publish(&app, &name, &mut socket, &asked).await;
@@ -51,22 +56,21 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
     publisher.corrects = asked.flag("corrects", vendor.is_some())?;
     asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
+    let takes_over = asked.flag("takeover", false)?;
     let feed = app.open_to_publish(name).await.map_err(|error| error.end())?;
-    let Publisher { source, session, .. } = &publisher;
-    let place = Place::Source(feed.log_id().clone(), source.clone());
-    let Some(held) = Slots::replace(app, place).await else { return Err(replaced()) };
-    let session_place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
-    let _session = Slots::wait_for(app, session_place).await;
-    let here = cluster::Publisher { source: source.clone(), session: session.clone(), since: held.since };
-    let _present = Presence::enter(app, feed.log_id(), Role::Publisher(here.clone()));
-    if app.tell_leave(feed.log_id(), &here).await == Heard::Newer {
-        return Err(replaced());
-    }
-    let mut pipeline = IngestPipeline::begin(app, feed, publisher).await.map_err(|error| end_of(&error))?;
+    let entering = Entry::take(app, feed, publisher, takes_over);
+    let (entry, mut pipeline) = tokio::select! {
+        biased;
+        () = app.stop.cancelled() => return Err(going_away()),
+        // Who has gone takes nobody's place.
+        end = socket.left() => return Err(end),
+        entry = entering => entry?,
+    };
     if is_anonymous {
         pipeline.name_speakers();
     }
-    let mut connection = Connection::new(app, pipeline, held);
+    let mut connection = Connection::new(app, entry, pipeline);
+    connection.claim().welcome();
     let welcome = connection.welcome()?;
     if let Some(vendor) = vendor {
         socket.be_silent(!vendor.is_answered);
@@ -81,15 +85,15 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     end
 }
 
-fn replaced() -> End {
-    End::close(CloseCode::Replaced, "a newer connection publishes as this source")
+fn going_away() -> End {
+    End::close(CloseCode::GoingAway, "the server is going away")
 }
 
 struct Connection<'a> {
     app: &'a Arc<App>,
     pipeline: IngestPipeline,
+    entry: Entry,
     bell: watch::Receiver<Bell>,
-    held: Held,
     limits: Limits,
     acks: AckQueue,
     acked: u64,
@@ -104,6 +108,17 @@ struct Connection<'a> {
     vendor: Option<vendor::Vendor>,
 }
 
+/// Sends something, unless the connection is replaced before the client has taken it.
+async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), End>>) -> Result<(), End> {
+    // A client that takes nothing is not held back by the server.
+    claim.hold_back(false);
+    tokio::select! {
+        biased;
+        sent = sending => sent,
+        end = claim.replaced() => Err(end),
+    }
+}
+
 /// Lines that a message holds.
 fn lines_in(says: &Incoming) -> u64 {
     match says {
@@ -114,7 +129,7 @@ fn lines_in(says: &Incoming) -> u64 {
 }
 
 impl<'a> Connection<'a> {
-    fn new(app: &'a Arc<App>, pipeline: IngestPipeline, held: Held) -> Self {
+    fn new(app: &'a Arc<App>, entry: Entry, pipeline: IngestPipeline) -> Self {
         let mut bell = pipeline.view.bell();
         // The view may have come to its end since it was asked for, and would not ring again.
         bell.mark_changed();
@@ -130,10 +145,14 @@ impl<'a> Connection<'a> {
             pace: ReadPace::new(app.config.limits.publish_messages_per_second),
             app,
             pipeline,
+            entry,
             bell,
-            held,
             vendor: None,
         }
+    }
+
+    fn claim(&self) -> &Arc<Claim> {
+        &self.entry.source.claim
     }
 
     fn welcome(&self) -> Result<ToPublisher, End> {
@@ -163,18 +182,26 @@ impl<'a> Connection<'a> {
         let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
         let mut heard = Instant::now();
         let mut ping_at = heard + ping_after;
+        let claim = self.claim().clone();
         loop {
             let (held_until, may_read) = (self.pace.holds_until(), self.may_read());
+            claim.hold_back(!may_read);
             let step = tokio::select! {
                 biased;
-                () = self.held.replaced.cancelled() => Err(replaced()),
-                () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
+                call = claim.called() => match call {
+                    Call::Leave => Err(claim.replaced().await),
+                    Call::Ping => {
+                        in_time(&claim, socket.ping()).await?;
+                        continue;
+                    }
+                },
+                () = self.app.stop.cancelled() => Err(going_away()),
                 ready = self.acks.ready(&self.app.metrics), if !self.acks.is_empty() => {
-                    self.send_answers(socket, ready).await?;
+                    in_time(&claim, self.send_answers(socket, ready)).await?;
                     continue;
                 }
                 Ok(()) = self.bell.changed() => {
-                    self.look_at_the_feed(socket).await?;
+                    in_time(&claim, self.look_at_the_feed(socket)).await?;
                     continue;
                 }
                 frame = socket.next(), if may_read => frame,
@@ -184,16 +211,25 @@ impl<'a> Connection<'a> {
                     if may_read && heard.elapsed() >= gone_after {
                         return Err(End::Gone);
                     }
-                    socket.ping().await?;
+                    in_time(&claim, socket.ping()).await?;
                     ping_at = Instant::now() + ping_after;
                     continue;
                 }
             };
+            if step.is_ok() {
+                claim.heard();
+            }
+            // Until it is taken, nobody listens.
+            claim.hold_back(true);
             let done = self.hear(step, socket).await;
             // Now, and not when it was read: while a message waits for the log, nobody listens.
             heard = Instant::now();
             if let Err(end) = done {
-                self.finish_answers(socket).await?;
+                // Who was replaced may take nothing any more, and the next one waits.
+                let patience = if claim.end().is_some() { FAREWELL } else { Duration::MAX };
+                if let Ok(finished) = tokio::time::timeout(patience, self.finish_answers(socket)).await {
+                    finished?;
+                }
                 return Err(end);
             }
         }

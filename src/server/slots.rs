@@ -1,16 +1,26 @@
 //! One publishing connection for each source of a feed, and one writer at a time for each session.
 //!
-//! A newer connection tells the older to go and waits until its appends have been answered, so that the `seq` it is
-//! welcomed with is the truth. Where other nodes publish too, the older one may be at one of them ([`super::nodes`]).
+//! A source belongs to the connection that claims it ([`Claim`]). A newer one of the same session replaces it at once, and so
+//! does one that was told to take over. Any other has it pinged, and takes its place only if nothing comes from it in time; else
+//! it is told who publishes, and comes again. Of several newcomers one at a time asks, in the order in which they came.
+//!
+//! Who takes a claim's place waits until its appends have been answered, so that the `seq` it is welcomed with is the truth.
+//! Where other nodes publish too, the claim may be at one of them ([`super::nodes`]).
+
+mod claim;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout_at};
 
+use self::claim::Life;
+pub(super) use self::claim::{Call, Claim, replaced, taken};
 use super::app::App;
-use crate::cluster::Heard;
+use super::socket::End;
+use crate::cluster::{Heard, Publisher};
+use crate::config::TimesConfig;
 use crate::log::LogId;
 
 /// What only one may hold.
@@ -29,48 +39,75 @@ pub(super) type Since = (u64, Arc<str>);
 #[derive(Debug, Default)]
 pub(super) struct Slots(Mutex<HashMap<Place, Slot>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
     lock: Arc<tokio::sync::Mutex<()>>,
-    /// Tells the holder, or who waits to be it, that a newer one has come.
-    replaced: CancellationToken,
-    /// When the newest of them came; none for a place that nobody is told to leave.
+    /// Before it those wait who want the place and may not take it at once.
+    door: Arc<tokio::sync::Mutex<()>>,
+    /// That of the connection which holds the place, or is about to; none for a place that nobody is told to leave.
+    claim: Option<Arc<Claim>>,
+    /// When the newest of them came.
     since: Option<Since>,
     /// Those who hold it or wait.
     here: usize,
 }
 
+/// Who wants a source.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) session: Arc<str>,
+    /// It replaces whoever is there.
+    pub(super) takes_over: bool,
+}
+
 impl Slots {
-    /// Takes `place` as soon as its holder has let it go, and tells that one to. Cancel-safe.
-    /// None if a newer one has come meanwhile.
-    pub(super) async fn replace(app: &Arc<App>, place: Place) -> Option<Held> {
-        let (mut held, lock) = {
-            let elsewhere = app.newest_elsewhere(&place);
-            let mut slots = app.slots.lock();
-            let slot = slots.entry(place.clone()).or_insert_with(Slot::new);
-            slot.replaced.cancel();
-            slot.replaced = CancellationToken::new();
-            // Later than all that are known, also where a clock was put back or another node's is ahead.
-            let known = elsewhere.max(slot.since.as_ref().map(|(since, _)| *since));
-            let now = u64::try_from(app.clock.now().0).unwrap_or(0);
-            let since = known.map_or(now, |known| now.max(known + 1));
-            slot.since = Some((since, app.own_name()));
-            slot.here += 1;
-            let held = Held { app: app.clone(), place, replaced: slot.replaced.clone(), since, _lock: None };
-            (held, slot.lock.clone())
-        };
+    /// Takes a source as soon as its connection has let it go. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the newcomer is closed with, if the source is another session's.
+    pub(super) async fn take(app: &Arc<App>, place: Place, newcomer: &Newcomer) -> Result<HeldSource, End> {
+        let visit = Visit::new(app, place);
+        let claim = visit.claim(newcomer).await?;
+        let lock = visit.slot(|slot| slot.lock.clone());
+        let mut held = HeldSource { claim, visit, _lock: None };
         tokio::select! {
             biased;
-            () = held.replaced.cancelled() => return None,
+            end = held.claim.replaced() => return Err(end),
             lock = lock.lock_owned() => held._lock = Some(lock),
         }
-        Some(held)
+        Ok(held)
     }
 
-    /// Tells the holder of `place` to go if it came before `since`, which is when one came at another node, and waits until
-    /// it has. Cancel-safe: who was told goes in any case.
-    pub(super) async fn leave(app: &Arc<App>, place: &Place, since: &Since) -> Heard {
-        let Some(told) = app.slots.tell(place, since) else { return Heard::Done };
+    /// Asks the connection that has `place` here whether it lives, for `publisher`, which has come to another node; says what that
+    /// is answered, or none if the connection is to go. Cancel-safe.
+    async fn ask(app: &Arc<App>, place: &Place, publisher: &Publisher) -> Option<Heard> {
+        let (asked_at, within) = (Instant::now(), TimesConfig::ms(app.config.times.holder_answer_ms));
+        let until = asked_at + 2 * within;
+        loop {
+            let claim = app.slots.claim(place)?;
+            if claim.publisher.session == publisher.session {
+                return None;
+            }
+            // Of two that have only come the newer is first: both nodes see it so, and neither waits for the other.
+            if !claim.is_welcomed() {
+                return None;
+            }
+            match claim.life(asked_at, within).await {
+                Life::Silent => return None,
+                // Its claim goes with it.
+                Life::Gone if Instant::now() < until => {}
+                Life::Alive | Life::Gone => return Some(Heard::Taken(claim.publisher.clone())),
+            }
+        }
+    }
+
+    /// Tells the connection of `place` to go if it came before `by`, which is at another node, and waits until it has. If `asks`
+    /// it stays if it lives and is another session's. Cancel-safe: who was told goes in any case.
+    pub(super) async fn leave(app: &Arc<App>, place: &Place, by: &Publisher, node: &Arc<str>, asks: bool) -> Heard {
+        if asks && let Some(heard) = Self::ask(app, place, by).await {
+            return heard;
+        }
+        let Some(told) = app.slots.tell(place, by, node) else { return Heard::Done };
         match told {
             Told::IsNewer => Heard::Newer,
             Told::Goes(lock) => {
@@ -81,31 +118,31 @@ impl Slots {
     }
 
     /// As [`Slots::leave`], without waiting.
-    pub(super) fn let_go(&self, place: &Place, since: &Since) {
-        drop(self.tell(place, since));
+    pub(super) fn let_go(&self, place: &Place, by: &Publisher, node: &Arc<str>) {
+        drop(self.tell(place, by, node));
     }
 
-    fn tell(&self, place: &Place, since: &Since) -> Option<Told> {
+    fn tell(&self, place: &Place, by: &Publisher, node: &Arc<str>) -> Option<Told> {
         let slots = self.lock();
         let slot = slots.get(place)?;
-        if slot.since.as_ref().is_some_and(|own| own > since) {
+        if slot.since.as_ref().is_some_and(|own| *own > (by.since, node.clone())) {
             return Some(Told::IsNewer);
         }
-        slot.replaced.cancel();
+        if let Some(claim) = &slot.claim {
+            claim.replace(by);
+        }
         Some(Told::Goes(slot.lock.clone()))
     }
 
     /// Waits for `place` without telling anybody to leave it. Cancel-safe.
     pub(super) async fn wait_for(app: &Arc<App>, place: Place) -> Held {
-        let (mut held, lock) = {
-            let mut slots = app.slots.lock();
-            let slot = slots.entry(place.clone()).or_insert_with(Slot::new);
-            slot.here += 1;
-            let held = Held { app: app.clone(), place, replaced: slot.replaced.clone(), since: 0, _lock: None };
-            (held, slot.lock.clone())
-        };
-        held._lock = Some(lock.lock_owned().await);
-        held
+        let visit = Visit::new(app, place);
+        let lock = visit.slot(|slot| slot.lock.clone());
+        Held { _lock: lock.lock_owned().await, _visit: visit }
+    }
+
+    fn claim(&self, place: &Place) -> Option<Arc<Claim>> {
+        self.lock().get(place)?.claim.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Place, Slot>> {
@@ -121,24 +158,83 @@ enum Told {
     IsNewer,
 }
 
-impl Slot {
-    fn new() -> Self {
-        Self { lock: Arc::default(), replaced: CancellationToken::new(), since: None, here: 0 }
+/// Somebody who holds a place or waits for it: as long as there is one, the place is remembered.
+struct Visit {
+    app: Arc<App>,
+    place: Place,
+}
+
+impl Visit {
+    fn new(app: &Arc<App>, place: Place) -> Self {
+        app.slots.lock().entry(place.clone()).or_default().here += 1;
+        Self { app: app.clone(), place }
+    }
+
+    fn slot<T>(&self, look: impl FnOnce(&mut Slot) -> T) -> T {
+        look(self.app.slots.lock().entry(self.place.clone()).or_default())
+    }
+
+    /// Claims the place for `newcomer`, if it may have it.
+    async fn claim(&self, newcomer: &Newcomer) -> Result<Arc<Claim>, End> {
+        let came = Instant::now();
+        let within = TimesConfig::ms(self.app.config.times.holder_answer_ms);
+        // The newcomer before may have had all of its time, and left.
+        let until = came + 2 * within;
+        let is_own = |claim: &Arc<Claim>| claim.publisher.session == newcomer.session;
+        if (newcomer.takes_over || self.app.slots.claim(&self.place).as_ref().is_some_and(is_own))
+            && let Some(claim) = self.try_claim(newcomer, None)
+        {
+            return Ok(claim);
+        }
+        let door = self.slot(|slot| slot.door.clone());
+        let _door = timeout_at(until, door.lock_owned()).await;
+        loop {
+            let Some(known) = self.app.slots.claim(&self.place) else {
+                if let Some(claim) = self.try_claim(newcomer, None) {
+                    return Ok(claim);
+                }
+                continue;
+            };
+            let dead = match if Instant::now() < until { known.life(came, within).await } else { Life::Alive } {
+                Life::Alive => return Err(taken(&known.publisher)),
+                Life::Silent => Some(&known),
+                // Its claim goes with it.
+                Life::Gone => None,
+            };
+            if let Some(claim) = self.try_claim(newcomer, dead) {
+                return Ok(claim);
+            }
+        }
+    }
+
+    /// Claims the place, unless another session has it that is not known to be `dead`.
+    fn try_claim(&self, newcomer: &Newcomer, dead: Option<&Arc<Claim>>) -> Option<Arc<Claim>> {
+        let elsewhere = self.app.newest_elsewhere(&self.place);
+        let now = u64::try_from(self.app.clock.now().0).unwrap_or(0);
+        self.slot(|slot| {
+            if let Some(known) = &slot.claim {
+                let is_own = known.publisher.session == newcomer.session;
+                if !is_own && !newcomer.takes_over && dead.is_none_or(|dead| !Arc::ptr_eq(dead, known)) {
+                    return None;
+                }
+            }
+            // Later than all that are known, also where a clock was put back or another node's is ahead.
+            let known = elsewhere.max(slot.since.as_ref().map(|(since, _)| *since));
+            let since = known.map_or(now, |known| now.max(known + 1));
+            let (Place::Source(_, source) | Place::Session(_, source, _)) = &self.place;
+            let publisher = Publisher { source: source.clone(), session: newcomer.session.clone(), since };
+            if let Some(known) = &slot.claim {
+                known.replace(&publisher);
+            }
+            slot.since = Some((since, self.app.own_name()));
+            let claim = Arc::new(Claim::new(publisher));
+            slot.claim = Some(claim.clone());
+            Some(claim)
+        })
     }
 }
 
-/// A place that is held until this is dropped.
-pub(super) struct Held {
-    app: Arc<App>,
-    place: Place,
-    /// Cancelled when a newer one wants the place.
-    pub(super) replaced: CancellationToken,
-    /// When it was taken, in milliseconds since 1970; 0 for a place that nobody is told to leave.
-    pub(super) since: u64,
-    _lock: Option<OwnedMutexGuard<()>>,
-}
-
-impl Drop for Held {
+impl Drop for Visit {
     fn drop(&mut self) {
         let mut slots = self.app.slots.lock();
         let Some(slot) = slots.get_mut(&self.place) else { return };
@@ -146,5 +242,36 @@ impl Drop for Held {
         if slot.here == 0 {
             slots.remove(&self.place);
         }
+    }
+}
+
+/// A place that is held until this is dropped.
+pub(super) struct Held {
+    _lock: OwnedMutexGuard<()>,
+    _visit: Visit,
+}
+
+/// A source that is held until this is dropped.
+pub(super) struct HeldSource {
+    pub(super) claim: Arc<Claim>,
+    visit: Visit,
+    _lock: Option<OwnedMutexGuard<()>>,
+}
+
+impl HeldSource {
+    /// Who holds it.
+    pub(super) fn publisher(&self) -> &Publisher {
+        self.claim.publisher()
+    }
+}
+
+impl Drop for HeldSource {
+    fn drop(&mut self) {
+        self.visit.slot(|slot| {
+            if slot.claim.as_ref().is_some_and(|claim| Arc::ptr_eq(claim, &self.claim)) {
+                slot.claim = None;
+            }
+        });
+        self.claim.gone.cancel();
     }
 }

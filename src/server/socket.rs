@@ -33,6 +33,10 @@ const REASON_BYTES_MAX: usize = 123;
 const SAID_BYTES_MAX: usize = 4096;
 /// Frames that are written at once.
 const FRAMES_AT_ONCE: usize = 8;
+/// Bytes of a client's messages that are kept while it waits to be heard: more than one that waits to be answered first says.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+/// What a frame takes beside its text.
+const FRAME_BYTES: usize = 64;
 /// A close code for what is no WebSocket traffic (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 
@@ -117,6 +121,9 @@ struct State {
     linger: Duration,
     /// Messages are not sent, only pings and the close.
     is_silent: bool,
+    /// What came while nobody listened but [`Socket::left`].
+    ahead: VecDeque<Result<Frame, End>>,
+    ahead_bytes: usize,
     /// Resolves when what the client may do ends.
     ends: Option<AccessEnd>,
     signs: Signs,
@@ -176,6 +183,8 @@ impl Socket {
             message_timeout: TimesConfig::ms(times.message_timeout_ms),
             linger: TimesConfig::ms(times.handshake_timeout_ms),
             is_silent: false,
+            ahead: VecDeque::new(),
+            ahead_bytes: 0,
             ends: None,
             signs: Signs { spoke: now, heard: now, pinged: None },
         };
@@ -202,8 +211,40 @@ impl Socket {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Waits until the client has left without having said anything. What it says meanwhile is kept for [`next`](Self::next), as
+    /// far as there is room; then it is not read on. Cancel-safe.
+    pub(super) async fn left(&mut self) -> End {
+        while self.state.ahead_bytes < AHEAD_BYTES_MAX {
+            let frame = std::future::poll_fn(|cx| self.poll_read(cx)).await;
+            let is_over = match frame {
+                Err(end) if self.state.ahead.is_empty() => return end,
+                Err(_) => true,
+                Ok(Frame::Sign) => continue,
+                Ok(_) => false,
+            };
+            let size = |frame: &Frame| match frame {
+                Frame::Text(text) => text.len(),
+                Frame::Binary(bytes) => bytes.len(),
+                Frame::Sign => 0,
+            };
+            self.state.ahead_bytes += frame.as_ref().map_or(0, size) + FRAME_BYTES;
+            self.state.ahead.push_back(frame);
+            if is_over {
+                break;
+            }
+        }
+        std::future::pending().await
+    }
+
     /// As [`next`](Self::next).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
+        match self.state.ahead.pop_front() {
+            Some(frame) => Poll::Ready(frame),
+            None => self.poll_read(cx),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
         let state = &mut *self.state;
         // First what was said: who waits for an answer has asked. And an answer in the midst of a frame would break it.
         if !state.rest.is_empty() {

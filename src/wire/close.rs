@@ -18,6 +18,8 @@ pub enum CloseCode {
     StorageUnavailable = 4003,
     /// The server holds as many connections as it may.
     TooManyConnections = 4004,
+    /// Another session publishes as this source; come again, it may be gone then.
+    SourceTaken = 4005,
     /// Who you are is not known.
     Unauthorised = 4500,
     /// You may not do this.
@@ -32,13 +34,13 @@ pub enum CloseCode {
     Unsupported = 4505,
     /// The feed was deleted.
     FeedDeleted = 4506,
-    /// A newer connection of the same source took this one's place.
+    /// Another connection publishes as the same source in this one's place.
     Replaced = 4507,
 }
 
 impl CloseCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Done,
         Self::GoingAway,
         Self::InvalidUtf8,
@@ -46,6 +48,7 @@ impl CloseCode {
         Self::Rate,
         Self::StorageUnavailable,
         Self::TooManyConnections,
+        Self::SourceTaken,
         Self::Unauthorised,
         Self::Forbidden,
         Self::NoSuchFeed,
@@ -76,6 +79,9 @@ mod tests {
     #[test]
     fn the_numbers_are_pinned() {
         let numbers = CloseCode::ALL.map(CloseCode::number);
-        assert_eq!(numbers, [1000, 1001, 1007, 4001, 4002, 4003, 4004, 4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507]);
+        assert_eq!(
+            numbers,
+            [1000, 1001, 1007, 4001, 4002, 4003, 4004, 4005, 4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507]
+        );
     }
 }
