@@ -44,7 +44,9 @@ case "${1:-}" in
         ;;
 esac
 
-[ -n "${CAPTIONWIRE_BIN:-}" ] || cargo build --locked
+. scripts/flags.sh
+# shellcheck disable=SC2086 # one word for each flag
+[ -n "${CAPTIONWIRE_BIN:-}" ] || cargo build $CARGO_FLAGS
 sh scripts/web.sh --check
 (cd web && node --test test/*.test.mjs)
 (cd clients/js && npm test --silent)

@@ -5,6 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
+. scripts/flags.sh
 
 # The example scripts in Python and the programs of docs are run against the real binary, ffmpeg plays its playlists, NATS
 # servers keep its log, proxies stand in front of it, and systemd reads its units.
@@ -73,10 +74,9 @@ say_what_is_left_out() {
 }
 
 say_what_is_left_out
-# Unit, integration and documentation tests in one build. Benches are none.
-cargo test --locked "$@"
-# And a build of its own for what a plain one cannot have: the chance within tokio, to be set by the simulation; and traces.
-[ $# -gt 0 ] || RUSTFLAGS="--cfg tokio_unstable" cargo test --locked --features opentelemetry --test sim --test traces
+# Unit, integration and documentation tests, the simulation and the traces in one build. Benches are none.
+# shellcheck disable=SC2086 # one word for each flag
+cargo test $CARGO_FLAGS "$@"
 [ $# -gt 0 ] || sh scripts/browser-hls.sh
 # Again, where it is read.
 say_what_is_left_out
