@@ -172,3 +172,34 @@ async fn a_clock_that_jumps_neither_loses_lines_nor_closes_readers() {
     late.expect("live").await.expect("given all there is");
     assert_eq!(late.expect("heartbeat").await, Err(1000), "and closed when it has been over for long");
 }
+
+/// The time of day jumps by a year, there and back: silent feeds, and the players of their videos, go on as time does.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_moves_no_silent_feed() {
+    const YEAR_MS: i64 = 365 * 24 * 60 * MINUTE_MS;
+    let rig = Rig::start();
+    let mut publisher = rig.socket("event/publish").await;
+    publisher.expect("welcome").await.expect("welcome");
+    publisher.send(line("1", 0)).await;
+    publisher.expect("ack").await.expect("acknowledged");
+    let segments = async || {
+        let (status, playlist) = rig.http("GET", "/v1/feeds/event/hls/captions.m3u8?type=event", "").await;
+        assert_eq!(status, 200, "{playlist}");
+        playlist.matches("#EXTINF").count()
+    };
+    let mut seen = segments().await;
+    for (jump, seconds) in [(YEAR_MS, 30), (-2 * YEAR_MS, 30), (YEAR_MS, 30)] {
+        rig.now.fetch_add(jump, Ordering::SeqCst);
+        for _ in 0..seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            rig.now.fetch_add(1_000, Ordering::SeqCst);
+        }
+        let now = segments().await;
+        // Some five segments of six seconds; a jump may count for a minute.
+        assert!((seen + 2..=seen + 17).contains(&now), "{now} after {seen} by a jump of {jump}");
+        seen = now;
+    }
+    let (_, transcript) = rig.http("GET", "/v1/feeds/event/transcript.json", "").await;
+    let transcript: Value = serde_json::from_str(&transcript).expect("JSON");
+    assert_eq!(transcript["turns"][0]["state"], "closed", "{transcript}");
+}

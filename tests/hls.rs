@@ -15,7 +15,7 @@ use captionwire::format::hls::{Cut, Listed, Timeline};
 use captionwire::position::{Epoch, Offset};
 use captionwire::transcript::{Content, FoldView, Op, Record, Timestamp, Transcript, TurnSettings, Version};
 use proptest::prelude::*;
-use reader::{Cue, Playlist, check_segments, read_segment};
+use reader::{Cue, Playlist, check_segments, number_of, read_segment};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::{Server, line, soon};
@@ -24,7 +24,7 @@ const CUT: Cut = Cut { segment_ms: 2_000, hold_back_ms: 1_000 };
 
 /// All segments that a timeline lists, by their addresses.
 fn published(timeline: &Timeline) -> Vec<(String, String)> {
-    let playlist = Playlist::read(&timeline.playlist(Listed::All, None, ""));
+    let playlist = Playlist::read(&timeline.playlist(Listed::All, u64::MAX, None, ""));
     if !playlist.is_event {
         // Nothing is published, and players have to be given something.
         assert_eq!((playlist.first, playlist.segments.len()), (0, 1));
@@ -94,7 +94,8 @@ proptest! {
             seen = now;
         }
         let segments: Vec<Vec<Cue>> = seen.iter().map(|(_, text)| read_segment(text).1).collect();
-        let cues = check_segments(&segments, CUT.segment_ms);
+        let first = seen.first().map_or(0, |(name, _)| number_of(name));
+        let cues = check_segments(first, &segments, CUT.segment_ms);
         for line in transcript.assembled().flat_map(|(_, lines)| lines) {
             let text = format!("<v Clerk>{}", line.text);
             let key = format!("main/{}", line.id);
@@ -154,6 +155,82 @@ fn where_lines_are() {
     );
     // An end that does not lie behind the start is none.
     assert_eq!(cues_after(vec![said(1, 100, Some(0), 0), Op::End]), [vec![cue("1", 100, 1_100)]]);
+}
+
+/// A feed whose times are those of the day begins with its first cue, whatever comes later, and whoever cuts it.
+#[test]
+fn a_feed_begins_with_its_first_cue() {
+    const EVENING: i64 = 68_400_000;
+    let take = |ops: &[Op]| {
+        let mut timeline = Timeline::new(CUT);
+        for (offset, op) in (0..).zip([opening(), Op::Resume].iter().chain(ops)) {
+            timeline.apply(Offset(offset), Record::new(Timestamp(1_700_000_000_000), op.clone()));
+        }
+        timeline
+    };
+    let numbers = |timeline: &Timeline| -> Vec<i64> {
+        Playlist::read(&timeline.playlist(Listed::All, u64::MAX, None, ""))
+            .segments
+            .iter()
+            .map(|name| number_of(name))
+            .collect()
+    };
+    let clock = |media_ms| Op::Clock { source: "main".into(), media_ms };
+    let first = EVENING / CUT.segment_ms;
+    let mut ops = vec![said(1, EVENING, Some(1_000), 0)];
+    assert!(!Playlist::read(&take(&ops).playlist(Listed::All, u64::MAX, None, "")).is_event, "nothing is published");
+    ops.push(clock(EVENING + 3_000));
+    assert_eq!(numbers(&take(&ops)), [first - 2, first - 1, first], "and two empty ones");
+    // What stands before it and comes late is in the first that is not published; the first stays what it is.
+    ops.extend([said(2, 5_000, Some(1_000), 0), clock(EVENING + 5_000)]);
+    let timeline = take(&ops);
+    assert_eq!(numbers(&timeline), [first - 2, first - 1, first, first + 1]);
+    let last = Playlist::read(&timeline.playlist(Listed::All, u64::MAX, None, "")).segments[3].clone();
+    let cues = read_segment(&timeline.segment(&last, 0).expect("it is listed")).1;
+    let late = (first + 1) * CUT.segment_ms;
+    assert_eq!(cues.iter().map(|cue| (&*cue.id, cue.start_ms)).collect::<Vec<_>>(), [("main/2", late)]);
+    // A line before it that comes in time is the first.
+    let early = [said(1, EVENING, Some(1_000), 0), said(2, 9_000, Some(1_000), 0), Op::End];
+    assert_eq!(numbers(&take(&early))[0], 9_000 / CUT.segment_ms - 2);
+    // Dates go by media time all the same.
+    let at = Timestamp(1_700_000_000_000);
+    let dated = take(&ops).playlist(Listed::All, u64::MAX, Some(at), "");
+    let begins = Timestamp(at.0 + (first - 2) * CUT.segment_ms);
+    assert_eq!(Playlist::read(&dated).dates[0], (0, begins));
+    // Only so many are listed, and the playlist says so.
+    let short = timeline.playlist(Listed::All, 3, None, "");
+    let read = Playlist::read(&short);
+    assert_eq!((read.first, read.segments.len(), read.is_event), (2, 3, false), "{short}");
+    assert!(short.contains("# The last 3 segments (hls.listed_max); 1 before them are left out."), "{short}");
+}
+
+/// The time of day jumps, and so do the records' times: the feed goes on as time does.
+#[test]
+fn a_time_of_day_that_jumps_moves_no_feed() {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let mut timeline = Timeline::new(CUT);
+    let mut now = 1_700_000_000_000_i64;
+    let mut offset = 0_u64;
+    let mut take = |timeline: &mut Timeline, now: i64, op: Op| {
+        timeline.apply(Offset(offset), Record::new(Timestamp(now), op));
+        offset += 1;
+    };
+    take(&mut timeline, now, opening());
+    take(&mut timeline, now, Op::Resume);
+    take(&mut timeline, now, said(1, 0, Some(1_000), 0));
+    let tick = || Op::Clock { source: "main".into(), media_ms: 1_000 };
+    for jump in [0, YEAR_MS, -YEAR_MS, -YEAR_MS, YEAR_MS] {
+        now += jump;
+        for _ in 0..4 {
+            now += 500;
+            take(&mut timeline, now, tick());
+        }
+    }
+    let listed = Playlist::read(&timeline.playlist(Listed::All, u64::MAX, None, "")).segments.len();
+    // Ten seconds, and up to a minute for each jump forward.
+    assert!((5..=5 + 2 * 30 + 1).contains(&listed), "{listed}");
+    let sliding = Playlist::read(&timeline.playlist(Listed::Last(3), u64::MAX, None, "")).segments.len();
+    assert!(sliding <= listed, "{sliding}");
 }
 
 /// The segments that a server's playlist lists, by their addresses.
@@ -250,7 +327,7 @@ async fn a_live_feed_as_a_playlist() {
     let next = all[0].0.replace("-0.vtt", &format!("-{}.vtt", all.len()));
     server.get(&format!("/v1/feeds/geneva/hls/{next}")).await.assert_problem(404, "not_found");
     let segments: Vec<Vec<Cue>> = all.iter().map(|(_, text)| read_segment(text).1).collect();
-    let cues = check_segments(&segments, 2_000);
+    let cues = check_segments(0, &segments, 2_000);
     let texts: Vec<&str> = cues.values().map(|cue| cue.payload.as_str()).collect();
     for n in 0..12 {
         assert!(texts.contains(&format!("<v Clerk>said {n}").as_str()), "{n} in {texts:?}");

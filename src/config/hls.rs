@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use super::ConfigError;
 
+/// 33 hours of segments of six seconds; some two megabytes.
+const LISTED_MAX: u64 = 20_000;
+
 /// How feeds are cut into segments for the players of videos.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,6 +19,9 @@ pub struct HlsConfig {
     /// The segments that a sliding playlist lists: players begin three before its end (RFC 8216, section 6.3.3), and some
     /// look away for a minute. What is published at once stays listed for as long as so many last.
     pub window: u64,
+    /// The most segments that a playlist lists, of whatever type: players read all of it again and again, and a feed whose
+    /// clock has leapt has millions. Of more the last are listed. At least the window.
+    pub listed_max: u64,
     /// Feeds that are kept cut; each holds its lines once more. The one that was not asked for longest is cut again when it
     /// is.
     pub feeds_max: usize,
@@ -23,7 +29,7 @@ pub struct HlsConfig {
 
 impl Default for HlsConfig {
     fn default() -> Self {
-        Self { segment_ms: 6_000, hold_back_ms: 6_000, window: 10, feeds_max: 64 }
+        Self { segment_ms: 6_000, hold_back_ms: 6_000, window: 10, listed_max: LISTED_MAX, feeds_max: 64 }
     }
 }
 
@@ -40,6 +46,9 @@ impl HlsConfig {
         // RFC 8216, section 6.2.2: a live playlist holds three segments at least.
         if !(3..=10_000).contains(&self.window) {
             return bad("hls.window", self.window.to_string(), "3 to 10000 segments");
+        }
+        if !(self.window..=1_000_000).contains(&self.listed_max) {
+            return bad("hls.listed_max", self.listed_max.to_string(), "from hls.window to 1000000 segments");
         }
         if self.feeds_max == 0 {
             return bad("hls.feeds_max", self.feeds_max.to_string(), "at least 1");

@@ -124,7 +124,7 @@ pub(super) async fn playlist(
     };
     let for_segments = for_segments(offset_ms(&query)?, query.get("token").filter(|_| access.is_by_token()));
     let feed = open(&app, &name).await?;
-    let text = timeline(&app, &feed).await?.playlist(listed, start_at, &for_segments);
+    let text = timeline(&app, &feed).await?.playlist(listed, app.config.hls.listed_max, start_at, &for_segments);
     Ok(answer(&access, "application/vnd.apple.mpegurl", BRIEFLY, text))
 }
 

@@ -1,8 +1,11 @@
 //! What happens by itself: clocks of silent feeds move on, what a lost source left behind is settled, feeds that are over
 //! are put away or deleted. All of it is records like any other, so it is seen the same way in every replay. Of several nodes on
 //! one log each looks after some feeds, and no two after the same.
+//!
+//! How long something lasts is measured with a clock that only goes forward: the time of day may jump, and a feed must not
+//! be moved a year on by that. It counts for retention alone, whose days go over restarts; after a jump that waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +22,11 @@ use crate::transcript::{FeedState, FoldView, Op, Timestamp, Transcript, TurnStat
 const LOOK_EVERY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(1);
 /// How often the archive is looked through for what may go.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// A time of day that goes on by so much more or less than time passes has jumped: no clock is set so far in a minute that
+/// is looked after.
+const JUMP: Duration = Duration::from_secs(3600);
+/// How long after a jump nothing is deleted for its age, so that somebody can set the clock right: what is deleted is gone.
+const JUMP_HOLDS: Duration = Duration::from_secs(24 * 3600);
 
 /// Looks after the feeds until the server stops.
 pub(super) async fn run(app: Arc<App>) {
@@ -31,10 +39,13 @@ pub(super) async fn run(app: Arc<App>) {
     let mut upkeep = Upkeep {
         app: app.clone(),
         alone: BTreeMap::new(),
+        heard: BTreeMap::new(),
         ticks: BTreeMap::new(),
+        guesses: BTreeMap::new(),
         folded: BTreeSet::new(),
         failed: false,
     };
+    let mut days = DaysWatch::new(app.clock.now());
     let mut shifts = app.shifts();
     upkeep.note(open_all(&app).await);
     let mut retention_at = Instant::now();
@@ -52,8 +63,10 @@ pub(super) async fn run(app: Arc<App>) {
         upkeep.note(result);
         if retention_at <= Instant::now() {
             retention_at = Instant::now() + RETENTION_EVERY;
-            let result = retain(&app).await;
-            upkeep.note(result);
+            if days.may_count(app.clock.now()) {
+                let result = retain(&app).await;
+                upkeep.note(result);
+            }
         }
     }
 }
@@ -64,12 +77,21 @@ async fn open_all(app: &App) -> Result<(), LogError> {
     Summaries::all_of(app, |feed| app.looks_after(feed)).await.map(|_| ())
 }
 
+/// Signs of where a source is: the moments of its clock and of its last line.
+type Heard = (Option<Timestamp>, Option<Timestamp>);
+/// A source's line, and its revision.
+type Guess = (Arc<str>, Arc<str>, u64);
+
 struct Upkeep {
     app: Arc<App>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
+    /// What was heard of a feed's source last, and when that was seen.
+    heard: BTreeMap<LogId, (Heard, Instant)>,
     /// When a feed that players ask for was last told that time goes by.
-    ticks: BTreeMap<LogId, Timestamp>,
+    ticks: BTreeMap<LogId, Instant>,
+    /// Guesses of sources that are gone, and since when they are seen.
+    guesses: BTreeMap<LogId, HashMap<Guess, Instant>>,
     /// Feeds that were folded to their end, and are followed since.
     folded: BTreeSet<LogId>,
     failed: bool,
@@ -95,7 +117,9 @@ impl Upkeep {
         others.into_iter().for_each(|feed| self.app.put_away_if_cold(feed));
         let open: BTreeSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
         self.alone.retain(|(log_id, _), _| open.contains(log_id));
+        self.heard.retain(|log_id, _| open.contains(log_id));
         self.ticks.retain(|log_id, _| open.contains(log_id));
+        self.guesses.retain(|log_id, _| open.contains(log_id));
         self.folded.retain(|log_id| open.contains(log_id));
         let mut result = Ok(());
         for feed in feeds {
@@ -112,9 +136,11 @@ impl Upkeep {
         Summaries::note(&self.app, feed, &view);
         let ops = {
             let transcript = view.transcript();
+            let silent_for = self.silent_for(feed, &transcript);
             let mut ops = self.settle_interim(feed, &transcript);
-            let clock = self.end(feed, &transcript).or_else(|| self.idle_clock(feed, &transcript));
-            ops.extend(clock.or_else(|| self.tick(feed, &transcript)));
+            let clock =
+                self.end(feed, &transcript, silent_for).or_else(|| self.idle_clock(feed, &transcript, silent_for));
+            ops.extend(clock.or_else(|| self.tick(feed, &transcript, silent_for)));
             ops
         };
         if ops.is_empty() {
@@ -149,32 +175,52 @@ impl Upkeep {
         self.alone.entry(key).or_insert_with(Instant::now).elapsed()
     }
 
+    /// How long nothing has been heard of a feed's source, as far as was seen.
+    fn silent_for(&mut self, feed: &Feed, transcript: &Transcript) -> Duration {
+        let heard = (transcript.clock().map(|clock| clock.at), transcript.last_line_at());
+        let known = self.heard.entry(feed.log_id().clone()).or_insert_with(|| (heard, Instant::now()));
+        if known.0 != heard {
+            *known = (heard, Instant::now());
+        }
+        known.1.elapsed()
+    }
+
     fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
         let after = TimesConfig::ms(self.app.config.times.abandon_after_ms);
         let present = self.app.present(feed.log_id());
+        let before = self.guesses.remove(feed.log_id()).unwrap_or_default();
+        let mut guesses = HashMap::new();
         let mut ops = Vec::new();
-        let now = self.app.clock.now();
         for source in transcript.interim_sources() {
             let is_here = present.publishers.iter().any(|publisher| publisher.source == source);
-            if self.alone_for(feed, Some(source.clone()), !is_here) >= after && !is_here {
-                // A line that came since, over HTTP say, waits as long as any.
-                let lines = transcript.interim_lines(&source).into_iter();
-                let old = lines.filter(|(_, _, taken_at)| has_passed(now.since(*taken_at), after));
-                ops.extend(old.map(|(id, rev, _)| Op::Abandon { source: source.clone(), id, rev: Some(rev) }));
+            let alone_for = self.alone_for(feed, Some(source.clone()), !is_here);
+            if is_here {
+                continue;
             }
+            for (id, rev, _) in transcript.interim_lines(&source) {
+                let guess = (source.clone(), id.clone(), rev);
+                // A line that came since, over HTTP say, waits as long as any.
+                let since = before.get(&guess).copied().unwrap_or_else(Instant::now);
+                if alone_for >= after && since.elapsed() >= after {
+                    ops.push(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
+                }
+                guesses.insert(guess, since);
+            }
+        }
+        if !guesses.is_empty() {
+            self.guesses.insert(feed.log_id().clone(), guesses);
         }
         ops
     }
 
-    fn end(&mut self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
+    fn end(&mut self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
         let after = self.app.config.times.end_after_ms;
         if after == 0 {
             return None;
         }
         let is_alone = transcript.state() == FeedState::Live && self.app.present(feed.log_id()).publishers.is_empty();
         let (alone_for, after) = (self.alone_for(feed, None, is_alone), TimesConfig::ms(after));
-        let now = self.app.clock.now();
-        let is_silent = transcript.last_line_at().is_none_or(|at| has_passed(now.since(at), after));
+        let is_silent = transcript.last_line_at().is_none() || silent_for >= after;
         let is_over = is_alone && is_silent && alone_for >= after;
         if is_over {
             tracing::info!(feed = %feed.name(), "feed ended: no publisher for times.end_after_ms");
@@ -182,42 +228,68 @@ impl Upkeep {
         is_over.then_some(Op::End)
     }
 
-    /// A clock for the source on air, where its last turn waits for one, or the players of a video do.
-    fn idle_clock(&self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
+    /// A clock for the source on air, where its last turn waits for one, or the players of a video do. It stops at the last
+    /// time that a line may have.
+    fn idle_clock(&self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
         let is_open = transcript.last_turn().is_some_and(|turn| turn.state == TurnState::Open);
         let is_waited_for = is_open || self.app.present(feed.log_id()).players;
         if transcript.state() != FeedState::Live || !is_waited_for {
             return None;
         }
         let (holder, clock) = (transcript.holder()?, transcript.clock()?);
-        let heard_at = clock.at.max(transcript.last_line_at().unwrap_or(clock.at));
-        let idle_ms = self.app.clock.now().since(heard_at);
-        let after_ms = i64::try_from(self.app.config.times.idle_clock_after_ms).unwrap_or(i64::MAX);
-        (idle_ms >= after_ms)
-            .then(|| Op::Clock { source: holder.clone(), media_ms: clock.media_ms.saturating_add(idle_ms) })
+        let max = self.app.config.captions.max_media_ms;
+        if clock.media_ms >= max || silent_for < TimesConfig::ms(self.app.config.times.idle_clock_after_ms) {
+            return None;
+        }
+        let idle_ms = i64::try_from(silent_for.as_millis()).unwrap_or(i64::MAX);
+        Some(Op::Clock { source: holder.clone(), media_ms: clock.media_ms.saturating_add(idle_ms).min(max) })
     }
 
     /// For players of a video, who wait for the next segment no longer than one and a half of them last (RFC 8216, section
     /// 6.2.2): a clock that says what is known already, so that nothing changes but the time of the last record.
-    fn tick(&mut self, feed: &Feed, transcript: &Transcript) -> Option<Op> {
+    fn tick(&mut self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
         if transcript.state() != FeedState::Live || !self.app.present(feed.log_id()).players {
             self.ticks.remove(feed.log_id());
             return None;
         }
-        let (holder, clock, now) = (transcript.holder()?, transcript.clock()?, self.app.clock.now());
-        let ticked_at = self.ticks.get(feed.log_id()).copied();
-        let last_at = ticked_at.max(transcript.last_line_at()).map_or(clock.at, |at| at.max(clock.at));
-        if now.since(last_at) < self.app.config.hls.segment_ms / 4 {
+        let (holder, clock) = (transcript.holder()?, transcript.clock()?);
+        let ticked = self.ticks.get(feed.log_id()).map_or(silent_for, |at| at.elapsed().min(silent_for));
+        if clock.media_ms >= self.app.config.captions.max_media_ms
+            || ticked < TimesConfig::ms(self.app.config.hls.segment_ms.unsigned_abs() / 4)
+        {
             return None;
         }
-        self.ticks.insert(feed.log_id().clone(), now);
+        self.ticks.insert(feed.log_id().clone(), Instant::now());
         Some(Op::Clock { source: holder.clone(), media_ms: clock.media_ms })
     }
 }
 
-/// Whether `ms` of the server's clock are `wait` or more.
-fn has_passed(ms: i64, wait: Duration) -> bool {
-    u64::try_from(ms).is_ok_and(|ms| Duration::from_millis(ms) >= wait)
+/// Whether days by the time of day can be counted: not for a while after it has jumped.
+#[derive(Debug)]
+struct DaysWatch {
+    seen: (Timestamp, Instant),
+    jumped_at: Option<Instant>,
+}
+
+impl DaysWatch {
+    fn new(now: Timestamp) -> Self {
+        Self { seen: (now, Instant::now()), jumped_at: None }
+    }
+
+    /// Asked for now and then, `now` by the time of day.
+    fn may_count(&mut self, now: Timestamp) -> bool {
+        let (before, at) = std::mem::replace(&mut self.seen, (now, Instant::now()));
+        let by_day = i128::from(now.since(before));
+        let passed = i128::try_from(at.elapsed().as_millis()).unwrap_or(i128::MAX);
+        if by_day.abs_diff(passed) > JUMP.as_millis() {
+            self.jumped_at = Some(Instant::now());
+            tracing::warn!(
+                %before, %now,
+                "the time of day has jumped: for 24 hours no ended feed is deleted for its age, so that the clock can be set right"
+            );
+        }
+        self.jumped_at.is_none_or(|at| at.elapsed() >= JUMP_HOLDS)
+    }
 }
 
 /// Deletes ended feeds that are too old, or too many for the archive.
@@ -262,4 +334,30 @@ async fn retain(app: &App) -> Result<(), LogError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn days_are_not_counted_for_a_day_after_the_clock_jumped() {
+        const HOUR_MS: i64 = 3_600_000;
+        let mut now = 1_700_000_000_000;
+        let mut days = DaysWatch::new(Timestamp(now));
+        let mut after = async |jump: i64, wait: Duration| {
+            tokio::time::advance(wait).await;
+            now += jump + i64::try_from(wait.as_millis()).expect("few");
+            days.may_count(Timestamp(now))
+        };
+        let minute = Duration::from_secs(60);
+        assert!(after(0, minute).await);
+        // As a clock is set by the network.
+        assert!(after(30_000, minute).await && after(-30_000, minute).await);
+        for jump in [24 * HOUR_MS, -24 * HOUR_MS] {
+            assert!(!after(jump, minute).await);
+            assert!(!after(0, 23 * 60 * minute).await);
+            assert!(after(0, 60 * minute).await);
+        }
+    }
 }

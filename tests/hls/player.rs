@@ -8,7 +8,7 @@ use captionwire::position::Offset;
 use captionwire::transcript::{FoldView, Op, Record, Timestamp, Transcript};
 use proptest::prelude::*;
 
-use super::reader::{Cue, Playlist, check_segments, read_segment};
+use super::reader::{Cue, Playlist, check_segments, number_of, read_segment};
 use super::{opening, said};
 
 const CUT: Cut = Cut { segment_ms: 2_000, hold_back_ms: 3_000 };
@@ -37,7 +37,7 @@ impl Player {
 
     /// Reads the playlist, and whatever is in it.
     fn poll(&mut self, now: i64, timeline: &Timeline) {
-        let text = timeline.playlist(Listed::Last(WINDOW), None, "");
+        let text = timeline.playlist(Listed::Last(WINDOW), u64::MAX, None, "");
         let playlist = Playlist::read(&text);
         assert_eq!((playlist.target_s, playlist.is_event), (2, false));
         let next = playlist.first + playlist.segments.len() as u64;
@@ -103,7 +103,7 @@ impl World {
         let record = Record::new(Timestamp(self.now), op);
         self.transcript.apply(offset, record.clone());
         self.timeline.apply(offset, record);
-        let playlist = Playlist::read(&self.timeline.playlist(Listed::All, None, ""));
+        let playlist = Playlist::read(&self.timeline.playlist(Listed::All, u64::MAX, None, ""));
         let segments = if playlist.is_event { playlist.segments.len() } else { 0 };
         if segments > self.segments {
             self.published_at.push(self.now);
@@ -185,7 +185,8 @@ proptest! {
         let mut world = run(&lines, tick_ms, &[0, joins]);
         world.take(Op::End);
         world.wait(world.now + 3 * CUT.segment_ms, tick_ms);
-        let all = Playlist::read(&world.timeline.playlist(Listed::All, None, ""));
+        let all = Playlist::read(&world.timeline.playlist(Listed::All, u64::MAX, None, ""));
+        let begin = number_of(&all.segments[0]);
         let all: Vec<_> = all.segments.iter().map(|name| world.timeline.segment(name, 0).expect("it is there")).collect();
         for player in &world.players {
             prop_assert!(player.is_over);
@@ -197,7 +198,7 @@ proptest! {
             prop_assert!(seen.eq(&all[usize::try_from(first.max(1)).expect("few") - 1..]));
         }
         let whole: Vec<Vec<Cue>> = all.iter().map(|bytes| read_segment(bytes).1).collect();
-        let cues = check_segments(&whole, CUT.segment_ms);
+        let cues = check_segments(begin, &whole, CUT.segment_ms);
         prop_assert_eq!(&world.players[0].cues(), &cues);
         for line in world.transcript.assembled().flat_map(|(_, lines)| lines) {
             let text = format!("<v Clerk>{}", line.text);

@@ -34,6 +34,8 @@ impl Playlist {
                 }
                 ("#EXTINF", said) => duration = said.strip_suffix(',').and_then(|said| said.parse::<f64>().ok()),
                 ("#EXT-X-ENDLIST", "") => playlist.is_over = true,
+                // Section 4.1: a comment.
+                _ if line.starts_with('#') && !line.starts_with("#EXT") => {}
                 _ => {
                     assert!(!line.starts_with('#') && !line.is_empty(), "{line:?}");
                     let duration = duration.take().expect("a duration before each address");
@@ -76,10 +78,16 @@ pub(crate) fn read_segment(text: &str) -> (i64, Vec<Cue>) {
     (ticks, cues.collect())
 }
 
+/// The number of a segment, by its address.
+pub(crate) fn number_of(address: &str) -> i64 {
+    let name = address.split('?').next().expect("a name").strip_suffix(".vtt").expect("a segment");
+    name.rsplit('-').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
 /// Holds segments, in order from the first of the feed, to the rules; gives every cue by its id.
-pub(crate) fn check_segments(segments: &[Vec<Cue>], segment_ms: i64) -> BTreeMap<String, Cue> {
+pub(crate) fn check_segments(first: i64, segments: &[Vec<Cue>], segment_ms: i64) -> BTreeMap<String, Cue> {
     let mut all: BTreeMap<String, (Cue, Vec<i64>)> = BTreeMap::new();
-    for (number, cues) in (0..).zip(segments) {
+    for (number, cues) in (first..).zip(segments) {
         let (from, to) = (number * segment_ms, (number + 1) * segment_ms);
         assert!(cues.is_sorted_by_key(|cue| cue.start_ms), "{cues:?}");
         for cue in cues {

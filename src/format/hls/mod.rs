@@ -45,7 +45,7 @@ pub struct Cut {
 /// Which segments a playlist lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
-    /// The last so many.
+    /// The last so many, and what was published at once for as long as so many last.
     Last(u64),
     /// All since the beginning.
     All,
@@ -55,26 +55,39 @@ impl Timeline {
     /// The playlist as it stands. `start_at` says when media time 0 was, where that is known better than by the first line's
     /// arrival; `query` goes with every segment's address, and begins with `?` unless it is empty.
     ///
+    /// Of more than `listed_max` segments it lists the last: a feed whose clock has leapt has millions, and players read the
+    /// whole list again and again. A comment says so, and nothing that it is an event's: segments leave it.
+    ///
     /// Before anything is published it lists an empty segment before media time 0: players take a playlist without any for
-    /// a fault, and give up. It slides away like others; a playlist from the beginning begins at media time 0.
+    /// a fault, and give up. It slides away like others, at once where the first segment is not that of media time 0: players
+    /// take what is listed for one piece. A playlist from the beginning begins with the first segment.
     #[must_use]
-    pub fn playlist(&self, listed: Listed, start_at: Option<Timestamp>, query: &str) -> String {
-        let published = self.published();
-        let first = match listed {
+    pub fn playlist(&self, listed: Listed, listed_max: u64, start_at: Option<Timestamp>, query: &str) -> String {
+        let (begin, published) = (self.first(), self.published());
+        let all = match listed {
             Listed::Last(window) => self.first_of_last(window),
-            Listed::All => 0,
+            Listed::All => begin,
         };
+        let first = all.max(published.saturating_sub(listed_max));
+        let is_short = first > all;
         let slides = listed != Listed::All && self.state() != FeedState::Ended;
-        let has_lead_in = published == 0 || slides && first == 0;
+        let has_lead_in = published == begin || slides && first == 0;
         let seconds = self.cut().segment_ms / 1000;
         // The lead-in has the first number, whether it is listed or not.
-        let sequence = if has_lead_in { 0 } else { first + 1 };
+        let sequence = if has_lead_in { 0 } else { first - begin + 1 };
         // Version 3, for durations with decimals.
         let mut out =
             format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n");
         // Nothing may leave a playlist that says this, and the lead-in does.
-        if listed == Listed::All && !has_lead_in {
+        if listed == Listed::All && !has_lead_in && !is_short {
             out.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
+        }
+        if is_short {
+            let _ = writeln!(
+                out,
+                "# The last {listed_max} segments (hls.listed_max); {} before them are left out.",
+                first - all
+            );
         }
         let mut list = |name: String, at: Option<Timestamp>| {
             if let Some(at) = at {
@@ -106,7 +119,7 @@ impl Timeline {
         }
         let number = name.strip_prefix(&self.stem())?.strip_suffix(".vtt")?.parse().ok()?;
         // One name for one segment: `007` is none.
-        let is_published = number < self.published() && self.name_of(number) == name;
+        let is_published = (self.first()..self.published()).contains(&number) && self.name_of(number) == name;
         is_published.then(|| write(self.cues(number), offset_ms))
     }
 

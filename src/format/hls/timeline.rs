@@ -5,6 +5,13 @@
 //! lies `hold_back_ms` or more behind it are published, in order, with the cues that are known then. An end of the feed
 //! publishes all that is left. A feed that was imported is published by its end at first, for nobody has watched it before.
 //!
+//! **The first segment** is the one in which the first cue stands, with [`LEAD`] empty ones before it: a feed whose times are
+//! those of the day begins there, and not at midnight. It is known, and stays as it is, once the first cue is published. A
+//! line that stands before it and comes later is late like any other.
+//!
+//! **Time passes by the records**: what lies between two of them counts, up to [`SILENCE_MS_MAX`]. While players ask, ticks
+//! come far more often; where the time of day jumps, or goes back, as records from a wrong clock say, nothing else does.
+//!
 //! A line that is shown first, or says something else, after segments of its time were published begins in the first that
 //! is not. If it is on the screen there still, it keeps its times; else it is shown from that segment's beginning on, for as
 //! long as it would have been. A line taken back is left out of what is not published. What comes after an end is
@@ -24,6 +31,13 @@ use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, T
 
 /// Ten minutes: the longest that a cue is on the screen, and so in how many segments it is, whatever its line says.
 const CUE_MS_MAX: MediaMs = 600_000;
+
+/// Empty segments before the first that has a cue: a live playlist holds three (RFC 8216, section 6.2.2), so that what was
+/// listed before them may leave it.
+const LEAD: u64 = 2;
+
+/// A minute: the longest segment, and more than lies between the ticks of a feed that players ask for.
+const SILENCE_MS_MAX: MediaMs = 60_000;
 
 /// What is on the screen, from when to when.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,23 +79,31 @@ struct Known {
     cues: u32,
 }
 
+/// Signs of where a source is: its clock, its last line, how the feed stands.
+type Heard = (Option<MediaMs>, Option<Timestamp>, Option<Timestamp>, FeedState);
+
 /// A feed cut into segments, as far as its log was taken.
 #[derive(Debug)]
 pub struct Timeline {
     cut: Cut,
     transcript: Transcript,
     begun_at: Option<Timestamp>,
-    /// When the last record was taken.
-    taken_at: Timestamp,
-    /// Since when it is live, if it is.
-    live_since: Timestamp,
+    /// When the last record was taken, by its own word.
+    taken_at: Option<Timestamp>,
+    /// How much time has passed by the records, in milliseconds.
+    passed_ms: MediaMs,
+    /// What was heard of the source last, and how much time had passed then.
+    heard: (Heard, MediaMs),
     lines: HashMap<String, Known>,
     /// How many lines start where, for the ends that nobody knows.
     starts: BTreeMap<MediaMs, usize>,
     waiting: BTreeMap<Place, Waiting>,
+    /// The number of the first segment, once it is known.
+    first: Option<u64>,
+    /// The number of the first segment that is not published.
     published: u64,
-    /// What was published before each time that something was, and when that was.
-    batches: Vec<(Timestamp, u64)>,
+    /// What was published before each time that something was, and how much time had passed then.
+    batches: Vec<(MediaMs, u64)>,
     /// Those that hold cues.
     segments: BTreeMap<u64, Vec<Arc<Cue>>>,
 }
@@ -94,11 +116,13 @@ impl Timeline {
             cut,
             transcript: Transcript::new(FoldView::FinalOnly),
             begun_at: None,
-            taken_at: Timestamp::default(),
-            live_since: Timestamp::default(),
+            taken_at: None,
+            passed_ms: 0,
+            heard: ((None, None, None, FeedState::Scheduled), 0),
             lines: HashMap::default(),
             starts: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            first: None,
             published: 0,
             batches: Vec::new(),
             segments: BTreeMap::new(),
@@ -108,8 +132,8 @@ impl Timeline {
     /// Takes the next record; as [`Transcript::apply`].
     pub fn apply(&mut self, offset: Offset, record: Record) {
         let (before, state) = (self.transcript.change(), self.transcript.state());
-        let published = self.published;
-        self.taken_at = self.taken_at.max(record.received_at);
+        let since = self.taken_at.replace(record.received_at).map_or(0, |before| record.received_at.since(before));
+        self.passed_ms = self.passed_ms.saturating_add(since.clamp(0, SILENCE_MS_MAX));
         if self.transcript.apply(offset, record).changed {
             let changes = self.transcript.changes_since(before, usize::MAX);
             changes.gone.iter().for_each(|key| self.take_away(key));
@@ -119,17 +143,20 @@ impl Timeline {
         if let (None, Some(clock), false) = (self.begun_at, clock, self.transcript.is_imported()) {
             self.begun_at = Some(Timestamp(clock.at.0.saturating_sub(clock.media_ms)));
         }
-        if self.transcript.state() != state {
-            self.live_since = self.taken_at;
+        let heard_at = (clock.map(|clock| clock.media_ms), clock.map(|clock| clock.at), self.transcript.last_line_at());
+        let heard = (heard_at.0, heard_at.1, heard_at.2, self.transcript.state());
+        if heard != self.heard.0 {
+            self.heard = (heard, self.passed_ms);
         }
+        let before = (self.first, self.published);
         match self.transcript.state() {
             FeedState::Ended if state == FeedState::Ended => {}
             FeedState::Ended => self.publish_all(),
-            _ if self.transcript.is_imported() && self.published == 0 => {}
+            _ if self.transcript.is_imported() && self.first.is_none() => {}
             _ => self.publish_to(self.number_at(self.passed().saturating_sub(self.cut.hold_back_ms))),
         }
-        if self.published > published {
-            self.batches.push((self.taken_at, published));
+        if before != (self.first, self.published) {
+            self.batches.push((self.passed_ms, before.1.max(self.first())));
         }
     }
 
@@ -141,8 +168,7 @@ impl Timeline {
             return clock.media_ms;
         }
         // As the server's own clock for silent feeds: a line is a sign of where the source is, also one that is behind.
-        let heard_at = clock.at.max(self.transcript.last_line_at().unwrap_or(clock.at)).max(self.live_since);
-        clock.media_ms.saturating_add(self.taken_at.since(heard_at).max(0))
+        clock.media_ms.saturating_add(self.passed_ms - self.heard.1)
     }
 
     /// The place after the last record taken.
@@ -168,7 +194,12 @@ impl Timeline {
         self.begun_at
     }
 
-    /// How many segments are published.
+    /// The number of the first segment; 0 while it is not known.
+    pub(super) fn first(&self) -> u64 {
+        self.first.unwrap_or(0)
+    }
+
+    /// The number of the first segment that is not published: that of the first one, while none is.
     pub(super) fn published(&self) -> u64 {
         self.published
     }
@@ -177,9 +208,9 @@ impl Timeline {
     /// for as long as so many segments last, so that players have the time to see it. Never falls.
     pub(super) fn first_of_last(&self, window: u64) -> u64 {
         let lasts = i64::try_from(window).unwrap_or(i64::MAX).saturating_mul(self.cut.segment_ms);
-        let batch = self.batches.partition_point(|(at, _)| self.taken_at.since(*at) > lasts);
+        let batch = self.batches.partition_point(|(at, _)| self.passed_ms - *at > lasts);
         let fresh = self.batches.get(batch).map_or(self.published, |(_, first)| *first);
-        fresh.min(self.published.saturating_sub(window))
+        fresh.min(self.published.saturating_sub(window)).max(self.first())
     }
 
     /// The cues of a published segment, in the order of their starts.
@@ -240,8 +271,24 @@ impl Timeline {
         end_of(line, start, until_next).0.min(start + CUE_MS_MAX)
     }
 
+    /// Fixes the first segment where the first cue's is before `number`; true if it is known.
+    fn begin_before(&mut self, number: u64) -> bool {
+        if self.first.is_none()
+            && let Some(((start, _), _)) = self.waiting.first_key_value()
+            && self.number_at(*start) < number
+        {
+            let first = self.number_at(*start).saturating_sub(LEAD);
+            self.first = Some(first);
+            self.published = first;
+        }
+        self.first.is_some()
+    }
+
     /// Publishes what waits, to its end.
     fn publish_all(&mut self) {
+        if !self.begin_before(u64::MAX) {
+            return;
+        }
         while let Some(((start, _), _)) = self.waiting.first_key_value() {
             self.published = self.published.max(self.number_at(*start));
             self.publish();
@@ -252,6 +299,9 @@ impl Timeline {
 
     /// Publishes the segments before `number`. Those without a cue cost nothing, however many they are.
     fn publish_to(&mut self, number: u64) {
+        if !self.begin_before(number) {
+            return;
+        }
         while self.published < number {
             let next = self.waiting.first_key_value().map_or(number, |((start, _), _)| self.number_at(*start));
             if self.published < next {

@@ -15,6 +15,7 @@ pub(in crate::server) struct FeedValidator {
     view: Arc<View>,
     opened_at: Timestamp,
     max_jump_ms: MediaMs,
+    max_media_ms: MediaMs,
     /// The greatest time that this publisher has sent; what was folded is asked of the view.
     reach: Option<Reached>,
 }
@@ -23,7 +24,9 @@ impl FeedValidator {
     /// For lines in the feed of `view`, which has folded its log.
     pub(in crate::server) fn new(app: &App, view: Arc<View>) -> Self {
         let opened_at = view.transcript().opened_at().unwrap_or_default();
-        Self { view, opened_at, max_jump_ms: app.config.captions.max_jump_ms, reach: None }
+        let captions = &app.config.captions;
+        let (max_jump_ms, max_media_ms) = (captions.max_jump_ms, captions.max_media_ms);
+        Self { view, opened_at, max_jump_ms, max_media_ms, reach: None }
     }
 
     /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
@@ -53,7 +56,8 @@ impl FeedValidator {
             self.check_jump("end_ms", end_ms, now)?;
         }
         if start_ms.is_none() {
-            version.arrival_ms = Some(now.since(self.opened_at).max(0));
+            // Whatever the time of day says: no line stands behind the last time that one may have.
+            version.arrival_ms = Some(now.since(self.opened_at).clamp(0, self.max_media_ms));
         }
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(())
