@@ -68,6 +68,14 @@ async fn what_is_imported_is_listed_exported_and_renamed() {
     let text = done(&run(&server, &["export", "hearing", "--format", "md"]).await);
     assert!(text.contains("Woman in the third row") && !text.contains("Speaker 7"));
     done(&run(&server, &["speakers", "hearing", "unmerge", "Speaker 7"]).await);
+    let unknown = run(&server, &["speakers", "hearing", "rename", "ines  marlow", "The chair"]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        stderr(&unknown).contains("\"Ines Marlow\"") && stderr(&unknown).contains("--create"),
+        "{}",
+        stderr(&unknown)
+    );
+    done(&run(&server, &["speakers", "hearing", "rename", "Nobody yet", "The chair", "--create"]).await);
     let text = done(&run(&server, &["export", "hearing", "--format", "md"]).await);
     assert!(text.contains("Speaker 7"));
 }

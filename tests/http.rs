@@ -176,6 +176,23 @@ async fn speakers_are_renamed_merged_and_unmerged() {
         json!({"op": "speaker.rename", "op_id": "3", "speaker": "Speaker 5", "name": "Woman in the third row"});
     assert_eq!(desk(rename).await.json()["changed"], true);
     assert!(server.get("/v1/feeds/hearing/transcript.md").await.text().contains("Woman in the third row"));
+    // Who is not there is told who is; and who is meant before they speak is made.
+    for (op, near) in [
+        (json!({"op": "speaker.rename", "op_id": "6", "speaker": "speaker  5", "name": "X"}), "Speaker 5"),
+        (json!({"op": "speaker.merge", "op_id": "6", "from": "Speaker 7", "into": "Inés Marlow"}), "Ines Marlow"),
+        (json!({"op": "speaker.merge", "op_id": "6", "from": "ines marlow", "into": "Speaker 7"}), "Ines Marlow"),
+        (json!({"op": "speaker.unmerge", "op_id": "6", "from": "woman in the third row"}), "Speaker 5"),
+    ] {
+        let answer = desk(op).await;
+        answer.assert_problem(404, "no_such_speaker");
+        let detail = answer.json()["detail"].as_str().expect("in words").to_owned();
+        assert!(detail.contains(&format!("{near:?}")) && detail.contains("create"), "{detail}");
+    }
+    let made = json!({"op": "speaker.rename", "op_id": "6", "speaker": "S9", "name": "Next speaker", "create": true});
+    assert_eq!(desk(made.clone()).await.json()["changed"], true);
+    assert_eq!(desk(made).await.json()["changed"], false, "the same again");
+    let other = json!({"op": "speaker.rename", "op_id": "6", "speaker": "S9", "name": "Another"});
+    desk(other).await.assert_problem(409, "conflict");
     for bad in [
         json!({"op": "line.edit", "op_id": "4"}),
         json!({"op": "speaker.merge", "op_id": "5"}),

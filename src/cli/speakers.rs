@@ -18,7 +18,8 @@ Examples:
   captionwire speakers hearing merge 'Speaker 7' 'Ines Marlow'      they are one
   captionwire speakers hearing unmerge 'Speaker 7'                  they are two after all
 
-A speaker is named by its id: the label under which it was first met, whatever it is called since.";
+A speaker is named by its id: the label under which it was first met, whatever it is called since. One that the feed does not
+know is refused, with those that are called nearly so; --create makes it, to name somebody before they speak.";
 
 /// Say who is who.
 #[derive(Debug, Args)]
@@ -46,6 +47,9 @@ enum What {
         /// `person`, `role`, …; left out, it stays
         #[arg(long)]
         kind: Option<String>,
+        /// Also somebody who has not spoken yet
+        #[arg(long)]
+        create: bool,
     },
     /// Say that two speakers are one
     Merge {
@@ -53,6 +57,9 @@ enum What {
         from: String,
         /// The other one's id
         into: String,
+        /// Also speakers who have not spoken yet
+        #[arg(long)]
+        create: bool,
     },
     /// Take a merge back
     Unmerge {
@@ -103,8 +110,8 @@ impl Speakers {
 
     async fn change(&self, server: &Reached, what: What) -> anyhow::Result<Outcome> {
         let op = match what {
-            What::Rename { speaker, name, kind } => DeskOp::Rename { speaker, name, kind },
-            What::Merge { from, into } => DeskOp::Merge { from, into },
+            What::Rename { speaker, name, kind, create } => DeskOp::Rename { speaker, name, kind, create },
+            What::Merge { from, into, create } => DeskOp::Merge { from, into, create },
             What::Unmerge { from } => DeskOp::Unmerge { from },
         };
         let answer = server.http.desk(&self.feed, &format!("cli-{}", random_name()), &op).await;

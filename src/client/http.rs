@@ -142,6 +142,9 @@ pub enum DeskOp {
         /// `person`, `role`, …; none leaves it.
         #[serde(skip_serializing_if = "Option::is_none")]
         kind: Option<String>,
+        /// Also if the feed knows no such speaker yet.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        create: bool,
     },
     /// Two speakers are one.
     #[serde(rename = "speaker.merge")]
@@ -150,6 +153,9 @@ pub enum DeskOp {
         from: String,
         /// The id it is resolved to.
         into: String,
+        /// Also if the feed knows no such speakers yet.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        create: bool,
     },
     /// They are two after all.
     #[serde(rename = "speaker.unmerge")]

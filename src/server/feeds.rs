@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::app::App;
 use super::auth::Access;
 use super::body::read_json;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemCode};
+use super::speaker_suggestions::suggest_speakers;
 use super::summary::{Summaries, Summary};
 use crate::config::Role;
-use crate::feed::{Feed, Opened, View};
+use crate::feed::{Feed, Opened};
 use crate::position::FeedId;
 use crate::transcript::{FeedState, FoldView, Meta, Op, Record, Speaker};
 
@@ -255,9 +256,22 @@ pub(super) async fn set_state(
 #[serde(tag = "op")]
 enum DeskOp {
     #[serde(rename = "speaker.rename")]
-    Rename { op_id: Arc<str>, speaker: Arc<str>, name: Arc<str>, kind: Option<Arc<str>> },
+    Rename {
+        op_id: Arc<str>,
+        speaker: Arc<str>,
+        name: Arc<str>,
+        kind: Option<Arc<str>>,
+        #[serde(default)]
+        create: bool,
+    },
     #[serde(rename = "speaker.merge")]
-    Merge { op_id: Arc<str>, from: Arc<str>, into: Arc<str> },
+    Merge {
+        op_id: Arc<str>,
+        from: Arc<str>,
+        into: Arc<str>,
+        #[serde(default)]
+        create: bool,
+    },
     #[serde(rename = "speaker.unmerge")]
     Unmerge { op_id: Arc<str>, from: Arc<str> },
 }
@@ -276,34 +290,74 @@ pub(super) async fn desk(
     body: Body,
 ) -> Result<Response, Problem> {
     let feed = open(&app, &name).await?;
-    let (op_id, about, op) = match read_json(&app, &headers, body).await? {
-        DeskOp::Rename { op_id, speaker, name, kind } => {
+    let (op_id, about, create, op) = match read_json(&app, &headers, body).await? {
+        DeskOp::Rename { op_id, speaker, name, kind, create } => {
             check_text("speaker", Some(&speaker), NAME_BYTES_MAX)?;
             check_text("name", Some(&name), NAME_BYTES_MAX)?;
             check_text("kind", kind.as_deref(), NAME_BYTES_MAX)?;
-            (op_id, speaker.clone(), Op::Rename { speaker, name, kind })
+            (op_id, vec![speaker.clone()], create, Op::Rename { speaker, name, kind })
         }
-        DeskOp::Merge { op_id, from, into } => {
+        DeskOp::Merge { op_id, from, into, create } => {
             check_text("from", Some(&from), NAME_BYTES_MAX)?;
             check_text("into", Some(&into), NAME_BYTES_MAX)?;
-            (op_id, from.clone(), Op::Merge { from, into })
+            (op_id, vec![from.clone(), into.clone()], create, Op::Merge { from, into })
         }
         DeskOp::Unmerge { op_id, from } => {
             check_text("from", Some(&from), NAME_BYTES_MAX)?;
-            (op_id, from.clone(), Op::Unmerge { from })
+            (op_id, vec![from.clone()], false, Op::Unmerge { from })
         }
     };
     check_text("op_id", Some(&op_id), NAME_BYTES_MAX)?;
     let view = feed.view(FoldView::Interim).await?;
-    let before = speaker(&view, &about);
-    let record = Record { op_id: Some(op_id.clone()), ..app.record(op) };
+    let before = view.transcript().speakers();
+    if !create {
+        about.iter().try_for_each(|id| check_known(&before, id))?;
+    }
+    let taken = || {
+        let detail = format!("op_id {op_id:?} was used for another operation: give each its own");
+        Problem::new(ProblemCode::Conflict, detail)
+    };
+    if view.transcript().is_op_id_taken(&op_id, &op) {
+        return Err(taken());
+    }
+    let record = Record { op_id: Some(op_id.clone()), ..app.record(op.clone()) };
     let end = feed.append_all(&[record]).await?;
     view.reach(end).await?;
-    let changed = before != speaker(&view, &about);
+    // Another request may have been in the log first.
+    if view.transcript().is_op_id_taken(&op_id, &op) {
+        return Err(taken());
+    }
+    let after = view.transcript().speakers();
+    let changed = find_speaker(&before, &about[0]) != find_speaker(&after, &about[0]);
     Ok(Json(DeskAnswer { op_id, changed }).into_response())
 }
 
-/// What readers know of a speaker.
-fn speaker(view: &View, id: &str) -> Option<Speaker> {
-    view.transcript().speakers().into_iter().find(|speaker| *speaker.id == *id)
+fn find_speaker<'a>(speakers: &'a [Speaker], id: &str) -> Option<&'a Speaker> {
+    speakers.iter().find(|speaker| *speaker.id == *id)
+}
+
+/// Refuses a speaker that readers do not know: a typing error would make one who never says anything.
+fn check_known(speakers: &[Speaker], id: &str) -> Result<(), Problem> {
+    if find_speaker(speakers, id).is_some() {
+        return Ok(());
+    }
+    let near = suggest_speakers(speakers, id);
+    let (are_many, near) = (near.len() > 1, near.join(", "));
+    let hint = match (near.is_empty(), are_many) {
+        (true, _) => format!("the feed has {}, and none is called nearly so.", count_speakers(speakers.len())),
+        (false, false) => format!("did you mean {near}?"),
+        (false, true) => format!("did you mean one of {near}?"),
+    };
+    let detail = format!(
+        "there is no speaker {id:?} by that id: {hint} To name or merge somebody who has not spoken yet, set create to true \
+         (--create)"
+    );
+    Err(Problem::new(ProblemCode::NoSuchSpeaker, detail))
+}
+
+fn count_speakers(count: usize) -> String {
+    match count {
+        1 => "1 speaker".to_owned(),
+        count => format!("{count} speakers"),
+    }
 }

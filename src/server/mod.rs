@@ -42,6 +42,7 @@ mod routes;
 mod search;
 mod slots;
 mod socket;
+mod speaker_suggestions;
 mod stream;
 mod subscribe;
 mod subscription;

@@ -23,6 +23,8 @@ pub enum ProblemCode {
     NoSuchFeed,
     /// There is no such line.
     NoSuchLine,
+    /// There is no such speaker.
+    NoSuchSpeaker,
     /// There is nothing at this address.
     NotFound,
     /// There is, but not for this method.
@@ -57,12 +59,13 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::Unauthorised,
         Self::Forbidden,
         Self::NoSuchFeed,
         Self::NoSuchLine,
+        Self::NoSuchSpeaker,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -85,7 +88,7 @@ impl ProblemCode {
             Self::BadRequest | Self::Unsupported => StatusCode::BAD_REQUEST,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NoSuchFeed | Self::NoSuchLine | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NoSuchFeed | Self::NoSuchLine | Self::NoSuchSpeaker | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::FeedExists => StatusCode::CONFLICT,
             Self::FeedDeleted => StatusCode::GONE,

@@ -14,7 +14,7 @@ mod asked;
 mod identity;
 mod told;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
@@ -144,7 +144,8 @@ pub struct Transcript {
     assembly: Assembly,
     last_turn: Option<Slot>,
     reach: Option<Reached>,
-    op_ids: HashSet<Arc<str>>,
+    /// The names of what a desk or the server ordered, and a mark of what that was.
+    op_ids: HashMap<Arc<str>, u64>,
     changes: u64,
     feed_told: Told,
     /// What changed with which number, in the order of numbers; of an item only its last change counts.
@@ -184,10 +185,11 @@ impl Transcript {
 
     /// The session of a record that was not taken before, 0 for one that no publisher sent; none for a repeat.
     fn session_of_new(&mut self, record: &Record) -> Option<SessionIndex> {
-        if let Some(op_id) = &record.op_id
-            && !self.op_ids.insert(op_id.clone())
-        {
-            return None;
+        if let Some(op_id) = &record.op_id {
+            if self.op_ids.contains_key(op_id) {
+                return None;
+            }
+            self.op_ids.insert(op_id.clone(), record.op.mark());
         }
         let Some(Published { source, session, seq, .. }) = &record.published else { return Some(0) };
         let source = self.source(source);

@@ -4,6 +4,7 @@
 //! a log written by a newer release, or damaged in one place, still gives all the rest.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -357,6 +358,12 @@ impl<'a> Raw<'a> {
 }
 
 impl Op {
+    /// Stands for the operation where it is only asked whether two are equal. Never written anywhere.
+    pub(crate) fn mark(&self) -> u64 {
+        let record = Record::new(Timestamp::default(), self.clone());
+        foldhash::quality::FixedState::default().hash_one(&record.encode()[..])
+    }
+
     /// The name under which the log holds it.
     #[must_use]
     pub fn name(&self) -> &'static str {

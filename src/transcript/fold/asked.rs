@@ -11,7 +11,7 @@ use crate::transcript::FoldView;
 use crate::transcript::assembly::Slot;
 use crate::transcript::line::{Line, Said, Status};
 use crate::transcript::mark::{Mark, MarkKind, marks};
-use crate::transcript::record::Meta;
+use crate::transcript::record::{Meta, Op};
 use crate::transcript::speaker::Speaker;
 use crate::transcript::time::{MediaMs, Timestamp};
 use crate::transcript::turn::{Turn, TurnState, WholeTurn};
@@ -390,6 +390,12 @@ impl Transcript {
     #[must_use]
     pub fn last_id(&self, source: &str) -> Option<&Arc<str>> {
         self.sources[*self.source_index.get(source)? as usize].last_id.as_ref()
+    }
+
+    /// True if the log holds another operation than `op` under the name `op_id`: `op` would be taken for a repeat of it.
+    #[must_use]
+    pub fn is_op_id_taken(&self, op_id: &str, op: &Op) -> bool {
+        self.op_ids.get(op_id).is_some_and(|mark| *mark != op.mark())
     }
 
     /// True if the log holds a version of this line, shown or not.
