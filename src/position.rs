@@ -137,6 +137,19 @@ impl Epoch {
         Self(text.into())
     }
 
+    /// Eight of such characters: for the starts of one archive, of which there are thousands at most.
+    #[must_use]
+    pub fn short_from_random(random: u64) -> Self {
+        Self(Self::from_random(random).0[..8].into())
+    }
+
+    /// The id of the start that stands at the end of a cursor's epoch, if one does.
+    #[must_use]
+    pub fn start(&self) -> Option<&str> {
+        let (_, view) = self.0.rsplit_once('.')?;
+        Some(view.split_once('-')?.1)
+    }
+
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -155,7 +168,7 @@ impl fmt::Display for Epoch {
 /// Written `epoch:57`. The part before the last `:` is opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// Names the feed's life, the view and the number of the fold's rules.
+    /// Names the feed's life, the view, the number of the fold's rules, and the start of the archive if it has one.
     pub epoch: Epoch,
     /// The number of the last change taken; 0 for nothing.
     pub change: u64,
@@ -181,6 +194,152 @@ impl FromStr for Cursor {
             return Err(bad());
         }
         Ok(Self { epoch: Epoch::new(epoch), change: change.parse().map_err(|_| bad())? })
+    }
+}
+
+/// The starts of an archive, as they concern one log of it.
+///
+/// An archive that was put back to an earlier day, or whose end a disk has lost, goes on from where it is: what follows has
+/// the offsets, and the numbers of changes, of what is gone. So every start has a random id, and it is kept how far the log
+/// was when it began. What was read during one start is still there up to where the next one began; behind that, it
+/// may be something else. Empty for a log that has no starts: there whatever was read stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Starts {
+    ids: Arc<[Epoch]>,
+    /// By the index of a start: the offset after the last record that it found. It holds for the starts behind it too, up to
+    /// the next one here; for those before the first one here nothing had been written.
+    heads: Vec<(usize, Offset)>,
+}
+
+impl Starts {
+    /// Starts in the order in which they came, with the heads of one log: those that differ from the head before them, the
+    /// first of which is not 0.
+    #[must_use]
+    pub fn new(ids: Arc<[Epoch]>, heads: Vec<(usize, Offset)>) -> Self {
+        Self { ids, heads }
+    }
+
+    /// The one that goes on.
+    #[must_use]
+    pub fn current(&self) -> Option<&Epoch> {
+        self.ids.last()
+    }
+
+    /// The head that the start behind `start` found; none while that goes on. `start` is the id of one, or nothing for what
+    /// was read before starts were kept.
+    ///
+    /// # Errors
+    /// [`UnknownStart`]: the archive has not seen it, or not any more.
+    pub fn end_of(&self, start: Option<&str>) -> Result<Option<Offset>, UnknownStart> {
+        Ok(self
+            .next_after(start)?
+            .map(|next| self.heads_before(next).map_or(Offset::START, |found| self.heads[found].1)))
+    }
+
+    /// The head that the start found that goes on; none where there are no starts.
+    #[must_use]
+    pub fn last_head(&self) -> Option<Offset> {
+        let last = self.ids.len().checked_sub(1)?;
+        Some(self.heads_before(last).map_or(Offset::START, |found| self.heads[found].1))
+    }
+
+    /// The index of the start behind `start`, if there is one.
+    fn next_after(&self, start: Option<&str>) -> Result<Option<usize>, UnknownStart> {
+        let next = match start {
+            None => 0,
+            // As a rule it is one of the last.
+            Some(start) => self.ids.iter().rposition(|id| id.as_str() == start).ok_or(UnknownStart)? + 1,
+        };
+        Ok((next < self.ids.len()).then_some(next))
+    }
+
+    /// Which of the heads the start of that index found; none if there was nothing yet.
+    fn heads_before(&self, start: usize) -> Option<usize> {
+        self.heads.partition_point(|(index, _)| *index <= start).checked_sub(1)
+    }
+}
+
+/// A start that an archive knows nothing of: what was read during it may be something else now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownStart;
+
+/// The numbers of a view's changes at the heads that the starts of a log found, noted while it is folded.
+#[derive(Debug, Clone, Default)]
+pub struct StartChanges {
+    starts: Starts,
+    /// For each of the heads, as far as the fold has come, the number of the last change made of what stands before it.
+    changes: Vec<u64>,
+}
+
+impl StartChanges {
+    /// Before the first record.
+    #[must_use]
+    pub fn new(starts: Starts) -> Self {
+        Self { starts, changes: Vec::new() }
+    }
+
+    /// The starts.
+    #[must_use]
+    pub fn starts(&self) -> &Starts {
+        &self.starts
+    }
+
+    /// Notes that the record at `offset` is about to be folded, after `change` changes.
+    pub fn pass(&mut self, offset: Offset, change: u64) {
+        while self.starts.heads.get(self.changes.len()).is_some_and(|(_, head)| *head <= offset) {
+            self.changes.push(change);
+        }
+    }
+
+    /// The id of the start during which a change was made; none for one that was made before starts were kept, or where there
+    /// are none. It stays the same after a restart, so that what is told of a change stays the same.
+    #[must_use]
+    pub fn start_of(&self, change: u64) -> Option<&Epoch> {
+        // Heads that were not passed yet stand behind all that was folded.
+        let found = self.changes.partition_point(|last| *last < change);
+        match self.starts.heads.get(found) {
+            Some((index, _)) => self.starts.ids.get(index.checked_sub(1)?),
+            None => self.starts.current(),
+        }
+    }
+
+    /// The number of the last change that a reader may have seen during `start` and that is still what it was, of a view that
+    /// has made `change`.
+    ///
+    /// # Errors
+    /// As [`Starts::end_of`].
+    pub fn last_of(&self, start: Option<&str>, change: u64) -> Result<u64, UnknownStart> {
+        let Some(next) = self.starts.next_after(start)? else { return Ok(change) };
+        Ok(match self.starts.heads_before(next) {
+            None => 0,
+            // Not passed yet: all that was folded stands before it.
+            Some(found) => self.changes.get(found).copied().unwrap_or(change),
+        })
+    }
+}
+
+/// What the cursors of one view are called.
+#[derive(Debug, Clone)]
+pub struct Cursors {
+    name: String,
+    starts: StartChanges,
+}
+
+impl Cursors {
+    /// Those of the fold of that name.
+    #[must_use]
+    pub fn new(name: String, starts: StartChanges) -> Self {
+        Self { name, starts }
+    }
+
+    /// The cursor of a reader who has taken `change` changes.
+    #[must_use]
+    pub fn at(&self, change: u64) -> Cursor {
+        let epoch = match self.starts.start_of(change) {
+            Some(start) => Epoch::new(&format!("{}-{start}", self.name)),
+            None => Epoch::new(&self.name),
+        };
+        Cursor { epoch, change }
     }
 }
 
@@ -218,6 +377,54 @@ mod tests {
         assert_eq!(cursor.to_string(), "k3f9q2-1:57");
         for bad in ["", "57", ":57", "a:", "a:-1", "a:+1", "a b:1", "a:99999999999999999999"] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_start_has_told_is_good_up_to_where_the_next_began() {
+        let ids: Arc<[Epoch]> = ["a", "b", "c", "d", "e"].map(Epoch::new).into();
+        // Nothing when a began, 3 records when b did, and c; 7 when d did, and e.
+        let starts = Starts::new(ids, vec![(1, Offset(3)), (3, Offset(7))]);
+        assert_eq!(starts.current().map(Epoch::as_str), Some("e"));
+        let ends = [(None, Some(0)), (Some("a"), Some(3)), (Some("b"), Some(3)), (Some("c"), Some(7))];
+        for (start, end) in ends.into_iter().chain([(Some("d"), Some(7)), (Some("e"), None)]) {
+            assert_eq!(starts.end_of(start), Ok(end.map(Offset)), "{start:?}");
+        }
+        assert_eq!(starts.end_of(Some("z")), Err(UnknownStart));
+        assert_eq!(Starts::default().end_of(None), Ok(None), "where there are no starts everything stays");
+        assert_eq!(Starts::default().end_of(Some("a")), Err(UnknownStart));
+        // Each record makes two changes.
+        let mut changes = StartChanges::new(starts);
+        let lasts = |changes: &StartChanges, now| {
+            [None, Some("a"), Some("b"), Some("c"), Some("d"), Some("e")].map(|start| changes.last_of(start, now).ok())
+        };
+        assert_eq!(lasts(&changes, 0), [Some(0); 6]);
+        for offset in 0..10 {
+            changes.pass(Offset(offset), offset * 2);
+            let now = offset * 2 + 2;
+            let (first, second) = (now.min(6), now.min(14));
+            let expected = [0, first, first, second, second, now].map(Some);
+            assert_eq!(lasts(&changes, now), expected, "{offset}");
+        }
+        assert!(changes.last_of(Some("z"), 20).is_err());
+        // Six changes before b, of a; eight while c went on, the last that found as many records; the rest in e.
+        let start = |change| changes.start_of(change).map(Epoch::as_str);
+        let made = [(1, "a"), (6, "a"), (7, "c"), (14, "c"), (15, "e"), (99, "e")];
+        assert!(made.into_iter().all(|(change, in_start)| start(change) == Some(in_start)));
+        for change in 0..=20 {
+            assert!(changes.last_of(start(change), 20).is_ok_and(|last| change <= last), "{change}");
+        }
+        // An archive of before there were starts: what it held then is called as it was called then.
+        let old = StartChanges::new(Starts::new([Epoch::new("a")].into(), vec![(0, Offset(3))]));
+        assert_eq!(old.start_of(5), None);
+    }
+
+    #[test]
+    fn the_start_stands_at_the_end_of_an_epoch() {
+        for (epoch, start) in
+            [("k3f9.1f-abc", Some("abc")), ("k3f9.1f", None), ("k-3.f9.12i-x", Some("x")), ("k-3", None)]
+        {
+            assert_eq!(Epoch::new(epoch).start(), start, "{epoch}");
         }
     }
 

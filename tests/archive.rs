@@ -269,6 +269,128 @@ async fn a_full_disk_takes_no_more_lines_and_loses_none() {
     publisher.acked(u64::try_from(last).expect("small") + 1).await;
 }
 
+/// A backup put in the archive's place: who has read what is not in it starts over, and nobody else.
+#[tokio::test]
+async fn who_has_read_what_a_backup_lacks_starts_over() {
+    let mut server = Server::start();
+    let say = async |server: &Server, name: &str, count: i64| {
+        let lines: Vec<Value> = (0..count).map(|n| line(&format!("{name}-{n}"), n * 1000, "A", name)).collect();
+        let answer = server.json("POST", "/v1/feeds/event/lines", json!(lines)).await;
+        assert!(answer.status < 300, "{}", answer.text());
+    };
+    let read = async |server: &Server, query: &str| {
+        let mut screen = Screen::default();
+        screen.read_to_live(&mut server.subscribe(&format!("event/subscribe{query}")).await).await;
+        screen
+    };
+    say(&server, "before", 10).await;
+    let early = read(&server, "").await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let copy = dir.path().join("copy");
+    let output = captionwire(&["backup", "--data"], &[&server.data(), &copy]);
+    assert!(output.status.success(), "{output:?}");
+    say(&server, "lost", 10).await;
+    let late = read(&server, "").await;
+    let late_turns = read(&server, "?interim=false").await;
+    assert!(server.stop().success());
+    // Only the archive is put back; what lies beside it is of the day on which it was lost.
+    std::fs::copy(file(&copy), file(&server.data())).expect("copied");
+    let (code, found) = verify(&server.data());
+    assert_eq!(code, Some(1), "{found}");
+    server.restart();
+    say(&server, "after", 30).await;
+    let now = read(&server, "").await;
+    let from = |screen: &Screen| screen.cursor.clone().expect("a cursor");
+    let first = async |query: &str| {
+        let mut reader = server.subscribe(&format!("event/subscribe?{query}")).await;
+        reader.expect_next("hello").await;
+        reader.next().await.expect("open")
+    };
+    assert_eq!(first(&format!("from={}", from(&late))).await["type"], "reset");
+    assert_eq!(first(&format!("from={}&interim=false", from(&late_turns))).await["type"], "reset");
+    assert_eq!(first(&format!("from={}", from(&early))).await["type"], "changes");
+    assert_eq!(first(&format!("from={}", from(&now))).await["type"], "live");
+    for (cursor, status) in [(from(&early), 200), (from(&now), 200), (from(&late), 400)] {
+        let answer = server.get(&format!("/v1/feeds/event/transcript.txt?at={cursor}")).await;
+        assert_eq!(answer.status, status, "{cursor}: {}", answer.text());
+    }
+    // The search index has read what is lost as well.
+    for (word, count) in [("lost", 0), ("after", 30), ("before", 10)] {
+        let found = server.get(&format!("/v1/search?q={word}")).await;
+        assert_eq!(found.json()["total"], json!(count), "{word}: {}", found.text());
+    }
+    // A restart changes nothing of that.
+    server.kill();
+    server.restart();
+    let mut reader = server.subscribe(&format!("event/subscribe?from={}", from(&now))).await;
+    reader.expect_next("hello").await;
+    assert_eq!(reader.next().await.expect("open")["type"], "live");
+}
+
+/// On a disk that is still full, what is there can be read, and whoever asks is told before the first line is refused.
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start_is_said_so() {
+    let mut server = Server::start();
+    server.import("hearing", &transcript(0..300)).await;
+    let before = server.get("/v1/feeds/hearing/transcript.txt").await.body;
+    server.kill();
+    server.restart_on_a_small_disk(1);
+    server.get("/readyz").await.assert_problem(503, "storage_unavailable");
+    assert!(server.get("/v1/feeds/hearing/transcript.txt").await.body == before);
+    server.http("PUT", "/v1/feeds/other", &[], b"").await.assert_problem(503, "storage_unavailable");
+    server.kill();
+    server.restart();
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert!(server.get("/v1/feeds/hearing/transcript.txt").await.body == before);
+    assert_eq!(verify(&server.data()).0, Some(0));
+}
+
+/// However it goes: nothing is acknowledged that nobody will find, and what lies there instead is left alone.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_data_directory_that_is_taken_away_is_noticed() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 3] = [
+        ("deleted", |data| std::fs::remove_dir_all(data).expect("removed")),
+        ("renamed", |data| std::fs::rename(data, data.with_extension("aside")).expect("renamed")),
+        ("replaced by a copy", |data| {
+            let aside = data.with_extension("aside");
+            std::fs::rename(data, &aside).expect("renamed");
+            std::fs::create_dir(data).expect("made");
+            for entry in std::fs::read_dir(&aside).expect("a directory") {
+                let entry = entry.expect("an entry");
+                std::fs::copy(entry.path(), data.join(entry.file_name())).expect("copied");
+            }
+        }),
+    ];
+    for (how, change) in changes {
+        let mut server = Server::start();
+        let mut publisher = server.publish("event/publish?session=s").await;
+        publisher.expect_next("welcome").await;
+        publisher.send(line("1", 0, "A", "one")).await;
+        publisher.acked(1).await;
+        change(&server.data());
+        let files = |data: &Path| -> Vec<(PathBuf, Vec<u8>)> {
+            let names = ["archive.db", "archive.db-wal"].map(|name| data.join(name));
+            names.into_iter().filter_map(|name| Some((name.clone(), std::fs::read(&name).ok()?))).collect()
+        };
+        let there = files(&server.data());
+        let noticed = async {
+            while server.get("/readyz").await.status == 200 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        support::soon(noticed).await;
+        publisher.send(line("2", 1000, "A", "two")).await;
+        let (code, why) = publisher.closed().await;
+        assert_eq!(code, 4003, "{how}: {why}");
+        assert_eq!(server.get("/v1/feeds/event/transcript.txt").await.status, 200, "{how}: what is open is read");
+        drop(publisher);
+        server.stop();
+        assert!(files(&server.data()) == there, "{how}: the files that are there now are somebody else's");
+    }
+}
+
 /// A transcript, in the text of rev.com.
 fn transcript(lines: std::ops::Range<usize>) -> String {
     lines.map(|n| format!("A: ({:02}:{:02}:{:02})\nLine {n}.\n", n / 3600, n / 60 % 60, n % 60)).collect()

@@ -152,3 +152,83 @@ async fn a_replacement_that_is_killed_leaves_one_transcript_whole() {
         assert!([(200, LINES), (404, 0)].contains(&(status, count)), "round {round}: {status} {count}");
     }
 }
+
+/// What a disk does to a WAL behind a killed server, and SQLite does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wal_that_lost_its_end_is_noticed_and_leaves_no_ghosts() {
+    let cut = |wal: &mut Vec<u8>| wal.truncate(wal.len() * 6 / 10);
+    let flip = |wal: &mut Vec<u8>| {
+        let middle = wal.len() / 2;
+        wal[middle] ^= 4;
+    };
+    for damage in [cut as fn(&mut Vec<u8>), flip] {
+        let mut server = Server::start();
+        let verify = |server: &Server| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_captionwire"));
+            let output = command.args(["verify", "--data"]).arg(server.data()).output().expect("it runs");
+            (output.status.code(), format!("{output:?}"))
+        };
+        let mut publisher = server.publish("event/publish?session=p").await;
+        publisher.expect_next("welcome").await;
+        let mut early = Screen::default();
+        for seq in 1..=60 {
+            publisher.send(message(seq)).await;
+            publisher.acked(seq).await;
+            if seq == 5 {
+                early.read_to_live(&mut server.subscribe("event/subscribe").await).await;
+            }
+        }
+        let mut late = Screen::default();
+        let mut turns = Screen::default();
+        late.read_to_live(&mut server.subscribe("event/subscribe").await).await;
+        turns.read_to_live(&mut server.subscribe("event/subscribe?interim=false").await).await;
+        server.kill();
+        let path = server.data().join("archive.db-wal");
+        let mut wal = std::fs::read(&path).expect("there is one");
+        damage(&mut wal);
+        std::fs::write(&path, wal).expect("written");
+        let (code, said) = verify(&server);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("were acknowledged and are not there"), "{said}");
+        server.restart();
+        let metrics = server.get("/metrics").await.text();
+        let missing = metrics.lines().find_map(|line| line.strip_prefix("captionwire_missing_records "));
+        let missing: u64 = missing.expect("a metric").parse().expect("a number");
+        assert!(missing > 5 && missing < 60, "{missing}");
+        assert_eq!(verify(&server).0, Some(1), "it is not forgotten with the start");
+        let mut publisher = server.publish("event/publish?session=other").await;
+        publisher.expect_next("welcome").await;
+        // As many as are missing, so that all numbers are given again.
+        for seq in 1..=missing + 5 {
+            let mut other = line(&format!("other-{seq}"), 500_000, "B", &format!("other {seq}"));
+            other["seq"] = json!(seq);
+            publisher.send(other).await;
+            publisher.acked(seq).await;
+        }
+        let fresh = async |query: &str| {
+            let mut screen = Screen::default();
+            screen.read_to_live(&mut server.subscribe(&format!("event/subscribe?{query}")).await).await;
+            screen
+        };
+        for (screen, query, is_reset) in [(early, "", false), (late, "", true), (turns, "interim=false", true)] {
+            let mut screen = screen;
+            let from = screen.cursor.clone().expect("a cursor");
+            let mut reader = server.subscribe(&format!("event/subscribe?{query}&from={from}")).await;
+            screen.cut();
+            let mut was_reset = false;
+            loop {
+                let message = reader.next().await.expect("open");
+                was_reset |= message["type"] == "reset";
+                screen.take(&message);
+                if message["type"] == "live" {
+                    break;
+                }
+            }
+            assert_eq!(was_reset, is_reset, "{query}");
+            assert_eq!(lines_of(&screen), lines_of(&fresh(query).await), "{query}");
+        }
+        assert!(server.stop().success());
+        server.restart();
+        assert_eq!(verify(&server).0, Some(0), "what is known is not told for ever");
+    }
+}

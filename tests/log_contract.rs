@@ -1148,6 +1148,62 @@ async fn what_is_written_aside_lets_others_pass() {
     assert!(before <= 1 && all == 24, "{before} of {all}");
 }
 
+/// By a list of what each start found, kept beside; also after the archive was put back to what it was once.
+#[tokio::test]
+async fn starts_tell_what_each_log_had() {
+    let mut engine = Embedded::new().await;
+    let mut ids = Vec::new();
+    for name in ["geneva", "basel", "chur", "silent"] {
+        ids.push(create(&engine.log, name).await);
+    }
+    let file = engine.dir.path().join("archive.db");
+    let mut random: u64 = 7;
+    let mut chance = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    // The id of each start that the archive knows, with the heads that it found.
+    let first = engine.log.starts(&ids[0]).await.expect("starts").current().expect("one").as_str().to_owned();
+    let mut known: Vec<(String, Vec<Offset>)> = vec![(first, vec![Offset::START; ids.len()])];
+    let mut lost: Vec<String> = Vec::new();
+    let mut copy = None;
+    for round in 0..24 {
+        for _ in 0..chance(9) {
+            let count = 1 + chance(20);
+            let records = (0..count).map(|n| format!("{round} {n}").into()).collect();
+            let id = &ids[chance(3) as usize];
+            soon(soon(engine.log.append_all(id, records)).await.expect("queued")).await.expect("durable");
+        }
+        soon(engine.log.close()).await;
+        if round % 8 == 3 {
+            copy = Some((std::fs::read(&file).expect("read"), known.clone()));
+        }
+        if round % 8 == 6 {
+            let (bytes, then) = copy.take().expect("a copy");
+            std::fs::write(&file, bytes).expect("written");
+            lost.extend(known[then.len()..].iter().map(|(id, _)| id.clone()));
+            known = then;
+        }
+        engine.log = open(engine.dir.path());
+        let mut heads = Vec::new();
+        for id in &ids {
+            heads.push(engine.log.head(id).await.expect("a head"));
+        }
+        let current = engine.log.starts(&ids[0]).await.expect("starts");
+        known.push((current.current().expect("one").as_str().to_owned(), heads));
+        for (at, id) in ids.iter().enumerate() {
+            let starts = engine.log.starts(id).await.expect("starts");
+            assert_eq!(starts.end_of(None), Ok(Some(known[0].1[at])));
+            for (index, (start, _)) in known.iter().enumerate() {
+                let end = known.get(index + 1).map(|(_, heads)| heads[at]);
+                assert_eq!(starts.end_of(Some(start)), Ok(end), "round {round}, feed {at}, start {index}");
+            }
+            assert!(lost.iter().all(|start| starts.end_of(Some(start)).is_err()));
+        }
+    }
+    assert!(!lost.is_empty());
+}
+
 #[tokio::test]
 async fn one_directory_has_one_server() {
     let engine = Embedded::new().await;

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::view::{Bell, Bodies, Conflict, Following, Page, View};
 use crate::log::{Appended, Found, Log, LogError, LogId};
-use crate::position::{FeedId, Offset};
+use crate::position::{FeedId, Offset, Starts};
 use crate::transcript::{FoldView, Op, Record};
 
 /// What a name leads to.
@@ -470,6 +470,14 @@ impl Feed {
         self.log.0.head(&self.log_id).await
     }
 
+    /// The starts of the archive, as they concern this feed.
+    ///
+    /// # Errors
+    /// As [`Feed::view`].
+    pub async fn starts(&self) -> Result<Starts, LogError> {
+        self.log.0.starts(&self.log_id).await
+    }
+
     /// Every durable record from the start on, those to come included.
     pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::Entry>, LogError>> {
         self.records_from(Offset::START)
@@ -532,10 +540,12 @@ impl Feed {
         let view = views.entry(which).or_insert_with(|| {
             let view = Arc::new(View::new(self.name().clone(), which));
             let tail = self.log.0.tail(&self.log_id, Offset::START);
+            let log = self.log.clone();
             let (following, stop) = (view.clone(), self.stop.clone());
             let (open, log_id) = (self.open.clone(), self.log_id.clone());
             self.tasks.spawn(async move {
-                view::follow(following.clone(), tail, stop).await;
+                let starts = log.0.starts(&log_id);
+                view::follow(following.clone(), starts, tail, stop).await;
                 // By another server perhaps, which has the same log.
                 if let (Following::No(LogError::Deleted(_)), Some(open)) = (following.now().following, open.upgrade()) {
                     let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);

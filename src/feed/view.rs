@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{Entry, LogError};
-use crate::position::{Cursor, FeedId, Offset};
+use crate::position::{Cursor, Cursors, FeedId, Offset, Starts};
 use crate::transcript::{Changes, FoldView, LineKey, Record, ReusedId, Timestamp, Transcript, TurnChange};
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
 use crate::wire::{Message, Unit, encode_changes, encode_turns};
@@ -76,11 +77,12 @@ pub struct Bodies {
 /// What differs from one place of a transcript on, as much of it as goes at once.
 #[derive(Debug)]
 pub struct Page {
-    since: Option<Cursor>,
+    since: u64,
     /// The number of the change that the reader has seen after it.
     pub to: u64,
     /// True if more is waiting behind it.
     pub behind: bool,
+    cursors: Option<Cursors>,
     differs: Differs,
 }
 
@@ -107,20 +109,17 @@ impl Page {
                 (Differs::Turns(changes), to, behind)
             }
         };
-        Self { since: transcript.cursor(since), to, behind, differs }
+        Self { since, to, behind, cursors: transcript.cursors(), differs }
     }
 
     /// The messages of it.
     #[must_use]
     pub fn encode(self, feed: &FeedId) -> Vec<Message> {
         // Only a damaged log has changes before its first record.
-        let Some(since) = self.since else { return Vec::new() };
+        let Some(cursors) = self.cursors else { return Vec::new() };
         match self.differs {
-            Differs::Lines(changes) => {
-                let to = Cursor { epoch: since.epoch.clone(), change: self.to };
-                encode_changes(feed, &since, &to, *changes)
-            }
-            Differs::Turns(changes) => encode_turns(feed, &since.epoch, changes),
+            Differs::Lines(changes) => encode_changes(feed, &cursors.at(self.since), &cursors.at(self.to), *changes),
+            Differs::Turns(changes) => encode_turns(feed, &cursors, changes),
         }
     }
 }
@@ -274,6 +273,12 @@ impl View {
         self.reused.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Before the first record.
+    fn begin(&self, starts: Starts) {
+        let mut transcript = self.transcript.write().unwrap_or_else(PoisonError::into_inner);
+        *transcript = Transcript::with_starts(transcript.view(), starts);
+    }
+
     fn fold(&self, entries: &[Entry]) {
         let (mut conflicts, mut reused) = (Vec::new(), Vec::new());
         let mut arrived_at = None;
@@ -340,10 +345,18 @@ impl Drop for EndWith<'_> {
 /// Follows the tail until it ends or `stop` says so.
 pub(super) async fn follow(
     view: Arc<View>,
+    starts: BoxFuture<'_, Result<Starts, LogError>>,
     mut tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
     stop: CancellationToken,
 ) {
     let mut end = EndWith(&view, None);
+    match starts.await {
+        Ok(starts) => view.begin(starts),
+        Err(why) => {
+            end.1 = Some(why);
+            return;
+        }
+    }
     loop {
         let batch = tokio::select! {
             biased;

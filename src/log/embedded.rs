@@ -6,6 +6,8 @@
 //!
 //! * `schema` opens the file: settings, identity, migrations, and the lock against a second server.
 //! * `frames` is how records lie in a row.
+//! * `starts` tells an archive that was put back or cut short from one that is as it was left.
+//! * `place` sees when the files are taken away.
 //! * `writer` is the thread.
 //! * `readers` is the pool, and what can be read.
 //! * `live`, beside this, tells tails what was committed.
@@ -23,8 +25,10 @@
 
 mod check;
 mod frames;
+mod place;
 mod readers;
 mod schema;
+mod starts;
 mod writer;
 
 use std::collections::HashSet;
@@ -38,14 +42,18 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
+use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
+use self::place::OpenFiles;
 use self::readers::{FilePages, Readers};
+pub use self::starts::Missing;
+use self::starts::{AllStarts, MarkFile, Reach};
 use self::writer::Command;
 use super::live::{Registry, Tail};
 use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
-use crate::position::{FeedId, Offset};
+use crate::position::{Epoch, FeedId, Offset, Starts};
 
 /// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
 /// everybody; a caption line is a millionth of this.
@@ -101,8 +109,10 @@ impl Default for EmbeddedOptions {
 /// Dropping it writes what is queued and closes the file, and blocks for that long; [`Log::close`] does not block.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
-    /// `None` beside a running server.
+    /// `None` beside a running server, and where nothing can be written.
     writer: Option<Writing>,
+    /// Held until all is closed, so that the next server finds a file nobody writes. `None` beside a running server.
+    lock: Mutex<Option<File>>,
 }
 
 /// The lives that were begun aside, and the room in the queue for what is written to them: of its own, so that no number of
@@ -146,8 +156,6 @@ struct Writing {
     /// Its other end is the thread's, and goes with it.
     alive: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Held until all is closed, so that the next server finds a file nobody writes.
-    lock: Mutex<Option<File>>,
 }
 
 /// What the callers and the writer's thread both use.
@@ -163,6 +171,9 @@ struct Shared {
     readers: Arc<Readers>,
     /// Lives that were begun aside.
     aside: Aside,
+    starts: AllStarts,
+    /// What was found missing when it was opened.
+    missing: Missing,
     commits: AtomicU64,
     records: AtomicU64,
 }
@@ -187,16 +198,32 @@ impl EmbeddedLog {
     /// Opens the archive in `dir` for writing, and makes both if they are missing (the directory for its owner alone).
     /// Blocks, for milliseconds as a rule.
     ///
+    /// Where nothing can be written, as on a disk that is full, it opens what is there for reading, and is poisoned from the
+    /// start.
+    ///
     /// # Errors
-    /// [`LogError::Storage`]: another server has it, it is no archive of ours or a newer one, or the disk says no.
+    /// [`LogError::Storage`]: another server has it, it is no archive of ours or a newer one, or it cannot be read either.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
         schema::make_directory(dir)?;
         let lock = schema::lock(dir)?;
         let file = dir.join(schema::FILE_NAME);
-        let db = schema::open_writer(&file, options.max_pages)?;
-        writer::discard_staged(&db).map_err(|cause| schema::unusable(&file, &cause))?;
-        schema::sync_directory(dir)?;
-        let shared = Arc::new(Shared::new(file, &options, false)?);
+        let begun = schema::open_writer(&file, options.max_pages).and_then(|mut db| {
+            let begun = begin(dir, &file, &mut db)?;
+            schema::sync_directory(dir)?;
+            Ok((db, begun))
+        });
+        let (db, (reach, missing)) = match begun {
+            Ok(begun) => begun,
+            // The first write is the row of this start: whoever cannot write that can still read, and says what is wrong.
+            Err(error) => {
+                let Ok(shared) = Shared::new(file, &options, true) else { return Err(error) };
+                shared.poison(&error);
+                return Ok(Self { shared: Arc::new(shared), writer: None, lock: Mutex::new(Some(lock)) });
+            }
+        };
+        let mark = MarkFile::create(dir, &reach);
+        let files = OpenFiles::of(&file);
+        let shared = Arc::new(Shared { missing, ..Shared::new(file, &options, false)? });
         let (commands, inbox) = mpsc::channel();
         let (alive_until_dropped, alive) = watch::channel(());
         let thread = std::thread::Builder::new()
@@ -204,15 +231,15 @@ impl EmbeddedLog {
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || {
-                    writer::run(db, &shared, &inbox, &options);
+                    writer::run(db, (mark, reach, files), &shared, &inbox, &options);
                     shared.registry.close();
                     drop(alive_until_dropped);
                 }
             })
             .map_err(|cause| schema::unusable(dir, &cause))?;
         let thread = Mutex::new(Some(thread));
-        let writer = Writing { commands, alive, thread, lock: Mutex::new(Some(lock)) };
-        Ok(Self { shared, writer: Some(writer) })
+        let writer = Writing { commands, alive, thread };
+        Ok(Self { shared, writer: Some(writer), lock: Mutex::new(Some(lock)) })
     }
 
     /// Opens the archive in `dir` for reading, beside a server that may be running on it.
@@ -230,7 +257,7 @@ impl EmbeddedLog {
         shared.poison.get_or_init(|| refusal);
         shared.room.close();
         shared.aside.room.close();
-        Ok(Self { shared: Arc::new(shared), writer: None })
+        Ok(Self { shared: Arc::new(shared), writer: None, lock: Mutex::default() })
     }
 
     /// Puts a command in the queue once there is room for it. Cancel-safe: queued only when ready.
@@ -275,13 +302,38 @@ impl Shared {
             read_page_bytes: options.read_page_bytes,
             poison: OnceLock::new(),
             aside: Aside::new(),
+            missing: Missing::default(),
             registry: Arc::default(),
+            starts: AllStarts::read(&schema::open_reader(&file, beside)?)
+                .map_err(|cause| schema::unusable(&file, &cause))?,
             readers: Arc::new(Readers::open(&file, options.readers, beside)?),
             commits: AtomicU64::new(0),
             records: AtomicU64::new(0),
             file,
         })
     }
+}
+
+/// Begins a start of the archive, and says what is missing of what was acknowledged before it.
+fn begin(dir: &Path, file: &Path, db: &mut Connection) -> Result<(Reach, Missing), LogError> {
+    let random = getrandom::u64().map_err(|cause| schema::unusable(file, &cause))?;
+    let mut begun = || -> rusqlite::Result<(Reach, Missing)> {
+        let missing = starts::read_mark(dir).map_or(Ok(Missing::default()), |mark| starts::missing(db, &mark))?;
+        if !missing.is_none() {
+            let Missing { records, changes } = missing;
+            tracing::error!(
+                file = %file.display(),
+                records,
+                changes,
+                "the archive has lost what was acknowledged: so many records, and feeds created, deleted or replaced, that it \
+                 had when the last server ended are not in it. If you put a backup in its place that is what you wanted; if \
+                 not, the disk or what copied the files is at fault. Readers start over from where it was cut; publishers \
+                 that still have their lines can send them again"
+            );
+        }
+        Ok((starts::begin(db, &Epoch::short_from_random(random), missing)?, missing))
+    };
+    begun().map_err(|cause| schema::unusable(file, &cause))
 }
 
 /// The room that a command with so many bytes takes in a queue of `bytes_max`. What is larger than the queue takes all of it,
@@ -345,6 +397,11 @@ impl Log for EmbeddedLog {
         Tail::new(&self.shared.registry, pages, log, from, page_bytes).into_stream().boxed()
     }
 
+    fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
+        let (shared, log) = (Arc::clone(&self.shared), log.clone());
+        Box::pin(self.shared.readers.read(move |db| Ok(shared.starts.of(db, &log)?)))
+    }
+
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
         Box::pin(self.shared.readers.read(readers::logs))
     }
@@ -387,6 +444,10 @@ impl Log for EmbeddedLog {
         self.shared.poison.get().cloned()
     }
 
+    fn missing_records(&self) -> u64 {
+        self.shared.missing.records
+    }
+
     fn stats(&self) -> LogStats {
         LogStats {
             commits: self.shared.commits.load(Ordering::Relaxed),
@@ -413,9 +474,7 @@ impl Log for EmbeddedLog {
 
 impl EmbeddedLog {
     fn unlock(&self) {
-        if let Some(writer) = &self.writer {
-            drop(writer.lock.lock().expect("nothing panics with it").take());
-        }
+        drop(self.lock.lock().expect("nothing panics with it").take());
     }
 }
 
@@ -459,6 +518,29 @@ mod tests {
         assert!(matches!(refused, Err(LogError::Poisoned(_))), "{refused:?}");
         assert_eq!(log.head(&id).await.expect("reading goes on"), Offset(1));
         log.close().await;
+    }
+
+    /// As on a medium for reading only: what stands in the WAL alone is read too, and nothing is written.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_archive_is_read_where_nothing_can_be_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = EmbeddedLog::open(dir.path(), EmbeddedOptions::default()).expect("opens");
+        let id = log.create(&FeedId::new("geneva").expect("a name"), false).await.expect("a log");
+        log.append(&id, Bytes::from_static(b"in the WAL")).await.expect("queued").await.expect("durable");
+        let copy = tempfile::tempdir().expect("a directory");
+        let bytes = |dir: &Path, name: &str| std::fs::read(dir.join(name)).expect("read");
+        for name in ["archive.db", "archive.db-wal"] {
+            std::fs::write(copy.path().join(name), bytes(dir.path(), name)).expect("written");
+        }
+        let (version, db) = schema::open_alone(&copy.path().join("archive.db")).expect("opens");
+        assert_eq!(version, 4);
+        assert_eq!(readers::head(&db, &id).expect("a head"), 1);
+        drop(db);
+        for name in ["archive.db", "archive.db-wal"] {
+            assert!(bytes(copy.path(), name) == bytes(dir.path(), name), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(copy.path()).expect("a directory").count(), 2, "a reader makes no files");
     }
 
     /// Nothing is kept for logs that nobody tails any more.

@@ -32,10 +32,10 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use tokio::sync::oneshot;
 
-pub use self::embedded::{CheckedLog, EmbeddedLog, EmbeddedOptions, Fault, Verification, backup, verify};
+pub use self::embedded::{CheckedLog, EmbeddedLog, EmbeddedOptions, Fault, Missing, Verification, backup, verify};
 pub use self::jetstream::{Credentials, JetStreamLog, JetStreamOptions};
 pub use self::memory::MemoryLog;
-use crate::position::{FeedId, Offset};
+use crate::position::{FeedId, Offset, Starts};
 
 /// One life of one feed's log. A name that was deleted and created anew has another `life`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -209,6 +209,13 @@ pub trait Log: Send + Sync + 'static {
     /// Ends after an `Err`: [`LogError::Deleted`] when the log goes, [`LogError::Closed`] at shutdown.
     fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>>;
 
+    /// The starts of the archive, as they concern this log: by them whoever has read it knows how much of what was read is still
+    /// what it was. None from an engine where they mean nothing: one that keeps nothing, or one that others write to, unless
+    /// it knows that its storage was put back or cut short.
+    fn starts(&self, _log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
+        Box::pin(std::future::ready(Ok(Starts::default())))
+    }
+
     /// The logs there are, by name.
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>>;
 
@@ -283,6 +290,11 @@ pub trait Log: Send + Sync + 'static {
     /// What was written since the log was opened; zeros from an engine that does not count.
     fn stats(&self) -> LogStats {
         LogStats::default()
+    }
+
+    /// Records that had been acknowledged and were not there when the log was opened, as far as that is noticed.
+    fn missing_records(&self) -> u64 {
+        0
     }
 
     /// Whether other servers may write to the same logs.

@@ -89,6 +89,8 @@ pub struct Batch {
     pub life: Life,
     /// The epoch of the view whose changes are counted.
     pub epoch: Epoch,
+    /// The epoch of the place that it goes on from: the same, or one that the view knows as its own. None: from the start.
+    pub follows: Option<Epoch>,
     /// The number of the change after which these come; 0 begins the feed anew.
     pub since: u64,
     /// The changes.

@@ -41,7 +41,8 @@ fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
 pub(super) fn apply(db: &Connection, batch: &Batch) -> rusqlite::Result<Option<Place>> {
     let life = batch.life.number.cast_signed();
     let known = place_of(db, batch.life.number)?;
-    let follows = known.as_ref().is_some_and(|known| known.epoch == batch.epoch && known.change == batch.since);
+    let follows =
+        known.as_ref().is_some_and(|known| batch.follows.as_ref() == Some(&known.epoch) && known.change == batch.since);
     let next = match known {
         Some(known) if follows => batch.next.unwrap_or(known.next),
         known if batch.since != 0 => return Ok(known),

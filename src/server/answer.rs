@@ -78,7 +78,7 @@ pub(super) async fn begin(
             if let Begin::Cursor(Cursor { epoch, change }) = &wanted.from {
                 let view = feed.view(wanted.view).await?;
                 let transcript = view.transcript();
-                let is_all = transcript.view_epoch().as_ref() == Some(epoch) && *change == transcript.change();
+                let is_all = transcript.place_of(epoch, *change) == Ok(transcript.change());
                 if is_all && transcript.state() == FeedState::Ended {
                     return Ok(StatusCode::NO_CONTENT.into_response());
                 }

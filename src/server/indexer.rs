@@ -24,7 +24,7 @@ use super::written;
 use crate::config::{Storage, TimesConfig};
 use crate::feed::{Feed, Following, View};
 use crate::log::{Found, LogError, LogId};
-use crate::position::{FeedId, Offset};
+use crate::position::{FeedId, Offset, Starts};
 use crate::search::{Batch, Index, Life, Place, SearchError};
 use crate::transcript::{FoldView, Record, Status, Transcript};
 
@@ -272,7 +272,9 @@ impl Search {
         let mut to_visit = BTreeSet::new();
         for log_id in logs {
             match (places.remove(&life(&log_id)), log.head(&log_id).await) {
-                (Some(place), Ok(head)) if head == place.next => self.reached(&log_id, head),
+                (Some(place), Ok(head)) if head == place.next && still_holds(&log.starts(&log_id).await?, &place) => {
+                    self.reached(&log_id, head);
+                }
                 (_, Ok(_)) => {
                     to_visit.insert(log_id.feed);
                 }
@@ -304,8 +306,9 @@ impl Search {
             Err(error) => return Err(error.into()),
         };
         let mut place = self.index.place(log_id.life).await?;
-        if place.as_ref().is_none_or(|place| place.next != head) {
-            let mut transcript = Transcript::new(FoldView::Interim);
+        let starts = log.starts(&log_id).await?;
+        if place.as_ref().is_none_or(|place| place.next != head || !still_holds(&starts, place)) {
+            let mut transcript = Transcript::with_starts(FoldView::Interim, starts);
             let mut tail = log.tail(&log_id, Offset::START);
             while transcript.next_offset() < head {
                 let entries = match tail.next().await {
@@ -375,14 +378,21 @@ impl Page {
     fn of(log_id: &LogId, transcript: &Transcript, place: Option<&Place>) -> Option<Self> {
         let epoch = transcript.view_epoch()?;
         // Of another life or other rules, or of an archive that was put back to an earlier day: from the start.
-        let known = place.filter(|place| place.epoch == epoch && place.change <= transcript.change());
+        let known = place.filter(|place| transcript.place_of(&place.epoch, place.change).is_ok());
         let since = known.map_or(0, |place| place.change);
+        let follows = known.map(|place| place.epoch.clone());
         let mut changes = transcript.changes_since(since, PAGE_BYTES);
         // A guess never follows what was final.
         changes.lines.retain(|line| line.status == Status::Final);
         let next = (!changes.behind).then(|| transcript.next_offset());
-        Some(Self { batch: Batch { life: life(log_id), epoch, since, changes, next }, next })
+        Some(Self { batch: Batch { life: life(log_id), epoch, follows, since, changes, next }, next })
     }
+}
+
+/// Whether what the index has of a log is still what stands there: the archive may have been put back to an earlier day, or cut
+/// short, since it was read.
+fn still_holds(starts: &Starts, place: &Place) -> bool {
+    starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
 }
 
 fn life(log_id: &LogId) -> Life {
@@ -466,7 +476,7 @@ async fn bring(
     loop {
         let page = Page::of(log_id, &view.transcript(), place.as_ref());
         let Some(Page { batch, next }) = page else { return Ok(true) };
-        let is_known = place.as_ref().is_some_and(|place| place.epoch == batch.epoch && place.change == batch.since);
+        let is_known = batch.follows.is_some();
         if let Some(next) = next
             && is_known
             && batch.changes.is_empty()

@@ -67,6 +67,7 @@ pub(super) struct Metrics {
     feeds: Gauge,
     replays: Gauge,
     is_writable: Gauge,
+    missing: Gauge,
     nodes: Gauge,
     shards: Gauge,
     deliveries: Labelled<2>,
@@ -113,6 +114,7 @@ impl Metrics {
             feeds: Gauge::default(),
             replays: Gauge::default(),
             is_writable: Gauge::default(),
+            missing: Gauge::default(),
             nodes: Gauge::default(),
             shards: Gauge::default(),
             deliveries: Labelled::default(),
@@ -161,6 +163,8 @@ impl Metrics {
         let help = "1 for one that answered 410 Gone, and is left alone";
         all.register("deliveries_gone", help, metrics.gone.clone());
         all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
+        let help = "Records that had been acknowledged and were not in the archive when the server started";
+        all.register("missing_records", help, metrics.missing.clone());
         all.register("nodes", "Servers on the same log that this one knows of, itself included", metrics.nodes.clone());
         let help = "Shards, of 32, of whose feeds this server looks after what happens by itself";
         all.register("shards_held", help, metrics.shards.clone());
@@ -246,6 +250,7 @@ impl Metrics {
         set(&self.feeds, app.feeds.all_open().len());
         set(&self.replays, app.replays.taken());
         set(&self.is_writable, usize::from(app.feeds.log().poisoned().is_none()));
+        set(&self.missing, usize::try_from(app.feeds.log().missing_records()).unwrap_or(usize::MAX));
         set(&self.nodes, app.cluster.as_ref().map_or(1, |cluster| cluster.nodes()));
         set(&self.shards, app.cluster.as_ref().map_or(SHARDS, |cluster| cluster.held()));
         for (label, count) in self.lags.count(app.clock.now()) {

@@ -156,14 +156,14 @@ struct Player {
 
 impl Player {
     fn new(feed: &Arc<Feed>, view: &View, wanted: Wanted) -> Self {
-        let (which, is_imported) = {
+        let (which, starts, is_imported) = {
             let transcript = view.transcript();
-            (transcript.view(), transcript.is_imported())
+            (transcript.view(), transcript.starts().clone(), transcript.is_imported())
         };
         Self {
             feed: feed.clone(),
             which,
-            transcript: Transcript::new(which),
+            transcript: Transcript::with_starts(which, starts),
             tail: feed.records(),
             ahead: VecDeque::new(),
             since: 0,
@@ -256,7 +256,7 @@ impl Player {
 
     /// Goes to another place: the reader drops what it has and is sent the transcript as it stood there.
     async fn seek(&mut self, reader: &mut Reader, view: &View, seek: Seek) -> Result<Result<(), LogError>, End> {
-        self.transcript = Transcript::new(self.which);
+        self.transcript = Transcript::with_starts(self.which, self.transcript.starts().clone());
         self.tail = self.feed.records();
         self.ahead.clear();
         (self.since, self.moment) = (0, None);
@@ -264,17 +264,14 @@ impl Player {
             Due::At(_) => Due::At(Instant::now()),
             Due::Resting { .. } => Due::Resting { ms_left: 0.0 },
         };
-        let (place, change) = {
-            let transcript = view.transcript();
-            (transcript.view_epoch(), transcript.change())
+        // A cursor of another view leads nowhere here: from the start, as for `from`.
+        let to_change = match &seek {
+            Seek::Cursor(Cursor { epoch, change }) => view.transcript().place_of(epoch, *change).unwrap_or(0),
+            Seek::Media(_) => 0,
         };
         let reached = match seek {
             Seek::Media(media_ms) => self.skip_to_media(media_ms).await,
-            Seek::Cursor(Cursor { epoch, change: to }) if Some(&epoch) == place.as_ref() && to <= change => {
-                self.skip_to_change(to).await
-            }
-            // A cursor of another view leads nowhere here: from the start, as for `from`.
-            Seek::Cursor(_) => Ok(()),
+            Seek::Cursor(_) => self.skip_to_change(to_change).await,
         };
         if reached.is_err() {
             return Ok(reached);

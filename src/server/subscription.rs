@@ -20,7 +20,7 @@ use crate::config::TimesConfig;
 use crate::feed::{Feed, View};
 use crate::log::{LogError, LogId};
 use crate::position::{Cursor, FeedId};
-use crate::transcript::FeedState;
+use crate::transcript::{Astray, FeedState};
 use crate::wire::subscribe::Begin;
 use crate::wire::{CloseCode, ToSubscriber};
 
@@ -100,19 +100,14 @@ impl Subscription {
                 Ok(to)
             }
             Begin::Cursor(cursor) => {
-                let (epoch, change) = {
-                    let transcript = view.transcript();
-                    (transcript.view_epoch(), transcript.change())
+                let place = view.transcript().place_of(&cursor.epoch, cursor.change);
+                let reason = match place {
+                    Ok(change) => return Ok(change),
+                    Err(Astray::Epoch) => "epoch",
+                    Err(Astray::Change) => "cursor",
                 };
-                if epoch.as_ref() != Some(&cursor.epoch) {
-                    self.reset(outlet, "epoch").await?;
-                    return Ok(0);
-                }
-                if cursor.change > change {
-                    self.reset(outlet, "cursor").await?;
-                    return Ok(0);
-                }
-                Ok(cursor.change)
+                self.reset(outlet, reason).await?;
+                Ok(0)
             }
         }
     }

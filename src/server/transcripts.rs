@@ -181,9 +181,10 @@ impl At {
 /// The final lines of a feed as they stood.
 async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
     let head = feed.head().await?;
-    let mut transcript = Transcript::new(FoldView::FinalOnly);
+    let starts = feed.starts().await?;
+    let mut transcript = Transcript::with_starts(FoldView::FinalOnly, starts.clone());
     // A cursor of the view with interim lines counts that view's changes.
-    let mut counting = Transcript::new(FoldView::Interim);
+    let mut counting = Transcript::with_starts(FoldView::Interim, starts);
     let mut records = feed.records();
     let mut next = Offset::START;
     while next < head
@@ -194,12 +195,7 @@ async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
             let record = Record::decode(&entry.record);
             let is_after = match &at {
                 At::Time(time) => record.received_at > *time,
-                At::Cursor(cursor) => {
-                    let is_there = |counting: &Transcript| {
-                        counting.view_epoch().as_ref() == Some(&cursor.epoch) && counting.change() >= cursor.change
-                    };
-                    is_there(&transcript) || is_there(&counting)
-                }
+                At::Cursor(cursor) => is_at(&transcript, cursor) || is_at(&counting, cursor),
             };
             if is_after {
                 return Ok(transcript);
@@ -212,15 +208,16 @@ async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
         tokio::task::yield_now().await;
     }
     match at {
-        At::Cursor(cursor)
-            if ![&transcript, &counting]
-                .iter()
-                .any(|known| known.view_epoch().as_ref() == Some(&cursor.epoch) && known.change() >= cursor.change) =>
-        {
+        At::Cursor(cursor) if !is_at(&transcript, &cursor) && !is_at(&counting, &cursor) => {
             Err(Problem::bad("at: the cursor is not one of this feed as it is now"))
         }
         _ => Ok(transcript),
     }
+}
+
+/// Whether a fold has come to where a cursor of it leads.
+fn is_at(fold: &Transcript, cursor: &Cursor) -> bool {
+    fold.place_of(&cursor.epoch, cursor.change).is_ok()
 }
 
 #[derive(Serialize)]

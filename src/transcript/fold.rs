@@ -27,8 +27,9 @@ use super::record::{Meta, Op, Published, Record};
 use super::speaker::{SpeakerIndex, Speakers};
 use super::time::{MediaMs, Timestamp};
 use super::turn::{Turn, TurnSettings, TurnState};
-use crate::position::{Epoch, Offset};
+use crate::position::{Epoch, Offset, StartChanges, Starts};
 
+pub use self::asked::Astray;
 pub use self::identity::ReusedId;
 pub use self::told::{Applied, Changes, FeedState, FoldView, TurnChange};
 
@@ -120,6 +121,8 @@ pub struct Reached {
 #[derive(Debug, Default)]
 pub struct Transcript {
     view: FoldView,
+    /// Where the starts of the archive fall among the changes.
+    starts: StartChanges,
     next: Offset,
     opened: Option<(Epoch, Timestamp, bool)>,
     settings: TurnSettings,
@@ -167,6 +170,12 @@ impl Transcript {
         Self { view, ..Self::default() }
     }
 
+    /// An empty transcript of a log whose archive has these starts: its cursors name the last of them.
+    #[must_use]
+    pub fn with_starts(view: FoldView, starts: Starts) -> Self {
+        Self { view, starts: StartChanges::new(starts), ..Self::default() }
+    }
+
     /// Takes the next record. Records come in the order of their offsets; one that was taken already is passed over.
     pub fn apply(&mut self, offset: Offset, record: Record) -> Applied {
         let mut applied = Applied::default();
@@ -174,6 +183,7 @@ impl Transcript {
             return applied;
         }
         self.next = offset.next();
+        self.starts.pass(offset, self.changes);
         if let Some(session) = self.session_of_new(&record) {
             self.operate(record, session, &mut applied);
             self.show_new_heads();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::message::Message;
 use super::subscribe::{CHANGES_BYTES_MAX, ChangesMessage, ToSubscriber, encoded_len};
-use crate::position::{Cursor, Epoch, FeedId};
+use crate::position::{Cursor, Cursors, FeedId};
 use crate::transcript::{TurnChange, WholeTurn};
 
 /// The body of `turn`.
@@ -26,14 +26,13 @@ pub struct TurnMessage {
     pub more: bool,
 }
 
-/// The messages that tell a reader of `feed` of `changes`; its cursors begin with `epoch`.
+/// The messages that tell a reader of `feed` of `changes`, with the cursors of its view.
 #[must_use]
-pub fn encode_turns(feed: &FeedId, epoch: &Epoch, changes: Vec<TurnChange>) -> Vec<Message> {
+pub fn encode_turns(feed: &FeedId, cursors: &Cursors, changes: Vec<TurnChange>) -> Vec<Message> {
     let mut encoded = Vec::new();
     for change in changes {
-        let cursor = |change| Cursor { epoch: epoch.clone(), change };
-        let after = cursor(change.number);
-        let mut parts = parts(feed, &cursor(change.number.saturating_sub(1)), change);
+        let after = cursors.at(change.number);
+        let mut parts = parts(feed, &cursors.at(change.number.saturating_sub(1)), change);
         if let Some(last) = parts.last_mut() {
             conclude(last, after);
         }
@@ -99,14 +98,13 @@ fn split(whole: WholeTurn) -> Vec<WholeTurn> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::Offset;
+    use crate::position::{Epoch, Offset};
     use crate::transcript::{Content, FoldView, Op, Record, Timestamp, Transcript, Version};
 
     #[test]
     fn a_turn_over_the_limit_comes_in_parts() {
         let mut transcript = Transcript::new(FoldView::FinalOnly);
-        let epoch = Epoch::new("e");
-        let open = Op::Open { epoch: epoch.clone(), settings: Default::default(), imported: false };
+        let open = Op::Open { epoch: Epoch::new("e"), settings: Default::default(), imported: false };
         let text: std::sync::Arc<str> = "x".repeat(10_000).into();
         let line = |n: u64| {
             let content =
@@ -121,7 +119,7 @@ mod tests {
         assert_eq!((to, behind), (transcript.change(), false));
         let feed = FeedId::new("geneva").expect("a name");
         let (mut lines, mut parts) = (0, 0);
-        let encoded = encode_turns(&feed, &epoch, changes);
+        let encoded = encode_turns(&feed, &transcript.cursors().expect("it has begun"), changes);
         for (index, message) in encoded.iter().enumerate() {
             assert!(message.body().len() <= CHANGES_BYTES_MAX);
             assert!(message.cursor().is_some() || index + 1 < encoded.len());

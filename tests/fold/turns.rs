@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use captionwire::position::{Epoch, FeedId, Offset};
+use captionwire::position::{Cursors, FeedId, Offset, StartChanges};
 use captionwire::transcript::{FoldView, Record, Transcript, TurnState, WholeTurn};
 use captionwire::wire::{ToSubscriber, encode_turns};
 use proptest::prelude::*;
@@ -23,7 +23,11 @@ impl Reader {
     /// Takes what it has not seen; cut after `cut` messages of it, if it is so many.
     fn look(&mut self, transcript: &Transcript, cut: usize, bytes_max: usize) -> TestCaseResult {
         let (changes, to, behind) = transcript.turn_changes_since(self.change, bytes_max);
-        let messages = encode_turns(&FeedId::new("any").expect("a name"), &Epoch::new("any"), changes);
+        let messages = encode_turns(
+            &FeedId::new("any").expect("a name"),
+            &Cursors::new("any".into(), StartChanges::default()),
+            changes,
+        );
         let before = self.change;
         self.aside.clear();
         for message in messages.iter().take(cut) {

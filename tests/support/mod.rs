@@ -63,13 +63,13 @@ impl Server {
     /// gets full.
     pub fn start_on_a_small_disk(blocks: u32) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let serve = command(dir.path(), "", "127.0.0.1:0");
-        let mut command = Command::new("sh");
-        // Without the signal, what writes beyond is told so.
-        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
-        command.arg(serve.get_program()).args(serve.get_args()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let (child, addr) = start(command);
+        let (child, addr) = start(on_a_small_disk(&command(dir.path(), "", "127.0.0.1:0"), blocks));
         Self { child, addr, dir, config: String::new() }
+    }
+
+    /// Starts it again as on a disk that has room for no more than so many blocks in one file.
+    pub fn restart_on_a_small_disk(&mut self, blocks: u32) {
+        (self.child, self.addr) = start(on_a_small_disk(&command(self.dir.path(), &self.config, &self.addr), blocks));
     }
 
     /// Starts one with these settings that logs all it can as JSON, to the file that is given back.
@@ -250,6 +250,14 @@ impl Drop for Server {
 
 fn spawn(dir: &Path, config: &str, listen: &str) -> (Child, String) {
     start(command(dir, config, listen))
+}
+
+fn on_a_small_disk(serve: &Command, blocks: u32) -> Command {
+    let mut command = Command::new("sh");
+    // Without the signal, what writes beyond is told so.
+    command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
+    command.arg(serve.get_program()).args(serve.get_args()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command
 }
 
 fn command(dir: &Path, config: &str, listen: &str) -> Command {

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::frames::{COLUMNS, Frames};
 use super::schema;
+use super::starts::{self, Missing, Reach};
 use crate::log::{Entry, LogError};
 use crate::position::Offset;
 
@@ -62,8 +63,12 @@ pub struct Fault {
 /// [`LogError::Storage`]: it cannot be opened at all. What is wrong inside is in the answer.
 pub fn verify(dir: &Path, look: impl FnMut(&str, &Entry)) -> Result<Verification, LogError> {
     let file = dir.join(schema::FILE_NAME);
+    // First: a server that writes meanwhile has in the archive what it marked before.
+    let mark = starts::read_mark(dir);
     let db = schema::open_reader(&file, true)?;
-    Ok(look_through(file, &db, look))
+    let mut verification = look_through(file, &db, look);
+    verification.faults.extend(lost(&db, mark.as_ref()));
+    Ok(verification)
 }
 
 /// Copies the archive in `dir` to the directory `dest`, which is made if it is missing and may not hold an archive, and
@@ -125,6 +130,28 @@ fn copy(source_file: &Path, source: &Connection, part: &Path) -> Result<(), LogE
         }
     }
     db.close().map_err(|(_, cause)| schema::unusable(part, &cause))
+}
+
+/// What was acknowledged and is not there: after the last server ended, or before it started.
+fn lost(db: &Connection, mark: Option<&Reach>) -> Vec<Fault> {
+    let say = |Missing { records, changes }: Missing, when: &str| Fault {
+        place: starts::MARK_NAME.into(),
+        what: format!(
+            "{records} records, and {changes} feeds created, deleted or replaced, were acknowledged and are not there; {when}"
+        ),
+    };
+    let mut faults = Vec::new();
+    match mark.map_or(Ok(Missing::default()), |mark| starts::missing(db, mark)) {
+        Ok(Missing { records: 0, changes: 0 }) => {}
+        Ok(missing) => faults.push(say(missing, "a copy of another day was put here, or a disk has lost them")),
+        Err(cause) => faults.push(Fault { place: "table starts".into(), what: cause.to_string() }),
+    }
+    match starts::found_missing(db) {
+        Ok(None) => {}
+        Ok(Some(missing)) => faults.push(say(missing, "the server found that when it was started last")),
+        Err(cause) => faults.push(Fault { place: "table starts".into(), what: cause.to_string() }),
+    }
+    faults
 }
 
 fn look_through(file: PathBuf, db: &Connection, look: impl FnMut(&str, &Entry)) -> Verification {

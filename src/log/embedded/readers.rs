@@ -4,10 +4,12 @@
 //! written back.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -33,6 +35,8 @@ pub(super) enum Trouble {
     NoRecord(FeedId, Offset),
     /// A record was erased, but not in the WAL.
     CopyLeft,
+    /// The files are not where they were.
+    Gone(String),
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -47,6 +51,7 @@ impl Trouble {
             Self::Sqlite(error) => schema::unusable(file, &error),
             Self::Damaged(row) => schema::unusable(file, &format!("row {row} of batches is damaged")),
             Self::Deleted(feed) => LogError::Deleted(feed),
+            Self::Gone(what) => schema::unusable(file, &what),
             Self::CopyLeft => schema::unusable(
                 file,
                 &"the record is erased, but another program keeps reading the archive, so a copy stays in its WAL; \
@@ -68,6 +73,16 @@ pub(super) struct Readers {
     /// One for each connection; closed with the log.
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    /// Whether the files are not at their place any more, so that those which are there are somebody else's.
+    gone: AtomicBool,
+}
+
+/// Closes a connection without touching any file by its name.
+pub(super) fn leave(db: Connection) {
+    if db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).is_err() {
+        // Its files stay open until the process ends, which is the lesser harm.
+        std::mem::forget(db);
+    }
 }
 
 impl Readers {
@@ -80,6 +95,7 @@ impl Readers {
             count: count as u32,
             permits: Arc::new(Semaphore::new(count)),
             idle: Mutex::new(idle?),
+            gone: AtomicBool::new(false),
         })
     }
 
@@ -110,6 +126,8 @@ impl Readers {
         let mut idle = self.idle();
         if !self.permits.is_closed() {
             idle.push(db);
+        } else if self.leaves_files() {
+            leave(db);
         }
         drop(idle);
         drop(permit);
@@ -127,7 +145,19 @@ impl Readers {
     /// Closes the connections that nobody uses; the others close when their read is done.
     pub(super) fn close_idle(&self) {
         self.permits.close();
-        self.idle().clear();
+        let idle = std::mem::take(&mut *self.idle());
+        if self.leaves_files() {
+            idle.into_iter().for_each(leave);
+        }
+    }
+
+    /// Leaves the files alone from now on, but for reading those that are open.
+    pub(super) fn leave_files(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn leaves_files(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -104,6 +105,9 @@ CREATE VIEW records(feed, life, \"offset\", record) AS  -- rows of deleted logs 
 ",
 ];
 
+/// The first version that can be read as it is, where it cannot be brought up: on a medium that takes no writes, say.
+const READABLE_FROM: i64 = 2;
+
 /// The version that this program writes.
 const VERSION: i64 = STEPS.len() as i64;
 
@@ -177,8 +181,8 @@ pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
     match file.try_lock() {
         Ok(()) => {
             let pid = std::process::id();
-            let noted = file.set_len(0).and_then(|()| writeln!(file, "{pid}"));
-            noted.map_err(|cause| unusable(&path, &cause))?;
+            // It is for people; a disk that is full has no room for it, and is locked all the same.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{pid}"));
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => Err(unusable(dir, &held_by(&mut file))),
@@ -223,15 +227,48 @@ pub(super) fn open_reader(file: &Path, beside: bool) -> Result<Connection, LogEr
         true => OpenFlags::SQLITE_OPEN_READ_ONLY,
         false => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
-    let db = connect(file, flags)?;
-    let version = version(file, &db)?;
-    if version < VERSION {
-        let cause =
-            format!("it has version {version} of the format, this program reads {VERSION}; start the server once");
+    let opened = connect(file, flags).and_then(|db| Ok((version(file, &db)?, db)));
+    let (version, db) = match opened {
+        Err(error) if beside && !has_index(file) => open_alone(file).map_err(|_| error)?,
+        opened => opened?,
+    };
+    if version < READABLE_FROM {
+        let cause = format!(
+            "it has version {version} of the format, this program reads those from {READABLE_FROM} on; start the server once"
+        );
         return Err(unusable(file, &cause));
     }
     apply(file, &db, READER_SETTINGS)?;
     Ok(db)
+}
+
+/// A connection for reading where nothing at all can be written, not even the index of the WAL that all who read share: on a
+/// medium for reading only, or a disk that is full. It keeps that index in memory, and takes no locks, so it is only for
+/// archives that nobody writes: were there somebody, the index would be there.
+#[cfg(unix)]
+pub(super) fn open_alone(file: &Path) -> Result<(i64, Connection), LogError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags_and_vfs(file, flags, c"unix-none").and_then(|db| {
+        // It would write the WAL back.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        db.pragma_update(None, "locking_mode", "exclusive")?;
+        Ok(db)
+    });
+    let db = opened.map_err(|cause| unusable(file, &cause))?;
+    Ok((version(file, &db)?, db))
+}
+
+/// Whether there is an index of the WAL that somebody uses, or has used: one that found no room is shorter.
+fn has_index(file: &Path) -> bool {
+    const INDEX_BYTES: u64 = 32 * 1024;
+    let mut index = file.as_os_str().to_owned();
+    index.push("-shm");
+    std::fs::metadata(Path::new(&index)).is_ok_and(|index| index.len() >= INDEX_BYTES)
+}
+
+#[cfg(not(unix))]
+fn open_alone(file: &Path) -> Result<(i64, Connection), LogError> {
+    Err(unusable(file, &"nothing can be written beside it"))
 }
 
 fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, LogError> {

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,7 +14,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::frames::{self, COLUMNS, Frames};
+use super::place::OpenFiles;
 use super::readers::{self, Trouble};
+use super::starts::{MarkFile, Reach};
 use super::{EmbeddedOptions, Shared};
 use crate::log::{Commit, CommitHook, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
@@ -29,6 +31,9 @@ const PURGE_ROWS: usize = 16;
 /// Bytes of one commit of what is written to lives that were begun aside, short of its last append. 256 KiB: what is
 /// queued meanwhile for other logs waits for that and no more.
 const ASIDE_COMMIT_BYTES: usize = 256 * 1024;
+
+/// How often to look for the files where there is nothing to write.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type Reply<T> = oneshot::Sender<Result<T, LogError>>;
 
@@ -87,7 +92,13 @@ pub(super) enum Command {
 }
 
 /// Obeys until it is told to close.
-pub(super) fn run(db: Connection, shared: &Shared, inbox: &Receiver<Command>, options: &EmbeddedOptions) {
+pub(super) fn run(
+    db: Connection,
+    (mark, reach, files): (MarkFile, Reach, OpenFiles),
+    shared: &Shared,
+    inbox: &Receiver<Command>,
+    options: &EmbeddedOptions,
+) {
     let mut writer = Writer {
         db,
         shared,
@@ -95,6 +106,9 @@ pub(super) fn run(db: Connection, shared: &Shared, inbox: &Receiver<Command>, op
         options,
         heads: HashMap::new(),
         held: None,
+        mark,
+        reach,
+        files,
         aside: VecDeque::new(),
         purges: VecDeque::new(),
         body: Vec::new(),
@@ -119,6 +133,11 @@ struct Writer<'a> {
     heads: HashMap<u64, u64>,
     /// A command that was taken from the queue and has yet to be obeyed.
     held: Option<Command>,
+    mark: MarkFile,
+    /// How far the archive is.
+    reach: Reach,
+    /// The files that are written, and whether they are still there.
+    files: OpenFiles,
     /// What is to be written to lives that were begun aside, and the room that it takes in their queue.
     aside: VecDeque<(Append, u32)>,
     /// Deleted logs that still have rows.
@@ -222,7 +241,16 @@ impl Writer<'_> {
                 Err(TryRecvError::Empty) => self.work_aside(),
             }
         }
-        self.inbox.recv().ok()
+        loop {
+            match self.inbox.recv_timeout(LOOK_EVERY) {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                // What it writes to may go while there is nothing to write.
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.attempt(|writer| writer.files.look().map_err(Trouble::Gone));
+                }
+            }
+        }
     }
 
     /// Does a little of what can wait.
@@ -258,8 +286,13 @@ impl Writer<'_> {
         if let Some(poison) = self.shared.poison.get() {
             return Err(poison.clone());
         }
-        write(self).map_err(|trouble| match trouble {
+        let written = write(self);
+        written.map_err(|trouble| match trouble {
             Trouble::Sqlite(error) => self.shared.poison(&error),
+            Trouble::Gone(what) => {
+                self.shared.readers.leave_files();
+                self.shared.poison(&what)
+            }
             other => other.at(&self.shared.file),
         })
     }
@@ -342,7 +375,23 @@ impl Writer<'_> {
         for run in runs {
             insert(&change, run, &mut self.body)?;
         }
-        Ok(change.commit()?)
+        let head = change.last_insert_rowid();
+        change.commit()?;
+        self.files.look().map_err(Trouble::Gone)?;
+        self.reach.head = head.cast_unsigned();
+        self.reach.records += runs.iter().map(|run| run.records.len() as u64).sum::<u64>();
+        self.mark.write(&self.reach);
+        Ok(())
+    }
+
+    /// Notes that `feeds` has changed.
+    fn mark_change(&mut self) -> Result<(), Trouble> {
+        self.files.look().map_err(Trouble::Gone)?;
+        let last: i64 =
+            self.db.prepare_cached("SELECT coalesce(max(change), 0) FROM feeds")?.query_row([], |row| row.get(0))?;
+        self.reach.change = last.cast_unsigned();
+        self.mark.write(&self.reach);
+        Ok(())
     }
 
     fn count(&self, runs: &[Run], took: Duration) {
@@ -380,7 +429,9 @@ impl Writer<'_> {
             Found::Deleted if !anew => return Err(Trouble::Deleted(feed.clone())),
             Found::Deleted | Found::Absent => {}
         }
-        Ok(self.insert_life(feed, "here")?)
+        let log = self.insert_life(feed, "here")?;
+        self.mark_change()?;
+        Ok(log)
     }
 
     fn insert_life(&self, feed: &FeedId, state: &str) -> rusqlite::Result<LogId> {
@@ -392,6 +443,7 @@ impl Writer<'_> {
     /// Begins a life aside.
     fn stage(&mut self, feed: &FeedId) -> Result<LogId, Trouble> {
         let log = self.insert_life(feed, "staged")?;
+        self.mark_change()?;
         self.shared.aside.add(log.life);
         Ok(log)
     }
@@ -413,6 +465,7 @@ impl Writer<'_> {
             return Err(Trouble::Deleted(staged.feed.clone()));
         }
         change.commit()?;
+        self.mark_change()?;
         self.shared.aside.remove(staged.life);
         if let Some(old) = old {
             self.end(old.life, None);
@@ -423,6 +476,7 @@ impl Writer<'_> {
     /// Gives a staged life up, and what is queued for it.
     fn discard(&mut self, staged: &LogId) -> Result<(), Trouble> {
         if set_state(&self.db, staged, "'staged'", "'discarded'")? {
+            self.mark_change()?;
             self.end(staged.life, None);
         }
         Ok(())
@@ -441,11 +495,12 @@ impl Writer<'_> {
     fn delete(&mut self, log: &LogId, weight: u32, reply: Reply<()>) {
         let marked = self.attempt(|writer| {
             let state = "CASE state WHEN 'here' THEN 'deleted' ELSE 'discarded' END";
-            Ok(set_state(&writer.db, log, "'here', 'staged'", state)?)
+            set_state(&writer.db, log, "'here', 'staged'", state)?;
+            writer.mark_change()
         });
         match marked {
             // What is gone already may have rows that are still to go, and the answer waits for them.
-            Ok(_) => self.end(log.life, Some(reply)),
+            Ok(()) => self.end(log.life, Some(reply)),
             Err(error) => drop(reply.send(Err(error))),
         }
         self.shared.room.add_permits(weight as usize);
@@ -533,6 +588,11 @@ impl Writer<'_> {
     fn finish(mut self) {
         for purge in self.purges.drain(..) {
             let _ = purge.reply.map(|reply| reply.send(Ok(())));
+        }
+        if self.shared.readers.leaves_files() {
+            // SQLite goes by names: it would write back, and remove, the WAL of whatever lies there now.
+            readers::leave(self.db);
+            return;
         }
         // Without it the next start takes longer, and nothing else; after a failed write it may well fail too.
         if let Err(trouble) = self.empty_wal() {

@@ -15,7 +15,7 @@ use crate::config::{PushConfig, PushFormat};
 use crate::feed::{Feed, Following, Opened, View};
 use crate::log::LogError;
 use crate::outbox::{Outbox, Place, Waiting};
-use crate::position::{FeedId, Offset};
+use crate::position::{FeedId, Offset, UnknownStart};
 use crate::server::app::App;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
@@ -96,9 +96,11 @@ impl Lane<'_> {
 
     /// Where the target stands in the feed as it is now; none in a feed that has not begun.
     async fn begin(&mut self, feed: &Feed, view: &View, place: Option<Place>) -> Result<Option<Place>, Stop> {
-        let (epoch, change) = {
+        let (epoch, known, starts) = {
             let transcript = view.transcript();
-            (transcript.view_epoch(), transcript.change())
+            let known = place.as_ref().and_then(|place| Some((place.epoch.as_ref()?, place.change)));
+            let known = known.is_some_and(|(epoch, change)| transcript.place_of(epoch, change).is_ok());
+            (transcript.view_epoch(), known, transcript.starts().clone())
         };
         let Some(epoch) = epoch else { return Ok(None) };
         let life = feed.log_id().life;
@@ -110,15 +112,20 @@ impl Lane<'_> {
                 self.reset(&place, "replaced").await?;
                 begun(Place { seq: place.seq, ..Place::start(life) })
             }
-            Some(known) if *known == epoch && place.change <= change => return Ok(Some(place)),
+            // From here on it counts by the start that goes on.
+            Some(_) if known => return Ok(Some(begun(place))),
             // Other rules, or an archive that was put back to an earlier day: what was pushed cannot be taken back.
             Some(_) if !is_push => {
                 self.reset(&place, "epoch").await?;
                 begun(Place::start(life))
             }
             _ => {
-                let change = self.change_at(feed, place.next).await?;
-                begun(Place { change, ..place })
+                // What stands behind where the archive was cut is new, whatever offset it has.
+                let end = place.epoch.as_ref().map_or(Ok(None), |known| starts.end_of(known.start()));
+                let end = end.unwrap_or_else(|UnknownStart| starts.last_head());
+                let next = end.map_or(place.next, |end| place.next.min(end));
+                let change = self.change_at(feed, next).await?;
+                begun(Place { change, next, ..place })
             }
         };
         self.keep(&place).await?;

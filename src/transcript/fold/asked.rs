@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, Transcript, TurnChange, TurnMemo};
-use crate::position::{Cursor, Epoch, Offset};
+use crate::position::{Cursor, Cursors, Epoch, Offset, Starts, UnknownStart};
 use crate::transcript::FoldView;
 use crate::transcript::assembly::Slot;
 use crate::transcript::line::{Line, Said, Status};
@@ -15,6 +15,16 @@ use crate::transcript::record::{Meta, Op};
 use crate::transcript::speaker::Speaker;
 use crate::transcript::time::{MediaMs, Timestamp};
 use crate::transcript::turn::{Turn, TurnState, WholeTurn};
+
+/// Why a cursor leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Astray {
+    /// It is of another life of the feed, another view or other rules, or was given during a start of the archive that is not
+    /// known any more.
+    Epoch,
+    /// It counts changes that are not there, or are others than those that were read: the log was shortened since.
+    Change,
+}
 
 impl Transcript {
     /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
@@ -317,17 +327,53 @@ impl Transcript {
     /// The cursor of a reader of this view who has taken `change` changes. None before the first record.
     #[must_use]
     pub fn cursor(&self, change: u64) -> Option<Cursor> {
-        Some(Cursor { epoch: self.view_epoch()?, change })
+        Some(self.cursors()?.at(change))
     }
 
-    /// What the cursors of this view begin with: the feed's epoch, the number of the rules, the view.
+    /// The cursors of this view. None before the first record.
+    #[must_use]
+    pub fn cursors(&self) -> Option<Cursors> {
+        Some(Cursors::new(self.fold_name()?, self.starts.clone()))
+    }
+
+    /// What places in this view are kept with: [`fold_name`](Self::fold_name), and the start of the archive that goes on.
     #[must_use]
     pub fn view_epoch(&self) -> Option<Epoch> {
+        let name = self.fold_name()?;
+        Some(match self.starts.starts().current() {
+            Some(start) => Epoch::new(&format!("{name}-{start}")),
+            None => Epoch::new(&name),
+        })
+    }
+
+    /// Names this fold of this life of the feed: the feed's epoch, the number of the rules, the view.
+    #[must_use]
+    pub fn fold_name(&self) -> Option<String> {
         let view = match self.view {
             FoldView::Interim => 'i',
             FoldView::FinalOnly => 'f',
         };
-        self.epoch().map(|epoch| Epoch::new(&format!("{epoch}.{RULES}{view}")))
+        self.epoch().map(|epoch| format!("{epoch}.{RULES}{view}"))
+    }
+
+    /// How many changes a reader has seen who brings a cursor with this epoch and this number.
+    ///
+    /// # Errors
+    /// [`Astray`]: it leads to nothing that is in this view.
+    pub fn place_of(&self, epoch: &Epoch, change: u64) -> Result<u64, Astray> {
+        let name = self.fold_name().ok_or(Astray::Epoch)?;
+        let start = match epoch.as_str().strip_prefix(&name).ok_or(Astray::Epoch)? {
+            "" => None,
+            rest => Some(rest.strip_prefix('-').ok_or(Astray::Epoch)?),
+        };
+        let last = self.starts.last_of(start, self.changes).map_err(|UnknownStart| Astray::Epoch)?;
+        if change > last { Err(Astray::Change) } else { Ok(change) }
+    }
+
+    /// The starts of the log's archive.
+    #[must_use]
+    pub fn starts(&self) -> &Starts {
+        self.starts.starts()
     }
 
     /// Where the event stands.

@@ -1,0 +1,265 @@
+//! The starts of the server on this archive, and the mark beside it: how an archive that was put back to an earlier day, or
+//! whose end is gone, is told from one that is as it was left.
+//!
+//! Every start writes one row, with a random id and the last row of `batches` that it found. The mark is a small file that
+//! says how far the archive is in the present start, and is written after each commit, before that is answered. It is not
+//! flushed: it outlives the process, not the machine. So after a power cut it proves nothing; but when a process was killed and
+//! the archive is not where the mark says, something else has taken acknowledged records away. SQLite does not notice: it
+//! reads its WAL up to the first frame that is damaged, and takes that for the end.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use crate::log::LogId;
+use crate::position::{Epoch, Offset, Starts};
+
+/// The name of the mark.
+pub(super) const MARK_NAME: &str = "archive.mark";
+/// "CWmark1" and a line feed: what a mark begins with.
+const MARK_MAGIC: &[u8; 8] = b"CWmark1\n";
+/// Bytes of a mark: the magic, the id of the start, three numbers and a checksum.
+const MARK_BYTES: usize = 8 + 8 + 3 * 8 + 4;
+
+/// How far an archive is within one start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// The id of the start.
+    pub(super) start: Epoch,
+    /// The id of the last row of `batches`.
+    pub(super) head: u64,
+    /// Records committed during the start.
+    pub(super) records: u64,
+    /// The number of the last change of `feeds`.
+    pub(super) change: u64,
+}
+
+impl Reach {
+    fn encode(&self) -> [u8; MARK_BYTES] {
+        let mut bytes = [b' '; MARK_BYTES];
+        bytes[..8].copy_from_slice(MARK_MAGIC);
+        for (at, byte) in bytes[8..16].iter_mut().zip(self.start.as_str().bytes()) {
+            *at = byte;
+        }
+        for (number, at) in [self.head, self.records, self.change].into_iter().zip((16..).step_by(8)) {
+            bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        let crc = crc32fast::hash(&bytes[..MARK_BYTES - 4]);
+        bytes[MARK_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// None for what is no mark, or was written by half.
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; MARK_BYTES] = bytes.get(..MARK_BYTES)?.try_into().ok()?;
+        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let crc = u32::from_le_bytes(bytes[MARK_BYTES - 4..].try_into().expect("four bytes"));
+        if bytes[..8] != MARK_MAGIC[..] || crc != crc32fast::hash(&bytes[..MARK_BYTES - 4]) {
+            return None;
+        }
+        let start = std::str::from_utf8(&bytes[8..16]).ok()?.trim_end();
+        Some(Self { start: Epoch::new(start), head: number(16), records: number(24), change: number(32) })
+    }
+}
+
+/// The mark of the archive in `dir`, if there is one that can be read.
+pub(super) fn read_mark(dir: &Path) -> Option<Reach> {
+    Reach::decode(&std::fs::read(dir.join(MARK_NAME)).ok()?)
+}
+
+/// The mark, open to be written again and again.
+pub(super) struct MarkFile(Option<File>);
+
+impl MarkFile {
+    /// Opens the mark of `dir` and writes it. Without one the archive is as good, only its end is not watched over.
+    pub(super) fn create(dir: &Path, reach: &Reach) -> Self {
+        let path = dir.join(MARK_NAME);
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let mut mark = Self(None);
+        match opened {
+            Ok(file) => {
+                mark.0 = Some(file);
+                mark.write(reach);
+            }
+            Err(cause) => Self::tell(&cause),
+        }
+        mark
+    }
+
+    /// Writes it over what it said before: one call, some microseconds, no flush.
+    pub(super) fn write(&mut self, reach: &Reach) {
+        let Some(file) = &self.0 else { return };
+        if let Err(cause) = write_at_start(file, &reach.encode()) {
+            Self::tell(&cause);
+            // What it says is not true any more, and it would say so at the next start.
+            let _ = file.set_len(0);
+            self.0 = None;
+        }
+    }
+
+    fn tell(cause: &io::Error) {
+        tracing::warn!(%cause, "{MARK_NAME} cannot be written: lost records would not be noticed at the next start");
+    }
+}
+
+#[cfg(unix)]
+fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, 0)
+}
+
+#[cfg(not(unix))]
+fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(bytes)
+}
+
+/// What was acknowledged and is not in the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// Records.
+    pub records: u64,
+    /// Feeds created, deleted or replaced.
+    pub changes: u64,
+}
+
+impl Missing {
+    pub(super) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What the archive lacks of what its mark says. A mark of a start that the archive does not know is another archive's.
+pub(super) fn missing(db: &Connection, mark: &Reach) -> rusqlite::Result<Missing> {
+    if !has_starts(db)? {
+        return Ok(Missing::default());
+    }
+    let sql = "SELECT head FROM starts WHERE id = ?1";
+    let Some(began_at) = db.query_row(sql, [mark.start.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
+        return Ok(Missing::default());
+    };
+    let (head, change) = reach_of(db)?;
+    let mut missing = Missing { records: 0, changes: mark.change.saturating_sub(change) };
+    if head < mark.head {
+        let sql = "SELECT coalesce(sum(count), 0) FROM batches WHERE id > ?1";
+        let there: i64 = db.query_row(sql, [began_at], |row| row.get(0))?;
+        missing.records = mark.records.saturating_sub(there.cast_unsigned());
+    }
+    Ok(missing)
+}
+
+/// The last row of `batches`, and the number of the last change of `feeds`.
+fn reach_of(db: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let sql = "SELECT (SELECT coalesce(max(id), 0) FROM batches), (SELECT coalesce(max(change), 0) FROM feeds)";
+    db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))
+}
+
+/// Begins a start: its row, with what was found missing, and in the file itself, so that no damage to the WAL takes it away.
+pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqlite::Result<Reach> {
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    super::writer::discard_staged(&change)?;
+    let (head, last_change) = reach_of(&change)?;
+    change.execute(
+        "INSERT INTO starts(id, at, head, missing_records, missing_changes) 
+         VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?2, ?3, ?4)",
+        (id.as_str(), head.cast_signed(), missing.records.cast_signed(), missing.changes.cast_signed()),
+    )?;
+    change.commit()?;
+    let _busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(Reach { start: id.clone(), head, records: 0, change: last_change })
+}
+
+fn has_starts(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'starts'", [], |row| row.get(0))
+}
+
+/// What the last start found missing.
+pub(super) fn found_missing(db: &Connection) -> rusqlite::Result<Option<Missing>> {
+    if !has_starts(db)? {
+        return Ok(None);
+    }
+    let sql = "SELECT missing_records, missing_changes FROM starts ORDER BY number DESC LIMIT 1";
+    let last = db.query_row(sql, [], |row| {
+        let number = |column| row.get(column).map(i64::cast_unsigned);
+        Ok(Missing { records: number(0)?, changes: number(1)? })
+    });
+    Ok(last.optional()?.filter(|missing| !missing.is_none()))
+}
+
+/// The starts of an archive in their order, as they were when it was opened.
+#[derive(Debug)]
+pub(super) struct AllStarts {
+    ids: Arc<[Epoch]>,
+    /// The last row of `batches` that each of them found.
+    heads: Vec<i64>,
+}
+
+impl AllStarts {
+    pub(super) fn read(db: &Connection) -> rusqlite::Result<Self> {
+        if !has_starts(db)? {
+            return Ok(Self { ids: Arc::default(), heads: Vec::new() });
+        }
+        let mut rows = db.prepare("SELECT id, head FROM starts ORDER BY number")?;
+        let rows = rows.query_map([], |row| Ok((Epoch::new(&row.get::<_, String>(0)?), row.get::<_, i64>(1)?)))?;
+        let (ids, heads): (Vec<Epoch>, Vec<i64>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
+        Ok(Self { ids: ids.into(), heads })
+    }
+
+    /// They, as they concern one log: three short reads, and one more for each start that fell within it.
+    pub(super) fn of(&self, db: &Connection, log: &LogId) -> rusqlite::Result<Starts> {
+        let life = log.life.cast_signed();
+        let row = |order: &str| {
+            let sql = format!("SELECT id, first + count FROM batches WHERE log = ?1 ORDER BY first {order} LIMIT 1");
+            db.prepare_cached(&sql)?
+                .query_row([life], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+                .optional()
+        };
+        let (Some((first_row, _)), Some((last_row, head))) = (row("ASC")?, row("DESC")?) else {
+            return Ok(Starts::new(self.ids.clone(), Vec::new()));
+        };
+        // Before the first of these the log had nothing.
+        let begun = self.heads.partition_point(|found| *found < first_row);
+        let mut heads: Vec<(usize, Offset)> = Vec::new();
+        let mut from = 0;
+        for (index, found) in self.heads.iter().enumerate().skip(begun) {
+            let at = if *found >= last_row {
+                head
+            } else {
+                // Rows of a log come in the order of its offsets.
+                let sql =
+                    "SELECT first FROM batches WHERE log = ?1 AND first >= ?2 AND +id > ?3 ORDER BY first LIMIT 1";
+                db.prepare_cached(sql)?.query_row((life, from, found), |row| row.get(0))?
+            };
+            from = at;
+            let at = Offset(at.cast_unsigned());
+            if heads.last().is_none_or(|(_, last)| *last != at) {
+                heads.push((index, at));
+            }
+            if *found >= last_row {
+                break;
+            }
+        }
+        Ok(Starts::new(self.ids.clone(), heads))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written_and_half_of_one_not_at_all() {
+        let reach = Reach { start: Epoch::new("abcdefgh"), head: u64::MAX, records: 7, change: 1 << 40 };
+        let bytes = reach.encode();
+        assert_eq!(Reach::decode(&bytes), Some(reach));
+        assert_eq!(Reach::decode(&bytes[..MARK_BYTES - 1]), None);
+        for at in 0..MARK_BYTES {
+            let mut damaged = bytes;
+            damaged[at] ^= 1;
+            assert_eq!(Reach::decode(&damaged), None, "{at}");
+        }
+    }
+}
