@@ -101,6 +101,11 @@ impl Gather {
         self.places = order.iter().filter_map(|index| self.places.get(*index).copied()).collect();
     }
 
+    /// Where in the file a line stands.
+    pub(super) fn place_of(&self, index: usize) -> usize {
+        self.places.get(index).copied().unwrap_or(1)
+    }
+
     /// How many lines there are so far: the index of the next one.
     pub(super) fn len(&self) -> usize {
         self.lines.len()

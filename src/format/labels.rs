@@ -94,6 +94,11 @@ pub(super) fn would_take<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
     lines.iter().any(|line| line.speaker.is_some())
 }
 
+/// A name with a company and pronouns behind it.
+const LOOSE_NAME_MAX: usize = 80;
+/// Fewer cues say nothing of a file.
+const NAMED_MIN: usize = 4;
+
 /// Begins a turn where the text begins with `>>`: broadcasters' sign of another speaker.
 pub(super) fn with_break(mut content: Content) -> Content {
     if content.text.starts_with(">>") {
@@ -110,8 +115,45 @@ struct Label<'a> {
     is_sure: bool,
 }
 
+/// What a meeting tool puts before a colon, whatever characters it has: `Ann Lee (she/her)`, `a.lee@example.org`.
+fn loose_label(text: &str) -> Option<Label<'_>> {
+    let row = text.split('\n').next().unwrap_or_default();
+    let at = row.match_indices(": ").map(|(at, _)| at).next().or_else(|| row.strip_suffix(':').map(str::len))?;
+    let name = row[..at].trim();
+    let is_name = !name.is_empty()
+        && name.chars().count() <= LOOSE_NAME_MAX
+        && name.contains(char::is_alphanumeric)
+        && !name.contains([';', '?', '!', '\u{2026}', '"'])
+        && !name.starts_with(['-', '>', '(', '\u{2013}']);
+    is_name.then(|| Label { name, text: &text[at + 1..], is_sure: true })
+}
+
+/// Makes speakers of what nearly every cue begins with; false where too few do.
+fn take_from_nearly_all(lines: &mut [Content]) -> bool {
+    let said: Vec<bool> =
+        lines.iter().map(|line| loose_label(&line.text).is_some_and(|label| !label.text.trim().is_empty())).collect();
+    let named = said.iter().filter(|is_named| **is_named).count();
+    let names: HashSet<&str> =
+        lines.iter().filter_map(|line| loose_label(&line.text)).map(|label| label.name).collect();
+    // People speak more than once: a list of terms and what they mean has each once.
+    let is_one = named >= NAMED_MIN && named * 10 >= lines.len() * 9 && names.len() * 2 <= named;
+    if !is_one || lines.iter().any(|line| line.speaker.is_some()) {
+        return false;
+    }
+    for (line, is_named) in lines.iter_mut().zip(said) {
+        if let Some(label) = loose_label(&line.text).filter(|_| is_named) {
+            let (name, text) = (label.name.into(), label.text.trim_start().into());
+            (line.speaker, line.text) = (Some(name), text);
+        }
+    }
+    true
+}
+
 /// Makes speakers of the names in front of texts.
 pub(super) fn take_from_texts(lines: &mut [Content]) {
+    if take_from_nearly_all(lines) {
+        return;
+    }
     let is_all_capitals = !lines.iter().any(|line| line.text.contains(char::is_lowercase));
     let mut counts: HashMap<String, usize> = HashMap::new();
     for line in lines.iter().filter(|line| line.speaker.is_none()) {
@@ -262,6 +304,30 @@ mod tests {
         assert_eq!(capitals, [ann.clone(), ann, None]);
         // Where nobody is named, nobody goes on.
         assert_eq!(speakers(&[(0, "I think that"), (1_000, "we may go.")]), [None, None]);
+    }
+
+    #[test]
+    fn what_nearly_every_cue_begins_with_is_a_name() {
+        let names = [
+            "Ann Lee (she/her)",
+            "\u{674E}\u{660E}",
+            "a.lee@example.org",
+            "iPhone (2)",
+            "Dr. A. B. Smith-Jones, ACME | Berlin",
+        ];
+        let texts: Vec<String> = names.iter().chain(&names).map(|name| format!("{name}: Yes: so.")).collect();
+        let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let read = taken(&texts);
+        for (name, (speaker, text)) in names.iter().chain(&names).zip(&read) {
+            assert_eq!((speaker.as_deref(), text.as_str()), (Some(*name), "Yes: so."));
+        }
+        // One cue in ten may go on without; of more, and of names that stand once, nothing is said.
+        texts.push("and on");
+        assert_eq!(taken(&texts)[10], (None, "and on".to_owned()));
+        texts.extend(["and on", "and on"]);
+        assert_eq!(taken(&texts)[2].0, None);
+        let terms = ["cat: a pet", "dog: a pet", "cow: no pet", "elk: no pet", "ape: no pet"];
+        assert!(taken(&terms).iter().all(|(speaker, _)| speaker.is_none()));
     }
 
     #[test]

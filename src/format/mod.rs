@@ -13,7 +13,7 @@
 //! In reading order: [`Document`], what is written; `encoding` and `detect`, by which bytes become text of a known kind;
 //! `gather`, where all readers put what they find, with `clock_restart`, and `kept`, what is kept beside lines; the readers of
 //! text, `rev`,
-//! `names`, `markdown`, `webvtt` and `srt`; those of JSON, by way of `places`, and of words, by way of `words`: `ours`,
+//! `names`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those of JSON, by way of `places`, and of words, by way of `words`: `ours`,
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; [`hls`], what goes on. This room opens no file.
 
@@ -36,6 +36,7 @@ mod places;
 mod podcast;
 mod rev;
 mod rev_json;
+mod rolling;
 mod rttm;
 mod srt;
 mod text;

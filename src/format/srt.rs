@@ -9,7 +9,7 @@
 use super::blocks::{excerpt, numbered, tidy};
 use super::gather::Gather;
 use super::kept::{Kept, KeptCue};
-use super::{FileKind, Reading, labels};
+use super::{FileKind, Reading, labels, rolling};
 use crate::transcript::{Content, MediaMs};
 
 /// Hours of seven digits: as far as sort strings reach.
@@ -359,6 +359,7 @@ impl<'a> Reader<'a> {
                 self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
             }
         }
+        rolling::read_once(&mut self.gather, &mut self.kept);
         if !labels::take_marked(self.gather.contents()) {
             labels::take_from_texts(self.gather.contents());
         }

@@ -19,7 +19,7 @@ pub(super) use self::text::escape;
 use super::blocks::excerpt;
 use super::gather::Gather;
 use super::kept::{Kept, KeptCue};
-use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, Reading, labels, srt};
+use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, Reading, labels, rolling, srt};
 use crate::transcript::{Content, MediaMs, Word};
 
 /// True for what the standard takes for a WebVTT file.
@@ -276,6 +276,7 @@ impl Reader {
                 self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
             }
         }
+        rolling::read_once(&mut self.gather, &mut self.kept);
         if !self.names_people {
             labels::take_from_texts(self.gather.contents());
         }

@@ -1,0 +1,266 @@
+//! Rolling captions: cues that show the rows before again, as television does, and what YouTube makes of speech.
+//!
+//! In such a file nearly every cue begins with the last rows of the one before; what is new stands below them. YouTube has
+//! a cue of 10 ms between any two, which repeats only. Each row is read once, when it first appears. One pair of cues says
+//! nothing, for people say things twice: it is the whole file that says so.
+
+use std::collections::HashSet;
+
+use super::gather::Gather;
+use super::kept::Kept;
+use super::labels::with_break;
+use crate::transcript::{Content, MediaMs};
+
+/// A second. Rows stand on the screen without a break; what is said again after one is said again.
+const GAP_MAX_MS: MediaMs = 1_000;
+
+/// How a cue goes on with the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It does not.
+    New,
+    /// So many of its rows were there before, and more follow.
+    Rolled(usize),
+    /// So many of its rows were there before, and behind so many bytes the next one goes on.
+    Grown(usize, usize),
+    /// All of it was there before.
+    Repeated,
+}
+
+fn rows(content: &Content) -> Vec<&str> {
+    content.text.split('\n').map(str::trim).filter(|row| !row.is_empty()).collect()
+}
+
+fn words_in(rows: &[&str]) -> usize {
+    rows.iter().map(|row| row.split_whitespace().count()).sum()
+}
+
+/// How many rows of `line`, from its first on, have no times of their own: a row that has is spoken now.
+fn untimed_rows(line: &Content, rows: &[&str]) -> usize {
+    let mut words = line.words.iter();
+    let is_untimed = |row: &&&str| {
+        let count = row.split_whitespace().count();
+        words.by_ref().take(count).all(|word| line.start_ms.is_none_or(|start| word.start_ms <= start))
+    };
+    rows.iter().take_while(is_untimed).count()
+}
+
+fn step(before: &Content, line: &Content) -> Step {
+    let (Some(begun), Some(start)) = (before.start_ms, line.start_ms) else { return Step::New };
+    let gap = start - before.end_ms.unwrap_or(start);
+    if start < begun || gap > GAP_MAX_MS || before.speaker != line.speaker {
+        return Step::New;
+    }
+    let (shown, now) = (rows(before), rows(line));
+    let may_repeat = untimed_rows(line, &now);
+    for count in (1..=shown.len().min(now.len())).rev() {
+        let (last, same) = (shown[shown.len() - count..].split_last(), &now[..count]);
+        let Some((last, above)) = last else { continue };
+        if above != &same[..count - 1] || may_repeat < count - 1 {
+            continue;
+        }
+        if *last == same[count - 1] && may_repeat >= count {
+            return if count == now.len() { Step::Repeated } else { Step::Rolled(count) };
+        }
+        if same[count - 1].strip_prefix(last).is_some_and(|rest| rest.starts_with(' ')) {
+            return Step::Grown(count - 1, last.len());
+        }
+    }
+    Step::New
+}
+
+/// Leaves each row once, if the file rolls.
+pub(super) fn read_once(gather: &mut Gather, kept: &mut Kept) {
+    let steps: Vec<Step> =
+        std::iter::once(Step::New).chain(gather.contents().windows(2).map(|pair| step(&pair[0], &pair[1]))).collect();
+    let moved = steps.iter().filter(|step| matches!(step, Step::Rolled(_) | Step::Grown(..))).count();
+    let repeated = steps.iter().filter(|step| **step == Step::Repeated).count();
+    // At least half of the cues go on with the one before, and more than one of them has something new.
+    let is_rolling = (moved > 1 || moved == 1 && repeated > 1) && (moved + repeated) * 2 >= steps.len() - 1;
+    if !is_rolling {
+        return;
+    }
+    let mut changed: HashSet<usize> = HashSet::new();
+    let mut order = Vec::new();
+    for (index, (step, line)) in steps.iter().zip(gather.contents()).enumerate() {
+        let now = rows(line);
+        let (text, gone) = match *step {
+            Step::New => {
+                order.push(index);
+                continue;
+            }
+            Step::Repeated => continue,
+            Step::Rolled(count) => (now[count..].join("\n"), words_in(&now[..count])),
+            Step::Grown(count, bytes) => {
+                let (said, more) = now[count].split_at(bytes);
+                let new: Vec<&str> = std::iter::once(more.trim()).chain(now[count + 1..].iter().copied()).collect();
+                (new.join("\n"), words_in(&now[..count]) + words_in(&[said]))
+            }
+        };
+        order.push(index);
+        changed.insert(index);
+        line.words.drain(..gone.min(line.words.len()));
+        let content = Content { text: text.into(), break_before: None, ..std::mem::take(line) };
+        *line = with_break(content);
+    }
+    let first = steps.iter().position(|step| *step != Step::New).unwrap_or_default();
+    let at = gather.place_of(first);
+    let message = format!(
+        "these are rolling captions: the rows that a cue repeats from the one before are read once ({} cues)",
+        moved + repeated
+    );
+    gather.losses.add(at, 1, message);
+    gather.keep(&order);
+    keep_cues(kept, &order, &changed, gather.contents());
+}
+
+/// What is kept of cues goes with the lines that are left: of a changed one the rows that are.
+fn keep_cues(kept: &mut Kept, order: &[usize], changed: &HashSet<usize>, lines: &[Content]) {
+    let mut before = Vec::new();
+    for mut cue in std::mem::take(&mut kept.cues) {
+        before.append(&mut cue.before);
+        let is_changed = cue.lines.clone().any(|line| changed.contains(&line));
+        let (from, to) = (
+            order.partition_point(|line| *line < cue.lines.start),
+            order.partition_point(|line| *line < cue.lines.end),
+        );
+        if from == to {
+            continue;
+        }
+        if is_changed {
+            let left = lines[from].text.lines().count();
+            let all: Vec<&str> = cue.payload.lines().filter(|row| !row.trim().is_empty()).collect();
+            let payload = all[all.len().saturating_sub(left)..].join("\n");
+            let opens = payload
+                .match_indices('<')
+                .filter(|(at, _)| payload[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
+            // Tags that open above, and rows that go on, cannot be cut off.
+            let is_whole = opens.count() == payload.matches("</").count()
+                && to - from == 1
+                && bare(&payload) == bare(&lines[from].text);
+            if !is_whole {
+                continue;
+            }
+            cue.payload = payload;
+        }
+        cue.lines = from..to;
+        cue.before = std::mem::take(&mut before);
+        kept.cues.push(cue);
+    }
+    before.append(&mut kept.tail);
+    kept.tail = before;
+}
+
+/// The letters and digits of a text, without its tags.
+fn bare(text: &str) -> String {
+    let mut depth = 0;
+    let letters = text.chars().filter(|c| {
+        depth += i32::from(*c == '<');
+        let is_text = depth == 0;
+        depth -= i32::from(*c == '>' && depth > 0);
+        is_text && c.is_alphanumeric()
+    });
+    letters.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FileKind, srt, webvtt};
+    use super::*;
+
+    fn read(kind: FileKind, file: &str) -> (Vec<String>, usize) {
+        let reading = match kind {
+            FileKind::Vtt => webvtt::read(file, Gather::default()),
+            _ => srt::read(file, Gather::default()),
+        };
+        let told = reading.losses.iter().filter(|loss| loss.message.contains("rolling")).count();
+        let line = |content: &Content| {
+            let words: Vec<String> =
+                content.words.iter().map(|word| format!("{}@{}", word.text, word.start_ms)).collect();
+            let words = if words.is_empty() { String::new() } else { format!(" ({})", words.join(" ")) };
+            format!(
+                "{}-{} {}{words}",
+                content.start_ms.unwrap_or(-1),
+                content.end_ms.unwrap_or(-1),
+                content.text.replace('\n', "/")
+            )
+        };
+        (reading.lines.iter().map(|version| line(&version.content)).collect(), told)
+    }
+
+    fn subrip(cues: &[&str]) -> String {
+        let cue = |(at, text): (usize, &&str)| {
+            format!("{}\n00:00:{:02},000 --> 00:00:{:02},000\n{}\n\n", at + 1, at, at + 1, text.replace('/', "\n"))
+        };
+        cues.iter().enumerate().map(cue).collect()
+    }
+
+    #[test]
+    fn each_row_is_read_once_when_the_file_rolls() {
+        let table: &[(&[&str], &[&str])] = &[
+            // Two rows, three rows, rows that grow, a window that is cleared, two new rows at once.
+            (&["a", "a/b", "b/c", "c/d"], &["0-1 a", "1-2 b", "2-3 c", "3-4 d"]),
+            (&["a", "a/b", "a/b/c", "b/c/d", "c/d/e"], &["0-1 a", "1-2 b", "2-3 c", "3-4 d", "4-5 e"]),
+            (&["one", "one two", "one two/three", "three/four"], &["0-1 one", "1-2 two", "2-3 three", "3-4 four"]),
+            (&["a", "a/b", "b/c", "x", "x/y"], &["0-1 a", "1-2 b", "2-3 c", "3-4 x", "4-5 y"]),
+            (&["a/b", "b/c/d", "d/e"], &["0-1 a/b", "1-2 c/d", "2-3 e"]),
+            // Somebody says a thing twice in a file that rolls.
+            (&["a", "a/No.", "No./No.", "No./b"], &["0-1 a", "1-2 No.", "2-3 No.", "3-4 b"]),
+            (&["a", "a", "a/b", "b", "b/c"], &["0-1 a", "2-3 b", "4-5 c"]),
+        ];
+        for (cues, expected) in table {
+            let (lines, told) = read(FileKind::Srt, &subrip(cues));
+            // In seconds, for shortness.
+            let lines: Vec<String> = lines.iter().map(|line| line.replacen("000", "", 2)).collect();
+            assert_eq!((lines, told), (expected.iter().map(|line| (*line).to_owned()).collect(), 1), "{cues:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_stays_in_other_files() {
+        for cues in [
+            &["No.", "No.", "No.", "Yes."][..],
+            &["No.", "No./No.", "Well.", "a", "b", "c"],
+            &["a/b", "b/c", "d", "e", "f", "g"],
+            &["- Hi./- Hello.", "- Hello./- Yes?", "c", "d", "e", "f"],
+            &["a", "b"],
+        ] {
+            let (lines, told) = read(FileKind::Srt, &subrip(cues));
+            assert_eq!((lines.len(), told), (cues.len(), 0), "{lines:?}");
+        }
+        // Said again after a pause: nothing rolls there.
+        let file = subrip(&["a", "a/b", "b/c", "x"]) + "9\n00:00:30,000 --> 00:00:31,000\nx\nagain\n";
+        assert_eq!(read(FileKind::Srt, &file).0.last().map(String::as_str), Some("30000-31000 x/again"));
+    }
+
+    /// As YouTube writes what it hears.
+    const HEARD: &str = "WEBVTT\nKind: captions\nLanguage: en\n\n\
+        00:00:00.160 --> 00:00:02.310 align:start position:0%\n \ngood<00:00:00.480><c> evening</c><00:00:01.040><c> all</c>\n\n\
+        00:00:02.310 --> 00:00:02.320 align:start position:0%\ngood evening all\n \n\n\
+        00:00:02.320 --> 00:00:04.550 align:start position:0%\ngood evening all\nwe<00:00:02.800><c> begin</c>\n\n\
+        00:00:04.550 --> 00:00:04.560 align:start position:0%\nwe begin\n \n\n\
+        00:00:04.560 --> 00:00:06.000 align:start position:0%\nwe begin\nwe<00:00:04.900><c> begin</c>\n";
+
+    #[test]
+    fn words_keep_their_times_where_youtube_rolls() {
+        let (lines, told) = read(FileKind::Vtt, HEARD);
+        let expected = [
+            "160-2310 good evening all (good@160 evening@480 all@1040)",
+            "2320-4550 we begin (we@2320 begin@2800)",
+            "4560-6000 we begin (we@4560 begin@4900)",
+        ];
+        assert_eq!((lines, told), (expected.map(str::to_owned).to_vec(), 1));
+    }
+
+    #[test]
+    fn a_rolling_file_is_written_with_each_row_once() {
+        let feed = crate::position::FeedId::new("x").expect("a name");
+        let reading = super::super::read(HEARD.as_bytes(), None).expect("it can be read");
+        let document = super::super::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
+        let written = super::super::write(super::super::Format::Vtt, &document);
+        assert_eq!(written.matches("-->").count(), 3, "{written}");
+        assert!(written.contains("position:0% align:start\nwe<00:00:02.800><c> begin</c>\n"), "{written}");
+        let again = super::super::read(written.as_bytes(), None).expect("it can be read");
+        assert_eq!(again.lines, reading.lines, "{written}");
+    }
+}
