@@ -232,6 +232,26 @@ async fn a_second_run_with_the_ids_of_the_first_is_kept_beside_it() {
 }
 
 #[tokio::test]
+async fn what_a_program_wrote_by_heart_is_told_and_a_line_is_taken_back() {
+    let server = Server::start();
+    let (_dir, path) = file(
+        "lines.ndjson",
+        "{\"id\":\"1\",\"start_ms\":0,\"text\":\"one\",\"is_final\":true}\n{\"id\":\"2\",\"start_ms\":9,\"text\":\"two\\ud83d\"}\n{\"id\":\n",
+    );
+    let published = run(&server, &["publish", "typed", &path]).await;
+    assert_eq!(published.status.code(), Some(1));
+    let told = stderr(&published);
+    assert!(told.contains("did you mean \"status\"") && told.contains("line 3 of the input"), "{told}");
+    assert!(!told.contains("EOF") && !told.contains("expected"), "{told}");
+    done(&run(&server, &["retract", "typed", "main/1"]).await);
+    let text = done(&run(&server, &["export", "typed", "--format", "txt"]).await);
+    assert!(text.contains("two\u{fffd}") && !text.contains("one"), "{text}");
+    let again = run(&server, &["retract", "typed", "1"]).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("there is no line main/1"), "{}", stderr(&again));
+}
+
+#[tokio::test]
 async fn an_archive_is_opened_beside_its_server_to_read_and_not_to_write() {
     let mut server = Server::start();
     let data = server.data();

@@ -363,7 +363,10 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         Incoming::Clock { media_ms: 70_000 },
         Incoming::End,
     ] {
-        written.push((from_publisher(&says), encode_from_publisher(FromPublisher { seq: Some(1), says: Ok(says) })));
+        written.push((
+            from_publisher(&says),
+            encode_from_publisher(FromPublisher { seq: Some(1), says: Ok(says), unknown: Vec::new() }),
+        ));
     }
     for message in [
         ToPublisher::Welcome {
@@ -479,6 +482,9 @@ fn the_codes_of_refusals_are_in_the_document() {
     // `ALL` is complete: a new code does not compile until it has its place here.
     let known: Vec<Value> = WarningCode::ALL.iter().map(|code| serde_json::to_value(code).expect("a name")).collect();
     assert_eq!(document.0["components"]["schemas"]["WarningCode"]["enum"], Value::from(known));
+    for code in NackCode::ALL {
+        assert_eq!(serde_json::to_value(code).expect("a name"), code.as_str());
+    }
     for code in WarningCode::ALL {
         assert_eq!(serde_json::to_value(code).expect("a name"), code.as_str());
     }
@@ -493,9 +499,10 @@ fn the_codes_of_refusals_are_in_the_document() {
             NackCode::BadId => 6,
             NackCode::BadTime => 7,
             NackCode::TextTooLong => 8,
-            NackCode::ControlCharacters => 9,
-            NackCode::Ended => 10,
-            NackCode::Unsupported => 11,
+            NackCode::LineTooLarge => 9,
+            NackCode::ControlCharacters => 10,
+            NackCode::Ended => 11,
+            NackCode::Unsupported => 12,
         };
         assert_eq!(place, expected);
     }

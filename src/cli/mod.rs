@@ -28,6 +28,7 @@ mod raw;
 mod reach;
 mod relay;
 mod replay;
+mod retract;
 mod search;
 mod sending;
 mod serve;
@@ -89,6 +90,8 @@ enum Command {
     Feeds(feeds::Feeds),
     /// Find where something was said, in all feeds
     Search(search::Search),
+    /// Take a line back
+    Retract(retract::Retract),
     /// Say who is who: list, rename, merge and unmerge speakers
     Speakers(speakers::Speakers),
     /// Make a token that lets somebody publish, read or manage
@@ -176,6 +179,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Convert(command) => command.run(),
             Command::Feeds(command) => command.run().await,
             Command::Search(command) => command.run().await,
+            Command::Retract(command) => command.run().await,
             Command::Speakers(command) => command.run().await,
             Command::Token(command) => command.run(),
             Command::Config(command) => command.run(),

@@ -14,6 +14,7 @@ use super::sending::Sending;
 use super::signals::Signals;
 use super::vendor::Vendor;
 use crate::client::{Publisher, random_name};
+use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
 use crate::transcript::{Content, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
 
@@ -132,16 +133,19 @@ fn message(text: &str, id: &str) -> Result<Outgoing, String> {
         let content = Content { speaker, text: said.into(), ..Content::default() };
         return Ok(Outgoing::Line(Version { id: id.into(), content, ..Version::default() }));
     }
-    let mut object: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let mended = replace_lone_surrogates(text.as_bytes());
+    let mut object: Map<String, Value> = serde_json::from_slice(mended.as_deref().unwrap_or(text.as_bytes()))
+        .map_err(|error| format!("it is not JSON: {}", describe_json_error(&error)))?;
     object.entry("type").or_insert_with(|| "line".into());
     if object["type"] == "line" {
         object.entry("id").or_insert_with(|| id.into());
     }
     // The limits are the server's to keep; here only what makes no sense to anybody is stopped.
     const NO_LIMITS: Limits = Limits { message_bytes: usize::MAX, text_bytes: usize::MAX, unacked: usize::MAX };
-    let read = FromPublisher::decode(&Value::Object(object).to_string(), &NO_LIMITS, i64::MAX);
-    read.says.and_then(Outgoing::try_from).map_err(|refusal| refusal.message)
+    let read = FromPublisher::decode(&Value::Object(object.clone()).to_string(), &NO_LIMITS, i64::MAX);
+    let message = read.says.and_then(Outgoing::try_from).map_err(|refusal| refusal.message)?;
+    // The server knows better than this program what it does not know.
+    Ok(if read.unknown.is_empty() { message } else { Outgoing::Object(Box::new(object)) })
 }
 
 #[cfg(test)]
@@ -157,7 +161,9 @@ mod tests {
                 r#"{"type":"line","id":"r-1","status":"final","speaker":"Clerk","text":"It is: on."}"#,
             ),
             ("(silence)", r#"{"type":"line","id":"r-1","status":"final","text":"(silence)"}"#),
-            (r#"{"text":"a","seq":7,"x":0}"#, r#"{"type":"line","id":"r-1","status":"final","text":"a"}"#),
+            (r#"{"text":"a","seq":7}"#, r#"{"type":"line","id":"r-1","status":"final","text":"a"}"#),
+            // The server warns of what it does not know.
+            (r#"{"text":"a","seq":7,"x":0}"#, r#"{"id":"r-1","text":"a","type":"line","x":0}"#),
             (r#"{"type":"retract","id":"7"}"#, r#"{"type":"retract","id":"7"}"#),
             (r#"{"type":"end"}"#, r#"{"type":"end"}"#),
         ] {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::address::ServerUrl;
 use super::transport::{Endpoint, OpenError};
 use crate::position::{Cursor, Epoch, FeedId};
-use crate::transcript::{FeedState, Timestamp};
+use crate::transcript::{FeedState, LineKey, Timestamp};
 
 /// The largest answer, in bytes: a transcript of days.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -284,6 +284,15 @@ impl HttpClient {
     pub async fn import(&self, feed: &FeedId, file: Bytes, replace: bool) -> Result<Imported, HttpError> {
         let path = format!("/v1/feeds/{feed}/transcript{}", if replace { "?replace=true" } else { "" });
         read(&self.request(Method::PUT, &path, Some("text/plain; charset=utf-8"), file).await?)
+    }
+
+    /// Takes a line back.
+    ///
+    /// # Errors
+    /// [`HttpError`]; `no_such_line` where there is none.
+    pub async fn retract(&self, feed: &FeedId, line: &LineKey) -> Result<(), HttpError> {
+        let path = format!("/v1/feeds/{feed}/lines/{}/{}", line.source, line.id);
+        self.request(Method::DELETE, &path, None, Bytes::new()).await.map(|_| ())
     }
 
     /// Renames, merges or unmerges speakers. Under the same `op_id` it can be asked again: that changes nothing more.

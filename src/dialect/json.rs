@@ -9,17 +9,21 @@ use serde_json::Value;
 
 use super::{Decoded, FaultKind, Options};
 use crate::transcript::MediaMs;
+use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
 
 /// Calls `take` with every JSON object of a frame; what is none is a fault.
 pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(&Value, &mut Decoded)) {
     let mut any = false;
+    let mended = replace_lone_surrogates(frame);
+    let frame = mended.as_deref().unwrap_or(frame);
     for value in serde_json::Deserializer::from_slice(frame).into_iter::<Value>() {
         any = true;
         match value {
             Ok(value @ Value::Object(_)) => take(&value, out),
             Ok(_) => out.fault(FaultKind::Unreadable, "the frame is JSON, but not a JSON object"),
-            // serde_json names line and column, never the text.
-            Err(error) => out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {error}")),
+            Err(error) => {
+                out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {}", describe_json_error(&error)));
+            }
         }
     }
     if !any {

@@ -15,6 +15,7 @@ use super::deliveries::Deliveries;
 use super::fanout::Fanout;
 use super::hls::Timelines;
 use super::indexer::Search;
+use super::ingest::RefusalLog;
 use super::metrics::Metrics;
 use super::peer::Idlers;
 use super::posts::Streams;
@@ -40,6 +41,7 @@ pub(super) struct App {
     pub(super) feeds: Feeds,
     pub(super) slots: Slots,
     pub(super) streams: Streams,
+    pub(super) refusals: RefusalLog,
     pub(super) fanout: Fanout,
     pub(super) timelines: Timelines,
     pub(super) summaries: Summaries,

@@ -264,7 +264,8 @@ impl Need {
                 | "/v1/feeds/{feed}/zoom"
                 | "/v1/feeds/{feed}/youtube"
                 | "/v1/feeds/{feed}/streamtext",
-            ) => Self::InFeed(Role::Publish),
+            )
+            | ("DELETE", "/v1/feeds/{feed}/lines/{source}/{id}") => Self::InFeed(Role::Publish),
             ("POST", "/v1/feeds/{feed}/state" | "/v1/feeds/{feed}/desk")
             | ("GET", "/v1/feeds/{feed}/lines/{source}/{id}/history") => Self::InFeed(Role::Desk),
             _ => Self::InFeed(Role::Admin),
@@ -369,6 +370,7 @@ mod tests {
             (_, path) if !path.starts_with("/v1") => Need::Nothing,
             ("get", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Need::Somewhere(Role::Subscribe),
             (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),
+            ("delete", path) if path.contains("/lines/") => Need::InFeed(Role::Publish),
             (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
                 Need::InFeed(Role::Publish)
             }

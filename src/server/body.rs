@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use crate::config::TimesConfig;
+use crate::transcript::json_text::describe_json_error;
 
 /// Reads a body of at most `bytes_max`. One that stops coming, or comes too slowly, is given up.
 pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
@@ -46,8 +47,8 @@ pub(super) async fn read_json<T: DeserializeOwned>(app: &App, headers: &HeaderMa
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     let bytes = read(app, headers, body, app.config.limits.message_bytes).await?;
-    // serde_json names line and column, and the field.
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad(format!("the body: {error}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad(format!("the body cannot be read: {}", describe_json_error(&error))))
 }
 
 /// The body's type, without its parameters.

@@ -1,6 +1,6 @@
 //! Lines over HTTP: published without a socket, and the history of one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,8 +8,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::StreamExt;
-use http::HeaderMap;
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::app::App;
@@ -17,14 +17,18 @@ use super::auth::Access;
 use super::body::{media_type, read};
 use super::feeds::open;
 use super::ingest::{
-    AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher, is_correcting,
+    AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher, Resend, is_correcting,
 };
 use super::problem::{Problem, ProblemCode};
 use crate::position::{FeedId, Offset};
+use crate::transcript::json_text::describe_json_error;
 use crate::transcript::line::check_kept_line_id;
 use crate::transcript::{FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Transcript};
-use crate::wire::publish::decode_line;
-use crate::wire::{Incoming, NackCode, Refusal, WarningCode};
+use crate::wire::publish::{FieldPlace, UnknownField};
+use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, WarningCode};
+
+/// The parameters of a request.
+const PARAMETERS: [&str; 5] = ["source", "session", "offset_ms", "corrects", "token"];
 
 #[derive(Serialize)]
 struct Accepted {
@@ -98,56 +102,110 @@ pub(super) async fn post(
         let detail = "the session is being published already, by a socket or another request: take another session";
         return Err(Problem::new(ProblemCode::Conflict, detail));
     };
-    let mut given = HashSet::new();
+    for name in query.keys().filter(|name| !PARAMETERS.contains(&name.as_str())) {
+        pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
+    }
+    if let Some(offset_ms) = query.get("offset_ms") {
+        let bad = || Problem::bad("offset_ms is a whole number of milliseconds");
+        pipeline.shift_times(offset_ms.parse().map_err(|_| bad())?);
+    }
+    let mut given = HashMap::new();
     let (mut repeats, mut refused) = (0, Vec::new());
     for (index, line) in lines.into_iter().enumerate() {
         // Refused ones wait for nothing by themselves.
         tokio::task::consume_budget().await;
-        match take(&mut pipeline, line, &mut given) {
-            Ok(Numbered::New(_)) => {}
-            Ok(Numbered::Repeat(_)) => {
-                pipeline.counters.repeats.inc();
+        match take(&mut pipeline, (index, line), &mut given).await? {
+            Ok(Taken::New) => {}
+            Ok(Taken::Repeat) => {
+                pipeline.count_repeats(1);
                 repeats += 1;
             }
-            Err(refusal) => {
-                pipeline.count_refusal(&refusal);
-                let Refusal { code, message, field } = refusal;
-                refused.push(Refused { index, code, message, field });
-            }
+            Err(refusal) => refused.push(refuse(&mut pipeline, index, refusal)),
         }
     }
     let committed =
-        pipeline.commit(|seq| given.contains(&seq), AppendMode::InParts).await.map_err(|error| match error {
+        pipeline.commit(|seq| given.contains_key(&seq), AppendMode::InParts).await.map_err(|error| match error {
             CommitError::Log(error) => Problem::from(error),
             CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: take another session")),
         })?;
-    // A number that was given and is taken is that of a repeat.
-    repeats += committed.conflicts.len();
+    for record in committed.conflicts {
+        // Another node was first: with the same line, or with another.
+        let same = match &record.op {
+            Op::Line { lines, .. } => lines.first().cloned().map(Incoming::Line),
+            Op::Retract { id, rev, .. } => Some(Incoming::Retract { id: id.clone(), rev: *rev }),
+            _ => None,
+        };
+        let seq = record.published.map_or(0, |published| published.seq);
+        let index = given.get(&seq).copied().unwrap_or_default();
+        let resend = match &same {
+            Some(message) => pipeline.find_resend(seq, message).await?,
+            None => Resend::Other,
+        };
+        if resend == Resend::Same {
+            pipeline.count_repeats(1);
+            repeats += 1;
+        } else {
+            let refusal = pipeline.refuse_used(seq, resend);
+            refused.push(refuse(&mut pipeline, index, refusal));
+        }
+    }
     let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
     Ok(Json(Accepted { accepted: committed.accepted, repeats, refused, warnings }).into_response())
 }
 
-/// Takes one line of a request, unless it is a repeat.
-fn take(pipeline: &mut IngestPipeline, line: &str, given: &mut HashSet<u64>) -> Result<Numbered, Refusal> {
-    #[derive(Deserialize)]
-    struct RawNumber {
-        seq: Option<u64>,
-    }
-    // What cannot be read at all is refused by the reading of the line.
-    let own = serde_json::from_str::<RawNumber>(line).ok().and_then(|raw| raw.seq);
-    let numbered = pipeline.sequence.number_one(own)?;
-    let Numbered::New(seq) = numbered else { return Ok(numbered) };
-    let version = decode_line(line, &pipeline.app.limits(), pipeline.app.config.captions.max_media_ms)?;
+/// What became of a message of a request.
+enum Taken {
+    New,
+    Repeat,
+}
+
+fn refuse(pipeline: &mut IngestPipeline, index: usize, refusal: Refusal) -> Refused {
+    pipeline.count_refusal(&refusal);
+    let Refusal { code, message, field } = refusal;
+    Refused { index, code, message, field }
+}
+
+/// Takes one message of a request, unless it is a repeat.
+async fn take(
+    pipeline: &mut IngestPipeline,
+    (index, text): (usize, &str),
+    given: &mut HashMap<u64, usize>,
+) -> Result<Result<Taken, Refusal>, Problem> {
+    let (limits, max_media_ms) = (pipeline.app.limits(), pipeline.app.config.captions.max_media_ms);
+    let FromPublisher { seq: own, says, .. } =
+        pipeline.read(FromPublisher::decode_in_request(text, &limits, max_media_ms));
+    let numbered = match pipeline.sequence.number_one(own) {
+        Ok(numbered) => numbered,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let says = match says {
+        Ok(says) => says,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let seq = match numbered {
+        Numbered::New(seq) => seq,
+        Numbered::Used(seq) => {
+            let resend = match pipeline.find_in_batch(seq, &says) {
+                Some(resend) => resend,
+                None => pipeline.find_resend(seq, &says).await?,
+            };
+            return Ok(match resend {
+                Resend::Same => Ok(Taken::Repeat),
+                other => Err(pipeline.refuse_used(seq, other)),
+            });
+        }
+    };
     let came = MessageArrival::now(&pipeline.app);
-    let admitted = pipeline.admit(Incoming::Line(version), came.at);
+    let admitted = pipeline.admit(says, came.at);
     if let Some(op) = admitted.op {
-        given.extend(own);
+        given.extend(own.map(|seq| (seq, index)));
+        pipeline.watch_times(&op, came);
         pipeline.push(seq, op, came);
     }
-    match admitted.refusals.into_iter().next() {
+    Ok(match admitted.refusals.into_iter().next() {
         Some((_, refusal)) => Err(refusal),
-        None => Ok(numbered),
-    }
+        None => Ok(Taken::New),
+    })
 }
 
 /// The lines of a body, still as they were written.
@@ -156,12 +214,48 @@ fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
         return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
     }
     let text = text.trim();
-    let bad = |error: serde_json::Error| Problem::bad(format!("the body is no line and no array of lines: {error}"));
+    let bad = |error: serde_json::Error| {
+        Problem::bad(format!("the body is neither a line nor an array of lines: {}", describe_json_error(&error)))
+    };
     if !text.starts_with('[') {
         return Ok(vec![serde_json::from_str::<&RawValue>(text).map_err(bad)?.get()]);
     }
     let lines: Vec<&RawValue> = serde_json::from_str(text).map_err(bad)?;
     Ok(lines.into_iter().map(RawValue::get).collect())
+}
+
+/// `DELETE /v1/feeds/{feed}/lines/{source}/{id}`: takes a line back, in a session of its own.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path((name, source, id)): Path<(String, String, String)>,
+    Extension(access): Extension<Access>,
+) -> Result<StatusCode, Problem> {
+    check_kept_line_id(&id)?;
+    let mut publisher = Publisher::new(&app, access.source(Some(&source))?, None)?;
+    // It names a line, whoever sent it.
+    publisher.corrects = true;
+    let feed = open(&app, &name).await?;
+    let not_done = || Problem::new(ProblemCode::Conflict, "the line could not be taken back: try again");
+    let Some(mut pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
+        return Err(not_done());
+    };
+    let is_there = matches!(pipeline.view.transcript().line_rev(&source, &id), Some((_, false)));
+    if !is_there {
+        return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));
+    }
+    let came = MessageArrival::now(&app);
+    let admitted = pipeline.admit(Incoming::Retract { id: id.into(), rev: None }, came.at);
+    if let Some((_, refusal)) = admitted.refusals.into_iter().next() {
+        return Err(Problem::bad(refusal.message));
+    }
+    if let (Some(op), Ok(seq)) = (admitted.op, pipeline.sequence.next()) {
+        pipeline.push(seq, op, came);
+    }
+    pipeline.commit(|_| false, AppendMode::Whole).await.map_err(|error| match error {
+        CommitError::Log(error) => Problem::from(error),
+        CommitError::SessionTaken => not_done(),
+    })?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Serialize)]

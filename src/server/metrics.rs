@@ -208,9 +208,7 @@ impl Metrics {
     }
 
     pub(super) fn refused(&self, code: NackCode) {
-        // The codes are written as they are on the wire.
-        let code = serde_json::to_value(code).ok().and_then(|code| code.as_str().map(str::to_owned));
-        self.refused.get_or_create(&[("code", code.unwrap_or_default())]).inc();
+        self.refused.get_or_create(&[("code", code.as_str().to_owned())]).inc();
     }
 
     /// So many messages of changes, of so many bytes together, went out to readers.

@@ -228,6 +228,7 @@ impl Server {
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),
             slots: Slots::default(),
             streams: posts::Streams::default(),
+            refusals: ingest::RefusalLog::default(),
             fanout: Fanout::default(),
             unsynced: OnceLock::new(),
             timelines: hls::Timelines::default(),

@@ -29,7 +29,7 @@ use crate::feed::{Opened, View};
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::FoldView;
-use crate::wire::publish::LANG_BYTES_MAX;
+use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
@@ -117,9 +117,10 @@ impl Post {
     fn place(&self, number: Option<u64>, said: impl Fn(&str) -> Option<(String, String)>) -> Placed {
         let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
         let number = match number {
-            None => return Placed::New(session, last + 1, false),
+            None if last < NUMBER_MAX => return Placed::New(session, last + 1, false),
+            None => return Placed::New(self.next_run(&session), 1, false),
             // The log counts from 1, and software may from 0.
-            Some(number) => number.saturating_add(1),
+            Some(number) => number + 1,
         };
         if number > last {
             return Placed::New(session, number, last > 0 && number - last > 1);
@@ -135,8 +136,13 @@ impl Post {
         if is_said {
             return Placed::Repeat;
         }
+        Placed::New(self.next_run(&session), number, false)
+    }
+
+    /// The session behind `session`, for numbers that begin anew.
+    fn next_run(&self, session: &str) -> Arc<str> {
         let run = session.strip_prefix(&*self.base).and_then(|rest| rest.strip_prefix('.')?.parse().ok()).unwrap_or(1);
-        Placed::New(run_name(&self.base, run + 1), number, false)
+        run_name(&self.base, run + 1)
     }
 
     fn options(&self, tag: &str) -> Options {
@@ -166,13 +172,14 @@ impl Post {
         }
         pipeline.enter_session(session.clone(), seq - 1);
         for said in posted.says {
-            let admitted = pipeline.admit(pipeline.checked(said), came.at);
+            let message = pipeline.checked(said);
+            let admitted = pipeline.admit(message, came.at);
             for (_, error) in admitted.refusals {
                 pipeline.count_refusal(&error);
                 refusal = Some(error);
             }
             if let Some(op) = admitted.op {
-                let seq = pipeline.sequence.next();
+                let seq = pipeline.sequence.next().map_err(|refusal| Problem::bad(refusal.message))?;
                 pipeline.push(seq, op, came);
             }
         }
@@ -227,8 +234,8 @@ fn run_name(base: &Arc<str>, run: u64) -> Arc<str> {
 fn number(asked: &Asked) -> Result<Option<u64>, Problem> {
     match asked.get("seq").map(|seq| seq.parse()) {
         None => Ok(None),
-        Some(Ok(seq)) if seq < u64::MAX => Ok(Some(seq)),
-        Some(_) => Err(Problem::bad("seq is a whole number, one higher with each request")),
+        Some(Ok(seq)) if seq < NUMBER_MAX => Ok(Some(seq)),
+        Some(_) => Err(Problem::bad(format!("seq is a whole number below {NUMBER_MAX}, one higher with each request"))),
     }
 }
 
@@ -315,7 +322,7 @@ pub(super) async fn youtube(
         decoded
     };
     let said = |session: &str| {
-        let decoded = decode(session, seq?.saturating_add(1));
+        let decoded = decode(session, seq? + 1);
         match decoded.says.first()? {
             Said::Lines(lines) => lines.last().map(|line| (line.id.to_string(), line.content.text.to_string())),
             _ => None,

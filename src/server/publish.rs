@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::entry::Entry;
 use super::app::{App, end_of};
-use super::ingest::{AckQueue, IngestPipeline, MessageArrival, Numbered, Publisher, ReadPace};
+use super::ingest::{AckQueue, IngestPipeline, MessageArrival, Numbered, Publisher, ReadPace, Resend, SessionTally};
 use super::peer::Peer;
 use super::slots::{Call, Claim};
 use super::socket::{End, Frame, Socket};
@@ -27,10 +27,15 @@ use crate::config::TimesConfig;
 use crate::feed::Bell;
 use crate::position::FeedId;
 use crate::transcript::Transcript;
+use crate::wire::publish::{FieldPlace, UnknownField};
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
 /// A publisher says much, and a read has room for a good many lines.
 pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_publish, read_buffer_bytes: 16 * 1024 };
+
+/// The parameters of the query.
+const PARAMETERS: [&str; 10] =
+    ["source", "session", "format", "labels", "offset_ms", "lang", "ack", "keep_raw", "corrects", "takeover"];
 
 /// Messages that are taken in one turn; then what has become durable is acknowledged. Neither this nor the bytes below bound
 /// what a publisher may send, only in which portions it is taken, so they are no settings.
@@ -50,6 +55,7 @@ pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked
 
 async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
     let vendor = vendor::VendorAsked::read(app, name, asked)?;
+    let offset_ms = vendor::offset_ms(asked)?;
     let is_anonymous = vendor::are_labels_anonymous(asked, vendor.is_some())?;
     let mut publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
@@ -69,6 +75,12 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     if is_anonymous {
         pipeline.name_speakers();
     }
+    if vendor.is_none() {
+        pipeline.shift_times(offset_ms);
+    }
+    for name in asked.names().filter(|name| !PARAMETERS.contains(name)) {
+        pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
+    }
     let mut connection = Connection::new(app, entry, pipeline);
     connection.claim().welcome();
     let welcome = connection.welcome()?;
@@ -77,11 +89,17 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
         connection.speak(vendor);
     }
     socket.send(&welcome.encode()).await?;
+    let Publisher { source, session, .. } = connection.pipeline.publisher.clone();
+    tracing::info!(feed = %name, %source, %session, seq = connection.acked, "publisher connected");
+    connection.queue_warnings().await?;
     let end = connection.run(socket).await;
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
     let _ = connection.acks.all_durable().await;
     connection.count_last_reused_ids().await;
+    let SessionTally { accepted, repeats, refused } = connection.pipeline.tally;
+    let why = end.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    tracing::info!(feed = %name, %source, %session, why, accepted, repeats, refused, "publisher left");
     end
 }
 
@@ -296,15 +314,11 @@ impl<'a> Connection<'a> {
             return self.take_vendors(text.as_bytes(), came).await;
         }
         let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
+        let message = self.pipeline.read(message);
+        self.queue_warnings().await?;
         let seq = match self.pipeline.sequence.number(&message) {
             Ok(Numbered::New(seq)) => seq,
-            // The log has it, or will have it: acknowledged when all before it is.
-            Ok(Numbered::Repeat(seq)) => {
-                self.pipeline.counters.repeats.inc_by(message.says.as_ref().map_or(1, lines_in));
-                self.append_batch().await?;
-                self.acks.ack(seq);
-                return Ok(());
-            }
+            Ok(Numbered::Used(seq)) => return self.take_again(seq, text, message.says).await,
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
         };
         match message.says {
@@ -313,10 +327,41 @@ impl<'a> Connection<'a> {
                     self.append_batch().await?;
                     self.see_the_end().await?;
                 }
-                self.say(seq, says, came).await
+                if self.say(seq, says, came).await? {
+                    self.pipeline.remember(seq, text);
+                }
+                Ok(())
             }
             Err(refusal) => self.refuse(seq, None, refusal).await,
         }
+    }
+
+    /// Takes a message whose number was used before: acknowledged if it is the same message, which the log has or will have,
+    /// when all before it is.
+    async fn take_again(&mut self, seq: u64, text: &str, says: Result<Incoming, Refusal>) -> Result<(), End> {
+        let says = match says {
+            Ok(says) => says,
+            Err(refusal) => return self.refuse(seq, None, refusal).await,
+        };
+        self.append_batch().await?;
+        if !self.pipeline.is_recent(seq, text) {
+            self.acks.all_durable().await.map_err(|error| end_of(&error))?;
+            // A long log takes a while to read.
+            let claim = self.claim().clone();
+            let resend = tokio::select! {
+                biased;
+                end = claim.replaced() => return Err(end),
+                () = self.app.stop.cancelled() => return Err(going_away()),
+                resend = self.pipeline.find_resend(seq, &says) => resend.map_err(|error| end_of(&error))?,
+            };
+            if resend != Resend::Same {
+                return self.refuse(seq, None, self.pipeline.refuse_used(seq, resend)).await;
+            }
+        }
+        self.refused_in_a_row = 0;
+        self.pipeline.count_repeats(lines_in(&says));
+        self.acks.ack(seq);
+        Ok(())
     }
 
     /// Waits until what was sent before an `end`, and the `end`, are folded.
@@ -326,7 +371,8 @@ impl<'a> Connection<'a> {
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
-    async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<(), End> {
+    /// Says whether anything of it is taken.
+    async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, End> {
         let is_end = matches!(says, Incoming::End);
         let admitted = self.pipeline.admit(says, came.at);
         let are_lines_refused = admitted.refusals.iter().any(|(index, _)| index.is_some());
@@ -339,14 +385,18 @@ impl<'a> Connection<'a> {
                 self.append_batch().await?;
                 self.acks.ack(seq);
             }
-            return self.count_refusal();
+            self.count_refusal()?;
+            return Ok(false);
         };
+        if self.vendor.is_none() {
+            self.pipeline.watch_times(&op, came);
+        }
         self.ending |= is_end;
         self.refused_in_a_row = 0;
         // Before the message's own answer: a program may end with that.
         self.queue_warnings().await?;
         self.pipeline.push(seq, op, came);
-        Ok(())
+        Ok(true)
     }
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::StatusCode;
 
 use super::app::App;
@@ -36,6 +36,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/feeds/{feed}/raw"),
     ("delete", "/v1/feeds/{feed}/raw"),
     ("post", "/v1/feeds/{feed}/lines"),
+    ("delete", "/v1/feeds/{feed}/lines/{source}/{id}"),
     ("get", "/v1/feeds/{feed}/lines/{source}/{id}/history"),
     ("post", "/v1/feeds/{feed}/zoom"),
     ("get", "/v1/feeds/{feed}/zoom/seq"),
@@ -72,6 +73,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/hls/captions.m3u8", get(hls::playlist))
         .route("/v1/feeds/{feed}/hls/{segment}", get(hls::segment))
         .route("/v1/feeds/{feed}/lines", post(lines::post))
+        .route("/v1/feeds/{feed}/lines/{source}/{id}", delete(lines::delete))
         .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(lines::history))
         .route("/v1/feeds/{feed}/zoom", post(posts::zoom))
         .route("/v1/feeds/{feed}/zoom/seq", get(posts::zoom_seq))

@@ -61,6 +61,18 @@ pub(super) enum End {
     Gone,
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Close { code, reason } | Self::Fault { code, reason } if reason.is_empty() => {
+                write!(f, "closed ({code})")
+            }
+            Self::Close { code, reason } | Self::Fault { code, reason } => write!(f, "{reason} ({code})"),
+            Self::Gone => f.write_str("the client is gone"),
+        }
+    }
+}
+
 impl End {
     /// The server closes the connection with `code`.
     pub(super) fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {

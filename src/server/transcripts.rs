@@ -22,7 +22,8 @@ use crate::feed::{Feed, Opened};
 use crate::format::{Document, Format, Range, Reading};
 use crate::log::LogError;
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
+use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript, Version};
+use crate::wire::publish::is_line_within;
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
 pub(super) async fn get(
@@ -260,11 +261,12 @@ pub(super) async fn put(
     };
     let body = read(&app, &headers, body, app.config.limits.import_bytes).await?;
     let reading = tokio::task::spawn_blocking(move || crate::format::read(&body, None)).await;
-    let reading = match reading {
+    let mut reading = match reading {
         Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
         Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
     };
     check(&app, &reading)?;
+    leave_out_large_words(&mut reading, app.config.limits.message_bytes);
     let old = match app.feeds.open(&name).await? {
         Opened::Here(feed) if replace => Some(feed),
         Opened::Here(_) => {
@@ -319,6 +321,30 @@ async fn import_in_steps(
     let created = app.feeds.create(name, true, records).await;
     let (feed, is_new) = created.inspect_err(|_| app.feeds.note_not_replaced(name))?;
     Ok(is_new.then_some(feed))
+}
+
+/// Leaves out the words of lines that are larger than a publisher could send them: their text stays. It is told.
+fn leave_out_large_words(reading: &mut Reading, message_bytes: usize) {
+    let leave_out = |line: &mut Version| {
+        let is_large = !line.content.words.is_empty() && !is_line_within(line, message_bytes);
+        if is_large {
+            line.content.words.clear();
+        }
+        is_large
+    };
+    let history = reading.history.iter_mut().flatten().filter_map(|record| match &mut record.op {
+        Op::Line { lines, .. } => Some(lines),
+        _ => None,
+    });
+    let in_history = history.flatten().map(leave_out).filter(|is_large| *is_large).count();
+    let in_lines = reading.lines.iter_mut().map(leave_out).filter(|is_large| *is_large).count();
+    if in_lines.max(in_history) > 0 {
+        let message = format!(
+            "the words of {} lines were left out: with them the lines are larger than limits.message_bytes ({message_bytes})",
+            in_lines.max(in_history)
+        );
+        reading.problems.push(crate::format::Problem { line: 1, column: 1, message });
+    }
 }
 
 /// A file is held to the limits of times only where they would break the axis of media time.

@@ -57,6 +57,11 @@ impl Asked {
         self.query.get(name).map(String::as_str)
     }
 
+    /// The names of the parameters.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.query.keys().map(String::as_str)
+    }
+
     /// A parameter that is `true`, `false` or not given.
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, End> {
         match self.get(name) {

@@ -9,6 +9,7 @@
 mod assembly;
 pub mod fold;
 pub mod frame;
+pub mod json_text;
 pub mod line;
 pub mod mark;
 pub mod order;

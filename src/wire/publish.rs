@@ -1,17 +1,21 @@
 //! The publisher's side: what it may send, what it is answered, and the checks that need no feed.
 //!
-//! In reading order: limits and refusals, here; `incoming`, which reads a message, and `check`, which holds it to its rules;
+//! In reading order: limits and refusals, here; `incoming`, which reads a message (`raw` as it stands, `fields`: unknown names),
+//! and `check`, which holds it to its rules;
 //! `outgoing`, which writes one; `answer`.
 
 mod answer;
 mod check;
+mod fields;
 mod incoming;
 mod outgoing;
+mod raw;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::ToPublisher;
-pub use self::check::check_version;
+pub use self::check::{check_version, is_line_within};
+pub use self::fields::{FieldPlace, UnknownField};
 pub use self::incoming::{FromPublisher, Incoming, decode_line};
 pub use self::outgoing::Outgoing;
 
@@ -19,6 +23,9 @@ pub use self::outgoing::Outgoing;
 pub const SPEAKER_BYTES_MAX: usize = 256;
 /// The longest language tag, in bytes. RFC 5646, section 4.4.1, advises room for 35.
 pub const LANG_BYTES_MAX: usize = 35;
+
+/// The greatest `seq` and `rev`, 2^53 - 1: every client, in whatever language, reads it exactly (RFC 8259, section 6).
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// What a publisher has to keep to; part of `welcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +60,8 @@ pub enum NackCode {
     BadTime,
     /// The text is longer than `text_bytes`.
     TextTooLong,
+    /// The line, with all its fields, is longer than `message_bytes`.
+    LineTooLarge,
     /// The text holds control characters.
     ControlCharacters,
     /// The feed is over: only corrections of its lines are taken.
@@ -63,7 +72,7 @@ pub enum NackCode {
 
 impl NackCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BadJson,
         Self::NotText,
         Self::UnknownType,
@@ -73,10 +82,31 @@ impl NackCode {
         Self::BadId,
         Self::BadTime,
         Self::TextTooLong,
+        Self::LineTooLarge,
         Self::ControlCharacters,
         Self::Ended,
         Self::Unsupported,
     ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadJson => "bad_json",
+            Self::NotText => "not_text",
+            Self::UnknownType => "unknown_type",
+            Self::MissingField => "missing_field",
+            Self::BadField => "bad_field",
+            Self::BadSeq => "bad_seq",
+            Self::BadId => "bad_id",
+            Self::BadTime => "bad_time",
+            Self::TextTooLong => "text_too_long",
+            Self::LineTooLarge => "line_too_large",
+            Self::ControlCharacters => "control_characters",
+            Self::Ended => "ended",
+            Self::Unsupported => "unsupported",
+        }
+    }
 }
 
 /// What a publisher is warned of: it was taken, and people should look at it. The names are a contract.
@@ -93,11 +123,26 @@ pub enum WarningCode {
     Raw,
     /// A line came under an id that another session uses for another line: both are kept.
     IdReused,
+    /// A field that the server does not know was passed over.
+    UnknownField,
+    /// Media time runs as none can that is meant.
+    MediaTime,
+    /// The clock of a publisher started over.
+    ClockRestarted,
 }
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 5] = [Self::Conflict, Self::Format, Self::Engine, Self::Raw, Self::IdReused];
+    pub const ALL: [Self; 8] = [
+        Self::Conflict,
+        Self::Format,
+        Self::Engine,
+        Self::Raw,
+        Self::IdReused,
+        Self::UnknownField,
+        Self::MediaTime,
+        Self::ClockRestarted,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -108,6 +153,9 @@ impl WarningCode {
             Self::Engine => "engine",
             Self::Raw => "raw",
             Self::IdReused => "id_reused",
+            Self::UnknownField => "unknown_field",
+            Self::MediaTime => "media_time",
+            Self::ClockRestarted => "clock_restarted",
         }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::changes::encoded_len;
 pub use self::changes::{CHANGES_BYTES_MAX, ChangesMessage, encode_changes};
+pub(super) use self::changes::{ENVELOPE_BYTES, encoded_len, fit};
 pub use self::request::{Begin, FromSubscriber, PACE_RANGE, Pace, Seek, Subscribe, Until};
 use super::close::{CloseCode, is_temporary};
 use super::message::Message;

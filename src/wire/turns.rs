@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
-use super::subscribe::{CHANGES_BYTES_MAX, ChangesMessage, ToSubscriber, encoded_len};
+use super::subscribe::{CHANGES_BYTES_MAX, ChangesMessage, ENVELOPE_BYTES, ToSubscriber, encoded_len, fit};
 use crate::position::{Cursor, Cursors, FeedId};
 use crate::transcript::{TurnChange, WholeTurn};
 
@@ -76,15 +76,14 @@ fn conclude(message: &mut ToSubscriber, after: Cursor) {
 
 /// Deals the lines of a turn out to as many as fit into a message each.
 fn split(whole: WholeTurn) -> Vec<WholeTurn> {
-    /// Room for what stands around the lines.
-    const ENVELOPE_BYTES: usize = 4096;
     if ENVELOPE_BYTES + encoded_len(&whole) <= CHANGES_BYTES_MAX {
         return vec![whole];
     }
     let (turn, mut parts, mut bytes) = (whole.turn, vec![Vec::new()], ENVELOPE_BYTES);
-    for line in whole.lines {
+    for mut line in whole.lines {
         // Its text stands in the turn's as well.
-        let more = encoded_len(&line) + encoded_len(&line.text) + 1;
+        let text = encoded_len(&line.text) + 1;
+        let more = fit(&mut line, CHANGES_BYTES_MAX.saturating_sub(ENVELOPE_BYTES + text)) + text;
         if bytes + more > CHANGES_BYTES_MAX {
             parts.push(Vec::new());
             bytes = ENVELOPE_BYTES;

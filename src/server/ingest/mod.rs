@@ -1,14 +1,18 @@
 //! The one way into a feed for all that is published: by socket, by `POST …/lines`, and by the vendors' posts.
 //!
 //! In reading order: [`identity`] (who publishes), [`pipeline`] (a session begins; a message is admitted, numbered, appended and
-//! answered), and the steps it is made of: [`validation`], [`sequence`], [`pending_acks`], [`seq_conflicts`], [`speaker_names`].
+//! answered), and the steps it is made of: [`sequence`], [`resends`], [`validation`], [`pending_acks`], [`seq_conflicts`],
+//! [`speaker_names`], [`media_clock`] (times that cannot be meant) and [`refusal_log`].
 //! `rate_limit` is the pace at which a socket is read. How messages arrive and how answers leave belongs to the callers:
 //! `publish`, `lines` and `posts`.
 
 mod identity;
+mod media_clock;
 mod pending_acks;
 mod pipeline;
 mod rate_limit;
+mod refusal_log;
+mod resends;
 mod seq_conflicts;
 mod sequence;
 mod speaker_names;
@@ -16,6 +20,8 @@ mod validation;
 
 pub(super) use self::identity::{Publisher, is_correcting};
 pub(super) use self::pending_acks::{AckQueue, Reply};
-pub(super) use self::pipeline::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival};
+pub(super) use self::pipeline::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, SessionTally};
 pub(super) use self::rate_limit::ReadPace;
+pub(super) use self::refusal_log::RefusalLog;
+pub(super) use self::resends::Resend;
 pub(super) use self::sequence::Numbered;

@@ -11,14 +11,17 @@
 //!
 //! What was taken but deserves a look stands in [`warnings`](IngestPipeline::warnings) until the caller tells the publisher.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::Publisher;
+use super::media_clock::MediaClock;
 use super::pending_acks::AppendBatch;
+use super::resends::{RecentMessages, Resend, SessionLog, is_same};
 use super::seq_conflicts::find_seq_conflicts;
-use super::sequence::Sequence;
+use super::sequence::{Sequence, bad_seq};
 use super::speaker_names::SpeakerNames;
 use super::validation::FeedValidator;
 use crate::config::TimesConfig;
@@ -29,10 +32,12 @@ use crate::position::Offset;
 use crate::server::app::App;
 use crate::server::metrics::Lines;
 use crate::server::slots::{Held, Place, Slots};
-use crate::transcript::{FeedState, FoldView, Op, Record, ReusedId, Timestamp, Version};
-use crate::wire::publish::check_version;
-use crate::wire::{Incoming, Refusal, ToPublisher, WarningCode};
+use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, ReusedId, Timestamp, Version};
+use crate::wire::publish::{UnknownField, check_version, is_line_within};
+use crate::wire::{FromPublisher, Incoming, Refusal, ToPublisher, WarningCode};
 
+/// Unknown fields that a publisher is warned of: whoever has more of them has seen enough.
+const UNKNOWN_TOLD_MAX: usize = 8;
 /// Versions of lines whose ids are looked up in the feed before they go to the log, so that a publisher which uses another
 /// session's ids hears of it before its acknowledgement. A program that counts from 1 again does so with its first lines; of
 /// what comes later the fold tells, a moment behind the acknowledgement.
@@ -53,6 +58,15 @@ pub(in crate::server) struct IngestPipeline {
     /// Names its speakers, if its labels are anonymous.
     pub(in crate::server) speaker_names: Option<SpeakerNames>,
     pub(in crate::server) counters: Lines,
+    /// Lines of this session, for whoever looks at the log.
+    pub(in crate::server) tally: SessionTally,
+    recent: RecentMessages,
+    session_log: Option<SessionLog>,
+    media_clock: MediaClock,
+    /// Added to all times.
+    offset_ms: MediaMs,
+    /// Unknown fields that the publisher was warned of.
+    unknown_told: HashSet<UnknownField>,
     validator: FeedValidator,
     /// What was taken and is not in the log's queue yet.
     batch: AppendBatch,
@@ -66,6 +80,14 @@ pub(in crate::server) struct IngestPipeline {
     reused_seen: u64,
     /// Whether the publisher was warned of one.
     is_reuse_told: bool,
+}
+
+/// Lines of one session.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) struct SessionTally {
+    pub(in crate::server) accepted: u64,
+    pub(in crate::server) repeats: u64,
+    pub(in crate::server) refused: u64,
 }
 
 /// Something that was taken and that people should look at.
@@ -128,12 +150,12 @@ pub(in crate::server) enum AppendMode {
 }
 
 /// What became of a batch.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(in crate::server) struct Committed {
     /// Messages that are in the log under a number of their own.
     pub(in crate::server) accepted: usize,
-    /// Given numbers that another node used first.
-    pub(in crate::server) conflicts: Vec<u64>,
+    /// Records under a number that was given and that another node used first.
+    pub(in crate::server) conflicts: Vec<Record>,
 }
 
 /// Why a batch was not committed.
@@ -154,10 +176,12 @@ impl IngestPipeline {
     ) -> Result<Self, LogError> {
         // All that is durable now is folded then, so that the last number is the true one.
         let view = feed.view(FoldView::Interim).await?;
-        let (seq, from, state) = {
+        let (seq, from, state, media_clock) = {
             let transcript = view.transcript();
             let seq = transcript.seq(&publisher.source, &publisher.session);
-            (seq, transcript.next_offset(), transcript.state())
+            let reached = transcript.reach().map(|reach| reach.media_ms);
+            let media_clock = MediaClock::new(reached, transcript.source_reach_ms(&publisher.source));
+            (seq, transcript.next_offset(), transcript.state(), media_clock)
         };
         if state == FeedState::Scheduled {
             feed.append_all(&[app.record(Op::Resume)]).await?;
@@ -173,6 +197,12 @@ impl IngestPipeline {
             sequence: Sequence::new(seq),
             warnings: Vec::new(),
             speaker_names: None,
+            tally: SessionTally::default(),
+            recent: RecentMessages::default(),
+            session_log: None,
+            media_clock,
+            offset_ms: 0,
+            unknown_told: HashSet::new(),
             batch: AppendBatch::default(),
             began_behind: (seq, from),
             session_lock: None,
@@ -206,6 +236,7 @@ impl IngestPipeline {
     /// Goes on in another session of the source, behind its number `seq`.
     pub(in crate::server) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
         self.publisher.session = session;
+        self.session_log = None;
         self.sequence = Sequence::new(seq);
         self.began_behind.0 = seq;
     }
@@ -216,16 +247,92 @@ impl IngestPipeline {
         self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
     }
 
+    /// Adds `offset_ms` to all times of what is published in our own format from now on.
+    pub(in crate::server) fn shift_times(&mut self, offset_ms: MediaMs) {
+        self.offset_ms = offset_ms;
+    }
+
+    /// Takes what was read of a message in our own format: shifts its times and notes unknown fields of it.
+    pub(in crate::server) fn read(&mut self, message: FromPublisher) -> FromPublisher {
+        let FromPublisher { seq, says, unknown } = message;
+        unknown.into_iter().for_each(|field| self.warn_of_unknown(field, &[]));
+        let max_media_ms = self.app.config.captions.max_media_ms;
+        let says = says.and_then(|message| {
+            if self.offset_ms == 0 { Ok(message) } else { message.shifted(self.offset_ms, max_media_ms) }
+        });
+        FromPublisher { seq, says, unknown: Vec::new() }
+    }
+
+    /// Warns of a field that is not known, once and of a few; `parameters` are those of the query.
+    pub(in crate::server) fn warn_of_unknown(&mut self, field: UnknownField, parameters: &[&'static str]) {
+        if self.unknown_told.len() < UNKNOWN_TOLD_MAX && !self.unknown_told.contains(&field) {
+            self.warn(WarningCode::UnknownField, field.describe(parameters));
+            self.unknown_told.insert(field);
+        }
+    }
+
+    /// True if the message `seq` is one of the last of this connection, byte for byte.
+    pub(in crate::server) fn is_recent(&self, seq: u64, text: &str) -> bool {
+        self.recent.has(seq, text)
+    }
+
+    /// Remembers what the message `seq` said, which was taken.
+    pub(in crate::server) fn remember(&mut self, seq: u64, text: &str) {
+        self.recent.push(seq, text);
+    }
+
+    /// Whether the session's log has `message` under the number `seq`. All that was appended for it is durable. Cancel-safe.
+    pub(in crate::server) async fn find_resend(&mut self, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
+        let is_shared = self.app.cluster.is_some();
+        let log = self.session_log.get_or_insert_with(|| SessionLog::new(self.publisher.clone(), is_shared));
+        log.find(&self.feed, seq, message).await
+    }
+
+    /// Whether the batch has `message` under the number `seq`; `None` if it has no such number.
+    pub(in crate::server) fn find_in_batch(&self, seq: u64, message: &Incoming) -> Option<Resend> {
+        let published = |record: &Record| record.published.as_ref().map_or(0, |published| published.seq);
+        let index = self.batch.records.binary_search_by_key(&seq, published).ok()?;
+        Some(if is_same(&self.batch.records[index].op, message) { Resend::Same } else { Resend::Other })
+    }
+
+    /// The refusal of another message under a used number.
+    pub(in crate::server) fn refuse_used(&self, seq: u64, resend: Resend) -> Refusal {
+        let what = match resend {
+            Resend::NotTaken => "nothing was taken under it",
+            Resend::Same | Resend::Other => "it was used for another message",
+        };
+        let last = self.sequence.last();
+        bad_seq(format!(
+            "seq {seq} of the session {} was there before, and {what}: take a new session, or go on above seq {last}",
+            self.publisher.session
+        ))
+    }
+
     /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
     /// learn that one did not.
-    pub(in crate::server) fn checked(&self, said: Said) -> Incoming {
+    pub(in crate::server) fn checked(&mut self, said: Said) -> Incoming {
         let (limits, max_media_ms) = (self.app.limits(), self.app.config.captions.max_media_ms);
-        let check = |line: Version| check_version(&line, &limits, max_media_ms).map(|()| line);
-        match said {
-            Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(check).collect()),
+        let mut cut = 0;
+        let mut check = |mut line: Version| {
+            if !line.content.words.is_empty() && !is_line_within(&line, limits.message_bytes) {
+                line.content.words.clear();
+                cut += 1;
+            }
+            check_version(&line, &limits, max_media_ms).map(|()| line)
+        };
+        let message = match said {
+            Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(&mut check).collect()),
             Said::Retract { id } => Incoming::Retract { id, rev: None },
             Said::Clock { media_ms } => Incoming::Clock { media_ms },
+        };
+        if cut > 0 {
+            let message = format!(
+                "{cut} lines were larger than limits.message_bytes ({}) allows: their words with times were left out",
+                limits.message_bytes
+            );
+            self.warn(WarningCode::Format, message);
         }
+        message
     }
 
     /// Holds a message to what the feed takes now.
@@ -250,7 +357,10 @@ impl IngestPipeline {
                 }
                 Admitted { op: (!lines.is_empty()).then_some(Op::Line { source, lines }), refusals }
             }
-            Incoming::Retract { id, rev } => Admitted::all(Op::Retract { source, id, rev }),
+            Incoming::Retract { id, rev } => match self.validator.retract(&source, &id, rev) {
+                Ok(()) => Admitted::all(Op::Retract { source, id, rev }),
+                Err(refusal) => Admitted::none(refusal),
+            },
             Incoming::Clock { media_ms } => match self.validator.clock(media_ms, at) {
                 Ok(()) => Admitted::all(Op::Clock { source, media_ms }),
                 Err(refusal) => Admitted::none(refusal),
@@ -309,10 +419,30 @@ impl IngestPipeline {
         self.warnings.push(IngestWarning { code, message, line: None });
     }
 
+    /// Looks at the times of lines in our own format that were admitted.
+    pub(in crate::server) fn watch_times(&mut self, op: &Op, came: MessageArrival) {
+        let Op::Line { lines, .. } = op else { return };
+        for line in lines {
+            let Some(start_ms) = line.content.start_ms else { continue };
+            let is_new = || self.view.transcript().begins_line(&self.publisher.published(0), line, came.at);
+            if let Some((code, message)) = self.media_clock.line(start_ms, came.since, is_new) {
+                self.warnings.push(IngestWarning { code, message, line: Some((line.id.clone(), line.rev)) });
+            }
+        }
+    }
+
     /// Counts a refusal that the publisher is told.
-    pub(in crate::server) fn count_refusal(&self, refusal: &Refusal) {
+    pub(in crate::server) fn count_refusal(&mut self, refusal: &Refusal) {
+        self.tally.refused += 1;
         self.counters.refused.inc();
         self.app.metrics.refused(refusal.code);
+        self.app.refusals.note(self.feed.name(), &self.publisher.source, refusal);
+    }
+
+    /// Counts `lines` that the log has already.
+    pub(in crate::server) fn count_repeats(&mut self, lines: u64) {
+        self.tally.repeats += lines;
+        self.counters.repeats.inc_by(lines);
     }
 
     /// Adds what was admitted under the number `seq` to the batch.
@@ -349,6 +479,7 @@ impl IngestPipeline {
         }
         let batch = std::mem::take(&mut self.batch);
         let appended = self.feed.append(&batch.records).await?;
+        self.tally.accepted += batch.lines() as u64;
         self.counters.accepted.inc_by(batch.lines() as u64);
         Ok(Some((batch, appended)))
     }
@@ -385,9 +516,10 @@ impl IngestPipeline {
                 if conflicts.binary_search(&index).is_err() {
                     committed.accepted += 1;
                     let lines = if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
+                    self.tally.accepted += lines as u64;
                     self.counters.accepted.inc_by(lines as u64);
                 } else if number == 0 && is_given(published.seq) {
-                    committed.conflicts.push(published.seq);
+                    committed.conflicts.push(record);
                 } else {
                     renumbered.push(record);
                 }
@@ -400,7 +532,9 @@ impl IngestPipeline {
                     let transcript = self.view.transcript();
                     (last, from) = (transcript.seq(source, session), transcript.next_offset());
                 }
-                for (seq, record) in (last + 1..).zip(&mut records) {
+                let mut sequence = Sequence::new(last);
+                for record in &mut records {
+                    let seq = sequence.next().map_err(|_| CommitError::SessionTaken)?;
                     record.published = Some(self.publisher.published(seq));
                 }
             } else if self.view.reach(end).await.is_ok() {

@@ -1,5 +1,6 @@
 //! Sequence numbers of one session: given by the publisher on all messages, or counted by the server.
 
+use crate::wire::publish::NUMBER_MAX;
 use crate::wire::{FromPublisher, NackCode, Refusal};
 
 /// The numbers of a connection's messages.
@@ -15,11 +16,11 @@ pub(in crate::server) struct Sequence {
 pub(in crate::server) enum Numbered {
     /// It is the message's own.
     New(u64),
-    /// It was used before: the message is sent again.
-    Repeat(u64),
+    /// It was used before: the message is sent again, or it is another one.
+    Used(u64),
 }
 
-fn bad_seq(message: impl Into<String>) -> Refusal {
+pub(super) fn bad_seq(message: impl Into<String>) -> Refusal {
     Refusal::new(NackCode::BadSeq, "seq", message)
 }
 
@@ -51,9 +52,22 @@ impl Sequence {
     }
 
     /// The next number, of those that the server counts.
-    pub(in crate::server) fn next(&mut self) -> u64 {
+    ///
+    /// # Errors
+    /// `bad_seq` once the session has used up its numbers.
+    pub(in crate::server) fn next(&mut self) -> Result<u64, Refusal> {
+        if self.seq >= NUMBER_MAX {
+            return Err(bad_seq(format!(
+                "the session has used the number {NUMBER_MAX}, the greatest: take a new session"
+            )));
+        }
         self.seq += 1;
-        self.seq
+        Ok(self.seq)
+    }
+
+    /// The number under which something is answered that takes none. A log of old may hold the greatest there is.
+    fn label(&self) -> u64 {
+        self.seq.checked_add(1).unwrap_or(self.seq)
     }
 
     /// The number of a connection's message, or why it cannot have one, with the number to answer under.
@@ -67,7 +81,9 @@ impl Sequence {
             self.by = match message.seq {
                 Some(_) => By::Given,
                 None => {
-                    self.seq += unreadable;
+                    for _ in 0..unreadable {
+                        self.next().map_err(|refusal| (self.seq, refusal))?;
+                    }
                     By::Implied
                 }
             };
@@ -75,16 +91,13 @@ impl Sequence {
         match (self.by, message.seq) {
             (By::Given, Some(seq)) => self.take_given(seq).map_err(|refusal| (seq, refusal)),
             (By::Given, None) => {
-                Err((self.seq + 1, bad_seq("seq is missing: a connection gives it on all its messages or on none")))
+                Err((self.label(), bad_seq("seq is missing: a connection gives it on all its messages or on none")))
             }
-            (_, Some(_)) => {
-                self.seq += 1;
+            (_, Some(seq)) => {
+                self.next().map_err(|refusal| (seq, refusal))?;
                 Err((self.seq, bad_seq("seq is given: a connection gives it on all its messages or on none")))
             }
-            (_, None) => {
-                self.seq += 1;
-                Ok(Numbered::New(self.seq))
-            }
+            (_, None) => self.next().map(Numbered::New).map_err(|refusal| (self.seq, refusal)),
         }
     }
 
@@ -92,14 +105,15 @@ impl Sequence {
     pub(in crate::server) fn number_one(&mut self, given: Option<u64>) -> Result<Numbered, Refusal> {
         match given {
             Some(seq) => self.take_given(seq),
-            None => Ok(Numbered::New(self.next())),
+            None => self.next().map(Numbered::New),
         }
     }
 
     fn take_given(&mut self, seq: u64) -> Result<Numbered, Refusal> {
         match seq {
             0 => Err(bad_seq("seq counts from 1")),
-            seq if seq <= self.seq => Ok(Numbered::Repeat(seq)),
+            seq if seq > NUMBER_MAX => Err(bad_seq(format!("seq is {seq} and may be {NUMBER_MAX} at most"))),
+            seq if seq <= self.seq => Ok(Numbered::Used(seq)),
             seq => {
                 self.seq = seq;
                 Ok(Numbered::New(seq))
@@ -113,13 +127,39 @@ impl Sequence {
         match &mut self.by {
             By::Open { unreadable } => {
                 *unreadable += 1;
-                self.seq + *unreadable
+                self.seq.checked_add(*unreadable).unwrap_or(self.seq)
             }
-            By::Given => self.seq + 1,
-            By::Implied => {
-                self.seq += 1;
-                self.seq
-            }
+            By::Given => self.label(),
+            By::Implied => self.next().unwrap_or(self.seq),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Incoming;
+
+    fn message(seq: Option<u64>) -> FromPublisher {
+        FromPublisher { seq, says: Ok(Incoming::End), unknown: Vec::new() }
+    }
+
+    #[test]
+    fn no_number_is_above_the_greatest_and_none_wraps() {
+        let given = |before: u64, seq: u64| Sequence::new(before).number(&message(Some(seq)));
+        assert_eq!(given(0, NUMBER_MAX), Ok(Numbered::New(NUMBER_MAX)));
+        for seq in [NUMBER_MAX + 1, u64::MAX] {
+            let (named, refusal) = given(0, seq).expect_err("too great");
+            assert_eq!((named, refusal.code), (seq, NackCode::BadSeq));
+        }
+        // Behind the greatest number, and behind one that an older server took, the server counts no further.
+        for before in [NUMBER_MAX, u64::MAX] {
+            let mut sequence = Sequence::new(before);
+            let (named, refusal) = sequence.number(&message(None)).expect_err("used up");
+            assert_eq!((named, refusal.code), (before, NackCode::BadSeq));
+            assert!(sequence.next().is_err() && sequence.number_one(None).is_err());
+            assert_eq!(sequence.unreadable(), before);
+        }
+        assert_eq!(Sequence::new(NUMBER_MAX - 1).number(&message(None)), Ok(Numbered::New(NUMBER_MAX)));
     }
 }

@@ -6,7 +6,8 @@ use super::Publisher;
 use crate::feed::View;
 use crate::server::app::App;
 use crate::transcript::fold::Reached;
-use crate::transcript::{FeedState, MediaMs, Timestamp, Version};
+use crate::transcript::{FeedState, MediaMs, Timestamp, Transcript, Version};
+use crate::wire::publish::NUMBER_MAX;
 use crate::wire::{NackCode, Refusal};
 
 /// What one publisher's lines are held to.
@@ -48,6 +49,12 @@ impl FeedValidator {
                 }
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }
+            if version.rev.is_none()
+                && let Err(refusal) = check_next_rev(&transcript, &publisher.source, &version.id)
+                && !transcript.begins_line(&publisher.published(0), version, now)
+            {
+                return Err(refusal);
+            }
         }
         if let Some(start_ms) = start_ms {
             self.check_jump("start_ms", start_ms, now)?;
@@ -61,6 +68,14 @@ impl FeedValidator {
         }
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(())
+    }
+
+    /// Takes a retraction, or says why not.
+    pub(in crate::server) fn retract(&self, source: &str, id: &str, rev: Option<u64>) -> Result<(), Refusal> {
+        match rev {
+            Some(_) => Ok(()),
+            None => check_next_rev(&self.view.transcript(), source, id),
+        }
     }
 
     /// Takes the time of a clock that came `now`, or says why not.
@@ -96,5 +111,18 @@ impl FeedValidator {
             self.max_jump_ms
         );
         Err(Refusal::new(NackCode::BadTime, field, message))
+    }
+}
+
+/// What comes without a revision is given the next one by the fold: there has to be one.
+fn check_next_rev(transcript: &Transcript, source: &str, id: &str) -> Result<(), Refusal> {
+    match transcript.line_rev(source, id) {
+        Some((rev, _)) if rev >= NUMBER_MAX => {
+            let message = format!(
+                "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
+            );
+            Err(Refusal::new(NackCode::BadField, "rev", message))
+        }
+        _ => Ok(()),
     }
 }

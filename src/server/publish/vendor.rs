@@ -21,7 +21,7 @@ use crate::wire::publish::LANG_BYTES_MAX;
 use crate::wire::{CloseCode, NackCode, Refusal, WarningCode};
 
 /// What of the query is for vendors' formats only.
-const ONLY_HERE: [&str; 4] = ["offset_ms", "lang", "ack", "keep_raw"];
+const ONLY_HERE: [&str; 3] = ["lang", "ack", "keep_raw"];
 
 /// What was asked of a vendor's connection.
 #[derive(Debug)]
@@ -47,11 +47,7 @@ impl VendorAsked {
         }
         let format =
             format.parse().map_err(|unknown: UnknownFormat| End::close(CloseCode::Unsupported, unknown.to_string()))?;
-        let offset_ms = match asked.get("offset_ms").map(str::parse) {
-            None => 0,
-            Some(Ok(offset_ms)) => offset_ms,
-            Some(Err(_)) => return Err(bad("offset_ms is a whole number of milliseconds".into())),
-        };
+        let offset_ms = offset_ms(asked)?;
         let lang = asked.get("lang");
         if lang.is_some_and(|lang| lang.len() > LANG_BYTES_MAX || lang.chars().any(char::is_control)) {
             return Err(bad(format!("lang is a language tag of {LANG_BYTES_MAX} bytes at most")));
@@ -59,6 +55,15 @@ impl VendorAsked {
         let is_answered = asked.flag("ack", true)?;
         let is_kept = Keeping::is_wanted(app, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
         Ok(Some(Self { format, offset_ms, lang: lang.map(Into::into), is_kept, is_answered }))
+    }
+}
+
+/// What is added to all times.
+pub(super) fn offset_ms(asked: &Asked) -> Result<MediaMs, End> {
+    match asked.get("offset_ms").map(str::parse) {
+        None => Ok(0),
+        Some(Ok(offset_ms)) => Ok(offset_ms),
+        Some(Err(_)) => Err(End::close(CloseCode::BadRequest, "offset_ms is a whole number of milliseconds")),
     }
 }
 
@@ -156,7 +161,10 @@ impl Connection<'_> {
 
     async fn say_decoded(&mut self, decoded: Decoded, came: MessageArrival) -> Result<(), End> {
         for said in decoded.says {
-            let seq = self.pipeline.sequence.next();
+            let seq = match self.pipeline.sequence.next() {
+                Ok(seq) => seq,
+                Err(refusal) => return self.refuse(self.pipeline.sequence.last(), None, refusal).await,
+            };
             let says = self.pipeline.checked(said);
             self.say(seq, says, came).await?;
         }
@@ -182,7 +190,9 @@ impl Connection<'_> {
                 return self.warn(code, message).await;
             }
         };
-        let seq = self.pipeline.sequence.next();
-        self.refuse(seq, None, Refusal { code, message, field: None }).await
+        match self.pipeline.sequence.next() {
+            Ok(seq) => self.refuse(seq, None, Refusal { code, message, field: None }).await,
+            Err(refusal) => self.refuse(self.pipeline.sequence.last(), None, refusal).await,
+        }
     }
 }

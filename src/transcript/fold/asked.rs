@@ -413,6 +413,20 @@ impl Transcript {
         self.sources[self.holder? as usize].reach
     }
 
+    /// The greatest media time of a line or clock of `source`, once it gave one.
+    #[must_use]
+    pub fn source_reach_ms(&self, source: &str) -> Option<MediaMs> {
+        let source = self.source_index.get(source)?;
+        self.sources[*source as usize].reach.map(|reach| reach.media_ms)
+    }
+
+    /// The revision of a line, and whether it was taken back; `None` for one that was never met.
+    #[must_use]
+    pub fn line_rev(&self, source: &str, id: &str) -> Option<(u64, bool)> {
+        let head = &self.lines[self.slot(source, id)? as usize].head;
+        Some((head.rev, head.said.is_retracted()))
+    }
+
     /// The source on air, once there was a line.
     #[must_use]
     pub fn holder(&self) -> Option<&Arc<str>> {

@@ -1,16 +1,36 @@
 //! What holds of every line, however it came: the checks that need no feed.
 
-use super::{LANG_BYTES_MAX, Limits, NackCode, Refusal, SPEAKER_BYTES_MAX};
+use super::super::subscribe::encoded_len;
+use super::{LANG_BYTES_MAX, Limits, NUMBER_MAX, NackCode, Refusal, SPEAKER_BYTES_MAX};
 use crate::transcript::line::check_line_id;
 use crate::transcript::{Content, MediaMs, Version};
 
-/// Holds a line that did not come in our own format to what [`decode_line`](super::decode_line) holds those that did.
+/// Holds a line that did not come in our own format to what [`FromPublisher::decode`](super::FromPublisher::decode) holds those
+/// that did.
 ///
 /// # Errors
 /// The refusal of this line.
 pub fn check_version(version: &Version, limits: &Limits, media_ms_max: MediaMs) -> Result<(), Refusal> {
     check_id(&version.id)?;
+    check_rev(version.rev)?;
     check_content(&version.content, limits, media_ms_max)
+}
+
+/// True if the encoding of a line, with all its fields, has `bytes_max` bytes at most.
+#[must_use]
+pub fn is_line_within(version: &Version, bytes_max: usize) -> bool {
+    // Of most lines it is plain: every character escaped, every number at its longest.
+    let words: usize = version.content.words.iter().map(|word| 128 + 6 * word.text.len()).sum();
+    1024 + 6 * version.content.text.len() + words <= bytes_max || encoded_len(version) <= bytes_max
+}
+
+pub(super) fn check_rev(rev: Option<u64>) -> Result<(), Refusal> {
+    match rev {
+        Some(rev) if rev > NUMBER_MAX => {
+            Err(Refusal::new(NackCode::BadField, "rev", format!("rev is {rev} and may be {NUMBER_MAX} at most")))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn check_content(content: &Content, limits: &Limits, media_ms_max: MediaMs) -> Result<(), Refusal> {

@@ -1,14 +1,14 @@
 //! A publisher's message, read: once, into its types; a second time, without them, to say what is wrong with it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::check::{check_content, check_id, check_time};
-use super::{Limits, NackCode, Refusal};
-use crate::transcript::shared::maybe_text;
+use super::check::{check_content, check_id, check_rev, check_time};
+use super::fields::UnknownField;
+use super::raw::RawMessage;
+use super::{Limits, NUMBER_MAX, NackCode, Refusal};
+use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 
 /// A message of a publisher that could be read.
@@ -18,6 +18,8 @@ pub struct FromPublisher {
     pub seq: Option<u64>,
     /// What it says, or why it is refused; a refused one still takes its number.
     pub says: Result<Incoming, Refusal>,
+    /// Fields of it that this server does not know and passed over.
+    pub unknown: Vec<UnknownField>,
 }
 
 /// What a publisher says.
@@ -43,102 +45,105 @@ pub enum Incoming {
     End,
 }
 
-#[derive(Deserialize)]
-struct RawMessage<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    seq: Option<u64>,
-    #[serde(default, deserialize_with = "maybe_text")]
-    id: Option<Arc<str>>,
-    rev: Option<u64>,
-    start_ms: Option<MediaMs>,
-    end_ms: Option<MediaMs>,
-    #[serde(default, deserialize_with = "maybe_text")]
-    speaker: Option<Arc<str>>,
-    #[serde(default, deserialize_with = "maybe_text")]
-    text: Option<Arc<str>>,
-    #[serde(default)]
-    status: Status,
-    #[serde(default, deserialize_with = "maybe_text")]
-    lang: Option<Arc<str>>,
-    #[serde(rename = "break")]
-    break_before: Option<Break>,
-    #[serde(default)]
-    words: Vec<Word>,
-    media_ms: Option<MediaMs>,
-    #[serde(borrow)]
-    lines: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct RawLine {
-    #[serde(default, deserialize_with = "maybe_text")]
-    id: Option<Arc<str>>,
-    rev: Option<u64>,
-    start_ms: Option<MediaMs>,
-    end_ms: Option<MediaMs>,
-    #[serde(default, deserialize_with = "maybe_text")]
-    speaker: Option<Arc<str>>,
-    #[serde(default, deserialize_with = "maybe_text")]
-    text: Option<Arc<str>>,
-    #[serde(default)]
-    status: Status,
-    #[serde(default, deserialize_with = "maybe_text")]
-    lang: Option<Arc<str>>,
-    #[serde(rename = "break")]
-    break_before: Option<Break>,
-    #[serde(default)]
-    words: Vec<Word>,
-}
-
 impl FromPublisher {
     /// Reads a text frame; `media_ms_max` bounds every time.
     #[must_use]
     pub fn decode(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Self {
-        match serde_json::from_str::<RawMessage<'_>>(text) {
-            Ok(raw) => Self { seq: raw.seq, says: raw.read(limits, media_ms_max) },
+        Self::decode_as(text, |raw, unknown| raw.read(limits, media_ms_max, unknown))
+    }
+
+    /// Reads a message of a request's body: a line, with or without its `type`, or a retraction.
+    #[must_use]
+    pub fn decode_in_request(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Self {
+        // On a socket a larger one is refused by its length.
+        if text.len() > limits.message_bytes {
+            let message = format!(
+                "the line has {} bytes and may have {}, with all its fields: send it as several lines, or leave out words",
+                text.len(),
+                limits.message_bytes
+            );
+            return Self {
+                seq: loose_seq(text),
+                says: Err(Refusal::whole(NackCode::LineTooLarge, message)),
+                unknown: Vec::new(),
+            };
+        }
+        Self::decode_as(text, |raw, _| match raw.kind.as_deref() {
+            None | Some("line") => raw.read_line(limits, media_ms_max).map(Incoming::Line),
+            Some("retract") => raw.read_retract(),
+            Some(kind @ ("lines" | "clock" | "end")) => Err(Refusal::new(
+                NackCode::Unsupported,
+                "type",
+                format!("{kind} is for the publish socket: a request holds lines and retractions"),
+            )),
+            Some(other) => Err(unknown_type(other)),
+        })
+    }
+
+    fn decode_as(
+        text: &str,
+        read: impl FnOnce(RawMessage<'_>, &mut Vec<UnknownField>) -> Result<Incoming, Refusal>,
+    ) -> Self {
+        let mended;
+        let mut text = text;
+        let mut raw = serde_json::from_str::<RawMessage<'_>>(text);
+        if raw.is_err()
+            && let Some(bytes) = replace_lone_surrogates(text.as_bytes())
+            && let Ok(whole) = String::from_utf8(bytes)
+        {
+            mended = whole;
+            text = &mended;
+            raw = serde_json::from_str(text);
+        }
+        match raw {
+            Ok(mut raw) => {
+                let mut unknown = std::mem::take(&mut raw.unknown);
+                let seq = raw.seq;
+                let says = read(raw, &mut unknown);
+                // What a message of another type may hold is not known.
+                let is_of_another_type =
+                    |refusal: &Refusal| matches!(refusal.code, NackCode::UnknownType | NackCode::Unsupported);
+                if says.as_ref().is_err_and(is_of_another_type) {
+                    unknown.clear();
+                }
+                Self { seq, says, unknown }
+            }
             // Rare, so it may cost: read it again without types, to say which field it is.
-            Err(error) => Self { seq: loose_seq(text), says: Err(explain(text, &error)) },
+            Err(error) => Self { seq: loose_seq(text), says: Err(explain(text, &error)), unknown: Vec::new() },
         }
     }
 }
 
-impl RawMessage<'_> {
-    fn read(self, limits: &Limits, media_ms_max: MediaMs) -> Result<Incoming, Refusal> {
-        match &*self.kind {
-            "line" => {
-                let line = RawLine {
-                    id: self.id,
-                    rev: self.rev,
-                    start_ms: self.start_ms,
-                    end_ms: self.end_ms,
-                    speaker: self.speaker,
-                    text: self.text,
-                    status: self.status,
-                    lang: self.lang,
-                    break_before: self.break_before,
-                    words: self.words,
-                };
-                line.read(limits, media_ms_max).map(Incoming::Line)
+impl Incoming {
+    /// The same message with `offset_ms` added to all its times.
+    ///
+    /// # Errors
+    /// `bad_time` where that leaves the media axis. Of several lines each stands alone.
+    pub fn shifted(self, offset_ms: MediaMs, media_ms_max: MediaMs) -> Result<Self, Refusal> {
+        let shift = |field: &'static str, time: MediaMs| {
+            let shifted = time.saturating_add(offset_ms);
+            check_time(field, shifted, media_ms_max).map_err(|refusal| Refusal {
+                message: format!("{} (with offset_ms={offset_ms})", refusal.message),
+                ..refusal
+            })?;
+            Ok(shifted)
+        };
+        let shift_line = |mut version: Version| {
+            let content = &mut version.content;
+            content.start_ms = content.start_ms.map(|time| shift("start_ms", time)).transpose()?;
+            content.end_ms = content.end_ms.map(|time| shift("end_ms", time)).transpose()?;
+            for word in &mut content.words {
+                word.start_ms = shift("words", word.start_ms)?;
+                word.end_ms = word.end_ms.map(|time| shift("words", time)).transpose()?;
             }
-            "lines" => {
-                let lines = self.lines.ok_or_else(|| missing("lines"))?;
-                Ok(Incoming::Lines(lines.iter().map(|line| decode_line(line.get(), limits, media_ms_max)).collect()))
-            }
-            "retract" => Ok(Incoming::Retract { id: checked_id(self.id)?, rev: self.rev }),
-            "clock" => {
-                let media_ms = self.media_ms.ok_or_else(|| missing("media_ms"))?;
-                check_time("media_ms", media_ms, media_ms_max)?;
-                Ok(Incoming::Clock { media_ms })
-            }
-            "end" => Ok(Incoming::End),
-            "claim" | "release" => Err(Refusal::new(
-                NackCode::Unsupported,
-                "type",
-                "handing the air from source to source is not supported by this server: publish as the source on air",
-            )),
-            other => Err(unknown_type(other)),
-        }
+            Ok(version)
+        };
+        Ok(match self {
+            Self::Line(version) => Self::Line(shift_line(version)?),
+            Self::Lines(lines) => Self::Lines(lines.into_iter().map(|line| line.and_then(shift_line)).collect()),
+            Self::Clock { media_ms } => Self::Clock { media_ms: shift("media_ms", media_ms)? },
+            other @ (Self::Retract { .. } | Self::End) => other,
+        })
     }
 }
 
@@ -147,23 +152,70 @@ impl RawMessage<'_> {
 /// # Errors
 /// The refusal of this line.
 pub fn decode_line(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Result<Version, Refusal> {
-    match serde_json::from_str::<RawLine>(text) {
-        Ok(line) => line.read(limits, media_ms_max),
-        Err(error) => Err(explain(text, &error)),
+    let read = FromPublisher::decode_as(text, |raw, _| raw.read_line(limits, media_ms_max).map(Incoming::Line));
+    match read.says? {
+        Incoming::Line(version) => Ok(version),
+        _ => Err(missing("text")),
     }
 }
 
-impl RawLine {
-    fn read(self, limits: &Limits, media_ms_max: MediaMs) -> Result<Version, Refusal> {
+impl RawMessage<'_> {
+    fn read(
+        self,
+        limits: &Limits,
+        media_ms_max: MediaMs,
+        unknown: &mut Vec<UnknownField>,
+    ) -> Result<Incoming, Refusal> {
+        match self.kind.as_deref() {
+            None => Err(missing("type")),
+            Some("line") => self.read_line(limits, media_ms_max).map(Incoming::Line),
+            Some("lines") => {
+                let lines = self.lines.ok_or_else(|| missing("lines"))?;
+                let read = |line: &&RawValue| {
+                    let line = FromPublisher::decode_as(line.get(), |raw, _| {
+                        raw.read_line(limits, media_ms_max).map(Incoming::Line)
+                    });
+                    unknown.extend(line.unknown.into_iter().map(UnknownField::of_a_line));
+                    match line.says {
+                        Ok(Incoming::Line(version)) => Ok(version),
+                        Ok(_) => Err(missing("text")),
+                        Err(refusal) => Err(refusal),
+                    }
+                };
+                Ok(Incoming::Lines(lines.iter().map(read).collect()))
+            }
+            Some("retract") => self.read_retract(),
+            Some("clock") => {
+                let media_ms = self.media_ms.ok_or_else(|| missing("media_ms"))?;
+                check_time("media_ms", media_ms, media_ms_max)?;
+                Ok(Incoming::Clock { media_ms })
+            }
+            Some("end") => Ok(Incoming::End),
+            Some("claim" | "release") => Err(Refusal::new(
+                NackCode::Unsupported,
+                "type",
+                "handing the air from source to source is not supported by this server: publish as the source on air",
+            )),
+            Some(other) => Err(unknown_type(other)),
+        }
+    }
+
+    fn read_retract(self) -> Result<Incoming, Refusal> {
+        check_rev(self.rev)?;
+        Ok(Incoming::Retract { id: checked_id(self.id)?, rev: self.rev })
+    }
+
+    fn read_line(self, limits: &Limits, media_ms_max: MediaMs) -> Result<Version, Refusal> {
         let id = checked_id(self.id)?;
         let text = self.text.ok_or_else(|| missing("text"))?;
+        check_rev(self.rev)?;
         let version = Version {
             id,
             rev: self.rev,
             arrival_ms: None,
             time_source: None,
             content: Content {
-                status: self.status,
+                status: self.status.unwrap_or_default(),
                 start_ms: self.start_ms,
                 end_ms: self.end_ms,
                 speaker: self.speaker.filter(|speaker| !speaker.is_empty()),
@@ -197,17 +249,47 @@ fn unknown_type(kind: &str) -> Refusal {
     )
 }
 
-/// The `seq` of a message that could not be read as what it should be.
+/// The `seq` of a message that could not be read as what it should be: of the first field of that name in the outermost object,
+/// whatever is wrong behind it.
 fn loose_seq(text: &str) -> Option<u64> {
-    serde_json::from_str::<serde_json::Value>(text).ok()?.get("seq")?.as_u64()
+    let bytes = text.as_bytes();
+    let (mut depth, mut at) = (0_usize, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let from = at + 1;
+                at = from;
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                if depth == 1
+                    && bytes.get(from..at) == Some(b"seq")
+                    && let Some(value) = text.get(at + 1..).and_then(|rest| rest.trim_start().strip_prefix(':'))
+                {
+                    let value = value.trim_start();
+                    let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                    // `1e3` and `1.5` are no numbers of messages.
+                    let is_whole = !value[digits..].starts_with(['.', 'e', 'E']);
+                    return value[..digits].parse().ok().filter(|_| is_whole);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Says which field of a message is at fault.
 fn explain(text: &str, error: &serde_json::Error) -> Refusal {
     let value = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(value) => value,
-        // Of what is no JSON serde_json names line and column; of a value that is none of ours, as `error` may be about, the text.
-        Err(syntax) => return Refusal::whole(NackCode::BadJson, format!("the message is not JSON: {syntax}")),
+        Err(syntax) => {
+            let message = format!("the message is not JSON: {}", describe_json_error(&syntax));
+            return Refusal::whole(NackCode::BadJson, message);
+        }
     };
     let Some(object) = value.as_object() else {
         return Refusal::whole(NackCode::BadJson, "the message is not a JSON object");
@@ -217,6 +299,10 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
     for field in INTEGERS {
         let allowed = |v: &serde_json::Value| v.is_null() || v.is_u64() || (v.is_i64() && field.ends_with("_ms"));
         if object.get(field).is_some_and(|v| !allowed(v)) {
+            let is_huge = |v: &serde_json::Value| v.as_f64().is_some_and(|number| number > NUMBER_MAX as f64);
+            if field == "seq" && object.get(field).is_some_and(is_huge) {
+                return Refusal::new(NackCode::BadSeq, field, format!("seq may be {NUMBER_MAX} at most"));
+            }
             return Refusal::new(NackCode::BadField, field, format!("{field} must be a whole number"));
         }
     }
@@ -243,11 +329,8 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
             return Refusal::new(NackCode::BadField, field, rule);
         }
     }
-    if object.get("type").is_none_or(serde_json::Value::is_null) {
-        return missing("type");
-    }
-    let (line, column) = (error.line(), error.column());
-    Refusal::whole(NackCode::BadJson, format!("the message could not be read: see line {line}, column {column}"))
+    // A field that is there twice, for one.
+    Refusal::whole(NackCode::BadJson, format!("the message could not be read: {}", describe_json_error(error)))
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub enum Outgoing {
     },
     /// This source is done.
     End,
+    /// A message as a program wrote it, with whatever fields: the server says which of them it does not know.
+    Object(Box<serde_json::Map<String, serde_json::Value>>),
 }
 
 #[derive(Serialize)]
@@ -84,6 +86,14 @@ impl Outgoing {
             Self::Retract { id, rev } => RawOutgoing::Retract { seq, id, rev: *rev },
             Self::Clock { media_ms } => RawOutgoing::Clock { seq, media_ms: *media_ms },
             Self::End => RawOutgoing::End { seq },
+            Self::Object(object) => {
+                let mut object = (**object).clone();
+                object.remove("seq");
+                if let Some(seq) = seq {
+                    object.insert("seq".into(), seq.into());
+                }
+                return serde_json::Value::Object(object).to_string();
+            }
         };
         serde_json::to_string(&raw).expect("a message has no map with odd keys")
     }

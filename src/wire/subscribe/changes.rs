@@ -97,10 +97,28 @@ pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: Chan
     parts.into_iter().map(|part| ToSubscriber::Changes(Box::new(part)).encode()).collect()
 }
 
+/// Room for the fields around the lists.
+pub(in crate::wire) const ENVELOPE_BYTES: usize = 4096;
+
+/// Leaves out the words of a line, and then what is notated in its text, where it has more than `bytes_max` bytes with them: logs
+/// of older servers hold lines that no message has room for. Gives the bytes that it takes.
+pub(in crate::wire) fn fit(line: &mut Line, bytes_max: usize) -> usize {
+    let mut bytes = encoded_len(line);
+    if bytes > bytes_max && !line.words.is_empty() {
+        line.words.clear();
+        bytes = encoded_len(line);
+    }
+    if bytes > bytes_max && !line.marks.is_empty() {
+        line.marks.clear();
+        bytes = encoded_len(line);
+    }
+    bytes
+}
+
 /// Deals the contents of a message out to as many as are needed.
-fn split(whole: ChangesMessage) -> Vec<ChangesMessage> {
-    /// Room for the fields around the lists.
-    const ENVELOPE_BYTES: usize = 4096;
+fn split(mut whole: ChangesMessage) -> Vec<ChangesMessage> {
+    let line_bytes: Vec<usize> =
+        whole.lines.iter_mut().map(|line| fit(line, CHANGES_BYTES_MAX - ENVELOPE_BYTES - 1)).collect();
     let mut part = ChangesMessage::empty(&whole.feed, whole.cursor.clone());
     (part.state, part.title, part.language) = (whole.state, whole.title.clone(), whole.language.clone());
     part.behind = whole.behind;
@@ -123,7 +141,11 @@ fn split(whole: ChangesMessage) -> Vec<ChangesMessage> {
             }
         )*};
     }
-    deal!(speakers, turns, gone_turns, gone, lines);
+    deal!(speakers, turns, gone_turns, gone);
+    for (line, bytes) in whole.lines.into_iter().zip(line_bytes) {
+        room(bytes, &mut parts);
+        parts.last_mut().expect("never empty").lines.push(line);
+    }
     parts
 }
 
@@ -170,5 +192,49 @@ mod tests {
             told.extend(message.gone);
         }
         assert_eq!(told, gone);
+    }
+
+    /// A log of an older server may hold a line that no message has room for.
+    #[test]
+    fn a_line_over_the_limit_is_sent_without_its_words() {
+        let feed = FeedId::new("geneva").expect("a name");
+        let mut transcript = crate::transcript::Transcript::new(crate::transcript::FoldView::Interim);
+        let word = |n: i64| crate::transcript::Word { text: "a".into(), start_ms: n, end_ms: None, confidence: None };
+        let line = |id: &str, words: i64| crate::transcript::Version {
+            id: id.into(),
+            content: crate::transcript::Content {
+                start_ms: Some(0),
+                text: "it is said".into(),
+                words: (0..words).map(word).collect(),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let open =
+            crate::transcript::Op::Open { epoch: Epoch::new("e"), settings: Default::default(), imported: false };
+        let lines = vec![line("1", 3), line("2", 50_000), line("3", 3)];
+        let lines = crate::transcript::Op::Line { source: "main".into(), lines };
+        for (offset, op) in [open, lines, crate::transcript::Op::End].into_iter().enumerate() {
+            let record = crate::transcript::Record::new(crate::transcript::Timestamp(0), op);
+            transcript.apply(crate::position::Offset(offset as u64), record);
+        }
+        let parts = encode_changes(&feed, &cursor(0), &cursor(9), transcript.changes_since(0, usize::MAX));
+        let (turns, ..) = transcript.turn_changes_since(0, usize::MAX);
+        let mut told = Vec::new();
+        for part in &parts {
+            assert!(part.body().len() <= CHANGES_BYTES_MAX);
+            let Ok(ToSubscriber::Changes(message)) = serde_json::from_slice(part.body()) else { panic!("not changes") };
+            told.extend(message.lines.into_iter().map(|line| (line.text.to_string(), line.words.len())));
+        }
+        let expected = |words: usize| ("it is said".to_owned(), words);
+        assert_eq!(told, [expected(3), expected(0), expected(3)]);
+        let mut told = 0;
+        for part in crate::wire::encode_turns(&feed, &transcript.cursors().expect("it has begun"), turns) {
+            assert!(part.body().len() <= CHANGES_BYTES_MAX, "{}", part.body().len());
+            if let Ok(ToSubscriber::Turn(turn)) = serde_json::from_slice(part.body()) {
+                told += turn.turn.lines.iter().filter(|line| &*line.text == "it is said").count();
+            }
+        }
+        assert_eq!(told, 3);
     }
 }

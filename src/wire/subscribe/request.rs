@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Unit;
 use crate::position::{BadName, Cursor, FeedId};
 use crate::transcript::MediaMs;
+use crate::transcript::json_text::describe_json_error;
 use crate::wire::publish::{NackCode, Refusal};
 
 /// How fast a replay goes.
@@ -100,8 +101,8 @@ impl FromSubscriber {
             let kinds = "a subscriber says step, pause, resume, pace or seek; of many feeds subscribe or unsubscribe";
             return refused(NackCode::UnknownType, kinds.into());
         }
-        let said =
-            serde_json::from_str(text).or_else(|error| refused(NackCode::BadField, format!("{kind}: {error}")))?;
+        let said = serde_json::from_str(text)
+            .or_else(|error| refused(NackCode::BadField, format!("{kind}: {}", describe_json_error(&error))))?;
         if let Self::Subscribe(_) = &said {
             refuse_what_is_not_there(text)?;
         }

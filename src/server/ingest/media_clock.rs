@@ -1,0 +1,181 @@
+//! Media times that cannot be meant: a clock in another unit, a time of day, a clock that starts over.
+//!
+//! Nothing is refused or moved for it: the publisher is warned. For publishers of our own format; what vendors' clocks do is known
+//! to their dialects.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::transcript::MediaMs;
+use crate::wire::WarningCode;
+
+/// A feed's first time above this is hardly a time of the feed: few events are longer, and times of day mostly are.
+const FIRST_MS_MAX: MediaMs = 6 * 60 * 60 * 1000;
+/// A fall by more than this, to less than this, is a clock that starts over; anything smaller is a line out of order.
+const RESTART_MS: MediaMs = 60_000;
+/// So long has a clock to run beside the wall clock before anything is said of it.
+const WATCHED: Duration = Duration::from_secs(300);
+/// A publisher that says nothing for this long is watched anew: its event may have paused.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Seconds for milliseconds are a thousandth, the reverse a thousand: a clock this many times too slow or fast is no clock of
+/// speech.
+const RATE_MAX: u64 = 20;
+/// Fewer new lines than this in the time watched say nothing of a rate.
+const LINES_MIN: u64 = 20;
+
+/// What one session's times look like.
+#[derive(Debug)]
+pub(super) struct MediaClock {
+    /// No time was given in the feed before.
+    is_first: bool,
+    /// The greatest start of the part of the session that is being sent.
+    part_start_ms: Option<MediaMs>,
+    watch: Option<RateWatch>,
+    /// The rate was warned of.
+    is_told: bool,
+}
+
+#[derive(Debug)]
+struct RateWatch {
+    since: Instant,
+    from_ms: MediaMs,
+    last: Instant,
+    reached_ms: MediaMs,
+    lines: u64,
+}
+
+impl MediaClock {
+    /// `feed_reach_ms` is the greatest time given in the feed, `source_reach_ms` that of the source.
+    pub(super) fn new(feed_reach_ms: Option<MediaMs>, source_reach_ms: Option<MediaMs>) -> Self {
+        Self { is_first: feed_reach_ms.is_none(), part_start_ms: source_reach_ms, watch: None, is_told: false }
+    }
+
+    /// Takes the start of a line that came at `at`; gives what the publisher should be warned of. A line that is not new
+    /// (`is_new`, which is asked seldom) is a correction, and says nothing of where the clock is.
+    pub(super) fn line(
+        &mut self,
+        start_ms: MediaMs,
+        at: Instant,
+        is_new: impl FnOnce() -> bool,
+    ) -> Option<(WarningCode, String)> {
+        if std::mem::take(&mut self.is_first) && start_ms > FIRST_MS_MAX {
+            self.part_start_ms = Some(start_ms);
+            let message = format!(
+                "the feed's first time is {start_ms} ms, more than 6 hours: start_ms counts milliseconds from the feed's own \
+                 start, not from midnight or another day"
+            );
+            return Some((WarningCode::MediaTime, message));
+        }
+        let before = self.part_start_ms.unwrap_or(start_ms);
+        if start_ms < RESTART_MS && before.saturating_sub(start_ms) > RESTART_MS {
+            if !is_new() {
+                return None;
+            }
+            (self.part_start_ms, self.watch) = (Some(start_ms), None);
+            let message = format!(
+                "start_ms fell from {before} to {start_ms}: a clock that starts over puts these lines before the earlier ones. \
+                 Connect with offset_ms={before}, which is added to all times, or go on with times that rise"
+            );
+            return Some((WarningCode::ClockRestarted, message));
+        }
+        self.part_start_ms = Some(before.max(start_ms));
+        self.rate(start_ms, at)
+    }
+
+    fn rate(&mut self, start_ms: MediaMs, at: Instant) -> Option<(WarningCode, String)> {
+        if self.is_told {
+            return None;
+        }
+        let fresh = RateWatch { since: at, from_ms: start_ms, last: at, reached_ms: start_ms, lines: 0 };
+        let watch = match &mut self.watch {
+            Some(watch) if at.saturating_duration_since(watch.last) <= PAUSE => watch,
+            other => {
+                *other = Some(fresh);
+                return None;
+            }
+        };
+        watch.last = at;
+        if start_ms > watch.reached_ms {
+            (watch.reached_ms, watch.lines) = (start_ms, watch.lines.saturating_add(1));
+        }
+        let wall = at.saturating_duration_since(watch.since);
+        if wall < WATCHED {
+            return None;
+        }
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        let media_ms = watch.reached_ms.abs_diff(watch.from_ms);
+        let has_enough = watch.lines >= LINES_MIN;
+        let is_slow = has_enough && media_ms < wall_ms / RATE_MAX;
+        // Many lines a second are a backlog that is being sent, and no clock.
+        let is_fast = has_enough && media_ms / RATE_MAX > wall_ms && watch.lines <= wall.as_secs();
+        self.watch = Some(fresh);
+        if !is_slow && !is_fast {
+            return None;
+        }
+        self.is_told = true;
+        let hint = if is_slow { "are these seconds?" } else { "are these microseconds?" };
+        let message = format!(
+            "in {} s the times of these lines rose by {media_ms} ms: start_ms and end_ms are milliseconds; {hint}",
+            wall_ms / 1000
+        );
+        Some((WarningCode::MediaTime, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is warned of when lines come every `every_ms`, whose starts rise by `rise` from `from` on.
+    fn told(clock: &mut MediaClock, from: MediaMs, rise: MediaMs, every_ms: u64, lines: u64) -> Vec<WarningCode> {
+        let began = Instant::now();
+        let at = |number: u64| began + Duration::from_millis(number * every_ms);
+        let start = |number: u64| from + rise * MediaMs::try_from(number).expect("few");
+        (0..lines).filter_map(|number| clock.line(start(number), at(number), || true).map(|(code, _)| code)).collect()
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_meant_is_told_once() {
+        let new = || MediaClock::new(None, None);
+        let media_time = vec![WarningCode::MediaTime];
+        for (what, rise, every_ms, lines, expected) in [
+            ("as it should be", 3000, 3000, 1000, vec![]),
+            ("seconds", 3, 3000, 1000, media_time.clone()),
+            ("microseconds", 3_000_000, 3000, 1000, media_time),
+            ("too few minutes", 3, 3000, 90, vec![]),
+            ("a slow event", 1000, 10_000, 200, vec![]),
+            ("a backlog", 3000, 10, 60_000, vec![]),
+            ("pauses between lines", 3, 61_000, 100, vec![]),
+            ("one line again and again", 0, 1000, 1000, vec![]),
+        ] {
+            assert_eq!(told(&mut new(), 0, rise, every_ms, lines), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_first_time_that_is_a_time_of_day_is_told() {
+        let first = |start_ms, feed: Option<MediaMs>| {
+            MediaClock::new(feed, None).line(start_ms, Instant::now(), || true).is_some()
+        };
+        assert!(first(FIRST_MS_MAX + 1, None));
+        assert!(!first(FIRST_MS_MAX, None));
+        assert!(!first(FIRST_MS_MAX + 1, Some(0)), "the feed has a time before it");
+    }
+
+    #[test]
+    fn a_clock_that_starts_over_is_told_once_for_each_part() {
+        let at = Instant::now();
+        let codes = |starts: &[MediaMs], reach: Option<MediaMs>| {
+            let mut clock = MediaClock::new(reach, reach);
+            starts.iter().map(|start| clock.line(*start, at, || true).is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(&[0, 100_000, 1000, 2000, 50_000], None), [false, false, true, false, false]);
+        assert_eq!(codes(&[0, 100_000, 0, 90_000, 0], None), [false, false, true, false, true]);
+        assert_eq!(codes(&[61_000, 1000], None), [false, false], "not by more than a minute");
+        assert_eq!(codes(&[200_000, 61_000, 2000], None), [false, false, true], "the first is only out of order");
+        assert_eq!(codes(&[0], Some(3_600_000)), [true], "a session of the same source went further");
+        let mut clock = MediaClock::new(None, Some(3_600_000));
+        assert_eq!(clock.line(0, at, || false), None, "a correction of an early line");
+    }
+}

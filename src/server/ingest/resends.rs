@@ -1,0 +1,351 @@
+//! Resends of a session: whether a message under a used number is the one that was taken under it.
+//!
+//! The last messages of a connection are remembered; of all others the log is asked. Numbers rise in the log within a session,
+//! and so they do where a publisher sends all again: one pass over the log answers for as many as there are.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::{Mutex, PoisonError};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use super::Publisher;
+use crate::feed::Feed;
+use crate::log::{Entry, LogError};
+use crate::position::Offset;
+use crate::transcript::{Op, Published, Record, Timestamp, Version};
+use crate::wire::Incoming;
+
+/// Messages that a connection remembers, 32 KiB: twice as many as may be without an answer by default, so that a publisher that
+/// sends each of them twice, or all of those again, costs no reading.
+const REMEMBERED_MAX: usize = 2048;
+/// Places in the log that are remembered, one for each page that was read: whoever goes back is found near one.
+const MARKS_MAX: usize = 1024;
+/// How far back from the end of the log the first look goes; each further one goes eight times as far.
+const LOOK_BACK: u64 = 256;
+
+/// What a message under a used number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Resend {
+    /// The one that was taken under it.
+    Same,
+    /// Another one.
+    Other,
+    /// There is none: what was sent under the number was refused.
+    NotTaken,
+}
+
+/// The last messages that a connection took, by their hash.
+#[derive(Debug, Default)]
+pub(super) struct RecentMessages {
+    messages: VecDeque<(u64, u64)>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl RecentMessages {
+    /// Remembers the message `seq`, which is above all before.
+    pub(super) fn push(&mut self, seq: u64, text: &str) {
+        if self.messages.len() == REMEMBERED_MAX {
+            self.messages.pop_front();
+        }
+        self.messages.push_back((seq, self.hasher.hash_one(text)));
+    }
+
+    /// True if the message `seq` is remembered, byte for byte.
+    pub(super) fn has(&self, seq: u64, text: &str) -> bool {
+        let found = self.messages.binary_search_by_key(&seq, |(seq, _)| *seq);
+        found.is_ok_and(|index| self.messages[index].1 == self.hasher.hash_one(text))
+    }
+}
+
+/// The messages of one session as the log has them, read forward for as long as they are asked for in their order.
+pub(super) struct SessionLog {
+    publisher: Publisher,
+    /// Other nodes write to the log too: of two records with one number the first counts, so all is read from the start.
+    is_shared: bool,
+    reading: Option<Reading>,
+    /// Numbers of the session, and where their records stand.
+    marks: BTreeMap<u64, Offset>,
+}
+
+struct Reading {
+    /// Never locked: a mutex makes what only its owner touches fit to be shared ([`Sync`]).
+    pages: Mutex<BoxStream<'static, Result<Vec<Entry>, LogError>>>,
+    page: VecDeque<Entry>,
+    /// The offset behind the last entry that was taken.
+    next: Offset,
+    /// Between this number and that of `found` there is none in the session.
+    floor: u64,
+    found: Option<(u64, Op)>,
+}
+
+impl Reading {
+    fn at(feed: &Feed, offset: Offset) -> Self {
+        Self {
+            pages: Mutex::new(feed.records_from(offset)),
+            page: VecDeque::new(),
+            next: offset,
+            floor: 0,
+            found: None,
+        }
+    }
+
+    /// Goes to the next record of the session before `end`; gives its number and its place. Cancel-safe.
+    async fn advance(&mut self, publisher: &Publisher, end: Offset) -> Result<Option<(u64, Offset)>, LogError> {
+        loop {
+            while let Some(entry) = self.page.pop_front() {
+                self.next = entry.offset.next();
+                let last = self.found.as_ref().map_or(self.floor, |(seq, _)| *seq);
+                let Record { published: Some(Published { source, session, seq, .. }), op, .. } =
+                    Record::decode(&entry.record)
+                else {
+                    continue;
+                };
+                // A second record with a number changes nothing, and so it counts for nothing here.
+                if source == publisher.source && session == publisher.session && seq > last {
+                    (self.floor, self.found) = (last, Some((seq, op)));
+                    return Ok(Some((seq, entry.offset)));
+                }
+            }
+            if self.next >= end {
+                return Ok(None);
+            }
+            let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let Some(page) = pages.next().await else { return Ok(None) };
+            self.page = page?.into();
+            // Other connections of this thread go on meanwhile.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl SessionLog {
+    pub(super) fn new(publisher: Publisher, is_shared: bool) -> Self {
+        Self { publisher, is_shared, reading: None, marks: BTreeMap::new() }
+    }
+
+    /// Whether the log has `message` under the number `seq`. All that the session appended before is durable. Cancel-safe.
+    pub(super) async fn find(&mut self, feed: &Feed, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
+        let end = feed.head().await?;
+        let mut is_from_start = true;
+        let is_behind = self.reading.as_ref().is_some_and(|reading| reading.floor < seq);
+        if !is_behind {
+            let from = self.place_before(feed, seq, end).await?;
+            self.reading = Some(Reading::at(feed, from));
+            is_from_start = from == Offset::START;
+        }
+        let Some(reading) = &mut self.reading else { return Ok(Resend::NotTaken) };
+        loop {
+            match &reading.found {
+                Some((found, op)) if *found == seq => {
+                    return Ok(if is_same(op, message) { Resend::Same } else { Resend::Other });
+                }
+                Some((found, _)) if *found > seq => return Ok(Resend::NotTaken),
+                _ => {}
+            }
+            let is_new_page = reading.page.is_empty();
+            let Some((found, offset)) = reading.advance(&self.publisher, end).await? else {
+                // Caught up: whatever is asked next is new, or further back.
+                self.reading = None;
+                return Ok(Resend::NotTaken);
+            };
+            if !is_from_start {
+                // Of what stands before the first one nothing is known.
+                reading.floor = found - 1;
+                is_from_start = true;
+            }
+            if is_new_page {
+                mark(&mut self.marks, found, offset);
+            }
+        }
+    }
+
+    /// A place of the log before which there is nothing of the session from the number `seq` on.
+    async fn place_before(&mut self, feed: &Feed, seq: u64, end: Offset) -> Result<Offset, LogError> {
+        if self.is_shared {
+            return Ok(Offset::START);
+        }
+        if let Some((_, offset)) = self.marks.range(..=seq).next_back() {
+            return Ok(*offset);
+        }
+        // What is sent again was mostly sent a moment ago.
+        let mut end = self.marks.values().next().copied().unwrap_or(end);
+        let mut back = LOOK_BACK;
+        loop {
+            let from = Offset(end.0.saturating_sub(back));
+            if from == Offset::START {
+                return Ok(from);
+            }
+            let mut reading = Reading::at(feed, from);
+            if let Some((found, offset)) = reading.advance(&self.publisher, end).await? {
+                mark(&mut self.marks, found, offset);
+                if found <= seq {
+                    return Ok(offset);
+                }
+            }
+            (end, back) = (from, back.saturating_mul(8));
+        }
+    }
+}
+
+/// Remembers a place, and of too many every other one.
+fn mark(marks: &mut BTreeMap<u64, Offset>, seq: u64, offset: Offset) {
+    if marks.len() == MARKS_MAX {
+        let mut keeps = false;
+        marks.retain(|_, _| {
+            keeps = !keeps;
+            keeps
+        });
+    }
+    marks.insert(seq, offset);
+}
+
+/// Whether the operation of the log is what the message says. When it came is no part of it, and of several lines some may have
+/// been refused.
+pub(super) fn is_same(op: &Op, message: &Incoming) -> bool {
+    match (op, message) {
+        (Op::Line { lines, .. }, Incoming::Line(version)) => {
+            matches!(&lines[..], [logged] if is_same_version(logged, version))
+        }
+        (Op::Line { lines, .. }, Incoming::Lines(versions)) => {
+            let mut sent = versions.iter().filter_map(|version| version.as_ref().ok());
+            lines.iter().all(|logged| sent.any(|version| is_same_version(logged, version)))
+        }
+        (Op::Retract { id, rev, .. }, Incoming::Retract { id: sent_id, rev: sent_rev }) => {
+            (id, rev) == (sent_id, sent_rev)
+        }
+        (Op::Clock { media_ms, .. }, Incoming::Clock { media_ms: sent }) => media_ms == sent,
+        (Op::End, Incoming::End) => true,
+        _ => false,
+    }
+}
+
+fn is_same_version(logged: &Version, sent: &Version) -> bool {
+    if (&logged.id, logged.rev) != (&sent.id, sent.rev) {
+        return false;
+    }
+    if logged.content == sent.content {
+        return true;
+    }
+    // A fraction may read a little otherwise once it was written: compare it as the log has it.
+    let has_fractions = sent.content.words.iter().any(|word| word.confidence.is_some());
+    has_fractions && {
+        let op = Op::Line { source: "main".into(), lines: vec![sent.clone()] };
+        let Op::Line { lines, .. } = Record::decode(&Record::new(Timestamp(0), op).encode()).op else { return false };
+        lines.first().is_some_and(|sent| sent.content == logged.content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::log::MemoryLog;
+    use crate::server::{Chance, Clock, Server};
+    use crate::transcript::{Content, Word};
+    use crate::wire::{NackCode, Refusal};
+
+    fn line(id: u64, text: &str) -> Version {
+        Version {
+            id: id.to_string().into(),
+            content: Content { text: text.into(), ..Content::default() },
+            ..Version::default()
+        }
+    }
+
+    fn op(lines: Vec<Version>) -> Op {
+        Op::Line { source: "main".into(), lines }
+    }
+
+    #[test]
+    fn what_is_the_same_as_a_table() {
+        let a = line(1, "a");
+        let came = Version { arrival_ms: Some(7), ..a.clone() };
+        assert!(is_same(&op(vec![came]), &Incoming::Line(a.clone())), "when it came does not count");
+        for other in [line(1, "b"), line(2, "a"), Version { rev: Some(1), ..a.clone() }] {
+            assert!(!is_same(&op(vec![a.clone()]), &Incoming::Line(other)));
+        }
+        let refused = || Err(Refusal::new(NackCode::BadId, "id", "why"));
+        let sent = |lines: &[u64]| {
+            Incoming::Lines(lines.iter().map(|id| if *id == 0 { refused() } else { Ok(line(*id, "a")) }).collect())
+        };
+        let logged = op(vec![line(1, "a"), line(3, "a")]);
+        for (lines, is) in [
+            (&[1, 3][..], true),
+            (&[1, 2, 3], true),
+            (&[1, 0, 3, 4], true),
+            (&[3, 1], false),
+            (&[1], false),
+            (&[0, 3], false),
+        ] {
+            assert_eq!(is_same(&logged, &sent(lines)), is, "{lines:?}");
+        }
+        let retract = |id: &str, rev| Op::Retract { source: "main".into(), id: id.into(), rev };
+        assert!(is_same(&retract("1", None), &Incoming::Retract { id: "1".into(), rev: None }));
+        assert!(!is_same(&retract("1", None), &Incoming::Retract { id: "1".into(), rev: Some(0) }));
+        assert!(!is_same(&retract("1", None), &Incoming::Line(a)));
+        assert!(is_same(&Op::End, &Incoming::End));
+        let clock = Op::Clock { source: "main".into(), media_ms: 7 };
+        assert!(
+            is_same(&clock, &Incoming::Clock { media_ms: 7 }) && !is_same(&clock, &Incoming::Clock { media_ms: 8 })
+        );
+    }
+
+    proptest! {
+        /// Whatever a line's fractions are, it is the same once the log has had it.
+        #[test]
+        fn a_line_is_itself_behind_the_log(confidence in 0.0..1.0_f64) {
+            let word = Word { text: "a".into(), start_ms: 0, end_ms: None, confidence: Some(confidence) };
+            let mut sent = line(1, "a");
+            sent.content.words = vec![word];
+            let logged = Record::decode(&Record::new(Timestamp(0), op(vec![sent.clone()])).encode());
+            prop_assert!(is_same(&logged.op, &Incoming::Line(sent)));
+        }
+    }
+
+    /// Numbers with gaps, between records of others, asked for forward, backward and at random.
+    #[tokio::test]
+    async fn each_number_is_found_from_everywhere() {
+        let log = std::sync::Arc::new(MemoryLog::new());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let app = &server.app;
+        let name = crate::position::FeedId::new("geneva").expect("a name");
+        let feed = app.open_to_publish(&name).await.expect("created");
+        let publisher = Publisher { source: "main".into(), session: "s".into(), corrects: false };
+        let mut records = Vec::new();
+        for number in 1..=3000_u64 {
+            let own = number % 3 != 0;
+            let session = if own { publisher.session.clone() } else { "other".into() };
+            let published = Published { source: publisher.source.clone(), session, seq: number, own_ids: true };
+            records.push(Record { published: Some(published), ..app.record(op(vec![line(number, "a")])) });
+        }
+        feed.append_all(&records).await.expect("kept");
+        for is_shared in [false, true] {
+            let mut session = SessionLog::new(publisher.clone(), is_shared);
+            let forward = 1..=3001;
+            let backward = (1..=3001).rev().step_by(if is_shared { 500 } else { 7 });
+            let about = (1..=60).map(|n: u64| (n * 7919) % 3001 + 1).take(if is_shared { 5 } else { 60 });
+            for seq in forward.chain(backward).chain(about) {
+                let expected = if seq % 3 == 0 || seq > 3000 { Resend::NotTaken } else { Resend::Same };
+                let found = session.find(&feed, seq, &Incoming::Line(line(seq, "a"))).await.expect("read");
+                assert_eq!(found, expected, "{seq}");
+                if expected == Resend::Same && seq % 5 == 0 {
+                    let other = session.find(&feed, seq, &Incoming::Line(line(seq, "b"))).await.expect("read");
+                    assert_eq!(other, Resend::Other, "{seq}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let mut recent = RecentMessages::default();
+        (1..=REMEMBERED_MAX as u64 + 5).for_each(|seq| recent.push(2 * seq, &format!("message {seq}")));
+        assert!(recent.has(20, "message 10") && !recent.has(20, "message 11") && !recent.has(21, "message 10"));
+        assert!(!recent.has(10, "message 5"), "it is forgotten");
+        assert_eq!(recent.messages.len(), REMEMBERED_MAX);
+    }
+}

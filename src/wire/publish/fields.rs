@@ -1,0 +1,204 @@
+//! Names of fields that are not known, and the known ones that were probably meant.
+
+use std::fmt;
+
+/// The fields of a publisher's messages.
+const MESSAGE_FIELDS: [&str; 14] = [
+    "type", "seq", "id", "rev", "start_ms", "end_ms", "speaker", "text", "status", "lang", "break", "words",
+    "media_ms", "lines",
+];
+/// The fields of a word.
+const WORD_FIELDS: [&str; 4] = ["text", "start_ms", "end_ms", "confidence"];
+
+/// What others call our fields: vendors' engines, editors, and programs written by heart.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("final", "status"),
+    ("is_final", "status"),
+    ("interim", "status"),
+    ("is_interim", "status"),
+    ("partial", "status"),
+    ("is_partial", "status"),
+    ("state", "status"),
+    ("begin", "start_ms"),
+    ("begin_ms", "start_ms"),
+    ("from", "start_ms"),
+    ("offset", "start_ms"),
+    ("offset_ms", "start_ms"),
+    ("start", "start_ms"),
+    ("start_time", "start_ms"),
+    ("time", "start_ms"),
+    ("timestamp", "start_ms"),
+    ("ts", "start_ms"),
+    ("end", "end_ms"),
+    ("end_time", "end_ms"),
+    ("stop", "end_ms"),
+    ("to", "end_ms"),
+    ("duration", "end_ms"),
+    ("duration_ms", "end_ms"),
+    ("name", "speaker"),
+    ("label", "speaker"),
+    ("speaker_id", "speaker"),
+    ("speaker_label", "speaker"),
+    ("speaker_name", "speaker"),
+    ("caption", "text"),
+    ("content", "text"),
+    ("message", "text"),
+    ("sentence", "text"),
+    ("transcript", "text"),
+    ("utterance", "text"),
+    ("word", "text"),
+    ("punctuated_word", "text"),
+    ("lang_code", "lang"),
+    ("language", "lang"),
+    ("language_code", "lang"),
+    ("locale", "lang"),
+    ("revision", "rev"),
+    ("version", "rev"),
+    ("sequence", "seq"),
+    ("seq_no", "seq"),
+    ("key", "id"),
+    ("line_id", "id"),
+    ("uuid", "id"),
+    ("tokens", "words"),
+    ("items", "words"),
+    ("segments", "lines"),
+    ("cues", "lines"),
+    ("kind", "type"),
+    ("score", "confidence"),
+    ("probability", "confidence"),
+    ("prob", "confidence"),
+];
+
+/// How much of a field's name is told.
+const NAME_CHARS_MAX: usize = 32;
+
+/// Where a field stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FieldPlace {
+    /// In the message itself, or in a line that is sent alone.
+    Message,
+    /// In a line of `lines`.
+    Line,
+    /// In a word of `words`.
+    Word,
+    /// In the query of the address.
+    Query,
+}
+
+/// A field that is not known here. Clients may be newer than the server, so it is no fault; but it may be a slip.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UnknownField {
+    place: FieldPlace,
+    /// Its name: without control characters, and not all of a long one.
+    name: Box<str>,
+}
+
+impl UnknownField {
+    /// The field `name`.
+    #[must_use]
+    pub fn new(place: FieldPlace, name: &str) -> Self {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+        Self { place, name: name.into() }
+    }
+
+    /// The same field, in a line of `lines`.
+    pub(super) fn of_a_line(mut self) -> Self {
+        if self.place == FieldPlace::Message {
+            self.place = FieldPlace::Line;
+        }
+        self
+    }
+
+    /// The known field that was probably meant; of a query one of `parameters`.
+    #[must_use]
+    pub fn nearest(&self, parameters: &[&'static str]) -> Option<&'static str> {
+        let known: &[&'static str] = match self.place {
+            FieldPlace::Message | FieldPlace::Line => &MESSAGE_FIELDS,
+            FieldPlace::Word => &WORD_FIELDS,
+            FieldPlace::Query => parameters,
+        };
+        // `isFinal`, `Start-Ms` and `start_ms` are one name.
+        let mut name = String::new();
+        for c in self.name.chars() {
+            match c {
+                '-' | ' ' | '.' => name.push('_'),
+                c if c.is_uppercase() && name.ends_with(|last: char| last.is_lowercase()) => {
+                    name.push('_');
+                    name.extend(c.to_lowercase());
+                }
+                c => name.extend(c.to_lowercase()),
+            }
+        }
+        let synonym = SYNONYMS.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
+        if let Some(synonym) = synonym.filter(|synonym| known.contains(synonym)) {
+            return Some(synonym);
+        }
+        let distances = known.iter().map(|known| (strsim::osa_distance(&name, known), *known));
+        // One slip in three letters, and one in the shortest names.
+        distances.filter(|(distance, known)| *distance <= (known.len() / 3).max(1)).min().map(|(_, known)| known)
+    }
+
+    /// The warning of it.
+    #[must_use]
+    pub fn describe(&self, parameters: &[&'static str]) -> String {
+        match self.nearest(parameters) {
+            Some(nearest) => format!("unknown {self}: did you mean \"{nearest}\"? It was ignored"),
+            None => format!("unknown {self}: it was ignored"),
+        }
+    }
+}
+
+impl fmt::Display for UnknownField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match self.place {
+            FieldPlace::Message => write!(f, "field {name:?}"),
+            FieldPlace::Line => write!(f, "field {name:?} in lines"),
+            FieldPlace::Word => write!(f, "field {name:?} in words"),
+            FieldPlace::Query => write!(f, "query parameter {name:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_as_a_table() {
+        let check = |place, name: &str, nearest: Option<&str>| {
+            assert_eq!(UnknownField::new(place, name).nearest(&["session", "source"]), nearest, "{name}");
+        };
+        for (name, nearest) in [
+            ("is_final", Some("status")),
+            ("isFinal", Some("status")),
+            ("staus", Some("status")),
+            ("sttaus", Some("status")),
+            ("Text", Some("text")),
+            ("txt", Some("text")),
+            ("start", Some("start_ms")),
+            ("startMs", Some("start_ms")),
+            ("start-ms", Some("start_ms")),
+            ("speeker", Some("speaker")),
+            ("Name", Some("speaker")),
+            ("language", Some("lang")),
+            ("mood", None),
+            ("term", None),
+            ("x", None),
+            ("channel", None),
+        ] {
+            check(FieldPlace::Message, name, nearest);
+        }
+        check(FieldPlace::Word, "word", Some("text"));
+        check(FieldPlace::Word, "start", Some("start_ms"));
+        check(FieldPlace::Word, "speaker", None);
+        check(FieldPlace::Query, "sesion", Some("session"));
+        check(FieldPlace::Query, "start", None);
+    }
+
+    #[test]
+    fn a_name_is_told_without_what_would_harm_a_screen() {
+        let field = UnknownField::new(FieldPlace::Word, &format!("a\u{1b}[2J{}", "x".repeat(100)));
+        assert_eq!(field.to_string(), format!("field \"a[2J{}\" in words", "x".repeat(28)));
+    }
+}
