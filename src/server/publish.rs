@@ -422,7 +422,10 @@ impl<'a> Connection<'a> {
 
     /// Counts what the feed knows of the last messages by the time it has folded them.
     async fn count_last_reused_ids(&mut self) {
-        let IngestPipeline { feed, view, .. } = &self.pipeline;
+        let IngestPipeline { feed, view, publisher, .. } = &self.pipeline;
+        if publisher.corrects {
+            return;
+        }
         if let Ok(head) = feed.head().await
             && view.reach(head).await.is_ok()
         {
