@@ -7,13 +7,14 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::Outcome;
+use super::line_counts::CountingPublisher;
 use super::local::LocalServer;
 use super::logging;
 use super::output::{is_live_terminal, note, print};
 use super::replay::{Play, file_lines, pace};
 use super::signals::Signals;
 use super::watch::{View, follow};
-use crate::client::{HttpClient, Subscriber, SubscriberOptions, random_name};
+use crate::client::{HttpClient, PublisherOptions, Subscriber, SubscriberOptions, random_name};
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 use crate::server::ServerError;
@@ -90,7 +91,8 @@ impl Demo {
         let mut view = View::for_stdout(&page);
         let bar = ProgressBar::hidden();
         let shown = async {
-            let played = play.publish(server.url.publish(&feed), &feed, &bar);
+            let publisher = CountingPublisher::start(server.url.publish(&feed), PublisherOptions::default());
+            let played = play.publish(publisher, &feed, &bar, None);
             let (published, ()) = tokio::try_join!(played, follow(&mut subscriber, &mut view))?;
             anyhow::Ok(published)
         };
@@ -105,7 +107,7 @@ impl Demo {
                     note(&format!("that was all. The server goes on at {}; Ctrl-C ends it", server.url));
                     signals.next().await;
                 }
-                ended.map(|()| Outcome::of_problems(published.refused))
+                ended.map(|()| published.outcome())
             }
             Some(Err(error)) => Err(error),
             None => ended.map(|()| Outcome::Done),

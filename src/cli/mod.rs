@@ -19,6 +19,7 @@ mod demo;
 mod export;
 mod feeds;
 mod import;
+mod line_counts;
 mod local;
 mod logging;
 mod output;

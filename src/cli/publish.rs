@@ -8,14 +8,18 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::Outcome;
+use super::line_counts::CountingPublisher;
 use super::output::note;
 use super::reach::Url;
-use super::sending::Sending;
+use super::replay::shown_lines;
+use super::sending::{Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::Vendor;
-use crate::client::{Publisher, random_name};
+use crate::client::{HttpClient, random_name};
+use crate::position::FeedId;
 use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
-use crate::transcript::{Content, Version};
+use crate::transcript::line::DEFAULT_SOURCE;
+use crate::transcript::{Content, Line, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
 
 const EXAMPLES: &str = "\
@@ -27,7 +31,10 @@ Examples:
   captionwire publish geneva --format deepgram -   what a vendor's engine says, one frame a line; docs/dialects.md
 
 A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
-a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.";
+a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.
+
+At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. Exit codes: 0 all was
+taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.";
 
 /// Publish typed text, or lines of JSON.
 #[derive(Debug, Args)]
@@ -52,6 +59,8 @@ pub(super) struct Publish {
     /// Say what became of it as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: SourceWait,
     #[command(flatten)]
     vendor: Vendor,
     #[command(flatten)]
@@ -78,10 +87,20 @@ impl Publish {
         let source = self.source.clone();
         let mut options = self.vendor.publisher(self.source, self.session);
         options.corrects |= self.correct;
-        let publisher = Publisher::start(url, options);
-        let sending = Sending { publisher, feed: &feed, end: self.end, json: self.json };
+        options.take_over = self.wait.take_over;
+        let is_file = self.file.as_deref().is_some_and(|path| path != Path::new("-"));
+        let (server, is_own) = (url.server(), options.session.is_some());
+        let publisher = CountingPublisher::start(url, options);
+        if is_file && let Ok(name) = FeedId::new(&feed) {
+            // For the count. Who may not read counts what it sent itself.
+            let shown = shown_lines(&HttpClient::new(server), &name).await.unwrap_or_default();
+            let of_source = |line: &Line| *line.source == *source.as_deref().unwrap_or(DEFAULT_SOURCE);
+            publisher.know(&shown.into_iter().filter(of_source).collect::<Vec<_>>(), is_own);
+        }
+        let patience = self.wait.patience(is_file);
+        let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
         let input = BufReader::new(input);
-        let read = async |publisher: &Publisher, problems: &mut u64| match self.vendor.format {
+        let read = async |publisher: &CountingPublisher, problems: &mut u64| match self.vendor.format {
             Some(format) => self.vendor.publish(format, source.as_deref(), input, publisher, problems).await,
             None => read(input, publisher, problems).await,
         };
@@ -90,7 +109,11 @@ impl Publish {
 }
 
 /// Sends every line of `input`; counts those that cannot be read.
-async fn read(mut input: impl AsyncBufRead + Unpin, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+async fn read(
+    mut input: impl AsyncBufRead + Unpin,
+    publisher: &CountingPublisher,
+    problems: &mut u64,
+) -> anyhow::Result<()> {
     let run = random_name();
     let mut bytes = Vec::new();
     for number in 1.. {

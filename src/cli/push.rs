@@ -3,7 +3,7 @@
 //! What `[[push]]` does within the server, done from outside: by whoever may read the feed, to a meeting's URL of today.
 //! Nothing is kept between two runs; `--seq` says where the numbers go on.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,13 +105,15 @@ struct Pushing<'a> {
     backoff: Backoff,
     clock: Clock,
     chance: Chance,
-    /// Keys of the lines that were pushed, or are not to be.
-    known: HashSet<Arc<str>>,
+    /// Keys of the lines that were pushed (true), or are not to be.
+    known: HashMap<Arc<str>, bool>,
     /// Whether new lines are pushed, or only known.
     is_begun: bool,
     seq: u64,
     pushed: u64,
     passed_over: u64,
+    /// Lines that were corrected after they were posted: the corrections are not.
+    corrected: u64,
     spoke: Instant,
 }
 
@@ -132,11 +134,12 @@ impl<'a> Pushing<'a> {
             backoff: Backoff { first: ms(limits.retry_first_ms), max: ms(limits.retry_max_ms) },
             clock: Clock::of_this_machine(),
             chance: Chance::of_this_machine(),
-            known: HashSet::new(),
+            known: HashMap::new(),
             is_begun: push.from == From::Start,
             seq,
             pushed: 0,
             passed_over: 0,
+            corrected: 0,
             spoke: Instant::now(),
         }
     }
@@ -167,7 +170,7 @@ impl<'a> Pushing<'a> {
                 }
                 Some(Update::Reset { .. }) => {
                     note("the transcript begins anew: what it holds already is not pushed");
-                    (self.is_begun, self.known) = (false, HashSet::new());
+                    (self.is_begun, self.known) = (false, HashMap::new());
                 }
                 Some(Update::Disconnected { why, retry_in }) => {
                     note(&format!("{why}; trying again in {:.1} s", retry_in.as_secs_f32()));
@@ -184,7 +187,16 @@ impl<'a> Pushing<'a> {
 
     /// Pushes those of these lines that are new, in their order.
     async fn take(&mut self, keys: &[Arc<str>], screen: &Screen) -> anyhow::Result<()> {
-        let new: Vec<_> = keys.iter().filter(|key| self.known.insert((*key).clone())).collect();
+        let mut new = Vec::new();
+        for key in keys {
+            match self.known.get(key) {
+                Some(is_posted) => self.corrected += u64::from(*is_posted),
+                None => {
+                    self.known.insert(key.clone(), self.is_begun);
+                    new.push(key);
+                }
+            }
+        }
         if !self.is_begun {
             return Ok(());
         }
@@ -238,11 +250,16 @@ impl<'a> Pushing<'a> {
     }
 
     fn tell(&self, json: bool) -> anyhow::Result<()> {
-        let Self { pushed, passed_over, seq, .. } = self;
+        let Self { pushed, passed_over, corrected, seq, .. } = self;
         if json {
-            return print_json(&serde_json::json!({ "pushed": pushed, "passed_over": passed_over, "next_seq": seq }));
+            return print_json(&serde_json::json!({
+                "pushed": pushed, "passed_over": passed_over, "corrected": corrected, "next_seq": seq
+            }));
         }
-        note(&format!("{pushed} captions were taken, {passed_over} passed over; the next is number {seq}"));
+        note(&format!(
+            "{pushed} captions were taken, {passed_over} refused and passed over, {corrected} corrected later, which is not \
+             posted; the next is number {seq}"
+        ));
         Ok(())
     }
 }

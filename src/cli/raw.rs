@@ -7,9 +7,9 @@ use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep_until};
 
+use super::line_counts::CountingPublisher;
 use super::output::note;
 use super::vendor::{Session, Vendor, say};
-use crate::client::Publisher;
 use crate::wire::Outgoing;
 use crate::wire::recording::Row;
 use crate::wire::subscribe::Pace;
@@ -24,7 +24,7 @@ pub(super) struct RawPlay<'a> {
 
 impl RawPlay<'_> {
     /// Publishes what each frame says when its moment has come; counts what could not be read.
-    pub(super) async fn send(&self, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+    pub(super) async fn send(&self, publisher: &CountingPublisher, problems: &mut u64) -> anyhow::Result<()> {
         let file = tokio::fs::File::open(self.file).await;
         let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
         let mut rows = BufReader::new(file).lines();

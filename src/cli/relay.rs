@@ -8,12 +8,13 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::Outcome;
+use super::line_counts::CountingPublisher;
 use super::output::note;
 use super::reach::Url;
-use super::sending::Sending;
+use super::sending::{Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::{Session, Vendor, say};
-use crate::client::{Followed, Follower, FollowerOptions, Publisher, SocketUrl};
+use crate::client::{Followed, Follower, FollowerOptions, SocketUrl};
 use crate::dialect::Format;
 
 const EXAMPLES: &str = "\
@@ -22,7 +23,10 @@ Examples:
   captionwire relay wss://meet.example.org/ws --format vexa --feed standup --first '{\"action\":\"subscribe\",…}'
 
 Comes back by itself when the vendor's connection breaks; times then go on from where they would be, and speakers that the
-vendor numbers anew are new ones. What the vendor said meanwhile is lost. Ends when the vendor closes in good order (1000).";
+vendor numbers anew are new ones. What the vendor said meanwhile is lost. Ends when the vendor closes in good order (1000).
+
+At the end it says how many lines were new, repeated, corrected, refused and unreadable; exit code 1 if any was one of the last
+two.";
 
 /// Follow a vendor's socket, and publish what it says.
 #[derive(Debug, Args)]
@@ -42,6 +46,8 @@ pub(super) struct Relay {
     /// Say what became of it as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: SourceWait,
     #[command(flatten)]
     vendor: Vendor,
     #[command(flatten)]
@@ -81,10 +87,14 @@ impl Relay {
         let url = self.url.socket(&self.feed, "publish")?;
         let feed = url.feed().map_or(self.feed.clone(), |feed| feed.to_string());
         let follower = self.from.follower()?;
-        let publisher = Publisher::start(url, self.vendor.publisher(self.source.clone(), None));
-        let sending = Sending { publisher, feed: &feed, end: self.end, json: self.json };
-        let follow =
-            async |publisher: &Publisher, problems: &mut u64| self.follow(format, follower, publisher, problems).await;
+        let mut options = self.vendor.publisher(self.source.clone(), None);
+        options.take_over = self.wait.take_over;
+        let publisher = CountingPublisher::start(url, options);
+        let patience = self.wait.patience(false);
+        let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
+        let follow = async |publisher: &CountingPublisher, problems: &mut u64| {
+            self.follow(format, follower, publisher, problems).await
+        };
         sending.run(signals, follow).await
     }
 
@@ -93,7 +103,7 @@ impl Relay {
         &self,
         format: Format,
         mut follower: Follower,
-        publisher: &Publisher,
+        publisher: &CountingPublisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
         let mut session = Session::begin(format, self.vendor.options(self.source.as_deref(), 0));

@@ -1,6 +1,6 @@
 //! `replay`: a transcript, published again as if it were spoken now.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,17 @@ use tokio::time::{Instant, sleep_until};
 use super::Outcome;
 use super::convert::read_input;
 use super::import::feed_name;
+use super::line_counts::CountingPublisher;
 use super::output::{note, progress_bar};
 use super::raw::RawPlay;
 use super::reach::Url;
-use super::sending::{Published, with_events};
+use super::sending::{Published, SourceWait, with_events};
 use super::vendor::Vendor;
-use crate::client::{HttpClient, Publisher, PublisherOptions, SocketUrl, TranscriptQuery};
+use crate::client::{HttpClient, PublisherOptions, SocketUrl, TranscriptQuery};
 use crate::position::FeedId;
 use crate::transcript::line::check_line_id;
 use crate::transcript::time::clock;
-use crate::transcript::{Content, Line, Status, Version};
+use crate::transcript::{Content, FeedState, Line, Status, Version};
 use crate::wire::Outgoing;
 use crate::wire::subscribe::Pace;
 
@@ -30,9 +31,14 @@ const EXAMPLES: &str = "\
 Examples:
   captionwire replay hearing.rev.txt --pace 20               into the feed `hearing`, twenty times as fast
   captionwire replay hearing --to again --pace max           an archived feed into another one, at once
+  captionwire replay hearing.rev.txt --new                   into `hearing-2` if `hearing` has other lines or is over
   captionwire replay hearing --to ws://127.0.0.1:7701/v1/feeds/again/publish
   captionwire replay session.ndjson --raw --format deepgram --to again    what `capture` recorded of a vendor
   captionwire replay hearing.ndjson --raw --to again                      what `export --raw` gave of a feed
+
+A feed that has other lines is left alone, unless --append adds to it or --new takes a new name. What is not named with --to never
+goes to an event that is over, but to a new feed. A replay that broke off goes on: what is there already counts as repeated.
+Exit code 1 if anything was refused or unreadable.
 
 What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
 it, use `captionwire watch FEED --pace 20`.";
@@ -44,7 +50,8 @@ pub(super) struct Replay {
     /// A transcript file, or a folder of EBU-TT Live documents (with a `/`), or a feed of the server
     #[arg(value_name = "FILE|FEED")]
     what: String,
-    /// Where to: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed
+    /// Where to: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed; one of a
+    /// new name where that is over
     #[arg(long, value_name = "FEED|URL")]
     to: Option<String>,
     /// How many times as fast as it was spoken, from 0.01 to 100000, or `max`
@@ -58,6 +65,14 @@ pub(super) struct Replay {
     raw: bool,
     #[command(flatten)]
     vendor: Vendor,
+    /// Add to the lines that the feed has; without it a feed that has other lines is refused
+    #[arg(long)]
+    append: bool,
+    /// If the feed has other lines, or is over, make a new one of a name like it, and say which
+    #[arg(long, conflicts_with = "append")]
+    new: bool,
+    #[command(flatten)]
+    wait: SourceWait,
     /// Leave the event open at the end
     #[arg(long)]
     no_end: bool,
@@ -85,38 +100,84 @@ impl Replay {
             bail!("--format is for recordings of vendors: say --raw too");
         }
         let (lines, default_name) = self.lines().await?;
-        let to = match &self.to {
-            Some(to) => self.url.socket(to, "publish")?,
-            None => self.url.server()?.publish(&default_name),
-        };
-        let feed = to.feed().unwrap_or(default_name);
+        let Target { to, feed, there } = self.target(&lines, default_name).await?;
         note(&format!("{} lines go to {}", lines.len(), to.server().page(&feed)));
         let bar = progress_bar(lines.len() as u64, "{bar:30} {pos}/{len} {msg}");
         let play = Play { lines, pace: self.pace, interim: self.interim, end: !self.no_end };
-        let published = play.publish(to, &feed, &bar).await?;
+        let options = PublisherOptions { take_over: self.wait.take_over, ..PublisherOptions::default() };
+        let publisher = CountingPublisher::start(to, options);
+        publisher.know(&there, false);
+        let published = play.publish(publisher, &feed, &bar, self.wait.patience(true)).await?;
         bar.finish_and_clear();
         published.tell(self.json)?;
-        Ok(Outcome::of_problems(published.refused))
+        Ok(published.outcome())
     }
 
     /// Plays a recording of a vendor's socket.
     async fn run_raw(&self) -> anyhow::Result<Outcome> {
         let path = Path::new(&self.what);
-        let to = match &self.to {
-            Some(to) => self.url.socket(to, "publish")?,
-            None => self.url.server()?.publish(&feed_name(path)?),
-        };
-        let feed = to.feed().map_or_else(|| feed_name(path), Ok)?;
+        let default_name = if self.to.is_some() { FeedId::new("replay")? } else { feed_name(path)? };
+        let Target { to, feed, .. } = self.target(&[], default_name).await?;
+        note(&format!("what was recorded goes to {}", to.server().page(&feed)));
         // Where a recording says that labels are names, none of them looks like an anonymous one.
-        let publishing = PublisherOptions { anonymous: true, ..PublisherOptions::default() };
-        let publisher = Publisher::start(to, publishing);
+        let publishing =
+            PublisherOptions { anonymous: true, take_over: self.wait.take_over, ..PublisherOptions::default() };
+        let publisher = CountingPublisher::start(to, publishing);
         let play = RawPlay { file: path, vendor: &self.vendor, pace: self.pace, end: !self.no_end };
         let mut problems = 0;
-        with_events(&publisher, &indicatif::ProgressBar::hidden(), play.send(&publisher, &mut problems)).await?;
-        let published = Published::of(&publisher, feed.as_str());
+        let (bar, patience) = (indicatif::ProgressBar::hidden(), self.wait.patience(true));
+        with_events(&publisher, &bar, patience, play.send(&publisher, &mut problems)).await?;
+        let published = publisher.published(feed.as_str(), problems);
         publisher.close().await?;
         published.tell(self.json)?;
-        Ok(Outcome::of_problems(problems + published.refused))
+        Ok(published.outcome())
+    }
+
+    /// Where to play `lines`: into no event that is over, and into no feed that has other lines, unless somebody says so.
+    async fn target(&self, lines: &[Version], default_name: FeedId) -> anyhow::Result<Target> {
+        let named = self.to.as_ref().map(|to| self.url.socket(to, "publish")).transpose()?;
+        let server = match &named {
+            Some(to) => to.server(),
+            None => self.url.server()?,
+        };
+        let Some(feed) = named.as_ref().map_or_else(|| Some(default_name.clone()), SocketUrl::feed) else {
+            // Somebody else's address, of which nothing is known.
+            let to = named.unwrap_or_else(|| server.publish(&default_name));
+            return Ok(Target { to, feed: default_name, there: Vec::new() });
+        };
+        let http = HttpClient::new(server.clone());
+        let found = match Found::look(&http, &feed, lines).await {
+            Ok(found) => found,
+            Err(_) if self.append => Found::Free(Vec::new()),
+            Err(error) => {
+                let why = "it cannot be seen whether other lines are there (--append plays into it all the same)";
+                return Err(error.context(format!("{feed}: {why}")));
+            }
+        };
+        let is_archived = matches!(found, Found::Ended { .. } | Found::Deleted);
+        let why = match found {
+            Found::Free(there) => {
+                let to = named.unwrap_or_else(|| server.publish(&feed));
+                return Ok(Target { to, feed, there });
+            }
+            _ if self.new || self.to.is_none() && is_archived => {
+                let feed = free_name(&http, &feed).await?;
+                note(&format!("this goes to a new feed: {feed}"));
+                return Ok(Target { to: server.publish(&feed), feed, there: Vec::new() });
+            }
+            Found::Others(there, _) if self.append => {
+                let to = named.unwrap_or_else(|| server.publish(&feed));
+                return Ok(Target { to, feed, there });
+            }
+            Found::Others(_, count) => format!("has {count} other lines: --append adds to them"),
+            Found::Ended { is_same: true } if named.is_some() => {
+                let there = shown_lines(&http, &feed).await?;
+                return Ok(Target { to: named.unwrap_or_else(|| server.publish(&feed)), feed, there });
+            }
+            Found::Ended { .. } => "is over: it takes no new lines".to_owned(),
+            Found::Deleted => "was deleted: create it anew first".to_owned(),
+        };
+        bail!("the feed {feed} {why}, --new takes a new name, --to another feed")
     }
 
     /// What to play, and what the feed of it is called if nobody says otherwise.
@@ -133,6 +194,65 @@ impl Replay {
         let lines = lines.with_context(|| format!("there is no file {feed}, and the feed cannot be had"))?;
         Ok((lines, FeedId::new(&format!("{feed}-replay"))?))
     }
+}
+
+/// Where a replay goes.
+struct Target {
+    to: SocketUrl,
+    feed: FeedId,
+    /// Lines that are there already.
+    there: Vec<Line>,
+}
+
+/// What is where a replay is to go.
+enum Found {
+    /// Nothing, or a part of what is played: a replay that broke off goes on.
+    Free(Vec<Line>),
+    /// Lines, so many of which are others.
+    Others(Vec<Line>, usize),
+    /// An event that is over, with what is played and nothing else, or with other lines.
+    Ended { is_same: bool },
+    /// A name that is not to be used again.
+    Deleted,
+}
+
+impl Found {
+    async fn look(http: &HttpClient, feed: &FeedId, lines: &[Version]) -> anyhow::Result<Self> {
+        let info = match http.feed(feed).await {
+            Ok(None) => return Ok(Self::Free(Vec::new())),
+            Ok(Some(info)) => info,
+            Err(error) if error.code() == Some("feed_deleted") => return Ok(Self::Deleted),
+            Err(error) => return Err(error.into()),
+        };
+        let there = if info.lines == 0 { Vec::new() } else { shown_lines(http, feed).await? };
+        let ours: HashMap<&str, &Content> = lines.iter().map(|line| (&*line.id, &line.content)).collect();
+        let is_ours = |line: &&Line| {
+            let content = ours.get(&*line.id);
+            content.is_some_and(|content| content.text == line.text && content.start_ms == Some(line.start_ms))
+        };
+        let others = there.len() - there.iter().filter(is_ours).count();
+        Ok(match info.state {
+            FeedState::Ended => Self::Ended { is_same: others == 0 && !there.is_empty() },
+            _ if others == 0 => Self::Free(there),
+            _ => Self::Others(there, others),
+        })
+    }
+}
+
+/// The first of `NAME-2`, `NAME-3` and so on that no feed has.
+async fn free_name(http: &HttpClient, feed: &FeedId) -> anyhow::Result<FeedId> {
+    /// Whoever has so many replays of one event has a name for the next.
+    const NAMES_MAX: usize = 1_000;
+    for number in 2..NAMES_MAX {
+        let name = FeedId::new(&format!("{feed}-{number}"))?;
+        match http.feed(&name).await {
+            Ok(None) => return Ok(name),
+            Ok(Some(_)) => {}
+            Err(error) if error.code() == Some("feed_deleted") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("there are {NAMES_MAX} feeds called {feed}-…: name one with --to")
 }
 
 /// The lines of a transcript file; what could not be read is told.
@@ -167,8 +287,15 @@ fn in_its_place(mut line: Version) -> Version {
     line
 }
 
-/// The final lines of a feed.
+/// The final lines of a feed, to be said again.
 async fn feed_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Version>> {
+    let mut lines: Vec<_> = shown_lines(http, feed).await?.into_iter().map(version).collect();
+    give_sendable_ids(&mut lines);
+    Ok(lines)
+}
+
+/// The final lines of a feed.
+pub(super) async fn shown_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Line>> {
     #[derive(Deserialize)]
     struct Transcript {
         turns: Vec<Turn>,
@@ -179,10 +306,7 @@ async fn feed_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Vers
     }
     let json = http.transcript(feed, "json", &TranscriptQuery::default()).await?;
     let transcript: Transcript = serde_json::from_slice(&json).context("the transcript cannot be read")?;
-    let lines = transcript.turns.into_iter().flat_map(|turn| turn.lines);
-    let mut lines: Vec<_> = lines.map(version).collect();
-    give_sendable_ids(&mut lines);
-    Ok(lines)
+    Ok(transcript.turns.into_iter().flat_map(|turn| turn.lines).collect())
 }
 
 fn version(line: Line) -> Version {
@@ -212,18 +336,18 @@ impl Play {
     /// Publishes them and waits until all is answered.
     pub(super) async fn publish(
         self,
-        to: SocketUrl,
+        publisher: CountingPublisher,
         feed: &FeedId,
         bar: &indicatif::ProgressBar,
+        patience: Option<Duration>,
     ) -> anyhow::Result<Published> {
-        let publisher = Publisher::start(to, PublisherOptions::default());
-        with_events(&publisher, bar, self.send(&publisher, bar)).await?;
-        let published = Published::of(&publisher, feed.as_str());
+        with_events(&publisher, bar, patience, self.send(&publisher, bar)).await?;
+        let published = publisher.published(feed.as_str(), 0);
         publisher.close().await?;
         Ok(published)
     }
 
-    async fn send(&self, publisher: &Publisher, bar: &indicatif::ProgressBar) -> anyhow::Result<()> {
+    async fn send(&self, publisher: &CountingPublisher, bar: &indicatif::ProgressBar) -> anyhow::Result<()> {
         let first_ms = self.lines.first().and_then(|line| line.content.start_ms).unwrap_or(0);
         let began = Instant::now();
         let due_at = |line: &Version| {
@@ -253,7 +377,7 @@ impl Play {
 }
 
 /// Sends guesses of `line` that grow word by word, so that the whole of it is due shortly before `spoken_for` is over.
-async fn grow(publisher: &Publisher, line: &Version, spoken_for: Duration) -> anyhow::Result<()> {
+async fn grow(publisher: &CountingPublisher, line: &Version, spoken_for: Duration) -> anyhow::Result<()> {
     /// As often as a speech engine changes its mind.
     const STEP: Duration = Duration::from_millis(200);
     let began = Instant::now();

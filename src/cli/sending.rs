@@ -1,16 +1,19 @@
 //! A publisher at work: what it is told meanwhile is told to people.
 
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use indicatif::ProgressBar;
 use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 
 use super::Outcome;
+use super::line_counts::{CountingPublisher, LineCounts};
 use super::output::{note, print, print_json};
 use super::signals::Signals;
-use crate::client::{Publisher, PublisherEvent};
+use crate::client::PublisherEvent;
 use crate::wire::Outgoing;
 
 /// What was published.
@@ -20,35 +23,57 @@ pub(super) struct Published {
     pub(super) session: String,
     /// Messages acknowledged or refused.
     pub(super) messages: u64,
-    /// Messages, and lines of messages, that were refused.
-    pub(super) refused: u64,
+    #[serde(flatten)]
+    pub(super) lines: LineCounts,
+    /// Lines or frames of the input that could not be read, or were too large to be sent.
+    pub(super) unreadable: u64,
 }
 
 impl Published {
-    pub(super) fn of(publisher: &Publisher, feed: &str) -> Self {
-        let progress = publisher.progress();
-        Self {
-            feed: feed.to_owned(),
-            session: publisher.session().to_owned(),
-            messages: progress.settled,
-            refused: progress.refused,
-        }
+    /// How the command ended.
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome::of_problems(self.lines.refused + self.unreadable)
     }
 
     pub(super) fn tell(&self, is_json: bool) -> anyhow::Result<()> {
         if is_json {
             return print_json(self);
         }
-        let Self { feed, messages, refused, .. } = self;
-        let word = if *messages == 1 { "message" } else { "messages" };
-        print(&format!("{feed}: {messages} {word}, {refused} refused\n"))
+        let Self { feed, lines, unreadable, .. } = self;
+        let LineCounts { new, repeated, corrected, refused, .. } = lines;
+        print(&format!(
+            "{feed}: {new} new, {repeated} repeated, {corrected} corrected, {refused} refused, {unreadable} unreadable\n"
+        ))
+    }
+}
+
+/// Whether to take a source from another session, or how long to wait for it.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SourceWait {
+    /// If another session publishes as this source, take its place; that one is told, and ends
+    #[arg(long)]
+    pub(super) take_over: bool,
+    /// If another session publishes as this source, wait so many seconds for it to go. By default 30 where a file is published,
+    /// else for ever
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+}
+
+impl SourceWait {
+    /// How long to wait; none for ever.
+    pub(super) fn patience(&self, is_file: bool) -> Option<Duration> {
+        /// Somebody sits before a file that is published, and wants to know.
+        const OF_A_FILE: u64 = 30;
+        self.wait.or(is_file.then_some(OF_A_FILE)).map(Duration::from_secs)
     }
 }
 
 /// What is published from somewhere else, for as long as that goes on.
 pub(super) struct Sending<'a> {
-    pub(super) publisher: Publisher,
+    pub(super) publisher: CountingPublisher,
     pub(super) feed: &'a str,
+    /// How long to wait for a source that another session publishes; none for ever.
+    pub(super) patience: Option<Duration>,
     /// End the source when what it is read from ends.
     pub(super) end: bool,
     pub(super) json: bool,
@@ -60,9 +85,9 @@ impl Sending<'_> {
     pub(super) async fn run(
         self,
         mut signals: Signals,
-        read: impl AsyncFnOnce(&Publisher, &mut u64) -> anyhow::Result<()>,
+        read: impl AsyncFnOnce(&CountingPublisher, &mut u64) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
-        let Self { publisher, feed, end, json } = self;
+        let Self { publisher, feed, patience, end, json } = self;
         let mut problems = 0;
         let work = async {
             tokio::select! {
@@ -76,21 +101,30 @@ impl Sending<'_> {
                 flushed = publisher.flush() => flushed,
                 () = signals.next() => bail!("stopped before the server had acknowledged everything"),
             };
-            Ok(flushed?)
+            flushed?;
+            // Who has nothing to say wants to know all the same whether it could.
+            if publisher.progress().sent == 0
+                && let Some(why) = publisher.reached().await?
+                && why.source_taken().is_none()
+            {
+                bail!("{why}");
+            }
+            Ok(())
         };
-        with_events(&publisher, &ProgressBar::hidden(), work).await?;
-        let published = Published::of(&publisher, feed);
+        with_events(&publisher, &ProgressBar::hidden(), patience, work).await?;
+        let published = publisher.published(feed, problems);
         publisher.close().await?;
         published.tell(json)?;
-        Ok(Outcome::of_problems(problems + published.refused))
+        Ok(published.outcome())
     }
 }
 
 /// Does `work` with `publisher` and waits until all of it is answered; tells people what happens meanwhile. Ends early
-/// where the publisher does, whatever the work waits for.
+/// where the publisher does, whatever the work waits for, and where another session has had the source for `patience`.
 pub(super) async fn with_events(
-    publisher: &Publisher,
+    publisher: &CountingPublisher,
     bar: &ProgressBar,
+    patience: Option<Duration>,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let work = async {
@@ -99,20 +133,49 @@ pub(super) async fn with_events(
     };
     let events = async {
         let mut was_lost = false;
-        while let Some(event) = publisher.next_event().await {
+        let mut taken: Option<(Instant, String)> = None;
+        loop {
+            let give_up_at = taken.as_ref().zip(patience).map(|((since, _), patience)| *since + patience);
+            let event = tokio::select! {
+                event = publisher.next_event() => event,
+                () = sleep_until(give_up_at.unwrap_or_else(Instant::now)), if give_up_at.is_some() => {
+                    let (waited, by) = (patience.unwrap_or_default().as_secs(), taken.map(|(_, by)| by).unwrap_or_default());
+                    bail!("gave up after {waited} s: {by}. --take-over takes its place, --wait waits longer");
+                }
+            };
+            let Some(event) = event else { break };
+            if let PublisherEvent::Refused(nack) = &event {
+                publisher.refused(nack);
+            }
+            match &event {
+                PublisherEvent::Disconnected { why, .. } => {
+                    taken = why
+                        .source_taken()
+                        .map(|by| (taken.map_or_else(Instant::now, |(since, _)| since), by.to_owned()));
+                }
+                PublisherEvent::Connected { .. } => taken = None,
+                _ => {}
+            }
             bar.suspend(|| tell(&event, &mut was_lost));
         }
         // It is over, and this says why.
-        publisher.settled(u64::MAX).await
+        Ok(publisher.settled(u64::MAX).await?)
     };
     let ended = tokio::select! {
         biased;
         done = work => done,
-        end = events => end.map_err(anyhow::Error::from),
+        end = events => end,
     };
     // What came with the last answer.
     while let Some(event) = publisher.next_event().now_or_never().flatten() {
+        if let PublisherEvent::Refused(nack) = &event {
+            publisher.refused(nack);
+        }
         bar.suspend(|| tell(&event, &mut true));
+    }
+    let progress = publisher.progress();
+    if ended.is_err() && progress.sent > progress.settled {
+        note(&format!("{} messages were sent and not acknowledged", progress.sent - progress.settled));
     }
     ended.context("publishing ended")
 }
@@ -121,6 +184,10 @@ fn tell(event: &PublisherEvent, was_lost: &mut bool) {
     match event {
         PublisherEvent::Connected { .. } if std::mem::take(was_lost) => note("connected again"),
         PublisherEvent::Connected { .. } => {}
+        PublisherEvent::Disconnected { why, retry_in } if why.source_taken().is_some() => {
+            let (by, retry) = (why.source_taken().unwrap_or_default(), retry_in.as_secs_f32());
+            note(&format!("the source is taken: {by}; trying again in {retry:.1} s (--take-over takes its place)"));
+        }
         PublisherEvent::Disconnected { why, retry_in } => {
             *was_lost = true;
             note(&format!("{why}; trying again in {:.1} s, nothing is lost", retry_in.as_secs_f32()));

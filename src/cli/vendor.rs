@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::Instant;
 
+use super::line_counts::CountingPublisher;
 use super::output::note;
-use crate::client::{PublishError, Publisher, PublisherOptions, random_name};
+use crate::client::{PublishError, PublisherOptions, random_name};
 use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
 use crate::transcript::{MediaMs, Version};
 use crate::wire::Outgoing;
@@ -83,7 +84,7 @@ impl Vendor {
         format: Format,
         source: Option<&str>,
         mut input: impl AsyncBufRead + Unpin,
-        publisher: &Publisher,
+        publisher: &CountingPublisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
         let mut session = Session::begin(format, self.options(source, 0));
@@ -119,7 +120,7 @@ impl Vendor {
 pub(super) async fn say(
     decoded: Decoded,
     place: &str,
-    publisher: &Publisher,
+    publisher: &CountingPublisher,
     problems: &mut u64,
 ) -> anyhow::Result<()> {
     for said in decoded.says {
@@ -137,7 +138,12 @@ pub(super) async fn say(
 }
 
 /// All in one message, so that readers see them change together; one by one if that is too large.
-async fn say_lines(lines: Vec<Version>, place: &str, publisher: &Publisher, problems: &mut u64) -> anyhow::Result<()> {
+async fn say_lines(
+    lines: Vec<Version>,
+    place: &str,
+    publisher: &CountingPublisher,
+    problems: &mut u64,
+) -> anyhow::Result<()> {
     let together = Outgoing::Lines(lines.clone());
     match publisher.send(&together).await {
         Err(PublishError::TooLarge { .. }) => {}

@@ -160,8 +160,8 @@ struct State {
     sent: u64,
     refused: u64,
     welcomed: bool,
-    /// A connection ended, or there was none to be had.
-    was_refused: bool,
+    /// Why the last connection ended that did, or was not to be had.
+    refused_by: Option<ConnectionEnd>,
     events: VecDeque<PublisherEvent>,
     missed: u64,
     closing: bool,
@@ -339,17 +339,20 @@ impl Publisher {
         }
     }
 
-    /// Waits until the server has said welcome or has refused for now; says whether it said welcome. Cancel-safe.
+    /// Waits until the server has said welcome; gives why not if the first connection ends, or cannot be had, before. Cancel-safe.
     ///
     /// # Errors
     /// The publisher's end, if it comes before.
-    pub async fn reached(&self) -> Result<bool, PublishError> {
+    pub async fn reached(&self) -> Result<Option<ConnectionEnd>, PublishError> {
         let mut changes = self.state.subscribe();
-        let state = changes.wait_for(|state| state.welcomed || state.was_refused || state.ended.is_some()).await;
-        match state.ok().map(|state| (state.welcomed, state.ended.clone())) {
-            Some((false, Some(error))) => Err(error),
-            Some((welcomed, _)) => Ok(welcomed),
-            None => Ok(false),
+        let is_known = |state: &State| state.welcomed || state.refused_by.is_some() || state.ended.is_some();
+        match changes.wait_for(is_known).await {
+            Ok(state) if state.welcomed => Ok(None),
+            Ok(state) => match &state.ended {
+                Some(error) => Err(error.clone()),
+                None => Ok(state.refused_by.clone()),
+            },
+            Err(_) => Ok(None),
         }
     }
 
@@ -408,7 +411,7 @@ async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut ret
                 }
                 let retry_in = retry.next_wait();
                 state.send_modify(|state| {
-                    state.was_refused = true;
+                    state.refused_by = Some(why.clone());
                     state.event(PublisherEvent::Disconnected { why, retry_in });
                 });
                 let mut changes = state.subscribe();

@@ -1,0 +1,292 @@
+//! A publisher that counts its lines: those that are new, said again, corrected and refused.
+//!
+//! What a line is it knows from the ids that it sent before, and from the lines that it was told are there ([`know`]).
+//!
+//! [`know`]: CountingPublisher::know
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::sending::Published;
+use crate::client::{Nack, PublishError, Publisher, PublisherOptions, SocketUrl};
+use crate::transcript::{Content, Line, MediaMs, Status, Version};
+use crate::wire::Outgoing;
+
+/// Ids that are remembered: a week of talk. Where there are more, all are forgotten, and what is said again then counts as new.
+const IDS_MAX: usize = 500_000;
+/// Messages that may still be refused: more than any server takes ahead of its answers.
+const MESSAGES_MAX: usize = 16_384;
+
+/// A publisher, and what became of its lines.
+pub(super) struct CountingPublisher {
+    publisher: Publisher,
+    /// Whether it may change what other sessions said.
+    corrects: bool,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// What each line said last, by id.
+    said: HashMap<Arc<str>, LastSaid>,
+    /// The last messages, by their numbers.
+    messages: VecDeque<SentMessage>,
+    counts: LineCounts,
+}
+
+/// A message that may still be refused.
+#[derive(Debug)]
+struct SentMessage {
+    seq: u64,
+    /// What each of its lines was, and its id.
+    lines: Vec<(LineKind, Arc<str>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LastSaid {
+    mark: u64,
+    status: Status,
+    /// A line of this session.
+    is_own: bool,
+}
+
+/// What a version of a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineKind {
+    New,
+    Repeated,
+    Corrected,
+    /// A guess that grew, or became final: no line more.
+    Guess,
+}
+
+/// How many lines were what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(super) struct LineCounts {
+    pub(super) new: u64,
+    /// As they were said before.
+    pub(super) repeated: u64,
+    /// Said otherwise than before, or taken back.
+    pub(super) corrected: u64,
+    /// Lines, and messages that hold none, that the server did not take.
+    pub(super) refused: u64,
+    #[serde(skip)]
+    guesses: u64,
+}
+
+impl CountingPublisher {
+    /// As [`Publisher::start`].
+    pub(super) fn start(url: SocketUrl, options: PublisherOptions) -> Self {
+        let corrects = options.corrects;
+        Self { publisher: Publisher::start(url, options), corrects, lines: Mutex::default() }
+    }
+
+    /// Tells it of lines that its source has already; they are its own if an earlier run of its session sent them.
+    pub(super) fn know(&self, lines: &[Line], are_own: bool) {
+        let mut known = self.lines();
+        for line in lines {
+            let mark = mark(line.start_ms, line.end_ms, line.speaker.as_deref(), &line.text);
+            known.said.insert(line.id.clone(), LastSaid { mark, status: line.status, is_own: are_own });
+        }
+    }
+
+    /// As [`Publisher::send`].
+    pub(super) async fn send(&self, message: &Outgoing) -> Result<u64, PublishError> {
+        let seq = self.publisher.send(message).await?;
+        self.lines().note(seq, message, self.corrects);
+        Ok(seq)
+    }
+
+    /// Takes note of a refusal.
+    pub(super) fn refused(&self, nack: &Nack) {
+        self.lines().refuse(nack.seq, nack.index);
+    }
+
+    /// What became of all that was sent and answered; `unreadable` is what was not even sent.
+    pub(super) fn published(&self, feed: &str, unreadable: u64) -> Published {
+        Published {
+            feed: feed.to_owned(),
+            session: self.session().to_owned(),
+            messages: self.progress().settled,
+            lines: self.lines().counts,
+            unreadable,
+        }
+    }
+
+    /// As [`Publisher::close`].
+    pub(super) async fn close(self) -> Result<(), PublishError> {
+        self.publisher.close().await
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for CountingPublisher {
+    type Target = Publisher;
+
+    fn deref(&self) -> &Publisher {
+        &self.publisher
+    }
+}
+
+impl Lines {
+    fn note(&mut self, seq: u64, message: &Outgoing, corrects: bool) {
+        let kinds = match message {
+            Outgoing::Line(line) => vec![self.kind(line, corrects)],
+            Outgoing::Lines(lines) => lines.iter().map(|line| self.kind(line, corrects)).collect(),
+            Outgoing::Retract { id, .. } => vec![(LineKind::Corrected, id.clone())],
+            Outgoing::Object(object) => {
+                line_in(object).map(|line| vec![self.kind(&line, corrects)]).unwrap_or_default()
+            }
+            Outgoing::Clock { .. } | Outgoing::End => Vec::new(),
+        };
+        kinds.iter().for_each(|(kind, _)| *self.counts.of(*kind) += 1);
+        if self.messages.len() == MESSAGES_MAX {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(SentMessage { seq, lines: kinds });
+    }
+
+    fn kind(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
+        if self.said.len() == IDS_MAX {
+            self.said.clear();
+        }
+        let Content { start_ms, end_ms, speaker, text, status, .. } = &line.content;
+        let mark = mark(start_ms.unwrap_or(-1), *end_ms, speaker.as_deref(), text);
+        let before = self.said.get(&line.id).copied();
+        let kind = match before {
+            None => LineKind::New,
+            Some(before) if before.mark == mark && before.status == *status => LineKind::Repeated,
+            // The server keeps it beside the other session's.
+            Some(before) if !before.is_own && !corrects => LineKind::New,
+            Some(before) if before.status == Status::Interim || *status == Status::Interim => LineKind::Guess,
+            Some(_) => LineKind::Corrected,
+        };
+        if kind != LineKind::Repeated {
+            self.said.insert(line.id.clone(), LastSaid { mark, status: *status, is_own: true });
+        }
+        (kind, line.id.clone())
+    }
+
+    fn refuse(&mut self, seq: u64, index: Option<usize>) {
+        let Ok(at) = self.messages.binary_search_by_key(&seq, |message| message.seq) else {
+            self.counts.refused += 1;
+            return;
+        };
+        let kinds = &self.messages[at].lines;
+        let refused = match index {
+            Some(index) => kinds.get(index..=index).unwrap_or_default(),
+            None => &kinds[..],
+        };
+        for (kind, id) in refused {
+            *self.counts.of(*kind) -= 1;
+            if *kind == LineKind::New {
+                self.said.remove(id);
+            }
+        }
+        self.counts.refused += (refused.len() as u64).max(1);
+    }
+}
+
+impl LineCounts {
+    fn of(&mut self, kind: LineKind) -> &mut u64 {
+        match kind {
+            LineKind::New => &mut self.new,
+            LineKind::Repeated => &mut self.repeated,
+            LineKind::Corrected => &mut self.corrected,
+            LineKind::Guess => &mut self.guesses,
+        }
+    }
+}
+
+/// The line that a message is which a program wrote; as much of it as is counted by.
+fn line_in(object: &serde_json::Map<String, serde_json::Value>) -> Option<Version> {
+    let text = |name: &str| object.get(name).and_then(|value| value.as_str());
+    if text("type")? != "line" {
+        return None;
+    }
+    let time = |name: &str| object.get(name).and_then(|value| value.as_i64());
+    let content = Content {
+        start_ms: time("start_ms"),
+        end_ms: time("end_ms"),
+        speaker: text("speaker").map(Into::into),
+        text: text("text")?.into(),
+        status: if text("status") == Some("interim") { Status::Interim } else { Status::Final },
+        ..Content::default()
+    };
+    Some(Version { id: text("id")?.into(), content, ..Version::default() })
+}
+
+/// Stands for what a line says.
+fn mark(start_ms: MediaMs, end_ms: Option<MediaMs>, speaker: Option<&str>, text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (start_ms, end_ms, speaker, text).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: &str, text: &str, status: Status) -> Outgoing {
+        let content = Content { start_ms: Some(7), text: text.into(), status, ..Content::default() };
+        Outgoing::Line(Version { id: id.into(), content, ..Version::default() })
+    }
+
+    fn counts(lines: &Lines) -> [u64; 4] {
+        let LineCounts { new, repeated, corrected, refused, .. } = lines.counts;
+        [new, repeated, corrected, refused]
+    }
+
+    #[test]
+    fn lines_are_counted_by_what_they_are() {
+        let mut lines = Lines::default();
+        let other = LastSaid { mark: mark(7, None, None, "Of before."), status: Status::Final, is_own: false };
+        lines.said.insert("8".into(), other);
+        lines.said.insert("9".into(), other);
+        let (interim, last) = (Status::Interim, Status::Final);
+        for (seq, (message, expected)) in (1..).zip([
+            (line("1", "Good", interim), [1, 0, 0, 0]),
+            (line("1", "Good eve", interim), [1, 0, 0, 0]),
+            (line("1", "Good evening.", last), [1, 0, 0, 0]),
+            (line("1", "Good evening.", last), [1, 1, 0, 0]),
+            (line("1", "Good night.", last), [1, 1, 1, 0]),
+            (line("8", "Of before.", last), [1, 2, 1, 0]),
+            (line("9", "Of now.", last), [2, 2, 1, 0]),
+            (line("9", "Of now, corrected.", last), [2, 2, 2, 0]),
+            (Outgoing::Retract { id: "9".into(), rev: None }, [2, 2, 3, 0]),
+            (Outgoing::Clock { media_ms: 7 }, [2, 2, 3, 0]),
+        ]) {
+            lines.note(seq, &message, false);
+            assert_eq!(counts(&lines), expected, "{message:?}");
+        }
+        // Whoever may correct other sessions' lines does.
+        lines.said.insert("10".into(), other);
+        lines.note(11, &line("10", "Of now.", last), true);
+        assert_eq!(counts(&lines), [2, 2, 4, 0]);
+    }
+
+    #[test]
+    fn what_is_refused_was_not_said() {
+        let mut lines = Lines::default();
+        let version = |id: &str| match line(id, "x", Status::Final) {
+            Outgoing::Line(version) => version,
+            _ => unreachable!("a line"),
+        };
+        lines.note(1, &Outgoing::Lines(vec![version("1"), version("2"), version("3")]), false);
+        lines.refuse(1, Some(1));
+        assert_eq!(counts(&lines), [2, 0, 0, 1]);
+        // Mended, it is new still.
+        lines.note(2, &line("2", "y", Status::Final), false);
+        assert_eq!(counts(&lines), [3, 0, 0, 1]);
+        lines.note(3, &Outgoing::Clock { media_ms: 7 }, false);
+        lines.refuse(3, None);
+        lines.note(4, &Outgoing::Lines(vec![version("4"), version("5")]), false);
+        lines.refuse(4, None);
+        assert_eq!(counts(&lines), [3, 0, 0, 4]);
+    }
+}
