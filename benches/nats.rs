@@ -35,7 +35,7 @@ fn record() -> Bytes {
 #[tokio::main]
 async fn main() {
     let Some(servers) = nats::Servers::start(3) else { return };
-    let options = JetStreamOptions { servers: servers.urls(), ..JetStreamOptions::default() };
+    let options = JetStreamOptions { servers: servers.urls(), accept_old: true, ..JetStreamOptions::default() };
     let log = Arc::new(JetStreamLog::open(options).await.unwrap());
     println!("{LINES} lines of 200 bytes, {:?} copies on NATS {}", log.servers().0, log.servers().1);
     for round in 0..3 {
@@ -123,7 +123,8 @@ async fn engine_latency(log: &JetStreamLog) -> Vec<Duration> {
 }
 
 async fn server_latency(servers: &nats::Servers) -> Vec<Duration> {
-    let config = format!("[log.nats]\nservers = {:?}\naccept_unsynced = true\n", servers.urls());
+    let config =
+        format!("[log.nats]\nservers = {:?}\naccept_unsynced = true\naccept_old_nats = true\n", servers.urls());
     let server = Server::start_with(&config);
     let mut publisher = server.publish("server-latency/publish").await;
     publisher.expect_next("welcome").await;

@@ -125,7 +125,10 @@ async fn no_acknowledged_line_is_lost_when_servers_of_the_log_are() {
     let (rounds, seed) = (setting("CAPTIONWIRE_CLUSTER_ROUNDS", 3), setting("CAPTIONWIRE_CLUSTER_SEED", 0xC1A5));
     eprintln!("{rounds} rounds with seed {seed}");
     let mut random = Chance(seed);
-    let config = format!("[log.nats]\nservers = {:?}\nack_timeout_ms = 1000\naccept_unsynced = true\n", servers.urls());
+    let config = format!(
+        "[log.nats]\nservers = {:?}\nack_timeout_ms = 1000\naccept_unsynced = true\naccept_old_nats = true\n",
+        servers.urls()
+    );
     let tasks = TaskTracker::new();
     // More nodes are more of these.
     let nodes = Arc::new(vec![Server::start_with(&config)]);

@@ -23,6 +23,7 @@ fn options(servers: &nats::Servers) -> JetStreamOptions {
         batch_records_max: 7,
         ack_timeout: Duration::from_millis(300),
         wait: Duration::from_secs(2),
+        accept_old: true,
         ..JetStreamOptions::default()
     }
 }
@@ -184,13 +185,156 @@ async fn a_stream_that_was_made_again_has_other_lives() {
     let Some(servers) = nats::Servers::start(1) else { return };
     let log = open(&servers).await;
     let old = create(&log, "geneva").await;
+    append(&log, &old, "1").await.expect("appended");
+    let mut tail = log.tail(&old, Offset(0));
+    soon(tail.next()).await.expect("goes on").expect("no error");
     let client = async_nats::connect(servers.urls()).await.expect("connected");
     let context = async_nats::jetstream::new(client);
     context.delete_stream("captionwire").await.expect("deleted");
     servers.wait_until("the loss is noticed", |_| matches!(log.poisoned(), Some(LogError::Poisoned(_))));
     assert!(append(&log, &old, "late").await.is_err());
+    assert!(matches!(soon(tail.next()).await, Some(Err(LogError::Poisoned(_)))), "its readers are told");
     let new = create(&open(&servers).await, "geneva").await;
     assert!(new.life > old.life);
+}
+
+/// A feed is deleted by one process while another appends to it as fast as it can: whatever is acknowledged stands before the
+/// end, whoever reads is told of the end, and nothing of the text stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_stored_behind_the_end_of_a_life() {
+    const ROUNDS: usize = 8;
+    let Some(servers) = nats::Servers::start(3) else { return };
+    let tasks = tokio_util::task::TaskTracker::new();
+    let (deleter, writer) = (open(&servers).await, std::sync::Arc::new(open(&servers).await));
+    for round in 0..ROUNDS {
+        let id = create(&deleter, &format!("geneva-{round}")).await;
+        let mut tail = writer.tail(&id, Offset(0));
+        let (told, mut acked) = tokio::sync::watch::channel(0);
+        let writing = tasks.spawn({
+            let (writer, id) = (writer.clone(), id.clone());
+            async move {
+                for number in 1.. {
+                    match append(&writer, &id, &format!("<secret {number}>")).await {
+                        Ok(_) => told.send_replace(number),
+                        Err(error) => return error,
+                    };
+                }
+                unreachable!()
+            }
+        });
+        soon(acked.wait_for(|acked| *acked >= 20)).await.expect("it appends");
+        soon(deleter.delete(&id)).await.expect("deleted");
+        let refused = soon(writing).await.expect("it ends");
+        assert!(matches!(refused, LogError::Deleted(_)), "{refused}");
+        let end = async {
+            loop {
+                match tail.next().await {
+                    Some(Ok(_)) => {}
+                    end => return end,
+                }
+            }
+        };
+        assert!(matches!(soon(end).await, Some(Err(LogError::Deleted(_)))), "whoever reads is told");
+        for log in [&deleter, &*writer] {
+            assert_eq!(log.find(&id.feed).await.expect("found"), Found::Deleted);
+            assert!(append(log, &id, "late").await.is_err_and(|error| matches!(error, LogError::Deleted(_))));
+        }
+        assert_eq!(messages_of(&servers, &id).await, 1, "nothing but the end is left");
+    }
+}
+
+/// How many messages the stream has of a life.
+async fn messages_of(servers: &nats::Servers, id: &LogId) -> usize {
+    let context = async_nats::jetstream::new(async_nats::connect(servers.urls()).await.expect("connected"));
+    let stream = context.get_stream("captionwire").await.expect("it is there");
+    let subjects = format!("captionwire.log.{}.{}.>", id.feed, id.life);
+    let mut subjects = stream.info_with_subjects(subjects).await.expect("told");
+    let mut count = 0;
+    while let Some(subject) = subjects.next().await {
+        count += subject.expect("told").1;
+    }
+    count
+}
+
+/// The number of the server that a log is connected to.
+fn connected_to(log: &JetStreamLog) -> usize {
+    let name = log.client().server_info().server_name;
+    name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok()).expect("a number") - 1
+}
+
+/// A server that is cut off from the others keeps its clients, and answers their pings: they go to another one by themselves.
+/// Where there is none, readers are told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_alone_is_left() {
+    let Some(servers) = nats::Servers::start(3) else { return };
+    let log = JetStreamLog::open(JetStreamOptions { wait: Duration::from_secs(12), ..options(&servers) }).await;
+    let log = log.expect("opens");
+    let id = create(&log, "geneva").await;
+    append(&log, &id, "1").await.expect("appended");
+    let mut tail = log.tail(&id, Offset(0));
+    soon(tail.next()).await.expect("goes on").expect("no error");
+
+    let alone = connected_to(&log);
+    servers.isolate(alone);
+    servers.wait_until("it is noticed", |_| log.trouble().is_some_and(|error| is_away(&error)));
+    servers.wait_until("it goes to another", |_| connected_to(&log) != alone && log.trouble().is_none());
+    append(&log, &id, "2").await.expect("appended");
+    let next = soon(tail.next()).await.expect("goes on").expect("it was not told to go");
+    assert_eq!(next[0].offset, Offset(1));
+
+    // Now all of them are alone, and there is none to go to.
+    servers.part();
+    let told = soon(tail.next()).await.expect("told");
+    assert!(told.as_ref().is_err_and(is_away), "{told:?}");
+    let refused = soon(log.append(&id, "3".into())).await;
+    let refused = match refused {
+        Ok(appended) => soon(appended).await,
+        Err(error) => Err(error),
+    };
+    assert!(refused.as_ref().is_err_and(is_away), "{refused:?}");
+    servers.heal();
+    servers.wait_until("it is reached again", |_| log.trouble().is_none());
+    append(&log, &id, "4").await.expect("appended");
+    let records = read(&log, &id, 0).await.join(" ");
+    assert!(["1 2 4", "1 2 3 4"].contains(&&*records), "{records}");
+}
+
+/// What cannot be used is refused in words that say the mend.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_cannot_be_used_are_refused() {
+    for (settings, word) in [
+        ("max_payload: 8192", "max_payload"),
+        ("accounts { A: { users: [{user: cap, password: pw}] } }\nno_auth_user: cap", "JetStream is off"),
+    ] {
+        let Some(servers) = nats::Servers::start_with(1, settings) else { return };
+        let refused = JetStreamLog::open(options(&servers)).await.expect_err("refused").to_string();
+        assert!(refused.contains(word), "{refused}");
+    }
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let opened = JetStreamLog::open(JetStreamOptions { accept_old: false, ..options(&servers) }).await;
+    match opened {
+        Ok(_) => assert!(!servers.are_old()),
+        Err(error) => assert!(servers.are_old() && error.to_string().contains("accept_old_nats"), "{error}"),
+    }
+}
+
+/// A stream that is full takes no more, says so and why at once, and goes on when there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_stream_says_so_and_goes_on() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let log = JetStreamLog::open(JetStreamOptions { bytes_max: Some(100_000), ..options(&servers) }).await;
+    let log = log.expect("opens");
+    let (id, other) = (create(&log, "geneva").await, create(&log, "basel").await);
+    let refused = loop {
+        if let Err(error) = append(&log, &id, &"x".repeat(10_000)).await {
+            break error;
+        }
+    };
+    assert!(is_away(&refused) && refused.to_string().contains("no room"), "{refused}");
+    servers.wait_until("it is not ready", |_| log.trouble().is_some());
+    soon(log.delete(&id)).await.expect("what is deleted makes room");
+    servers.wait_until("it is ready", |_| log.trouble().is_none());
+    append(&log, &other, "next").await.expect("appended");
 }
 
 /// A stream that forgets, or from which nothing can be deleted, is refused in words that say why.
@@ -256,7 +400,7 @@ async fn servers_are_spoken_to_over_tls() {
 
 fn config(servers: &nats::Servers) -> String {
     format!(
-        "[log.nats]\nservers = {:?}\nack_timeout_ms = 300\nwait_ms = 2000\naccept_unsynced = true\n",
+        "[log.nats]\nservers = {:?}\nack_timeout_ms = 300\nwait_ms = 2000\naccept_unsynced = true\naccept_old_nats = true\n",
         servers.urls()
     )
 }
@@ -290,6 +434,16 @@ async fn the_server_lives_through_the_absence_of_its_log() {
     let mut refused = server.publish("geneva/publish?session=p").await;
     assert_eq!(refused.closed().await.0, 4003);
 
+    // And who reads is sent to where it may be heard of.
+    let (code, reason) = loop {
+        match reader.next().await {
+            Ok(message) => screen.take(&message),
+            Err(closed) => break closed,
+        }
+    };
+    assert_eq!(code, 4003, "{reason}");
+    screen.cut();
+
     servers.restart(0);
     let again = async {
         while server.get("/readyz").await.status != 200 {
@@ -305,6 +459,8 @@ async fn the_server_lives_through_the_absence_of_its_log() {
         publisher.send(line(&seq.to_string(), seq as i64 * 1000, "A", &format!("after {seq}"))).await;
     }
     publisher.acked(3).await;
+    let from = screen.cursor.clone().expect("a cursor");
+    let mut reader = server.subscribe(&format!("geneva/subscribe?from={from}")).await;
     screen.read_until(&mut reader, |screen| screen.lines.contains_key("main/3")).await;
     assert_eq!(screen.lines.len(), 3);
 }
@@ -320,7 +476,10 @@ async fn a_log_of_which_nobody_knows_is_refused() {
     let Some(servers) = nats::Servers::start(1) else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");
-    let output = run(&["serve", "--listen", "127.0.0.1:0", "--log", &servers.urls()[0], "--data"], &[&text(&data)]);
+    let file = dir.path().join("old.toml");
+    std::fs::write(&file, "[log.nats]\naccept_old_nats = true\n").expect("written");
+    let flags = ["serve", "--config", &text(&file), "--listen", "127.0.0.1:0", "--log", &servers.urls()[0], "--data"];
+    let output = run(&flags, &[&text(&data)]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("sync_interval: always") && said.contains("log.nats.accept_unsynced = true"), "{said}");

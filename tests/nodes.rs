@@ -128,7 +128,13 @@ async fn two_publish_one_feed_at_two_nodes() {
 async fn two_append_to_one_log_and_nothing_is_overwritten() {
     const APPENDS: u64 = 150;
     let Some(servers) = nats::Servers::start(3) else { return };
-    let open = || JetStreamLog::open(JetStreamOptions { servers: servers.urls(), ..JetStreamOptions::default() });
+    let open = || {
+        JetStreamLog::open(JetStreamOptions {
+            servers: servers.urls(),
+            accept_old: true,
+            ..JetStreamOptions::default()
+        })
+    };
     let logs = [open().await.expect("opened"), open().await.expect("opened")];
     let feed = FeedId::new("geneva").expect("a name");
     let log_id = logs[0].create(&feed, false).await.expect("created");

@@ -69,6 +69,9 @@ impl Entry {
     }
 }
 
+/// What nodes of this release understand. 1: a feed that goes on in a life that was begun aside.
+pub const SPEAKS: u32 = 1;
+
 /// What all nodes are told, again and again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -81,6 +84,9 @@ pub(super) enum Announcement {
         /// What was said before is void: this, and what follows, is all.
         #[serde(default)]
         anew: bool,
+        /// What it understands ([`SPEAKS`]); older releases did not say.
+        #[serde(default)]
+        speaks: u32,
         #[serde(default)]
         feeds: Vec<Entry>,
     },
@@ -108,8 +114,13 @@ impl Announcement {
         parts.push(part);
         let is_first = |index: u64| anew && index == 0;
         let numbered = (0..).zip(parts);
-        let said =
-            |(index, feeds)| Self::Here { node: node.clone(), number: number + index, anew: is_first(index), feeds };
+        let said = |(index, feeds)| Self::Here {
+            node: node.clone(),
+            number: number + index,
+            anew: is_first(index),
+            speaks: SPEAKS,
+            feeds,
+        };
         numbered.map(said).collect()
     }
 }
@@ -201,13 +212,19 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_they_were_written() {
-        let here = Announcement::Here { node: "n".into(), number: 2, anew: true, feeds: vec![entry("geneva", 1)] };
+        let here =
+            Announcement::Here { node: "n".into(), number: 2, anew: true, speaks: 1, feeds: vec![entry("geneva", 1)] };
         let text = serde_json::to_string(&here).expect("JSON");
         assert_eq!(
             text,
-            r#"{"type":"here","node":"n","number":2,"anew":true,"feeds":[{"feed":"geneva","life":4,"publishers":[{"source":"main","session":"s-0","since":7}],"readers":3,"players":false}]}"#
+            r#"{"type":"here","node":"n","number":2,"anew":true,"speaks":1,"feeds":[{"feed":"geneva","life":4,"publishers":[{"source":"main","session":"s-0","since":7}],"readers":3,"players":false}]}"#
         );
         assert_eq!(serde_json::from_str::<Announcement>(&text).expect("read"), here);
+        let older: Announcement = serde_json::from_str(r#"{"type":"here","node":"n","number":2}"#).expect("read");
+        assert_eq!(
+            older,
+            Announcement::Here { node: "n".into(), number: 2, anew: false, speaks: 0, feeds: Vec::new() }
+        );
         let word = Word::Deleted { feed: FeedId::new("geneva").expect("a name"), life: 4 };
         let text = serde_json::to_string(&Said { node: "n".into(), word: Some(word.clone()) }).expect("JSON");
         let said: Said = serde_json::from_str(&text).expect("read");

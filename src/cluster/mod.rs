@@ -38,7 +38,7 @@ use tokio_util::task::TaskTracker;
 use self::leases::Leases;
 pub use self::leases::SHARDS;
 use self::message::{Announcement, Answer, Entry, Said};
-pub use self::message::{Heard, Here, NodeId, Publisher, Word};
+pub use self::message::{Heard, Here, NodeId, Publisher, SPEAKS, Word};
 use self::others::Others;
 use self::outbox::SharedOutbox;
 pub use self::table::TableError;
@@ -49,6 +49,8 @@ use crate::position::FeedId;
 
 /// Words that are being done for others; more wait in NATS's own buffer.
 const WORDS_AT_ONCE: usize = 64;
+/// Between two looks at whether a node that has just come knows all others.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Publishers come in crowds, when a node dies: what changes within this is announced at once.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -97,6 +99,8 @@ pub struct Cluster {
     /// Somebody asks for all, or is to be asked.
     wake: Notify,
     is_asked: Mutex<bool>,
+    /// Since when leases cannot be held, and why.
+    failing: Mutex<Option<(Instant, String)>>,
     leases: Leases,
     outbox: Arc<dyn Outbox>,
 }
@@ -122,6 +126,7 @@ impl Cluster {
             to_ask: Mutex::default(),
             wake: Notify::new(),
             is_asked: Mutex::new(true),
+            failing: Mutex::default(),
             leases: Leases::new(own.clone(), table.clone(), settings.lease),
             outbox: Arc::new(SharedOutbox::new(table)),
             own,
@@ -198,6 +203,30 @@ impl Cluster {
         self.others().is_settled(Instant::now())
     }
 
+    /// Whether it has heard for long enough to know all nodes that are there.
+    #[must_use]
+    pub fn knows_all(&self) -> bool {
+        self.others().knows_all(self.settings.announce, Instant::now())
+    }
+
+    /// Whether all nodes that are there understand all that this one says: none is of an older release. Waits, not for long,
+    /// until it knows them. Cancel-safe.
+    pub async fn all_speak(&self) -> bool {
+        let until = Instant::now() + self.settings.announce * 2;
+        while !self.knows_all() && Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
+        self.knows_all() && self.others().all_speak(SPEAKS)
+    }
+
+    /// Why this node should not be sent anybody now, if it should not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // One that failed once, while leaders change say, has its leases still.
+        failing.filter(|(since, _)| since.elapsed() >= self.settings.lease).map(|(_, why)| why)
+    }
+
     /// Who is connected to a feed at other nodes.
     #[must_use]
     pub fn elsewhere(&self, log_id: &LogId) -> Here {
@@ -265,11 +294,8 @@ impl Cluster {
 
     /// Whoever has not answered by `until` is not waited for, but until `last` if it is known to have the connection that is asked.
     async fn ask_all(&self, word: &Word, until: Instant, last: Instant) -> Result<Heard, String> {
-        let (mut silent, is_settled) = {
-            let others = self.others();
-            (others.nodes().into_iter().collect::<HashSet<_>>(), others.is_settled(Instant::now()))
-        };
-        if silent.is_empty() && is_settled {
+        let mut silent: HashSet<NodeId> = self.others().nodes().into_iter().collect();
+        if silent.is_empty() && self.knows_all() {
             return Ok(Heard::Done);
         }
         let inbox = self.client.new_inbox();
@@ -285,8 +311,8 @@ impl Cluster {
             let here = self.others().nodes();
             // Who goes meanwhile is not waited for.
             silent.retain(|node| here.contains(node));
-            // Who has just come itself does not know whom to wait for, and waits as long as it may.
-            if silent.is_empty() && (is_settled || is_late) {
+            // Who has just come itself does not know whom to wait for, and waits until it does.
+            if silent.is_empty() && (self.knows_all() || is_late) {
                 break;
             }
             tokio::select! {
@@ -301,6 +327,7 @@ impl Cluster {
                     }
                 }
                 _ = learned.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN_AFTER), if !self.knows_all() && !is_late => {}
                 () = tokio::time::sleep_until(until), if !is_late => {
                     is_late = true;
                     let asking = last > until;
@@ -411,7 +438,15 @@ impl Cluster {
         let mut is_told = false;
         loop {
             ticks.tick().await;
-            match self.leases.turn(self.nodes()).await {
+            let turned = self.leases.turn(self.nodes()).await;
+            {
+                let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+                *failing = turned.as_ref().err().map(|error| {
+                    let since = failing.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+                    (since, error.to_string())
+                });
+            }
+            match turned {
                 Ok(()) if is_told => {
                     is_told = false;
                     tracing::info!("leases are held again");

@@ -26,6 +26,8 @@ struct Node {
     heard_at: Instant,
     /// The number of its last announcement; none while one is missing.
     number: Option<u64>,
+    /// What it understands.
+    speaks: u32,
     feeds: HashMap<LogId, Here>,
 }
 
@@ -58,14 +60,15 @@ impl Others {
                 self.hear_itself(now);
                 Learned::default()
             }
-            Announcement::Here { node, number, anew, feeds } => {
+            Announcement::Here { node, number, anew, speaks, feeds } => {
                 let is_new = !self.nodes.contains_key(&node);
                 let known = self.nodes.entry(node.clone()).or_insert_with(|| Node {
                     heard_at: now,
                     number: None,
+                    speaks,
                     feeds: HashMap::new(),
                 });
-                known.heard_at = now;
+                (known.heard_at, known.speaks) = (now, speaks);
                 if anew {
                     known.feeds.clear();
                 } else if known.number.is_none_or(|last| last + 1 != number) {
@@ -122,6 +125,17 @@ impl Others {
         !self.is_deaf(now) && self.hears.is_some_and(|(_, since)| now.duration_since(since) >= self.forget_after)
     }
 
+    /// True if it has heard for so long that it knows of every node that is there: each says so once in `announce`. That is
+    /// enough to know whom to wait for; to know who is *not* there any more takes longer ([`Others::is_settled`]).
+    pub(super) fn knows_all(&self, announce: Duration, now: Instant) -> bool {
+        !self.is_deaf(now) && self.hears.is_some_and(|(_, since)| now.duration_since(since) >= announce * 3 / 2)
+    }
+
+    /// Whether every node that is known understands what came with `release`.
+    pub(super) fn all_speak(&self, release: u32) -> bool {
+        self.nodes.values().all(|node| node.speaks >= release)
+    }
+
     /// Which nodes there are.
     pub(super) fn nodes(&self) -> Vec<NodeId> {
         self.nodes.keys().cloned().collect()
@@ -160,7 +174,13 @@ mod tests {
 
     fn here(node: &str, number: u64, anew: bool, readers: Option<usize>) -> Announcement {
         let entry = |readers| Entry::new(log_id(), Here { readers, ..Here::default() });
-        Announcement::Here { node: node.into(), number, anew, feeds: readers.map(entry).into_iter().collect() }
+        Announcement::Here {
+            node: node.into(),
+            number,
+            anew,
+            speaks: 1,
+            feeds: readers.map(entry).into_iter().collect(),
+        }
     }
 
     fn others() -> (Others, Instant) {
@@ -193,6 +213,36 @@ mod tests {
         assert_eq!(others.of(&log_id()).readers, 0);
         assert!(others.hear(Announcement::Ask { node: "own".into() }, now).is_asked);
         assert!(!others.hear(Announcement::Ask { node: "a".into() }, now).is_asked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_node_is_known_for_one_as_long_as_it_is_there() {
+        let (mut others, now) = others();
+        assert!(others.all_speak(1), "nobody is there");
+        others.hear(here("a", 1, true, None), now);
+        assert!(others.all_speak(1));
+        let older = Announcement::Here { node: "b".into(), number: 1, anew: true, speaks: 0, feeds: Vec::new() };
+        others.hear(older, now);
+        assert!(!others.all_speak(1));
+        others.hear(Announcement::Leaves { node: "b".into() }, now);
+        assert!(others.all_speak(1));
+    }
+
+    /// Who has just come knows after one and a half announcements whom to wait for, and later who is gone.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_come_soon_knows_whom_to_wait_for() {
+        let (mut others, start) = others();
+        let announce = Duration::from_secs(1);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!(!others.knows_all(announce, at(0)), "it does not even hear itself");
+        others.hear(here("own", 1, true, None), at(0));
+        assert!(!others.knows_all(announce, at(1_000)));
+        others.hear(here("own", 2, false, None), at(1_000));
+        assert!(others.knows_all(announce, at(1_500)) && !others.is_settled(at(1_500)));
+        // NATS was away: nobody was heard of.
+        assert!(!others.knows_all(announce, at(60_000)));
+        others.hear(here("own", 3, false, None), at(60_000));
+        assert!(!others.knows_all(announce, at(61_000)));
     }
 
     /// A node that is silent is forgotten; one that hears nothing at all does not take all others for dead.

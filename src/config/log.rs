@@ -43,6 +43,9 @@ pub struct NatsConfig {
     pub monitors: Vec<String>,
     /// Whether it is enough that what is acknowledged is in the memory of most servers, or that nobody knows.
     pub accept_unsynced: bool,
+    /// Whether NATS servers are taken of a version of which it is known that it may hide or lose what was acknowledged when
+    /// servers part: those before 2.12.
+    pub accept_old_nats: bool,
     /// A file of credentials (`.creds`).
     pub credentials_file: Option<PathBuf>,
     /// A user, whose password is in `password_file`.
@@ -75,6 +78,7 @@ impl Default for NatsConfig {
             queue_bytes: 16 * 1024 * 1024,
             monitors: Vec::new(),
             accept_unsynced: false,
+            accept_old_nats: false,
             credentials_file: None,
             user: None,
             password_file: None,

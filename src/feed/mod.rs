@@ -358,7 +358,7 @@ impl Feeds {
             log: self.log.clone(),
             open: Arc::downgrade(&self.open),
             views: Mutex::default(),
-            replaced: AtomicBool::new(false),
+            replaced: Arc::default(),
             is_written: AtomicBool::new(false),
             written: self.written.clone(),
             tasks: self.tasks.clone(),
@@ -381,7 +381,7 @@ pub struct Feed {
     /// Where it is open, to be taken out of there when its log says that it was deleted.
     open: Weak<Open>,
     views: Mutex<HashMap<FoldView, Arc<View>>>,
-    replaced: AtomicBool,
+    replaced: Arc<AtomicBool>,
     is_written: AtomicBool,
     written: watch::Sender<u64>,
     tasks: TaskTracker,
@@ -540,12 +540,24 @@ impl Feed {
         let view = views.entry(which).or_insert_with(|| {
             let view = Arc::new(View::new(self.name().clone(), which));
             let tail = self.log.0.tail(&self.log_id, Offset::START);
-            let log = self.log.clone();
             let (following, stop) = (view.clone(), self.stop.clone());
             let (open, log_id) = (self.open.clone(), self.log_id.clone());
+            let (log, replaced) = (self.log.clone(), self.replaced.clone());
             self.tasks.spawn(async move {
+                let ended = async |why| {
+                    let LogError::Deleted(_) = why else { return why };
+                    // By another server perhaps, of which nothing was heard yet. Readers are told which it was, and so before
+                    // they are told that it ended.
+                    match log.0.find(&log_id.feed).await {
+                        Ok(Found::Here(next)) if next.life > log_id.life => replaced.store(true, Ordering::SeqCst),
+                        Ok(_) => {}
+                        // Nobody knows: they come again, and are told then.
+                        Err(error) => return error,
+                    }
+                    why
+                };
                 let starts = log.0.starts(&log_id);
-                view::follow(following.clone(), starts, tail, stop).await;
+                view::follow(following.clone(), starts, tail, stop, ended).await;
                 // By another server perhaps, which has the same log.
                 if let (Following::No(LogError::Deleted(_)), Some(open)) = (following.now().following, open.upgrade()) {
                     let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);

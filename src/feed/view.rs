@@ -342,12 +342,13 @@ impl Drop for EndWith<'_> {
     }
 }
 
-/// Follows the tail until it ends or `stop` says so.
+/// Follows the tail until it ends or `stop` says so. `ended` says what readers are told of its end.
 pub(super) async fn follow(
     view: Arc<View>,
     starts: BoxFuture<'_, Result<Starts, LogError>>,
     mut tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
     stop: CancellationToken,
+    ended: impl AsyncFnOnce(LogError) -> LogError,
 ) {
     let mut end = EndWith(&view, None);
     match starts.await {
@@ -374,7 +375,7 @@ pub(super) async fn follow(
                 if !matches!(why, LogError::Deleted(_) | LogError::Closed) {
                     tracing::error!(feed = %view.feed, %why, "the feed's log cannot be read any further");
                 }
-                end.1 = Some(why);
+                end.1 = Some(ended(why).await);
                 return;
             }
             None => return,

@@ -6,9 +6,10 @@
 //! * `connect` finds the servers and makes the stream, or holds one that is there to what is needed of it.
 //! * `names` are the stream's subjects, `piece` is a message in it.
 //! * `ask` asks the stream's leader, and puts messages in.
-//! * `lives` says which feeds there are.
+//! * `lives` says which feeds there are, and ends them: nothing is stored behind a life's fence.
 //! * `writer` appends: of each log one message at a time, each behind the last.
 //! * `follower` hears of all that is stored, and tells the tails; `reader` reads what is further back.
+//! * `probe` asks whether the stream can be reached, and leaves a server by which it cannot.
 //! * `erase` takes records out.
 //!
 //! Offsets are dense, as in every engine here: each message says where it stands in its log, and is stored only if nothing
@@ -24,10 +25,11 @@ mod follower;
 mod lives;
 mod names;
 mod piece;
+mod probe;
 mod reader;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +40,7 @@ use async_nats::jetstream::{Context, stream};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,7 +48,8 @@ use tokio_util::task::TaskTracker;
 use self::ask::AGAIN_AFTER;
 use self::follower::Listener;
 use self::names::Names;
-use self::piece::FRAME_BYTES;
+use self::piece::{FRAME_BYTES, Fence};
+use self::probe::Reach;
 use self::reader::StreamPages;
 use self::writer::Lines;
 use super::live::{Registry, Tail};
@@ -60,6 +63,12 @@ const PAGE_BYTES: usize = 256 * 1024;
 
 /// A log in which an append failed counts as away for so long, unless one goes well: then somebody has to try again.
 const AWAY_FOR: Duration = Duration::from_secs(5);
+
+/// How often it is looked for lives that were begun aside and left.
+const SWEEP_EVERY: Duration = Duration::from_secs(120);
+/// A life that is begun aside is taken for left when nothing was appended to it for so long. Whoever fills one does so in one
+/// request, and signs of life are seconds apart.
+const LEFT_AFTER: Duration = Duration::from_secs(600);
 
 /// Where the servers are, and how they are spoken to.
 #[derive(Clone)]
@@ -84,6 +93,8 @@ pub struct JetStreamOptions {
     pub queue_bytes_max: usize,
     /// Whether the stream is made if it is not there.
     pub make: bool,
+    /// Whether servers are taken that are older than [`JetStreamLog::OLDEST`].
+    pub accept_old: bool,
     /// Who we are to the servers.
     pub credentials: Credentials,
     /// Who vouches for the servers' certificates, in PEM; none: whom the system believes.
@@ -107,6 +118,7 @@ impl Default for JetStreamOptions {
             batch_records_max: 512,
             queue_bytes_max: 16 * 1024 * 1024,
             make: true,
+            accept_old: false,
             credentials: Credentials::None,
             ca_file: None,
             certificate: None,
@@ -184,8 +196,16 @@ struct Shared {
     feeds: Mutex<BTreeMap<FeedId, u64>>,
     /// The offset after the last record of each log, as far as this process has been told.
     heads: Mutex<HashMap<u64, u64>>,
+    /// Staged lives of which it is not known whether a feed was switched to them.
+    undecided: Mutex<HashSet<u64>>,
     listeners: Mutex<Vec<Weak<Listener>>>,
     is_followed: watch::Sender<bool>,
+    /// The sequence of the last message that the follower has seen.
+    seen: AtomicU64,
+    /// Up to where the follower is to ask the leader, and the bell for it.
+    behind_to: Mutex<u64>,
+    is_behind: Notify,
+    reach: Mutex<Reach>,
     /// When an append failed last, if none went well since.
     failed_at: Mutex<Option<Instant>>,
     poison: OnceLock<LogError>,
@@ -202,26 +222,38 @@ struct Shared {
 }
 
 impl JetStreamLog {
+    /// The oldest NATS servers of which it is known that they keep what they acknowledged when they part and come together
+    /// again: major and minor version.
+    pub const OLDEST: (i64, i64) = (2, 12);
+
     /// Finds the servers, makes the stream or takes the one that is there, and finishes what a crash left half done.
     ///
     /// # Errors
     /// [`LogError::Unavailable`]: no server answers in time, or the cluster has no leader. [`LogError::Storage`]: the
     /// stream cannot be made, or is not as it has to be.
     pub async fn open(options: JetStreamOptions) -> Result<Self, LogError> {
-        let (shared, last) = connect::open(options).await?;
+        let shared = connect::open(options).await?;
         let shared = Arc::new(shared);
-        let deleted = shared.read_feeds().await?;
+        shared.read_feeds().await?;
         shared.tasks.spawn({
             let shared = Arc::clone(&shared);
-            async move { shared.follow(last).await }
+            async move { shared.follow().await }
+        });
+        shared.tasks.spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.probe().await }
         });
         shared.tasks.spawn({
             let shared = Arc::clone(&shared);
             async move {
-                if let Err(error) = shared.finish_what_was_begun(&deleted).await {
+                if let Err(error) = shared.finish_what_was_begun().await {
                     tracing::warn!(%error, "what a crash may have left half done was not looked for; the next start does");
                 }
             }
+        });
+        shared.tasks.spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.sweep_stages(SWEEP_EVERY, LEFT_AFTER).await }
         });
         let log = Self { shared };
         let mut is_followed = log.shared.is_followed.subscribe();
@@ -278,12 +310,17 @@ impl Shared {
         *life = (*life).max(log.life);
     }
 
-    fn note_deleted(&self, log: &LogId) {
-        let mut feeds = self.feeds();
-        if feeds.get(&log.feed) == Some(&log.life) {
-            feeds.remove(&log.feed);
+    /// A life has ended; where another has taken its place, that one is known before anybody hears of the end.
+    fn note_ended(&self, log: &LogId, fence: Fence) {
+        match fence {
+            Fence::Replaced { life } => self.note_created(&LogId { feed: log.feed.clone(), life }),
+            Fence::Deleted => {
+                let mut feeds = self.feeds();
+                if feeds.get(&log.feed) == Some(&log.life) {
+                    feeds.remove(&log.feed);
+                }
+            }
         }
-        drop(feeds);
         self.registry.deleted(log.life);
         self.lines.forget(log);
         self.heads().remove(&log.life);
@@ -304,6 +341,34 @@ impl Shared {
         self.failed_at.lock().expect("nothing panics with it")
     }
 
+    fn reach(&self) -> MutexGuard<'_, Reach> {
+        self.reach.lock().expect("nothing panics with it")
+    }
+
+    fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Acquire)
+    }
+
+    fn behind_to(&self) -> MutexGuard<'_, u64> {
+        self.behind_to.lock().expect("nothing panics with it")
+    }
+
+    /// Until when something is tried: as long as is waited for, counted from when the log went away.
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        let away_since = self.reach().away_since().unwrap_or(now);
+        (away_since + self.options.wait).max(now + self.options.ack_timeout.min(self.options.wait))
+    }
+
+    /// Whether the log has been away for as long as anything is tried.
+    fn is_deaf(&self) -> bool {
+        self.reach().away_since().is_some_and(|since| since.elapsed() >= self.options.wait)
+    }
+
+    fn undecided(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.undecided.lock().expect("nothing panics with it")
+    }
+
     fn heads(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
         self.heads.lock().expect("nothing panics with it")
     }
@@ -315,9 +380,10 @@ impl Shared {
         let until = Instant::now() + self.options.wait;
         loop {
             let last = match self.last_piece(&subject).await? {
+                Some(piece::Piece { fence: Some(_), .. }) => return Err(LogError::Deleted(log.feed.clone())),
                 Some(last) => last,
                 None => {
-                    self.check_is_here(log).await?;
+                    self.check_is_there(log).await?;
                     piece::Piece::default()
                 }
             };
@@ -357,6 +423,13 @@ impl Shared {
         self.room.close();
         error
     }
+
+    /// The stream is not the one that was opened: nothing is taken, and what is read ends. The next start says what is to be done.
+    fn lose(&self, cause: String) -> LogError {
+        let error = self.poison(cause);
+        self.registry.interrupt(&error);
+        error
+    }
 }
 
 impl Log for JetStreamLog {
@@ -386,7 +459,7 @@ impl Log for JetStreamLog {
     }
 
     fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
-        let pages = StreamPages { shared: Arc::clone(&self.shared), log: log.clone(), reading: None };
+        let pages = StreamPages { shared: Arc::clone(&self.shared), log: log.clone(), reading: None, hole_since: None };
         Tail::new(&self.shared.registry, pages, log, from, PAGE_BYTES).into_stream().boxed()
     }
 
@@ -410,16 +483,30 @@ impl Log for JetStreamLog {
         Box::pin(async move { self.shared.delete(&log).await })
     }
 
-    fn stage(&self, _feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
-        Box::pin(std::future::ready(Err(LogError::Unsupported("to begin a life aside"))))
+    fn stage(&self, feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
+        let feed = feed.clone();
+        Box::pin(async move {
+            if self.shared.room.is_closed() {
+                return Err(self.shared.refusal());
+            }
+            self.shared.stage(&feed).await
+        })
     }
 
-    fn switch(&self, _staged: &LogId, _old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
-        Box::pin(std::future::ready(Err(LogError::Unsupported("to begin a life aside"))))
+    fn switch(&self, staged: &LogId, old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
+        let (staged, old) = (staged.clone(), old.cloned());
+        Box::pin(async move {
+            let is_switched = self.shared.switch(&staged, old.as_ref()).await?;
+            if let Some(old) = old.filter(|_| is_switched) {
+                self.shared.purge_later(old);
+            }
+            Ok(is_switched)
+        })
     }
 
-    fn discard(&self, _staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(std::future::ready(Err(LogError::Unsupported("to begin a life aside"))))
+    fn discard(&self, staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
+        let staged = staged.clone();
+        Box::pin(async move { self.shared.discard(&staged).await })
     }
 
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
@@ -435,6 +522,9 @@ impl Log for JetStreamLog {
         let away = |why: &str| Some(LogError::Unavailable(why.into()));
         if let Some(poison) = self.poisoned() {
             return Some(poison);
+        }
+        if let Some(why) = self.shared.reach().trouble() {
+            return away(&why);
         }
         if !*self.shared.is_followed.borrow() {
             return away("the stream is not heard of");
@@ -472,6 +562,16 @@ impl Log for JetStreamLog {
 }
 
 impl Shared {
+    /// Takes the bytes of a life that ended out of the stream, by and by; what is left when the process ends the next one finds.
+    fn purge_later(self: &Arc<Self>, log: LogId) {
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            if let Err(error) = shared.purge_life(&log).await {
+                tracing::warn!(feed = %log.feed, %error, "what was replaced is left in the stream until the next start");
+            }
+        });
+    }
+
     fn end_all(&self) {
         self.room.close();
         self.stop.cancel();

@@ -7,7 +7,7 @@
 //! No wake-up is lost: a tail notes the news it has seen, *then* looks, and waits for news after that.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,6 +53,8 @@ struct Followed {
 struct Live {
     ring: Mutex<Ring>,
     news: watch::Sender<News>,
+    /// Why it was interrupted.
+    why: OnceLock<LogError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,8 @@ enum News {
     Going,
     Deleted,
     Closed,
+    /// The log cannot be read now; why stands beside it.
+    Interrupted,
 }
 
 #[derive(Default)]
@@ -88,7 +92,8 @@ impl Registry {
     pub(super) fn committed(&self, life: u64, first: u64, records: Vec<Bytes>) {
         let Some(live) = self.live(life) else { return };
         live.ring().add(first, records);
-        live.news.send_replace(News::Going);
+        // What was on its way when a log ended does not begin it anew.
+        live.news.send_if_modified(|news| *news == News::Going);
     }
 
     /// Takes the bytes of an erased record out of the ring.
@@ -120,6 +125,21 @@ impl Registry {
         }
     }
 
+    /// Ends all tails there are with `why`; those to come are none of them.
+    pub(super) fn interrupt(&self, why: &LogError) {
+        let lives = std::mem::take(&mut self.followed_logs().logs);
+        for live in lives.into_values() {
+            let _ = live.why.set(why.clone());
+            live.news.send_if_modified(|news| {
+                let going = *news == News::Going;
+                if going {
+                    *news = News::Interrupted;
+                }
+                going
+            });
+        }
+    }
+
     /// The offset after the last durable record of a log that is being tailed, from memory; read with `read` where it is
     /// not known yet.
     pub(super) async fn head(
@@ -132,6 +152,7 @@ impl Registry {
             News::Going => {}
             News::Deleted => return Err(LogError::Deleted(log.feed.clone())),
             News::Closed => return Err(LogError::Closed),
+            News::Interrupted => return Err(live.interrupted()),
         }
         let known = live.ring().head;
         if let Some(head) = known {
@@ -160,6 +181,10 @@ impl Registry {
 impl Live {
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().expect("nothing panics with it")
+    }
+
+    fn interrupted(&self) -> LogError {
+        self.why.get().cloned().unwrap_or(LogError::Closed)
     }
 }
 
@@ -244,7 +269,7 @@ impl Follower {
         followed.tails_ever += 1;
         let number = followed.tails_ever;
         let news = if followed.closed { News::Closed } else { News::Going };
-        let fresh = || Arc::new(Live { ring: Mutex::default(), news: watch::Sender::new(news) });
+        let fresh = || Arc::new(Live { ring: Mutex::default(), news: watch::Sender::new(news), why: OnceLock::new() });
         let live = Arc::clone(followed.logs.entry(life).or_insert_with(fresh));
         live.ring().tails.insert(number, from);
         drop(followed);
@@ -258,7 +283,9 @@ impl Drop for Follower {
         let mut followed = self.registry.followed_logs();
         let mut ring = self.live.ring();
         ring.tails.remove(&self.number);
-        if ring.tails.is_empty() {
+        // One that was interrupted has left, and another may be there in its place.
+        let is_there = followed.logs.get(&self.life).is_some_and(|live| Arc::ptr_eq(live, &self.live));
+        if ring.tails.is_empty() && is_there {
             followed.logs.remove(&self.life);
         }
     }
@@ -298,6 +325,7 @@ impl<P: Pages> Tail<P> {
                 News::Going => {}
                 News::Deleted => return Err(LogError::Deleted(self.log.feed.clone())),
                 News::Closed => return Err(LogError::Closed),
+                News::Interrupted => return Err(self.follower.live.interrupted()),
             }
             let batch = self.look().await?;
             if let Some(last) = batch.last() {
@@ -324,5 +352,46 @@ impl<P: Pages> Tail<P> {
             Some(every) => drop(tokio::time::timeout(every, changed).await),
             None => drop(changed.await),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::position::FeedId;
+
+    struct NoPages;
+
+    impl Pages for NoPages {
+        fn page(&mut self, _: u64, _: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>> {
+            futures::future::ready(Ok(Vec::new())).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_log_is_its_end() {
+        let registry: Arc<Registry> = Arc::default();
+        let log = LogId { feed: FeedId::new("geneva").expect("a name"), life: 1 };
+        let tail = || Box::pin(Tail::new(&registry, NoPages, &log, Offset(0), 1024).into_stream());
+        let mut deleted = tail();
+        registry.committed(1, 0, vec![Bytes::from_static(b"0")]);
+        assert!(matches!(deleted.next().await, Some(Ok(_))));
+        registry.deleted(1);
+        // It was on its way when the log ended.
+        registry.committed(1, 1, vec![Bytes::from_static(b"1")]);
+        assert!(matches!(deleted.next().await, Some(Err(LogError::Deleted(_)))));
+        drop(deleted);
+
+        let mut interrupted = tail();
+        registry.committed(1, 0, vec![Bytes::from_static(b"0")]);
+        registry.interrupt(&LogError::Unavailable("away".into()));
+        assert!(matches!(interrupted.next().await, Some(Err(LogError::Unavailable(_)))));
+        // Who comes later is not told of what is over, also when the first goes after that.
+        let mut later = tail();
+        drop(interrupted);
+        registry.committed(1, 0, vec![Bytes::from_static(b"0")]);
+        assert!(matches!(later.next().await, Some(Ok(_))));
     }
 }

@@ -115,6 +115,14 @@ impl App {
         old: Option<&Feed>,
         records: impl IntoIterator<Item = Record> + Send,
     ) -> Result<Option<Arc<Feed>>, LogError> {
+        // Older nodes would not find the feed after it.
+        if let Some(cluster) = &self.cluster
+            && !cluster.all_speak().await
+        {
+            return Err(LogError::Unsupported(
+                "to take a transcript in one step, while nodes run that are of an older release, or not known yet",
+            ));
+        }
         let staged = self.feeds.stage(name, records).await?;
         if let Some(old) = old {
             self.tell_replacing(old.log_id()).await;

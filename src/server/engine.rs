@@ -117,6 +117,7 @@ fn options(nats: &NatsConfig) -> Result<JetStreamOptions, ServerError> {
         batch_bytes_max: nats.batch_bytes,
         batch_records_max: nats.batch_records,
         queue_bytes_max: nats.queue_bytes,
+        accept_old: nats.accept_old_nats,
         credentials,
         ca_file: nats.ca_file.clone(),
         certificate: nats.certificate_file.clone().zip(nats.key_file.clone()),

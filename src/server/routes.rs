@@ -132,8 +132,9 @@ async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.stop.is_cancelled() {
         return Err(unavailable("the server is going away".into()));
     }
-    match app.feeds.log().trouble() {
-        Some(error) => Err(unavailable(error.to_string())),
+    let trouble = app.feeds.log().trouble().map(|error| error.to_string());
+    match trouble.or_else(|| app.cluster.as_ref()?.trouble()) {
+        Some(why) => Err(unavailable(why)),
         None => {
             let note = app.unsynced.get().map(|why| format!("not on disks for certain: {why}\n"));
             Ok((StatusCode::OK, format!("ready\n{}", note.unwrap_or_default())).into_response())

@@ -20,7 +20,6 @@ use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
 use crate::feed::{Feed, Opened};
 use crate::format::{Document, Format, Range, Reading};
-use crate::log::LogError;
 use crate::position::{Cursor, FeedId, Offset};
 use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript, Version};
 use crate::wire::publish::is_line_within;
@@ -283,11 +282,7 @@ pub(super) async fn put(
     let opening = app.opening(true);
     let at = opening.received_at;
     let records = std::iter::once(opening).chain(reading.records(at));
-    let imported = match app.import_feed(&name, old.as_deref(), records).await {
-        // A log that many servers share, which cannot do it in one step.
-        Err(LogError::Unsupported(_)) => import_in_steps(&app, &name, old.as_deref(), &reading).await?,
-        imported => imported?,
-    };
+    let imported = app.import_feed(&name, old.as_deref(), records).await?;
     let Some(feed) = imported else {
         let detail = format!("the feed {name} was created, deleted or replaced meanwhile; what you sent was not taken");
         return Err(Problem::new(ProblemCode::FeedExists, detail));
@@ -301,26 +296,6 @@ pub(super) async fn put(
     let imported = Imported { feed: name, lines: count, turns, problems, notices };
     let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(imported)).into_response())
-}
-
-/// Deletes the life there is before the next one is written.
-async fn import_in_steps(
-    app: &App,
-    name: &FeedId,
-    old: Option<&Feed>,
-    reading: &Reading,
-) -> Result<Option<Arc<Feed>>, Problem> {
-    if let Some(old) = old {
-        app.delete_feed(old, true).await?;
-    }
-    let records = || {
-        let opening = app.opening(true);
-        let at = opening.received_at;
-        std::iter::once(opening).chain(reading.records(at)).collect()
-    };
-    let created = app.feeds.create(name, true, records).await;
-    let (feed, is_new) = created.inspect_err(|_| app.feeds.note_not_replaced(name))?;
-    Ok(is_new.then_some(feed))
 }
 
 /// Leaves out the words of lines that are larger than a publisher could send them: their text stays. It is told.

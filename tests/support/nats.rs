@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,6 +36,59 @@ pub struct Servers {
     program: PathBuf,
     dir: TempDir,
     pub nodes: Vec<Node>,
+    /// The ways between them, by the number of who connects and of whom to.
+    routes: Vec<((usize, usize), Route)>,
+}
+
+/// A way from one server to another, which can be cut: then what is under way stays so, as where packets are lost.
+struct Route {
+    port: u16,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Route {
+    fn to(port: u16, listener: TcpListener) -> Self {
+        let own = listener.local_addr().expect("an address").port();
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = is_cut.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(from) = stream else { return };
+                // Who is not there yet, or any more, is tried again.
+                let Ok(to) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                for (from, to) in [(from.try_clone(), to.try_clone()), (Ok(to), Ok(from))] {
+                    let (Ok(from), Ok(to), cut) = (from, to, cut.clone()) else { continue };
+                    std::thread::spawn(move || pump(from, to, &cut));
+                }
+            }
+        });
+        Self { port: own, is_cut }
+    }
+}
+
+/// Brings over what comes, while nothing is cut.
+fn pump(mut from: TcpStream, mut to: TcpStream, is_cut: &AtomicBool) {
+    let mut buffer = vec![0; 64 * 1024];
+    let _ = to.set_nodelay(true);
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        while is_cut.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(std::net::Shutdown::Both);
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
+/// The version of a NATS server.
+pub fn version(program: &Path) -> (u64, u64) {
+    let said = Command::new(program).arg("--version").output().expect("it says its version").stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let mut numbers =
+        said.rsplit('v').next().unwrap_or_default().split('.').map_while(|number| number.trim().parse().ok());
+    (numbers.next().expect("a version"), numbers.next().expect("a version"))
 }
 
 /// One server.
@@ -55,6 +110,10 @@ impl Servers {
     pub fn start_with(count: usize, settings: &str) -> Option<Self> {
         let program = found()?;
         let dir = tempfile::tempdir().expect("a directory");
+        // First, so that none of them gets a port that is meant for a server.
+        let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
+        let ways: Vec<_> =
+            pairs.map(|pair| (pair, TcpListener::bind(("127.0.0.1", 0)).expect("a free port"))).collect();
         let ports = free_ports(count * 3);
         let nodes: Vec<Node> = ports
             .chunks(3)
@@ -67,22 +126,31 @@ impl Servers {
                 child: None,
             })
             .collect();
-        let routes: Vec<String> = nodes.iter().map(|node| format!("nats://127.0.0.1:{}", node.cluster)).collect();
-        for node in &nodes {
+        let routes: Vec<_> =
+            ways.into_iter().map(|((from, to), way)| ((from, to), Route::to(nodes[to].cluster, way))).collect();
+        // Since 2.10 servers can be told to flush before they acknowledge.
+        let sync = if version(&program) >= (2, 10) { "sync_interval: always, " } else { "" };
+        for (number, node) in nodes.iter().enumerate() {
             let store = dir.path().join(&node.name);
             let cluster = if count == 1 {
                 String::new()
             } else {
-                format!("cluster {{ name: test, listen: \"127.0.0.1:{}\", routes: {routes:?} }}\n", node.cluster)
+                let ways = routes.iter().filter(|((from, _), _)| *from == number);
+                let urls: Vec<String> = ways.map(|(_, way)| format!("nats://127.0.0.1:{}", way.port)).collect();
+                // By the ways that can be cut, and by no others that they tell each other of.
+                format!(
+                    "cluster {{ name: test, listen: \"127.0.0.1:{}\", advertise: \"127.0.0.1:1\", routes: {urls:?} }}\n",
+                    node.cluster
+                )
             };
             let text = format!(
                 "server_name: {}\nlisten: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\n\
-                 jetstream {{ store_dir: {store:?}, max_mem: 64MB, max_file: 4GB }}\n{cluster}{settings}\n",
+                 jetstream {{ {sync}store_dir: {store:?}, max_mem: 64MB, max_file: 4GB }}\n{cluster}{settings}\n",
                 node.name, node.port, node.monitor
             );
             std::fs::write(dir.path().join(format!("{}.conf", node.name)), text).expect("written");
         }
-        let mut servers = Self { program, dir, nodes };
+        let mut servers = Self { program, dir, nodes, routes };
         for number in 0..count {
             servers.begin(number);
         }
@@ -130,6 +198,36 @@ impl Servers {
     pub fn restart(&mut self, number: usize) {
         self.kill(number);
         self.begin(number);
+    }
+
+    /// Cuts a server off from the others; its clients reach it still.
+    pub fn isolate(&self, number: usize) {
+        self.cut(|from, to| from == number || to == number);
+    }
+
+    /// Cuts all servers off from each other.
+    pub fn part(&self) {
+        self.cut(|_, _| true);
+    }
+
+    /// Mends all ways between servers.
+    pub fn heal(&self) {
+        self.routes.iter().for_each(|(_, way)| way.is_cut.store(false, Ordering::Relaxed));
+    }
+
+    fn cut(&self, is_cut: impl Fn(usize, usize) -> bool) {
+        let ways = self.routes.iter().filter(|((from, to), _)| is_cut(*from, *to));
+        ways.for_each(|(_, way)| way.is_cut.store(true, Ordering::Relaxed));
+    }
+
+    /// The address of one of them, for clients.
+    pub fn url(&self, number: usize) -> String {
+        format!("nats://127.0.0.1:{}", self.nodes[number].port)
+    }
+
+    /// Whether the servers are older than captionwire takes unasked.
+    pub fn are_old(&self) -> bool {
+        version(&self.program) < (2, 12)
     }
 
     /// Whether a server was started and not killed.
@@ -193,6 +291,7 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
+        self.heal();
         for number in 0..self.nodes.len() {
             self.kill(number);
         }

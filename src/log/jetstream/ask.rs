@@ -4,11 +4,13 @@
 //! While a leader is lost nobody answers, for some seconds as a rule: every question is asked again until it is answered,
 //! for as long as the configuration says.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{DeleteMessageErrorKind, RawMessageError, RawMessageErrorKind};
 use bytes::Bytes;
@@ -64,7 +66,7 @@ impl Shared {
     where
         F: Future<Output = Result<T, Trouble>>,
     {
-        let until = Instant::now() + self.options.wait;
+        let until = self.deadline();
         loop {
             let cause = match self.unless_closed(self.once(ask())).await? {
                 Ok(answer) => return Ok(answer),
@@ -77,6 +79,9 @@ impl Shared {
 
     /// Lets some time go by before it is tried again.
     async fn pause(&self, until: Instant, cause: String) -> Result<(), LogError> {
+        if let Some(poison) = self.poison.get() {
+            return Err(poison.clone());
+        }
         if Instant::now() + AGAIN_AFTER >= until {
             return Err(LogError::Unavailable(cause));
         }
@@ -145,6 +150,17 @@ impl Shared {
         .await
     }
 
+    /// Deletes the messages of some subjects that stand before `sequence`.
+    pub(super) async fn purge_before(&self, subjects: &str, sequence: u64) -> Result<(), LogError> {
+        self.patiently(|| async {
+            match self.stream.purge().filter(subjects).sequence(sequence).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Trouble::Away(error.to_string())),
+            }
+        })
+        .await
+    }
+
     /// Deletes all messages of some subjects.
     pub(super) async fn purge(&self, subjects: &str) -> Result<(), LogError> {
         self.patiently(|| async {
@@ -163,7 +179,7 @@ impl Shared {
     /// [`LogError::Unavailable`] if that is not known in time. It may then be stored still, but behind no other message
     /// than the one it was meant for.
     pub(super) async fn put(&self, letter: &Letter) -> Result<Put, LogError> {
-        let until = Instant::now() + self.options.wait;
+        let until = self.deadline();
         loop {
             let cause = match self.unless_closed(self.once(self.publish(letter))).await? {
                 Ok(Some(sequence)) => return Ok(Put::Stored(sequence)),
@@ -203,6 +219,12 @@ impl Shared {
             Ok(ack) => Ok(Some(ack.sequence)),
             Err(error) => match error.kind() {
                 PublishErrorKind::WrongLastSequence => Ok(None),
+                _ if has_no_room(&error) => {
+                    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                    Err(Trouble::Lasting(LogError::Unavailable(format!(
+                        "the NATS servers have no room for more: {cause}"
+                    ))))
+                }
                 PublishErrorKind::MaxPayloadExceeded => Err(Trouble::Lasting(self.unusable(error.to_string()))),
                 _ => Err(away(&error)),
             },
@@ -221,6 +243,18 @@ impl Shared {
         // Where the last one is another, or none, the subject was purged.
         Ok((last != letter.behind).then_some(Put::Behind))
     }
+}
+
+/// Whether a message was refused because it has no place on disks, or in what the stream or the account may take.
+fn has_no_room(error: &PublishError) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<async_nats::jetstream::Error>());
+    const NO_ROOM: [ErrorCode; 4] = [
+        ErrorCode::INSUFFICIENT_RESOURCES,
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+        ErrorCode::STREAM_STORE_FAILED,
+    ];
+    cause.is_some_and(|cause| NO_ROOM.contains(&cause.error_code()))
 }
 
 fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {

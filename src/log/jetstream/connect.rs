@@ -1,26 +1,27 @@
 //! Finding the servers, and the stream.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
 use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ReconnectToServer, ServerAddr};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ask::{AGAIN_AFTER, Letter, Put};
-use super::lives::State;
+use super::lives::Entered;
 use super::names::{Names, Subject};
 use super::piece::HEAD_BYTES;
-use super::{APPEND_BYTES, Credentials, JetStreamOptions, Shared};
+use super::{APPEND_BYTES, Credentials, JetStreamLog, JetStreamOptions, Shared};
 use crate::log::{LogError, LogId};
+use crate::position::FeedId;
 
 /// A server that does not answer two of these is left for another one.
 const PING_EVERY: Duration = Duration::from_secs(2);
@@ -28,6 +29,8 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const CONNECT_AGAIN_MAX: Duration = Duration::from_secs(2);
 /// How long the stream remembers what was sent, so that a repeat is not stored: longer than anything is sent again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(120);
+/// The smallest `max_payload` of a server: a line with the longest text and its words, in a message of its own.
+const PAYLOAD_MIN: usize = 256 * 1024;
 /// Feeds asked for at the same time when the log is opened.
 const FEEDS_AT_ONCE: usize = 32;
 
@@ -40,8 +43,8 @@ struct Meta {
     base: u64,
 }
 
-/// The parts of an open log, and the sequence of the last message that is there already.
-pub(super) async fn open(options: JetStreamOptions) -> Result<(Shared, u64), LogError> {
+/// The parts of an open log.
+pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> {
     let client = connect(&options).await?;
     let context = ContextBuilder::new().timeout(options.ack_timeout).build(client.clone());
     let info = stream_info(&options, &client, &context).await?;
@@ -63,8 +66,13 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<(Shared, u64), Log
         registry: Arc::default(),
         feeds: Mutex::default(),
         heads: Mutex::default(),
+        undecided: Mutex::default(),
         listeners: Mutex::default(),
         is_followed: watch::Sender::new(false),
+        seen: AtomicU64::new(info.state.last_sequence),
+        behind_to: Mutex::default(),
+        is_behind: Notify::new(),
+        reach: Mutex::default(),
         failed_at: Mutex::default(),
         poison: OnceLock::new(),
         commits: AtomicU64::new(0),
@@ -78,7 +86,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<(Shared, u64), Log
     };
     let created_ms = u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
     shared.base = shared.begin_stream(created_ms << 20).await?;
-    Ok((shared, info.state.last_sequence))
+    Ok(shared)
 }
 
 async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
@@ -87,14 +95,12 @@ async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
     let servers: Result<Vec<ServerAddr>, _> = options.servers.iter().map(|server| server.parse()).collect();
     let servers = servers.map_err(|error: std::io::Error| unusable(error.to_string()))?;
     let until = Instant::now() + options.wait;
+    // Each begins at another server, so that not all nodes stand on one.
+    let turn = Arc::new(AtomicUsize::new(getrandom::u32().unwrap_or(0) as usize));
     loop {
-        let settings = settings(options).await.map_err(|error| unusable(error.to_string()))?;
+        let settings = settings(options, &turn).await.map_err(|error| unusable(error.to_string()))?;
         let error = match settings.connect(&servers[..]).await {
-            Ok(client) if client.is_server_compatible(2, 9, 0) => return Ok(client),
-            Ok(client) => {
-                let version = client.server_info().version;
-                return Err(unusable(format!("the NATS server is version {version}; at least 2.9 is needed")));
-            }
+            Ok(client) => return check_server(options, &client).map_err(unusable).map(|()| client),
             Err(error) => error,
         };
         let is_lasting = matches!(
@@ -108,8 +114,42 @@ async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
     }
 }
 
-async fn settings(options: &JetStreamOptions) -> std::io::Result<ConnectOptions> {
+/// Holds a server to what is needed of it.
+fn check_server(options: &JetStreamOptions, client: &Client) -> Result<(), String> {
+    let info = client.server_info();
+    let version = &info.version;
+    let (major, minor) = JetStreamLog::OLDEST;
+    if !client.is_server_compatible(2, 9, 0) {
+        return Err(format!("the NATS server is version {version}; at least {major}.{minor} is needed"));
+    }
+    if !client.is_server_compatible(major, minor, 0) && !options.accept_old {
+        return Err(format!(
+            "the NATS server is version {version}. Before {major}.{minor}, servers that were cut off from each other may hide or              lose lines that were acknowledged: use {major}.{minor} or newer, or say with log.nats.accept_old_nats = true that              you accept that"
+        ));
+    }
+    if info.max_payload < PAYLOAD_MIN {
+        return Err(format!(
+            "the NATS server takes messages of {} bytes at most, and a line may need {PAYLOAD_MIN}: raise max_payload in every              NATS server (1 MiB is its default)",
+            info.max_payload
+        ));
+    }
+    Ok(())
+}
+
+/// `turn` goes from server to server: whoever leaves one comes to the next, not back to it.
+async fn settings(options: &JetStreamOptions, turn: &Arc<AtomicUsize>) -> std::io::Result<ConnectOptions> {
+    let turn = Arc::clone(turn);
     let mut settings = ConnectOptions::new()
+        .reconnect_to_server_callback(move |servers, _| {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            async move {
+                // Those that were named, before others that are known of their cluster by addresses of its own.
+                let named: Vec<_> = servers.iter().filter(|server| !server.is_discovered).collect();
+                let pool = if named.len() > 1 { named } else { servers.iter().collect() };
+                let addr = pool.get(turn % pool.len().max(1))?.addr.clone();
+                Some(ReconnectToServer { addr, delay: None })
+            }
+        })
         .name("captionwire")
         .ping_interval(PING_EVERY)
         .connection_timeout(options.ack_timeout)
@@ -170,6 +210,9 @@ async fn stream_info(options: &JetStreamOptions, client: &Client, context: &Cont
                         Err(error) => not_made(&error.kind(), error.to_string()),
                     }
                 }
+                GetStreamErrorKind::JetStream(error) if is_off(error.error_code()) => JETSTREAM_IS_OFF.into(),
+                // Nobody listens to what JetStream is asked.
+                GetStreamErrorKind::Request if error.to_string().contains("no responders") => JETSTREAM_IS_OFF.into(),
                 _ => error.to_string(),
             },
         };
@@ -179,6 +222,14 @@ async fn stream_info(options: &JetStreamOptions, client: &Client, context: &Cont
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
+}
+
+/// Why nothing is answered where JetStream is off.
+pub(super) const JETSTREAM_IS_OFF: &str = "JetStream is off, at the NATS server or for this account: set `jetstream { store_dir: … }` in \
+                                every NATS server";
+
+pub(super) fn is_off(code: ErrorCode) -> bool {
+    [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT].contains(&code)
 }
 
 fn config(options: &JetStreamOptions, client: &Client) -> Config {
@@ -281,14 +332,14 @@ impl Shared {
             },
         };
         if is_gone {
-            Err(self.poison("the stream is not the one that was opened: somebody deleted it".into()))
+            Err(self.lose("the stream is not the one that was opened: somebody deleted it".into()))
         } else {
             Ok(())
         }
     }
 
-    /// Reads which feeds there are; gives the last lives of those that were deleted.
-    pub(super) async fn read_feeds(&self) -> Result<Vec<LogId>, LogError> {
+    /// Reads which feeds there are, and notes them; gives how all names stand.
+    pub(super) async fn read_feeds(&self) -> Result<Vec<(FeedId, Entered)>, LogError> {
         // The names as the leader has them: another replica might not know them all yet.
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let subjects = self.stream.info_with_subjects(self.names.feeds()).await.map_err(|error| away(&error))?;
@@ -298,17 +349,13 @@ impl Shared {
             let (Some(Subject::Feed(feed)), Some(message)) = (self.names.read(&subject), message) else {
                 return Ok(None);
             };
-            let state = self.state(message.sequence, &message.payload)?;
-            Ok::<_, LogError>(Some((feed, message.sequence, state)))
+            Ok::<_, LogError>(Some((feed, self.state(message.sequence, &message.payload)?)))
         });
         let states: Vec<_> = states.buffer_unordered(FEEDS_AT_ONCE).try_collect().await?;
-        let mut deleted = Vec::new();
-        for (feed, sequence, state) in states.into_iter().flatten() {
-            match state {
-                State::Here => self.note_created(&LogId { feed, life: self.life(sequence) }),
-                State::Deleted { life } => deleted.push(LogId { feed, life }),
-            }
+        let names: Vec<(FeedId, Entered)> = states.into_iter().flatten().collect();
+        for (feed, entered) in names.iter().filter(|(_, entered)| entered.is_here) {
+            self.note_created(&LogId { feed: feed.clone(), life: entered.life });
         }
-        Ok(deleted)
+        Ok(names)
     }
 }

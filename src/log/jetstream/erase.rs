@@ -7,8 +7,9 @@
 //! The last message of a log is never deleted, because the next one has to stand behind it: another one without records is
 //! written behind it first.
 
+use std::collections::HashMap;
+
 use async_nats::jetstream::consumer::DeliverPolicy;
-use futures::StreamExt;
 
 use super::Shared;
 use super::ask::Put;
@@ -38,6 +39,11 @@ impl Shared {
             let records = without(&stands.records, index);
             let left = Piece { records, replaces: Some(stands.sequence), ..stands.clone() };
             if let Put::Stored(_) = self.put(&self.letter(self.names.kept(log, stands.first), &left, behind)).await? {
+                if let Err(error) = self.stands_at(log).await {
+                    // The feed was deleted meanwhile, and what is left of this with it.
+                    self.purge(&self.names.kept_of(log)).await?;
+                    return Err(error);
+                }
                 self.remove_replaced(log, stands.sequence).await?;
                 break;
             }
@@ -60,13 +66,20 @@ impl Shared {
     }
 
     /// Finishes what a crash has left half done: erasures, and deletions of whole lives.
-    pub(super) async fn finish_what_was_begun(&self, deleted: &[LogId]) -> Result<(), LogError> {
-        for subjects in [self.names.all_records(), self.names.all_kept()] {
-            for log in self.lives_in(&subjects).await? {
-                if deleted.contains(&log) {
-                    tracing::info!(feed = %log.feed, "a deletion that was cut short is finished");
-                    self.purge(&self.names.life(&log)).await?;
-                }
+    pub(super) async fn finish_what_was_begun(&self) -> Result<(), LogError> {
+        // In this order: what begins meanwhile is not among them.
+        let lives = self.counts_of_lives(&self.names.all_logs()).await?;
+        let stages = self.stages().await?;
+        let names: HashMap<_, _> = self.read_feeds().await?.into_iter().collect();
+        for (log, messages) in lives {
+            // Of one that ended nothing but its fence is left. Lives only rise: one that is younger than what the feed's subject
+            // says has not begun yet, or was begun aside.
+            let is_over = names
+                .get(&log.feed)
+                .is_some_and(|entered| entered.life > log.life || (entered.life == log.life && !entered.is_here));
+            if is_over && messages != (1, 0) && !stages.iter().any(|(staged, _)| *staged == log) {
+                tracing::info!(feed = %log.feed, "a deletion that was cut short is finished");
+                self.purge_life(&log).await?;
             }
         }
         let consumer = self.consumer_from(&self.names.all_kept(), DeliverPolicy::LastPerSubject).await?;
@@ -84,19 +97,5 @@ impl Shared {
                 }
             }
         }
-    }
-
-    /// The lives that have messages of these subjects.
-    async fn lives_in(&self, subjects: &str) -> Result<Vec<LogId>, LogError> {
-        let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
-        let mut found = Vec::new();
-        let mut subjects = self.stream.info_with_subjects(subjects).await.map_err(|error| away(&error))?;
-        while let Some(subject) = subjects.next().await {
-            let (subject, _) = subject.map_err(|error| away(&error))?;
-            if let Some(Subject::Records(log) | Subject::Kept(log)) = self.names.read(&subject) {
-                found.push(log);
-            }
-        }
-        Ok(found)
     }
 }

@@ -6,18 +6,22 @@
 //! by themselves.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::Notify;
 
 use super::Shared;
 use super::ask::AGAIN_AFTER;
-use super::lives::State;
+use super::lives::Entered;
 use super::names::Subject;
+use super::piece::{Fence, Piece};
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 
@@ -48,10 +52,10 @@ impl Listener {
 }
 
 impl Shared {
-    /// Follows the stream from behind `seen` on, until the log is closed.
-    pub(super) async fn follow(&self, mut seen: u64) {
+    /// Follows the stream until the log is closed.
+    pub(super) async fn follow(&self) {
         loop {
-            let failure = match self.unless_closed(self.follow_once(&mut seen)).await {
+            let failure = match self.unless_closed(self.follow_once()).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
                 Err(_) => return,
@@ -67,59 +71,115 @@ impl Shared {
         }
     }
 
-    async fn follow_once(&self, seen: &mut u64) -> Result<(), LogError> {
+    async fn follow_once(&self) -> Result<(), LogError> {
         self.check_stream().await?;
-        let start = DeliverPolicy::ByStartSequence { start_sequence: *seen + 1 };
+        let start = DeliverPolicy::ByStartSequence { start_sequence: self.seen() + 1 };
         let consumer = self.consumer_from(&self.names.all(), start).await?;
         let messages = consumer.stream().max_messages_per_batch(MESSAGES_AHEAD).expires(EXPIRES).heartbeat(HEARTBEAT);
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let mut messages = messages.messages().await.map_err(|error| away(&error))?;
         if !self.is_followed.send_replace(true) {
-            tracing::debug!(after = *seen, "the stream is followed");
+            tracing::debug!(after = self.seen(), "the stream is followed");
         }
         let mut number = 0;
-        while let Some(message) = messages.next().await {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.is_behind.notified() => {
+                    let to = *self.behind_to();
+                    self.ask_for_what_is_missing(to).await?;
+                    continue;
+                }
+                message = messages.next() => message,
+            };
+            let Some(message) = message else { return Err(away(&"the server ended it")) };
             let message = message.map_err(|error| away(&error))?;
             let info = message.info().map_err(|error| away(&error))?;
+            let sequence = info.stream_sequence;
             number += 1;
             if info.consumer_sequence != number {
                 // Some were on their way when the connection broke.
                 return Ok(());
             }
-            self.tell(&message);
-            *seen = info.stream_sequence;
+            if sequence > self.seen() + 1 {
+                // Deleted before it came here, as a rule; or the server that gives them lacks some.
+                self.ask_for_what_is_missing(sequence - 1).await?;
+            }
+            if sequence > self.seen() {
+                let headers = message.headers.clone().unwrap_or_default();
+                self.tell(&message.subject, sequence, &headers, &message.payload);
+            }
         }
-        Err(away(&"the server ended it"))
+    }
+
+    /// Has the leader give what the follower was not given, up to a sequence.
+    async fn ask_for_what_is_missing(&self, to: u64) -> Result<(), LogError> {
+        while self.seen() < to {
+            match self.next(&self.names.all(), self.seen() + 1).await? {
+                Some(message) if message.sequence <= to => {
+                    tracing::debug!(sequence = message.sequence, "a server lacks a message that the leader has");
+                    self.tell(&message.subject, message.sequence, &message.headers, &message.payload);
+                }
+                // What stood there is deleted.
+                _ => self.note_seen(to),
+            }
+        }
+        Ok(())
+    }
+
+    fn note_seen(&self, sequence: u64) {
+        self.seen.fetch_max(sequence, Ordering::AcqRel);
     }
 
     /// Tells who is concerned what a message of the stream says.
-    fn tell(&self, message: &async_nats::jetstream::Message) {
-        match self.names.read(&message.subject) {
+    fn tell(&self, subject: &str, sequence: u64, headers: &HeaderMap, body: &Bytes) {
+        self.note_seen(sequence);
+        match self.names.read(subject) {
             Some(Subject::Records(log)) => {
-                let Ok(piece) = self.delivered(message) else {
+                let Some(piece) = Piece::read(sequence, headers, body) else {
                     return tracing::error!(feed = %log.feed, "somebody else writes to the stream");
                 };
+                if let Some(fence) = piece.fence {
+                    self.note_ended(&log, fence);
+                    if let Fence::Replaced { life } = fence {
+                        self.tell_of_switch(LogId { feed: log.feed, life });
+                    }
+                    return;
+                }
                 let next = piece.next();
                 self.note_head(&log, next);
                 if !piece.records.is_empty() {
                     self.registry.committed(log.life, piece.first, piece.records);
-                    self.tell_listeners(&log, Offset(next));
+                    // What is begun aside is nobody's affair yet.
+                    if self.feeds().get(&log.feed) == Some(&log.life) {
+                        self.tell_listeners(&log, Offset(next));
+                    }
                 }
             }
             Some(Subject::Kept(log)) => {
-                let Ok(kept) = self.delivered(message) else { return };
+                let Some(kept) = Piece::read(sequence, headers, body) else { return };
                 let erased = (kept.first..).zip(&kept.records).filter(|(_, record)| record.is_empty());
                 erased.for_each(|(offset, _)| self.registry.erased(log.life, Offset(offset)));
             }
-            Some(Subject::Feed(feed)) => {
-                let Ok(info) = message.info() else { return };
-                match self.state(info.stream_sequence, &message.payload) {
-                    Ok(State::Here) => self.note_created(&LogId { feed, life: self.life(info.stream_sequence) }),
-                    Ok(State::Deleted { life }) => self.note_deleted(&LogId { feed, life }),
-                    Err(error) => tracing::error!(%error, "somebody else writes to the stream"),
+            Some(Subject::Feed(feed)) => match self.state(sequence, body) {
+                Ok(Entered { life, is_here: true, .. }) => {
+                    let log = LogId { feed, life };
+                    self.note_created(&log);
+                    self.tell_of_switch(log);
                 }
-            }
-            None => {}
+                Ok(Entered { life, .. }) => self.note_ended(&LogId { feed, life }, Fence::Deleted),
+                Err(error) => tracing::error!(%error, "somebody else writes to the stream"),
+            },
+            Some(Subject::Ends(log)) => self.note_ending(&log),
+            Some(Subject::Stage(_)) | None => {}
+        }
+    }
+
+    /// Tells of what was written to a life while it was aside.
+    fn tell_of_switch(&self, log: LogId) {
+        let head = self.heads().get(&log.life).copied().unwrap_or(0);
+        if head > 0 {
+            self.tell_listeners(&log, Offset(head));
         }
     }
 

@@ -1,30 +1,53 @@
 //! Which feeds there are, and how they come and go.
 //!
-//! The last message of a feed's subject says it: `{"state":"here"}`, whose own place makes the number of the life, or
-//! `{"state":"deleted","life":…}`. Each stands behind the one that its writer had read, so of several who create at once
-//! one does, and the others find what it made.
+//! The last message of a feed's subject says it: `{"state":"here"}`, whose own place makes the number of the life (or which
+//! names it, where the life was begun aside), or `{"state":"deleted","life":…}`. Each stands behind the one that its writer had
+//! read, so of several who create at once one does, and the others find what it made.
+//!
+//! A life ends with a fence ([`Fence`]): a message of the life's own subject, put behind its last record, which says what
+//! becomes of the name. It is the one step that counts. Whoever appends has to stand behind the last message, and so either is
+//! stored before the fence or finds it. What the feed's subject says follows from it, and whoever finds a fence of which that is
+//! not said yet says it. Then everything before the fence is purged; the fence itself stays for ever, so that a process that
+//! was away learns of it.
 
+use std::time::Duration;
+
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::Shared;
-use super::ask::{Letter, Put};
-use super::piece::Piece;
+use super::ask::{AGAIN_AFTER, Letter, Put};
+use super::names::Subject;
+use super::piece::{Fence, Piece};
 use crate::log::{Found, LogError, LogId};
 use crate::position::FeedId;
+
+/// How long writers stand back for a fence that is announced: one that is not put by then is not coming, because whoever
+/// announced it died.
+const STAND_BACK_FOR: Duration = Duration::from_secs(2);
 
 /// What the last message of a feed's subject says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(super) enum State {
-    Here,
-    Deleted { life: u64 },
+    Here {
+        /// The number of a life that was begun aside; that of others is made of the place of this message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        life: Option<u64>,
+    },
+    Deleted {
+        life: u64,
+    },
 }
 
 /// A feed, and the message that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entered {
     pub(super) sequence: u64,
-    pub(super) state: State,
+    /// The life that is here, or that was deleted last.
+    pub(super) life: u64,
+    pub(super) is_here: bool,
 }
 
 impl Shared {
@@ -34,30 +57,54 @@ impl Shared {
         self.base + sequence
     }
 
-    async fn entered(&self, feed: &FeedId) -> Result<Option<Entered>, LogError> {
-        let Some(message) = self.last(&self.names.feed(feed)).await? else { return Ok(None) };
-        Ok(Some(Entered { sequence: message.sequence, state: self.state(message.sequence, &message.payload)? }))
+    /// What a message of a feed's subject says.
+    pub(super) fn state(&self, sequence: u64, body: &[u8]) -> Result<Entered, LogError> {
+        let unusable = |error| self.unusable(format!("the message {sequence} is none of ours: {error}"));
+        Ok(match serde_json::from_slice(body).map_err(unusable)? {
+            State::Here { life } => {
+                Entered { sequence, life: life.unwrap_or_else(|| self.life(sequence)), is_here: true }
+            }
+            State::Deleted { life } => Entered { sequence, life, is_here: false },
+        })
     }
 
-    pub(super) fn state(&self, sequence: u64, body: &[u8]) -> Result<State, LogError> {
-        let unusable = |error| self.unusable(format!("the message {sequence} is none of ours: {error}"));
-        serde_json::from_slice(body).map_err(unusable)
+    /// How a feed stands; what a fence says of it, and its subject does not say yet, is said first.
+    async fn entered(&self, feed: &FeedId) -> Result<Option<Entered>, LogError> {
+        loop {
+            let Some(message) = self.last(&self.names.feed(feed)).await? else { return Ok(None) };
+            let entered = self.state(message.sequence, &message.payload)?;
+            if !entered.is_here {
+                return Ok(Some(entered));
+            }
+            let log = LogId { feed: feed.clone(), life: entered.life };
+            let last = self.last_piece(&self.names.records(&log)).await?;
+            let Some(fence) = last.and_then(|last| last.fence) else { return Ok(Some(entered)) };
+            self.settle(&log, entered.sequence, fence).await?;
+        }
+    }
+
+    /// Says of a feed what the fence of its life says. Where another one was faster, it said the same.
+    async fn settle(&self, log: &LogId, behind: u64, fence: Fence) -> Result<(), LogError> {
+        let state = match fence {
+            Fence::Deleted => State::Deleted { life: log.life },
+            Fence::Replaced { life } => State::Here { life: Some(life) },
+        };
+        self.put_state(&log.feed, state, behind).await.map(drop)
     }
 
     pub(super) async fn find(&self, feed: &FeedId) -> Result<Found, LogError> {
         Ok(match self.entered(feed).await? {
             None => Found::Absent,
-            Some(Entered { sequence, state: State::Here }) => {
-                Found::Here(LogId { feed: feed.clone(), life: self.life(sequence) })
-            }
-            Some(Entered { state: State::Deleted { .. }, .. }) => Found::Deleted,
+            Some(Entered { life, is_here: true, .. }) => Found::Here(LogId { feed: feed.clone(), life }),
+            Some(_) => Found::Deleted,
         })
     }
 
-    /// Whether this life of the feed is here.
-    pub(super) async fn check_is_here(&self, log: &LogId) -> Result<(), LogError> {
+    /// Whether this life of the feed is here, or begun aside.
+    pub(super) async fn check_is_there(&self, log: &LogId) -> Result<(), LogError> {
         match self.find(&log.feed).await? {
             Found::Here(here) if here == *log => Ok(()),
+            _ if self.is_staged(log).await? => Ok(()),
             _ => Err(LogError::Deleted(log.feed.clone())),
         }
     }
@@ -66,13 +113,13 @@ impl Shared {
         loop {
             let behind = match self.entered(feed).await? {
                 None => 0,
-                Some(Entered { sequence, state: State::Here }) => {
-                    return self.begin(LogId { feed: feed.clone(), life: self.life(sequence) }).await;
+                Some(Entered { life, is_here: true, .. }) => {
+                    return self.begin(LogId { feed: feed.clone(), life }).await;
                 }
                 Some(_) if !anew => return Err(LogError::Deleted(feed.clone())),
                 Some(deleted) => deleted.sequence,
             };
-            if let Put::Stored(sequence) = self.put_state(feed, State::Here, behind).await? {
+            if let Put::Stored(sequence) = self.put_state(feed, State::Here { life: None }, behind).await? {
                 return self.begin(LogId { feed: feed.clone(), life: self.life(sequence) }).await;
             }
         }
@@ -85,42 +132,102 @@ impl Shared {
         Ok(log)
     }
 
-    /// The last message of a life. The first one, without records, is written where it is missing: so that every later one
-    /// stands behind another, and none can be written to a life that was deleted meanwhile.
+    /// The last message of a life that goes on. The first one, without records, is written where it is missing: so that every
+    /// later one stands behind another.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] where nothing stands behind the last message any more.
     pub(super) async fn stands_at(&self, log: &LogId) -> Result<Piece, LogError> {
         let subject = self.names.records(log);
         loop {
-            if let Some(piece) = self.last_piece(&subject).await? {
-                return Ok(piece);
+            match self.last_piece(&subject).await? {
+                Some(Piece { fence: Some(_), .. }) => return Err(LogError::Deleted(log.feed.clone())),
+                Some(piece) => return Ok(piece),
+                None => {}
             }
-            self.check_is_here(log).await?;
-            let empty = Piece::default();
-            if let Put::Stored(_) = self.put(&self.letter(subject.clone(), &empty, 0)).await?
-                && let Err(error) = self.check_is_here(log).await
-            {
-                // It was deleted between the two looks.
-                self.purge(&self.names.life(log)).await?;
-                return Err(error);
+            self.check_is_there(log).await?;
+            self.put(&self.letter(subject.clone(), &Piece::default(), 0)).await?;
+        }
+    }
+
+    /// Ends a life; gives the fence that stands, which is another's where that was faster.
+    async fn fence(&self, log: &LogId, fence: Fence) -> Result<Fence, LogError> {
+        let subject = self.names.records(log);
+        let until = Instant::now() + self.options.wait;
+        let mut is_announced = false;
+        loop {
+            let last = self.last_piece(&subject).await?.unwrap_or_default();
+            if let Some(stands) = last.fence {
+                self.note_ended(log, stands);
+                return Ok(stands);
+            }
+            let end = Piece { first: last.next(), before: last.bytes(), fence: Some(fence), ..Piece::default() };
+            if let Put::Stored(_) = self.put(&self.letter(subject.clone(), &end, last.sequence)).await? {
+                self.note_ended(log, fence);
+                return Ok(fence);
+            }
+            // Somebody appends, and may do so faster than this. Whoever hears of it stands back.
+            if !std::mem::replace(&mut is_announced, true) {
+                self.announce_end(log).await?;
+            }
+            if Instant::now() >= until {
+                return Err(LogError::Unavailable("others write to this feed without a pause".into()));
             }
         }
     }
 
+    async fn announce_end(&self, log: &LogId) -> Result<(), LogError> {
+        self.lines.stand_back(log, Instant::now() + STAND_BACK_FOR);
+        let id = self.message_id();
+        let (subject, headers, body) = (self.names.ends(log, &id), async_nats::HeaderMap::new(), bytes::Bytes::new());
+        self.put(&Letter { subject, headers, body, behind: 0, id }).await.map(drop)
+    }
+
+    /// A life is about to end: what is to be appended to it waits for that.
+    pub(super) fn note_ending(&self, log: &LogId) {
+        self.lines.stand_back(log, Instant::now() + STAND_BACK_FOR);
+    }
+
     pub(super) async fn delete(&self, log: &LogId) -> Result<(), LogError> {
-        loop {
-            let entered = self.entered(&log.feed).await?;
-            let Some(Entered { sequence, state: State::Here }) = entered else { break };
-            if self.life(sequence) != log.life {
-                break;
-            }
-            let deleted = State::Deleted { life: log.life };
-            if let Put::Stored(_) = self.put_state(&log.feed, deleted, sequence).await? {
-                break;
-            }
+        let is_current = matches!(self.find(&log.feed).await?, Found::Here(here) if here == *log);
+        if is_current {
+            self.fence(log, Fence::Deleted).await?;
+            // Says it, where nobody else has.
+            self.entered(&log.feed).await?;
         }
-        // What was written in between stands behind a message that is purged with it.
-        self.purge(&self.names.life(log)).await?;
-        self.note_deleted(log);
-        Ok(())
+        self.purge_life(log).await
+    }
+
+    /// Purges what a life has before its fence, until nothing is left. One that ended without a fence, as older releases did
+    /// it, gets one first.
+    pub(super) async fn purge_life(&self, log: &LogId) -> Result<(), LogError> {
+        let until = Instant::now() + self.options.wait;
+        loop {
+            let stands = self.last_piece(&self.names.records(log)).await?;
+            let Some(Piece { sequence, fence: Some(fence), .. }) = stands else {
+                self.fence(log, Fence::Deleted).await?;
+                continue;
+            };
+            self.note_ended(log, fence);
+            self.purge_before(&self.names.life(log), sequence).await?;
+            let left = self.messages_of(log).await?;
+            if left == (1, 0) {
+                return Ok(());
+            }
+            // What others were writing when the fence came stands behind it, and tells of no place in the log.
+            self.purge(&self.names.kept_of(log)).await?;
+            self.purge(&self.names.ends(log, "*")).await?;
+            if Instant::now() >= until {
+                return Err(LogError::Unavailable("what was deleted could not be purged".into()));
+            }
+            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
+        }
+    }
+
+    /// How many messages a life has: of its records, and others.
+    async fn messages_of(&self, log: &LogId) -> Result<(usize, usize), LogError> {
+        let counts = self.counts_of_lives(&self.names.life(log)).await?;
+        Ok(counts.get(log).copied().unwrap_or_default())
     }
 
     async fn put_state(&self, feed: &FeedId, state: State, behind: u64) -> Result<Put, LogError> {
@@ -132,5 +239,149 @@ impl Shared {
     /// A piece on its way, with a name of its own.
     pub(super) fn letter(&self, subject: String, piece: &Piece, behind: u64) -> Letter {
         Letter { subject, headers: piece.headers(), body: piece.body(), behind, id: self.message_id() }
+    }
+}
+
+/// Lives that are begun aside.
+impl Shared {
+    /// Whether a life is begun aside, and neither the feed's nor given up.
+    async fn is_staged(&self, log: &LogId) -> Result<bool, LogError> {
+        let Some(sequence) = log.life.checked_sub(self.base) else { return Ok(false) };
+        let message = self.at(sequence).await?;
+        let subject = message.and_then(|message| self.names.read(&message.subject));
+        Ok(subject.is_some_and(|subject| subject == Subject::Stage(log.feed.clone())))
+    }
+
+    /// See [`Log::stage`](crate::log::Log::stage).
+    pub(super) async fn stage(&self, feed: &FeedId) -> Result<LogId, LogError> {
+        let id = self.message_id();
+        let (subject, headers) = (self.names.stage(feed, &id), async_nats::HeaderMap::new());
+        let letter = Letter { subject, headers, body: bytes::Bytes::from_static(b"{}"), behind: 0, id };
+        let Put::Stored(sequence) = self.put(&letter).await? else {
+            return Err(self.unusable(format!("there is another message in {}", letter.subject)));
+        };
+        let log = LogId { feed: feed.clone(), life: self.life(sequence) };
+        self.stands_at(&log).await?;
+        Ok(log)
+    }
+
+    /// See [`Log::switch`](crate::log::Log::switch).
+    pub(super) async fn switch(&self, staged: &LogId, old: Option<&LogId>) -> Result<bool, LogError> {
+        if !self.is_staged(staged).await? {
+            return Err(LogError::Deleted(staged.feed.clone()));
+        }
+        // As a sign of life: nobody takes it for left behind while this is under way.
+        self.touch(staged).await?;
+        let entered = self.entered(&staged.feed).await?;
+        let here = entered.filter(|entered| entered.is_here).map(|entered| entered.life);
+        if here != old.map(|old| old.life) || entered.is_some_and(|entered| entered.life >= staged.life) {
+            return Ok(false);
+        }
+        let behind = entered.map_or(0, |entered| entered.sequence);
+        let replaced = Fence::Replaced { life: staged.life };
+        // While it is not known what became of it, it must not be given up.
+        self.undecided().insert(staged.life);
+        let is_switched = match old {
+            Some(old) => self.fence(old, replaced).await? == replaced,
+            None => {
+                let state = State::Here { life: Some(staged.life) };
+                matches!(self.put_state(&staged.feed, state, behind).await?, Put::Stored(_))
+            }
+        };
+        self.undecided().remove(&staged.life);
+        if is_switched {
+            self.entered(&staged.feed).await?;
+            self.note_created(staged);
+            self.remove(staged.life - self.base).await?;
+        }
+        Ok(is_switched)
+    }
+
+    /// Puts an empty message behind the last one of a life.
+    async fn touch(&self, log: &LogId) -> Result<(), LogError> {
+        loop {
+            let last = self.stands_at(log).await?;
+            let empty = Piece { first: last.next(), before: last.bytes(), ..Piece::default() };
+            let letter = self.letter(self.names.records(log), &empty, last.sequence);
+            if let Put::Stored(_) = self.put(&letter).await? {
+                // The line of the log learns by itself where it stands.
+                return Ok(());
+            }
+        }
+    }
+
+    /// See [`Log::discard`](crate::log::Log::discard).
+    pub(super) async fn discard(&self, staged: &LogId) -> Result<(), LogError> {
+        if self.undecided().contains(&staged.life) || !self.is_staged(staged).await? {
+            return Ok(());
+        }
+        let is_the_feeds = matches!(self.find(&staged.feed).await?, Found::Here(here) if here == *staged);
+        if !is_the_feeds {
+            self.purge_life(staged).await?;
+        }
+        self.remove(staged.life - self.base).await
+    }
+
+    /// The lives that are begun aside, each with the place of its last message.
+    pub(super) async fn stages(&self) -> Result<Vec<(LogId, u64)>, LogError> {
+        let start = async_nats::jetstream::consumer::DeliverPolicy::All;
+        let consumer = self.consumer_from(&self.names.stages(), start).await?;
+        let mut stages = Vec::new();
+        loop {
+            let messages = self.fetch_messages(&consumer).await?;
+            if messages.is_empty() {
+                return Ok(stages);
+            }
+            for message in messages {
+                let Some(Subject::Stage(feed)) = self.names.read(&message.subject) else { continue };
+                let info = message.info().map_err(|error| self.unusable(error.to_string()))?;
+                let log = LogId { feed, life: self.life(info.stream_sequence) };
+                let last = self.last_piece(&self.names.records(&log)).await?;
+                stages.push((log, last.map_or(0, |last| last.sequence)));
+            }
+        }
+    }
+
+    /// Gives up what others began aside and left: of which nothing changes for `after`, by this process's own clock, however
+    /// often it looks. Runs until the log is closed.
+    pub(super) async fn sweep_stages(&self, every: Duration, after: Duration) {
+        let mut seen: std::collections::HashMap<LogId, (u64, Instant)> = std::collections::HashMap::new();
+        while self.unless_closed(tokio::time::sleep(every)).await.is_ok() {
+            let Ok(stages) = self.stages().await else { continue };
+            seen.retain(|log, _| stages.iter().any(|(staged, _)| staged == log));
+            for (log, last) in stages {
+                let known = seen.entry(log.clone()).or_insert_with(|| (last, Instant::now()));
+                if known.0 != last {
+                    *known = (last, Instant::now());
+                } else if known.1.elapsed() >= after {
+                    self.undecided().remove(&log.life);
+                    match self.discard(&log).await {
+                        Ok(()) => tracing::info!(feed = %log.feed, "a transcript that was not finished is given up"),
+                        Err(error) => tracing::debug!(feed = %log.feed, %error, "it is tried again"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// The lives that have messages of these subjects, each with how many of its records, and how many others.
+    pub(super) async fn counts_of_lives(
+        &self,
+        subjects: &str,
+    ) -> Result<std::collections::HashMap<LogId, (usize, usize)>, LogError> {
+        let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
+        let mut counts = std::collections::HashMap::<LogId, (usize, usize)>::new();
+        let mut subjects = self.stream.info_with_subjects(subjects).await.map_err(|error| away(&error))?;
+        while let Some(subject) = subjects.next().await {
+            let (subject, count) = subject.map_err(|error| away(&error))?;
+            match self.names.read(&subject) {
+                Some(Subject::Records(log)) => counts.entry(log).or_default().0 += count,
+                Some(Subject::Kept(log) | Subject::Ends(log)) => counts.entry(log).or_default().1 += count,
+                _ => {}
+            }
+        }
+        Ok(counts)
     }
 }

@@ -4,9 +4,11 @@
 //!
 //! * `N.meta`: one message, written when the stream was new.
 //! * `N.feed.<feed>`: the last message says whether the feed is here or was deleted.
+//! * `N.stage.<feed>.<id>`: one message, by a name of its own, for a life that is begun aside, until it is the feed's.
 //! * `N.log.<feed>.<life>.rec`: what was appended to one life of a feed.
 //! * `N.log.<feed>.<life>.kept.<first>`: what is left of the message whose first record stands at that offset, once one of its
 //!   records was erased.
+//! * `N.log.<feed>.<life>.ends.<id>`: the life is about to end; whoever writes to it lets that be done first.
 
 use crate::log::LogId;
 use crate::position::FeedId;
@@ -22,8 +24,10 @@ pub(super) struct Names {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Feed(FeedId),
+    Stage(FeedId),
     Records(LogId),
     Kept(LogId),
+    Ends(LogId),
 }
 
 impl Names {
@@ -43,12 +47,22 @@ impl Names {
         format!("{}.feed.*", self.stream)
     }
 
+    /// `id` is unlike any other: a place in the stream is given once.
+    pub(super) fn stage(&self, feed: &FeedId, id: &str) -> String {
+        format!("{}.stage.{feed}.{id}", self.stream)
+    }
+
+    pub(super) fn stages(&self) -> String {
+        format!("{}.stage.*.*", self.stream)
+    }
+
     pub(super) fn records(&self, log: &LogId) -> String {
         format!("{}.log.{}.{}.rec", self.stream, log.feed, log.life)
     }
 
-    pub(super) fn all_records(&self) -> String {
-        format!("{}.log.*.*.rec", self.stream)
+    /// All that is kept of all lives.
+    pub(super) fn all_logs(&self) -> String {
+        format!("{}.log.>", self.stream)
     }
 
     pub(super) fn kept(&self, log: &LogId, first: u64) -> String {
@@ -57,6 +71,16 @@ impl Names {
 
     pub(super) fn all_kept(&self) -> String {
         format!("{}.log.*.*.kept.*", self.stream)
+    }
+
+    /// All that is kept of one life.
+    pub(super) fn kept_of(&self, log: &LogId) -> String {
+        format!("{}.log.{}.{}.kept.*", self.stream, log.feed, log.life)
+    }
+
+    /// As of [`Names::stage`].
+    pub(super) fn ends(&self, log: &LogId, id: &str) -> String {
+        format!("{}.log.{}.{}.ends.{id}", self.stream, log.feed, log.life)
     }
 
     pub(super) fn life(&self, log: &LogId) -> String {
@@ -70,7 +94,9 @@ impl Names {
         let log = |feed: &str, life: &str| Some(LogId { feed: FeedId::new(feed).ok()?, life: life.parse().ok()? });
         match tokens[..] {
             ["feed", feed] => Some(Subject::Feed(FeedId::new(feed).ok()?)),
+            ["stage", feed, _] => Some(Subject::Stage(FeedId::new(feed).ok()?)),
             ["log", feed, life, "rec"] => Some(Subject::Records(log(feed, life)?)),
+            ["log", feed, life, "ends", _] => Some(Subject::Ends(log(feed, life)?)),
             ["log", feed, life, "kept", _] => Some(Subject::Kept(log(feed, life)?)),
             _ => None,
         }
@@ -86,9 +112,11 @@ mod tests {
         let names = Names { stream: "captions".into() };
         let feed = FeedId::new("geneva-1_a").expect("a name");
         let log = LogId { feed: feed.clone(), life: u64::MAX };
-        assert_eq!(names.read(&names.feed(&feed)), Some(Subject::Feed(feed)));
+        assert_eq!(names.read(&names.feed(&feed)), Some(Subject::Feed(feed.clone())));
+        assert_eq!(names.read(&names.stage(&feed, "1f-0")), Some(Subject::Stage(feed)));
         assert_eq!(names.read(&names.records(&log)), Some(Subject::Records(log.clone())));
-        assert_eq!(names.read(&names.kept(&log, 7)), Some(Subject::Kept(log)));
+        assert_eq!(names.read(&names.kept(&log, 7)), Some(Subject::Kept(log.clone())));
+        assert_eq!(names.read(&names.ends(&log, "1f-0")), Some(Subject::Ends(log)));
         for other in [names.meta(), names.all(), "other.feed.geneva".into(), "captionsfeed.geneva".into()] {
             assert_eq!(names.read(&other), None, "{other}");
         }

@@ -16,6 +16,8 @@ const FIRST: &str = "Captionwire-First";
 const COUNT: &str = "Captionwire-Count";
 /// The bytes of all records before them, erased ones included.
 const BEFORE: &str = "Captionwire-Bytes-Before";
+/// In a message behind which nothing stands any more: how the life ended.
+const FENCE: &str = "Captionwire-Fence";
 /// In a message that is kept for another: the sequence of that one, which is to be deleted.
 const REPLACES: &str = "Captionwire-Replaces";
 
@@ -23,6 +25,37 @@ const REPLACES: &str = "Captionwire-Replaces";
 pub(super) const FRAME_BYTES: usize = 8;
 /// What a message has beside its records, at most: headers, and more than that.
 pub(super) const HEAD_BYTES: usize = 4096;
+
+/// How a life ended. It stands in the life's own subject, behind its last record, and nothing is stored behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// The feed was deleted.
+    Deleted,
+    /// Another life of the feed has taken its place.
+    Replaced {
+        /// The number of that one.
+        life: u64,
+    },
+}
+
+impl Fence {
+    fn read(text: &str) -> Option<Self> {
+        match text.split_once(' ') {
+            None if text == "deleted" => Some(Self::Deleted),
+            Some(("replaced", life)) => Some(Self::Replaced { life: life.parse().ok()? }),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Fence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Deleted => f.write_str("deleted"),
+            Self::Replaced { life } => write!(f, "replaced {life}"),
+        }
+    }
+}
 
 /// Some records of a log, one behind the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +66,7 @@ pub(super) struct Piece {
     pub(super) before: u64,
     pub(super) records: Vec<Bytes>,
     pub(super) replaces: Option<u64>,
+    pub(super) fence: Option<Fence>,
 }
 
 impl Piece {
@@ -54,6 +88,9 @@ impl Piece {
         if let Some(replaces) = self.replaces {
             headers.insert(REPLACES, replaces.to_string());
         }
+        if let Some(fence) = self.fence {
+            headers.insert(FENCE, fence.to_string());
+        }
         headers
     }
 
@@ -72,7 +109,11 @@ impl Piece {
             return None;
         }
         let (first, before) = (number(FIRST)?, number(BEFORE)?);
-        Some(Self { sequence, first, before, records, replaces: number(REPLACES) })
+        let fence = match headers.get(FENCE) {
+            Some(fence) => Some(Fence::read(fence.as_str())?),
+            None => None,
+        };
+        Some(Self { sequence, first, before, records, replaces: number(REPLACES), fence })
     }
 
     pub(super) fn of(message: &StreamMessage) -> Option<Self> {
@@ -87,9 +128,16 @@ mod tests {
     #[test]
     fn a_piece_is_read_as_it_was_written() {
         let records = vec![Bytes::from_static(b"a\n"), Bytes::new()];
-        let piece = Piece { sequence: 9, first: 7, before: 100, records, replaces: Some(3) };
+        let piece = Piece { sequence: 9, first: 7, before: 100, records, replaces: Some(3), fence: None };
         assert_eq!(Piece::read(9, &piece.headers(), &piece.body()), Some(piece.clone()));
         assert_eq!((piece.next(), piece.bytes()), (9, 102));
+        for fence in [Fence::Deleted, Fence::Replaced { life: u64::MAX }] {
+            let end = Piece { fence: Some(fence), records: Vec::new(), ..piece.clone() };
+            assert_eq!(Piece::read(9, &end.headers(), &end.body()), Some(end));
+        }
+        let mut unknown = piece.headers();
+        unknown.insert(FENCE, "paused");
+        assert_eq!(Piece::read(9, &unknown, &piece.body()), None, "it may mean that nothing stands behind it");
         let mut fewer = piece.headers();
         fewer.insert(COUNT, "1");
         assert_eq!(Piece::read(9, &fewer, &piece.body()), None, "a part is no piece");

@@ -2,8 +2,9 @@
 //!
 //! The leader says where the log ends; what is before that is read from any replica, and read again until it is there.
 //! Offsets are dense: where the next message begins further on than the last one ended, there was another one between,
-//! of which a record was erased, and what is left of it is found by the offset at which it began. A reader never passes over
-//! a record: where one cannot be found, it says so and ends.
+//! of which a record was erased, and what is left of it is found by the offset at which it began; or the replica that gives
+//! them lacks it, and the leader is asked for it. A reader never passes over a record: where the leader does not have one
+//! either, for as long as anything is tried, it says so and ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::ask::AGAIN_AFTER;
@@ -22,6 +24,8 @@ use crate::position::Offset;
 
 /// Messages asked for at a time: some MiB at the very most, and a thousand asked for in a few steps.
 const MESSAGES_AT_ONCE: usize = 64;
+/// Messages that are asked of the leader one by one where a replica has none: each is a way there and back.
+const LEADERS_AT_ONCE: usize = 16;
 /// Messages of other logs that are passed over rather than looked for.
 const NEAR: u64 = 256;
 /// The server forgets what reads a backlog when nothing was asked of it for so long.
@@ -36,6 +40,8 @@ pub(super) struct StreamPages {
     pub(super) log: LogId,
     /// What reads on from `next`, while there is a backlog.
     pub(super) reading: Option<Reading>,
+    /// Since when a record is missing that is known to be there.
+    pub(super) hole_since: Option<Instant>,
 }
 
 /// A backlog that is being read.
@@ -43,6 +49,8 @@ pub(super) struct Reading {
     consumer: Consumer,
     /// The offset from which on it gives records.
     next: u64,
+    /// The place of the last message that was read.
+    sequence: u64,
 }
 
 impl Pages for StreamPages {
@@ -50,9 +58,23 @@ impl Pages for StreamPages {
         Box::pin(async move {
             let mut is_told = false;
             loop {
+                if let Some(poison) = self.shared.poison.get() {
+                    return Err(poison.clone());
+                }
                 match self.try_page(from, known).await {
-                    Ok(Some(page)) => return Ok(page),
+                    Ok(Some(page)) => {
+                        self.hole_since = None;
+                        return Ok(page);
+                    }
                     Ok(None) => {}
+                    // A leader that was just elected, or one that is about to lose its office, may lack what another has.
+                    Err(error @ LogError::Storage { .. }) => {
+                        let since = *self.hole_since.get_or_insert_with(Instant::now);
+                        if since.elapsed() >= self.shared.options.wait {
+                            return Err(error);
+                        }
+                    }
+                    Err(error @ LogError::Unavailable(_)) if self.shared.is_deaf() => return Err(error),
                     // What was read stays; it goes on when the servers are back.
                     Err(LogError::Unavailable(cause)) => {
                         if !std::mem::replace(&mut is_told, true) {
@@ -73,9 +95,12 @@ impl StreamPages {
     async fn try_page(&mut self, from: u64, known: u64) -> Result<Option<Vec<Entry>>, LogError> {
         let subject = self.shared.names.records(&self.log);
         let Some(last) = self.shared.last_piece(&subject).await? else {
-            self.shared.check_is_here(&self.log).await?;
+            self.shared.check_is_there(&self.log).await?;
             return Ok((from >= known).then(Vec::new));
         };
+        if last.fence.is_some() {
+            return Err(LogError::Deleted(self.log.feed.clone()));
+        }
         if last.next() <= from {
             self.reading = None;
             // A leader that has just been elected may be behind what was told already.
@@ -90,22 +115,28 @@ impl StreamPages {
             _ => {
                 let begin = self.shared.piece_before(&self.log, from, last.clone()).await?;
                 // From the beginning of a message on: by that is found what is left of one.
-                Reading { consumer: self.shared.consumer(&subject, begin.sequence).await?, next: begin.first }
+                let consumer = self.shared.consumer(&subject, begin.sequence).await?;
+                Reading { consumer, next: begin.first, sequence: begin.sequence - 1 }
             }
         };
         let mut page = Vec::new();
         // What is read first may stand before `from`.
         while page.is_empty() {
-            let pieces = self.shared.fetch(&reading.consumer).await?;
+            let mut pieces = self.shared.fetch(&reading.consumer).await?;
+            if pieces.is_empty() {
+                // There is more, so the server that gives them lacks it.
+                pieces = self.shared.pieces_of_leader(&subject, reading.sequence + 1).await?;
+            }
             if pieces.is_empty() {
                 return Ok(None);
             }
             for piece in pieces {
                 if piece.first > reading.next {
-                    self.shared.fill(&self.log, &mut reading.next, piece.first, from, &mut page).await?;
+                    self.shared.fill(&self.log, &mut reading, piece.first, from, &mut page).await?;
                 }
-                page.extend(entries(&piece, from));
+                page.extend(entries(&piece, from.max(reading.next)));
                 reading.next = reading.next.max(piece.next());
+                reading.sequence = reading.sequence.max(piece.sequence);
             }
         }
         self.reading = Some(reading);
@@ -206,20 +237,42 @@ impl Shared {
             .ok_or_else(|| self.unusable(format!("the message {} is none of ours", info.stream_sequence)))
     }
 
-    /// Adds what is left of the messages between two places, of each of which something was erased: their records from `from`
-    /// on.
+    /// The next messages of a subject from `sequence` on, as the leader has them.
+    async fn pieces_of_leader(&self, subject: &str, mut sequence: u64) -> Result<Vec<Piece>, LogError> {
+        let mut pieces = Vec::new();
+        while pieces.len() < LEADERS_AT_ONCE
+            && let Some(piece) = self.next_piece(subject, sequence).await?
+        {
+            sequence = piece.sequence + 1;
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    /// Adds the records from `from` on of the messages between where is read and `to`: what is left of those of which something
+    /// was erased, and, from the leader, those that the replica lacks which is read from.
     async fn fill(
         &self,
         log: &LogId,
-        next: &mut u64,
+        reading: &mut Reading,
         to: u64,
         from: u64,
         page: &mut Vec<Entry>,
     ) -> Result<(), LogError> {
-        while *next < to {
-            let kept = self.kept(log, *next).await?.ok_or_else(|| self.missing(log, *next, to))?;
-            page.extend(entries(&kept, from));
-            *next = kept.next();
+        while reading.next < to {
+            let piece = match self.kept(log, reading.next).await? {
+                Some(kept) => kept,
+                None => {
+                    let piece = self.next_piece(&self.names.records(log), reading.sequence + 1).await?;
+                    let piece = piece.filter(|piece| piece.first == reading.next && piece.next() > piece.first);
+                    let piece = piece.ok_or_else(|| self.missing(log, reading.next, to))?;
+                    tracing::debug!(feed = %log.feed, sequence = piece.sequence, "a server lacks a message that the leader has");
+                    reading.sequence = piece.sequence;
+                    piece
+                }
+            };
+            page.extend(entries(&piece, from));
+            reading.next = piece.next();
         }
         Ok(())
     }
@@ -242,9 +295,12 @@ impl Shared {
     pub(super) async fn piece_with(&self, log: &LogId, offset: Offset) -> Result<Option<Piece>, LogError> {
         let subject = self.names.records(log);
         let Some(last) = self.last_piece(&subject).await? else {
-            self.check_is_here(log).await?;
+            self.check_is_there(log).await?;
             return Ok(None);
         };
+        if last.fence.is_some() {
+            return Err(LogError::Deleted(log.feed.clone()));
+        }
         if offset.0 >= last.next() {
             return Ok(None);
         }

@@ -23,6 +23,9 @@ use super::piece::{FRAME_BYTES, Piece};
 use crate::log::{Appended, Commit, CommitHook, LogError, LogId};
 use crate::position::Offset;
 
+/// Between two looks at whether a log has ended that was to.
+const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The lines of all logs that were appended to.
 #[derive(Default)]
 pub(super) struct Lines(Mutex<HashMap<u64, Arc<Mutex<Line>>>>);
@@ -33,6 +36,8 @@ struct Line {
     jobs: VecDeque<Job>,
     /// Whether a task is writing them.
     is_written: bool,
+    /// Until when they wait, because somebody is about to end the log.
+    stands_back_until: Option<Instant>,
     /// Where the log stands, as far as is known here.
     stands: Option<Stands>,
     /// Held by every answer that was not taken yet.
@@ -63,9 +68,20 @@ impl Lines {
         Arc::clone(self.lock().entry(log.life).or_default())
     }
 
-    /// Forgets where a deleted log stood.
+    /// Forgets where a log stood that ended. What still waits for it is told so by the log itself.
     pub(super) fn forget(&self, log: &LogId) {
-        self.lock().remove(&log.life);
+        let line = self.lock().remove(&log.life);
+        if let Some(line) = line {
+            locked(&line).stands_back_until = None;
+        }
+    }
+
+    /// Lets what is to be appended to a log wait, if there is anything.
+    pub(super) fn stand_back(&self, log: &LogId, until: Instant) {
+        let line = self.lock().get(&log.life).cloned();
+        if let Some(line) = line {
+            locked(&line).stands_back_until = Some(until);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Line>>>> {
@@ -98,6 +114,9 @@ impl Shared {
     /// Writes what waits, until nothing does.
     async fn write(&self, log: &LogId, line: &Mutex<Line>) {
         loop {
+            while locked(line).stands_back_until.is_some_and(|until| Instant::now() < until) {
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            }
             let (records, stands) = {
                 let mut line = locked(line);
                 let records = self.gather(&line.jobs);

@@ -1,0 +1,208 @@
+//! Asking the stream's leader, again and again, whether it leads a majority, and what the stream holds.
+//!
+//! A NATS server that is cut off from the others keeps its clients, answers their pings, and may believe for ten seconds that it
+//! leads. So what counts is when the leader last heard of most of the stream's replicas: it tells for each how long ago that was
+//! (`active`; they beat every second). When that is too long ago, the log is away ([`Log::trouble`](crate::log::Log::trouble)),
+//! and another server is connected to. When it is away for as long as appends are tried, the node is deaf: tails end, so that
+//! readers are sent elsewhere.
+//!
+//! By the same answer it is seen that the stream was deleted, made again or put back to an older state, and that the follower was
+//! not given something that is stored.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::stream::{ClusterInfo, Info};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::connect::{JETSTREAM_IS_OFF, is_off};
+use crate::log::LogError;
+
+/// Between two questions.
+const EVERY: Duration = Duration::from_millis(300);
+/// How long an answer may take.
+const WITHIN: Duration = Duration::from_secs(1);
+/// The log is away when no majority was heard of for so long: twice the time between two beats of its replicas, and half of one.
+/// `/readyz` follows within three seconds, with the time between two questions.
+const AWAY_AFTER: Duration = Duration::from_millis(2_500);
+/// How long a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
+/// than another.
+const LEAVE_EVERY: Duration = Duration::from_secs(3);
+/// A message that the leader has had for so long, and the follower was not given, is asked of the leader.
+const BEHIND_AFTER: Duration = Duration::from_millis(1_500);
+/// A stream is taken for deleted when its leader is told not to be there so many times in a row: servers that just began may not
+/// know all of their streams yet.
+const GONE_AFTER: u32 = 4;
+
+/// What is known of the servers.
+#[derive(Debug)]
+pub(super) struct Reach {
+    /// When a majority of the stream's replicas was heard of last.
+    at: Instant,
+    /// Why it was not, the last time.
+    why: String,
+    /// The stream takes no more.
+    full: Option<String>,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { at: Instant::now(), why: String::new(), full: None }
+    }
+}
+
+impl Reach {
+    /// Since when the log is away.
+    pub(super) fn away_since(&self) -> Option<Instant> {
+        (self.at.elapsed() >= AWAY_AFTER).then_some(self.at)
+    }
+
+    /// What is wrong now.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self.away_since() {
+            Some(_) if self.why.is_empty() => Some("no NATS server answers".into()),
+            Some(_) => Some(self.why.clone()),
+            None => self.full.clone(),
+        }
+    }
+}
+
+/// What an answer says of the stream.
+enum Told {
+    Stream(Box<Info>),
+    /// There is none.
+    Gone,
+}
+
+impl Shared {
+    /// Asks until the log is closed.
+    pub(super) async fn probe(&self) {
+        let mut left_at = Instant::now();
+        let mut is_deaf = false;
+        let mut gone = 0;
+        // What the follower should have been given, and since when.
+        let mut waited = (0, Instant::now());
+        self.reach().at = Instant::now();
+        while self.unless_closed(tokio::time::sleep(EVERY)).await.is_ok() {
+            let asked_at = Instant::now();
+            match self.unless_closed(tokio::time::timeout(WITHIN, self.ask_leader())).await {
+                Err(_) => return,
+                Ok(Ok(Ok(Told::Gone))) => {
+                    gone += 1;
+                    self.reach().why = "the stream is not there".into();
+                    if gone >= GONE_AFTER {
+                        self.lose("the stream is not there any more: somebody deleted it".into());
+                        return;
+                    }
+                }
+                Ok(Ok(Ok(Told::Stream(info)))) => {
+                    gone = 0;
+                    self.take_probe(&info, asked_at, &mut waited);
+                }
+                Ok(Ok(Err(why))) => self.reach().why = why,
+                Ok(Err(_)) => self.reach().why = "the stream's leader does not answer".into(),
+            }
+            let Some(since) = self.reach().away_since() else {
+                if std::mem::take(&mut is_deaf) {
+                    tracing::info!("the log can be reached again");
+                }
+                continue;
+            };
+            if since.elapsed() >= self.options.wait && !is_deaf {
+                is_deaf = true;
+                let why = self.reach().why.clone();
+                tracing::error!(why, "the log cannot be reached: readers are sent elsewhere");
+                self.registry.interrupt(&LogError::Unavailable(why));
+            }
+            if left_at.elapsed() >= LEAVE_EVERY {
+                left_at = Instant::now();
+                tracing::warn!(why = self.reach().why, "the NATS server is left for another one");
+                // Its connection may be closed for good: then there is nothing to leave.
+                let _ = self.client.force_reconnect().await;
+            }
+        }
+    }
+
+    async fn ask_leader(&self) -> Result<Told, String> {
+        match self.stream.get_info().await {
+            Ok(info) => Ok(Told::Stream(Box::new(info))),
+            Err(error) => {
+                let told = error.source().and_then(|told| told.downcast_ref::<async_nats::jetstream::Error>());
+                match told.map(async_nats::jetstream::Error::error_code) {
+                    Some(ErrorCode::STREAM_NOT_FOUND) => Ok(Told::Gone),
+                    Some(code) if is_off(code) => Err(JETSTREAM_IS_OFF.into()),
+                    _ => Err(error.to_string()),
+                }
+            }
+        }
+    }
+
+    fn take_probe(&self, info: &Info, asked_at: Instant, waited: &mut (u64, Instant)) {
+        let age = info.cluster.as_ref().map_or(Duration::ZERO, heard_ago);
+        let max = info.config.max_bytes;
+        {
+            let mut reach = self.reach();
+            reach.at = reach.at.max(asked_at.checked_sub(age).unwrap_or(reach.at));
+            reach.why = "the stream's leader does not hear of most of its replicas".into();
+            let is_full = u64::try_from(max).is_ok_and(|max| max > 0 && info.state.bytes.saturating_add(ROOM) > max);
+            reach.full = is_full.then(|| {
+                format!(
+                    "the stream {} holds {max} bytes, as many as it may (max_bytes): delete feeds, or raise it",
+                    info.config.name
+                )
+            });
+        }
+        let last = info.state.last_sequence;
+        let seen = self.seen();
+        if seen >= waited.0 {
+            *waited = (last, Instant::now());
+        } else if waited.1.elapsed() >= BEHIND_AFTER {
+            *self.behind_to() = waited.0;
+            self.is_behind.notify_one();
+        }
+    }
+}
+
+/// The bytes that a stream is to have room for, not to be full: those of a small message.
+const ROOM: u64 = 1024;
+
+/// How long ago the leader heard of a majority, itself included.
+fn heard_ago(cluster: &ClusterInfo) -> Duration {
+    if cluster.leader.as_deref().is_none_or(str::is_empty) {
+        return Duration::MAX;
+    }
+    let mut ages: Vec<Duration> =
+        cluster.replicas.iter().map(|replica| if replica.offline { Duration::MAX } else { replica.active }).collect();
+    ages.sort_unstable();
+    // Of two others the nearer makes a majority with the leader, of four the second nearest.
+    let needed = ages.len().div_ceil(2);
+    needed.checked_sub(1).map_or(Duration::ZERO, |last| ages[last])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(leader: &str, active_ms: &[u64]) -> ClusterInfo {
+        let replicas: Vec<_> = active_ms
+            .iter()
+            .map(|ms| serde_json::json!({"name": "n", "current": true, "active": ms * 1_000_000, "offline": *ms == 9}))
+            .collect();
+        serde_json::from_value(serde_json::json!({"leader": leader, "replicas": replicas})).expect("as NATS tells it")
+    }
+
+    #[test]
+    fn a_majority_is_heard_of_when_its_last_was() {
+        let heard = |leader: &str, active_ms: &[u64]| heard_ago(&cluster(leader, active_ms));
+        let ms = Duration::from_millis;
+        assert_eq!(heard("n1", &[700, 40_000]), ms(700), "one of three is away");
+        assert_eq!(heard("n1", &[3_000, 4_000]), ms(3_000), "the leader is alone");
+        assert_eq!(heard("n1", &[100, 2_600, 5_000, 6_000]), ms(2_600), "of five, three");
+        assert_eq!(heard("n1", &[9, 1_000]), ms(1_000), "who is told to be offline is not heard of");
+        assert_eq!(heard("n1", &[9, 9]), Duration::MAX);
+        assert_eq!(heard("n1", &[]), Duration::ZERO, "one copy");
+        assert_eq!(heard("", &[1, 1]), Duration::MAX, "nobody leads");
+    }
+}
