@@ -64,6 +64,8 @@ const PAGE_BYTES: usize = 256 * 1024;
 /// A log in which an append failed counts as away for so long, unless one goes well: then somebody has to try again.
 const AWAY_FOR: Duration = Duration::from_secs(5);
 
+/// Between two tries to finish what a crash left half done: servers that just began need some seconds.
+const FINISH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked for lives that were begun aside and left.
 const SWEEP_EVERY: Duration = Duration::from_secs(120);
 /// A life that is begun aside is taken for left when nothing was appended to it for so long. Whoever fills one does so in one
@@ -246,8 +248,11 @@ impl JetStreamLog {
         shared.tasks.spawn({
             let shared = Arc::clone(&shared);
             async move {
-                if let Err(error) = shared.finish_what_was_begun().await {
-                    tracing::warn!(%error, "what a crash may have left half done was not looked for; the next start does");
+                while let Err(error) = shared.finish_what_was_begun().await {
+                    tracing::debug!(%error, "what a crash may have left half done is looked for again");
+                    if shared.unless_closed(tokio::time::sleep(FINISH_AGAIN_AFTER)).await.is_err() {
+                        return;
+                    }
                 }
             }
         });
