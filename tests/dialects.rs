@@ -15,6 +15,8 @@ mod real;
 mod screen;
 #[path = "dialects/sessions.rs"]
 mod sessions;
+#[path = "dialects/vendors.rs"]
+mod vendors;
 
 use captionwire::dialect::{Format, Framing, Options};
 

@@ -59,6 +59,51 @@ async fn zoom_counts_and_a_retry_is_none() {
 }
 
 #[tokio::test]
+async fn a_number_that_was_missing_takes_its_place() {
+    let server = Server::start();
+    for (seq, text) in [(1, "one"), (3, "three"), (2, "two"), (4, "four"), (2, "two")] {
+        assert_eq!(fine(&post(&server, &format!("zoom?seq={seq}"), text).await), seq.to_string());
+    }
+    assert_eq!(said(&server).await, ["one", "two", "three", "four"]);
+    assert_eq!(fine(&server.get("/v1/feeds/hearing/zoom/seq").await), "4");
+    // Another text under a number that is there is of software that was started anew.
+    fine(&post(&server, "zoom?seq=2", "anew").await);
+    // A gap of 16 numbers fills, from its end too; one of more does not.
+    for (seq, text) in [(30, "thirty"), (29, "before it"), (14, "long before"), (13, "too late")] {
+        fine(&post(&server, &format!("zoom?seq={seq}&session=wide"), text).await);
+    }
+    let all = ["one", "two", "three", "four", "anew", "long before", "before it", "thirty", "too late"];
+    assert_eq!(said(&server).await, all);
+}
+
+#[tokio::test]
+async fn captions_of_youtube_may_overtake_each_other() {
+    let server = Server::start();
+    // Times before the feed was opened are left out, so that the numbers say all there is.
+    for (seq, text) in [(7, "seven"), (9, "nine"), (8, "eight"), (8, "eight")] {
+        let answer = post(&server, &format!("youtube?seq={seq}"), &format!("2001-01-01T00:00:00.000\n{text}\n")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(said(&server).await, ["seven", "eight", "nine"]);
+}
+
+#[tokio::test]
+async fn a_body_is_read_in_its_encoding() {
+    let server = Server::start();
+    let send = async |path: &str, content_type: &str, body: &[u8]| {
+        let headers = [("Content-Type", content_type)];
+        server.http("POST", &format!("/v1/feeds/hearing/{path}"), &headers, body).await
+    };
+    fine(&send("zoom?seq=1", "text/plain; charset=iso-8859-1", b"caf\xe9").await);
+    fine(&send("zoom?seq=2", "text/plain", b"\xef\xbb\xbfWith a mark").await);
+    fine(&send("streamtext?seq=1&source=b", "text/plain; charset=windows-1251", b"\xc4\xe0\n").await);
+    send("zoom?seq=3", "text/plain; charset=klingon", b"a").await.assert_problem(400, "bad_request");
+    let mut said = said(&server).await;
+    said.sort();
+    assert!(said.starts_with(&["With a mark".to_owned(), "café".to_owned()]), "{said:?}");
+}
+
+#[tokio::test]
 async fn youtube_says_when_it_was() {
     let server = Server::start();
     // The answer to a heartbeat is the server's time; this one makes no feed.

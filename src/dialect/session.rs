@@ -485,7 +485,7 @@ impl<E: Engine<Message = Value>> Dialect for JsonSessions<E> {
             let message = shape::message_in(E::FORMAT, value);
             if shape::is_known(E::FORMAT, message) {
                 self.0.read(message, out);
-            } else if let Some(why) = engine_report(message) {
+            } else if let Some(why) = engine_report(message).filter(|_| !shape::is_foreign(E::FORMAT, message)) {
                 out.fault(FaultKind::Engine, format!("{} reports: {why}", shape::vendor(E::FORMAT)));
             } else {
                 out.fault(FaultKind::UnknownType, shape::unknown(E::FORMAT, message));

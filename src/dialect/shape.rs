@@ -62,7 +62,8 @@ fn only(value: &Value, names: &[&str]) -> bool {
 pub(super) fn is_known(format: Format, value: &Value) -> bool {
     let kind = raw_text(value, &["type"]);
     match format {
-        Format::Deepgram | Format::AssemblyAi | Format::Rev | Format::Flux => kind.is_some(),
+        Format::Deepgram | Format::AssemblyAi | Format::Flux => kind.is_some(),
+        Format::Rev => kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"])),
         Format::Speechmatics => raw_text(value, &["message"]).is_some() && !has(value, &["uid"]),
         Format::Aws => {
             has(value, &["TranscriptEvent", "transcriptEvent", "transcript_event"])
@@ -118,14 +119,16 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
         }
         Format::WhisperLive => {
             if has(value, &["segments", "translated_segments"]) {
-                return !has(
-                    value,
-                    &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
-                );
+                let is_livekits = raw_items(value, &["segments"]).first().is_some_and(|it| has(it, &["final"]));
+                return !is_livekits
+                    && !has(
+                        value,
+                        &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
+                    );
             }
             // The talk between client and server.
             only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
-                && has(value, &["status", "message", "language"])
+                && has(value, &["uid", "status", "language"])
         }
         Format::Vosk => {
             ["partial", "text"]
@@ -225,6 +228,11 @@ fn looks_like(value: &Value) -> Option<Likeness> {
         _ if all_of(value, &["seq", "text"]) => Read(Format::Zoom),
         _ => return None,
     })
+}
+
+/// Whether a message is known to be another vendor's.
+pub(super) fn is_foreign(format: Format, value: &Value) -> bool {
+    looks_like(value).is_some_and(|likeness| likeness != Likeness::Read(format))
 }
 
 /// A message of no shape that `format` is known to have, for people.

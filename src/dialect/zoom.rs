@@ -1,7 +1,10 @@
 //! Captions as they are posted to Zoom, one a request: here an object with `seq`, `lang` and `text`, the body.
 //!
 //! `seq` rises by one with each; the same again with the same text is a retry, and says nothing new. A number that falls
-//! back is that of a program that was started anew: it counts in a run of its own, so that nothing is overwritten.
+//! back is that of a program that was started anew: it counts in a run of its own, so that nothing is overwritten; but one
+//! that was missing so far is that caption, late.
+
+use std::collections::VecDeque;
 
 use serde_json::Value;
 
@@ -16,7 +19,12 @@ pub(super) struct Zoom {
     options: Options,
     run: u64,
     last: Option<(u64, String)>,
+    /// Numbers of this run that were passed over, the last ones.
+    missing: VecDeque<u64>,
 }
+
+/// Numbers that a caption may come late by.
+const LATE_MAX: u64 = 16;
 
 impl Zoom {
     fn take(&mut self, post: Node<'_>, out: &mut Decoded) {
@@ -33,16 +41,25 @@ impl Zoom {
         };
         match &self.last {
             Some((last, said)) if *last == seq && said == text => return,
-            Some((last, _)) if seq <= *last => self.run += 1,
-            Some((last, _)) if seq - last > 1 => {
-                out.fault(
-                    FaultKind::Odd,
-                    format!("seq {seq} follows {last}: what was posted between them did not come here"),
-                );
+            Some(_) if self.missing.contains(&seq) => self.missing.retain(|missing| *missing != seq),
+            Some((last, _)) if seq <= *last => {
+                self.run += 1;
+                self.missing.clear();
+                self.last = Some((seq, text.to_owned()));
             }
-            _ => {}
+            Some((last, _)) => {
+                if seq - last > 1 {
+                    out.fault(
+                        FaultKind::Odd,
+                        format!("seq {seq} follows {last}: what was posted between them did not come here"),
+                    );
+                }
+                self.missing.extend((last + 1).max(seq.saturating_sub(LATE_MAX))..seq);
+                self.missing.retain(|missing| seq - missing <= LATE_MAX);
+                self.last = Some((seq, text.to_owned()));
+            }
+            None => self.last = Some((seq, text.to_owned())),
         }
-        self.last = Some((seq, text.to_owned()));
         let run = if self.run == 1 { String::new() } else { format!(".{}", self.run) };
         let lang = post.text(&["lang"], out).map(|lang| self.options.lang_of(lang));
         let facts = Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None };
@@ -58,7 +75,7 @@ impl Engine for Zoom {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { options, run: 1, last: None }
+        Self { options, run: 1, last: None, missing: VecDeque::new() }
     }
 
     fn sign<'a>(&self, _: &'a Value) -> SessionSign<'a> {

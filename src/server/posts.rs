@@ -4,7 +4,7 @@
 //! Each is answered once what it says is durable; until then, and if no answer comes, the software sends it again with the
 //! same number. Zoom's and YouTube's numbers are those of a session in the log, so that a repeat is known for one after any
 //! crash, on either side. A number that falls back is that of software that was started anew: it begins another session,
-//! `<session>.2`, so that nothing is overwritten. A StreamText stream is a text that is written on: what deletes can reach
+//! `<session>.2`, so that nothing is overwritten; but one that was missing and comes a moment late takes its place. A StreamText stream is a text that is written on: what deletes can reach
 //! is remembered here, and after a restart of the server a new line begins.
 
 use std::collections::HashMap;
@@ -14,7 +14,9 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
+use encoding_rs::{Encoding, UTF_8};
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use super::app::App;
@@ -28,11 +30,19 @@ use crate::dialect::{Decoded, Dialect, Format, Options, Said};
 use crate::feed::{Opened, View};
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
-use crate::transcript::FoldView;
+use crate::transcript::{FoldView, MediaMs};
 use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
+
+/// Said of a number that was missing.
+const LATE: &str = "this number was missing: it was taken into its place\n";
+/// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
+const LATE_NUMBERS_MAX: u64 = 16;
+/// The longest that a number is waited for, in milliseconds of the feed: by then a request has failed, and what comes is
+/// another run of the software.
+const LATE_MS_MAX: MediaMs = 30_000;
 
 type Asked = HashMap<String, String>;
 
@@ -113,28 +123,23 @@ impl Post {
         Ok(Self { app, pipeline, base, is_kept, lang })
     }
 
-    /// Where `number` belongs: its session, and whether it is said already, as the line `id` with the text `text`.
-    fn place(&self, number: Option<u64>, said: impl Fn(&str) -> Option<(String, String)>) -> Placed {
+    /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line `id` with
+    /// the text `text`.
+    fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<(String, String)>) -> Placed {
         let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
-        let number = match number {
+        let asked = match number {
             None if last < NUMBER_MAX => return Placed::New(session, last + 1, false),
             None => return Placed::New(self.next_run(&session), 1, false),
-            // The log counts from 1, and software may from 0.
-            Some(number) => number + 1,
+            Some(number) => number,
         };
+        // The log counts from 1, and software may from 0.
+        let number = asked + 1;
         if number > last {
             return Placed::New(session, number, last > 0 && number - last > 1);
         }
-        let is_said = number == last && {
-            let transcript = self.pipeline.view.transcript();
-            said(&session).is_some_and(|(id, text)| {
-                let mut lines = transcript.assembled().rev().flat_map(|(_, lines)| lines);
-                lines
-                    .any(|line| line.source == self.pipeline.publisher.source && *line.id == *id && *line.text == *text)
-            })
-        };
-        if is_said {
-            return Placed::Repeat;
+        let said = |number: u64| said(&session, number);
+        if let Some(placed) = self.late_place(&session, asked, last - number, said) {
+            return placed;
         }
         Placed::New(self.next_run(&session), number, false)
     }
@@ -143,6 +148,51 @@ impl Post {
     fn next_run(&self, session: &str) -> Arc<str> {
         let run = session.strip_prefix(&*self.base).and_then(|rest| rest.strip_prefix('.')?.parse().ok()).unwrap_or(1);
         run_name(&self.base, run + 1)
+    }
+
+    /// The place of a number that comes `behind` numbers after its turn: there already, or missing so far. None for one of
+    /// software that was started anew.
+    fn late_place(
+        &self,
+        session: &Arc<str>,
+        number: u64,
+        behind: u64,
+        said: impl Fn(u64) -> Option<(String, String)>,
+    ) -> Option<Placed> {
+        if behind > LATE_NUMBERS_MAX {
+            return None;
+        }
+        let source = &self.pipeline.publisher.source;
+        let transcript = self.pipeline.view.transcript();
+        let (id, text) = said(number)?;
+        let line = |id: &str| {
+            let mut lines = transcript.assembled().rev().flat_map(|(_, lines)| lines);
+            lines.find(|line| line.source == *source && *line.id == *id)
+        };
+        if let Some(line) = line(&id) {
+            // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
+            let is_repeat = *line.text == *text && (behind == 0 || self.is_recent(line.start_ms));
+            return is_repeat.then_some(Placed::Repeat);
+        }
+        if behind == 0 || transcript.knows(source, &id) {
+            return None;
+        }
+        let next = (number + 1..=number + behind).find_map(|later| line(&said(later)?.0))?;
+        let late: Arc<str> = format!("{session}.late").into();
+        let seq = transcript.seq(source, &late) + 1;
+        self.is_recent(next.start_ms).then(|| Placed::Late {
+            session: session.clone(),
+            late,
+            seq,
+            at_ms: next.start_ms,
+        })
+    }
+
+    /// Whether a line of the media time `start_ms` came within the last seconds.
+    fn is_recent(&self, start_ms: MediaMs) -> bool {
+        let opened_at = self.pipeline.view.transcript().opened_at().unwrap_or_default();
+        let now_ms = self.app.clock.now().since(opened_at);
+        now_ms.saturating_sub(start_ms) <= LATE_MS_MAX
     }
 
     fn options(&self, tag: &str) -> Options {
@@ -210,8 +260,25 @@ struct Posted<'a> {
 enum Placed {
     /// In this session, under this number of the log; true if numbers before it are missing.
     New(Arc<str>, u64, bool),
+    /// It was missing: its ids are those of `session`, and it stands at `at_ms`, before the number that came first. In the
+    /// log it is the number `seq` of the session `late`, since a session's numbers rise.
+    Late { session: Arc<str>, late: Arc<str>, seq: u64, at_ms: MediaMs },
     /// It is there.
     Repeat,
+}
+
+/// What was posted under a number that came late: lines that say no time stand at `at_ms`.
+fn moved(says: Vec<Said>, at_ms: MediaMs) -> Vec<Said> {
+    let mut says = says;
+    for said in &mut says {
+        if let Said::Lines(lines) = said {
+            lines
+                .iter_mut()
+                .filter(|line| line.content.start_ms.is_none())
+                .for_each(|line| line.arrival_ms = Some(at_ms));
+        }
+    }
+    says
 }
 
 /// The session that numbers count in now, and its last number.
@@ -242,7 +309,37 @@ fn number(asked: &Asked) -> Result<Option<u64>, Problem> {
 /// A body that is text.
 async fn text(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
     let body = read(app, headers, body, app.config.limits.message_bytes).await?;
+    let body = in_utf8(headers, body)?;
     String::from_utf8(body.into()).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))
+}
+
+/// A body in the encoding that it has by its `Content-Type`, or by a byte order mark at its head, as UTF-8 without the mark.
+/// Without both it stays as it is.
+fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let charset = content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    let declared = match charset {
+        None => None,
+        Some(charset) => Some(Encoding::for_label(charset.as_bytes()).ok_or_else(|| {
+            let charset: String = charset.chars().filter(|c| !c.is_control()).take(32).collect();
+            Problem::bad(format!("the charset {charset:?} of Content-Type is not known: send UTF-8"))
+        })?),
+    };
+    let (encoding, mark_bytes) = match Encoding::for_bom(&body) {
+        Some((encoding, mark_bytes)) => (encoding, mark_bytes),
+        None => (declared.unwrap_or(UTF_8), 0),
+    };
+    let body = body.slice(mark_bytes..);
+    if encoding == UTF_8 {
+        return Ok(body);
+    }
+    match encoding.decode_without_bom_handling_and_without_replacement(&body) {
+        Some(text) => Ok(Bytes::from(text.into_owned())),
+        None => Err(Problem::bad(format!("the body is not {}, as it says", encoding.name()))),
+    }
 }
 
 /// What software is told, and what was odd, for whoever looks.
@@ -263,16 +360,21 @@ pub(super) async fn zoom(
     let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
     let text = text(&app, &headers, body).await?;
     let mut post = Post::open(app, &name, &asked, &access, "zoom").await?;
-    let said = |session: &str| Some((format!("{session}-{seq}"), text.trim().to_owned()));
-    let Placed::New(session, number, is_after_gap) = post.place(Some(seq), said) else {
-        return Ok(told(seq, &[], None));
+    let said = |session: &str, number: u64| Some((format!("{session}-{number}"), text.trim().to_owned()));
+    let (tag, session, number, note, at_ms) = match post.place(Some(seq), said) {
+        Placed::New(session, number, is_after_gap) => {
+            (session.clone(), session, number, if is_after_gap { GAP } else { "" }, None)
+        }
+        Placed::Late { session, late, seq, at_ms } => (session, late, seq, LATE, Some(at_ms)),
+        Placed::Repeat => return Ok(told(seq, &[], None)),
     };
     let mut decoded = Decoded::default();
     let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
-    Format::Zoom.open(post.options(&session)).decode(frame.as_bytes(), &mut decoded);
-    let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says: decoded.says };
+    Format::Zoom.open(post.options(&tag)).decode(frame.as_bytes(), &mut decoded);
+    let says = at_ms.map_or_else(|| decoded.says.clone(), |at_ms| moved(decoded.says.clone(), at_ms));
+    let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says };
     let full = post.publish(&session, number, posted).await?;
-    Ok(told(seq, &decoded.faults, full) + if is_after_gap { GAP } else { "" })
+    Ok(told(seq, &decoded.faults, full) + note)
 }
 
 /// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
@@ -316,25 +418,32 @@ pub(super) async fn youtube(
     let mut post = Post::open(app, &name, &asked, &access, "youtube").await?;
     let decode = |session: &str, number: u64| {
         let mut decoded = Decoded::default();
-        let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{}", number - 1)));
+        let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{number}")));
         dialect.decode(text.as_bytes(), &mut decoded);
         dialect.end(&mut decoded);
         decoded
     };
-    let said = |session: &str| {
-        let decoded = decode(session, seq? + 1);
+    let said = |session: &str, number: u64| {
+        let decoded = decode(session, number);
         match decoded.says.first()? {
             Said::Lines(lines) => lines.last().map(|line| (line.id.to_string(), line.content.text.to_string())),
             _ => None,
         }
     };
-    let Placed::New(session, number, is_after_gap) = post.place(seq, said) else {
-        return Ok(told(now(&post.app), &[], None));
+    let (decoded, session, number, note, at_ms) = match post.place(seq, said) {
+        Placed::New(session, number, is_after_gap) => {
+            (decode(&session, number - 1), session, number, if is_after_gap { GAP } else { "" }, None)
+        }
+        Placed::Late { session, late, seq: number, at_ms } => {
+            (decode(&session, seq.unwrap_or_default()), late, number, LATE, Some(at_ms))
+        }
+        Placed::Repeat => return Ok(told(now(&post.app), &[], None)),
     };
-    let decoded = decode(&session, number);
-    let posted = Posted { format: Format::YouTube, frame: text.as_bytes(), says: merged(decoded.says) };
+    let says = merged(decoded.says);
+    let says = at_ms.map_or(says.clone(), |at_ms| moved(says, at_ms));
+    let posted = Posted { format: Format::YouTube, frame: text.as_bytes(), says };
     let full = post.publish(&session, number, posted).await?;
-    Ok(told(now(&post.app), &decoded.faults, full) + if is_after_gap { GAP } else { "" })
+    Ok(told(now(&post.app), &decoded.faults, full) + note)
 }
 
 /// One operation, for what has one number.
@@ -353,7 +462,7 @@ pub(super) async fn streamtext(
     headers: HeaderMap,
     body: Body,
 ) -> Result<String, Problem> {
-    let body = read(&app, &headers, body, app.config.limits.message_bytes).await?;
+    let body = in_utf8(&headers, read(&app, &headers, body, app.config.limits.message_bytes).await?)?;
     let seq = number(&asked)?;
     let mut post = Post::open(app, &name, &asked, &access, "streamtext").await?;
     let begin = |post: &Post| {
@@ -406,5 +515,26 @@ mod tests {
         let base: Arc<str> = "zoom".into();
         assert_eq!((&*run_name(&base, 1), &*run_name(&base, 12)), ("zoom", "zoom.12"));
         assert_eq!(wall_time(Timestamp(0)), "1970-01-01T00:00:00.000");
+    }
+
+    #[test]
+    fn bodies_as_a_table() {
+        let check = |content_type: &str, body: &[u8], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, content_type.parse().expect("a header"));
+            let found = in_utf8(&headers, Bytes::copy_from_slice(body));
+            assert_eq!(found.ok().as_deref(), expected.map(str::as_bytes), "{content_type}");
+        };
+        check("text/plain", "café".as_bytes(), Some("café"));
+        check("text/plain; charset=iso-8859-1", b"caf\xe9", Some("café"));
+        check("text/plain;Charset=\"windows-1251\"", b"\xc4\xe0", Some("Да"));
+        check("text/plain; charset=utf-16le", b"a\0b\0", Some("ab"));
+        check("text/plain; charset=us-ascii", b"plain", Some("plain"));
+        // A mark says more than the header, and is no text.
+        check("text/plain", b"\xef\xbb\xbfa", Some("a"));
+        check("text/plain; charset=iso-8859-1", b"\xef\xbb\xbf\xc3\xa9", Some("é"));
+        check("text/plain", b"\xff\xfea\0", Some("a"));
+        check("text/plain; charset=klingon", b"a", None);
+        check("text/plain; charset=utf-16le", b"a", None);
     }
 }

@@ -63,8 +63,9 @@ impl FeedValidator {
             self.check_jump("end_ms", end_ms, now)?;
         }
         if start_ms.is_none() {
-            // Whatever the time of day says: no line stands behind the last time that one may have.
-            version.arrival_ms = Some(now.since(self.opened_at).clamp(0, self.max_media_ms));
+            // Whatever the time of day says: no line stands behind the last time that one may have. One that takes the place
+            // of a number that was missing has that place already.
+            version.arrival_ms.get_or_insert(now.since(self.opened_at).clamp(0, self.max_media_ms));
         }
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(())

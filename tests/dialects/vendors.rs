@@ -1,0 +1,306 @@
+//! What vendors do beside what their descriptions show: engines that fail, finals that never come, names that change.
+
+use captionwire::dialect::{Decoded, Dialect, Fault, FaultKind, Format};
+use captionwire::transcript::Status;
+use serde_json::{Value, json};
+
+use super::options;
+use super::screen::Screen;
+
+/// A decoder, and what a reader of final lines has.
+struct Reader {
+    dialect: Box<dyn Dialect>,
+    screen: Screen,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    fn new(format: Format) -> Self {
+        Self { dialect: format.open(options()), screen: Screen::new(), faults: Vec::new() }
+    }
+
+    fn hear(&mut self, message: &Value) -> &mut Self {
+        let mut out = Decoded::default();
+        self.dialect.decode(message.to_string().as_bytes(), &mut out);
+        self.faults.append(&mut out.faults.clone());
+        self.screen.take(out);
+        self
+    }
+
+    fn lines(&self, status: Status) -> Vec<String> {
+        let lines = self.screen.transcript.assembled().flat_map(|(_, lines)| lines);
+        lines.filter(|line| line.status == status).map(|line| line.text.to_string()).collect()
+    }
+
+    fn finals(&self) -> Vec<String> {
+        self.lines(Status::Final)
+    }
+
+    fn guesses(&self) -> Vec<String> {
+        self.lines(Status::Interim)
+    }
+}
+
+fn deepgram(start: f64, lasts: f64, text: &str, is_final: bool) -> Value {
+    let count = text.split_whitespace().count();
+    let word = |(n, word): (usize, &str)| {
+        let at = start + n as f64 * 0.3;
+        json!({"word": word, "start": at, "end": at + 0.3})
+    };
+    let words: Vec<Value> = text.split_whitespace().enumerate().map(word).collect();
+    assert_eq!(words.len(), count);
+    json!({"type": "Results", "channel_index": [0, 1], "start": start, "duration": lasts, "is_final": is_final,
+           "speech_final": false, "channel": {"alternatives": [{"transcript": text, "words": words}]}})
+}
+
+#[test]
+fn what_is_settled_is_final_after_a_silence() {
+    let mut reader = Reader::new(Format::Deepgram);
+    reader.hear(&deepgram(0.0, 2.0, "the vote is", false)).hear(&deepgram(0.0, 2.0, "The vote is carried.", true));
+    assert!(reader.finals().is_empty());
+    // The words end at 1.2 s; turns are parted by 5 s.
+    reader.hear(&deepgram(2.0, 4.0, "", true));
+    assert!(reader.finals().is_empty());
+    reader.hear(&deepgram(6.0, 0.3, "", true));
+    assert_eq!(reader.finals(), ["The vote is carried."]);
+    // What follows after as long a silence closes it too: a guess, or a final.
+    for is_final in [false, true] {
+        let mut reader = Reader::new(Format::Deepgram);
+        reader.hear(&deepgram(0.0, 2.0, "One.", true)).hear(&deepgram(30.0, 1.0, "two", is_final));
+        assert_eq!((reader.finals(), reader.guesses()), (vec!["One.".into()], vec!["two".into()]));
+    }
+
+    let speechmatics = |kind: &str, start: f64, end: f64, words: &[&str]| {
+        let word = |word: &&str| json!({"type": "word", "start_time": start, "end_time": end, "alternatives": [{"content": word}]});
+        let results: Vec<Value> = words.iter().map(word).collect();
+        json!({"message": kind, "metadata": {"start_time": start, "end_time": end}, "results": results})
+    };
+    let mut reader = Reader::new(Format::Speechmatics);
+    reader.hear(&speechmatics("AddTranscript", 0.5, 1.0, &["Agreed."]));
+    reader.hear(&speechmatics("AddTranscript", 1.0, 4.0, &[]));
+    assert!(reader.finals().is_empty());
+    reader.hear(&speechmatics("AddPartialTranscript", 4.0, 6.1, &[]));
+    assert_eq!(reader.finals(), ["Agreed."]);
+}
+
+#[test]
+fn a_guess_behind_its_final_changes_nothing() {
+    let mut reader = Reader::new(Format::Deepgram);
+    reader.hear(&deepgram(0.0, 2.0, "The vote is carried.", true)).hear(&deepgram(0.0, 2.0, "the vote is", false));
+    reader.hear(&json!({"type": "UtteranceEnd", "channel": [0, 1]}));
+    assert_eq!((reader.finals().len(), reader.guesses().len()), (1, 0));
+
+    let aws = |is_partial: bool, text: &str| {
+        json!({"Transcript": {"Results": [{"ResultId": "r", "IsPartial": is_partial, "StartTime": 0.5, "EndTime": 1.0,
+               "Alternatives": [{"Transcript": text}]}]}})
+    };
+    let mut reader = Reader::new(Format::Aws);
+    reader.hear(&aws(false, "Agreed.")).hear(&aws(true, "a greed"));
+    assert_eq!(reader.finals(), ["Agreed."]);
+
+    let turn = |is_over: bool, text: &str| {
+        json!({"type": "Turn", "turn_order": 0, "end_of_turn": is_over, "transcript": text,
+               "words": [{"text": text, "start": 100, "end": 400}]})
+    };
+    let mut reader = Reader::new(Format::AssemblyAi);
+    reader.hear(&turn(true, "Agreed.")).hear(&turn(false, "agr"));
+    assert_eq!(reader.finals(), ["Agreed."]);
+}
+
+#[test]
+fn an_empty_final_erases_nothing_untold() {
+    let odd = |reader: &Reader| {
+        let [fault] = &reader.faults[..] else { panic!("{:?}", reader.faults) };
+        assert!(fault.kind == FaultKind::Odd && fault.message.contains("empty"), "{fault}");
+    };
+    // Who names the line: what was shown stands.
+    let livekit = |is_final: bool, text: &str| {
+        json!({"participant_identity": "p", "attributes": {"lk.segment_id": "s", "lk.transcription_final": is_final.to_string()},
+               "text": text})
+    };
+    let jitsi = |is_interim: bool, text: &str| {
+        json!({"event": "SPEECH", "participant": {"id": "a", "name": "Ada"}, "transcript": [{"text": text}],
+               "message_id": "m", "is_interim": is_interim})
+    };
+    for (format, guess, end) in [
+        (Format::LiveKit, livekit(false, "a big purchase"), livekit(true, "")),
+        (Format::Jitsi, jitsi(true, "a big purchase"), jitsi(false, "")),
+    ] {
+        let mut reader = Reader::new(format);
+        reader.hear(&guess).hear(&end);
+        assert_eq!(reader.finals(), ["a big purchase"], "{format}");
+        odd(&reader);
+    }
+    // Who does not takes the guess back.
+    for (format, guess, end) in [
+        (Format::Deepgram, deepgram(1.0, 1.0, "um", false), deepgram(1.0, 1.0, "", true)),
+        (Format::Vosk, json!({"partial": "um"}), json!({"text": ""})),
+    ] {
+        let mut reader = Reader::new(format);
+        reader.hear(&guess).hear(&end);
+        assert!(reader.finals().is_empty() && reader.guesses().is_empty(), "{format}");
+        odd(&reader);
+    }
+}
+
+#[test]
+fn engines_report_what_is_wrong() {
+    for (format, message, why) in [
+        (Format::WhisperLive, json!({"uid": "c", "status": "ERROR", "message": "no such model"}), "no such model"),
+        (Format::WhisperLive, json!({"uid": "c", "status": "WARNING", "message": "slow"}), "slow"),
+        (Format::Deepgram, json!({"type": "Error", "description": "no audio"}), "no audio"),
+        (Format::Deepgram, json!({"err_code": "INVALID_AUTH", "err_msg": "bad key", "request_id": "r"}), "bad key"),
+        (Format::Flux, json!({"type": "ConfigureFailure", "message": "bad threshold"}), "bad threshold"),
+        (Format::AssemblyAi, json!({"error": "too many sessions"}), "too many sessions"),
+        (Format::AssemblyAi, json!({"type": "Warning", "warning": "expires soon"}), "expires soon"),
+        (Format::Aws, json!({"BadRequestException": {"Message": "bad rate"}}), "BadRequestException: bad rate"),
+        (Format::Aws, json!({"__type": "LimitExceededException", "Message": "too long"}), "too long"),
+        (Format::Aws, json!({"Message": "timed out"}), "timed out"),
+        (Format::Speechmatics, json!({"message": "Error", "type": "quota_exceeded", "reason": "no more"}), "no more"),
+        (
+            Format::Speechmatics,
+            json!({"message": "Info", "type": "deprecated", "reason": "goes in May"}),
+            "goes in May",
+        ),
+        (Format::Google, json!({"error": {"code": 11, "message": "305 seconds"}}), "305 seconds"),
+        (Format::Google, json!({"error": "permission denied"}), "permission denied"),
+        (Format::Azure, json!({"Reason": "Canceled", "ErrorDetails": "closed"}), "closed"),
+        (Format::Azure, json!({"RecognitionStatus": "TooManyRequests"}), "TooManyRequests"),
+        (Format::Azure, json!({"CancellationReason": "EndOfStream"}), "EndOfStream"),
+        (Format::Rev, json!({"type": "error", "message": "no credit"}), "no credit"),
+        (Format::Vexa, json!({"type": "error", "error": "not allowed"}), "not allowed"),
+        (Format::LiveKit, json!({"error": {"message": "no agent"}}), "no agent"),
+        (Format::Vosk, json!({"error": "bad rate"}), "bad rate"),
+    ] {
+        let mut reader = Reader::new(format);
+        reader.hear(&message);
+        let [fault] = &reader.faults[..] else { panic!("{format} {message}: {:?}", reader.faults) };
+        assert!(fault.kind == FaultKind::Engine && fault.message.contains(why), "{format} {message}: {fault}");
+    }
+}
+
+#[test]
+fn the_format_of_a_foreign_message_is_named() {
+    let whisper_live_kit = json!({"status": "active_transcription", "lines": [{"speaker": 1, "text": "Good evening."}],
+                                  "buffer_transcription": "we beg"});
+    let deepgram = deepgram(0.0, 1.0, "one", true);
+    for (format, message, named) in [
+        (Format::WhisperLive, &whisper_live_kit, "WhisperLiveKit"),
+        (Format::Vosk, &whisper_live_kit, "WhisperLiveKit"),
+        (Format::Google, &deepgram, "format=deepgram"),
+        (Format::Text, &deepgram, "format=deepgram"),
+        (Format::StreamText, &deepgram, "format=deepgram"),
+        (Format::YouTube, &deepgram, "format=deepgram"),
+        (Format::Vosk, &json!({"type": "line", "id": "1", "text": "ours"}), "captionwire"),
+        (Format::LiveKit, &json!({"uid": "c", "segments": []}), "format=whisper-live"),
+        (Format::Azure, &json!({"message": "AddTranscript", "results": []}), "format=speechmatics"),
+    ] {
+        let mut out = Decoded::default();
+        let mut dialect = format.open(options());
+        dialect.decode(format!("{message}\n").as_bytes(), &mut out);
+        dialect.end(&mut out);
+        let [fault] = &out.faults[..] else { panic!("{format} {message}: {out:?}") };
+        assert!(fault.kind == FaultKind::UnknownType && fault.message.contains(named), "{format}: {fault}");
+        assert!(out.says.is_empty() && !fault.message.contains("Good evening"), "{format}: {out:?}");
+    }
+    // A caption in braces is a caption.
+    let mut out = Decoded::default();
+    Format::Text.open(options()).decode(b"{music}\n{\"a\": 1}\n", &mut out);
+    assert!(out.faults.is_empty() && out.says.len() == 1, "{out:?}");
+}
+
+#[test]
+fn participants_of_one_name_stay_apart() {
+    let jitsi = |id: &str, message: &str, text: &str| {
+        json!({"event": "SPEECH", "participant": {"id": id, "name": "Guest"}, "transcript": [{"text": text}],
+               "message_id": message, "is_interim": false})
+    };
+    let mut reader = Reader::new(Format::Jitsi);
+    reader.hear(&jitsi("a1", "m1", "Yes.")).hear(&jitsi("b2", "m2", "No.")).hear(&jitsi("a1", "m3", "Yes!"));
+    let turns: Vec<_> =
+        reader.screen.transcript.assembled().map(|(turn, _)| turn.speaker.expect("a speaker")).collect();
+    assert!(turns.len() == 3 && turns[0] == turns[2] && turns[0] != turns[1], "{turns:?}");
+    assert!(turns.iter().all(|speaker| speaker.ends_with(":Guest")), "{turns:?}");
+
+    let vexa = |key: &str, id: &str, start: f64| {
+        json!({"type": "transcript", "speaker": "Guest", "pending": [], "confirmed": [{"segment_id": id, "speaker": "Guest",
+               "speaker_key": key, "text": "Yes.", "start": start, "end": start + 0.5}]})
+    };
+    let mut reader = Reader::new(Format::Vexa);
+    reader.hear(&vexa("ch-0:1", "s:1", 1.0)).hear(&vexa("ch-1:1", "s:2", 2.0));
+    assert_eq!(reader.screen.transcript.assembled().count(), 2);
+}
+
+#[test]
+fn voices_are_called_by_number_or_by_name() {
+    let label = |speaker: Value| {
+        let mut reader = Reader::new(Format::WhisperLive);
+        reader.hear(&json!({"uid": "c", "segments": [{"start": "0", "end": "1", "text": "Yes.", "completed": true, "speaker": speaker}]}));
+        let label = reader.screen.transcript.assembled().next().expect("a turn").0.speaker.expect("a speaker");
+        label.rsplit(':').next().expect("a label").to_owned()
+    };
+    for (speaker, expected) in [
+        (json!(0), "Speaker 0"),
+        (json!("1"), "Speaker 1"),
+        (json!("A"), "Speaker A"),
+        (json!("spk_2"), "Speaker 2"),
+        (json!("SPEAKER_00"), "SPEAKER_00"),
+        (json!("Speaker 3"), "Speaker 3"),
+        (json!("Chair"), "Chair"),
+    ] {
+        assert_eq!(label(speaker.clone()), expected, "{speaker}");
+    }
+}
+
+#[test]
+fn a_draft_that_is_confirmed_under_another_name_goes() {
+    let bundle = |speaker: &str, confirmed: Value, pending: Value| json!({"type": "transcript", "speaker": speaker, "confirmed": confirmed, "pending": pending});
+    let draft = json!([{"speaker": "Ada", "text": "the light is too", "start": 3.1, "end": 5.0}]);
+    let said =
+        json!([{"segment_id": "s:1", "speaker": "Mina", "text": "The light is too warm.", "start": 3.2, "end": 6.0}]);
+    let mut reader = Reader::new(Format::Vexa);
+    reader.hear(&bundle("Ada", json!([]), draft.clone()));
+    assert_eq!(reader.guesses(), ["the light is too"]);
+    reader.hear(&bundle("Mina", said, json!([])));
+    assert_eq!((reader.finals().len(), reader.guesses().len()), (1, 0));
+    // It comes late, and is no draft any more.
+    reader.hear(&bundle("Ada", json!([]), draft));
+    assert!(reader.guesses().is_empty());
+    // Two who speak at once keep their words.
+    let other = json!([{"speaker": "Bob", "text": "and then we", "start": 7.2, "end": 7.9}]);
+    let said =
+        json!([{"segment_id": "s:2", "speaker": "Mina", "text": "Shall I change it?", "start": 7.0, "end": 8.4}]);
+    reader.hear(&bundle("Bob", json!([]), other)).hear(&bundle("Mina", said, json!([])));
+    assert_eq!(reader.guesses(), ["and then we"]);
+}
+
+#[test]
+fn azure_is_read_as_its_libraries_and_its_service_give_it() {
+    let ticks = |seconds: f64| (seconds * 1e7) as u64;
+    let mut reader = Reader::new(Format::Azure);
+    for text in ["the", "the ferry", "the ferry is"] {
+        reader.hear(
+            &json!({"Id": text, "Text": text, "Offset": ticks(1.2), "Duration": ticks(0.5), "SpeakerId": "Unknown"}),
+        );
+    }
+    assert_eq!(reader.guesses(), ["the ferry is"]);
+    reader.hear(&json!({"Id": "p", "RecognitionStatus": "Success", "Offset": ticks(1.2), "Duration": ticks(1.6),
+        "NBest": [{"Confidence": 0.9, "Lexical": "the ferry is late", "Display": "The ferry is late.",
+                   "Words": [{"Word": "the", "Offset": ticks(1.2), "Duration": ticks(0.2)},
+                             {"Word": "ferry", "Offset": ticks(1.4), "Duration": ticks(0.4)},
+                             {"Word": "is", "Offset": ticks(1.8), "Duration": ticks(0.2)},
+                             {"Word": "late", "Offset": ticks(2.0), "Duration": ticks(0.8)}]}]}));
+    assert_eq!((reader.finals(), reader.guesses().len()), (vec!["The ferry is late.".to_owned()], 0));
+    assert!(reader.screen.turns().contains("(1200-2800, 4 timed words)"), "{}", reader.screen.turns());
+    // JSON.stringify of the JavaScript library's result, alone and in its event.
+    let result = |reason: u64, text: &str, at: f64| {
+        json!({"privResultId": "A", "privReason": reason, "privText": text, "privDuration": ticks(1.0), "privOffset": ticks(at),
+               "privJson": "{}", "privSpeakerId": "Guest-1"})
+    };
+    reader.hear(&result(2, "and the", 4.0)).hear(&result(3, "And the bus.", 4.0));
+    reader.hear(&json!({"privOffset": ticks(6.0), "privResult": result(3, "Too.", 6.0)}));
+    // What says nothing says it without a word.
+    reader.hear(&json!({"context": {"serviceTag": "x"}})).hear(&json!({"Offset": ticks(7.0)}));
+    assert_eq!(reader.finals(), ["The ferry is late.", "And the bus.", "Too."]);
+    assert!(reader.faults.is_empty(), "{:?}", reader.faults);
+}
