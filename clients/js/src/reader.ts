@@ -1,6 +1,6 @@
 // A connection that comes back by itself, and brings the transcript on from where it was.
 
-import { Transcript, type TranscriptOptions } from "./transcript.js";
+import { Transcript, type TranscriptOptions, viewOf } from "./transcript.js";
 import type { MediaMs, Message, Pace, Page, Steering } from "./types.js";
 
 /** The server sends a heartbeat every 10 s; two of them missing is a lost connection. */
@@ -203,7 +203,8 @@ export class Reader {
       // Those that start with the oldest held come again: lines of one moment may be parted.
       const page = await this.#page({ to_ms: transcript.since + 1, last });
       // What is of another life of the feed is worth nothing; a reset is on its way.
-      const isSame = () => transcript.life === life && page?.cursor?.split(":")[0] === transcript.cursor?.split(":")[0];
+      const isSame = () =>
+        transcript.life === life && transcript.cursor !== null && viewOf(page!.cursor!) === viewOf(transcript.cursor);
       if (!page?.cursor || !isSame() || !(await transcript.reached(page.cursor)) || !isSame()) return !transcript.complete;
       const before = transcript.since;
       const grew = page.turns.length >= last && page.turns[0]!.lines[0]!.start_ms < before;

@@ -8,6 +8,8 @@ export const keyOf = (line: { source: string; id: string }): LineKey => `${line.
 
 /** The half of a cursor that counts. The rest means nothing to a client. */
 export const countOf = (cursor: string): number => Number(cursor.slice(cursor.lastIndexOf(":") + 1));
+/** The part of a cursor that names the view. What stands behind a "-" names a start of the server, and may differ. */
+export const viewOf = (cursor: string): string => cursor.split(":")[0]!.split("-")[0]!;
 
 const NO_MARKS: Line["marks"] = Object.freeze([]);
 
