@@ -104,7 +104,7 @@ pub(crate) enum Rule {
     SaidBeforeByAnyOfTheId,
     WhoKnowsALineCorrectsIt,
     RepeatsGoOn,
-    ANewRevIsNoRepeat,
+    ARevIsNoRepeat,
     RetractionsAreOfTheFirstLine,
     OvertakenGuessesShowNothing,
     MidSentenceJoins,
@@ -164,7 +164,7 @@ impl Rule {
         Self::SaidBeforeByAnyOfTheId,
         Self::WhoKnowsALineCorrectsIt,
         Self::RepeatsGoOn,
-        Self::ANewRevIsNoRepeat,
+        Self::ARevIsNoRepeat,
         Self::RetractionsAreOfTheFirstLine,
         Self::OvertakenGuessesShowNothing,
         Self::MidSentenceJoins,
@@ -477,8 +477,8 @@ impl Book {
             _ => {}
         }
         if let Some(known) = &known
-            && rev.is_some_and(|rev| rev > self.keys[&(source.to_owned(), known.id.clone())].rev)
-            && self.has(Rule::ANewRevIsNoRepeat)
+            && rev.is_some()
+            && self.has(Rule::ARevIsNoRepeat)
         {
             self.meant.insert(meant, member(&known.id));
             return Some(Ok(known.id.clone()));

@@ -153,10 +153,9 @@ impl Transcript {
             Some(Membership { slot, repeated: None }) => return Meaning::Line(slot),
             Some(Membership { slot, .. }) if !by.own_ids => return Meaning::Line(slot),
             None if !by.own_ids => return Meaning::Line(base),
-            // A revision above the head's, of who knows the line, is none of those that it repeats.
-            Some(Membership { slot, .. }) if rev.is_some_and(|rev| rev > self.lines[slot as usize].head.rev) => {
-                return Meaning::Joins(slot);
-            }
+            // Of a session that knows the line a version with a revision takes its place by that: a repeat is below the head
+            // or equal to it, and one content may come under several revisions.
+            Some(Membership { slot, .. }) if rev.is_some() => return Meaning::Joins(slot),
             _ => {}
         }
         let called_so = self.called(line);
