@@ -105,7 +105,8 @@ macro_rules! readers {
 readers!(
     format_rev: Rev, format_names: Names, format_vtt: Vtt, format_srt: Srt, format_md: Markdown, format_rev_json: RevJson,
     format_json: Json, format_ndjson: Ndjson, format_ttml: Ttml, format_nlp: Nlp, format_vexa: Vexa, format_cdp: Cdp,
-    format_rev_editor: RevEditor, format_speechmatics: Speechmatics, format_aws: Aws, format_podcast: Podcast
+    format_rev_editor: RevEditor, format_speechmatics: Speechmatics, format_aws: Aws, format_podcast: Podcast,
+    format_otter: Otter, format_timed: Timed, format_whisper: Whisper
 );
 
 /// Words and the times of their speakers, parted by a line `----`.

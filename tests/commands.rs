@@ -636,6 +636,38 @@ async fn a_file_is_converted_and_what_was_odd_is_told_with_its_place() {
     assert_eq!(std::fs::read_to_string(out("again.vtt")).expect("it is written"), vtt);
 }
 
+/// A guess of the encoding can be overruled, times that nobody knows are told, and what is not read is named.
+#[tokio::test]
+async fn a_file_is_read_as_somebody_says_and_what_nobody_knows_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    // Two words of Russian: too little for a guess.
+    std::fs::write(at("talk.srt"), b"1\n00:00:01,000 --> 00:00:02,000\n\xCF\xF0\xE8\xE2\xE5\xF2, \xEC\xE8\xF0\n")
+        .expect("written");
+    let converted = alone(&["convert", &at("talk.srt"), "-", "--to", "vtt", "--encoding", "windows-1251"]).await;
+    assert!(done(&converted).contains("\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442}, \u{43c}\u{438}\u{440}"));
+    assert_eq!(stderr(&converted), "");
+    let unknown = alone(&["convert", &at("talk.srt"), "-", "--to", "vtt", "--encoding", "klingon"]).await;
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("klingon") && stderr(&unknown).contains("windows-1252"), "{}", stderr(&unknown));
+    // A file without any times: its estimates are told, and marked where the format can.
+    std::fs::write(at("words.nlp"), "token|speaker|ts|endTs|punctuation\ngood|1||||\nthanks|2|||.\n").expect("written");
+    let vtt = alone(&["convert", &at("words.nlp"), &at("words.vtt")]).await;
+    assert!(stderr(&vtt).contains("words.nlp:2:1: the file has no times"), "{}", stderr(&vtt));
+    let written = std::fs::read_to_string(at("words.vtt")).expect("it is written");
+    assert!(written.contains("NOTE all times are estimated"), "{written}");
+    let again = alone(&["convert", &at("words.vtt"), "-", "--to", "json"]).await;
+    assert!(done(&again).contains("\"time_source\":\"order\""), "{}", done(&again));
+    std::fs::write(
+        at("talk.ass"),
+        "[Script Info]\nScriptType: v4.00+\n\n[Events]\nDialogue: 0,0:00:00.10,0:00:01.20,,Ann,0,0,0,,Hi\n",
+    )
+    .expect("written");
+    let refused = alone(&["convert", &at("talk.ass"), &at("talk.vtt")]).await;
+    let why = "this looks like ASS or SSA subtitles, which captionwire does not read";
+    assert!(refused.status.code() == Some(1) && stderr(&refused).contains(why), "{}", stderr(&refused));
+}
+
 /// A document of EBU-TT Live.
 fn live_document(number: u64, begin: &str, text: &str) -> String {
     format!(

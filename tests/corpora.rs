@@ -22,6 +22,9 @@ const CASES: &[(&str, &str)] = &[
     ("format_rev_editor", "rev-editor"),
     ("format_speechmatics", "speechmatics"),
     ("format_aws", "aws"),
+    ("format_otter", "otter"),
+    ("format_timed", "timed"),
+    ("format_whisper", "whisper"),
     ("format_podcast", "podcast"),
 ];
 
@@ -108,6 +111,9 @@ targets!(
     format_rev_editor,
     format_speechmatics,
     format_aws,
+    format_otter,
+    format_timed,
+    format_whisper,
     format_podcast,
     format_rttm
 );

@@ -190,7 +190,12 @@ fn a_renamed_and_merged_speaker_is_exported_by_its_new_name() {
 fn spoken(text: &str) -> (Vec<&str>, Vec<&str>) {
     let body = text.splitn(3, "---\n").nth(2).expect("all of them have front matter");
     let is_time = |word: &str| word.len() == 8 && word.split(':').filter(|part| part.len() == 2).count() == 3;
+    // A name alone, of somebody who has times elsewhere, is a head too.
+    let is_named = |line: &str| line.strip_suffix(':').is_some_and(|name| body.contains(&format!("\n{name}: 0")));
     let is_head = |line: &&str| {
+        if is_named(line.trim_end()) {
+            return false;
+        }
         let last = line.trim_end().get(line.trim_end().len().saturating_sub(8)..);
         !last.is_some_and(|last| is_time(last) && last.bytes().all(|b| b.is_ascii_digit() || b == b':'))
     };
@@ -232,10 +237,11 @@ fn no_word_of_the_bitcoin_transcripts_is_lost() {
     }
     println!("{}", problems.join("\n"));
     let count = |what: &str| problems.iter().filter(|problem| problem.contains(what)).count();
-    assert_eq!(blocks, 3_023);
+    // 3,023 heads with a time, and 23 that are a name alone.
+    assert_eq!((blocks, count("says no time")), (3_046, 23));
     assert_eq!(count("time goes back"), 5);
     assert_eq!((count("no blank after"), count("blanks after the time"), count("no colon after")), (2, 3, 1));
-    assert_eq!((count("front matter"), problems.len()), (22, 33));
+    assert_eq!((count("front matter"), problems.len()), (22, 33 + 23));
 }
 
 #[test]
@@ -251,23 +257,25 @@ fn what_is_odd_is_told_and_nothing_is_lost() {
     let reading = read(&bytes, None).expect("it can be read");
     let lines: Vec<_> = reading.lines.iter().map(|line| (&*line.id, &*line.content.text)).collect();
     let last = format!("five \u{2014} Ann: (yes)\n{longest}");
-    assert_eq!(lines, [("1", "one\n\ntwo\nBob: (12:75)\nthree"), ("2", "f\u{fffd}ur"), ("3", last.as_str())]);
-    assert_eq!(reading.meta.preamble.as_deref(), Some("A date\nAnn (00:01)"));
+    assert_eq!(lines, [("1", "one\n\ntwo"), ("2", "three"), ("3", "f\u{fffd}ur"), ("4", last.as_str())]);
+    let speakers: Vec<_> = reading.lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
+    assert_eq!(speakers, ["Ann", "Bob", "Bob", "Ann"]);
+    assert_eq!(reading.meta.preamble.as_deref(), Some("A date"));
     assert_eq!(reading.meta.trailer.as_deref(), Some("Published at example.org"));
     let told: Vec<_> = reading.problems.iter().map(|problem| (problem.line, problem.column)).collect();
-    assert_eq!(told, [(2, 4), (9, 7), (12, 2), (13, 1), (15, 1), (15, 1), (17, 1)], "{:#?}", reading.problems);
+    assert_eq!(told, [(2, 1), (2, 1), (9, 1), (12, 2), (13, 1), (15, 1), (15, 1), (17, 1)], "{:#?}", reading.problems);
 }
 
 #[test]
 fn what_cannot_be_read_is_refused_with_a_reason() {
     let refused = |bytes: &[u8], name| read(bytes, name).expect_err("it cannot be read");
     let not_text = |line, column| FormatError::NotText { what: "a zero byte", line, column };
-    assert_eq!(refused(b"A: (00:01)\nab\0", None), not_text(2, 3));
+    assert_eq!(refused(b"A: (00:01)\n\x01b\0", None), not_text(2, 3));
     assert_eq!(refused(b"\xff\xfeA", None), FormatError::UnknownFormat);
     assert_eq!(refused(b"WEBVTT\n\nNOTE nothing\n", Some("a.vtt")), FormatError::NoLines);
     assert_eq!(refused(b"\xef\xbb\xbf \r\n", None), FormatError::NoLines);
     assert_eq!(refused(b"A: (00:01)\n\nB: (00:02)\n", None), FormatError::NoLines);
-    assert_eq!(refused(b"No block at all.\n", Some("a.rev.txt")), FormatError::NoLines);
+    assert_eq!(refused(b"No block at all.\n", Some("a.rev.txt")), FormatError::UnknownFormat);
     assert!(FormatError::UnknownFormat.to_string().contains("Name: (MM:SS)"));
 }
 
@@ -276,7 +284,7 @@ fn the_list_of_problems_has_an_end() {
     let reading = read("A: (00:01)\nx\nB (00:02)\n".repeat(5_000).as_bytes(), None).expect("it can be read");
     assert_eq!(reading.lines.len(), 5_000);
     assert_eq!(reading.problems.len(), PROBLEMS_MAX + 1);
-    assert!(reading.problems[PROBLEMS_MAX].message.starts_with("4000 further"), "{:?}", reading.problems.last());
+    assert!(reading.problems[PROBLEMS_MAX].message.starts_with("9000 further"), "{:?}", reading.problems.last());
 }
 
 fn version(id: &str, start_ms: MediaMs, speaker: Option<&str>, text: &str) -> Version {

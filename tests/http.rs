@@ -147,6 +147,18 @@ async fn files_that_cannot_be_read_and_files_that_can_in_part() {
     put(b"nothing of the kind".to_vec()).await.assert_problem(400, "bad_request");
     put(vec![0xFF, 0xFE, b'A', 0]).await.assert_problem(400, "bad_request");
     put(vec![b'x'; 1_001]).await.assert_problem(413, "too_large");
+    // The charset of Content-Type is believed, but for UTF-8, which clients write there without looking.
+    let latin = b"Ann: (00:01)\nGr\xFC\xDFe\n";
+    for (feed, charset, text) in
+        [("greek", "text/plain; charset=iso-8859-7", "Gr\u{3cc}\u{3af}e"), ("any", "text/plain; charset=utf-8", "Gr")]
+    {
+        let path = format!("/v1/feeds/{feed}/transcript");
+        assert_eq!(server.http("PUT", &path, &[("Content-Type", charset)], latin).await.status, 201);
+        let written = server.get(&format!("{path}.txt")).await.text();
+        assert!(written.contains(text) && !written.contains(char::REPLACEMENT_CHARACTER), "{charset}: {written}");
+    }
+    let unknown = [("Content-Type", "text/plain; charset=klingon")];
+    server.http("PUT", "/v1/feeds/hearing/transcript", &unknown, latin).await.assert_problem(400, "bad_request");
     server.get("/v1/feeds/hearing").await.assert_problem(404, "no_such_feed");
     let answer = put(b"A: (00:01)\nOne.\n\nB: (99:99)\nTwo.\n\nC: (00:31)\nThree.\n".to_vec()).await;
     let imported = answer.json();

@@ -9,7 +9,9 @@ use clap::Args;
 use super::Outcome;
 use super::import::feed_name;
 use super::output::{note, print_data, save};
-use crate::format::{Document, FileKind, Format, Problem, Reading, read, read_as, read_words, write};
+use crate::format::{
+    Document, FileKind, Format, FormatError, Problem, ReadOptions, Reading, TextEncoding, read_with, write,
+};
 use crate::position::FeedId;
 use crate::server::Clock;
 use crate::transcript::Timestamp;
@@ -20,6 +22,7 @@ Examples:
   captionwire convert captions.vtt captions.ttml
   captionwire convert call.nlp call.json --rttm call.rttm   speakers' times from a file beside the words
   captionwire convert - - --from srt --to md < talk.srt
+  captionwire convert talk.srt talk.vtt --encoding windows-1251   where the guess of it is wrong
   captionwire convert subtitles/ talk.vtt                   a folder of EBU-TT Live documents
 
 What kind of file IN is, its content says; what becomes of it, the name of OUT. What could not be read as it stood is told
@@ -36,8 +39,8 @@ pub(super) struct Convert {
     /// Where to write it; `-` is standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// What kind of file IN is: rev, names, vtt, srt, md, rev-json, json, ndjson, ttml, nlp, vexa, cdp, rev-editor,
-    /// speechmatics, aws or podcast; by default its content says so
+    /// What kind of file IN is: rev, names, otter, timed, vtt, srt, md, rev-json, json, ndjson, ttml, nlp, vexa, cdp,
+    /// rev-editor, speechmatics, aws, whisper or podcast; by default its content says so
     #[arg(long, value_name = "KIND")]
     from: Option<FileKind>,
     /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of OUT's name
@@ -46,6 +49,9 @@ pub(super) struct Convert {
     /// For words without times (.nlp): when their speakers speak
     #[arg(long, value_name = "FILE")]
     rttm: Option<PathBuf>,
+    /// The encoding of IN, such as windows-1252, shift_jis or utf-16le; by default its content says so, or lets it be guessed
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<TextEncoding>,
 }
 
 impl Convert {
@@ -60,7 +66,8 @@ impl Convert {
         } else {
             read_input(&self.input)?
         };
-        let reading = read_file(&bytes, &self.input, self.from, self.rttm.as_deref())
+        let known = KnownOfFile { from: self.from, rttm: self.rttm.as_deref(), encoding: self.encoding };
+        let reading = read_file(&bytes, &self.input, &known)
             .with_context(|| format!("{} cannot be converted", self.input.display()))?;
         let feed = feed_name(&self.input).or_else(|_| FeedId::new("transcript"))?;
         let written = write(to, &Document::of_reading(&feed, &reading, now()));
@@ -72,6 +79,11 @@ impl Convert {
         tell(&self.input, &reading.problems);
         if FileKind::of(to) != Some(reading.kind) {
             tell(&self.input, &reading.losses);
+        }
+        tell(&self.input, reading.estimated.as_slice());
+        if !reading.problems.is_empty() {
+            let (lines, problems) = (reading.lines.len(), reading.problems.len());
+            note(&format!("{}: {lines} lines, {problems} problems", self.input.display()));
         }
         Ok(Outcome::of_problems(reading.problems.len() as u64))
     }
@@ -100,27 +112,34 @@ pub(super) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn tell(file: &Path, problems: &[Problem]) {
+pub(super) fn tell(file: &Path, problems: &[Problem]) {
     for Problem { line, column, message } in problems {
         note(&format!("{}:{line}:{column}: {message}", file.display()));
     }
 }
 
+/// What somebody says of a file.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KnownOfFile<'a> {
+    pub(super) from: Option<FileKind>,
+    pub(super) rttm: Option<&'a Path>,
+    pub(super) encoding: Option<TextEncoding>,
+}
+
 /// Reads a file as what it is, or as what somebody says it is.
-pub(super) fn read_file(
-    bytes: &[u8],
-    name: &Path,
-    from: Option<FileKind>,
-    rttm: Option<&Path>,
-) -> anyhow::Result<Reading> {
-    Ok(match (rttm, from) {
+pub(super) fn read_file(bytes: &[u8], name: &Path, known: &KnownOfFile<'_>) -> anyhow::Result<Reading> {
+    let KnownOfFile { from, rttm, encoding } = *known;
+    let times = match (rttm, from) {
         (Some(_), Some(kind)) if kind != FileKind::Nlp => bail!("--rttm goes with words (.nlp), not with {kind}"),
-        (Some(rttm), _) => {
-            let times = std::fs::read(rttm).with_context(|| format!("cannot read {}", rttm.display()))?;
-            read_words(bytes, &times)?
-        }
-        (None, Some(kind)) => read_as(kind, bytes)?,
-        (None, None) => read(bytes, Some(&name.to_string_lossy()))?,
+        (Some(rttm), _) => Some(std::fs::read(rttm).with_context(|| format!("cannot read {}", rttm.display()))?),
+        (None, _) => None,
+    };
+    let file_name = name.to_string_lossy();
+    let options = ReadOptions { file_name: Some(&file_name), kind: from, encoding, speaker_times: times.as_deref() };
+    read_with(bytes, &options).map_err(|error| {
+        let is_text = matches!(error, FormatError::NotText { .. });
+        let hint = if is_text { "; if it is text, --encoding says in which encoding" } else { "" };
+        anyhow::anyhow!("{error}{hint}")
     })
 }
 

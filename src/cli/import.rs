@@ -6,12 +6,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::convert::{now, read_file, read_input};
+use super::convert::{KnownOfFile, now, read_file, read_input};
 use super::output::{note, print, print_json, progress_bar};
 use super::reach::{Access, Aim, Reached};
 use super::{Outcome, explain};
 use crate::client::{HttpError, ImportProblem, Imported};
-use crate::format::{Document, FileKind, Format, Problem, write};
+use crate::format::{Document, FileKind, Format, Problem, TextEncoding, write};
 use crate::position::FeedId;
 
 const EXAMPLES: &str = "\
@@ -44,6 +44,9 @@ pub(super) struct Import {
     /// For words without times (.nlp): when their speakers speak; a file, or a directory with one of the same name
     #[arg(long, value_name = "FILE|DIR")]
     rttm: Option<PathBuf>,
+    /// Their encoding, such as windows-1252, shift_jis or utf-16le; by default their content says so, or lets it be guessed
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<TextEncoding>,
     /// One JSON object for each file
     #[arg(long)]
     json: bool,
@@ -99,17 +102,18 @@ impl Import {
         };
         let bytes = read_input(file)?;
         let rttm = self.rttm.as_deref().and_then(|rttm| beside(file, rttm));
-        if self.from.is_none() && rttm.is_none() {
+        if self.from.is_none() && rttm.is_none() && self.encoding.is_none() {
             let imported = server.http.import(&feed, bytes.into(), self.replace).await;
             return imported.map_err(|error| server.explain(error));
         }
         // What the server cannot know is read here, and goes to it in our own format, which loses nothing.
-        let reading = read_file(&bytes, file, self.from, rttm.as_deref())?;
+        let known = KnownOfFile { from: self.from, rttm: rttm.as_deref(), encoding: self.encoding };
+        let reading = read_file(&bytes, file, &known)?;
         let written = write(Format::Ndjson, &Document::of_reading(&feed, &reading, now()));
         let imported = server.http.import(&feed, written.into(), self.replace).await;
         let mut imported = imported.map_err(|error| server.explain(error))?;
         imported.problems = problems(reading.problems);
-        imported.notices = problems(reading.losses);
+        imported.notices = problems(reading.losses.into_iter().chain(reading.estimated).collect());
         Ok(imported)
     }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::Outcome;
-use super::convert::read_input;
+use super::convert::{KnownOfFile, read_file, read_input, tell};
 use super::import::feed_name;
 use super::line_counts::CountingPublisher;
 use super::output::{note, progress_bar};
@@ -20,6 +20,7 @@ use super::reach::Url;
 use super::sending::{Published, SourceWait, with_events};
 use super::vendor::Vendor;
 use crate::client::{HttpClient, PublisherOptions, SocketUrl, TranscriptQuery};
+use crate::format::TextEncoding;
 use crate::position::FeedId;
 use crate::transcript::line::check_line_id;
 use crate::transcript::time::clock;
@@ -73,6 +74,9 @@ pub(super) struct Replay {
     new: bool,
     #[command(flatten)]
     wait: SourceWait,
+    /// The encoding of the file, such as windows-1252 or shift_jis; by default its content says so, or lets it be guessed
+    #[arg(long, value_name = "NAME", conflicts_with = "raw")]
+    encoding: Option<TextEncoding>,
     /// Leave the event open at the end
     #[arg(long)]
     no_end: bool,
@@ -185,7 +189,7 @@ impl Replay {
         let path = Path::new(&self.what);
         // A folder is told from a feed by its `/`.
         if path.is_file() || path.is_dir() && FeedId::new(&self.what).is_err() {
-            return Ok((file_lines(&read_input(path)?, path)?, feed_name(path)?));
+            return Ok((file_lines(&read_input(path)?, path, self.encoding)?, feed_name(path)?));
         }
         let Ok(feed) = FeedId::new(&self.what) else {
             bail!("there is no file {}, and it is no name of a feed", path.display());
@@ -256,12 +260,11 @@ async fn free_name(http: &HttpClient, feed: &FeedId) -> anyhow::Result<FeedId> {
 }
 
 /// The lines of a transcript file; what could not be read is told.
-pub(super) fn file_lines(bytes: &[u8], path: &Path) -> anyhow::Result<Vec<Version>> {
-    let name = path.to_string_lossy();
-    let reading = crate::format::read(bytes, Some(&name)).with_context(|| format!("cannot read {name}"))?;
-    for problem in &reading.problems {
-        note(&format!("{name}: {problem}"));
-    }
+pub(super) fn file_lines(bytes: &[u8], path: &Path, encoding: Option<TextEncoding>) -> anyhow::Result<Vec<Version>> {
+    let known = KnownOfFile { encoding, ..KnownOfFile::default() };
+    let reading = read_file(bytes, path, &known).with_context(|| format!("cannot read {}", path.display()))?;
+    tell(path, &reading.problems);
+    tell(path, reading.estimated.as_slice());
     let mut lines: Vec<_> = reading.lines.into_iter().map(in_its_place).collect();
     give_sendable_ids(&mut lines);
     Ok(lines)

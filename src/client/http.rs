@@ -283,7 +283,7 @@ impl HttpClient {
     /// [`HttpError`]; `feed_exists` where the feed has a log and `replace` is not given.
     pub async fn import(&self, feed: &FeedId, file: Bytes, replace: bool) -> Result<Imported, HttpError> {
         let path = format!("/v1/feeds/{feed}/transcript{}", if replace { "?replace=true" } else { "" });
-        read(&self.request(Method::PUT, &path, Some("text/plain; charset=utf-8"), file).await?)
+        read(&self.request(Method::PUT, &path, Some("text/plain"), file).await?)
     }
 
     /// Takes a line back.

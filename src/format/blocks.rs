@@ -1,10 +1,11 @@
-//! What `rev` and `names` share: a transcript is blocks, a label and a time alone on a line and the text under it.
+//! Blocks of plain text: a header, and the text under it.
 //!
 //! A block becomes one line. Its paragraphs are joined by `\n`, blank lines between them stay, those around them go.
 
 use std::sync::Arc;
 
 use super::gather::Gather;
+use super::headers::{Header, is_part_of_text};
 use super::{FileKind, Reading};
 use crate::transcript::{Content, MediaMs, Meta};
 
@@ -29,23 +30,6 @@ pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
         }
     });
     (1..).zip(lines)
-}
-
-/// The first line of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head<'a> {
-    pub(super) label: &'a str,
-    pub(super) start_ms: MediaMs,
-    /// What is odd about it, though it can be understood.
-    pub(super) odd: Option<&'static str>,
-}
-
-/// A line that resembles the first line of a block and is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NearMiss {
-    /// The byte at which the trouble is.
-    pub(super) at: usize,
-    pub(super) why: &'static str,
 }
 
 /// `(?:(\d+):)?(\d{1,2}):(\d{2})`. Without hours the minutes may pass 59: some write an hour and a half as `90:00`.
@@ -107,8 +91,6 @@ pub(super) fn tidy(text: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     gather: Gather,
-    /// The file held bytes that were nothing in its encoding: each run of them is a U+FFFD now.
-    is_repaired: bool,
     preamble: Paragraphs,
     open: Option<Open>,
 }
@@ -116,42 +98,83 @@ pub(super) struct Blocks {
 #[derive(Debug)]
 struct Open {
     at: usize,
-    label: Arc<str>,
-    start_ms: MediaMs,
+    /// None for somebody of whom nothing is known.
+    label: Option<Arc<str>>,
+    start_ms: Option<MediaMs>,
+    end_ms: Option<MediaMs>,
+    /// What the header has in place of a time.
+    remark: String,
     text: Paragraphs,
+    /// Goes on with the block before.
+    is_paragraph: bool,
+    /// Its last line is text, whatever it looks like.
+    ends_in_text: bool,
 }
 
 impl Blocks {
     pub(super) fn new(meta: Meta, is_repaired: bool) -> Self {
-        let mut gather = Gather::default();
+        let mut gather = Gather::of_text(is_repaired);
         gather.meta = meta;
-        Self { gather, is_repaired, ..Self::default() }
+        Self { gather, ..Self::default() }
     }
 
     pub(super) fn problem(&mut self, line: usize, column: usize, message: String) {
         self.gather.problem(line, column, message);
     }
 
-    /// Begins a block at line `at`.
-    pub(super) fn begin(&mut self, at: usize, head: Head<'_>) {
-        self.end();
-        if let Some(odd) = head.odd {
-            self.problem(at, 1, format!("{odd}; read as the block of {:?} all the same", excerpt(head.label)));
-        }
-        let label = head.label.into();
-        self.open = Some(Open { at, label, start_ms: head.start_ms, text: Paragraphs::default() });
+    /// True once a block has begun.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
-    /// A line that is no block's first.
-    pub(super) fn text(&mut self, at: usize, line: &str, near_miss: Option<NearMiss>) {
-        if let Some(NearMiss { at: byte, why }) = near_miss {
-            let column = line[..byte].chars().count() + 1;
-            let kept = if self.open.is_some() { "text of the block before" } else { "part of the preamble" };
-            self.problem(at, column, format!("{:?} begins no block: {why}; kept as {kept}", excerpt(line)));
+    /// Begins a block at line `at`.
+    pub(super) fn begin(&mut self, at: usize, header: &Header<'_>) {
+        self.end();
+        let mut text = Paragraphs::default();
+        if !header.text.is_empty() {
+            text.push(header.text);
         }
+        let label = Some(header.label).filter(|label| !label.is_empty()).map(Arc::from);
+        let Header { start_ms, end_ms, remark, .. } = *header;
+        self.open = Some(Open {
+            at,
+            label,
+            start_ms,
+            end_ms,
+            remark: remark.to_owned(),
+            text,
+            is_paragraph: false,
+            ends_in_text: false,
+        });
+    }
+
+    /// Begins a line of the same speaker; false before the first block.
+    pub(super) fn goes_on(&mut self, at: usize, start_ms: MediaMs) -> bool {
+        let Some(Open { label, .. }) = &self.open else { return false };
+        let (label, start_ms) = (label.clone(), Some(start_ms));
+        self.end();
+        let (remark, text) = (String::new(), Paragraphs::default());
+        self.open =
+            Some(Open { at, label, start_ms, end_ms: None, remark, text, is_paragraph: true, ends_in_text: false });
+        true
+    }
+
+    /// A line that is no header.
+    pub(super) fn text(&mut self, line: &str) {
         match &mut self.open {
-            Some(open) => open.text.push(line),
+            Some(open) => {
+                open.text.push(line);
+                open.ends_in_text &= line.trim().is_empty();
+            }
             None => self.preamble.push(line),
+        }
+    }
+
+    /// A line that is no header and no trailer.
+    pub(super) fn escaped_text(&mut self, line: &str) {
+        self.text(line);
+        if let Some(open) = &mut self.open {
+            open.ends_in_text = true;
         }
     }
 
@@ -161,30 +184,30 @@ impl Blocks {
     }
 
     /// Notes bytes of line `at` that were nothing in the file's encoding.
-    pub(super) fn check_utf8(&mut self, at: usize, line: &str) {
-        if self.is_repaired
-            && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
-        {
-            self.problem(at, column + 1, "bytes that are no UTF-8 are read as U+FFFD".to_owned());
-        }
+    pub(super) fn check_encoding(&mut self, at: usize, line: &str) {
+        self.gather.check_characters(at, line);
     }
 
     fn end(&mut self) {
-        let Some(Open { at, label, start_ms, text }) = self.open.take() else { return };
-        let content = Content {
-            start_ms: Some(start_ms),
-            speaker: Some(label.clone()),
-            text: text.text.into(),
-            ..Content::default()
+        let Some(Open { at, label, start_ms, end_ms, remark, text, is_paragraph, .. }) = self.open.take() else {
+            return;
         };
+        let mut text = text.text;
+        if is_part_of_text(&remark, !text.is_empty()) {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text.insert_str(0, &format!("({remark}){gap}"));
+        }
+        let whose = label.as_deref().unwrap_or("nobody known").to_owned();
+        let content = Content { start_ms, end_ms, speaker: label, text: text.into(), ..Content::default() };
         if !self.gather.line(at, content) {
-            self.problem(at, 1, format!("the block of {:?} has no text: left out", excerpt(&label)));
+            let what = if is_paragraph { "the paragraph" } else { "the block" };
+            self.problem(at, 1, format!("{what} of {:?} has no text: left out", excerpt(&whose)));
         }
     }
 
     /// A last line that begins with `trailer` is no speech.
     pub(super) fn finish(mut self, kind: FileKind, trailer: Option<&str>) -> Reading {
-        if let (Some(start), Some(open)) = (trailer, &mut self.open) {
+        if let (Some(start), Some(open)) = (trailer, self.open.as_mut().filter(|open| !open.ends_in_text)) {
             self.gather.meta.trailer = open.text.pop_line(start).map(Arc::from);
         }
         self.end();

@@ -14,10 +14,12 @@ use super::encoding::without_controls;
 use super::kept::{Kept, KeptCue};
 use super::text::one_line;
 use super::webvtt::escape;
-use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, labels, srt};
+use super::{
+    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, TIMES_ESTIMATED, labels, srt,
+};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
-use crate::transcript::{Line, MediaMs};
+use crate::transcript::{Line, MediaMs, TimeSource};
 
 /// About the pace of speech, and what broadcasters take for readable (BBC subtitle guidelines: 160 to 180 words a minute).
 const CHARS_PER_SECOND: i64 = 15;
@@ -118,8 +120,13 @@ pub(super) fn write_vtt(document: &Document) -> String {
     out.push('\n');
     let spans = spans(document);
     let all_estimated = !spans.is_empty() && spans.iter().all(|span| span.is_estimated);
+    let is_placed = |line: &Line| line.time_source == Some(TimeSource::Order);
+    let all_placed = all_estimated && spans.iter().all(|span| is_placed(span.line));
+    let none_placed = !spans.iter().any(|span| is_placed(span.line));
+    let all_estimated = all_placed || all_estimated && none_placed;
     if all_estimated {
-        out.push_str(&format!("\nNOTE {ALL_ENDS_ESTIMATED}\n"));
+        let what = if all_placed { ALL_TIMES_ESTIMATED } else { ALL_ENDS_ESTIMATED };
+        out.push_str(&format!("\nNOTE {what}\n"));
     }
     let is_named =
         spans.iter().any(|span| names.of(span.line.speaker.as_deref()).is_some_and(|name| !one_line(name).is_empty()));
@@ -135,8 +142,9 @@ pub(super) fn write_vtt(document: &Document) -> String {
         for block in cue.into_iter().flat_map(|(cue, _)| &cue.before) {
             out.push_str(&format!("\n{block}\n"));
         }
-        if is_estimated && !all_estimated {
-            out.push_str(&format!("\nNOTE {END_ESTIMATED}\n"));
+        if (is_estimated || is_placed(line)) && !all_estimated {
+            let what = if is_placed(line) { TIMES_ESTIMATED } else { END_ESTIMATED };
+            out.push_str(&format!("\nNOTE {what}\n"));
         }
         let id = cue.map_or_else(|| no_arrow(&one_line(&line.key().to_string())), |(cue, _)| cue.id.clone());
         let settings = cue.map(|(cue, _)| &*cue.settings).filter(|settings| !settings.is_empty());
@@ -234,6 +242,7 @@ mod tests {
         let end = |end_ms, until_next| {
             let content = Content { start_ms: Some(5_000), end_ms, text: "x".repeat(30).into(), ..Content::default() };
             let reading = super::super::Reading {
+                estimated: None,
                 kind: FileKind::Srt,
                 meta: Default::default(),
                 lines: vec![Version { id: "1".into(), content, ..Version::default() }],

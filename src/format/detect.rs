@@ -4,10 +4,13 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::blocks::{excerpt, numbered};
 use super::places::{Fields, whole};
 use super::vendors::speechmatics::is_message;
-use super::{FileKind, Format, FormatError, markdown, names, nlp, rev, rttm, srt, ttml, webvtt};
+use super::vendors::whisper;
+use super::{FileKind, Format, FormatError, headers, markdown, nlp, rttm, srt, ttml, webvtt};
 
 /// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
 const ROWS_MAX: usize = 100;
@@ -24,6 +27,9 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
             "RTTM, which says who speaks when, and not what: give it together with the file of the words",
         ));
     }
+    if let Some(unread) = unread_text(text) {
+        return Err(unread);
+    }
     // A text may begin as XML or JSON does, and go on otherwise: what follows from its lines counts for more than a refusal.
     let refusal = match text.trim_start().as_bytes().first() {
         Some(b'<') => match ttml::kind(text) {
@@ -38,11 +44,20 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     };
     let named = file_name.and_then(Format::from_name).and_then(FileKind::of);
     // Of what has no sign at its head, the kind that most lines of it follow; the name decides between those it follows.
+    let headers = |kind| headers::count(kind, numbered(text).map(|(_, line)| line));
+    // Other texts have a name and a time on one line too: such are a transcript if they begin with it, or do it again.
+    let first = numbered(text).map(|(_, line)| line).find(|line| !line.trim().is_empty());
+    let sure = |kind| match headers(kind) {
+        1 if headers::count(kind, first.into_iter()) == 0 => 0,
+        count => count,
+    };
     let counts = [
-        (FileKind::Rev, rev::count(text)),
-        (FileKind::Names, names::count(text)),
+        (FileKind::Rev, headers(FileKind::Rev)),
+        (FileKind::Names, headers(FileKind::Names)),
         (FileKind::Srt, srt::count(text)),
         (FileKind::Markdown, markdown::count(text)),
+        (FileKind::Otter, sure(FileKind::Otter)),
+        (FileKind::Timed, sure(FileKind::Timed)),
     ];
     if let Some((kind, 1..)) = counts.into_iter().find(|(kind, _)| Some(*kind) == named) {
         return Ok(kind);
@@ -50,7 +65,6 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     match counts.into_iter().rev().max_by_key(|(_, count)| *count) {
         Some((kind, 1..)) => Ok(kind),
         _ if refusal.is_some() => Err(refusal.unwrap_or(FormatError::UnknownFormat)),
-        _ if named == Some(FileKind::Rev) => Err(FormatError::NoLines),
         _ => Err(other(text)),
     }
 }
@@ -96,7 +110,10 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
         },
         false => whole(text)?,
     };
-    object_kind(&fields).or_else(|| row_kind(&fields)).ok_or_else(|| is_no(words(&fields)))
+    if let Some(kind) = object_kind(&fields) {
+        return Ok(kind);
+    }
+    unread_json(&fields).map_or_else(|| row_kind(&fields).ok_or_else(|| is_no(words(&fields))), Err)
 }
 
 fn word<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
@@ -107,14 +124,38 @@ fn word<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
 fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
     let has = |name: &str| fields.contains_key(name);
     let is_list = |name: &str| fields.get(name).is_some_and(|value| value.get().starts_with('['));
+    // Lists of one name are of several programs: their first items say whose.
+    let items = |name: &str| -> Vec<Fields<'_>> {
+        let list = fields.get(name).and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
+        let list = list.unwrap_or_default().into_iter().take(ROWS_MAX);
+        list.filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
+    };
+    let any = |name: &str, is_one: fn(&Fields<'_>) -> bool| {
+        let items = items(name);
+        items.is_empty() || items.iter().any(is_one)
+    };
+    let results = fields.get("results").and_then(|results| serde_json::from_str::<Fields<'_>>(results.get()).ok());
     match () {
         () if is_list("turns") && has("feed") => Some(FileKind::Json),
         () if is_list("monologues") => Some(FileKind::RevJson),
-        () if is_list("sentences") => Some(FileKind::Cdp),
+        () if is_list("sentences") && any("sentences", |item| !item.contains_key("start")) => Some(FileKind::Cdp),
         () if is_list("content") && word(fields, "type").as_deref() == Some("doc") => Some(FileKind::RevEditor),
-        () if is_list("results") => Some(FileKind::Speechmatics),
-        () if fields.get("results").is_some_and(|results| results.get().contains("\"items\"")) => Some(FileKind::Aws),
-        () if is_list("segments") && (has("version") || word(fields, "type").is_none()) => Some(FileKind::Podcast),
+        () if is_list("results") && any("results", |item| item.contains_key("type")) => Some(FileKind::Speechmatics),
+        () if results.is_some_and(|results| results.contains_key("items")) => Some(FileKind::Aws),
+        () if is_list("segments") && word(fields, "type").is_none() && !has("version") && !has("body") => {
+            let segments = items("segments");
+            match segments.iter().any(|segment| segment.contains_key("body") || segment.contains_key("startTime")) {
+                true => Some(FileKind::Podcast),
+                false if segments.is_empty() || segments.iter().any(whisper::is_segment) => Some(FileKind::Whisper),
+                false => None,
+            }
+        }
+        () if is_list("segments") && has("version") => Some(FileKind::Podcast),
+        () if is_list("transcription") && any("transcription", whisper::is_segment) => Some(FileKind::Whisper),
+        // OpenAI, asked for words alone.
+        () if is_list("words") && has("text") && has("duration") && any("words", |word| word.contains_key("word")) => {
+            Some(FileKind::Whisper)
+        }
         () => None,
     }
 }
@@ -129,14 +170,92 @@ fn row_kind(fields: &Fields<'_>) -> Option<FileKind> {
         return Some(FileKind::Speechmatics);
     }
     let has = |name: &str| fields.contains_key(name);
+    let has_speech = ["segments", "confirmed", "pending", "text"].into_iter().any(|name| fields.contains_key(name));
     match word(fields, "type").as_deref() {
-        Some("transcript" | "transcription" | "transcription_segment") => Some(FileKind::Vexa),
+        Some("transcript" | "transcription" | "transcription_segment") if has_speech => Some(FileKind::Vexa),
         Some("feed" | "line" | "turn" | "speaker") => Some(FileKind::Ndjson),
         None if has("op") && has("received_at") => Some(FileKind::Ndjson),
         None if has("segment_id") && has("text") => Some(FileKind::Vexa),
         None if has("text") && (has("start_ms") || has("start")) => Some(FileKind::Ndjson),
         _ => None,
     }
+}
+
+/// The words for what to ask an engine for.
+const INSTEAD_OF_JSON: &str = "ask for SubRip or WebVTT, or write its lines as rows of JSON \
+     ({\"start_ms\": 1500, \"speaker\": \"Ann\", \"text\": \"Hello.\"})";
+
+const INSTEAD_OF_SUBTITLES: &str = "save it as SubRip (.srt), WebVTT (.vtt) or TTML; ffmpeg and subtitle editors do it";
+
+/// The JSON of engines that is known, and not read.
+fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
+    let has = |name: &str| fields.contains_key(name);
+    let inner = |name: &str, field: &str| {
+        let inner = fields.get(name).and_then(|inner| serde_json::from_str::<Fields<'_>>(inner.get()).ok());
+        inner.is_some_and(|inner| inner.contains_key(field))
+    };
+    let what = match () {
+        () if inner("results", "channels") || inner("results", "utterances") => "a transcript of Deepgram in JSON",
+        () if has("recognizedPhrases") || has("combinedRecognizedPhrases") || has("combinedPhrases") => {
+            "a batch transcript of Azure Speech in JSON"
+        }
+        () if has("utterances") || has("audio_duration") || has("sentences") => "a transcript of AssemblyAI in JSON",
+        () if has("language_probability") && has("words") => "a transcript of ElevenLabs in JSON",
+        () if has("results") && fields["results"].get().contains("\"transcript\"") => {
+            "a transcript of Google Speech-to-Text in JSON"
+        }
+        () if has("tokens") && has("text") => "a transcript of Soniox in JSON",
+        () if inner("result", "transcription") => "a transcript of Gladia in JSON",
+        () if has("text")
+            && !has("type")
+            && !has("segment_id")
+            && !has("start")
+            && !has("start_ms")
+            && !has("speaker") =>
+        {
+            return Some(FormatError::NotRead {
+                what: "a transcript in JSON that is text without times (OpenAI's `json`)",
+                instead: "ask for verbose_json, diarized_json, srt or vtt",
+            });
+        }
+        () => return None,
+    };
+    Some(FormatError::NotRead { what, instead: INSTEAD_OF_JSON })
+}
+
+/// Subtitles and documents that are known, and not read.
+fn unread_text(text: &str) -> Option<FormatError> {
+    let head = text.trim_start().get(..text.trim_start().floor_char_boundary(400)).unwrap_or_default();
+    let lower = head.to_ascii_lowercase();
+    let first = numbered(text).map(|(_, line)| line.trim()).find(|line| !line.is_empty()).unwrap_or_default();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let frames = first
+        .strip_prefix('{')
+        .and_then(|rest| rest.split_once("}{"))
+        .is_some_and(|(from, rest)| is_number(from) && rest.split_once('}').is_some_and(|(to, _)| is_number(to)));
+    let is_sbv = first.split_once(',').is_some_and(|(start, end)| {
+        let time = |text: &str| matches!(srt::time(text), Some((_, ""))) && text.contains('.');
+        time(start) && time(end)
+    });
+    let what = match () {
+        () if lower.starts_with("[script info]") || lower.contains("\n[v4") || lower.starts_with("dialogue:") => {
+            "ASS or SSA subtitles"
+        }
+        () if lower.starts_with("scenarist_scc") => "SCC closed captions",
+        () if lower.starts_with("file format=macaption") || lower.starts_with("file format=maccaption") => {
+            "MCC closed captions"
+        }
+        () if lower.starts_with("<sami") => "SAMI subtitles",
+        () if lower.contains("<timedtext") || lower.contains("<transcript><text") => "YouTube's timed text (SRV)",
+        () if is_sbv => "YouTube's SBV subtitles",
+        () if frames => "MicroDVD subtitles, which count frames",
+        () if lower.starts_with("{qttext}") => "QuickTime text",
+        () if lower.starts_with("{\\rtf") => {
+            return Some(FormatError::NotRead { what: "a document in RTF", instead: "save it as plain text (.txt)" });
+        }
+        () => return None,
+    };
+    Some(FormatError::NotRead { what, instead: INSTEAD_OF_SUBTITLES })
 }
 
 /// What an object is that is no transcript.
@@ -169,8 +288,72 @@ fn other(text: &str) -> FormatError {
         let columns = |line: &str| line.matches(mark).count();
         if rows.len() > 1 && columns(first) > 1 && rows.iter().all(|row| columns(row) >= columns(first)) {
             let names: Vec<_> = first.split(mark).take(6).map(|name| excerpt(name.trim())).collect();
-            return is_no(format!("a table (CSV, parted by {name}) with the columns {}", names.join(", ")));
+            return is_no(format!(
+                "a table (CSV, parted by {name}) with the columns {}; give its lines as SubRip, WebVTT or rows of JSON",
+                names.join(", ")
+            ));
         }
     }
     FormatError::UnknownFormat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Short files of programs that are known: each is read as what it is, or refused by its name.
+    #[test]
+    fn no_kind_is_claimed_that_is_not_read() {
+        for (file, name) in [
+            ("{\"metadata\":{},\"results\":{\"channels\":[{\"alternatives\":[{\"transcript\":\"a\"}]}]}}", "Deepgram"),
+            ("{\"id\":\"x\",\"text\":\"a\",\"audio_duration\":3,\"utterances\":[]}", "AssemblyAI"),
+            ("{\"sentences\":[{\"text\":\"a\",\"start\":1,\"end\":2}],\"id\":\"x\"}", "AssemblyAI"),
+            ("{\"source\":\"x\",\"recognizedPhrases\":[{}]}", "Azure"),
+            ("{\"results\":[{\"alternatives\":[{\"transcript\":\"a\"}],\"languageCode\":\"en\"}]}", "Google"),
+            (
+                "{\"language_code\":\"en\",\"language_probability\":1,\"text\":\"a\",\"words\":[{\"text\":\"a\"}]}",
+                "ElevenLabs",
+            ),
+            ("{\"text\":\"a\"}", "without times"),
+            (
+                "[Script Info]\nScriptType: v4.00+\n\n[Events]\nDialogue: 0,0:00:00.10,0:00:01.20,,Ann,0,0,0,,Hi: so.\n",
+                "ASS",
+            ),
+            ("Scenarist_SCC V1.0\n\n00:00:01:00\t9420 9420\n", "SCC"),
+            ("<SAMI><BODY><SYNC Start=100><P>a</BODY></SAMI>", "SAMI"),
+            ("<?xml version=\"1.0\"?><transcript><text start=\"0.1\">a</text></transcript>", "SRV"),
+            ("<timedtext format=\"3\"><body><p t=\"1\">a</p></body></timedtext>", "SRV"),
+            ("0:00:00.100,0:00:01.200\nHello.\n\n0:00:01.600,0:00:03.000\nAnn: yes.\n", "SBV"),
+            ("{1}{30}Hello.|Yes.\n{40}{75}No.\n", "MicroDVD"),
+            ("{\\rtf1 x}", "RTF"),
+            ("start\tend\ttext\n100\t1200\tHello.\n", "table"),
+        ] {
+            for file_name in [None, Some("a.rev.txt"), Some("a.json")] {
+                let refusal = detect(file, file_name).expect_err(name).to_string();
+                assert!(refusal.contains(name), "{name}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn whisper_and_its_relatives_are_known_by_their_segments() {
+        for (file, kind) in [
+            (
+                "{\"text\":\"a\",\"segments\":[{\"id\":0,\"start\":0.0,\"end\":1.4,\"text\":\" a\"}],\"language\":\"en\"}",
+                FileKind::Whisper,
+            ),
+            ("{\"segments\":[{\"start\":0.0,\"end\":1.4,\"text\":\"a\",\"speaker\":\"S\"}]}", FileKind::Whisper),
+            ("{\"text\":\"\",\"segments\":[],\"language\":\"en\"}", FileKind::Whisper),
+            ("{\"transcription\":[{\"offsets\":{\"from\":0,\"to\":1},\"text\":\"a\"}]}", FileKind::Whisper),
+            (
+                "{\"task\":\"transcribe\",\"duration\":1,\"text\":\"a\",\"words\":[{\"word\":\"a\",\"start\":0}]}",
+                FileKind::Whisper,
+            ),
+            ("{\"version\":\"1.0.0\",\"segments\":[]}", FileKind::Podcast),
+            ("{\"segments\":[{\"startTime\":0,\"body\":\"a\"}]}", FileKind::Podcast),
+            ("{\"format\":\"2.9\",\"results\":[]}", FileKind::Speechmatics),
+        ] {
+            assert_eq!(detect(file, None), Ok(kind), "{file}");
+        }
+    }
 }

@@ -2,14 +2,17 @@
 //! rest a guess among the legacy code pages.
 //!
 //! Text that says it is UTF-8, or of which more is UTF-8 than not, stays UTF-8: what is damaged in it becomes U+FFFD, and
-//! each line with such a place is told. A guess is always told. A zero byte in what is neither UTF-16 nor UTF-32 is no
-//! text, but for WebVTT, whose standard reads it as U+FFFD, and for cues with a few of them, where it is read the same.
+//! each line with such a place is told. A guess is always told, and can be overruled: [`TextEncoding`]. Zero bytes in what is
+//! neither UTF-16 nor UTF-32 are read as U+FFFD where they are few and all else is text; else it is no text.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::blocks::excerpt;
 use super::{FormatError, Problem};
 
 /// Enough to see a pattern of zero bytes, or an XML declaration.
@@ -23,6 +26,49 @@ pub(super) const NO_CHARACTER: &str =
 pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
     let is_odd = |c: char| matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}');
     if text.contains(is_odd) { Cow::Owned(text.replace(is_odd, "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
+
+/// What is told of zero bytes in a text that else is sound.
+pub(super) const ZERO_BYTES: &str = "a zero byte (NUL) is read as U+FFFD, here and wherever it stands";
+
+/// An encoding by its name: a label of the Encoding Standard (<https://encoding.spec.whatwg.org/#names-and-labels>), such as
+/// `windows-1252`, `shift_jis` or `utf-16le`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextEncoding(&'static Encoding);
+
+impl FromStr for TextEncoding {
+    type Err = FormatError;
+
+    fn from_str(name: &str) -> Result<Self, FormatError> {
+        let unknown = || FormatError::UnknownEncoding { name: excerpt(name) };
+        Encoding::for_label_no_replacement(name.as_bytes()).map(Self).ok_or_else(unknown)
+    }
+}
+
+impl fmt::Display for TextEncoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.name())
+    }
+}
+
+impl TextEncoding {
+    /// True for UTF-8, which needs not be said.
+    #[must_use]
+    pub fn is_utf8(self) -> bool {
+        self.0 == UTF_8
+    }
+
+    /// The text of `bytes`, without a byte order mark and zero bytes.
+    pub(super) fn decode(self, bytes: &[u8]) -> Text<'_> {
+        let (text, is_repaired) = self.0.decode_with_bom_removal(bytes);
+        let problem = is_repaired.then(|| {
+            let at = text.find(char::REPLACEMENT_CHARACTER).unwrap_or_default();
+            let (line, column) = place(text.as_bytes(), at);
+            let message = format!("bytes that are nothing in {} are read as U+FFFD, here and elsewhere", self.0.name());
+            Problem { line, column, message }
+        });
+        without_zeros(Text { text, is_repaired, problem })
+    }
 }
 
 /// A file as text.
@@ -44,12 +90,14 @@ enum Order {
 
 /// Gives text without zero bytes: where they may stand at all, each is U+FFFD (as W3C WebVTT has it).
 pub(super) fn decode(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
-    let text = decode_any(bytes)?;
-    if text.text.contains('\0') {
-        let replaced = text.text.replace('\0', "\u{FFFD}");
-        return Ok(Text { text: Cow::Owned(replaced), is_repaired: true, ..text });
-    }
-    Ok(text)
+    decode_any(bytes).map(without_zeros)
+}
+
+fn without_zeros(text: Text<'_>) -> Text<'_> {
+    let Some(at) = text.text.find('\0') else { return text };
+    let (line, column) = place(text.text.as_bytes(), at);
+    let problem = text.problem.or_else(|| Some(Problem { line, column, message: ZERO_BYTES.to_owned() }));
+    Text { text: Cow::Owned(text.text.replace('\0', "\u{FFFD}")), is_repaired: true, problem }
 }
 
 fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
@@ -64,7 +112,13 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
         return Ok(by(encoding, &bytes[mark..]));
     }
     if bytes.contains(&0) && !is_cues(bytes) {
-        return without_mark(bytes);
+        match without_mark(bytes) {
+            Err(_) if is_text_with_zeros(bytes) => {}
+            unmarked => return unmarked,
+        }
+    }
+    if let Some(text) = iso_2022_jp(bytes) {
+        return Ok(text);
     }
     let Err(fault) = std::str::from_utf8(bytes) else { return Ok(by(UTF_8, bytes)) };
     if let Some(encoding) = xml_encoding(bytes).filter(|encoding| *encoding != UTF_8) {
@@ -77,7 +131,8 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     detector.feed(bytes, true);
     let encoding = detector.guess(None, Utf8Detection::Deny);
     let (line, column) = place(bytes, fault.valid_up_to());
-    let message = format!("this is not UTF-8: read as {}, which is a guess", encoding.name());
+    let message =
+        format!("this is not UTF-8: read as {}, which is a guess; --encoding says another one", encoding.name());
     Ok(Text { problem: Some(Problem { line, column, message }), ..by(encoding, bytes) })
 }
 
@@ -139,6 +194,26 @@ fn is_cues(bytes: &[u8]) -> bool {
     const ZEROS_MAX: usize = 5;
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     zeros * 100 <= bytes.len() * ZEROS_MAX && bytes.windows(3).any(|three| three == b"-->")
+}
+
+/// True for text with a zero byte here and there, as a broken disk or a program leaves them. What is no text has other
+/// control characters as well.
+fn is_text_with_zeros(bytes: &[u8]) -> bool {
+    /// One byte of so many.
+    const SHARE: usize = 8;
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    let is_control = |byte: &u8| matches!(byte, 1..=8 | 0xE..=0x19 | 0x1C..=0x1F | 0x7F);
+    zeros * SHARE <= bytes.len() && !bytes.iter().any(is_control)
+}
+
+/// Japanese in seven bits (RFC 1468): it is ASCII, and so UTF-8 as well, but for its escapes.
+fn iso_2022_jp(bytes: &[u8]) -> Option<Text<'_>> {
+    let escape = bytes.windows(3).position(|three| matches!(three, b"\x1B$B" | b"\x1B$@" | b"\x1B(I"))?;
+    let (text, _, is_damaged) = encoding_rs::ISO_2022_JP.decode(bytes);
+    let is_one = bytes.is_ascii() && !is_damaged;
+    let (line, column) = place(bytes, escape);
+    let message = "read as ISO-2022-JP, which is a guess; --encoding says another one".to_owned();
+    is_one.then_some(Text { text, is_repaired: false, problem: Some(Problem { line, column, message }) })
 }
 
 /// Line and byte of the byte at `at`, from 1.
@@ -252,10 +327,43 @@ mod tests {
     }
 
     #[test]
+    fn japanese_in_seven_bits_is_known_and_other_escapes_are_not() {
+        let said = "\u{4f1a}\u{8b70}\u{3092}\u{59cb}\u{3081}\u{307e}\u{3059}\u{3002}";
+        let file = format!("1\n00:00:01,000 --> 00:00:02,000\n{said}\n");
+        let (bytes, _, _) = encoding_rs::ISO_2022_JP.encode(&file);
+        let read = decode(&bytes).expect("it is text");
+        assert_eq!(read.text, file);
+        assert!(read.problem.is_some_and(|problem| problem.line == 3 && problem.message.contains("guess")));
+        for other in ["\u{1b}[31mred\u{1b}[0m", "\u{1b}$B\u{1}", "\u{1b}$Bx \u{e9}"] {
+            assert_eq!(decode(other.as_bytes()).expect("it is text").text, other);
+        }
+    }
+
+    #[test]
+    fn an_encoding_that_is_named_is_believed() {
+        let bytes = b"\xEF\xF0\xE8\xE2\xE5\xF2";
+        let named = |name: &str, bytes| name.parse::<TextEncoding>().expect("a name").decode(bytes).text.into_owned();
+        assert_eq!(named("windows-1251", bytes), "\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442}");
+        assert_eq!(named("ISO-8859-1", bytes), "\u{ef}\u{f0}\u{e8}\u{e2}\u{e5}\u{f2}");
+        assert_eq!(named("utf-16le", b"\xFF\xFEa\0b\0"), "ab");
+        let bad = "utf-8".parse::<TextEncoding>().expect("a name").decode(b"ab\n\xFFc");
+        assert_eq!(
+            (&*bad.text, bad.problem.map(|problem| (problem.line, problem.column))),
+            ("ab\n\u{fffd}c", Some((2, 1)))
+        );
+        let unknown = "latin-99".parse::<TextEncoding>().expect_err("no such encoding").to_string();
+        assert!(unknown.contains("latin-99") && unknown.contains("windows-1252"), "{unknown}");
+    }
+
+    #[test]
     fn what_is_no_text_is_refused_and_webvtt_takes_zero_bytes() {
         let refused = decode(b"a\nb\0c").expect_err("no text");
         assert_eq!(refused, FormatError::NotText { what: "a zero byte", line: 2, column: 2 });
-        assert!(decode(b"a\nb\0").is_err());
+        assert!(decode(b"a\nb\0").is_err() && decode(b"\x01 much text and a zero byte: \0").is_err());
+        // Text with a slip in it.
+        let slip = decode(b"Ann: (00:01)\nIt is\0so.\n").expect("text");
+        assert_eq!(slip.text, "Ann: (00:01)\nIt is\u{fffd}so.\n");
+        assert!(slip.is_repaired && slip.problem.is_some_and(|problem| (problem.line, problem.column) == (2, 6)));
         // Cues with a slip in them, also in a legacy code page; what is mostly zero bytes is none.
         let cue = "1\n00:00:01,000 --> 00:00:02,000\none\0two\n";
         assert_eq!(decode(cue.as_bytes()).expect("cues").text, cue.replace('\0', "\u{fffd}"));

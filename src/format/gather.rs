@@ -180,6 +180,17 @@ impl Gather {
         }
     }
 
+    /// Says how many lines have no time.
+    fn estimated(&self) -> Option<Problem> {
+        let first = self.lines.iter().position(|line| line.start_ms.is_none())?;
+        let (count, all) = (self.lines.iter().filter(|line| line.start_ms.is_none()).count(), self.lines.len());
+        let message = match count == all {
+            true => format!("the file has no times: those of its {all} lines are estimated from their length"),
+            false => format!("{count} of {all} lines have no time: theirs are estimated from their length"),
+        };
+        Some(Problem { line: self.places[first], column: 1, message })
+    }
+
     /// The lines so far.
     pub(super) fn contents(&mut self) -> &mut [Content] {
         &mut self.lines
@@ -189,6 +200,7 @@ impl Gather {
         if !self.times_rule {
             self.carry_on_times();
         }
+        let estimated = self.estimated();
         let places = places(&self.lines);
         let lines = self.lines.into_iter().zip(places).enumerate();
         let lines = lines.map(|(index, (content, place))| Version {
@@ -204,6 +216,7 @@ impl Gather {
             lines: lines.collect(),
             problems: self.problems.finish(),
             losses: self.losses.finish(),
+            estimated,
             history: None,
             kept: self.kept.map(Arc::new),
         }

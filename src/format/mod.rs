@@ -12,8 +12,8 @@
 //!
 //! In reading order: [`Document`], what is written; `encoding` and `detect`, by which bytes become text of a known kind;
 //! `gather`, where all readers put what they find, with `clock_restart`, and `kept`, what is kept beside lines; the readers of
-//! text, `rev`,
-//! `names`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those of JSON, by way of `places`, and of words, by way of `words`: `ours`,
+//! text, `plain_text` by way of `headers`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
+//! of JSON, by way of `places`, and of words, by way of `words`: `ours`,
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; [`hls`], what goes on. This room opens no file.
 
@@ -24,6 +24,7 @@ mod detect;
 mod document;
 mod encoding;
 mod gather;
+mod headers;
 pub mod hls;
 mod json;
 mod kept;
@@ -33,6 +34,7 @@ mod names;
 mod nlp;
 mod ours;
 mod places;
+mod plain_text;
 mod podcast;
 mod rev;
 mod rev_json;
@@ -51,6 +53,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use self::document::{Document, Range};
+pub use self::encoding::TextEncoding;
 use self::gather::Gather;
 pub use self::kept::Kept;
 pub use self::text::one_line;
@@ -193,10 +196,14 @@ impl fmt::Display for Problem {
 /// A kind of file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
-    /// The plain text that rev.com publishes: blocks below `Name: (MM:SS)`.
+    /// The plain text that rev.com publishes: blocks below `Name: (MM:SS)` or `Name (MM:SS):`.
     Rev,
     /// Blocks below `Name: HH:MM:SS`.
     Names,
+    /// Blocks below `Name  M:SS`, as Otter, Teams and Zoom write them.
+    Otter,
+    /// Rows `[HH:MM:SS] Name: text`.
+    Timed,
     /// WebVTT.
     Vtt,
     /// SubRip.
@@ -223,15 +230,19 @@ pub enum FileKind {
     Speechmatics,
     /// What Amazon Transcribe writes.
     Aws,
+    /// The JSON of Whisper and of programs around it.
+    Whisper,
     /// The Podcast namespace's transcript JSON.
     Podcast,
 }
 
 impl FileKind {
     /// All of them, with the words for them in flags, and what they are.
-    pub const ALL: [(Self, &'static str, &'static str); 16] = [
-        (Self::Rev, "rev", "rev.com's text ('Name: (MM:SS)' alone on a line)"),
+    pub const ALL: [(Self, &'static str, &'static str); 19] = [
+        (Self::Rev, "rev", "rev.com's text ('Name: (MM:SS)' or 'Name (MM:SS):' alone on a line)"),
         (Self::Names, "names", "text with 'Name: HH:MM:SS' alone on a line"),
+        (Self::Otter, "otter", "text with 'Name  M:SS' alone on a line (Otter, Teams, Zoom)"),
+        (Self::Timed, "timed", "rows '[HH:MM:SS] Name: text'"),
         (Self::Vtt, "vtt", "WebVTT"),
         (Self::Srt, "srt", "SubRip"),
         (Self::Markdown, "md", "Markdown ('**Name:** text')"),
@@ -245,6 +256,7 @@ impl FileKind {
         (Self::RevEditor, "rev-editor", "the JSON of rev.com's editor"),
         (Self::Speechmatics, "speechmatics", "Speechmatics' JSON"),
         (Self::Aws, "aws", "Amazon Transcribe's JSON"),
+        (Self::Whisper, "whisper", "Whisper's JSON (whisperX, OpenAI, whisper.cpp)"),
         (Self::Podcast, "podcast", "Podcast-namespace JSON"),
     ];
 
@@ -300,6 +312,9 @@ pub struct Reading {
     /// What the file says and lines cannot hold: each kind of thing once, where it was met first. A file of the same kind
     /// written of this reading has it again.
     pub losses: Vec<Problem>,
+    /// Lines without a time, if there are any: where the first of them stands, and how many they are. Their times are estimated
+    /// from the length of their texts.
+    pub estimated: Option<Problem>,
     /// For a file of ours: the records between the opening of the feed and its end, of which the lines are a part.
     pub history: Option<Vec<Record>>,
     /// What a file of the same kind says beside its lines.
@@ -311,6 +326,10 @@ const END_ESTIMATED: &str = "the end is estimated";
 
 /// What a note says at the head of a file in which no end was known.
 const ALL_ENDS_ESTIMATED: &str = "all ends are estimated";
+
+/// What a note says of the cue behind it whose start nobody knew either, and of a file of such cues.
+const TIMES_ESTIMATED: &str = "start and end are estimated";
+const ALL_TIMES_ESTIMATED: &str = "all times are estimated";
 
 /// What a note says at the head of a file in which nobody is named, and a text begins as if somebody were.
 const NOBODY_NAMED: &str = "names before a colon are text";
@@ -341,6 +360,14 @@ pub enum FormatError {
         /// What it is.
         what: String,
     },
+    /// A kind of transcript that is known, and not read.
+    #[error("this looks like {what}, which captionwire does not read: {instead}")]
+    NotRead {
+        /// The kind.
+        what: &'static str,
+        /// The kinds to ask for in its place.
+        instead: &'static str,
+    },
     /// A file that breaks off or is broken, so that nothing of it can be read.
     #[error("this is {what}, but it is broken at line {line}, column {column}: {why}")]
     Broken {
@@ -362,6 +389,14 @@ pub enum FormatError {
         /// The name as it was given, shortened.
         name: String,
     },
+    /// The name of no encoding.
+    #[error(
+        "{name:?} is no encoding; there are utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, windows-1251, koi8-r, shift_jis, euc-jp, iso-2022-jp, gbk, gb18030, big5, euc-kr and others of the Encoding Standard"
+    )]
+    UnknownEncoding {
+        /// The name as it was given, shortened.
+        name: String,
+    },
     /// The name of nothing that can be read.
     #[error("{name:?} is no kind of file that can be read; there are {}", kinds())]
     UnknownKind {
@@ -370,22 +405,35 @@ pub enum FormatError {
     },
 }
 
+/// What is known of a file before it is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOptions<'a> {
+    /// Its name, which only decides where its content leaves its kind open.
+    pub file_name: Option<&'a str>,
+    /// Its kind, whatever it looks like.
+    pub kind: Option<FileKind>,
+    /// Its encoding, whatever it looks like.
+    pub encoding: Option<TextEncoding>,
+    /// For words (`.nlp`) that have no times: an RTTM file of when their speakers speak.
+    pub speaker_times: Option<&'a [u8]>,
+}
+
 /// Reads a transcript. The content says what kind of file it is; `file_name` only decides where the content leaves it open.
 ///
 /// # Errors
-/// [`FormatError::NotText`] for what holds zero bytes and is neither UTF-16 nor UTF-32; [`FormatError::UnknownFormat`] and
-/// [`FormatError::NotATranscript`] where nothing can be read, [`FormatError::Broken`] where JSON or XML breaks off, and
-/// [`FormatError::NoLines`] where nobody says anything.
+/// [`FormatError::NotText`] for what holds zero bytes and is neither UTF-16 nor UTF-32 nor text with a few of them;
+/// [`FormatError::UnknownFormat`], [`FormatError::NotRead`] and [`FormatError::NotATranscript`] where nothing can be read,
+/// [`FormatError::Broken`] where JSON or XML breaks off, and [`FormatError::NoLines`] where nobody says anything.
 pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<Reading, FormatError> {
-    read_text(bytes, |text| detect::detect(text, file_name))
+    read_with(bytes, &ReadOptions { file_name, ..ReadOptions::default() })
 }
 
 /// Reads a file that is of `kind`, whatever it looks like.
 ///
 /// # Errors
-/// As [`read`], but for [`FormatError::UnknownFormat`] and [`FormatError::NotATranscript`].
+/// As [`read`], but for those of a kind that is not known.
 pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<Reading, FormatError> {
-    read_text(bytes, |_| Ok(kind))
+    read_with(bytes, &ReadOptions { kind: Some(kind), ..ReadOptions::default() })
 }
 
 /// Reads a file of words (`.nlp`), with what an RTTM file says of when its speakers speak, for words that have no times.
@@ -393,34 +441,46 @@ pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<Reading, FormatError> {
 /// # Errors
 /// As [`read`].
 pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<Reading, FormatError> {
-    let encoding::Text { text: times, .. } = encoding::decode(speaker_times)?;
-    let mut gather = Gather::default();
-    let segments = rttm::read(&times, &mut gather.problems);
-    let encoding::Text { text, .. } = encoding::decode(words)?;
-    spoken(nlp::read(&text, &segments, gather))
+    read_with(words, &ReadOptions { speaker_times: Some(speaker_times), ..ReadOptions::default() })
 }
 
 fn spoken(reading: Reading) -> Result<Reading, FormatError> {
     if reading.lines.is_empty() { Err(FormatError::NoLines) } else { Ok(reading) }
 }
 
-fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatError>) -> Result<Reading, FormatError> {
-    let encoding::Text { text, mut is_repaired, problem } = encoding::decode(bytes)?;
+/// Reads a transcript of which more is known.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, FormatError> {
+    let encoding::Text { text, mut is_repaired, problem } = match options.encoding {
+        Some(encoding) => encoding.decode(bytes),
+        None => encoding::decode(bytes)?,
+    };
     if text.trim().is_empty() {
         return Err(FormatError::NoLines);
     }
-    let kind = kind(&text)?;
+    let kind = match (options.kind, options.speaker_times) {
+        (Some(kind), _) => kind,
+        (None, Some(_)) => FileKind::Nlp,
+        (None, None) => detect::detect(&text, options.file_name)?,
+    };
     let plain = match kind {
         FileKind::Vtt | FileKind::Srt => encoding::without_controls(&text),
         _ => Cow::Borrowed(&*text),
     };
     is_repaired |= matches!(plain, Cow::Owned(_));
     let text = plain;
-    let gather = Gather::of_text(is_repaired);
+    let mut gather = Gather::of_text(is_repaired);
+    let segments = match options.speaker_times {
+        Some(times) => rttm::read(&encoding::decode(times)?.text, &mut gather.problems),
+        None => Vec::new(),
+    };
     let is_rows = || detect::is_rows(&text);
     let mut reading = spoken(match kind {
-        FileKind::Rev => rev::read(&text, is_repaired),
-        FileKind::Names => names::read(&text, is_repaired),
+        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => {
+            plain_text::read(kind, &text, is_repaired)
+        }
         FileKind::Vtt => webvtt::read(&text, gather),
         FileKind::Srt => srt::read(&text, gather),
         FileKind::Markdown => markdown::read(&text, gather),
@@ -428,7 +488,7 @@ fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatErr
         FileKind::Json => ours::read_json(&text, gather)?,
         FileKind::Ndjson => ours::read_ndjson(&text, gather),
         FileKind::Ttml => ttml::read(&text, gather)?,
-        FileKind::Nlp => nlp::read(&text, &[], gather),
+        FileKind::Nlp => nlp::read(&text, &segments, gather),
         FileKind::Vexa if is_rows() => vendors::vexa::read_rows(&text, gather),
         FileKind::Vexa => vendors::vexa::read(&text, gather)?,
         FileKind::Cdp => vendors::cdp::read(&text, gather)?,
@@ -436,9 +496,12 @@ fn read_text(bytes: &[u8], kind: impl FnOnce(&str) -> Result<FileKind, FormatErr
         FileKind::Speechmatics if is_rows() => vendors::speechmatics::read_rows(&text, gather),
         FileKind::Speechmatics => vendors::speechmatics::read(&text, gather)?,
         FileKind::Aws => vendors::aws::read(&text, gather)?,
+        FileKind::Whisper => vendors::whisper::read(&text, gather)?,
         FileKind::Podcast => podcast::read(&text, gather)?,
     })?;
-    if let Some(problem) = problem {
+    // A guess of the encoding; of zero bytes most readers tell by line.
+    let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
+    if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
         reading.problems.insert(0, problem);
     }
     Ok(reading)

@@ -1,7 +1,7 @@
 //! The Podcast namespace's transcript JSON, read and written: segments with `startTime`, `endTime`, `speaker` and `body`.
 //!
 //! <https://github.com/Podcastindex-org/podcast-namespace/blob/main/transcripts/transcripts.md>. Every segment needs an end
-//! there; one that nobody knows is estimated, and `endEstimated`, a field of our own, says so.
+//! there; one that nobody knows is estimated, and `endEstimated`, a field of our own, says so; so does `startEstimated`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::document::Document;
 use super::gather::Gather;
 use super::places::{Fields, Label, Places, Seconds, whole};
 use super::{FileKind, FormatError, Reading};
-use crate::transcript::Content;
+use crate::transcript::{Content, TimeSource};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +24,8 @@ struct Segment<'a> {
     start_time: Seconds,
     #[serde(default)]
     end_time: Seconds,
+    #[serde(default)]
+    start_estimated: bool,
     #[serde(default)]
     end_estimated: bool,
     #[serde(borrow)]
@@ -37,7 +39,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
         let at = places.place(segment.get()).0;
         let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
         let content = Content {
-            start_ms: segment.start_time.ms(),
+            start_ms: segment.start_time.ms().filter(|_| !segment.start_estimated),
             end_ms: segment.end_time.ms().filter(|_| !segment.end_estimated),
             speaker: segment.speaker.0.map(Arc::from),
             text: super::blocks::tidy(segment.body.trim()).into(),
@@ -58,6 +60,8 @@ struct Written<'a> {
     start_time: f64,
     end_time: f64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    start_estimated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     end_estimated: bool,
     body: &'a str,
 }
@@ -73,6 +77,7 @@ pub(super) fn write(document: &Document) -> String {
         speaker: names.of(span.line.speaker.as_deref()),
         start_time: span.start as f64 / 1000.0,
         end_time: span.end as f64 / 1000.0,
+        start_estimated: span.line.time_source == Some(TimeSource::Order),
         end_estimated: span.is_estimated,
         body: &span.line.text,
     });

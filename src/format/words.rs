@@ -40,8 +40,6 @@ pub(super) struct WordLines {
     words: Vec<Word>,
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
-    /// Whether every word has a time: else words would be missing among the line's.
-    is_timed: bool,
 }
 
 impl WordLines {
@@ -68,7 +66,6 @@ impl WordLines {
         }
         if self.text.is_empty() {
             self.at = at;
-            self.is_timed = true;
         } else if !token.is_attached {
             self.text.push(' ');
         }
@@ -81,10 +78,8 @@ impl WordLines {
                 self.start_ms = self.start_ms.or(Some(start_ms));
                 self.end_ms = end_ms.max(self.end_ms);
             }
-            (None, false) => {
-                self.is_timed = false;
-                self.end_ms = token.end_ms.max(self.end_ms);
-            }
+            // Those that have a time keep it.
+            (None, false) => self.end_ms = token.end_ms.max(self.end_ms),
             (_, true) => {}
         }
     }
@@ -110,7 +105,6 @@ impl WordLines {
         let (speaker, lang) = (self.speaker.clone(), self.lang.clone());
         // An engine that counts a word before the one said earlier has its line start at the earlier one.
         let first = words.iter().map(|word| word.start_ms).min();
-        let words = if self.is_timed { words } else { Vec::new() };
         let content =
             Content { start_ms: first.or(start_ms), end_ms, speaker, text, lang, words, ..Content::default() };
         gather.line(self.at, content);
@@ -154,7 +148,10 @@ mod tests {
         assert_eq!(lines(&[(&long[1..], Some(0), ann), ("b", Some(100), ann)]).len(), 1);
         let endless = vec![("xxxxxxx", Some(0), ann); 200];
         assert!(lines(&endless).iter().all(|(text, ..)| text.len() <= LINE_CHARS_MAX + 8));
-        // One word without a time, and the line has no times of words.
-        assert_eq!(lines(&[("a", Some(5), ann), ("b", None, ann)]), [("a b".to_owned(), Some(5), 0)]);
+        // A word without a time takes none from the others.
+        assert_eq!(
+            lines(&[("a", Some(5), ann), ("b", None, ann), ("c", Some(300), ann)]),
+            [("a b c".to_owned(), Some(5), 2)]
+        );
     }
 }

@@ -19,7 +19,7 @@ use super::body::read;
 use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
 use crate::feed::{Feed, Opened};
-use crate::format::{Document, Format, Range, Reading};
+use crate::format::{Document, Format, Range, ReadOptions, Reading, TextEncoding};
 use crate::position::{Cursor, FeedId, Offset};
 use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript, Version};
 use crate::wire::publish::is_line_within;
@@ -259,7 +259,9 @@ pub(super) async fn put(
         Some(_) => return Err(Problem::bad("replace is true or false")),
     };
     let body = read(&app, &headers, body, app.config.limits.import_bytes).await?;
-    let reading = tokio::task::spawn_blocking(move || crate::format::read(&body, None)).await;
+    let encoding = charset(&headers)?;
+    let options = ReadOptions { encoding, ..ReadOptions::default() };
+    let reading = tokio::task::spawn_blocking(move || crate::format::read_with(&body, &options)).await;
     let mut reading = match reading {
         Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
         Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
@@ -288,7 +290,8 @@ pub(super) async fn put(
         return Err(Problem::new(ProblemCode::FeedExists, detail));
     };
     let (_, turns) = feed.view(FoldView::FinalOnly).await?.transcript().counts();
-    let Reading { problems, losses, lines, history, .. } = reading;
+    let Reading { problems, mut losses, estimated, lines, history, .. } = reading;
+    losses.extend(estimated);
     // To let go of a million lines takes longer than others should wait for this thread.
     drop(tokio::task::spawn_blocking(move || drop((lines, history))));
     let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
@@ -296,6 +299,17 @@ pub(super) async fn put(
     let imported = Imported { feed: name, lines: count, turns, problems, notices };
     let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(imported)).into_response())
+}
+
+/// The encoding that `Content-Type` names. UTF-8 is what clients write there without looking, and seen without it.
+fn charset(headers: &HeaderMap) -> Result<Option<TextEncoding>, Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    let parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let named = parameters.map(|(name, value)| (name.trim(), value.trim().trim_matches('"')));
+    let named = named.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let encoding = named.map(|(_, name)| name.parse::<TextEncoding>()).transpose();
+    let encoding = encoding.map_err(|error| Problem::bad(format!("the charset of Content-Type: {error}")))?;
+    Ok(encoding.filter(|encoding| !encoding.is_utf8()))
 }
 
 /// Leaves out the words of lines that are larger than a publisher could send them: their text stays. It is told.

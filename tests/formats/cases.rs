@@ -45,6 +45,7 @@ fn told(reading: &Result<Reading, FormatError>) -> String {
         }
     }
     problems.iter().for_each(|problem| writeln!(out, "problem at {problem}").expect("a string takes it"));
+    reading.estimated.iter().for_each(|told| writeln!(out, "estimated at {told}").expect("a string takes it"));
     losses.iter().for_each(|loss| writeln!(out, "loss at {loss}").expect("a string takes it"));
     out
 }
@@ -120,6 +121,14 @@ fn ttml_by_its_rules() {
     check(FileKind::Ttml, "ttml", "ttml", None);
 }
 
+/// Headers without a time, or with another form of it, are of the speaker they name.
+#[test]
+fn plain_text_in_the_forms_that_are_met() {
+    check(FileKind::Rev, "rev", "txt", Some(Format::Rev));
+    check(FileKind::Otter, "otter", "txt", None);
+    check(FileKind::Timed, "timed", "txt", None);
+}
+
 #[test]
 fn words_and_json_of_others() {
     for (kind, folder, extension) in [
@@ -130,6 +139,7 @@ fn words_and_json_of_others() {
         (FileKind::RevEditor, "rev-editor", "json"),
         (FileKind::Speechmatics, "speechmatics", "json"),
         (FileKind::Aws, "aws", "json"),
+        (FileKind::Whisper, "whisper", "json"),
         (FileKind::Vexa, "vexa", "json"),
         (FileKind::Ndjson, "ndjson", "ndjson"),
     ] {
@@ -152,6 +162,10 @@ fn every_case_is_known_for_what_it_is() {
         ("rev-editor", FileKind::RevEditor),
         ("speechmatics", FileKind::Speechmatics),
         ("aws", FileKind::Aws),
+        ("whisper", FileKind::Whisper),
+        ("rev", FileKind::Rev),
+        ("otter", FileKind::Otter),
+        ("timed", FileKind::Timed),
         ("vexa", FileKind::Vexa),
         ("ndjson", FileKind::Ndjson),
     ] {

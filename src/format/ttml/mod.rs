@@ -109,6 +109,8 @@ struct Active {
     lang: Option<Arc<str>>,
     keeps_blanks: bool,
     is_estimated: bool,
+    /// Its begin is estimated too.
+    is_placed: bool,
     region: Option<Arc<str>>,
     never: Option<Never>,
 }
@@ -380,6 +382,10 @@ impl Reader<'_> {
         };
         let agent = element.get(Space::Metadata, "agent").map(|ids| self.agent_names(ids));
         let lang = element.get(Space::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from);
+        let is_placed = element
+            .attributes
+            .iter()
+            .any(|one| one.space == Space::Foreign && one.name == "estimated" && one.value == "begin end");
         let is_estimated = element
             .attributes
             .iter()
@@ -395,6 +401,7 @@ impl Reader<'_> {
             lang: lang.or_else(|| parent.lang.clone()),
             keeps_blanks: element.get(Space::Xml, "space").map_or(parent.keeps_blanks, |space| space == "preserve"),
             is_estimated,
+            is_placed,
             region: element.get(Space::Core, "region").map(Arc::from).or_else(|| parent.region.clone()),
             never: parent.never.or(never),
         };
@@ -599,7 +606,7 @@ impl Reader<'_> {
         let lines = part.text.split('\n').map(|line| if paragraph.keeps_blanks { line } else { line.trim() });
         let text = tidy(lines.collect::<Vec<_>>().join("\n").trim());
         let content = Content {
-            start_ms: part.is_timed.then_some(part.begin),
+            start_ms: (part.is_timed && !paragraph.is_placed).then_some(part.begin),
             end_ms: part.end.filter(|_| part.is_timed && !paragraph.is_estimated),
             speaker: part.agent,
             text: text.into(),

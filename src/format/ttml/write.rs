@@ -9,6 +9,7 @@ use super::super::blocks::numbered;
 use super::super::cues::{Span, spans};
 use super::super::document::Document;
 use super::super::text::one_line;
+use crate::transcript::TimeSource;
 use crate::transcript::time::cue_clock;
 
 /// Two lines at the bottom, where subtitles stand.
@@ -54,8 +55,10 @@ pub(in super::super) fn write(document: &Document) -> String {
     for (number, Span { line, start, end, is_estimated }) in (1..).zip(spans) {
         let (start, end) = (cue_clock(start, '.'), cue_clock(end, '.'));
         let _ = write!(out, "      <p xml:id=\"l{number}\" begin=\"{start}\" end=\"{end}\"");
-        if is_estimated {
-            out.push_str(" cw:estimated=\"end\"");
+        match line.time_source {
+            Some(TimeSource::Order) => out.push_str(" cw:estimated=\"begin end\""),
+            _ if is_estimated => out.push_str(" cw:estimated=\"end\""),
+            _ => {}
         }
         if let Some(agent) = names.of(line.speaker.as_deref()).and_then(|name| numbers.get(name)) {
             let _ = write!(out, " ttm:agent=\"a{agent}\"");

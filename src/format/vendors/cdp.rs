@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::super::gather::Gather;
 use super::super::places::{Fields, Places, Seconds, label, whole};
 use super::super::{FileKind, FormatError, Reading};
-use super::as_in_text;
-use crate::transcript::{Content, Word};
+use super::{EngineWord, as_in_text};
+use crate::transcript::Content;
 
 #[derive(Deserialize)]
 struct Sentence<'a> {
@@ -47,18 +47,18 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
         let Some(sentence) = places.read::<Sentence<'_>>(sentence, "this sentence", &mut gather) else { continue };
         let name = sentence.speaker_name.filter(|name| !name.trim().is_empty()).map(|name| label(&name));
         let speaker = name.or(sentence.speaker_index.map(|index| format!("Speaker {index}")));
-        let words = sentence.words.iter().filter_map(|word| {
-            let (start_ms, end_ms) = (word.start_time.ms()?, word.end_time.ms());
-            Some(Word { text: (*word.text).into(), start_ms, end_ms, confidence: None })
+        let words = sentence.words.iter().map(|word| EngineWord {
+            text: &word.text,
+            start_ms: word.start_time.ms(),
+            end_ms: word.end_time.ms(),
+            confidence: None,
         });
-        let words: Vec<Word> = words.collect();
-        let words = if words.len() == sentence.words.len() { words } else { Vec::new() };
         let content = Content {
             start_ms: sentence.start_time.ms(),
             end_ms: sentence.end_time.ms(),
             speaker: speaker.map(Arc::from),
             text: super::super::blocks::tidy(sentence.text.trim()).into(),
-            words: as_in_text(&sentence.text, words),
+            words: as_in_text(&sentence.text, words.collect()),
             ..Content::default()
         };
         if !gather.line(at, content) {

@@ -15,8 +15,8 @@ use super::super::gather::Gather;
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
 use super::super::{FileKind, FormatError, Reading};
-use super::as_in_text;
-use crate::transcript::{Content, MediaMs, Timestamp, Word};
+use super::{EngineWord, as_in_text};
+use crate::transcript::{Content, MediaMs, Timestamp};
 
 /// Seconds beyond this are a time of day since 1970 (2001 and later): no event lasts 31 years.
 const WALL_SECONDS_MIN: f64 = 1e9;
@@ -171,9 +171,11 @@ impl<'a> Reader<'a> {
             if !segment.completed {
                 gather.problem(at, 1, "this segment was never confirmed: read as it was guessed last");
             }
-            let words = segment.words.iter().filter_map(|word| {
-                let (start_ms, end_ms) = (word.start.ms()?, word.end.ms());
-                Some(Word { text: word.word.trim().into(), start_ms, end_ms, confidence: word.probability })
+            let words = segment.words.iter().map(|word| EngineWord {
+                text: word.word.trim(),
+                start_ms: word.start.ms(),
+                end_ms: word.end.ms(),
+                confidence: word.probability,
             });
             let content = Content {
                 start_ms: media(start),

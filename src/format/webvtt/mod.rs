@@ -19,7 +19,10 @@ pub(super) use self::text::escape;
 use super::blocks::excerpt;
 use super::gather::Gather;
 use super::kept::{Kept, KeptCue};
-use super::{ALL_ENDS_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, Reading, labels, rolling, srt};
+use super::{
+    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, Reading, TIMES_ESTIMATED, labels,
+    rolling, srt,
+};
 use crate::transcript::{Content, MediaMs, Word};
 
 /// True for what the standard takes for a WebVTT file.
@@ -48,6 +51,8 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         regions: Vec::new(),
         all_estimated: false,
         end_estimated: false,
+        all_times_estimated: false,
+        times_estimated: false,
         names_people: false,
         lost: [None; 3],
         hls: Hls::default(),
@@ -84,6 +89,8 @@ struct Reader {
     /// What notes of our own writer say of the ends that follow.
     all_estimated: bool,
     end_estimated: bool,
+    all_times_estimated: bool,
+    times_estimated: bool,
     /// The file says who speaks in a way that is no text: by voices, or by a note that nobody is named.
     names_people: bool,
     lost: [Option<(usize, usize)>; 3],
@@ -162,6 +169,8 @@ impl Reader {
                 match note.map(str::trim) {
                     Some(END_ESTIMATED) if block.lines.len() == 1 => self.end_estimated = true,
                     Some(ALL_ENDS_ESTIMATED) if block.lines.len() == 1 => self.all_estimated = true,
+                    Some(TIMES_ESTIMATED) if block.lines.len() == 1 => self.times_estimated = true,
+                    Some(ALL_TIMES_ESTIMATED) if block.lines.len() == 1 => self.all_times_estimated = true,
                     Some(NOBODY_NAMED) if block.lines.len() == 1 => self.names_people = true,
                     Some(_) => self.keep(block),
                     None => {
@@ -244,7 +253,8 @@ impl Reader {
         settings: String,
     ) {
         let from = self.gather.len();
-        let is_estimated = self.all_estimated || std::mem::take(&mut self.end_estimated);
+        let is_placed = self.all_times_estimated || std::mem::take(&mut self.times_estimated);
+        let is_estimated = self.all_estimated || std::mem::take(&mut self.end_estimated) || is_placed;
         let all = text::said(pieces);
         if all.is_empty() {
             self.gather.problem(at, 1, "this cue has no text: left out");
@@ -255,7 +265,7 @@ impl Reader {
             let words = words(&said, start);
             let said_text = super::blocks::tidy(said.text.trim());
             let content = Content {
-                start_ms: Some(start),
+                start_ms: (!is_placed).then_some(start),
                 end_ms: (!is_estimated).then_some(end),
                 speaker: said.voice.map(Arc::from),
                 text: said_text.into(),
