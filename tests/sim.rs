@@ -40,7 +40,7 @@ use self::run::run;
 use self::world::Report;
 
 /// What happens in so many of 300 runs at least: where it does not, the runs have become harmless.
-const HAPPENS: [(&str, u64); 15] = [
+const HAPPENS: [(&str, u64); 16] = [
     ("the server is killed", 300),
     ("killed between durable and acknowledged", 20),
     ("a crash keeps a part of the queue", 20),
@@ -56,6 +56,7 @@ const HAPPENS: [(&str, u64); 15] = [
     ("a message comes in parts", 20),
     ("a feed among many is left and taken up again", 50),
     ("many records are appended at once", 300),
+    ("a program that counts from 0 again is told so", 100),
 ];
 
 fn setting(name: &str, default: u64) -> u64 {

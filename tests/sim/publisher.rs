@@ -34,19 +34,39 @@ pub(crate) struct Script {
 impl Script {
     /// Lines that are guessed, corrected, repeated, taken back and out of order. Their texts are all different.
     pub(crate) fn new(world: &World, feed: &FeedId, source: &'static str, lines: u64, is_large: bool) -> Self {
+        Self::of_run(world, feed, source, lines, is_large, None)
+    }
+
+    /// What the program says that is started anew after `first` was said: it knows nothing of that, and counts from 0 again.
+    pub(crate) fn again(world: &World, first: &Self, lines: u64) -> Self {
+        Self::of_run(world, &first.feed, first.source, lines, false, Some(first))
+    }
+
+    fn of_run(
+        world: &World,
+        feed: &FeedId,
+        source: &'static str,
+        lines: u64,
+        is_large: bool,
+        first: Option<&Self>,
+    ) -> Self {
         // Without numbers of their own, versions count in the order in which they are sent: sent again, an old one would
-        // be the newest.
-        let is_numbered = world.one_in(2);
+        // be the newest. What a program has not said it cannot take back, so that a second run keeps its order.
+        let is_numbered = first.is_none() && world.one_in(2);
+        let (begins_at_ms, run) = if first.is_some() { (600_000, " again") } else { (0, "") };
         let mut messages = Vec::new();
         let mut outcome = BTreeMap::new();
         for number in 0..lines {
             let id = number.to_string();
+            // The line of the first run keeps its id, retracted or not.
+            let is_taken = first.is_some_and(|first| first.outcome.contains_key(&id));
+            let kept_as = if is_taken { format!("{id}~s2") } else { id.clone() };
             let revs = 1 + world.below(3);
             for rev in 1..=revs {
-                let text = text(source, number, rev, is_large);
+                let text = text(&format!("{source}{run}"), number, rev, is_large);
                 let status = if rev == revs || (!is_numbered && world.one_in(2)) { "final" } else { "interim" };
                 let speaker = world.one_of(&["A", "A", "B", "C"]);
-                let start_ms = number * 900 + world.below(3) * 100;
+                let start_ms = begins_at_ms + number * 900 + world.below(3) * 100;
                 let mut line = json!({"type": "line", "id": id, "start_ms": start_ms, "text": text, "status": status,
                     "speaker": speaker});
                 if is_numbered {
@@ -60,7 +80,7 @@ impl Script {
                     messages.push(line.clone());
                 }
                 messages.push(line);
-                outcome.insert(id.clone(), Some(text));
+                outcome.insert(kept_as.clone(), Some(text));
             }
             if world.one_in(15) {
                 let mut retraction = json!({"type": "retract", "id": id});
@@ -68,10 +88,10 @@ impl Script {
                     retraction["rev"] = json!(revs + 1);
                 }
                 messages.push(retraction);
-                outcome.insert(id.clone(), None);
+                outcome.insert(kept_as, None);
             }
             if world.one_in(15) {
-                messages.push(json!({"type": "clock", "media_ms": number * 900}));
+                messages.push(json!({"type": "clock", "media_ms": begins_at_ms + number * 900}));
             }
         }
         // Not in the order in which they were said.
@@ -81,7 +101,8 @@ impl Script {
             let other = (one + 1 + usize::try_from(world.below(4)).expect("small")).min(messages.len() - 1);
             messages.swap(one, other);
         }
-        Self { feed: feed.clone(), source, session: "s".into(), messages: in_groups(world, messages), outcome }
+        let session = if first.is_some() { "s-again" } else { "s" }.into();
+        Self { feed: feed.clone(), source, session, messages: in_groups(world, messages), outcome }
     }
 
     /// One line more, of another session of the source.
@@ -207,6 +228,10 @@ impl Publisher {
                             *acked = seq.max(*acked);
                         }
                         Some("status") => {}
+                        // Once for each connection at most, to a program that was started anew.
+                        Some("warning") if answer["code"] == "id_reused" && session == "s-again" => {
+                            self.world.seen("a program that counts from 0 again is told so");
+                        }
                         _ => {
                             self.wrong(&format!("answered with {answer}"));
                             return None;

@@ -82,11 +82,17 @@ impl Run {
             if source == "http" {
                 Publisher::lines_only(&mut script);
             }
+            let is_started_anew = source != "http" && self.world.one_in(2);
+            let again = is_started_anew.then(|| Script::again(&self.world, &script, 1 + self.world.below(16)));
             let publisher = self.publisher(script);
+            let again = again.map(|again| self.publisher(again));
             publishers.spawn(async move {
                 match publisher.script.source {
                     "http" => publisher.run_over_http().await,
                     _ => publisher.run().await,
+                }
+                if let Some(again) = again {
+                    again.run().await;
                 }
             });
         }
