@@ -738,7 +738,7 @@ async fn words_have_the_times_of_a_file_beside_them() {
     let beside = dir.path().to_str().expect("UTF-8");
     done(&run(&server, &["import", &path, "--rttm", beside]).await);
     let srt = done(&run(&server, &["export", "call", "--format", "srt"]).await);
-    assert!(srt.contains("00:01:01,500 --> 00:01:02,500\nSpeaker 0: Good day.\n"), "{srt}");
+    assert!(srt.contains("00:01:01,500 --> 00:01:02,500\nSpeaker 0:\u{a0}Good day.\n"), "{srt}");
     // Without it, the order of the file.
     done(&run(&server, &["import", &path, "--as", "untimed"]).await);
     let json = done(&run(&server, &["export", "untimed", "--format", "json"]).await);
