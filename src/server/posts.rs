@@ -206,8 +206,8 @@ impl Post {
     }
 
     /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
-    /// that is wanted and there is room.
-    async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Option<Full>, Problem> {
+    /// that is wanted and there is room. Gives what the software should be told beside its answer.
+    async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Vec<String>, Problem> {
         let Self { app, pipeline, .. } = self;
         let came = MessageArrival::now(app);
         let (mut refusal, mut full) = (None, None);
@@ -244,7 +244,10 @@ impl Post {
         }
         match refusal {
             Some(refusal) => Err(Problem::bad(refusal.message)),
-            None => Ok(full),
+            None => {
+                let warnings = pipeline.warnings.drain(..).map(|warning| warning.message);
+                Ok(full.iter().map(Full::to_string).chain(warnings).collect())
+            }
         }
     }
 }
@@ -343,9 +346,9 @@ fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
 }
 
 /// What software is told, and what was odd, for whoever looks.
-fn told(answer: impl std::fmt::Display, faults: &[crate::dialect::Fault], full: Option<Full>) -> String {
-    let faults = faults.iter().fold(format!("{answer}\n"), |told, fault| format!("{told}{fault}\n"));
-    full.into_iter().fold(faults, |told, full| format!("{told}{full}\n"))
+fn told(answer: impl std::fmt::Display, faults: &[crate::dialect::Fault], notes: Vec<String>) -> String {
+    let notes = faults.iter().map(ToString::to_string).chain(notes);
+    notes.fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
 }
 
 /// `POST /v1/feeds/{feed}/zoom`
@@ -366,15 +369,15 @@ pub(super) async fn zoom(
             (session.clone(), session, number, if is_after_gap { GAP } else { "" }, None)
         }
         Placed::Late { session, late, seq, at_ms } => (session, late, seq, LATE, Some(at_ms)),
-        Placed::Repeat => return Ok(told(seq, &[], None)),
+        Placed::Repeat => return Ok(told(seq, &[], Vec::new())),
     };
     let mut decoded = Decoded::default();
     let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
     Format::Zoom.open(post.options(&tag)).decode(frame.as_bytes(), &mut decoded);
     let says = at_ms.map_or_else(|| decoded.says.clone(), |at_ms| moved(decoded.says.clone(), at_ms));
     let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says };
-    let full = post.publish(&session, number, posted).await?;
-    Ok(told(seq, &decoded.faults, full) + note)
+    let notes = post.publish(&session, number, posted).await?;
+    Ok(told(seq, &decoded.faults, notes) + note)
 }
 
 /// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
@@ -390,13 +393,13 @@ pub(super) async fn zoom_seq(
     let Publisher { source, session: base, .. } = Publisher::new(&app, source, Some(base))?;
     let feed = match app.feeds.open(&name).await? {
         Opened::Here(feed) => feed,
-        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, &[], None)),
+        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, &[], Vec::new())),
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
     };
     let view = feed.view(FoldView::Interim).await?;
     view.reach(feed.head().await?).await?;
     let (_, last) = session(&view, &source, &base);
-    Ok(told(last.saturating_sub(1), &[], None))
+    Ok(told(last.saturating_sub(1), &[], Vec::new()))
 }
 
 /// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
@@ -412,7 +415,7 @@ pub(super) async fn youtube(
     let text = text(&app, &headers, body).await?;
     let now = |app: &App| wall_time(app.clock.now());
     if text.trim().is_empty() {
-        return Ok(told(now(&app), &[], None));
+        return Ok(told(now(&app), &[], Vec::new()));
     }
     let seq = number(&asked)?;
     let mut post = Post::open(app, &name, &asked, &access, "youtube").await?;
@@ -437,13 +440,13 @@ pub(super) async fn youtube(
         Placed::Late { session, late, seq: number, at_ms } => {
             (decode(&session, seq.unwrap_or_default()), late, number, LATE, Some(at_ms))
         }
-        Placed::Repeat => return Ok(told(now(&post.app), &[], None)),
+        Placed::Repeat => return Ok(told(now(&post.app), &[], Vec::new())),
     };
     let says = merged(decoded.says);
     let says = at_ms.map_or(says.clone(), |at_ms| moved(says, at_ms));
     let posted = Posted { format: Format::YouTube, frame: text.as_bytes(), says };
-    let full = post.publish(&session, number, posted).await?;
-    Ok(told(now(&post.app), &decoded.faults, full) + note)
+    let notes = post.publish(&session, number, posted).await?;
+    Ok(told(now(&post.app), &decoded.faults, notes) + note)
 }
 
 /// One operation, for what has one number.
@@ -484,7 +487,7 @@ pub(super) async fn streamtext(
     stream.used = Instant::now();
     let mut is_after_gap = false;
     match (seq, &stream.last) {
-        (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[], None)),
+        (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[], Vec::new())),
         (Some(seq), Some((last, _))) => is_after_gap = seq > *last && seq - last > 1,
         _ => {}
     }
@@ -494,15 +497,15 @@ pub(super) async fn streamtext(
     stream.last = seq.map(|seq| (seq, body.clone()));
     stream.seq += decoded.says.len() as u64;
     let posted = Posted { format: Format::StreamText, frame: &body, says: decoded.says };
-    let full = match post.publish(&session, first, posted).await {
-        Ok(full) => full,
+    let notes = match post.publish(&session, first, posted).await {
+        Ok(notes) => notes,
         Err(problem) => {
             // What was said is not sure to be there: the same text, sent again, begins a new stream.
             *stream = begin(&post);
             return Err(problem);
         }
     };
-    Ok(told(seq.unwrap_or_default(), &decoded.faults, full) + if is_after_gap { GAP } else { "" })
+    Ok(told(seq.unwrap_or_default(), &decoded.faults, notes) + if is_after_gap { GAP } else { "" })
 }
 
 #[cfg(test)]
