@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::output::{note, print, print_json, progress_bar};
 use crate::config::{Config, Overrides};
-use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogError, LogId};
+use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogId};
 use crate::position::{Epoch, Offset};
 use crate::server::open_nats;
 use crate::transcript::{Op, Record};
@@ -117,16 +117,9 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Copies one feed, up to where it is now. Where the log can do that, none of it is seen before all of it is there.
+/// Copies one feed, up to where it is now. None of it is seen before all of it is there.
 async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut Report) -> anyhow::Result<()> {
-    let copy = match to.stage(&log.feed).await {
-        Ok(copy) => copy,
-        Err(LogError::Unsupported(_)) => {
-            let copy = to.create(&log.feed, false).await?;
-            return copy_records(from, log, to, &copy, report).await;
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let copy = to.stage(&log.feed).await?;
     let copied = copy_records(from, log, to, &copy, report).await;
     if copied.is_err() {
         // What is left of it goes when the log is opened next, if not now.
