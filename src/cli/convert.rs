@@ -83,7 +83,8 @@ impl Convert {
         tell(&self.input, reading.estimated.as_slice());
         if !reading.problems.is_empty() {
             let (lines, problems) = (reading.lines.len(), reading.problems.len());
-            note(&format!("{}: {lines} lines, {problems} problems", self.input.display()));
+            let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            note(&format!("{}: {}, {}", self.input.display(), counted(lines, "line"), counted(problems, "problem")));
         }
         Ok(Outcome::of_problems(reading.problems.len() as u64))
     }

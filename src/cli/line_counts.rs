@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sending::Published;
 use crate::client::{Nack, PublishError, Publisher, PublisherOptions, SocketUrl};
+use crate::transcript::line::sent_id;
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
 
@@ -31,6 +32,8 @@ pub(super) struct CountingPublisher {
 struct Lines {
     /// What each line said last, by id.
     said: HashMap<Arc<str>, LastSaid>,
+    /// What lines say that are kept beside another, by the id that they were sent under.
+    beside: HashMap<Arc<str>, Vec<LastSaid>>,
     /// The last messages, by their numbers.
     messages: VecDeque<SentMessage>,
     counts: LineCounts,
@@ -88,7 +91,7 @@ impl CountingPublisher {
         let mut known = self.lines();
         for line in lines {
             let mark = mark(line.start_ms, line.end_ms, line.speaker.as_deref(), &line.text);
-            known.said.insert(line.id.clone(), LastSaid { mark, status: line.status, is_own: are_own });
+            known.know(&line.id, LastSaid { mark, status: line.status, is_own: are_own });
         }
     }
 
@@ -134,6 +137,13 @@ impl Deref for CountingPublisher {
 }
 
 impl Lines {
+    fn know(&mut self, id: &Arc<str>, said: LastSaid) {
+        match sent_id(id) {
+            Some(sent) => self.beside.entry(sent.into()).or_default().push(said),
+            None => drop(self.said.insert(id.clone(), said)),
+        }
+    }
+
     fn note(&mut self, seq: u64, message: &Outgoing, corrects: bool) {
         let kinds = match message {
             Outgoing::Line(line) => vec![self.kind(line, corrects)],
@@ -154,6 +164,7 @@ impl Lines {
     fn kind(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
         if self.said.len() == IDS_MAX {
             self.said.clear();
+            self.beside.clear();
         }
         let Content { start_ms, end_ms, speaker, text, status, .. } = &line.content;
         let mark = mark(start_ms.unwrap_or(-1), *end_ms, speaker.as_deref(), text);
@@ -161,6 +172,7 @@ impl Lines {
         let kind = match before {
             None => LineKind::New,
             Some(before) if before.mark == mark && before.status == *status => LineKind::Repeated,
+            Some(before) if !before.is_own && self.is_beside(&line.id, mark, *status) => LineKind::Repeated,
             // The server keeps it beside the other session's.
             Some(before) if !before.is_own && !corrects => LineKind::New,
             Some(before) if before.status == Status::Interim || *status == Status::Interim => LineKind::Guess,
@@ -170,6 +182,11 @@ impl Lines {
             self.said.insert(line.id.clone(), LastSaid { mark, status: *status, is_own: true });
         }
         (kind, line.id.clone())
+    }
+
+    /// Whether a line that is kept beside that of this id says this.
+    fn is_beside(&self, id: &str, mark: u64, status: Status) -> bool {
+        self.beside.get(id).is_some_and(|lines| lines.iter().any(|line| line.mark == mark && line.status == status))
     }
 
     fn refuse(&mut self, seq: u64, index: Option<usize>) {
@@ -246,8 +263,10 @@ mod tests {
     fn lines_are_counted_by_what_they_are() {
         let mut lines = Lines::default();
         let other = LastSaid { mark: mark(7, None, None, "Of before."), status: Status::Final, is_own: false };
-        lines.said.insert("8".into(), other);
-        lines.said.insert("9".into(), other);
+        lines.know(&"8".into(), other);
+        lines.know(&"9".into(), other);
+        let beside = LastSaid { mark: mark(7, None, None, "Of a second run."), ..other };
+        lines.know(&"9~s2".into(), beside);
         let (interim, last) = (Status::Interim, Status::Final);
         for (seq, (message, expected)) in (1..).zip([
             (line("1", "Good", interim), [1, 0, 0, 0]),
@@ -256,10 +275,11 @@ mod tests {
             (line("1", "Good evening.", last), [1, 1, 0, 0]),
             (line("1", "Good night.", last), [1, 1, 1, 0]),
             (line("8", "Of before.", last), [1, 2, 1, 0]),
-            (line("9", "Of now.", last), [2, 2, 1, 0]),
-            (line("9", "Of now, corrected.", last), [2, 2, 2, 0]),
-            (Outgoing::Retract { id: "9".into(), rev: None }, [2, 2, 3, 0]),
-            (Outgoing::Clock { media_ms: 7 }, [2, 2, 3, 0]),
+            (line("9", "Of a second run.", last), [1, 3, 1, 0]),
+            (line("9", "Of now.", last), [2, 3, 1, 0]),
+            (line("9", "Of now, corrected.", last), [2, 3, 2, 0]),
+            (Outgoing::Retract { id: "9".into(), rev: None }, [2, 3, 3, 0]),
+            (Outgoing::Clock { media_ms: 7 }, [2, 3, 3, 0]),
         ]) {
             lines.note(seq, &message, false);
             assert_eq!(counts(&lines), expected, "{message:?}");
@@ -267,7 +287,7 @@ mod tests {
         // Whoever may correct other sessions' lines does.
         lines.said.insert("10".into(), other);
         lines.note(11, &line("10", "Of now.", last), true);
-        assert_eq!(counts(&lines), [2, 2, 4, 0]);
+        assert_eq!(counts(&lines), [2, 3, 4, 0]);
     }
 
     #[test]
