@@ -4,6 +4,7 @@
 mod support;
 
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use support::{Server, soon};
@@ -11,12 +12,16 @@ use tokio::process::Command;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_captionwire");
 
+/// How long a measurement may take: it is made of many, each of which starts a server, and on a busy machine all of them wait.
+const MEASURED_WITHIN: Duration = Duration::from_secs(240);
+
 /// Runs `bench`, once and on whatever core is free, with JSON.
 async fn bench(arguments: &str) -> Output {
     let mut command = Command::new(BINARY);
     command.arg("bench").args(arguments.split_whitespace());
     command.args(["--json", "--repeat", "1", "--server-core", "none", "--client-core", "none"]);
-    soon(command.kill_on_drop(true).stdin(Stdio::null()).output()).await.expect("it runs")
+    let measuring = command.kill_on_drop(true).stdin(Stdio::null()).output();
+    tokio::time::timeout(MEASURED_WITHIN, measuring).await.expect("it ends in time").expect("it runs")
 }
 
 fn runs(output: &Output) -> Vec<Value> {
