@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use futures::SinkExt;
+use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 
 use crate::house::House;
 use crate::support::chance::{Chance, setting};
@@ -29,6 +30,10 @@ enum Blow {
     KillServer(usize),
     StopServer(usize),
     KillNode(usize),
+    /// A NATS server is cut off from the others; its clients reach it.
+    IsolateServer(usize),
+    /// All NATS servers are cut off from each other.
+    PartServers,
     Mend,
 }
 
@@ -41,6 +46,7 @@ pub(crate) async fn rounds() {
     for seed in first..first + rounds {
         eprintln!("storm: seed {seed}");
         round(&mut house, seed, &lines).await;
+        lives(&house, seed).await;
     }
 }
 
@@ -58,9 +64,11 @@ async fn round(house: &mut House, seed: u64, lines: &[Value]) {
     let mut blows: BTreeMap<u64, Vec<Blow>> = BTreeMap::new();
     for _ in 0..3 {
         let at = below(lines.len() * 3 / 4);
-        let blow = match below(4) {
+        let blow = match below(6) {
             0 => Blow::KillServer(below(3)),
             1 => Blow::StopServer(below(3)),
+            2 => Blow::IsolateServer(below(3)),
+            3 => Blow::PartServers,
             _ => Blow::KillNode(below(2)),
         };
         blows.entry(at as u64).or_default().push(blow);
@@ -81,6 +89,77 @@ async fn round(house: &mut House, seed: u64, lines: &[Value]) {
     assert_eq!(turns.iter().map(crate::lines_of_turn).sum::<u64>(), lines.len() as u64, "seed {seed}");
 }
 
+/// A transcript is replaced at one node, again and again and at last deleted, while somebody publishes at the other as fast as it
+/// may. Readers at both hear of each life; of those that ended nothing is left.
+async fn lives(house: &House, seed: u64) {
+    const REPLACEMENTS: usize = 3;
+    let mut chance = Chance(seed);
+    let (at, feed) = (chance.below(2) as usize, format!("lives-{seed}"));
+    let (here, there) = (&house.nodes[at], &house.nodes[1 - at]);
+    assert_eq!(here.json("PUT", &format!("/v1/feeds/{feed}"), json!({})).await.status, 201);
+    let (stop, publishing) = (CancellationToken::new(), there.addr().to_owned());
+    let publisher = tokio::spawn(publish_on(publishing, feed.clone(), stop.clone()));
+    let mut readers = [
+        (here.subscribe(&format!("{feed}/subscribe")).await, Screen::default()),
+        (there.subscribe(&format!("{feed}/subscribe")).await, Screen::default()),
+    ];
+    for number in 0..REPLACEMENTS {
+        let text = format!("Replacement {number}.");
+        let file = format!("Clerk: (00:01)\n{text}\n");
+        let path = format!("/v1/feeds/{feed}/transcript?replace=true");
+        let answer = here.http("PUT", &path, &[], file.as_bytes()).await;
+        assert_eq!(answer.status, 200, "seed {seed}: {}", answer.text());
+        for (reader, screen) in &mut readers {
+            let is_there = |screen: &Screen| screen.lines.values().any(|line| line["text"] == text.as_str());
+            screen.read_until(reader, is_there).await;
+        }
+    }
+    assert_eq!(here.http("DELETE", &format!("/v1/feeds/{feed}"), &[], b"").await.status, 204);
+    for (mut reader, _) in readers {
+        assert_eq!(reader.closed().await.0, 4506, "seed {seed}: a reader is left on a life that ended");
+    }
+    stop.cancel();
+    soon(publisher).await.expect("it ends");
+    for node in &house.nodes {
+        node.get(&format!("/v1/feeds/{feed}")).await.assert_problem(410, "feed_deleted");
+    }
+    // Every life has nothing but its end.
+    let context = async_nats::jetstream::new(async_nats::connect(house.nats.urls()).await.expect("connected"));
+    let stream = context.get_stream("captionwire").await.expect("it is there");
+    crate::eventually("what ended is purged", async || {
+        let subjects = stream.info_with_subjects(format!("captionwire.log.{feed}.*.>")).await.ok()?;
+        let counts: Vec<usize> =
+            subjects.filter_map(async |subject| subject.ok().map(|(_, count)| count)).collect().await;
+        (counts.len() == REPLACEMENTS + 1 && counts.iter().all(|count| *count == 1)).then_some(())
+    })
+    .await;
+}
+
+/// Publishes to whatever life of a feed there is, until it is told to stop.
+async fn publish_on(addr: String, feed: String, stop: CancellationToken) {
+    let publishing = async {
+        for session in 0.. {
+            let url = format!("ws://{addr}/v1/feeds/{feed}/publish?session=s{session}&takeover=true");
+            let Some(mut socket) = connect(&url).await else { continue };
+            let mut seq = 0;
+            while let Ok(message) = socket.next().await {
+                if message["type"] == "welcome" || message["type"] == "ack" {
+                    seq += 1;
+                    let line = support::line(&format!("p{seq}"), seq * 100, "Clerk", "Yes.");
+                    if socket.stream.send(Message::text(line.to_string())).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = publishing => {}
+    }
+}
+
 fn strike(house: &mut House, blow: Blow) {
     match blow {
         Blow::KillServer(number) => house.nats.kill(number),
@@ -90,7 +169,10 @@ fn strike(house: &mut House, blow: Blow) {
             }
         }
         Blow::KillNode(number) => house.nodes[number].kill(),
+        Blow::IsolateServer(number) => house.nats.isolate(number),
+        Blow::PartServers => house.nats.part(),
         Blow::Mend => {
+            house.nats.heal();
             for number in 0..3 {
                 if house.nats.runs(number) {
                     house.nats.resume(number);
