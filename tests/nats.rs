@@ -495,6 +495,9 @@ async fn feeds_are_copied_with_their_history() {
     let Some(servers) = nats::Servers::start(1) else { return };
     let mut embedded = Server::start();
     embedded.import("hearing", &hearing()).await;
+    let gone = async |server: &Server| server.get("/v1/feeds/gone").await.assert_problem(410, "feed_deleted");
+    embedded.json("PUT", "/v1/feeds/gone", serde_json::json!({})).await;
+    assert_eq!(embedded.http("DELETE", "/v1/feeds/gone", &[], b"").await.status, 204);
     let mut publisher = embedded.publish("geneva/publish?session=p").await;
     publisher.expect_next("welcome").await;
     for seq in 1..=40_i64 {
@@ -514,12 +517,14 @@ async fn feeds_are_copied_with_their_history() {
     let copied = run(&flags, &[&text(&embedded.data()), &url]);
     let said = String::from_utf8_lossy(&copied.stderr).into_owned();
     assert!(copied.status.success(), "{said}");
-    assert!(String::from_utf8_lossy(&copied.stdout).starts_with("copied 2 feeds, "), "{:?}", copied.stdout);
+    let told = String::from_utf8_lossy(&copied.stdout).into_owned();
+    assert!(told.starts_with("copied 2 feeds, ") && told.ends_with(", 1 name of a deleted feed\n"), "{told}");
     let again = run(&flags, &[&text(&embedded.data()), &url]);
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is there already"));
 
     let mut on_nats = Server::start_with(&config(&servers));
     assert!(transcripts(&on_nats, &formats).await == first, "the transcripts differ");
+    gone(&on_nats).await;
     assert_ne!(on_nats.get("/v1/feeds/geneva").await.json()["epoch"], epoch);
     // The session goes on where it was.
     let mut publisher = on_nats.publish("geneva/publish?session=p").await;
@@ -533,8 +538,24 @@ async fn feeds_are_copied_with_their_history() {
     let back = embedded.data().join("back");
     let copied = run(&flags, &[&url, &text(&back)]);
     assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
-    let server = Server::start_on(&back);
+    let mut server = Server::start_on(&back);
     assert!(transcripts(&server, &formats).await == second, "the transcripts differ");
+    gone(&server).await;
+    server.stop();
+    // And from one archive to another. A deleted name is not brought to where there is a feed of that name.
+    let beside = embedded.data().join("beside");
+    let copied = run(&flags, &[&text(&back), &text(&beside)]);
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    let mut server = Server::start_on(&beside);
+    gone(&server).await;
+    server.stop();
+    let other = embedded.data().join("other");
+    let mut server = Server::start_on(&other);
+    assert_eq!(server.json("PUT", "/v1/feeds/gone", serde_json::json!({})).await.status, 201);
+    server.stop();
+    let there = run(&flags, &[&text(&back), &text(&other)]);
+    let said = String::from_utf8_lossy(&there.stderr).into_owned();
+    assert!(!there.status.success() && said.contains("the feed gone is there"), "{said}");
     let nowhere = run(&flags, &[&format!("{}/nowhere", servers.urls()[0]), &text(&back)]);
     assert!(!nowhere.status.success() && String::from_utf8_lossy(&nowhere.stderr).contains("no such stream"));
 }

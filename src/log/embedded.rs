@@ -410,6 +410,10 @@ impl Log for EmbeddedLog {
         Box::pin(self.shared.readers.read(readers::heads))
     }
 
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {
+        Box::pin(self.shared.readers.read(readers::deleted_names))
+    }
+
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
         let log = log.clone();
         Box::pin(self.shared.readers.read(move |db| readers::bytes(db, &log)))

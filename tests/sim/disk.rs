@@ -349,6 +349,12 @@ impl Log for SimLog {
         .boxed()
     }
 
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {
+        let disk = self.core.disk();
+        let names = disk.names.iter().filter(|(_, life)| !disk.lives.contains_key(life));
+        std::future::ready(Ok(names.map(|(feed, _)| feed.clone()).collect())).boxed()
+    }
+
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
         let life = log.life;
         async move {
