@@ -793,6 +793,8 @@ async fn a_silent_turn_closes_and_what_a_lost_source_left_is_settled() {
     guess["status"] = json!("interim");
     publisher.send(guess).await;
     screen.read_until(&mut reader, |screen| screen.lines.contains_key("main/2")).await;
+    // For a player the server's own clock goes on; it keeps no feed open.
+    assert_eq!(server.get("/v1/feeds/geneva/hls/captions.m3u8").await.status, 200);
     drop(publisher);
     let is_settled = |screen: &Screen| screen.lines["main/2"]["status"] == "final";
     screen.read_until(&mut reader, is_settled).await;
