@@ -262,13 +262,17 @@ fn connected_to(log: &JetStreamLog) -> usize {
     name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok()).expect("a number") - 1
 }
 
+/// A log on servers that are waited for longer than they may take to find a leader.
+async fn open_patient(servers: &nats::Servers) -> JetStreamLog {
+    let options = JetStreamOptions { wait: Duration::from_secs(12), ..options(servers) };
+    JetStreamLog::open(options).await.expect("opens")
+}
+
 /// A server that is cut off from the others keeps its clients, and answers their pings: they go to another one by themselves.
-/// Where there is none, readers are told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_is_alone_is_left() {
     let Some(servers) = nats::Servers::start(3) else { return };
-    let log = JetStreamLog::open(JetStreamOptions { wait: Duration::from_secs(12), ..options(&servers) }).await;
-    let log = log.expect("opens");
+    let log = open_patient(&servers).await;
     let id = create(&log, "geneva").await;
     append(&log, &id, "1").await.expect("appended");
     let mut tail = log.tail(&id, Offset(0));
@@ -281,22 +285,37 @@ async fn a_server_that_is_alone_is_left() {
     append(&log, &id, "2").await.expect("appended");
     let next = soon(tail.next()).await.expect("goes on").expect("it was not told to go");
     assert_eq!(next[0].offset, Offset(1));
+}
 
-    // Now all of them are alone, and there is none to go to.
+/// Where all servers are alone there is none to go to: readers are told, nothing is acknowledged, and all goes on when they
+/// have come together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn servers_that_are_all_alone_acknowledge_nothing() {
+    let Some(servers) = nats::Servers::start(3) else { return };
+    if servers.are_old() {
+        // Those do not promise it (docs/nats.md, "Setting up"): two of them may answer as the leader for a moment, one
+        // with a record that was never acknowledged. They are refused unless somebody accepts that.
+        return;
+    }
+    let log = open_patient(&servers).await;
+    let id = create(&log, "geneva").await;
+    append(&log, &id, "1").await.expect("appended");
+    let mut tail = log.tail(&id, Offset(0));
+    soon(tail.next()).await.expect("goes on").expect("no error");
+
     servers.part();
     let told = soon(tail.next()).await.expect("told");
     assert!(told.as_ref().is_err_and(is_away), "{told:?}");
-    let refused = soon(log.append(&id, "3".into())).await;
-    let refused = match refused {
+    let refused = match soon(log.append(&id, "2".into())).await {
         Ok(appended) => soon(appended).await,
         Err(error) => Err(error),
     };
     assert!(refused.as_ref().is_err_and(is_away), "{refused:?}");
     servers.heal();
     servers.wait_until("it is reached again", |_| log.trouble().is_none());
-    append(&log, &id, "4").await.expect("appended");
+    append(&log, &id, "3").await.expect("appended");
     let records = read(&log, &id, 0).await.join(" ");
-    assert!(["1 2 4", "1 2 3 4"].contains(&&*records), "{records}");
+    assert!(["1 3", "1 2 3"].contains(&&*records), "{records}");
 }
 
 /// What cannot be used is refused in words that say the mend.
