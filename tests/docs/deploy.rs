@@ -5,7 +5,6 @@
 //! Docker it is checked that what they name is there and fits.
 
 use std::ffi::OsStr;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -15,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::page;
+use super::support::ports::ReservedPort;
 use super::support::{PATIENCE, Server, Socket, program, soon};
 
 /// A server that believes a proxy on this machine, known by a name that is not this machine's.
@@ -24,13 +24,10 @@ fn server() -> Server {
     Server::start_with(&format!("trusted_proxies = [\"127.0.0.1\"]\n{public}{anybody}"))
 }
 
-/// Ports that are tried before a proxy that ends at once is taken for one that does not like its configuration.
-const PORTS_MAX: usize = 5;
-
 /// A proxy that is ended with its test.
 struct Proxy {
     child: Child,
-    port: u16,
+    port: ReservedPort,
     _dir: TempDir,
 }
 
@@ -42,26 +39,20 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Starts `program` in a directory of its own, with the configuration that `write` makes for a port. Another port is
-    /// taken as long as somebody else has taken the one before.
+    /// Starts `program` in a directory of its own, with the configuration that `write` makes for a port.
     async fn start(program: &OsStr, args: impl Fn(&Path) -> Vec<String>, write: impl Fn(&Path, u16) -> String) -> Self {
         let starting = async {
-            for _ in 0..PORTS_MAX {
-                let dir = tempfile::tempdir().expect("a directory");
-                let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-                let port = free.local_addr().expect("an address").port();
-                drop(free);
-                let file = dir.path().join("proxy.conf");
-                std::fs::write(&file, write(dir.path(), port)).expect("written");
-                let mut command = Command::new(program);
-                command.args(args(&file)).current_dir(dir.path()).env("HOME", dir.path()).stdin(Stdio::null());
-                let mut child = command.spawn().expect("it runs");
-                while child.try_wait().expect("it is ours").is_none() {
-                    if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                        return Self { child, port, _dir: dir };
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            let (dir, port) = (tempfile::tempdir().expect("a directory"), ReservedPort::take());
+            let file = dir.path().join("proxy.conf");
+            std::fs::write(&file, write(dir.path(), port.number())).expect("written");
+            let mut command = Command::new(program);
+            command.args(args(&file)).current_dir(dir.path()).env("HOME", dir.path()).stdin(Stdio::null());
+            let mut child = command.spawn().expect("it runs");
+            while child.try_wait().expect("it is ours").is_none() {
+                if TcpStream::connect(port.addr()).await.is_ok() {
+                    return Self { child, port, _dir: dir };
                 }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             panic!("{program:?} does not start: its output says why");
         };
@@ -70,7 +61,7 @@ impl Proxy {
 
     async fn socket(&self, path: &str) -> Socket {
         let url = format!("ws://captions.example.org/v1/feeds/{path}");
-        let stream = soon(TcpStream::connect(("127.0.0.1", self.port))).await.expect("connected");
+        let stream = soon(TcpStream::connect(self.port.addr())).await.expect("connected");
         let request = url.into_client_request().expect("a URL");
         let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
         let (stream, _) = soon(tokio_tungstenite::client_async(request, stream)).await.expect("upgraded");
@@ -83,7 +74,7 @@ impl Proxy {
         let ready = async {
             let host = ("Host", "captions.example.org");
             loop {
-                let stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("connected");
+                let stream = TcpStream::connect(self.port.addr()).await.expect("connected");
                 if server.http_over(stream, "GET", "/readyz", &[host], b"").await.status == 200 {
                     return;
                 }

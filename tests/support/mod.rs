@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
 pub mod chance;
+pub mod ports;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -20,6 +21,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use self::ports::ReservedPort;
+
 /// Longer than anything takes on a busy machine; a test that waits for it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,8 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
 pub struct Server {
     child: Child,
     addr: String,
+    /// Where it listens whenever it is started.
+    port: ReservedPort,
     dir: TempDir,
     config: String,
 }
@@ -45,31 +50,35 @@ impl Server {
     /// Starts one with these settings, in TOML.
     pub fn start_with(config: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let (child, addr) = spawn(dir.path(), config, "127.0.0.1:0");
-        Self { child, addr, dir, config: config.to_owned() }
+        let port = ReservedPort::take();
+        let (child, addr) = spawn(dir.path(), config, &port.addr());
+        Self { child, addr, port, dir, config: config.to_owned() }
     }
 
     /// Starts one on an archive that is there.
     pub fn start_on(data: &Path) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        let port = ReservedPort::take();
+        command.args(["serve", "--listen", &port.addr(), "--data"]).arg(data);
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
         let (child, addr) = start(command);
-        Self { child, addr, dir, config: String::new() }
+        Self { child, addr, port, dir, config: String::new() }
     }
 
     /// Starts one whose files cannot grow beyond so many blocks (of 512 or 1,024 bytes, as the shell has it): a disk that
     /// gets full.
     pub fn start_on_a_small_disk(blocks: u32) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let (child, addr) = start(on_a_small_disk(&command(dir.path(), "", "127.0.0.1:0"), blocks));
-        Self { child, addr, dir, config: String::new() }
+        let port = ReservedPort::take();
+        let (child, addr) = start(on_a_small_disk(&command(dir.path(), "", &port.addr()), blocks));
+        Self { child, addr, port, dir, config: String::new() }
     }
 
     /// Starts it again as on a disk that has room for no more than so many blocks in one file.
     pub fn restart_on_a_small_disk(&mut self, blocks: u32) {
-        (self.child, self.addr) = start(on_a_small_disk(&command(self.dir.path(), &self.config, &self.addr), blocks));
+        (self.child, self.addr) =
+            start(on_a_small_disk(&command(self.dir.path(), &self.config, &self.port.addr()), blocks));
     }
 
     /// Starts one with these settings that logs all it can as JSON, to the file that is given back.
@@ -77,19 +86,21 @@ impl Server {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("log");
         let log = std::fs::File::create(&path).expect("a file");
-        let mut command = command(dir.path(), config, "127.0.0.1:0");
+        let port = ReservedPort::take();
+        let mut command = command(dir.path(), config, &port.addr());
         command.args(["--log-format", "json"]).env("CAPTIONWIRE_LOG", "trace").stderr(log);
         let (child, addr) = start(command);
-        (Self { child, addr, dir, config: config.to_owned() }, path)
+        (Self { child, addr, port, dir, config: config.to_owned() }, path)
     }
 
     /// Starts one that sends its traces to a collector.
     pub fn start_traced(collector: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut command = command(dir.path(), "", "127.0.0.1:0");
+        let port = ReservedPort::take();
+        let mut command = command(dir.path(), "", &port.addr());
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
         let (child, addr) = start(command);
-        Self { child, addr, dir, config: String::new() }
+        Self { child, addr, port, dir, config: String::new() }
     }
 
     /// `127.0.0.1:…`
@@ -135,7 +146,7 @@ impl Server {
 
     /// Starts it again, on the same archive and the same address.
     pub fn restart(&mut self) {
-        let (child, addr) = spawn(self.dir.path(), &self.config, &self.addr);
+        let (child, addr) = spawn(self.dir.path(), &self.config, &self.port.addr());
         (self.child, self.addr) = (child, addr);
     }
 

@@ -1,6 +1,9 @@
 //! NATS servers of a test's own, with JetStream: one, or a cluster. They are found in `CAPTIONWIRE_TEST_NATS`, in `PATH` or
 //! where Debian has them; each test that needs them says loudly that it is not run where there is none.
 
+#[allow(clippy::duplicate_mod, reason = "not every test with NATS has all of `support`")]
+mod ports;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,6 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use self::ports::ReservedPort;
 
 /// The longest that servers may take to be what they are waited for to be.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,9 +99,9 @@ pub fn version(program: &Path) -> (u64, u64) {
 /// One server.
 pub struct Node {
     name: String,
-    port: u16,
-    monitor: u16,
-    cluster: u16,
+    port: ReservedPort,
+    monitor: ReservedPort,
+    cluster: ReservedPort,
     child: Option<Child>,
 }
 
@@ -110,24 +115,22 @@ impl Servers {
     pub fn start_with(count: usize, settings: &str) -> Option<Self> {
         let program = found()?;
         let dir = tempfile::tempdir().expect("a directory");
-        // First, so that none of them gets a port that is meant for a server.
         let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
         let ways: Vec<_> =
             pairs.map(|pair| (pair, TcpListener::bind(("127.0.0.1", 0)).expect("a free port"))).collect();
-        let ports = free_ports(count * 3);
-        let nodes: Vec<Node> = ports
-            .chunks(3)
-            .enumerate()
-            .map(|(number, ports)| Node {
-                name: format!("n{}", number + 1),
-                port: ports[0],
-                monitor: ports[1],
-                cluster: ports[2],
+        let nodes: Vec<Node> = (1..=count)
+            .map(|number| Node {
+                name: format!("n{number}"),
+                port: ReservedPort::take(),
+                monitor: ReservedPort::take(),
+                cluster: ReservedPort::take(),
                 child: None,
             })
             .collect();
-        let routes: Vec<_> =
-            ways.into_iter().map(|((from, to), way)| ((from, to), Route::to(nodes[to].cluster, way))).collect();
+        let routes: Vec<_> = ways
+            .into_iter()
+            .map(|((from, to), way)| ((from, to), Route::to(nodes[to].cluster.number(), way)))
+            .collect();
         // Since 2.10 servers can be told to flush before they acknowledge.
         let sync = if version(&program) >= (2, 10) { "sync_interval: always, " } else { "" };
         for (number, node) in nodes.iter().enumerate() {
@@ -140,13 +143,15 @@ impl Servers {
                 // By the ways that can be cut, and by no others that they tell each other of.
                 format!(
                     "cluster {{ name: test, listen: \"127.0.0.1:{}\", advertise: \"127.0.0.1:1\", routes: {urls:?} }}\n",
-                    node.cluster
+                    node.cluster.number()
                 )
             };
             let text = format!(
                 "server_name: {}\nlisten: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\n\
                  jetstream {{ {sync}store_dir: {store:?}, max_mem: 64MB, max_file: 4GB }}\n{cluster}{settings}\n",
-                node.name, node.port, node.monitor
+                node.name,
+                node.port.number(),
+                node.monitor.number()
             );
             std::fs::write(dir.path().join(format!("{}.conf", node.name)), text).expect("written");
         }
@@ -160,12 +165,12 @@ impl Servers {
 
     /// Their addresses, for clients.
     pub fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| format!("nats://127.0.0.1:{}", node.port)).collect()
+        self.nodes.iter().map(|node| format!("nats://{}", node.port.addr())).collect()
     }
 
     /// The addresses at which they tell of themselves.
     pub fn monitors(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.monitor)).collect()
+        self.nodes.iter().map(|node| format!("http://{}", node.monitor.addr())).collect()
     }
 
     /// Where a server keeps what it stores.
@@ -222,7 +227,7 @@ impl Servers {
 
     /// The address of one of them, for clients.
     pub fn url(&self, number: usize) -> String {
-        format!("nats://127.0.0.1:{}", self.nodes[number].port)
+        format!("nats://{}", self.nodes[number].port.addr())
     }
 
     /// Whether the servers are older than captionwire takes unasked.
@@ -302,7 +307,7 @@ impl Node {
     /// What the server tells of itself; nothing if it does not answer.
     fn told(&self, path: &str) -> Option<Value> {
         self.child.as_ref()?;
-        let addr = SocketAddr::from(([127, 0, 0, 1], self.monitor));
+        let addr = SocketAddr::from(([127, 0, 0, 1], self.monitor.number()));
         let mut stream = TcpStream::connect_timeout(&addr, Duration::from_millis(200)).ok()?;
         stream.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
@@ -311,13 +316,6 @@ impl Node {
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
         serde_json::from_slice(&answer[end + 4..]).ok()
     }
-}
-
-/// Ports that nobody used a moment ago.
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }
 
 /// All that lies below a folder, as bytes.
