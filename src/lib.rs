@@ -29,6 +29,7 @@ pub mod feed;
 pub mod format;
 pub mod log;
 pub mod outbox;
+mod parse_error;
 pub mod position;
 pub mod search;
 pub mod server;

@@ -19,6 +19,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use crate::parse_error::describe_json_error;
 use crate::position::{Epoch, FeedId, Offset};
 
 /// Its name in the directory of the archive.
@@ -286,8 +287,10 @@ impl Outbox for FileOutbox {
                 "SELECT life, epoch, change, next, seq, waiting, done FROM places WHERE target = ?1 AND feed = ?2",
             )?;
             let read = |row: &rusqlite::Row<'_>| {
-                let waiting: Vec<Waiting> = serde_json::from_str(&row.get::<_, String>(5)?).map_err(|error| {
-                    rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error))
+                let waiting: String = row.get(5)?;
+                let waiting: Vec<Waiting> = serde_json::from_str(&waiting).map_err(|error| {
+                    let cause = describe_json_error(&error, waiting.as_bytes());
+                    rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, cause.into())
                 })?;
                 Ok(Place {
                     life: row.get::<_, i64>(0)? as u64,

@@ -11,22 +11,24 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The rooms from left to right, each with those it may see. `main.rs` and `lib.rs` see all.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("parse_error", &[]),
     ("position", &[]),
-    ("config", &[]),
+    ("config", &["parse_error"]),
     ("transcript", &["position"]),
-    ("format", &["position", "transcript"]),
-    ("dialect", &["position", "transcript"]),
-    ("wire", &["position", "transcript"]),
-    ("log", &["position"]),
+    ("format", &["parse_error", "position", "transcript"]),
+    ("dialect", &["parse_error", "position", "transcript"]),
+    ("wire", &["parse_error", "position", "transcript"]),
+    ("log", &["parse_error", "position"]),
     ("feed", &["position", "transcript", "wire", "log"]),
-    ("outbox", &["position"]),
+    ("outbox", &["parse_error", "position"]),
     ("cluster", &["position", "log", "outbox"]),
     ("search", &["position", "transcript"]),
     // Of `search` only what it answers: the one schema of a hit.
-    ("client", &["position", "transcript", "wire", "search"]),
+    ("client", &["parse_error", "position", "transcript", "wire", "search"]),
     (
         "server",
         &[
+            "parse_error",
             "position",
             "config",
             "transcript",
@@ -44,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "parse_error",
             "position",
             "config",
             "transcript",

@@ -16,8 +16,9 @@ use super::sending::{Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::Vendor;
 use crate::client::{HttpClient, random_name};
+use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
-use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
+use crate::transcript::json_text::replace_lone_surrogates;
 use crate::transcript::line::DEFAULT_SOURCE;
 use crate::transcript::{Content, Line, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
@@ -157,8 +158,9 @@ fn message(text: &str, id: &str) -> Result<Outgoing, String> {
         return Ok(Outgoing::Line(Version { id: id.into(), content, ..Version::default() }));
     }
     let mended = replace_lone_surrogates(text.as_bytes());
-    let mut object: Map<String, Value> = serde_json::from_slice(mended.as_deref().unwrap_or(text.as_bytes()))
-        .map_err(|error| format!("it is not JSON: {}", describe_json_error(&error)))?;
+    let json = mended.as_deref().unwrap_or(text.as_bytes());
+    let mut object: Map<String, Value> = serde_json::from_slice(json)
+        .map_err(|error| format!("it is not JSON: {}", describe_json_error(&error, json)))?;
     object.entry("type").or_insert_with(|| "line".into());
     if object["type"] == "line" {
         object.entry("id").or_insert_with(|| id.into());

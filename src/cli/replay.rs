@@ -19,7 +19,7 @@ use super::raw::RawPlay;
 use super::reach::Url;
 use super::sending::{Published, SourceWait, with_events};
 use super::vendor::Vendor;
-use crate::client::{HttpClient, PublisherOptions, SocketUrl, TranscriptQuery};
+use crate::client::{HttpClient, PublisherOptions, SocketUrl, TranscriptQuery, read_answer};
 use crate::format::TextEncoding;
 use crate::position::FeedId;
 use crate::transcript::line::check_line_id;
@@ -308,7 +308,7 @@ pub(super) async fn shown_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Res
         lines: Vec<Line>,
     }
     let json = http.transcript(feed, "json", &TranscriptQuery::default()).await?;
-    let transcript: Transcript = serde_json::from_slice(&json).context("the transcript cannot be read")?;
+    let transcript: Transcript = read_answer(&json)?;
     Ok(transcript.turns.into_iter().flat_map(|turn| turn.lines).collect())
 }
 

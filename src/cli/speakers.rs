@@ -1,13 +1,12 @@
 //! `speakers`: who is who.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use super::Outcome;
 use super::output::{clean_line, note, print, print_json};
 use super::reach::{Access, Aim, Reached};
-use crate::client::{DeskOp, TranscriptQuery, random_name};
+use crate::client::{DeskOp, TranscriptQuery, random_name, read_answer};
 use crate::position::FeedId;
 use crate::transcript::Speaker;
 
@@ -87,7 +86,7 @@ impl Speakers {
         // All speakers come with however few turns.
         let part = TranscriptQuery { last: Some(1), ..TranscriptQuery::default() };
         let json = server.http.transcript(&self.feed, "json", &part).await.map_err(|error| server.explain(error))?;
-        let Transcript { speakers } = serde_json::from_slice(&json).context("the transcript cannot be read")?;
+        let Transcript { speakers } = read_answer(&json).map_err(|error| server.explain(error))?;
         if self.json {
             speakers.iter().try_for_each(print_json)?;
             return Ok(Outcome::Done);

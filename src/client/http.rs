@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::address::ServerUrl;
 use super::transport::{Endpoint, OpenError};
+use crate::parse_error::describe_json_error;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, LineKey, Timestamp};
 
@@ -243,7 +244,7 @@ impl HttpClient {
         }
         let query = state.map_or(String::new(), |state| format!("?state={}", state.as_str()));
         let answer = self.request(Method::GET, &format!("/v1/feeds{query}"), None, Bytes::new()).await?;
-        Ok(read::<Feeds>(&answer)?.feeds)
+        Ok(read_answer::<Feeds>(&answer)?.feeds)
     }
 
     /// How a feed stands; none for one that does not exist.
@@ -252,7 +253,7 @@ impl HttpClient {
     /// [`HttpError`].
     pub async fn feed(&self, feed: &FeedId) -> Result<Option<FeedInfo>, HttpError> {
         match self.request(Method::GET, &format!("/v1/feeds/{feed}"), None, Bytes::new()).await {
-            Ok(answer) => read(&answer).map(Some),
+            Ok(answer) => read_answer(&answer).map(Some),
             Err(HttpError::Problem(problem)) if problem.code == "no_such_feed" => Ok(None),
             Err(error) => Err(error),
         }
@@ -265,7 +266,7 @@ impl HttpClient {
     pub async fn create(&self, feed: &FeedId, title: &str) -> Result<FeedInfo, HttpError> {
         let body = serde_json::json!({ "title": title }).to_string();
         let path = format!("/v1/feeds/{feed}");
-        read(&self.request(Method::PUT, &path, Some("application/json"), body.into()).await?)
+        read_answer(&self.request(Method::PUT, &path, Some("application/json"), body.into()).await?)
     }
 
     /// The transcript, final lines only, in a format that the server writes: `json`, `vtt`, `rev.txt`, …
@@ -283,7 +284,7 @@ impl HttpClient {
     /// [`HttpError`]; `feed_exists` where the feed has a log and `replace` is not given.
     pub async fn import(&self, feed: &FeedId, file: Bytes, replace: bool) -> Result<Imported, HttpError> {
         let path = format!("/v1/feeds/{feed}/transcript{}", if replace { "?replace=true" } else { "" });
-        read(&self.request(Method::PUT, &path, Some("text/plain"), file).await?)
+        read_answer(&self.request(Method::PUT, &path, Some("text/plain"), file).await?)
     }
 
     /// Takes a line back.
@@ -308,7 +309,7 @@ impl HttpClient {
         }
         let body = serde_json::to_vec(&Asked { op_id, op }).expect("an operation has no map with odd keys");
         let path = format!("/v1/feeds/{feed}/desk");
-        read(&self.request(Method::POST, &path, Some("application/json"), body.into()).await?)
+        read_answer(&self.request(Method::POST, &path, Some("application/json"), body.into()).await?)
     }
 
     /// Any request; the body of its answer, if it is a success.
@@ -394,6 +395,36 @@ fn problem(status: StatusCode, body: &[u8]) -> Problem {
     })
 }
 
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
-    serde_json::from_slice(body).map_err(|error| HttpError::Unreadable(error.to_string()))
+/// Reads what a server says.
+///
+/// # Errors
+/// [`HttpError::Unreadable`] says in plain words what is not as it should be.
+pub fn read_answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(body).map_err(|error| HttpError::Unreadable(describe_json_error(&error, body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse_error::assert_plain;
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_said_in_plain_words() {
+        for body in [
+            "",
+            "<html>secret</html>",
+            "{}",
+            "[]",
+            r#"{"feed":"a"}"#,
+            r#"{"feed":7}"#,
+            r#"{"feed":"A name"}"#,
+            "nul",
+            "7 7",
+        ] {
+            let Err(error) = read_answer::<FeedInfo>(body.as_bytes()) else { panic!("read: {body}") };
+            assert!(matches!(error, HttpError::Unreadable(_)));
+            assert_plain(&error.to_string());
+            assert_plain(&read_answer::<Imported>(body.as_bytes()).expect_err("bad").to_string());
+        }
+    }
 }

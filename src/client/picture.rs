@@ -3,6 +3,7 @@
 use super::connection::ConnectionEnd;
 use super::screen::{Changed, Screen};
 use super::subscriber::{ReplayState, Update};
+use crate::parse_error::describe_json_error;
 use crate::position::Cursor;
 use crate::wire::ToSubscriber;
 use crate::wire::subscribe::{Begin, ChangesMessage};
@@ -114,7 +115,32 @@ pub(super) fn read(text: &str) -> Result<Option<ToSubscriber>, ConnectionEnd> {
         Ok(message) => Ok(Some(message)),
         Err(error) => match serde_json::from_str::<Kind<'_>>(text) {
             Ok(message) if !KNOWN.contains(&&*message.kind) => Ok(None),
-            _ => Err(ConnectionEnd::Unreadable(error.to_string())),
+            _ => Err(ConnectionEnd::Unreadable(describe_json_error(&error, text.as_bytes()))),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse_error::assert_plain;
+
+    #[test]
+    fn what_a_server_must_not_say_is_told_in_plain_words() {
+        for text in [
+            "",
+            "secret",
+            "[]",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":"hello"}"#,
+            r#"{"type":"changes","feed":"geneva","cursor":7}"#,
+            r#"{"type":"changes","feed":"geneva","cursor":"e:1","lines":[{"id":"secret"}]}"#,
+            r#"{"type":"changes","feed":"geneva","cursor":"e:1","lines":"secret"}"#,
+        ] {
+            let Err(error) = read(text) else { panic!("read: {text}") };
+            assert_plain(&error.to_string());
+        }
+        assert!(matches!(read(r#"{"type":"of a newer server"}"#), Ok(None)));
     }
 }

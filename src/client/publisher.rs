@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::address::SocketUrl;
 use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect};
 use super::random_name;
+use crate::parse_error::describe_json_error;
 use crate::position::Epoch;
 use crate::wire::{Outgoing, ToPublisher};
 
@@ -452,7 +453,7 @@ async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
                 let error = match serde_json::from_str(&text) {
                     Ok(message @ ToPublisher::Welcome { .. }) => return Ok(message),
                     Ok(_) => "its first message is no welcome".to_owned(),
-                    Err(error) => error.to_string(),
+                    Err(error) => describe_json_error(&error, text.as_bytes()),
                 };
                 return Err(ConnectionEnd::Unreadable(error));
             }

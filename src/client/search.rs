@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 
-use super::http::{HttpClient, HttpError, read};
+use super::http::{HttpClient, HttpError, read_answer};
 use crate::position::FeedId;
 use crate::search::{Hit, Order};
 
@@ -81,7 +81,7 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`].
     pub async fn search(&self, query: &SearchQuery) -> Result<SearchFound, HttpError> {
-        read(&self.request(Method::GET, &query.path(), None, Bytes::new()).await?)
+        read_answer(&self.request(Method::GET, &query.path(), None, Bytes::new()).await?)
     }
 }
 

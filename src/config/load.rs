@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, Storage};
+use crate::parse_error::describe_value_error;
 
 /// The sections whose settings the environment may say, as `CAPTIONWIRE_LIMITS_UNACKED`. What is a list, or about tokens,
 /// belongs in the file.
@@ -50,13 +51,17 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not what it should be; the message shows line and column.
-    #[error("in the configuration {path}:\n{source}")]
+    /// The file is not what it should be. No part of it is shown: it may hold secrets.
+    #[error("{}, line {line}, column {column}: {cause}", path.display())]
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// The line, from 1.
+        line: usize,
+        /// The character of that line, from 1.
+        column: usize,
+        /// What is wrong there, and the mend.
+        cause: String,
     },
     /// A value makes no sense.
     #[error("{}{key} = {value} cannot be used: {rule}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
@@ -104,10 +109,7 @@ impl Config {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
         };
-        let malformed = |source| ConfigError::Malformed {
-            path: file.unwrap_or(Path::new("")).to_owned(),
-            source: Box::new(source),
-        };
+        let malformed = |error| malformed(file.unwrap_or(Path::new("")), &text, error);
         // By itself first: what is wrong in the file is shown with its line.
         let mut config: Self = toml::from_str(&text).map_err(malformed)?;
         if !overrides.variables.is_empty() {
@@ -154,6 +156,31 @@ impl Config {
     }
 }
 
+/// Says what is wrong in the file at `path`, whose text this is.
+fn malformed(path: &Path, text: &str, error: toml::de::Error) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    let cause = match DeTable::parse(text) {
+        Ok(_) => describe_value_error(error.message(), Some(&path_of(&error))),
+        Err(_) => {
+            let what = error.message().split(", expected").next().unwrap_or_default();
+            format!("{what} (a setting is written as name = value, with strings in \"quotation marks\")")
+        }
+    };
+    ConfigError::Malformed { path: path.to_owned(), line, column, cause }
+}
+
+/// The section or the setting that an error is about; empty for the whole.
+fn path_of(error: &toml::de::Error) -> String {
+    let mut error = error.clone();
+    // Without the text it names what it is about.
+    error.set_input(None);
+    let said = error.to_string();
+    let path = said.rsplit_once("\nin `").and_then(|(_, path)| path.trim_end().strip_suffix('`'));
+    path.unwrap_or_default().to_owned()
+}
+
 /// The section and the setting that a variable says.
 fn setting(variable: &str) -> Option<(&'static str, String)> {
     let name = variable.strip_prefix("CAPTIONWIRE_")?.to_ascii_lowercase();
@@ -170,7 +197,7 @@ fn lay_over(settings: &mut toml::Table, variable: &str, value: &str) -> Result<(
     let number: i64 = value.trim().parse().map_err(|_| bad(format!("{value:?} is not a whole number")))?;
     let one = toml::Table::from_iter([(name.clone(), toml::Value::Integer(number))]);
     let alone = toml::Table::from_iter([(section.to_owned(), toml::Value::Table(one))]);
-    Config::deserialize(alone).map_err(|error| bad(error.message().to_owned()))?;
+    Config::deserialize(alone).map_err(|error| bad(describe_value_error(error.message(), Some(&path_of(&error)))))?;
     let section = settings.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
     if let toml::Value::Table(section) = section {
         section.insert(name, toml::Value::Integer(number));
@@ -202,6 +229,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse_error::assert_plain;
 
     fn variable(name: &str, value: &str) -> Result<Config, ConfigError> {
         load("[limits]\nunacked = 7\nfeeds_max = 8\n", &[(name, value)])
@@ -229,11 +257,50 @@ mod tests {
         for (name, value, cause) in [
             ("CAPTIONWIRE_LIMITS_UNAKED", "9", "unaked"),
             ("CAPTIONWIRE_LIMITS_UNACKED", "many", "not a whole number"),
-            ("CAPTIONWIRE_LIMITS_UNACKED", "-1", "invalid value"),
+            ("CAPTIONWIRE_LIMITS_UNACKED", "-1", "unacked must be a whole number of 0 or more"),
             ("CAPTIONWIRE_LIMITS_UNACKED", "0", "at least 1"),
         ] {
             let said = variable(name, value).expect_err("refused").to_string();
             assert!(said.contains(name) && said.contains(cause), "{said}");
+            assert_plain(&said);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_said_with_its_place_and_without_its_text() {
+        for (text, said) in [
+            (
+                "[limits]\nunaked = 7\n",
+                "line 2, column 1: limits.unaked is not known: the nearest that is known is unacked",
+            ),
+            ("[limit]\nunacked = 7\n", "line 1, column 2: limit is not known: the nearest that is known is limits"),
+            (
+                "[limits]\nunacked = \"secret\"\n",
+                "line 2, column 11: limits.unacked must be a whole number of 0 or more and is a string",
+            ),
+            ("[limits]\nunacked = -1\n", "line 2, column 11: limits.unacked must be a whole number of 0 or more"),
+            ("search = \"secret\"\n", "line 1, column 10: search must be true or false and is a string"),
+            ("limits = 7\n", "line 1, column 10: limits must be an object and is a whole number"),
+            (
+                "listen = \"secret\"\n",
+                "line 1, column 10: listen must be an address and a port, such as 127.0.0.1:7700",
+            ),
+            ("[[auth.tokens]]\nname = \"a\"\nroles = [\"secret\"]\n", "line 3, column 10: "),
+            (
+                "[[auth.tokens]]\nname = 7\n",
+                "line 2, column 8: auth.tokens.name must be a string and is a whole number",
+            ),
+            ("[[auth.tokens]]\nname = \"a\"\n", "line 1, column 1: auth.tokens."),
+            ("[[webhooks]]\nname = \"a\"\nsecrets = [\"secret\"\nurl = 7\n", "line 4, column 1: "),
+            ("[limits]\nunacked =\n", "line 2, column 10: "),
+            ("listen = secret\n", "line 1, column 10: string values must be quoted (a setting"),
+            ("search = true\nsearch = true\n", "line 2, column 1: duplicate key (a setting"),
+            ("[limits]\n\u{e9} = 1\n", "line 2, column 1: "),
+        ] {
+            let error = load(text, &[]).expect_err("refused").to_string();
+            let cause = error.split_once("c.toml, ").map_or("", |(_, cause)| cause);
+            assert!(cause.starts_with(said), "{text}\n  gives {error}\n  not   {said}");
+            assert_plain(&error);
         }
     }
 

@@ -8,8 +8,9 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Decoded, FaultKind, Options};
+use crate::parse_error::describe_json_error;
 use crate::transcript::MediaMs;
-use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
+use crate::transcript::json_text::replace_lone_surrogates;
 
 /// Calls `take` with every JSON object of a frame; what is none is a fault.
 pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(&Value, &mut Decoded)) {
@@ -22,7 +23,10 @@ pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(
             Ok(value @ Value::Object(_)) => take(&value, out),
             Ok(_) => out.fault(FaultKind::Unreadable, "the frame is JSON, but not a JSON object"),
             Err(error) => {
-                out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {}", describe_json_error(&error)));
+                out.fault(
+                    FaultKind::Unreadable,
+                    format!("the frame is not JSON: {}", describe_json_error(&error, frame)),
+                );
             }
         }
     }

@@ -369,7 +369,7 @@ pub enum FormatError {
         instead: &'static str,
     },
     /// A file that breaks off or is broken, so that nothing of it can be read.
-    #[error("this is {what}, but it is broken at line {line}, column {column}: {why}")]
+    #[error("this is {what}, but it is broken in line {line}, column {column}: {why}")]
     Broken {
         /// What it would be.
         what: &'static str,
@@ -560,5 +560,49 @@ mod tests {
         assert!("txt".parse::<FileKind>().is_err());
         let error = "docx".parse::<Format>().expect_err("no such format").to_string();
         assert!(error.contains("docx") && error.contains("rev"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_in_plain_words() {
+        let (mut broken, mut problems) = (0, 0);
+        for (kind, file) in [
+            (FileKind::Json, "{\"turns\":"),
+            (FileKind::Json, "{\"turns\":[{\"lines\":7}]}"),
+            (FileKind::Json, "{\"turns\":\"secret\"}"),
+            (
+                FileKind::Json,
+                "{\"turns\":[{\"lines\":[{\"id\":7,\"text\":\"a\"},{\"id\":\"1\",\"start_ms\":\"secret\",\"text\":\"a\"}]}]}",
+            ),
+            (
+                FileKind::Ndjson,
+                "{\"id\":\"1\",\"text\":\"a\"}\n{\"id\":\"2\",\"text\":7}\n{\"id\":\"3\",\"start_ms\":\"secret\",\"text\":\"a\"}\nsecret\n",
+            ),
+            (FileKind::RevJson, "{\"monologues\":[{\"elements\":7},{\"elements\":[{\"type\":\"text\",\"value\":7}]}]}"),
+            (FileKind::RevJson, "{\"monologues\":[,]}"),
+            (
+                FileKind::Ttml,
+                "<tt xmlns=\"http://www.w3.org/ns/ttml\"><body><div><p begin=\"1s\">a</q></div></body></tt>",
+            ),
+            (FileKind::Ttml, "<tt xmlns=\"http://www.w3.org/ns/ttml\"><body><div><p begin=\"1s\">a</p><!-- "),
+            (
+                FileKind::Ttml,
+                "<tt xmlns=\"http://www.w3.org/ns/ttml\"><body><p begin=\"1s\">a &secret; & b</p><p begin=1s>c</p></body></tt>",
+            ),
+            (FileKind::Ttml, "<tt xmlns=\"http://www.w3.org/ns/ttml\"><body><p begin=\"1s\">a</p>"),
+        ] {
+            match read_as(kind, file.as_bytes()) {
+                Ok(reading) => {
+                    for problem in &reading.problems {
+                        problems += 1;
+                        crate::parse_error::assert_plain(&problem.message.replace("&secret;", ""));
+                    }
+                }
+                Err(error) => {
+                    broken += 1;
+                    crate::parse_error::assert_plain(&error.to_string());
+                }
+            }
+        }
+        assert!(broken > 3 && problems > 3, "{broken} {problems}");
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::FormatError;
 use super::gather::Gather;
+use crate::parse_error::describe_json_value_error;
 
 /// The fields of an object, unread.
 pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
@@ -61,7 +62,8 @@ impl<'a> Places<'a> {
             Ok(read) => Some(read),
             Err(error) => {
                 let (line, column) = self.place_of(piece.get(), &error);
-                gather.problem(line, column, format!("{what} cannot be read: {}: left out", words(&error)));
+                let why = describe_json_value_error(&error, piece.get().as_bytes());
+                gather.problem(line, column, format!("{what} cannot be read: {why}: left out"));
                 None
             }
         }
@@ -74,19 +76,13 @@ impl<'a> Places<'a> {
     }
 }
 
-/// An error without the place within the piece, which is told in the file's own terms.
-fn words(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
-}
-
 /// A whole file that is one JSON value.
 pub(super) fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FormatError> {
     serde_json::from_str(text).map_err(|error| FormatError::Broken {
         what: "JSON",
         line: error.line().max(1),
         column: error.column().max(1),
-        why: words(&error),
+        why: describe_json_value_error(&error, text.as_bytes()),
     })
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use crate::config::TimesConfig;
-use crate::transcript::json_text::describe_json_error;
+use crate::parse_error::describe_json_error;
 
 /// Reads a body of at most `bytes_max`. One that stops coming, or comes too slowly, is given up.
 pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
@@ -48,7 +48,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(app: &App, headers: &HeaderMa
     }
     let bytes = read(app, headers, body, app.config.limits.message_bytes).await?;
     serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::bad(format!("the body cannot be read: {}", describe_json_error(&error))))
+        .map_err(|error| Problem::bad(format!("the body cannot be read: {}", describe_json_error(&error, &bytes))))
 }
 
 /// The body's type, without its parameters.

@@ -9,7 +9,7 @@ use http::Method;
 use serde::Deserialize;
 
 use super::{Chance, ServerError};
-use crate::client::{HttpClient, ServerUrl};
+use crate::client::{HttpClient, ServerUrl, read_answer};
 use crate::cluster::{Cluster, Settings, TableError};
 use crate::config::{ClusterConfig, Config, NatsConfig, Storage, TimesConfig};
 use crate::log::{
@@ -199,7 +199,7 @@ async fn ask(monitor: &str) -> Result<Told, String> {
     let url = ServerUrl::parse(monitor).map_err(|error| error.to_string())?;
     let asking = HttpClient::new(url).with_wait(MONITOR_WAIT);
     let told = asking.request(Method::GET, "/varz", None, Bytes::new()).await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&told).map_err(|error| error.to_string())
+    read_answer(&told).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

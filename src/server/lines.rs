@@ -20,8 +20,8 @@ use super::ingest::{
     AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher, Resend, is_correcting,
 };
 use super::problem::{Problem, ProblemCode};
+use crate::parse_error::describe_json_error;
 use crate::position::{FeedId, Offset};
-use crate::transcript::json_text::describe_json_error;
 use crate::transcript::line::check_kept_line_id;
 use crate::transcript::{FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Transcript};
 use crate::wire::publish::{FieldPlace, UnknownField};
@@ -89,7 +89,13 @@ pub(super) async fn post(
         }
     };
     let body = read(&app, &headers, body, app.config.limits.lines_bytes).await?;
-    let text = std::str::from_utf8(&body).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))?;
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        let at = error.valid_up_to();
+        let row = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Problem::bad(format!("the body is not UTF-8 from byte {at} on, in row {row}: send it in UTF-8"))
+    })?;
+    // Programs on Windows write one before UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = split(text, is_ndjson)?;
     let lines_max = app.config.limits.lines_per_request;
     if lines.len() > lines_max {
@@ -98,7 +104,10 @@ pub(super) async fn post(
     }
 
     let feed = app.open_to_publish(&name).await?;
-    let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+    let Some(mut pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
+        let detail = "the session is being published already, by a socket or another request: take another session";
+        return Err(Problem::new(ProblemCode::Conflict, detail));
+    };
     for name in query.keys().filter(|name| !PARAMETERS.contains(&name.as_str())) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
@@ -212,7 +221,10 @@ fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
     }
     let text = text.trim();
     let bad = |error: serde_json::Error| {
-        Problem::bad(format!("the body is neither a line nor an array of lines: {}", describe_json_error(&error)))
+        Problem::bad(format!(
+            "the body is neither a line nor an array of lines: {}",
+            describe_json_error(&error, text.as_bytes())
+        ))
     };
     if !text.starts_with('[') {
         return Ok(vec![serde_json::from_str::<&RawValue>(text).map_err(bad)?.get()]);
@@ -233,7 +245,9 @@ pub(super) async fn delete(
     publisher.corrects = true;
     let feed = open(&app, &name).await?;
     let not_done = || Problem::new(ProblemCode::Conflict, "the line could not be taken back: try again");
-    let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+    let Some(mut pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
+        return Err(not_done());
+    };
     let is_there = matches!(pipeline.view.transcript().line_rev(&source, &id), Some((_, false)));
     if !is_there {
         return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));

@@ -95,7 +95,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let end = connection.run(socket).await;
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
-    let _ = connection.acks.all_durable(&connection.app.metrics).await;
+    let _ = connection.acks.all_durable().await;
     connection.count_last_reused_ids().await;
     let SessionTally { accepted, repeats, refused } = connection.pipeline.tally;
     let why = end.as_ref().err().map(ToString::to_string).unwrap_or_default();
@@ -344,8 +344,9 @@ impl<'a> Connection<'a> {
             Err(refusal) => return self.refuse(seq, None, refusal).await,
         };
         self.append_batch().await?;
-        if !self.pipeline.is_recent(seq, text) {
-            self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
+        let is_empty = matches!(&says, Incoming::Lines(lines) if lines.is_empty());
+        if !is_empty && !self.pipeline.is_recent(seq, text) {
+            self.acks.all_durable().await.map_err(|error| end_of(&error))?;
             // A long log takes a while to read.
             let claim = self.claim().clone();
             let resend = tokio::select! {
@@ -366,7 +367,7 @@ impl<'a> Connection<'a> {
 
     /// Waits until what was sent before an `end`, and the `end`, are folded.
     async fn see_the_end(&mut self) -> Result<(), End> {
-        self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
+        self.acks.all_durable().await.map_err(|error| end_of(&error))?;
         let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
@@ -376,16 +377,19 @@ impl<'a> Connection<'a> {
         let is_end = matches!(says, Incoming::End);
         let admitted = self.pipeline.admit(says, came.at);
         let are_lines_refused = admitted.refusals.iter().any(|(index, _)| index.is_some());
+        let is_empty = admitted.refusals.is_empty();
         for (index, refusal) in admitted.refusals {
             self.nack(seq, index, refusal).await?;
         }
         let Some(op) = admitted.op else {
-            if are_lines_refused {
-                // Each line was answered; the message itself is done with.
+            if are_lines_refused || is_empty {
+                // Each line was answered, or there is none; the message itself is done with.
                 self.append_batch().await?;
                 self.acks.ack(seq);
             }
-            self.count_refusal()?;
+            if !is_empty {
+                self.count_refusal()?;
+            }
             return Ok(false);
         };
         if self.vendor.is_none() {

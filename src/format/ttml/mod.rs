@@ -211,9 +211,13 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
                 let line = reader.line(xml.error_position());
                 reader.end_all();
                 if reader.gather.len() == 0 {
-                    return Err(FormatError::Broken { what: "XML", line, column: 1, why: error.to_string() });
+                    return Err(FormatError::Broken { what: "XML", line, column: 1, why: describe_xml_error(&error) });
                 }
-                reader.gather.problem(line, 1, format!("the XML is broken here ({error}): what follows is left out"));
+                reader.gather.problem(
+                    line,
+                    1,
+                    format!("the XML is broken here ({}): what follows is left out", describe_xml_error(&error)),
+                );
                 break;
             }
         }
@@ -687,6 +691,39 @@ fn agent_name(agent: &Element) -> Option<String> {
         (!parts.is_empty()).then(|| parts.join(" "))
     };
     of("full").map(str::to_owned).or_else(in_parts).or_else(|| names.first().map(|(_, name)| name.clone()))
+}
+
+/// Says what is wrong with XML, in words for people.
+fn describe_xml_error(error: &quick_xml::Error) -> String {
+    use quick_xml::Error;
+    use quick_xml::errors::{IllFormedError, SyntaxError};
+    match error {
+        Error::Syntax(SyntaxError::UnclosedComment) => "a comment has no end: --> is missing".into(),
+        Error::Syntax(SyntaxError::UnclosedCData) => "a CDATA section has no end: ]]> is missing".into(),
+        Error::Syntax(SyntaxError::InvalidBangMarkup) => "behind <! stands neither a comment, CDATA nor DOCTYPE".into(),
+        Error::Syntax(_) => "a tag has no end: > or a quotation mark is missing".into(),
+        Error::IllFormed(IllFormedError::MissingEndTag(name)) => {
+            format!("the element <{}> has no end tag", short(name))
+        }
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(name)) => {
+            format!("the end tag </{}> has no start tag", short(name))
+        }
+        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            format!("the element <{}> ends with </{}>", short(expected), short(found))
+        }
+        Error::IllFormed(IllFormedError::DoubleHyphenInComment) => "a comment must not hold --".into(),
+        Error::IllFormed(IllFormedError::UnclosedReference) => "an & begins no entity: & is written &amp;".into(),
+        Error::IllFormed(_) => "the XML declaration or DOCTYPE is not complete".into(),
+        Error::InvalidAttr(_) => "an attribute is not written as name=\"value\"".into(),
+        Error::Escape(_) => "an entity is not known: & is written &amp;".into(),
+        Error::Encoding(_) => "it holds bytes that are not of its encoding".into(),
+        _ => "it is not well-formed".into(),
+    }
+}
+
+/// A name of the file, cut where it is too long to be one.
+fn short(name: &str) -> String {
+    name.chars().take(40).collect()
 }
 
 /// XML without `xml:space="preserve"`: each run of blanks and line ends is a blank.

@@ -21,6 +21,7 @@ use super::names::{Names, Subject};
 use super::piece::HEAD_BYTES;
 use super::{APPEND_BYTES, Credentials, JetStreamLog, JetStreamOptions, Shared};
 use crate::log::{LogError, LogId};
+use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 
 /// A server that does not answer two of these is left for another one.
@@ -317,7 +318,10 @@ impl Shared {
                 let cause = format!("it is of version {version}, which a newer captionwire makes; this one knows 1");
                 Err(self.unusable(cause))
             }
-            Err(error) => Err(self.unusable(format!("it is none of ours: {error}"))),
+            Err(error) => {
+                let cause = describe_json_error(&error, &message.payload);
+                Err(self.unusable(format!("it is none of ours: {cause}")))
+            }
         }
     }
 

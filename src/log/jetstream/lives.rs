@@ -21,6 +21,7 @@ use super::ask::{AGAIN_AFTER, Letter, Put};
 use super::names::Subject;
 use super::piece::{Fence, Piece};
 use crate::log::{Found, LogError, LogId};
+use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 
 /// How long writers stand back for a fence that is announced: one that is not put by then is not coming, because whoever
@@ -59,7 +60,10 @@ impl Shared {
 
     /// What a message of a feed's subject says.
     pub(super) fn state(&self, sequence: u64, body: &[u8]) -> Result<Entered, LogError> {
-        let unusable = |error| self.unusable(format!("the message {sequence} is none of ours: {error}"));
+        let unusable = |error| {
+            let cause = describe_json_error(&error, body);
+            self.unusable(format!("the message {sequence} is none of ours: {cause}"))
+        };
         Ok(match serde_json::from_slice(body).map_err(unusable)? {
             State::Here { life } => {
                 Entered { sequence, life: life.unwrap_or_else(|| self.life(sequence)), is_here: true }

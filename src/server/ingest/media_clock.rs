@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::transcript::MediaMs;
+use crate::transcript::{Content, MediaMs};
 use crate::wire::WarningCode;
 
 /// A feed's first time above this is hardly a time of the feed: few events are longer, and times of day mostly are.
@@ -23,6 +23,37 @@ const PAUSE: Duration = Duration::from_secs(60);
 const RATE_MAX: u64 = 20;
 /// Fewer new lines than this in the time watched say nothing of a rate.
 const LINES_MIN: u64 = 20;
+
+/// A word further outside its line than this was not only rounded.
+const WORD_OUTSIDE_MS_MAX: MediaMs = 1000;
+
+/// Says which times of a line's words cannot be meant; `None` if they can.
+pub(super) fn describe_word_times(content: &Content) -> Option<String> {
+    let Content { start_ms, end_ms, words, .. } = content;
+    let wrong = words.iter().enumerate().find_map(|(index, word)| {
+        let ends_at = word.end_ms.unwrap_or(word.start_ms);
+        let what = if ends_at < word.start_ms {
+            "ends before it starts"
+        } else if start_ms.is_some_and(|start| word.start_ms < start - WORD_OUTSIDE_MS_MAX) {
+            "starts before its line"
+        } else if end_ms.is_some_and(|end| ends_at > end + WORD_OUTSIDE_MS_MAX) {
+            "ends behind its line"
+        } else {
+            return None;
+        };
+        Some((index, what))
+    });
+    let (place, what) = match wrong {
+        Some((index, what)) => (format!("words[{index}]"), what),
+        None if start_ms.is_none() && !words.is_empty() => {
+            ("the line".to_owned(), "has words with times and no start_ms, so it stands where it arrives")
+        }
+        None => return None,
+    };
+    Some(format!(
+        "{place} {what}: start_ms and end_ms of words are media time, as those of their line. The line was taken as it is"
+    ))
+}
 
 /// What one session's times look like.
 #[derive(Debug)]
@@ -150,6 +181,42 @@ mod tests {
             ("one line again and again", 0, 1000, 1000, vec![]),
         ] {
             assert_eq!(told(&mut new(), 0, rise, every_ms, lines), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn words_with_times_that_cannot_be_meant_are_told() {
+        let told = |line: &str| {
+            let line = format!(r#"{{"type":"line","id":"1","text":"secret",{line}}}"#);
+            let limits = crate::wire::Limits { message_bytes: 1000, text_bytes: 100, unacked: 1 };
+            match crate::wire::FromPublisher::decode(&line, &limits, 1_000_000).says {
+                Ok(crate::wire::Incoming::Line(version)) => describe_word_times(&version.content),
+                other => panic!("{line}: {other:?}"),
+            }
+        };
+        for (line, expected) in [
+            (r#""start_ms":5000,"end_ms":9000"#, None),
+            (r#""start_ms":5000,"end_ms":9000,"words":[]"#, None),
+            (
+                r#""start_ms":5000,"end_ms":9000,"words":[{"text":"a","start_ms":5000,"end_ms":6000},{"text":"b","start_ms":9000}]"#,
+                None,
+            ),
+            (r#""start_ms":5000,"end_ms":9000,"words":[{"text":"a","start_ms":4000,"end_ms":10000}]"#, None),
+            (r#""start_ms":5000,"words":[{"text":"a","start_ms":50000}]"#, None),
+            (
+                r#""start_ms":5000,"words":[{"text":"a","start_ms":5000},{"text":"b","start_ms":6000,"end_ms":5999}]"#,
+                Some("words[1] ends before it starts"),
+            ),
+            (r#""start_ms":5000,"words":[{"text":"a","start_ms":0}]"#, Some("words[0] starts before its line")),
+            (
+                r#""start_ms":5000,"end_ms":9000,"words":[{"text":"a","start_ms":5000,"end_ms":10001}]"#,
+                Some("words[0] ends behind its line"),
+            ),
+            (r#""words":[{"text":"a","start_ms":0}]"#, Some("the line has words with times and no start_ms")),
+        ] {
+            let told = told(line);
+            let begins = told.as_deref().zip(expected).is_some_and(|(told, expected)| told.starts_with(expected));
+            assert!(begins || told.is_none() && expected.is_none(), "{line}: {told:?}");
         }
     }
 

@@ -17,21 +17,21 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Publisher;
-use super::media_clock::MediaClock;
+use super::media_clock::{MediaClock, describe_word_times};
 use super::pending_acks::AppendBatch;
 use super::resends::{RecentMessages, Resend, SessionLog, is_same};
 use super::seq_conflicts::find_seq_conflicts;
 use super::sequence::{Sequence, bad_seq};
-use super::session_lock::{RequestNotBegun, take_session};
 use super::speaker_names::SpeakerNames;
 use super::validation::FeedValidator;
+use crate::config::TimesConfig;
 use crate::dialect::Said;
 use crate::feed::{Feed, View};
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
 use crate::server::app::App;
 use crate::server::metrics::Lines;
-use crate::server::slots::Held;
+use crate::server::slots::{Held, Place, Slots};
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, ReusedId, Timestamp, Version};
 use crate::wire::publish::{UnknownField, check_version, is_line_within};
 use crate::wire::{FromPublisher, Incoming, Refusal, ToPublisher, WarningCode};
@@ -80,6 +80,8 @@ pub(in crate::server) struct IngestPipeline {
     reused_seen: u64,
     /// Whether the publisher was warned of one.
     is_reuse_told: bool,
+    /// Whether the publisher was warned of words with times that cannot be meant.
+    are_words_told: bool,
 }
 
 /// Lines of one session.
@@ -209,23 +211,29 @@ impl IngestPipeline {
             ids_to_look_up,
             reused_seen: view.last_reused(),
             is_reuse_told: false,
+            are_words_told: false,
         })
     }
 
-    /// Takes the session's lock for one request and begins.
-    ///
-    /// # Errors
-    /// [`RequestNotBegun`]: another request or connection, here or at another node, writes in the session, or the log cannot be
-    /// read.
+    /// Takes the session's lock for one request and begins; `None` if another request or connection, here or at another
+    /// node, has not let it go in time.
     pub(in crate::server) async fn begin_request(
         app: &Arc<App>,
         feed: Arc<Feed>,
         publisher: Publisher,
-    ) -> Result<Self, RequestNotBegun> {
-        let held = take_session(app, feed.log_id(), &publisher).await?;
+    ) -> Result<Option<Self>, LogError> {
+        let Publisher { source, session, .. } = publisher.clone();
+        let place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
+        let free = async {
+            let held = Slots::wait_for(app, place).await;
+            app.until_free_elsewhere(feed.log_id(), &source, &session).await;
+            held
+        };
+        let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
+        let Ok(held) = tokio::time::timeout(patience, free).await else { return Ok(None) };
         let mut pipeline = Self::begin(app, feed, publisher).await?;
         pipeline.session_lock = Some(held);
-        Ok(pipeline)
+        Ok(Some(pipeline))
     }
 
     /// Goes on in another session of the source, behind its number `seq`.
@@ -418,6 +426,13 @@ impl IngestPipeline {
     pub(in crate::server) fn watch_times(&mut self, op: &Op, came: MessageArrival) {
         let Op::Line { lines, .. } = op else { return };
         for line in lines {
+            if !self.are_words_told
+                && let Some(message) = describe_word_times(&line.content)
+            {
+                self.are_words_told = true;
+                let line = Some((line.id.clone(), line.rev));
+                self.warnings.push(IngestWarning { code: WarningCode::MediaTime, message, line });
+            }
             let Some(start_ms) = line.content.start_ms else { continue };
             let is_new = || self.view.transcript().begins_line(&self.publisher.published(0), line, came.at);
             if let Some((code, message)) = self.media_clock.line(start_ms, came.since, is_new) {

@@ -83,6 +83,8 @@ pub enum FieldPlace {
     Word,
     /// In the query of the address.
     Query,
+    /// Known, but not in a message of this type.
+    Misplaced(&'static str),
 }
 
 /// A field that is not known here. Clients may be newer than the server, so it is no fault; but it may be a slip.
@@ -101,6 +103,11 @@ impl UnknownField {
         Self { place, name: name.into() }
     }
 
+    /// A field that means nothing in a message of the type `kind`.
+    pub(super) fn misplaced(name: &str, kind: &'static str) -> Self {
+        Self { place: FieldPlace::Misplaced(kind), name: name.into() }
+    }
+
     /// The same field, in a line of `lines`.
     pub(super) fn of_a_line(mut self) -> Self {
         if self.place == FieldPlace::Message {
@@ -116,6 +123,13 @@ impl UnknownField {
             FieldPlace::Message | FieldPlace::Line => &MESSAGE_FIELDS,
             FieldPlace::Word => &WORD_FIELDS,
             FieldPlace::Query => parameters,
+            FieldPlace::Misplaced(kind) => {
+                return match (kind, &*self.name) {
+                    ("line", "media_ms") => Some("start_ms"),
+                    ("clock", "start_ms" | "end_ms") => Some("media_ms"),
+                    _ => None,
+                };
+            }
         };
         // `isFinal`, `Start-Ms` and `start_ms` are one name.
         let mut name = String::new();
@@ -141,9 +155,13 @@ impl UnknownField {
     /// The warning of it.
     #[must_use]
     pub fn describe(&self, parameters: &[&'static str]) -> String {
+        let what = match self.place {
+            FieldPlace::Misplaced(_) => self.to_string(),
+            _ => format!("unknown {self}"),
+        };
         match self.nearest(parameters) {
-            Some(nearest) => format!("unknown {self}: did you mean \"{nearest}\"? It was ignored"),
-            None => format!("unknown {self}: it was ignored"),
+            Some(nearest) => format!("{what}: did you mean \"{nearest}\"? It was ignored"),
+            None => format!("{what}: it was ignored"),
         }
     }
 }
@@ -156,6 +174,8 @@ impl fmt::Display for UnknownField {
             FieldPlace::Line => write!(f, "field {name:?} in lines"),
             FieldPlace::Word => write!(f, "field {name:?} in words"),
             FieldPlace::Query => write!(f, "query parameter {name:?}"),
+            FieldPlace::Misplaced(kind @ "end") => write!(f, "field {name:?} means nothing in an {kind}"),
+            FieldPlace::Misplaced(kind) => write!(f, "field {name:?} means nothing in a {kind}"),
         }
     }
 }

@@ -8,7 +8,8 @@ use super::check::{check_content, check_id, check_rev, check_time};
 use super::fields::UnknownField;
 use super::raw::RawMessage;
 use super::{Limits, NUMBER_MAX, NackCode, Refusal};
-use crate::transcript::json_text::{describe_json_error, replace_lone_surrogates};
+use crate::parse_error::describe_json_error;
+use crate::transcript::json_text::replace_lone_surrogates;
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 
 /// A message of a publisher that could be read.
@@ -68,9 +69,14 @@ impl FromPublisher {
                 unknown: Vec::new(),
             };
         }
-        Self::decode_as(text, |raw, _| match raw.kind.as_deref() {
-            None | Some("line") => raw.read_line(limits, media_ms_max).map(Incoming::Line),
-            Some("retract") => raw.read_retract(),
+        Self::decode_as(text, |raw, unknown| match raw.kind.as_deref() {
+            None if raw.lines.is_some() && raw.id.is_none() => Err(Refusal::new(
+                NackCode::Unsupported,
+                "lines",
+                "lines is for the publish socket: a request holds an array of lines, or a line in each row",
+            )),
+            None | Some("line") => raw.read_line(limits, media_ms_max, unknown).map(Incoming::Line),
+            Some("retract") => raw.read_retract(unknown),
             Some(kind @ ("lines" | "clock" | "end")) => Err(Refusal::new(
                 NackCode::Unsupported,
                 "type",
@@ -152,7 +158,8 @@ impl Incoming {
 /// # Errors
 /// The refusal of this line.
 pub fn decode_line(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Result<Version, Refusal> {
-    let read = FromPublisher::decode_as(text, |raw, _| raw.read_line(limits, media_ms_max).map(Incoming::Line));
+    let read =
+        FromPublisher::decode_as(text, |raw, unknown| raw.read_line(limits, media_ms_max, unknown).map(Incoming::Line));
     match read.says? {
         Incoming::Line(version) => Ok(version),
         _ => Err(missing("text")),
@@ -168,12 +175,13 @@ impl RawMessage<'_> {
     ) -> Result<Incoming, Refusal> {
         match self.kind.as_deref() {
             None => Err(missing("type")),
-            Some("line") => self.read_line(limits, media_ms_max).map(Incoming::Line),
+            Some("line") => self.read_line(limits, media_ms_max, unknown).map(Incoming::Line),
             Some("lines") => {
+                self.note_misplaced("lines", &["lines"], unknown);
                 let lines = self.lines.ok_or_else(|| missing("lines"))?;
                 let read = |line: &&RawValue| {
-                    let line = FromPublisher::decode_as(line.get(), |raw, _| {
-                        raw.read_line(limits, media_ms_max).map(Incoming::Line)
+                    let line = FromPublisher::decode_as(line.get(), |raw, unknown| {
+                        raw.read_one_of_many(limits, media_ms_max, unknown).map(Incoming::Line)
                     });
                     unknown.extend(line.unknown.into_iter().map(UnknownField::of_a_line));
                     match line.says {
@@ -184,13 +192,17 @@ impl RawMessage<'_> {
                 };
                 Ok(Incoming::Lines(lines.iter().map(read).collect()))
             }
-            Some("retract") => self.read_retract(),
+            Some("retract") => self.read_retract(unknown),
             Some("clock") => {
+                self.note_misplaced("clock", &["media_ms"], unknown);
                 let media_ms = self.media_ms.ok_or_else(|| missing("media_ms"))?;
                 check_time("media_ms", media_ms, media_ms_max)?;
                 Ok(Incoming::Clock { media_ms })
             }
-            Some("end") => Ok(Incoming::End),
+            Some("end") => {
+                self.note_misplaced("end", &[], unknown);
+                Ok(Incoming::End)
+            }
             Some("claim" | "release") => Err(Refusal::new(
                 NackCode::Unsupported,
                 "type",
@@ -200,12 +212,60 @@ impl RawMessage<'_> {
         }
     }
 
-    fn read_retract(self) -> Result<Incoming, Refusal> {
+    fn read_retract(self, unknown: &mut Vec<UnknownField>) -> Result<Incoming, Refusal> {
+        self.note_misplaced("retract", &["id", "rev"], unknown);
         check_rev(self.rev)?;
         Ok(Incoming::Retract { id: checked_id(self.id)?, rev: self.rev })
     }
 
-    fn read_line(self, limits: &Limits, media_ms_max: MediaMs) -> Result<Version, Refusal> {
+    /// Reads one line of `lines`.
+    fn read_one_of_many(
+        self,
+        limits: &Limits,
+        media_ms_max: MediaMs,
+        unknown: &mut Vec<UnknownField>,
+    ) -> Result<Version, Refusal> {
+        if let Some(kind @ ("retract" | "clock" | "end" | "lines")) = self.kind.as_deref() {
+            let message = format!("lines holds lines only: send a {kind} as a message of its own");
+            return Err(Refusal::new(NackCode::Unsupported, "type", message));
+        }
+        if self.seq.is_some() {
+            unknown.push(UnknownField::misplaced("seq", "line of lines"));
+        }
+        self.read_line(limits, media_ms_max, unknown)
+    }
+
+    /// Notes the fields that are known, are there, and mean nothing in a message of this type.
+    fn note_misplaced(&self, kind: &'static str, known: &[&str], unknown: &mut Vec<UnknownField>) {
+        let there = [
+            ("id", self.id.is_some()),
+            ("rev", self.rev.is_some()),
+            ("start_ms", self.start_ms.is_some()),
+            ("end_ms", self.end_ms.is_some()),
+            ("speaker", self.speaker.is_some()),
+            ("text", self.text.is_some()),
+            ("status", self.status.is_some()),
+            ("lang", self.lang.is_some()),
+            ("break", self.break_before.is_some()),
+            ("words", !self.words.is_empty()),
+            ("media_ms", self.media_ms.is_some()),
+            ("lines", self.lines.is_some()),
+        ];
+        let misplaced = there.into_iter().filter(|(name, is_there)| *is_there && !known.contains(name));
+        unknown.extend(misplaced.map(|(name, _)| UnknownField::misplaced(name, kind)));
+    }
+
+    fn read_line(
+        self,
+        limits: &Limits,
+        media_ms_max: MediaMs,
+        unknown: &mut Vec<UnknownField>,
+    ) -> Result<Version, Refusal> {
+        if self.media_ms.is_some() || self.lines.is_some() {
+            const OF_A_LINE: [&str; 10] =
+                ["id", "rev", "start_ms", "end_ms", "speaker", "text", "status", "lang", "break", "words"];
+            self.note_misplaced("line", &OF_A_LINE, unknown);
+        }
         let id = checked_id(self.id)?;
         let text = self.text.ok_or_else(|| missing("text"))?;
         check_rev(self.rev)?;
@@ -287,7 +347,7 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
     let value = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(value) => value,
         Err(syntax) => {
-            let message = format!("the message is not JSON: {}", describe_json_error(&syntax));
+            let message = format!("the message is not JSON: {}", describe_json_error(&syntax, text.as_bytes()));
             return Refusal::whole(NackCode::BadJson, message);
         }
     };
@@ -303,7 +363,11 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
             if field == "seq" && object.get(field).is_some_and(is_huge) {
                 return Refusal::new(NackCode::BadSeq, field, format!("seq may be {NUMBER_MAX} at most"));
             }
-            return Refusal::new(NackCode::BadField, field, format!("{field} must be a whole number"));
+            return Refusal::new(
+                NackCode::BadField,
+                field,
+                format!("{field} must be a whole number, such as 1000: without quotation marks, point or exponent"),
+            );
         }
     }
     for field in TEXTS {
@@ -320,9 +384,9 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
         let text = object.get(field).map(ToString::to_string).unwrap_or_default();
         let is_bad = match field {
             _ if text.is_empty() => false,
-            "status" => serde_json::from_str::<Status>(&text).is_err(),
+            "status" => serde_json::from_str::<Option<Status>>(&text).is_err(),
             "break" => serde_json::from_str::<Option<Break>>(&text).is_err(),
-            "words" => serde_json::from_str::<Vec<Word>>(&text).is_err(),
+            "words" => serde_json::from_str::<Option<Vec<Word>>>(&text).is_err(),
             _ => !text.starts_with('['),
         };
         if is_bad {
@@ -330,19 +394,23 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
         }
     }
     // A field that is there twice, for one.
-    Refusal::whole(NackCode::BadJson, format!("the message could not be read: {}", describe_json_error(error)))
+    Refusal::whole(
+        NackCode::BadJson,
+        format!("the message could not be read: {}", describe_json_error(error, text.as_bytes())),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse_error::assert_plain;
 
     const LIMITS: Limits = Limits { message_bytes: 65536, text_bytes: 64, unacked: 1024 };
 
     fn refused(text: &str) -> (NackCode, Option<&'static str>) {
         match FromPublisher::decode(text, &LIMITS, 604_800_000).says {
             Err(refusal) => {
-                assert!(!refusal.message.contains("secret"), "{}", refusal.message);
+                assert_plain(&refusal.message);
                 (refusal.code, refusal.field)
             }
             Ok(message) => panic!("taken: {message:?}"),
@@ -403,6 +471,55 @@ mod tests {
         let Ok(Incoming::Lines(lines)) = FromPublisher::decode(text, &LIMITS, 1000).says else { panic!("not taken") };
         let taken: Vec<bool> = lines.iter().map(Result::is_ok).collect();
         assert_eq!(taken, [true, false, false, true]);
+    }
+
+    #[test]
+    fn what_means_nothing_where_it_stands_is_told() {
+        let told = |text: &str| {
+            let message = FromPublisher::decode(text, &LIMITS, 1000);
+            assert!(message.says.is_ok(), "{text}: {:?}", message.says);
+            message.unknown.iter().map(|field| field.describe(&[])).collect::<Vec<_>>()
+        };
+        for (text, expected) in [
+            (
+                r#"{"type":"line","id":"1","text":"a","media_ms":7}"#,
+                &["field \"media_ms\" means nothing in a line: did you mean \"start_ms\"? It was ignored"][..],
+            ),
+            (
+                r#"{"type":"retract","id":"1","text":"a","speaker":"b","rev":2}"#,
+                &[
+                    "field \"speaker\" means nothing in a retract: it was ignored",
+                    "field \"text\" means nothing in a retract: it was ignored",
+                ],
+            ),
+            (
+                r#"{"type":"clock","media_ms":7,"start_ms":7}"#,
+                &["field \"start_ms\" means nothing in a clock: did you mean \"media_ms\"? It was ignored"],
+            ),
+            (r#"{"type":"end","seq":7,"id":null}"#, &[]),
+            (r#"{"type":"end","id":"1"}"#, &["field \"id\" means nothing in an end: it was ignored"]),
+            (
+                r#"{"type":"lines","seq":3,"id":"1","lines":[{"id":"1","text":"a","seq":4}]}"#,
+                &[
+                    "field \"id\" means nothing in a lines: it was ignored",
+                    "field \"seq\" means nothing in a line of lines: it was ignored",
+                ],
+            ),
+            // As libraries write what is not there.
+            (
+                r#"{"type":"line","id":"1","text":"a","start_ms":null,"end_ms":null,"speaker":null,"status":null,"lang":null,"break":null,"words":null,"media_ms":null,"lines":null,"rev":null,"seq":null}"#,
+                &[],
+            ),
+        ] {
+            let mut told = told(text);
+            told.sort();
+            assert_eq!(told, expected, "{text}");
+        }
+        let text = r#"{"type":"lines","lines":[{"type":"retract","id":"1"}]}"#;
+        let Ok(Incoming::Lines(lines)) = FromPublisher::decode(text, &LIMITS, 1000).says else { panic!("refused") };
+        assert!(matches!(&lines[..], [Err(Refusal { code: NackCode::Unsupported, field: Some("type"), .. })]));
+        let request = FromPublisher::decode_in_request(r#"{"lines":[]}"#, &LIMITS, 1000);
+        assert_eq!(request.says.map_err(|refusal| refusal.field), Err(Some("lines")));
     }
 
     #[test]

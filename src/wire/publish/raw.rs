@@ -186,7 +186,7 @@ impl<'de> RawMessage<'de> {
             }
             "status" => {
                 once(seen, 8, "status")?;
-                self.status = Some(map.next_value()?);
+                self.status = map.next_value()?;
             }
             "lang" => {
                 once(seen, 9, "lang")?;
@@ -198,7 +198,7 @@ impl<'de> RawMessage<'de> {
             }
             "words" => {
                 once(seen, 11, "words")?;
-                let words: Vec<RawWord> = map.next_value()?;
+                let words = map.next_value::<Option<Vec<RawWord>>>()?.unwrap_or_default();
                 self.words.reserve_exact(words.len());
                 for RawWord(word, unknown) in words {
                     self.words.push(word);

@@ -4,9 +4,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::Unit;
+use crate::parse_error::describe_json_error;
 use crate::position::{BadName, Cursor, FeedId};
 use crate::transcript::MediaMs;
-use crate::transcript::json_text::describe_json_error;
 use crate::wire::publish::{NackCode, Refusal};
 
 /// How fast a replay goes.
@@ -101,8 +101,9 @@ impl FromSubscriber {
             let kinds = "a subscriber says step, pause, resume, pace or seek; of many feeds subscribe or unsubscribe";
             return refused(NackCode::UnknownType, kinds.into());
         }
-        let said = serde_json::from_str(text)
-            .or_else(|error| refused(NackCode::BadField, format!("{kind}: {}", describe_json_error(&error))))?;
+        let said = serde_json::from_str(text).or_else(|error| {
+            refused(NackCode::BadField, format!("{kind}: {}", describe_json_error(&error, text.as_bytes())))
+        })?;
         if let Self::Subscribe(_) = &said {
             refuse_what_is_not_there(text)?;
         }
@@ -316,7 +317,9 @@ mod tests {
             (r#","view":"public""#, NackCode::Unsupported),
             (r#","pace":2"#, NackCode::Unsupported),
         ] {
-            assert_eq!(read(fields).map_err(|refusal| refusal.code), Err(code), "{fields}");
+            let refusal = read(fields).expect_err(fields);
+            assert_eq!(refusal.code, code, "{fields}");
+            crate::parse_error::assert_plain(&refusal.message);
         }
         assert!(FromSubscriber::decode(r#"{"type":"subscribe","feed":"Geneva"}"#).is_err());
         assert!(FromSubscriber::decode(r#"{"type":"unsubscribe"}"#).is_err());
