@@ -125,7 +125,7 @@ async fn a_replacement_that_is_killed_leaves_one_transcript_whole() {
     server.import("hearing", &transcript("before")).await;
     let mut now = "before".to_owned();
     for round in 0..rounds {
-        let next = format!("round-{round}");
+        let next = format!("round-{round:02}");
         let file = transcript(&next);
         let fresh = format!("fresh-{round}");
         let replace = server.http("PUT", "/v1/feeds/hearing/transcript?replace=true", &[], file.as_bytes());

@@ -546,7 +546,14 @@ async fn logs_are_listed_by_name<E: Engine>() {
     let heads = || async { engine.log().heads().await.expect("listed") };
     assert_eq!(heads().await, [(a.clone(), Offset(2)), (b.clone(), Offset(3)), (c.clone(), Offset::START)]);
     soon(engine.log().delete(&b)).await.expect("deleted");
-    assert_eq!(heads().await, [(a, Offset(2)), (c, Offset::START)]);
+    assert_eq!(heads().await, [(a.clone(), Offset(2)), (c, Offset::START)]);
+    // What is deleted is listed too, until it begins anew; a life that was replaced is none.
+    let deleted = || async { soon(engine.log().deleted_names()).await.expect("listed") };
+    let staged = soon(engine.log().stage(&a.feed)).await.expect("staged");
+    assert!(soon(engine.log().switch(&staged, Some(&a))).await.expect("switched"));
+    assert_eq!(deleted().await, std::slice::from_ref(&b.feed));
+    soon(engine.log().create(&b.feed, true)).await.expect("a log");
+    assert_eq!(deleted().await, []);
 }
 
 async fn a_log_says_how_much_it_holds<E: Engine>() {
@@ -903,6 +910,9 @@ async fn agrees_with_the_model<E: Engine>(ops: Vec<Op>) {
             last.values().filter(|at| lives[**at].records.is_some()).map(|at| lives[*at].id.clone()).collect();
         let listed: BTreeSet<LogId> = engine.log().logs().await.expect("listed").into_iter().collect();
         assert_eq!(listed, here);
+        let names: BTreeSet<FeedId> = engine.log().deleted_names().await.expect("listed").into_iter().collect();
+        let gone = last.values().filter(|at| lives[**at].records.is_none()).map(|at| lives[*at].id.feed.clone());
+        assert_eq!(names, gone.collect());
     }
     for life in &lives {
         let head = engine.log().head(&life.id).await.ok();

@@ -248,6 +248,24 @@ async fn a_source_stays_with_who_publishes_it_at_another_node() {
     assert_eq!(next.closed().await, (4507, "replaced by the session last".into()));
     last.send(line("2", 2_000, "Clerk", "It means off.")).await;
     last.acked(1).await;
+
+    // A request in its session is answered as a connection would be, once its node is known to have it.
+    eventually("the other node knows of it", async || {
+        (b.get("/v1/feeds/geneva").await.json()["publishers"] == 1).then_some(())
+    })
+    .await;
+    let post = || {
+        let said = json!({"id": "3", "start_ms": 3_000, "text": "It means nothing."});
+        b.json("POST", "/v1/feeds/geneva/lines?session=last", said)
+    };
+    let refused = tokio::select! {
+        refused = post() => refused,
+        told = last.next() => panic!("{told:?}"),
+    };
+    refused.assert_problem(409, "conflict");
+    assert!(refused.text().contains("the session last publishes as main since 20"), "{}", refused.text());
+    assert_eq!(soon(post()).await.status, 200);
+    assert_eq!(last.closed().await, (4507, "replaced by the session last".into()));
     house.assert_same("geneva").await;
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -845,6 +846,8 @@ async fn a_silent_turn_closes_and_what_a_lost_source_left_is_settled() {
     guess["status"] = json!("interim");
     publisher.send(guess).await;
     screen.read_until(&mut reader, |screen| screen.lines.contains_key("main/2")).await;
+    // For a player the server's own clock goes on; it keeps no feed open.
+    assert_eq!(server.get("/v1/feeds/geneva/hls/captions.m3u8").await.status, 200);
     drop(publisher);
     let is_settled = |screen: &Screen| screen.lines["main/2"]["status"] == "final";
     screen.read_until(&mut reader, is_settled).await;
@@ -1071,17 +1074,33 @@ async fn a_request_whose_client_hangs_up_is_done_to_its_end() {
     assert_eq!(server.get("/v1/feeds/long").await.json()["lines"], 5_000);
 }
 
+/// A request in the session of a connection is told who publishes there, if that lives; one that does not answer makes room.
 #[tokio::test]
 async fn a_session_has_one_writer_at_a_time() {
-    let server = Server::start_with("[times]\nhandshake_timeout_ms = 200");
+    let server = Server::start_with("[times]\nholder_answer_ms = 400");
+    let one = json!({"id": "1", "start_ms": 0, "text": "one"});
+    let post = async |session: &str| {
+        server.json("POST", &format!("/v1/feeds/geneva/lines?session={session}"), one.clone()).await
+    };
     let mut socket = server.publish("geneva/publish?session=s").await;
     socket.expect_next("welcome").await;
-    let one = json!({"id": "1", "start_ms": 0, "text": "one"});
-    server.json("POST", "/v1/feeds/geneva/lines?session=s", one.clone()).await.assert_problem(409, "conflict");
-    assert_eq!(server.json("POST", "/v1/feeds/geneva/lines?session=other", one.clone()).await.status, 200);
+    // Only who reads answers pings.
+    let refused = tokio::select! {
+        refused = post("s") => refused,
+        told = socket.next() => panic!("{told:?}"),
+    };
+    refused.assert_problem(409, "conflict");
+    assert!(refused.text().contains("the session s publishes as main since 20"), "{}", refused.text());
+    assert_eq!(post("other").await.status, 200);
+
+    // From now on nobody reads.
+    assert_eq!(soon(post("s")).await.status, 200);
+    assert_eq!(socket.closed().await, (4507, "replaced by the session s".into()));
+
+    let mut socket = server.publish("geneva/publish?session=s").await;
+    assert_eq!(socket.expect_next("welcome").await["seq"], 1);
     drop(socket);
-    soon(async { while server.json("POST", "/v1/feeds/geneva/lines?session=s", one.clone()).await.status != 200 {} })
-        .await;
+    soon(async { while post("s").await.status != 200 {} }).await;
 }
 
 #[tokio::test]

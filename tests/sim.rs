@@ -4,7 +4,7 @@
 //! A seed says all that happens. `CAPTIONWIRE_SIM_SEEDS` says how many are run (300), `CAPTIONWIRE_SIM_FIRST` from which
 //! on; a failure prints its seed, and `CAPTIONWIRE_SIM_FIRST=17 CAPTIONWIRE_SIM_SEEDS=1` shows what happened in it.
 //!
-//! `sim/world.rs` has the chance and the trace; `network.rs` and `disk.rs` what fails; `publisher.rs` and `subscriber.rs`
+//! `sim/world.rs` has the chance and the trace; `network.rs`, `disk.rs` and `archive.rs` what fails; `publisher.rs` and `subscriber.rs`
 //! clients written from the protocol; `run.rs` one run and what has to hold. What the transcript has to be in the end is
 //! said by `fold/book.rs`, which shares no rule with the server.
 //!
@@ -13,6 +13,8 @@
 #![cfg(tokio_unstable)]
 #![allow(clippy::print_stderr, reason = "what was run is said")]
 
+#[path = "sim/archive.rs"]
+mod archive;
 #[path = "fold/book.rs"]
 #[allow(dead_code, reason = "the fold's own tests use the rest")]
 mod book;
@@ -40,7 +42,7 @@ use self::run::run;
 use self::world::Report;
 
 /// What happens in so many of 300 runs at least: where it does not, the runs have become harmless.
-const HAPPENS: [(&str, u64); 16] = [
+const HAPPENS: [(&str, u64); 23] = [
     ("the server is killed", 300),
     ("killed between durable and acknowledged", 20),
     ("a crash keeps a part of the queue", 20),
@@ -57,6 +59,13 @@ const HAPPENS: [(&str, u64); 16] = [
     ("a feed among many is left and taken up again", 50),
     ("many records are appended at once", 300),
     ("a program that counts from 0 again is told so", 100),
+    ("the end of the WAL is lost", 8),
+    ("a bit of the WAL is another", 8),
+    ("the server starts from an older copy", 15),
+    ("acknowledged records are lost", 40),
+    ("the archive says that records are missing", 20),
+    ("a reader of what is lost starts over", 50),
+    ("a reader from before what is lost reads on", 50),
 ];
 
 fn setting(name: &str, default: u64) -> u64 {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use super::Outcome;
 use super::output::{note, print, print_json, progress_bar};
 use crate::config::{Config, Overrides};
 use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogId};
-use crate::position::{Epoch, Offset};
+use crate::position::{Epoch, FeedId, Offset};
 use crate::server::open_nats;
 use crate::transcript::{Op, Record};
 
@@ -23,8 +23,8 @@ Examples:
   captionwire copy nats://a:4222/captionwire ./copy --config captionwire.toml
 
 A place is the directory of an archive, or NATS servers with the stream behind a `/`; who you are to them is said in the
-configuration ([log.nats]). Nothing is overwritten: a feed that is there already ends it before it begins. What is written to a
-feed meanwhile is not copied. Readers begin anew at the copy: its feeds are new lives, and cursors of the old ones are not known
+configuration ([log.nats]). Nothing is overwritten: a feed that is there already ends it before it begins. Names of deleted
+feeds stay taken (410). What is written to a feed meanwhile is not copied. Readers begin anew at the copy: its feeds are new lives, and cursors of the old ones are not known
 there.";
 
 /// Records on their way at once: enough for both ends to have something to do.
@@ -51,6 +51,8 @@ struct Report {
     feeds: u64,
     records: u64,
     bytes: u64,
+    /// Names of feeds that were deleted.
+    deleted: u64,
 }
 
 impl Copy {
@@ -70,7 +72,9 @@ impl Copy {
         if self.json {
             print_json(&report)?;
         } else {
-            print(&format!("copied {} feeds, {} records, {} bytes\n", report.feeds, report.records, report.bytes))?;
+            let Report { feeds, records, bytes, deleted } = report;
+            let names = if deleted == 1 { "name of a deleted feed" } else { "names of deleted feeds" };
+            print(&format!("copied {feeds} feeds, {records} records, {bytes} bytes, {deleted} {names}\n"))?;
         }
         Ok(Outcome::Done)
     }
@@ -99,22 +103,47 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<Report> {
             Found::Deleted => bail!("there was a feed {} there, which was deleted; nothing was copied", log.feed),
         }
     }
+    let mut deleted = from.deleted_names().await?;
+    for feed in &deleted {
+        if let Found::Here(_) = to.find(feed).await? {
+            bail!(
+                "the feed {feed} is there, and was deleted here: delete it there too, or keep it out; nothing was copied"
+            );
+        }
+    }
     let bar = progress_bar(logs.len() as u64, "{bar:40} {pos}/{len} feeds {msg}");
     let mut report = Report::default();
     for log in &logs {
         bar.set_message(log.feed.to_string());
-        copy(from, log, to, &mut report).await.with_context(|| {
-            let feed = &log.feed;
-            format!(
-                "the feed {feed} was not copied to its end: should it be there, delete it before you copy it again; {} feeds were",
-                report.feeds
-            )
-        })?;
-        report.feeds += 1;
         bar.inc(1);
+        match copy(from, log, to, &mut report).await {
+            Ok(()) => report.feeds += 1,
+            // Somebody deleted it meanwhile, or had begun to when a crash came.
+            Err(_) if matches!(from.find(&log.feed).await, Ok(Found::Deleted)) => deleted.push(log.feed.clone()),
+            Err(error) => {
+                let (feed, feeds) = (&log.feed, report.feeds);
+                return Err(error.context(format!(
+                    "the feed {feed} was not copied to its end: should it be there, delete it before you copy it again; {feeds} \
+                     feeds were"
+                )));
+            }
+        }
     }
     bar.finish_and_clear();
+    stream::iter(&deleted).map(Ok).try_for_each_concurrent(IN_FLIGHT_MAX, |feed| take_name(to, feed)).await?;
+    report.deleted = deleted.len() as u64;
     Ok(report)
+}
+
+/// Has the name of a deleted feed be one there too.
+async fn take_name(to: &dyn Log, feed: &FeedId) -> anyhow::Result<()> {
+    if to.find(feed).await? == Found::Deleted {
+        return Ok(());
+    }
+    let taking = async { to.delete(&to.create(feed, false).await?).await };
+    taking.await.with_context(|| {
+        format!("the feeds were copied, but {feed}, which was deleted, may be there as an empty feed: delete it there")
+    })
 }
 
 /// Copies one feed, up to where it is now. None of it is seen before all of it is there.

@@ -142,6 +142,16 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         asks: bool,
     },
+    /// A request writes in the session of a connection of this source: that is closed if it gives no sign of life, and answered if
+    /// it does. Nodes before this was known do nothing.
+    LeaveIfSilent {
+        /// Of which feed.
+        feed: FeedId,
+        /// Which life of it.
+        life: u64,
+        /// Who asks, in the session that is meant.
+        publisher: Publisher,
+    },
     /// The feed is about to be deleted to make room for another life of its name: readers wait for that.
     Replacing {
         /// Which feed.
@@ -162,8 +172,19 @@ impl Word {
     /// The log it is about.
     #[must_use]
     pub fn log_id(&self) -> LogId {
-        let (Self::Leave { feed, life, .. } | Self::Replacing { feed, life } | Self::Deleted { feed, life }) = self;
+        let (Self::Leave { feed, life, .. }
+        | Self::LeaveIfSilent { feed, life, .. }
+        | Self::Replacing { feed, life }
+        | Self::Deleted { feed, life }) = self;
         LogId { feed: feed.clone(), life: *life }
+    }
+
+    /// Who has come, where a connection is asked for a sign of life before this is done.
+    pub(super) fn asks_for(&self) -> Option<&Publisher> {
+        match self {
+            Self::Leave { publisher, asks: true, .. } | Self::LeaveIfSilent { publisher, .. } => Some(publisher),
+            _ => None,
+        }
     }
 }
 
@@ -196,7 +217,7 @@ pub enum Heard {
     Done,
     /// There is a connection of the source that is newer still: the one that was spoken of has to go.
     Newer,
-    /// This one publishes as the source, and lives. Only said to a [`Word::Leave`] that asks.
+    /// This one publishes as the source, and lives. Only said to a [`Word::Leave`] that asks, or a [`Word::LeaveIfSilent`].
     Taken(Publisher),
 }
 
@@ -246,6 +267,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&leave(false)).expect("JSON"), format!("{said}}}"));
         assert_eq!(serde_json::to_string(&leave(true)).expect("JSON"), format!(r#"{said},"asks":true}}"#));
         assert_eq!(serde_json::from_str::<Word>(&format!("{said}}}")).expect("read"), leave(false));
+        let word = Word::LeaveIfSilent { feed: FeedId::new("geneva").expect("a name"), life: 4, publisher };
+        let said = said.replace("leave", "leave_if_silent") + "}";
+        assert_eq!(serde_json::to_string(&word).expect("JSON"), said);
+        assert_eq!(serde_json::from_str::<Word>(&said).expect("read"), word);
         let newer: Said = serde_json::from_str(r#"{"node":"n","word":"dance"}"#).expect("read");
         assert_eq!((&*newer.node, newer.word), ("n", None));
     }

@@ -289,7 +289,7 @@ impl Cluster {
 
     /// How long a node may ask a connection, before it does what the word says.
     fn asking(&self, word: &Word) -> Duration {
-        if matches!(word, Word::Leave { asks: true, .. }) { 2 * self.settings.holder_answer } else { Duration::ZERO }
+        if word.asks_for().is_some() { 2 * self.settings.holder_answer } else { Duration::ZERO }
     }
 
     /// Whoever has not answered by `until` is not waited for, but until `last` if it is known to have the connection that is asked.

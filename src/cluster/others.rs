@@ -143,7 +143,7 @@ impl Others {
 
     /// Whether `node` is known to have a connection of the source that `word` is about.
     pub(super) fn publishes(&self, node: &NodeId, word: &Word) -> bool {
-        let Word::Leave { publisher, .. } = word else { return false };
+        let Some(publisher) = word.asks_for() else { return false };
         let here = self.nodes.get(node).and_then(|node| node.feeds.get(&word.log_id()));
         here.is_some_and(|here| here.publishers.iter().any(|known| known.source == publisher.source))
     }

@@ -48,6 +48,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
 use self::place::OpenFiles;
 use self::readers::{FilePages, Readers};
+use self::schema::OpenFailure;
 pub use self::starts::Missing;
 use self::starts::{AllStarts, MarkFile, Reach};
 use self::writer::Command;
@@ -88,6 +89,8 @@ pub struct EmbeddedOptions {
     pub max_pages: Option<u32>,
     /// Who is told of each commit.
     pub on_commit: Option<CommitHook>,
+    /// What the id of this start is made of, for a run that has to be the same each time. `None`: chance.
+    pub start: Option<u64>,
 }
 
 impl Default for EmbeddedOptions {
@@ -100,6 +103,7 @@ impl Default for EmbeddedOptions {
             readers: 2,
             max_pages: None,
             on_commit: None,
+            start: None,
         }
     }
 }
@@ -198,25 +202,29 @@ impl EmbeddedLog {
     /// Opens the archive in `dir` for writing, and makes both if they are missing (the directory for its owner alone).
     /// Blocks, for milliseconds as a rule.
     ///
-    /// Where nothing can be written, as on a disk that is full, it opens what is there for reading, and is poisoned from the
+    /// Where the disk takes no writes, because it is full, say, it opens what is there for reading, and is poisoned from the
     /// start.
     ///
     /// # Errors
-    /// [`LogError::Storage`]: another server has it, it is no archive of ours or a newer one, or it cannot be read either.
+    /// [`LogError::Storage`]: another server has it, another program has been writing to it for five seconds, it is no archive of
+    /// ours or a newer one, or it cannot be read either.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
         schema::make_directory(dir)?;
         let lock = schema::lock(dir)?;
         let file = dir.join(schema::FILE_NAME);
         let begun = schema::open_writer(&file, options.max_pages).and_then(|mut db| {
-            let begun = begin(dir, &file, &mut db)?;
+            let begun = begin(dir, &file, &mut db, options.start)?;
             schema::sync_directory(dir)?;
             Ok((db, begun))
         });
-        let (db, (reach, missing)) = match begun {
+        let (db, Begun { reach, missing, is_in_file }) = match begun {
             Ok(begun) => begun,
             // The first write is the row of this start: whoever cannot write that can still read, and says what is wrong.
-            Err(error) => {
-                let Ok(shared) = Shared::new(file, &options, true) else { return Err(error) };
+            Err(failure) => {
+                let can_read = failure.is_unwritable;
+                let error = LogError::from(failure);
+                let shared = if can_read { Shared::new(file, &options, true).ok() } else { None };
+                let Some(shared) = shared else { return Err(error) };
                 shared.poison(&error);
                 return Ok(Self { shared: Arc::new(shared), writer: None, lock: Mutex::new(Some(lock)) });
             }
@@ -231,7 +239,7 @@ impl EmbeddedLog {
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || {
-                    writer::run(db, (mark, reach, files), &shared, &inbox, &options);
+                    writer::run(db, (mark, reach, is_in_file, files), &shared, &inbox, &options);
                     shared.registry.close();
                     drop(alive_until_dropped);
                 }
@@ -314,10 +322,18 @@ impl Shared {
     }
 }
 
+/// A start that has begun.
+struct Begun {
+    reach: Reach,
+    missing: Missing,
+    /// Its row is in the file itself, and not only in the WAL.
+    is_in_file: bool,
+}
+
 /// Begins a start of the archive, and says what is missing of what was acknowledged before it.
-fn begin(dir: &Path, file: &Path, db: &mut Connection) -> Result<(Reach, Missing), LogError> {
-    let random = getrandom::u64().map_err(|cause| schema::unusable(file, &cause))?;
-    let mut begun = || -> rusqlite::Result<(Reach, Missing)> {
+fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Result<Begun, OpenFailure> {
+    let random = start.map_or_else(getrandom::u64, Ok).map_err(|cause| schema::unusable(file, &cause))?;
+    let mut begun = || -> rusqlite::Result<Begun> {
         let missing = starts::read_mark(dir).map_or(Ok(Missing::default()), |mark| starts::missing(db, &mark))?;
         if !missing.is_none() {
             let Missing { records, changes } = missing;
@@ -325,15 +341,23 @@ fn begin(dir: &Path, file: &Path, db: &mut Connection) -> Result<(Reach, Missing
                 file = %file.display(),
                 records,
                 changes,
-                "the archive has lost what was acknowledged: so many records, and feeds created, deleted or replaced, that it \
-                 had when the last server ended are not in it. If you put a backup in its place that is what you wanted; if \
+                "the archive has lost what was acknowledged: at least so many records, and feeds created, deleted or replaced, \
+                 that it had when the last server ended are not in it. If you put a backup in its place that is what you wanted; if \
                  not, the disk or what copied the files is at fault. Readers start over from where it was cut; publishers \
                  that still have their lines can send them again"
             );
         }
-        Ok((starts::begin(db, &Epoch::short_from_random(random), missing)?, missing))
+        let (reach, is_in_file) = starts::begin(db, &Epoch::short_from_random(random), missing)?;
+        if !is_in_file {
+            tracing::warn!(
+                file = %file.display(),
+                "another program has been reading the archive for long, so that this start is in its WAL only; it is tried again. \
+                 Damage to the WAL until then may take the note of the start with it"
+            );
+        }
+        Ok(Begun { reach, missing, is_in_file })
     };
-    begun().map_err(|cause| schema::unusable(file, &cause))
+    begun().map_err(|cause| OpenFailure::new(file, &cause))
 }
 
 /// The room that a command with so many bytes takes in a queue of `bytes_max`. What is larger than the queue takes all of it,
@@ -408,6 +432,10 @@ impl Log for EmbeddedLog {
 
     fn heads(&self) -> BoxFuture<'_, Result<Vec<(LogId, Offset)>, LogError>> {
         Box::pin(self.shared.readers.read(readers::heads))
+    }
+
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {
+        Box::pin(self.shared.readers.read(readers::deleted_names))
     }
 
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {

@@ -478,6 +478,13 @@ impl Log for JetStreamLog {
         })
     }
 
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {
+        Box::pin(async move {
+            let names = self.shared.read_feeds().await?;
+            Ok(names.into_iter().filter(|(_, entered)| !entered.is_here).map(|(feed, _)| feed).collect())
+        })
+    }
+
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
         let log = log.clone();
         Box::pin(async move { Ok(self.shared.end(&log).await?.bytes()) })

@@ -308,6 +308,14 @@ impl Log for MemoryLog {
         future::ready(logs).boxed()
     }
 
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {
+        let names = self.readable().map(|logs| {
+            let names = logs.names.iter().filter(|(_, life)| !logs.lives.contains_key(life));
+            names.map(|(feed, _)| feed.clone()).collect()
+        });
+        future::ready(names).boxed()
+    }
+
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {
         let life = self.readable().and_then(|logs| logs.life(log));
         let bytes = life.map(|life| life.records().iter().map(|record| record.len() as u64).sum());

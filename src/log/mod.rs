@@ -240,6 +240,9 @@ pub trait Log: Send + Sync + 'static {
         })
     }
 
+    /// The names that were deleted and did not begin anew, in no order.
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>>;
+
     /// The bytes of all records that a log holds; what the storage needs around them is not counted.
     ///
     /// # Errors

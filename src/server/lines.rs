@@ -104,10 +104,7 @@ pub(super) async fn post(
     }
 
     let feed = app.open_to_publish(&name).await?;
-    let Some(mut pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
-        let detail = "the session is being published already, by a socket or another request: take another session";
-        return Err(Problem::new(ProblemCode::Conflict, detail));
-    };
+    let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
     for name in query.keys().filter(|name| !PARAMETERS.contains(&name.as_str())) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
@@ -245,9 +242,7 @@ pub(super) async fn delete(
     publisher.corrects = true;
     let feed = open(&app, &name).await?;
     let not_done = || Problem::new(ProblemCode::Conflict, "the line could not be taken back: try again");
-    let Some(mut pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
-        return Err(not_done());
-    };
+    let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
     let is_there = matches!(pipeline.view.transcript().line_rev(&source, &id), Some((_, false)));
     if !is_there {
         return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));

@@ -90,6 +90,14 @@ impl App {
         cluster.tell(&Word::Leave { feed, life, publisher: publisher.clone(), asks }).await
     }
 
+    /// Has other nodes close the connection that publishes in the session of `publisher` there, unless it gives a sign of life: then
+    /// it is what is heard ([`Heard::Taken`]).
+    pub(super) async fn tell_leave_if_silent(&self, log_id: &LogId, publisher: &Publisher) -> Heard {
+        let Some(cluster) = &self.cluster else { return Heard::Done };
+        let (feed, life) = (log_id.feed.clone(), log_id.life);
+        cluster.tell(&Word::LeaveIfSilent { feed, life, publisher: publisher.clone() }).await
+    }
+
     /// Waits until nobody publishes in this session at another node. Cancel-safe.
     pub(super) async fn until_free_elsewhere(&self, log_id: &LogId, source: &str, session: &str) {
         let Some(cluster) = &self.cluster else { return };
@@ -175,6 +183,10 @@ impl Node for ThisNode {
                 Word::Leave { publisher, asks, .. } => {
                     let place = Place::Source(log_id, publisher.source.clone());
                     return Slots::leave(&app, &place, &publisher, &node, asks).await;
+                }
+                Word::LeaveIfSilent { publisher, .. } => {
+                    let place = Place::Source(log_id, publisher.source.clone());
+                    return Slots::leave_if_silent(&app, &place, &publisher).await;
                 }
                 Word::Replacing { .. } => app.feeds.note_replacing(&log_id),
                 Word::Deleted { .. } => {

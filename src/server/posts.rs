@@ -115,9 +115,7 @@ impl Post {
         let is_kept = Keeping::is_wanted(&app, &name, keep_raw).map_err(Problem::bad)?;
         access.check_create(&app, &name).await??;
         let feed = app.open_to_publish(&name).await?;
-        let Some(pipeline) = IngestPipeline::begin_request(&app, feed, publisher).await? else {
-            return Err(Problem::new(ProblemCode::Conflict, "another request of the session is not done: try again"));
-        };
+        let pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
         let lang =
             asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
         Ok(Self { app, pipeline, base, is_kept, lang })

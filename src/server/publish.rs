@@ -95,7 +95,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let end = connection.run(socket).await;
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
-    let _ = connection.acks.all_durable().await;
+    let _ = connection.acks.all_durable(&connection.app.metrics).await;
     connection.count_last_reused_ids().await;
     let SessionTally { accepted, repeats, refused } = connection.pipeline.tally;
     let why = end.as_ref().err().map(ToString::to_string).unwrap_or_default();
@@ -346,7 +346,7 @@ impl<'a> Connection<'a> {
         self.append_batch().await?;
         let is_empty = matches!(&says, Incoming::Lines(lines) if lines.is_empty());
         if !is_empty && !self.pipeline.is_recent(seq, text) {
-            self.acks.all_durable().await.map_err(|error| end_of(&error))?;
+            self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
             // A long log takes a while to read.
             let claim = self.claim().clone();
             let resend = tokio::select! {
@@ -367,7 +367,7 @@ impl<'a> Connection<'a> {
 
     /// Waits until what was sent before an `end`, and the `end`, are folded.
     async fn see_the_end(&mut self) -> Result<(), End> {
-        self.acks.all_durable().await.map_err(|error| end_of(&error))?;
+        self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
         let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }

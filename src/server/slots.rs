@@ -117,6 +117,23 @@ impl Slots {
         }
     }
 
+    /// Asks the connection that publishes in the session of `by` here, if there is one, for a sign of life. It is said who that is
+    /// if it lives ([`Heard::Taken`]); else it is closed, and gone when this is ready. Cancel-safe: who was told goes in any
+    /// case.
+    pub(super) async fn leave_if_silent(app: &Arc<App>, place: &Place, by: &Publisher) -> Heard {
+        let within = TimesConfig::ms(app.config.times.holder_answer_ms);
+        let asked_at = Instant::now();
+        let claim = app.slots.claim(place).filter(|claim| claim.publisher.session == by.session);
+        let Some(claim) = claim else { return Heard::Done };
+        match claim.life(asked_at, within).await {
+            Life::Alive => return Heard::Taken(claim.publisher.clone()),
+            Life::Silent => claim.replace(by),
+            Life::Gone => {}
+        }
+        claim.gone.cancelled().await;
+        Heard::Done
+    }
+
     /// As [`Slots::leave`], without waiting.
     pub(super) fn let_go(&self, place: &Place, by: &Publisher, node: &Arc<str>) {
         drop(self.tell(place, by, node));

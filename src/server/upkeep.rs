@@ -77,8 +77,25 @@ async fn open_all(app: &App) -> Result<(), LogError> {
     Summaries::all_of(app, |feed| app.looks_after(feed)).await.map(|_| ())
 }
 
-/// Signs of where a source is: the moments of its clock and of its last line.
-type Heard = (Option<Timestamp>, Option<Timestamp>);
+/// Signs of where a source is: the moments of its clock and of its last line, and when each was seen to change.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    clock: Option<Timestamp>,
+    line: Option<Timestamp>,
+    line_seen: Instant,
+    /// The later of both.
+    seen: Instant,
+}
+
+/// How long a source has been silent.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    /// Without a line. The server's own clocks are none, so that they keep no feed open.
+    of_lines: Duration,
+    /// Without a line and without a clock.
+    of_all: Duration,
+}
+
 /// A source's line, and its revision.
 type Guess = (Arc<str>, Arc<str>, u64);
 
@@ -86,8 +103,8 @@ struct Upkeep {
     app: Arc<App>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
-    /// What was heard of a feed's source last, and when that was seen.
-    heard: BTreeMap<LogId, (Heard, Instant)>,
+    /// The last signs of a feed's source.
+    heard: BTreeMap<LogId, Heard>,
     /// When a feed that players ask for was last told that time goes by.
     ticks: BTreeMap<LogId, Instant>,
     /// Guesses of sources that are gone, and since when they are seen.
@@ -136,10 +153,10 @@ impl Upkeep {
         Summaries::note(&self.app, feed, &view);
         let ops = {
             let transcript = view.transcript();
-            let silent_for = self.silent_for(feed, &transcript);
+            let Silence { of_lines, of_all: silent_for } = self.silence(feed, &transcript);
             let mut ops = self.settle_interim(feed, &transcript);
             let clock =
-                self.end(feed, &transcript, silent_for).or_else(|| self.idle_clock(feed, &transcript, silent_for));
+                self.end(feed, &transcript, of_lines).or_else(|| self.idle_clock(feed, &transcript, silent_for));
             ops.extend(clock.or_else(|| self.tick(feed, &transcript, silent_for)));
             ops
         };
@@ -176,13 +193,17 @@ impl Upkeep {
     }
 
     /// How long nothing has been heard of a feed's source, as far as was seen.
-    fn silent_for(&mut self, feed: &Feed, transcript: &Transcript) -> Duration {
-        let heard = (transcript.clock().map(|clock| clock.at), transcript.last_line_at());
-        let known = self.heard.entry(feed.log_id().clone()).or_insert_with(|| (heard, Instant::now()));
-        if known.0 != heard {
-            *known = (heard, Instant::now());
+    fn silence(&mut self, feed: &Feed, transcript: &Transcript) -> Silence {
+        let now = Instant::now();
+        let (clock, line) = (transcript.clock().map(|clock| clock.at), transcript.last_line_at());
+        let unheard = Heard { clock, line, line_seen: now, seen: now };
+        let known = self.heard.entry(feed.log_id().clone()).or_insert(unheard);
+        if known.line != line {
+            *known = unheard;
+        } else if known.clock != clock {
+            *known = Heard { line_seen: known.line_seen, ..unheard };
         }
-        known.1.elapsed()
+        Silence { of_lines: known.line_seen.elapsed(), of_all: known.seen.elapsed() }
     }
 
     fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
@@ -213,14 +234,14 @@ impl Upkeep {
         ops
     }
 
-    fn end(&mut self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
+    fn end(&mut self, feed: &Feed, transcript: &Transcript, without_lines_for: Duration) -> Option<Op> {
         let after = self.app.config.times.end_after_ms;
         if after == 0 {
             return None;
         }
         let is_alone = transcript.state() == FeedState::Live && self.app.present(feed.log_id()).publishers.is_empty();
         let (alone_for, after) = (self.alone_for(feed, None, is_alone), TimesConfig::ms(after));
-        let is_silent = transcript.last_line_at().is_none() || silent_for >= after;
+        let is_silent = transcript.last_line_at().is_none() || without_lines_for >= after;
         let is_over = is_alone && is_silent && alone_for >= after;
         if is_over {
             tracing::info!(feed = %feed.name(), "feed ended: no publisher for times.end_after_ms");

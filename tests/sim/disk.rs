@@ -1,17 +1,19 @@
-//! A log whose disk takes its time, fails, and loses what it had not made durable when the server died.
+//! A log whose disk takes its time, fails, and loses what it had not made durable when the server died. In some runs there are
+//! real files below it, which lose more than that.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use captionwire::log::{Appended, Entry, Found, Log, LogError, LogId};
-use captionwire::position::{FeedId, Offset};
-use captionwire::transcript::{Op, Record};
+use captionwire::position::{Cursor, Epoch, FeedId, Offset, Starts};
+use captionwire::transcript::{FoldView, Op, Record, Transcript};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::archive::{Archive, Contents};
 use crate::world::{Event, Life, World};
 
 /// Records that may wait; a few, so that the bound is reached.
@@ -24,18 +26,109 @@ const PAGE: usize = 16;
 /// What is durable. It outlives the server.
 #[derive(Default)]
 pub(crate) struct Disk {
+    /// Where it is kept, in some runs. What is below is then what was read of that at the start, and what was written since.
+    archive: Option<Archive>,
+    /// Times that something was not there any more that had been.
+    pub(crate) losses: u64,
+    /// What was there at the end of each start.
+    left: BTreeMap<Epoch, Contents>,
     names: BTreeMap<FeedId, u64>,
     lives: BTreeMap<u64, Vec<Bytes>>,
     /// Lives that were begun aside.
     staged: BTreeSet<u64>,
     lives_ever: u64,
-    /// The texts of all versions that are durable.
+    /// The texts of all versions that are durable, or were.
     texts: BTreeSet<String>,
-    /// The greatest number of each source and session.
+    /// The greatest number of each source and session that is durable, or was.
     seqs: BTreeMap<(String, String), u64>,
 }
 
 impl Disk {
+    /// With real files below it.
+    pub(crate) fn with_archive() -> Self {
+        Self { archive: Some(Archive::new()), ..Self::default() }
+    }
+
+    /// A server comes: what is there is read.
+    fn open(&mut self, world: &World) {
+        let staged = std::mem::take(&mut self.staged);
+        self.lives.retain(|life, _| !staged.contains(life));
+        let before = self.contents();
+        let Some(archive) = &mut self.archive else { return };
+        let contents = archive.open(world, &before);
+        let is_lost = |feed, held: &[Bytes]| contents.get(feed).is_none_or(|(_, now)| !now.starts_with(held));
+        if before.iter().any(|(feed, (_, held))| is_lost(feed, held)) {
+            world.seen("acknowledged records are lost");
+            self.losses += 1;
+        }
+        self.names = contents.iter().map(|(feed, (life, _))| (feed.clone(), *life)).collect();
+        self.lives = contents.into_values().collect();
+    }
+
+    /// The server is gone.
+    pub(crate) fn go_down(&mut self, world: &World, is_planned: bool) {
+        let contents = self.contents();
+        let Some(archive) = &mut self.archive else { return };
+        self.left.insert(archive.start.clone(), contents);
+        archive.go_down(is_planned);
+        if !world.is_calm() && world.one_in(3) {
+            archive.damage(world);
+        }
+    }
+
+    fn contents(&self) -> Contents {
+        let held = |(feed, life): (&FeedId, &u64)| Some((feed.clone(), (*life, self.lives.get(life)?.clone())));
+        self.names.iter().filter_map(held).collect()
+    }
+
+    /// The start that goes on, where they are counted.
+    pub(crate) fn start(&self) -> Option<Epoch> {
+        Some(self.archive.as_ref()?.start.clone())
+    }
+
+    /// Whether all is there yet, and in its place, that a reader has seen who has this cursor.
+    pub(crate) fn still_has(&self, feed: &FeedId, view: FoldView, cursor: &Cursor) -> bool {
+        let now = self.names.get(feed).and_then(|life| self.lives.get(life)).map_or(&[][..], Vec::as_slice);
+        let start = cursor.epoch.start().map(Epoch::new);
+        let left = start.filter(|start| Some(start) != self.start().as_ref()).and_then(|start| self.left.get(&start));
+        let then = left.map_or(now, |left| left.get(feed).map_or(&[][..], |(_, held)| held.as_slice()));
+        let (mut transcript, mut seen) = (Transcript::new(view), 0);
+        while transcript.change() < cursor.change
+            && let Some(record) = then.get(seen)
+        {
+            transcript.apply(Offset(seen as u64), Record::decode(record));
+            seen += 1;
+        }
+        now.starts_with(&then[..seen])
+    }
+
+    /// Adds records of one life that stand one behind the other.
+    fn add_all(&mut self, life: u64, records: Vec<Bytes>) -> Vec<Option<Offset>> {
+        let feed = self.names.iter().find(|(_, of)| **of == life).map(|(feed, _)| feed.clone());
+        if let (Some(archive), Some(feed)) = (&self.archive, feed) {
+            archive.append(&LogId { feed, life }, records.clone());
+        }
+        records.into_iter().map(|record| self.add(life, record)).collect()
+    }
+
+    /// Writes what was queued, and gives the answers.
+    fn write(&mut self, batch: Vec<Queued>) -> Vec<(Reply, Result<Offset, LogError>)> {
+        let mut answers = Vec::new();
+        for of_one_life in batch.chunk_by(|one, next| one.life == next.life) {
+            let records = of_one_life.iter().map(|queued| queued.record.clone()).collect();
+            answers.extend(self.add_all(of_one_life[0].life, records));
+        }
+        let replies = batch.into_iter().map(|queued| queued.reply);
+        replies.zip(answers.into_iter().map(|offset| offset.ok_or(LogError::Closed))).collect()
+    }
+
+    fn copy(&mut self, world: &World) {
+        let contents = self.contents();
+        if let Some(archive) = &mut self.archive {
+            archive.copy(world, contents);
+        }
+    }
+
     fn add(&mut self, life: u64, record: Bytes) -> Option<Offset> {
         let read = Record::decode(&record);
         if let Op::Line { lines, .. } = &read.op {
@@ -48,6 +141,19 @@ impl Disk {
         let records = self.lives.get_mut(&life)?;
         records.push(record);
         Some(Offset(records.len() as u64 - 1))
+    }
+
+    fn create(&mut self, feed: &FeedId, anew: bool) -> u64 {
+        let life = match &self.archive {
+            Some(archive) => {
+                let life = archive.create(feed, anew).life;
+                self.lives.insert(life, Vec::new());
+                life
+            }
+            None => self.begin(),
+        };
+        self.names.insert(feed.clone(), life);
+        life
     }
 
     fn begin(&mut self) -> u64 {
@@ -83,12 +189,12 @@ impl Disk {
         Ok(true)
     }
 
-    /// Whether a version with this text is durable.
+    /// Whether a version with this text is durable, or was.
     pub(crate) fn has(&self, text: &str) -> bool {
         self.texts.contains(text)
     }
 
-    /// The greatest durable number of a session.
+    /// The greatest number of a session that is durable, or was.
     pub(crate) fn seq(&self, source: &str, session: &str) -> u64 {
         self.seqs.get(&(source.to_owned(), session.to_owned())).copied().unwrap_or(0)
     }
@@ -109,18 +215,20 @@ struct Core {
     news: watch::Sender<u64>,
 }
 
+type Reply = Option<oneshot::Sender<Result<Offset, LogError>>>;
+
 /// A record in the queue. Those of one append stand one behind the other, and only the last has somebody who waits: a
 /// commit, or a crash, may take a first part of them.
 struct Queued {
     life: u64,
     record: Bytes,
-    reply: Option<oneshot::Sender<Result<Offset, LogError>>>,
+    reply: Reply,
     /// The room that its append took, if it is the last of it.
     room: u32,
 }
 
 impl Queued {
-    fn answer(reply: Option<oneshot::Sender<Result<Offset, LogError>>>, answer: Result<Offset, LogError>) {
+    fn answer(reply: Reply, answer: Result<Offset, LogError>) {
         drop(reply.map(|reply| reply.send(answer)));
     }
 }
@@ -138,11 +246,7 @@ pub(crate) struct SimLog {
 
 impl SimLog {
     pub(crate) fn open(world: &Arc<World>, life: &Arc<Life>, disk: &Arc<Mutex<Disk>>) -> Arc<Self> {
-        {
-            let mut disk = disk.lock().expect("nothing panics with it");
-            let left = std::mem::take(&mut disk.staged);
-            disk.lives.retain(|life, _| !left.contains(life));
-        }
+        disk.lock().expect("nothing panics with it").open(world);
         let news = watch::Sender::new(0);
         let core = Core { world: world.clone(), life: life.clone(), disk: disk.clone(), news };
         let log = Arc::new(Self {
@@ -189,10 +293,9 @@ impl SimLog {
             let count = 1 + usize::try_from(self.core.world.below(self.queue().len() as u64)).expect("small");
             let batch: Vec<Queued> = self.queue().drain(..count).collect();
             self.room.add_permits(batch.iter().map(|queued| queued.room as usize).sum());
-            let mut answers = Vec::new();
-            for Queued { life, record, reply, .. } in batch {
-                let offset = self.core.disk().add(life, record);
-                answers.push((reply, offset.ok_or(LogError::Closed)));
+            let answers = self.core.disk().write(batch);
+            if self.core.disk().archive.is_some() && self.core.world.one_in(30) {
+                self.core.disk().copy(&self.core.world);
             }
             self.core.world.note(format!("{count} records are durable"));
             if !self.core.life.happened(Event::Durable) {
@@ -215,9 +318,7 @@ impl SimLog {
                 "a crash loses the queue"
             });
         }
-        for queued in queued.into_iter().take(kept) {
-            self.core.disk().add(queued.life, queued.record);
-        }
+        drop(self.core.disk().write(queued.into_iter().take(kept).collect()));
         self.room.close();
         self.core.news.send_modify(|number| *number += 1);
     }
@@ -268,12 +369,8 @@ impl Log for SimLog {
                 Found::Deleted if !anew => return Err(LogError::Deleted(feed)),
                 Found::Deleted | Found::Absent => {}
             }
-            let log = {
-                let mut disk = self.core.disk();
-                let life = disk.begin();
-                disk.names.insert(feed.clone(), life);
-                LogId { feed, life }
-            };
+            let life = self.core.disk().create(&feed, anew);
+            let log = LogId { feed, life };
             self.core.life.happened(Event::Durable);
             self.core.check().map(|()| log)
         }
@@ -339,6 +436,15 @@ impl Log for SimLog {
         .boxed()
     }
 
+    fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
+        let log = log.clone();
+        async move {
+            self.core.check()?;
+            Ok(self.core.disk().archive.as_ref().map(|archive| archive.starts(&log)).unwrap_or_default())
+        }
+        .boxed()
+    }
+
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
         async move {
             self.core.check()?;
@@ -347,6 +453,12 @@ impl Log for SimLog {
             Ok(here.map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect())
         }
         .boxed()
+    }
+
+    fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {
+        let disk = self.core.disk();
+        let names = disk.names.iter().filter(|(_, life)| !disk.lives.contains_key(life));
+        std::future::ready(Ok(names.map(|(feed, _)| feed.clone()).collect())).boxed()
     }
 
     fn bytes(&self, log: &LogId) -> BoxFuture<'_, Result<u64, LogError>> {

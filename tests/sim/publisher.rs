@@ -1,6 +1,7 @@
 //! Publishers: a script of messages, sent until all of it is acknowledged, over a socket or over HTTP.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -151,11 +152,14 @@ fn in_groups(world: &World, messages: Vec<Value>) -> Vec<Value> {
 }
 
 /// One that says its script.
+#[derive(Clone)]
 pub(crate) struct Publisher {
     pub(crate) world: Arc<World>,
     pub(crate) network: Arc<Network>,
     pub(crate) disk: Arc<Mutex<Disk>>,
     pub(crate) script: Arc<Script>,
+    /// How far it has sent its script before; what was lost is sent again.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 impl Publisher {
@@ -167,7 +171,7 @@ impl Publisher {
         self.disk.lock().expect("nothing panics with it").seq(self.script.source, &self.script.session)
     }
 
-    /// What was said to be durable is, and not less than was said before.
+    /// What was said to be durable is, or was, and is not less than was said before.
     fn check(&self, said: u64, acked: u64, sent: u64, what: &str) {
         let durable = self.durable();
         if said > durable || said < acked || said > sent {
@@ -181,10 +185,17 @@ impl Publisher {
 
     /// Over a socket, to the last acknowledgement.
     pub(crate) async fn run(self) {
-        let (mut acked, mut sent) = (0, 0);
+        let (mut acked, mut sent) = (0, self.sent.load(Ordering::Relaxed));
+        let mut losses = 0;
         while acked < self.script.len() && !self.world.is_wrong() {
+            let lost = self.disk.lock().expect("nothing panics with it").losses;
             if let Ok(end) = self.network.dial() {
+                if std::mem::replace(&mut losses, lost) < lost {
+                    // It is welcome wherever the archive is now, and sends the rest again.
+                    acked = 0;
+                }
                 self.connection(end, &mut acked, &mut sent).await;
+                self.sent.store(sent, Ordering::Relaxed);
             }
             if acked < self.script.len() {
                 self.pause().await;
@@ -274,8 +285,13 @@ impl Publisher {
 
     /// Over HTTP, some lines at a time, to the last answer.
     pub(crate) async fn run_over_http(self) {
-        let mut acked = 0;
+        let (mut acked, mut losses) = (0, 0);
         while acked < self.script.len() && !self.world.is_wrong() {
+            let lost = self.disk.lock().expect("nothing panics with it").losses;
+            if std::mem::replace(&mut losses, lost) < lost {
+                // There is no welcome: it sends all of it again, before it goes on with what would stand behind a gap.
+                acked = 0;
+            }
             let until = (acked + 1 + self.world.below(12)).min(self.script.len());
             if let Ok(end) = self.network.dial() {
                 let answer = tokio::time::timeout(PATIENCE, self.post(end, acked + 1, until)).await;

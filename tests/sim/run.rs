@@ -57,7 +57,7 @@ impl Run {
         Self {
             world: world.clone(),
             network: Network::new(world),
-            disk: Arc::default(),
+            disk: Arc::new(Mutex::new(if world.one_in(3) { Disk::with_archive() } else { Disk::default() })),
             scripts: Vec::new(),
             screens: Vec::new(),
             tasks: JoinSet::new(),
@@ -75,33 +75,27 @@ impl Run {
         let is_slow = self.world.one_in(2);
         self.subscribe(4, &feeds, FoldView::Interim, is_slow);
         let is_large = self.world.one_in(8);
-        let mut publishers = JoinSet::new();
+        let has_archive = self.disk().start().is_some();
+        let mut programs = Vec::new();
         for (source, feed) in [("one", &feeds[0]), ("two", &feeds[0]), ("http", &feeds[1])] {
             let lines = if is_large { 24 } else { 8 + self.world.below(24) };
             let mut script = Script::new(&self.world, feed, source, lines, is_large && source == "one");
             if source == "http" {
                 Publisher::lines_only(&mut script);
             }
-            let is_started_anew = source != "http" && self.world.one_in(2);
+            // Of what is lost and sent again after another program began it is not known which ids it gets.
+            let is_started_anew = source != "http" && !has_archive && self.world.one_in(2);
             let again = is_started_anew.then(|| Script::again(&self.world, &script, 1 + self.world.below(16)));
-            let publisher = self.publisher(script);
-            let again = again.map(|again| self.publisher(again));
-            publishers.spawn(async move {
-                match publisher.script.source {
-                    "http" => publisher.run_over_http().await,
-                    _ => publisher.run().await,
-                }
-                if let Some(again) = again {
-                    again.run().await;
-                }
-            });
+            let program = [Some(script), again].into_iter().flatten().map(|script| self.publisher(script));
+            programs.push(program.collect::<Vec<_>>());
         }
-        let done = async { while publishers.join_next().await.is_some() {} };
-        if tokio::time::timeout(NEVER, done).await.is_err() {
-            self.world.wrong("publishers do not come to their end");
-        }
+        self.say_all(&programs).await;
         self.world.calm_down();
         self.world.note("nothing is broken any more");
+        if self.disk().losses > 0 {
+            // Whoever has lines that were acknowledged and are lost sends them again.
+            self.say_all(&programs).await;
+        }
         tokio::time::sleep(UNTIL_ALL_ARE_BACK).await;
         self.all_see_all("after all are back");
         for number in 0..3 {
@@ -118,6 +112,25 @@ impl Run {
         self.end_is_as_the_book_says();
     }
 
+    /// Until all that is to be said is acknowledged.
+    async fn say_all(&self, programs: &[Vec<Publisher>]) {
+        let mut publishers = JoinSet::new();
+        for program in programs.iter().cloned() {
+            publishers.spawn(async move {
+                for publisher in program {
+                    match publisher.script.source {
+                        "http" => publisher.run_over_http().await,
+                        _ => publisher.run().await,
+                    }
+                }
+            });
+        }
+        let done = async { while publishers.join_next().await.is_some() {} };
+        if tokio::time::timeout(NEVER, done).await.is_err() {
+            self.world.wrong("publishers do not come to their end");
+        }
+    }
+
     fn subscribe(&mut self, number: usize, feeds: &[FeedId], view: FoldView, is_slow: bool) {
         let screens = feeds.iter().map(|feed| (feed.clone(), view, Arc::new(Mutex::new(Screen::default()))));
         let first = self.screens.len();
@@ -131,7 +144,7 @@ impl Run {
         let script = Arc::new(script);
         self.scripts.push(script.clone());
         let (world, network) = (self.world.clone(), self.network.clone());
-        Publisher { world, network, disk: self.disk.clone(), script }
+        Publisher { world, network, disk: self.disk.clone(), script, sent: Arc::default() }
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -257,6 +270,7 @@ async fn serve(world: Arc<World>, network: Arc<Network>, disk: Arc<Mutex<Disk>>)
         }
         life.died.cancel();
         log.crash();
+        disk.lock().expect("nothing panics with it").go_down(&world, is_planned);
         world.note("the server is down");
         tokio::time::sleep(world.wait(3_000)).await;
     }

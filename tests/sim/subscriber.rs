@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use captionwire::position::{Cursor, FeedId};
+use captionwire::position::{Cursor, Epoch, FeedId};
 use captionwire::transcript::FoldView;
 use captionwire::wire::ErrorCode;
 use captionwire::wire::subscribe::{ChangesMessage, ToSubscriber};
@@ -42,11 +42,19 @@ pub(crate) struct Followed {
     before: Option<ChangesMessage>,
     /// Left, and to be taken up again once that is answered.
     is_away: bool,
+    /// Where it reads on from, and during which start of the archive it asked for that.
+    resumed: Option<(Cursor, Option<Epoch>)>,
+}
+
+/// The name of the fold in a cursor, whichever start of the archive its change was made in.
+fn fold_of(cursor: &Cursor) -> &str {
+    let epoch = cursor.epoch.as_str();
+    cursor.epoch.start().and_then(|start| epoch.strip_suffix(start)?.strip_suffix('-')).unwrap_or(epoch)
 }
 
 impl Followed {
     pub(crate) fn new(feed: &FeedId, screen: &Arc<Mutex<Screen>>) -> Self {
-        Self { feed: feed.clone(), screen: screen.clone(), forged: None, before: None, is_away: false }
+        Self { feed: feed.clone(), screen: screen.clone(), forged: None, before: None, is_away: false, resumed: None }
     }
 
     /// Where to read on.
@@ -57,6 +65,23 @@ impl Followed {
             (None, Some(cursor)) => cursor.to_string(),
             (None, None) => "start".into(),
         }
+    }
+}
+
+impl Followed {
+    /// Notes where it is about to read on.
+    fn resume(&mut self, disk: &Mutex<Disk>) {
+        let held = self.screen.lock().expect("nothing panics with it").cursor.clone();
+        let start = disk.lock().expect("nothing panics with it").start();
+        self.resumed = held.filter(|_| self.forged.is_none()).map(|cursor| (cursor, start));
+    }
+
+    /// Whether what was seen before is there yet. None if there was nothing, or another server has come since it was asked,
+    /// which may have found something else.
+    fn is_still_there(&mut self, disk: &Mutex<Disk>, view: FoldView) -> Option<bool> {
+        let (cursor, start) = self.resumed.take()?;
+        let disk = disk.lock().expect("nothing panics with it");
+        (disk.start() == start).then(|| disk.still_has(&self.feed, view, &cursor))
     }
 }
 
@@ -92,20 +117,25 @@ impl Subscriber {
         }
     }
 
+    fn has_losses(&self) -> bool {
+        self.disk.lock().expect("nothing panics with it").losses > 0
+    }
+
     fn wrong(&self, what: &str) {
         self.world.wrong(format!("subscriber {}: {what}", self.number));
     }
 
     /// Connects, and says which feeds.
-    async fn open(&self, end: End, feeds: &[Followed]) -> Option<WebSocketStream<End>> {
+    async fn open(&self, end: End, feeds: &mut [Followed]) -> Option<WebSocketStream<End>> {
         let interim = self.view == FoldView::Interim;
-        let path = match feeds {
+        feeds.iter_mut().for_each(|followed| followed.resume(&self.disk));
+        let path = match &*feeds {
             [only] => format!("feeds/{}/subscribe?wait=true&interim={interim}&from={}", only.feed, only.from()),
             _ => "subscribe".to_owned(),
         };
         let url = format!("ws://localhost/v1/{path}");
         let mut socket = tokio::time::timeout(PATIENCE, tokio_tungstenite::client_async(url, end)).await.ok()?.ok()?.0;
-        for followed in feeds {
+        for followed in &*feeds {
             self.world.note(format!("subscriber {} reads {} from {}", self.number, followed.feed, followed.from()));
             if followed.screen.lock().expect("nothing panics with it").cursor.is_some() {
                 self.world.seen("a subscriber resumes");
@@ -182,20 +212,33 @@ impl Subscriber {
                     (followed.is_away, followed.before) = (false, None);
                     followed.screen.lock().expect("nothing panics with it").reader.cut();
                     followed.screen.lock().expect("nothing panics with it").is_live = false;
+                    followed.resume(&self.disk);
                     self.subscribe(&mut socket, &feeds[of]).await?;
                 }
                 ToSubscriber::Reset { reason, .. } => {
-                    if followed.forged.is_none() {
-                        self.wrong(&format!("reset because of {reason}"));
+                    if followed.forged.take().is_some() {
+                        self.world.seen("a forged cursor is refused");
+                    } else {
+                        match followed.is_still_there(&self.disk, self.view) {
+                            Some(true) => self.wrong(&format!("reset because of {reason}, and all is there")),
+                            Some(false) => self.world.seen("a reader of what is lost starts over"),
+                            None if self.has_losses() => {}
+                            None => self.wrong(&format!("reset because of {reason}")),
+                        }
                     }
-                    self.world.seen("a forged cursor is refused");
-                    followed.forged = None;
                     *followed.screen.lock().expect("nothing panics with it") = Screen::default();
                 }
                 ToSubscriber::Live { .. } => {
                     // A forged cursor may stand beyond all there is, and is refused all the same.
                     if followed.forged.take().is_some() {
                         self.wrong("a forged cursor is taken for a good one");
+                    }
+                    match followed.is_still_there(&self.disk, self.view) {
+                        Some(false) => self.wrong("reads on behind what is lost"),
+                        Some(true) if self.has_losses() => {
+                            self.world.seen("a reader from before what is lost reads on");
+                        }
+                        _ => {}
                     }
                     followed.screen.lock().expect("nothing panics with it").is_live = true;
                 }
@@ -224,7 +267,7 @@ impl Subscriber {
         // The parts of a message stand where the reader was, until the last one.
         let is_next = match (&screen.cursor, message.more) {
             (Some(held), true) => cursor == held,
-            (Some(held), false) => cursor.epoch == held.epoch && cursor.change > held.change,
+            (Some(held), false) => fold_of(cursor) == fold_of(held) && cursor.change > held.change,
             (None, true) => cursor.change == 0,
             (None, false) => cursor.change > 0,
         };

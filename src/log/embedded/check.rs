@@ -137,7 +137,8 @@ fn lost(db: &Connection, mark: Option<&Reach>) -> Vec<Fault> {
     let say = |Missing { records, changes }: Missing, when: &str| Fault {
         place: starts::MARK_NAME.into(),
         what: format!(
-            "{records} records, and {changes} feeds created, deleted or replaced, were acknowledged and are not there; {when}"
+            "at least {records} records, and {changes} feeds created, deleted or replaced, were acknowledged and are not there; \
+             {when}"
         ),
     };
     let mut faults = Vec::new();

@@ -212,6 +212,20 @@ pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, Trouble> {
     Ok(logs)
 }
 
+/// The names whose last life was deleted.
+pub(super) fn deleted_names(db: &mut Connection) -> Result<Vec<FeedId>, Trouble> {
+    let sql = "SELECT DISTINCT name FROM feeds AS f WHERE state = 'deleted'
+        AND NOT EXISTS (SELECT 1 FROM feeds WHERE name = f.name AND state = 'here')";
+    let mut rows = db.prepare_cached(sql)?;
+    let mut rows = rows.query([])?;
+    let mut names = Vec::new();
+    while let Some(row) = rows.next()? {
+        // As of logs: other names are made by hand.
+        names.extend(FeedId::new(&row.get::<_, String>(0)?).ok());
+    }
+    Ok(names)
+}
+
 /// The logs there are, by name, each with the offset after its last record.
 pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, Trouble> {
     let sql = "SELECT name, id, (SELECT first + count FROM batches WHERE log = feeds.id ORDER BY first DESC LIMIT 1)

@@ -152,6 +152,35 @@ pub(super) fn unusable(place: &Path, cause: &dyn Display) -> LogError {
     LogError::Storage { place: place.display().to_string(), cause: cause.to_string() }
 }
 
+/// Why an archive does not open.
+#[derive(Debug)]
+pub(super) struct OpenFailure {
+    error: LogError,
+    /// The disk takes no writes, and may give out what it has all the same.
+    pub(super) is_unwritable: bool,
+}
+
+impl OpenFailure {
+    pub(super) fn new(file: &Path, cause: &rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
+        let of_disk = [DiskFull, ReadOnly, SystemIoFailure, CannotOpen, PermissionDenied];
+        let is_unwritable = cause.sqlite_error_code().is_some_and(|code| of_disk.contains(&code));
+        Self { error: unusable(file, cause), is_unwritable }
+    }
+}
+
+impl From<LogError> for OpenFailure {
+    fn from(error: LogError) -> Self {
+        Self { error, is_unwritable: false }
+    }
+}
+
+impl From<OpenFailure> for LogError {
+    fn from(failure: OpenFailure) -> Self {
+        failure.error
+    }
+}
+
 /// Makes the directory, for its owner alone; one that is there keeps its rights.
 pub(super) fn make_directory(dir: &Path) -> Result<(), LogError> {
     let mut builder = DirBuilder::new();
@@ -202,22 +231,22 @@ fn held_by(file: &mut File) -> String {
 }
 
 /// The one connection that writes. Brings an older file up to this version.
-pub(super) fn open_writer(file: &Path, max_pages: Option<u32>) -> Result<Connection, LogError> {
+pub(super) fn open_writer(file: &Path, max_pages: Option<u32>) -> Result<Connection, OpenFailure> {
     let mut db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     // Before any setting: the journal mode is written to the file, which may be someone else's.
     let version = version(file, &db)?;
     // Before the first page is written; later it does nothing.
-    db.pragma_update(None, "page_size", PAGE_BYTES).map_err(|cause| unusable(file, &cause))?;
+    db.pragma_update(None, "page_size", PAGE_BYTES).map_err(|cause| OpenFailure::new(file, &cause))?;
     apply(file, &db, WRITER_SETTINGS)?;
     let page_bytes: u32 =
-        db.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|cause| unusable(file, &cause))?;
+        db.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|cause| OpenFailure::new(file, &cause))?;
     let pages = (CHECKPOINT_BYTES / page_bytes).to_string();
     apply(file, &db, &[("wal_autocheckpoint", &pages)])?;
     if let Some(pages) = max_pages {
         let set = db.pragma_update(None, "max_page_count", pages);
-        set.map_err(|cause| unusable(file, &cause))?;
+        set.map_err(|cause| OpenFailure::new(file, &cause))?;
     }
-    migrate(&mut db, version).map_err(|cause| unusable(file, &cause))?;
+    migrate(&mut db, version).map_err(|cause| OpenFailure::new(file, &cause))?;
     Ok(db)
 }
 
@@ -271,45 +300,46 @@ fn open_alone(file: &Path) -> Result<(i64, Connection), LogError> {
     Err(unusable(file, &"nothing can be written beside it"))
 }
 
-fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, LogError> {
+fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, OpenFailure> {
     // Each connection is used by one thread at a time, so SQLite need not lock it.
     let db = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-    let db = db.map_err(|cause| unusable(file, &cause))?;
-    db.busy_timeout(BUSY_TIMEOUT).map_err(|cause| unusable(file, &cause))?;
+    let db = db.map_err(|cause| OpenFailure::new(file, &cause))?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(|cause| OpenFailure::new(file, &cause))?;
     Ok(db)
 }
 
 /// The version of a file that is ours, 0 if it is empty.
-fn version(file: &Path, db: &Connection) -> Result<i64, LogError> {
-    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|cause| unusable(file, &cause));
+fn version(file: &Path, db: &Connection) -> Result<i64, OpenFailure> {
+    let number =
+        |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|cause| OpenFailure::new(file, &cause));
     let owner = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
     let empty = owner == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
     if owner != APPLICATION_ID && !empty {
         let cause =
             format!("it is an SQLite file of another program (application_id {owner:#x}), not a caption archive");
-        return Err(unusable(file, &cause));
+        return Err(unusable(file, &cause).into());
     }
     if version > VERSION {
         let cause =
             format!("it has version {version} of the format, and this program knows up to {VERSION}; use a newer one");
-        return Err(unusable(file, &cause));
+        return Err(unusable(file, &cause).into());
     }
     Ok(version)
 }
 
-fn apply(file: &Path, db: &Connection, settings: &[(&str, &str)]) -> Result<(), LogError> {
+fn apply(file: &Path, db: &Connection, settings: &[(&str, &str)]) -> Result<(), OpenFailure> {
     for (name, wanted) in settings {
         let set = db.execute_batch(&format!("PRAGMA {name} = {wanted}"));
-        set.map_err(|cause| unusable(file, &cause))?;
+        set.map_err(|cause| OpenFailure::new(file, &cause))?;
         let got = db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, Value>(0));
-        let got = match got.map_err(|cause| unusable(file, &cause))? {
+        let got = match got.map_err(|cause| OpenFailure::new(file, &cause))? {
             Value::Integer(number) => number.to_string(),
             Value::Text(text) => text,
             other => format!("{other:?}"),
         };
         if got != *wanted {
-            return Err(unusable(file, &format!("SQLite did not take {name} = {wanted}, it stayed {got}")));
+            return Err(unusable(file, &format!("SQLite did not take {name} = {wanted}, it stayed {got}")).into());
         }
     }
     Ok(())

@@ -19,14 +19,16 @@ use crate::position::{Epoch, Offset, Starts};
 
 /// The name of the mark.
 pub(super) const MARK_NAME: &str = "archive.mark";
-/// "CWmark1" and a line feed: what a mark begins with.
-const MARK_MAGIC: &[u8; 8] = b"CWmark1\n";
-/// Bytes of a mark: the magic, the id of the start, three numbers and a checksum.
-const MARK_BYTES: usize = 8 + 8 + 3 * 8 + 4;
+/// "CWmark2" and a line feed: what a mark begins with.
+const MARK_MAGIC: &[u8; 8] = b"CWmark2\n";
+/// Bytes of a mark: the magic, the ids of the archive and of the start, three numbers and a checksum.
+const MARK_BYTES: usize = 8 + 2 * 8 + 3 * 8 + 4;
 
 /// How far an archive is within one start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reach {
+    /// The id of the archive's first start: the same in all copies of it, and in nothing else.
+    pub(super) archive: Epoch,
     /// The id of the start.
     pub(super) start: Epoch,
     /// The id of the last row of `batches`.
@@ -41,10 +43,12 @@ impl Reach {
     fn encode(&self) -> [u8; MARK_BYTES] {
         let mut bytes = [b' '; MARK_BYTES];
         bytes[..8].copy_from_slice(MARK_MAGIC);
-        for (at, byte) in bytes[8..16].iter_mut().zip(self.start.as_str().bytes()) {
-            *at = byte;
+        for (id, from) in [&self.archive, &self.start].into_iter().zip((8..).step_by(8)) {
+            for (at, byte) in bytes[from..from + 8].iter_mut().zip(id.as_str().bytes()) {
+                *at = byte;
+            }
         }
-        for (number, at) in [self.head, self.records, self.change].into_iter().zip((16..).step_by(8)) {
+        for (number, at) in [self.head, self.records, self.change].into_iter().zip((24..).step_by(8)) {
             bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
         let crc = crc32fast::hash(&bytes[..MARK_BYTES - 4]);
@@ -60,8 +64,9 @@ impl Reach {
         if bytes[..8] != MARK_MAGIC[..] || crc != crc32fast::hash(&bytes[..MARK_BYTES - 4]) {
             return None;
         }
-        let start = std::str::from_utf8(&bytes[8..16]).ok()?.trim_end();
-        Some(Self { start: Epoch::new(start), head: number(16), records: number(24), change: number(32) })
+        let id = |at: usize| Some(Epoch::new(std::str::from_utf8(&bytes[at..at + 8]).ok()?.trim_end()));
+        let (archive, start) = (id(8)?, id(16)?);
+        Some(Self { archive, start, head: number(24), records: number(32), change: number(40) })
     }
 }
 
@@ -117,7 +122,7 @@ fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// What was acknowledged and is not in the archive.
+/// What was acknowledged and is not in the archive, as far as that is known: at least so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Missing {
     /// Records.
@@ -132,17 +137,22 @@ impl Missing {
     }
 }
 
-/// What the archive lacks of what its mark says. A mark of a start that the archive does not know is another archive's.
+/// What the archive lacks of what its mark says. The mark of another archive says nothing. A start of this one that it does not
+/// know came after it was copied: all that was written in that start is missing, and what earlier ones wrote is not counted.
 pub(super) fn missing(db: &Connection, mark: &Reach) -> rusqlite::Result<Missing> {
     if !has_starts(db)? {
         return Ok(Missing::default());
     }
-    let sql = "SELECT head FROM starts WHERE id = ?1";
-    let Some(began_at) = db.query_row(sql, [mark.start.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
+    if first_start(db)?.is_none_or(|archive| archive != mark.archive) {
         return Ok(Missing::default());
-    };
+    }
     let (head, change) = reach_of(db)?;
     let mut missing = Missing { records: 0, changes: mark.change.saturating_sub(change) };
+    let sql = "SELECT head FROM starts WHERE id = ?1";
+    let Some(began_at) = db.query_row(sql, [mark.start.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
+        missing.records = mark.records.max(u64::from(head < mark.head));
+        return Ok(missing);
+    };
     if head < mark.head {
         let sql = "SELECT coalesce(sum(count), 0) FROM batches WHERE id > ?1";
         let there: i64 = db.query_row(sql, [began_at], |row| row.get(0))?;
@@ -157,8 +167,9 @@ fn reach_of(db: &Connection) -> rusqlite::Result<(u64, u64)> {
     db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))
 }
 
-/// Begins a start: its row, with what was found missing, and in the file itself, so that no damage to the WAL takes it away.
-pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqlite::Result<Reach> {
+/// Begins a start: its row, with what was found missing, and in the file itself, so that no damage to the WAL takes it away. Says
+/// whether it is there; somebody who reads for long keeps it from that.
+pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqlite::Result<(Reach, bool)> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     super::writer::discard_staged(&change)?;
     let (head, last_change) = reach_of(&change)?;
@@ -168,8 +179,21 @@ pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqli
         (id.as_str(), head.cast_signed(), missing.records.cast_signed(), missing.changes.cast_signed()),
     )?;
     change.commit()?;
-    let _busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(Reach { start: id.clone(), head, records: 0, change: last_change })
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    let archive = first_start(db)?.unwrap_or_else(|| id.clone());
+    Ok((Reach { archive, start: id.clone(), head, records: 0, change: last_change }, busy == 0))
+}
+
+/// Writes back what is in the WAL, as far as nobody reads it, and waits for nobody. Says whether that was all of it.
+pub(super) fn settle(db: &Connection) -> rusqlite::Result<bool> {
+    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+    db.query_row(sql, [], |row| Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?))
+}
+
+/// The id of the first start of an archive.
+fn first_start(db: &Connection) -> rusqlite::Result<Option<Epoch>> {
+    let sql = "SELECT id FROM starts ORDER BY number LIMIT 1";
+    db.query_row(sql, [], |row| Ok(Epoch::new(&row.get::<_, String>(0)?))).optional()
 }
 
 fn has_starts(db: &Connection) -> rusqlite::Result<bool> {
@@ -248,11 +272,16 @@ impl AllStarts {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::log::{EmbeddedLog, EmbeddedOptions, Log};
+    use crate::position::FeedId;
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_half_of_one_not_at_all() {
-        let reach = Reach { start: Epoch::new("abcdefgh"), head: u64::MAX, records: 7, change: 1 << 40 };
+        let (archive, start) = (Epoch::new("abcdefgh"), Epoch::new("jkmnpqrs"));
+        let reach = Reach { archive, start, head: u64::MAX, records: 7, change: 1 << 40 };
         let bytes = reach.encode();
         assert_eq!(Reach::decode(&bytes), Some(reach));
         assert_eq!(Reach::decode(&bytes[..MARK_BYTES - 1]), None);
@@ -261,5 +290,71 @@ mod tests {
             damaged[at] ^= 1;
             assert_eq!(Reach::decode(&damaged), None, "{at}");
         }
+    }
+
+    /// Starts a server's log in `dir`, appends so many records, and ends it. Gives what it found missing.
+    async fn start(dir: &Path, records: usize) -> u64 {
+        let log = EmbeddedLog::open(dir, EmbeddedOptions::default()).expect("it opens");
+        let feed = log.create(&FeedId::new("event").expect("a name"), false).await.expect("created");
+        for _ in 0..records {
+            log.append(&feed, Bytes::from_static(b"{}")).await.expect("queued").await.expect("appended");
+        }
+        log.close().await;
+        log.missing_records()
+    }
+
+    #[tokio::test]
+    async fn an_older_copy_is_told_from_what_the_mark_says() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (data, other, copy) = (dir.path().join("data"), dir.path().join("other"), dir.path().join("copy.db"));
+        let archive = data.join("archive.db");
+        assert_eq!(start(&data, 2).await, 0);
+        std::fs::copy(&archive, &copy).expect("copied");
+        assert_eq!(start(&data, 0).await, 0);
+        std::fs::copy(&copy, &archive).expect("copied");
+        assert_eq!(start(&data, 3).await, 0, "a start that wrote nothing is missed by nobody");
+        std::fs::copy(&copy, &archive).expect("copied");
+        assert_eq!(start(&data, 0).await, 3, "the copy does not know the start of the mark");
+        assert_eq!(start(&data, 0).await, 0, "it is told once");
+        start(&other, 9).await;
+        std::fs::copy(other.join(MARK_NAME), data.join(MARK_NAME)).expect("copied");
+        assert_eq!(start(&data, 0).await, 0, "the mark of another archive says nothing");
+    }
+
+    #[tokio::test]
+    async fn a_start_is_in_the_file_once_nobody_reads_what_was_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        start(dir.path(), 1).await;
+        let reader = Connection::open(dir.path().join("archive.db")).expect("opened");
+        reader.execute_batch("BEGIN; SELECT count(*) FROM starts").expect("read");
+        let log = EmbeddedLog::open(dir.path(), EmbeddedOptions::default()).expect("it opens");
+        // What a WAL that lost everything leaves.
+        let in_file = || {
+            let copy = tempfile::tempdir().expect("a directory");
+            let path = copy.path().join("copy.db");
+            std::fs::copy(dir.path().join("archive.db"), &path).expect("copied");
+            let db = Connection::open(path).expect("opened");
+            db.query_row("SELECT count(*) FROM starts", [], |row| row.get::<_, i64>(0)).expect("read")
+        };
+        assert_eq!(in_file(), 1);
+        drop(reader);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while in_file() != 2 {
+            assert!(std::time::Instant::now() < deadline, "the start stays in the WAL");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        log.close().await;
+    }
+
+    #[tokio::test]
+    async fn an_archive_that_another_program_writes_does_not_open() {
+        let dir = tempfile::tempdir().expect("a directory");
+        start(dir.path(), 1).await;
+        let other = Connection::open(dir.path().join("archive.db")).expect("opened");
+        other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+        let opened = EmbeddedLog::open(dir.path(), EmbeddedOptions::default()).err();
+        assert!(opened.as_ref().is_some_and(|error| error.to_string().contains("locked")), "{opened:?}");
+        drop(other);
+        assert_eq!(start(dir.path(), 1).await, 0);
     }
 }

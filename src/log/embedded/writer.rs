@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::frames::{self, COLUMNS, Frames};
 use super::place::OpenFiles;
 use super::readers::{self, Trouble};
-use super::starts::{MarkFile, Reach};
+use super::starts::{self, MarkFile, Reach};
 use super::{EmbeddedOptions, Shared};
 use crate::log::{Commit, CommitHook, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
@@ -94,7 +94,7 @@ pub(super) enum Command {
 /// Obeys until it is told to close.
 pub(super) fn run(
     db: Connection,
-    (mark, reach, files): (MarkFile, Reach, OpenFiles),
+    (mark, reach, is_in_file, files): (MarkFile, Reach, bool, OpenFiles),
     shared: &Shared,
     inbox: &Receiver<Command>,
     options: &EmbeddedOptions,
@@ -108,6 +108,7 @@ pub(super) fn run(
         held: None,
         mark,
         reach,
+        settles: (!is_in_file).then(Instant::now),
         files,
         aside: VecDeque::new(),
         purges: VecDeque::new(),
@@ -136,6 +137,8 @@ struct Writer<'a> {
     mark: MarkFile,
     /// How far the archive is.
     reach: Reach,
+    /// When it was last tried to write the row of this start back to the file; none once it is there.
+    settles: Option<Instant>,
     /// The files that are written, and whether they are still there.
     files: OpenFiles,
     /// What is to be written to lives that were begun aside, and the room that it takes in their queue.
@@ -221,6 +224,7 @@ impl Writer<'_> {
                 #[cfg(test)]
                 Command::Panic => panic!("asked for by a test"),
             }
+            self.settle_start();
             // Between others' commands, so that neither waits for the other for long.
             self.work_aside();
         }
@@ -248,8 +252,17 @@ impl Writer<'_> {
                 // What it writes to may go while there is nothing to write.
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.attempt(|writer| writer.files.look().map_err(Trouble::Gone));
+                    self.settle_start();
                 }
             }
+        }
+    }
+
+    /// Writes the row of this start back to the file, if somebody kept it from that when it began.
+    fn settle_start(&mut self) {
+        if self.settles.is_some_and(|tried| tried.elapsed() >= LOOK_EVERY) {
+            let settled = self.attempt(|writer| Ok(starts::settle(&writer.db)?));
+            self.settles = (!settled.unwrap_or(true)).then(Instant::now);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`identity`] (who publishes), [`pipeline`] (a session begins; a message is admitted, numbered, appended and
 //! answered), and the steps it is made of: [`sequence`], [`resends`], [`validation`], [`pending_acks`], [`seq_conflicts`],
-//! [`speaker_names`], [`media_clock`] (times that cannot be meant) and [`refusal_log`].
+//! [`speaker_names`], [`media_clock`] (times that cannot be meant), [`session_lock`] (how a request takes its session) and
+//! [`refusal_log`].
 //! `rate_limit` is the pace at which a socket is read. How messages arrive and how answers leave belongs to the callers:
 //! `publish`, `lines` and `posts`.
 
@@ -15,6 +16,7 @@ mod refusal_log;
 mod resends;
 mod seq_conflicts;
 mod sequence;
+mod session_lock;
 mod speaker_names;
 mod validation;
 

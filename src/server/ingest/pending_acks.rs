@@ -128,15 +128,21 @@ impl AckQueue {
     ///
     /// # Errors
     /// What the log says of the first that does not. It has been answered, and those behind it are no more: they fail too.
-    pub(in crate::server) async fn all_durable(&mut self) -> Result<(), LogError> {
+    pub(in crate::server) async fn all_durable(&mut self, metrics: &Metrics) -> Result<(), LogError> {
         for index in 0..self.queue.len() {
-            let PendingAck::Durable { seq, messages, appended, .. } = &mut self.queue[index] else { continue };
+            let PendingAck::Durable { seq, messages, appended, since, .. } = &mut self.queue[index] else { continue };
             match appended.await {
-                Ok(_) => {
+                Ok(last) => {
+                    let (messages, seq, took) = (*messages, *seq, since.elapsed());
+                    self.queue[index] = if messages == 0 {
+                        PendingAck::Own
+                    } else {
+                        self.unfolded.push_back((last, messages));
+                        metrics.durable_after(took, messages);
+                        PendingAck::Ack { seq }
+                    };
                     // One answer for all of them, or none.
-                    let (messages, seq) = (*messages, *seq);
                     self.messages = self.messages + messages.min(1) - messages;
-                    self.queue[index] = if messages == 0 { PendingAck::Own } else { PendingAck::Ack { seq } };
                 }
                 Err(error) => {
                     self.queue.truncate(index);
@@ -227,7 +233,9 @@ mod tests {
         answers.durable(burst(2, 5), second.1);
         first.0.send(Ok(Offset(2))).expect("somebody waits");
         second.0.send(Err(LogError::Closed)).expect("somebody waits");
-        assert!(answers.all_durable().await.is_err());
+        assert!(answers.all_durable(&metrics).await.is_err());
+        // The first three messages count until they are folded.
+        assert_eq!(answers.under_way(Offset(2)) - answers.under_way(Offset(3)), 3);
         assert!(matches!(&answers.ready(&metrics).await[..], [Reply::Ack(3)]));
     }
 }

@@ -22,16 +22,16 @@ use super::pending_acks::AppendBatch;
 use super::resends::{RecentMessages, Resend, SessionLog, is_same};
 use super::seq_conflicts::find_seq_conflicts;
 use super::sequence::{Sequence, bad_seq};
+use super::session_lock::{RequestNotBegun, take_session};
 use super::speaker_names::SpeakerNames;
 use super::validation::FeedValidator;
-use crate::config::TimesConfig;
 use crate::dialect::Said;
 use crate::feed::{Feed, View};
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
 use crate::server::app::App;
 use crate::server::metrics::Lines;
-use crate::server::slots::{Held, Place, Slots};
+use crate::server::slots::Held;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, ReusedId, Timestamp, Version};
 use crate::wire::publish::{UnknownField, check_version, is_line_within};
 use crate::wire::{FromPublisher, Incoming, Refusal, ToPublisher, WarningCode};
@@ -215,25 +215,20 @@ impl IngestPipeline {
         })
     }
 
-    /// Takes the session's lock for one request and begins; `None` if another request or connection, here or at another
-    /// node, has not let it go in time.
+    /// Takes the session's lock for one request and begins.
+    ///
+    /// # Errors
+    /// [`RequestNotBegun`]: another request or connection, here or at another node, writes in the session, or the log cannot be
+    /// read.
     pub(in crate::server) async fn begin_request(
         app: &Arc<App>,
         feed: Arc<Feed>,
         publisher: Publisher,
-    ) -> Result<Option<Self>, LogError> {
-        let Publisher { source, session, .. } = publisher.clone();
-        let place = Place::Session(feed.log_id().clone(), source.clone(), session.clone());
-        let free = async {
-            let held = Slots::wait_for(app, place).await;
-            app.until_free_elsewhere(feed.log_id(), &source, &session).await;
-            held
-        };
-        let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
-        let Ok(held) = tokio::time::timeout(patience, free).await else { return Ok(None) };
+    ) -> Result<Self, RequestNotBegun> {
+        let held = take_session(app, feed.log_id(), &publisher).await?;
         let mut pipeline = Self::begin(app, feed, publisher).await?;
         pipeline.session_lock = Some(held);
-        Ok(Some(pipeline))
+        Ok(pipeline)
     }
 
     /// Goes on in another session of the source, behind its number `seq`.

@@ -139,7 +139,7 @@ impl Connection<'_> {
         let came = MessageArrival::now(self.app);
         // If the log takes no more, that is the end that the client has been told.
         let said = self.say_decoded(decoded, came).await.is_ok();
-        if said && self.append_batch().await.is_ok() && self.acks.all_durable().await.is_ok() {
+        if said && self.append_batch().await.is_ok() && self.acks.all_durable(&self.app.metrics).await.is_ok() {
             let _ = self.abandon_guesses().await;
         }
     }

@@ -77,6 +77,35 @@ pub(super) struct Memberships {
 #[derive(Debug, Default)]
 pub(super) struct History {
     marks: Vec<u64>,
+    /// Where each mark stands first, once there are so many that looking through them takes long.
+    first: HashMap<u64, u32>,
+}
+
+/// A line with more contents than this has an index of them. Few lines have: engines guess some ten times.
+const LONG_HISTORY: usize = 64;
+
+impl History {
+    /// Adds a mark, unless it is the last one.
+    fn push(&mut self, mark: u64) {
+        if self.marks.last() == Some(&mark) {
+            return;
+        }
+        self.marks.push(mark);
+        let unindexed = if self.first.is_empty() { 0 } else { self.marks.len() - 1 };
+        if self.marks.len() > LONG_HISTORY {
+            for (at, mark) in (0..).zip(&self.marks).skip(unindexed) {
+                self.first.entry(*mark).or_insert(at);
+            }
+        }
+    }
+
+    /// Where a mark stands first, from `from` on.
+    fn position(&self, mark: u64, from: u32) -> Option<u32> {
+        if from == 0 && !self.first.is_empty() {
+            return self.first.get(&mark).copied();
+        }
+        (0..).zip(&self.marks).skip(from as usize).find(|(_, known)| **known == mark).map(|(at, _)| at)
+    }
 }
 
 /// What a sender means by an id that a line has.
@@ -283,18 +312,16 @@ impl LineSlot {
             return;
         }
         let head = &self.head.said;
-        let history = self.history.get_or_insert_with(|| Box::new(History { marks: vec![content_mark(head)] }));
-        let mark = content_mark(said);
-        if history.marks.last() != Some(&mark) {
-            history.marks.push(mark);
-        }
+        let history = self
+            .history
+            .get_or_insert_with(|| Box::new(History { marks: vec![content_mark(head)], ..History::default() }));
+        history.push(content_mark(said));
     }
 
     /// Where in its history, from `from` on, the line has said this.
     fn said_since(&self, said: &Said, mark: u64, from: u32) -> Option<u32> {
         let Some(history) = &self.history else { return (self.head.said == *said).then_some(0) };
-        let at = history.marks.iter().skip(from as usize).position(|known| *known == mark)?;
-        Some(from.saturating_add(u32::try_from(at).unwrap_or(u32::MAX)))
+        history.position(mark, from)
     }
 
     /// Where it starts; none if it is taken back.
@@ -302,6 +329,29 @@ impl LineSlot {
         match &self.head.said {
             Said::Content(content) => Some(self.times(content.start_ms, None).0),
             Said::Retracted => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With an index or without one, a mark is found where looking through all of them finds it.
+    #[test]
+    fn a_long_history_is_found_in_as_a_short_one() {
+        let mut history = History::default();
+        let mut all: Vec<u64> = Vec::new();
+        for number in 0..3 * LONG_HISTORY as u64 {
+            let mark = number * number % 97;
+            history.push(mark);
+            if all.last() != Some(&mark) {
+                all.push(mark);
+            }
+            for (mark, from) in [(mark, 0), (number % 97, 0), (mark, 40), (96, all.len() as u32)] {
+                let expected = (0..).zip(&all).skip(from as usize).find(|(_, known)| **known == mark).map(|(at, _)| at);
+                assert_eq!(history.position(mark, from), expected, "{mark} from {from} of {}", all.len());
+            }
         }
     }
 }

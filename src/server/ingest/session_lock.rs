@@ -1,0 +1,97 @@
+//! How a request comes to write in a session: nobody else does meanwhile, here or at another node.
+//!
+//! Requests of one session wait for each other. A connection may hold its session for hours, so it is asked for a sign of life
+//! instead, as by another connection that wants its source.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::Publisher;
+use crate::cluster::{Heard, Publisher as Publishing};
+use crate::config::TimesConfig;
+use crate::log::{LogError, LogId};
+use crate::server::app::App;
+use crate::server::problem::{Problem, ProblemCode};
+use crate::server::slots::{Held, Place, Slots};
+use crate::transcript::Timestamp;
+
+/// Why a request does not write in its session.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::server) enum RequestNotBegun {
+    /// The feed cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A connection publishes in it, and lives.
+    #[error(
+        "the session {session} publishes as {source_name} since {since}, by a connection that answers: take another session, or \
+         send over that connection"
+    )]
+    Published {
+        /// The session.
+        session: Arc<str>,
+        /// Its source.
+        source_name: Arc<str>,
+        /// When the connection came, by its node's clock.
+        since: Timestamp,
+    },
+    /// Another request, or what a connection had under way, is not done in time.
+    #[error("another request of the session {session} is not done yet: try again, or take another session")]
+    Busy {
+        /// The session.
+        session: Arc<str>,
+    },
+}
+
+impl From<Publishing> for RequestNotBegun {
+    fn from(by: Publishing) -> Self {
+        let since = Timestamp(i64::try_from(by.since).unwrap_or(i64::MAX));
+        Self::Published { session: by.session, source_name: by.source, since }
+    }
+}
+
+impl From<RequestNotBegun> for Problem {
+    fn from(error: RequestNotBegun) -> Self {
+        match error {
+            RequestNotBegun::Log(error) => error.into(),
+            other => Self::new(ProblemCode::Conflict, other.to_string()),
+        }
+    }
+}
+
+/// Takes the lock of `publisher`'s session. A connection that holds it is closed if it gives no sign of life in
+/// `times.holder_answer_ms`; what is under way is waited for, for `times.handshake_timeout_ms`. Cancel-safe.
+///
+/// # Errors
+/// [`RequestNotBegun::Published`] at once if the connection lives, [`RequestNotBegun::Busy`] after the wait.
+pub(super) async fn take_session(
+    app: &Arc<App>,
+    log_id: &LogId,
+    publisher: &Publisher,
+) -> Result<Held, RequestNotBegun> {
+    let Publisher { source, session, .. } = publisher;
+    let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
+    let busy = |_| RequestNotBegun::Busy { session: session.clone() };
+    let since = u64::try_from(app.clock.now().0).unwrap_or(0);
+    let by = Publishing { source: source.clone(), session: session.clone(), since };
+    let locking = Slots::wait_for(app, Place::Session(log_id.clone(), source.clone(), session.clone()));
+    tokio::pin!(locking);
+    let holder = Place::Source(log_id.clone(), source.clone());
+    let held = tokio::select! {
+        biased;
+        held = &mut locking => held,
+        heard = Slots::leave_if_silent(app, &holder, &by) => {
+            if let Heard::Taken(by) = heard {
+                return Err(by.into());
+            }
+            timeout(patience, locking).await.map_err(busy)?
+        }
+    };
+    if app.is_session_elsewhere(log_id, source, session) {
+        if let Heard::Taken(by) = app.tell_leave_if_silent(log_id, &by).await {
+            return Err(by.into());
+        }
+        timeout(patience, app.until_free_elsewhere(log_id, source, session)).await.map_err(busy)?;
+    }
+    Ok(held)
+}
