@@ -243,6 +243,17 @@ impl Starts {
         Some(self.heads_before(last).map_or(Offset::START, |found| self.heads[found].1))
     }
 
+    /// The id of the start during which the record at `offset` was written, as far as readers are told: that before the first one
+    /// which found it there. None for one that was there before starts were kept, or where there are none.
+    #[must_use]
+    pub fn start_at(&self, offset: Offset) -> Option<&Epoch> {
+        let found = self.heads.partition_point(|(_, head)| *head <= offset);
+        match self.heads.get(found) {
+            Some((index, _)) => self.ids.get(index.checked_sub(1)?),
+            None => self.current(),
+        }
+    }
+
     /// The index of the start behind `start`, if there is one.
     fn next_after(&self, start: Option<&str>) -> Result<Option<usize>, UnknownStart> {
         let next = match start {

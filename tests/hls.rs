@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use captionwire::format::hls::{Cut, Listed, Timeline};
-use captionwire::position::{Epoch, Offset};
+use captionwire::position::{Epoch, Offset, Starts};
 use captionwire::transcript::{Content, FoldView, Op, Record, Timestamp, Transcript, TurnSettings, Version};
 use proptest::prelude::*;
 use reader::{Cue, Playlist, check_segments, number_of, read_segment};
@@ -477,4 +477,35 @@ fn another_server_publishes_the_same() {
         seen = now.into();
     }
     assert!(seen.len() > 8);
+}
+
+/// A log that was put back to an earlier state publishes the numbers of what it has lost again, with other text. What is called the
+/// same is the same: caches keep it for ever. What is not lost is called as it was.
+#[test]
+fn a_segment_that_a_log_has_lost_has_another_name() {
+    const KEPT: u64 = 12;
+    let say = |text: u8| {
+        let ops: Vec<Op> = (0..30).map(|n| said(n, i64::from(n) * 700, Some(1_500), text)).collect();
+        std::iter::once(opening()).chain(ops).map(|op| Record::new(Timestamp(1_700_000_000_000), op))
+    };
+    let publish = |starts: Starts, records: Vec<Record>| {
+        let mut timeline = Timeline::with_starts(CUT, starts);
+        (0..).zip(records).for_each(|(offset, record)| timeline.apply(Offset(offset), record));
+        published(&timeline)
+    };
+    let ids = |ids: &[&str]| ids.iter().map(|id| Epoch::new(id)).collect();
+    let kept: Vec<Record> = say(0).take(KEPT as usize).collect();
+    let after = |text| kept.iter().cloned().chain(say(text).skip(KEPT as usize)).collect::<Vec<_>>();
+    let before = publish(Starts::new(ids(&["a"]), Vec::new()), kept.clone());
+    let lost = publish(Starts::new(ids(&["a"]), Vec::new()), after(1));
+    let now = publish(Starts::new(ids(&["a", "b"]), vec![(1, Offset(KEPT))]), after(2));
+    assert!(!before.is_empty() && lost.starts_with(&before) && now.starts_with(&before));
+    assert_eq!(now.len(), lost.len());
+    for ((name, text), (lost_name, lost_text)) in now.iter().zip(&lost).skip(before.len()) {
+        assert_eq!(number_of(name), number_of(lost_name));
+        assert!(name != lost_name && text != lost_text, "{name}");
+    }
+    // Nor does one that nobody put back rename anything when it starts again.
+    let again = publish(Starts::new(ids(&["a", "b"]), vec![(1, Offset(31))]), after(1));
+    assert_eq!(again, lost);
 }

@@ -484,6 +484,208 @@ async fn the_server_lives_through_the_absence_of_its_log() {
     assert_eq!(screen.lines.len(), 3);
 }
 
+/// Waits until a server is ready.
+async fn ready(server: &Server) {
+    let ready = async {
+        while server.get("/readyz").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon(ready).await;
+}
+
+/// What a reader of geneva who comes back with a cursor sees: the texts, the cursor then, and whether it began anew.
+async fn read_on(server: &Server, mut screen: Screen) -> (Vec<String>, Screen, bool) {
+    let from = screen.cursor.clone().expect("a cursor");
+    let mut reader = server.subscribe(&format!("geneva/subscribe?from={from}")).await;
+    let mut is_reset = false;
+    loop {
+        let message = reader.next().await.expect("goes on");
+        is_reset |= message["type"] == "reset";
+        screen.take(&message);
+        if message["type"] == "live" {
+            break;
+        }
+    }
+    let texts = screen.lines.values().map(|line| line["text"].as_str().expect("text").to_owned()).collect();
+    (texts, screen, is_reset)
+}
+
+async fn screen_of(server: &Server) -> Screen {
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut server.subscribe("geneva/subscribe").await).await;
+    screen
+}
+
+/// A stream that is put back to an earlier state goes on with the offsets and the numbers of changes of what is gone. Whoever has
+/// seen some of that begins anew, also once the log has grown past it; whoever has not goes on. Whether the node ran through it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_of_what_a_stream_has_lost_begin_anew() {
+    for runs_through in [true, false] {
+        let Some(mut servers) = nats::Servers::start(1) else { return };
+        let mut server = Server::start_with(&config(&servers));
+        let say = async |server: &Server, seqs: std::ops::RangeInclusive<u64>, word: &str| {
+            let mut publisher = publish(server, seqs.start() - 1).await;
+            for seq in seqs.clone() {
+                let start_ms = i64::try_from(seq).expect("small") * 1_000;
+                publisher.send(line(&seq.to_string(), start_ms, "A", &format!("{word} {seq}"))).await;
+            }
+            publisher.acked(*seqs.end()).await;
+        };
+        say(&server, 1..=2, "kept").await;
+        let early = screen_of(&server).await;
+        let backup = servers.back_up();
+        ready(&server).await;
+        assert_eq!(read_on(&server, early.clone()).await.2, false, "nothing is lost by a restart of the NATS server");
+        say(&server, 3..=6, "lost").await;
+        let late = screen_of(&server).await;
+        if !runs_through {
+            server.stop();
+        }
+        servers.put_back(&backup);
+        if !runs_through {
+            server.restart();
+        }
+        // What is lost is said again otherwise, and more than was lost. The first may still find the feed as it was.
+        let came_back = async {
+            loop {
+                let mut publisher = server.publish("geneva/publish?session=p").await;
+                match publisher.next().await {
+                    Ok(welcome) if welcome["seq"] == 2 => return,
+                    _ => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        soon(came_back).await;
+        ready(&server).await;
+        say(&server, 3..=5, "new").await;
+        let expected = ["kept 1", "kept 2", "new 3", "new 4", "new 5"];
+        let (texts, shorter, is_reset) = read_on(&server, late.clone()).await;
+        assert_eq!((&texts[..], is_reset), (&expected.map(str::to_owned)[..], true), "runs through: {runs_through}");
+        say(&server, 6..=8, "new").await;
+        for (screen, begins_anew) in [(late, true), (early, false), (shorter, false)] {
+            let (texts, _, is_reset) = read_on(&server, screen).await;
+            assert_eq!((texts.len(), is_reset), (8, begins_anew), "runs through: {runs_through}");
+            assert!(texts.iter().all(|text| !text.starts_with("lost")), "{texts:?}");
+        }
+        // Nodes that come and go while this one is there change nothing for anybody.
+        let now = screen_of(&server).await;
+        let other = Server::start_with(&config(&servers));
+        for node in [&other, &server] {
+            assert_eq!(read_on(node, now.clone()).await.2, false);
+        }
+        assert_eq!(now.cursor, screen_of(&other).await.cursor);
+    }
+}
+
+/// Of two that run through it both say the same of it, whatever each of them knew; nothing is stored at a place that was given
+/// already before that is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_run_through_it_agree_on_what_a_stream_has_lost() {
+    let Some(mut servers) = nats::Servers::start(1) else { return };
+    let first = open(&servers).await;
+    let (id, other) = (create(&first, "geneva").await, create(&first, "basel").await);
+    for text in ["0", "1"] {
+        append(&first, &id, text).await.expect("appended");
+        append(&first, &other, text).await.expect("appended");
+    }
+    let before = first.starts(&id).await.expect("told");
+    let start = before.current().expect("the first that opens a log begins one").as_str().to_owned();
+    assert_eq!(before.end_of(Some(&start)), Ok(None));
+    let backup = servers.back_up();
+    servers.wait_until("it is heard of", |_| first.trouble().is_none());
+    for text in ["2", "3", "4"] {
+        append(&first, &id, text).await.expect("appended");
+    }
+    // It knows of the stream how long it was, and of this log nothing.
+    let second = open(&servers).await;
+    assert_eq!(second.starts(&id).await.expect("told"), before, "one that comes beside another begins none");
+    let mut tails = [first.tail(&id, Offset(0)), second.tail(&id, Offset(0))];
+    for tail in &mut tails {
+        soon(tail.next()).await.expect("goes on").expect("read");
+    }
+    servers.put_back(&backup);
+    for tail in &mut tails {
+        let told = soon(async {
+            loop {
+                match tail.next().await {
+                    Some(Ok(_)) => {}
+                    told => return told,
+                }
+            }
+        });
+        assert!(told.await.expect("told").is_err_and(|error| is_away(&error)), "who reads comes again");
+    }
+    for log in [&first, &second] {
+        servers.wait_until("it is heard of", |_| log.trouble().is_none());
+        assert_eq!(log.head(&id).await.expect("a head"), Offset(2));
+    }
+    for text in ["new 2", "new 3", "new 4", "new 5"] {
+        append(&second, &id, text).await.expect("appended");
+    }
+    append(&first, &other, "2").await.expect("appended");
+    assert_eq!(read(&first, &id, 0).await, ["0", "1", "new 2", "new 3", "new 4", "new 5"]);
+    let same = async {
+        loop {
+            let (one, two) = (first.starts(&id).await.expect("told"), second.starts(&id).await.expect("told"));
+            if one == two {
+                return one;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let starts = soon(same).await;
+    assert_eq!(starts.end_of(Some(&start)), Ok(Some(Offset(2))));
+    assert_eq!(starts.end_of(None), Ok(Some(Offset(0))), "before the first there was nothing");
+    assert_eq!(first.starts(&other).await.expect("told").end_of(Some(&start)), Ok(Some(Offset(2))));
+    let third = open(&servers).await;
+    assert_eq!(third.starts(&id).await.expect("told"), starts);
+    for log in [first, second, third] {
+        log.close().await;
+    }
+    // Nobody saw what happened meanwhile.
+    let alone = open(&servers).await;
+    let current = starts.current().expect("one").as_str().to_owned();
+    assert_eq!(alone.starts(&id).await.expect("told").end_of(Some(&current)), Ok(Some(Offset(6))));
+}
+
+/// A stream that was deleted while no node ran is not made anew in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_gone_is_not_begun_anew_in_silence() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let marked = || JetStreamOptions { mark: Some(dir.path().to_owned()), ..options(&servers) };
+    let context = async_nats::jetstream::new(async_nats::connect(servers.urls()).await.expect("connected"));
+    let use_it = async || {
+        let log = JetStreamLog::open(marked()).await.expect("opens");
+        create(&log, "geneva").await;
+        log.close().await;
+    };
+    let refused = async || {
+        let said = JetStreamLog::open(marked()).await.expect_err("refused").to_string();
+        assert!(said.contains("has used it before") || said.contains("not the stream that"), "{said}");
+        assert!(said.contains("delete the file") && said.contains("nats-captionwire.json"), "{said}");
+    };
+    use_it().await;
+    use_it().await;
+    context.delete_stream("captionwire").await.expect("deleted");
+    refused().await;
+    assert!(context.get_stream("captionwire").await.is_err(), "it was not made");
+    // A node that is new makes another one.
+    let other = open(&servers).await;
+    create(&other, "basel").await;
+    other.close().await;
+    refused().await;
+    std::fs::remove_file(dir.path().join("nats-captionwire.json")).expect("removed");
+    use_it().await;
+    // Emptied.
+    context.get_stream("captionwire").await.expect("there").purge().await.expect("purged");
+    refused().await;
+    let never = JetStreamOptions { stream: "never".into(), make: false, ..options(&servers) };
+    let said = JetStreamLog::open(never).await.expect_err("refused").to_string();
+    assert!(said.contains("no such stream"), "{said}");
+}
+
 fn run(arguments: &[&str], places: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_captionwire"));
     command.args(arguments).args(places).output().expect("the binary runs")

@@ -83,7 +83,7 @@ impl Copy {
         if place.contains("://") {
             let mut nats = Config::load(self.config.as_deref(), Overrides::default())?.log.nats;
             nats.set_url(place)?;
-            let (log, unsynced) = open_nats(&nats, to_write, None).await?;
+            let (log, unsynced) = open_nats(&nats, to_write, None, None).await?;
             unsynced.iter().for_each(|why: &String| note(why));
             return Ok(Box::new(log));
         }

@@ -22,6 +22,8 @@ pub struct NatsConfig {
     pub servers: Vec<String>,
     /// The stream, which is also what its subjects begin with.
     pub stream: String,
+    /// Whether the stream is made if it is not there.
+    pub make_stream: bool,
     /// Copies of each line on different servers; 0 is three in a cluster and one on a single server. Used when the stream is
     /// made.
     pub replicas: usize,
@@ -69,6 +71,7 @@ impl Default for NatsConfig {
         Self {
             servers: Vec::new(),
             stream: "captionwire".into(),
+            make_stream: true,
             replicas: 0,
             bytes_max: 0,
             ack_timeout_ms: 2_000,

@@ -4,10 +4,12 @@
 //! survives their machines too is a setting of the servers (`sync_interval: always`). What one process appends, all see.
 //!
 //! * `connect` finds the servers and makes the stream, or holds one that is there to what is needed of it.
+//! * `mark` keeps a node from making a stream anew that was deleted.
 //! * `names` are the stream's subjects, `piece` is a message in it.
 //! * `ask` asks the stream's leader, and puts messages in.
 //! * `lives` says which feeds there are, and ends them: nothing is stored behind a life's fence.
 //! * `writer` appends: of each log one message at a time, each behind the last.
+//! * `starts` finds out whether the stream was put back to an earlier state, and says so to who reads.
 //! * `follower` hears of all that is stored, and tells the tails; `reader` reads what is further back.
 //! * `probe` asks whether the stream can be reached, and leaves a server by which it cannot.
 //! * `erase` takes records out.
@@ -23,10 +25,12 @@ mod connect;
 mod erase;
 mod follower;
 mod lives;
+mod mark;
 mod names;
 mod piece;
 mod probe;
 mod reader;
+mod starts;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -51,10 +55,11 @@ use self::names::Names;
 use self::piece::{FRAME_BYTES, Fence};
 use self::probe::Reach;
 use self::reader::StreamPages;
+use self::starts::{KnownStarts, Suspicion};
 use self::writer::Lines;
 use super::live::{Registry, Tail};
 use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
-use crate::position::{FeedId, Offset};
+use crate::position::{FeedId, Offset, Starts};
 
 /// What a queued append weighs beside its records.
 const APPEND_BYTES: usize = 128;
@@ -95,6 +100,10 @@ pub struct JetStreamOptions {
     pub queue_bytes_max: usize,
     /// Whether the stream is made if it is not there.
     pub make: bool,
+    /// Whether anything is to be appended. Who only reads leaves the stream as it is.
+    pub appends: bool,
+    /// Where a small file is kept that names the stream: with it one that was deleted meanwhile is not made anew. None: it is.
+    pub mark: Option<PathBuf>,
     /// Whether servers are taken that are older than [`JetStreamLog::OLDEST`].
     pub accept_old: bool,
     /// Who we are to the servers.
@@ -120,6 +129,8 @@ impl Default for JetStreamOptions {
             batch_records_max: 512,
             queue_bytes_max: 16 * 1024 * 1024,
             make: true,
+            appends: true,
+            mark: None,
             accept_old: false,
             credentials: Credentials::None,
             ca_file: None,
@@ -208,6 +219,10 @@ struct Shared {
     behind_to: Mutex<u64>,
     is_behind: Notify,
     reach: Mutex<Reach>,
+    starts: Mutex<KnownStarts>,
+    suspicion: Mutex<Suspicion>,
+    /// The name of the follower's consumer.
+    following: Mutex<Option<String>>,
     /// When an append failed last, if none went well since.
     failed_at: Mutex<Option<Instant>>,
     poison: OnceLock<LogError>,
@@ -236,6 +251,7 @@ impl JetStreamLog {
     pub async fn open(options: JetStreamOptions) -> Result<Self, LogError> {
         let shared = connect::open(options).await?;
         let shared = Arc::new(shared);
+        shared.begin_start().await?;
         shared.read_feeds().await?;
         shared.tasks.spawn({
             let shared = Arc::clone(&shared);
@@ -329,6 +345,7 @@ impl Shared {
         self.registry.deleted(log.life);
         self.lines.forget(log);
         self.heads().remove(&log.life);
+        self.starts().forget(log);
     }
 
     /// Notes that everything before `next` is stored.
@@ -348,6 +365,18 @@ impl Shared {
 
     fn reach(&self) -> MutexGuard<'_, Reach> {
         self.reach.lock().expect("nothing panics with it")
+    }
+
+    fn starts(&self) -> MutexGuard<'_, KnownStarts> {
+        self.starts.lock().expect("nothing panics with it")
+    }
+
+    fn suspicion(&self) -> MutexGuard<'_, Suspicion> {
+        self.suspicion.lock().expect("nothing panics with it")
+    }
+
+    fn following(&self) -> MutexGuard<'_, Option<String>> {
+        self.following.lock().expect("nothing panics with it")
     }
 
     fn seen(&self) -> u64 {
@@ -466,6 +495,11 @@ impl Log for JetStreamLog {
     fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
         let pages = StreamPages { shared: Arc::clone(&self.shared), log: log.clone(), reading: None, hole_since: None };
         Tail::new(&self.shared.registry, pages, log, from, PAGE_BYTES).into_stream().boxed()
+    }
+
+    fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
+        let log = log.clone();
+        Box::pin(async move { self.shared.starts_of(&log).await })
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {

@@ -210,8 +210,8 @@ pub trait Log: Send + Sync + 'static {
     fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>>;
 
     /// The starts of the archive, as they concern this log: by them whoever has read it knows how much of what was read is still
-    /// what it was. None from an engine where they mean nothing: one that keeps nothing, or one that others write to, unless
-    /// it knows that its storage was put back or cut short.
+    /// what it was. None from an engine where they mean nothing: one that keeps nothing. Where others write to the log too, they may
+    /// become more while it is open; then its tails end with [`LogError::Unavailable`], and whoever reads asks again.
     fn starts(&self, _log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
         Box::pin(std::future::ready(Ok(Starts::default())))
     }

@@ -40,7 +40,7 @@ pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> 
         Storage::Ephemeral => Arc::new(MemoryLog::new()),
         Storage::Nats => {
             make_directory(&config.data)?;
-            let (log, unsynced) = open_nats(&config.log.nats, true, Some(told)).await?;
+            let (log, unsynced) = open_nats(&config.log.nats, true, Some(&config.data), Some(told)).await?;
             let holder_answer = TimesConfig::ms(config.times.holder_answer_ms);
             let cluster = Some(Arc::new(join(&log, &config.cluster, holder_answer, chance).await?));
             return Ok(Engine { log: Arc::new(log), cluster, unsynced });
@@ -69,16 +69,25 @@ async fn join(
 }
 
 /// Opens a log on NATS servers; says why an acknowledged line may not be on their disks, where the configuration accepts
-/// that. With `make` the stream is made if it is not there.
+/// that. To append (`appends`), the stream is made if it is not there, unless the configuration says otherwise, or `mark_dir` has a
+/// mark that says that it was there.
 ///
 /// # Errors
 /// [`ServerError`], which says the mend.
 pub async fn open_nats(
     nats: &NatsConfig,
-    make: bool,
+    appends: bool,
+    mark_dir: Option<&Path>,
     told: Option<CommitHook>,
 ) -> Result<(JetStreamLog, Option<String>), ServerError> {
-    let log = JetStreamLog::open(JetStreamOptions { make, on_commit: told, ..options(nats)? }).await?;
+    let log = JetStreamLog::open(JetStreamOptions {
+        make: appends && nats.make_stream,
+        appends,
+        mark: mark_dir.map(Path::to_owned),
+        on_commit: told,
+        ..options(nats)?
+    })
+    .await?;
     let (replicas, version) = log.servers();
     tracing::info!(stream = nats.stream, replicas, version, "the log is on NATS servers");
     let unsynced = match unsynced(nats, replicas).await {

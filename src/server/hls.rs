@@ -29,6 +29,7 @@ use crate::feed::Feed;
 use crate::format::Format;
 use crate::format::hls::{Cut, Listed, Timeline};
 use crate::log::LogId;
+use crate::position::{Epoch, Starts};
 use crate::transcript::{MediaMs, Record, Timestamp};
 
 /// A feed is watched by players until nobody has asked for this long: the longest segments are a minute, and players ask
@@ -48,6 +49,8 @@ pub(super) struct Timelines(Mutex<HashMap<LogId, Kept>>);
 #[derive(Debug)]
 struct Kept {
     timeline: Arc<tokio::sync::Mutex<Timeline>>,
+    /// The start of the log that went on when it was made.
+    start: Option<Epoch>,
     asked_at: Instant,
 }
 
@@ -66,7 +69,20 @@ impl Timelines {
         all.keys().cloned().collect()
     }
 
-    fn of(&self, log_id: &LogId, config: &HlsConfig) -> Arc<tokio::sync::Mutex<Timeline>> {
+    /// The feed's timeline, if it was made of a log with the same starts; `starts` are not known where they cannot have changed.
+    fn known(&self, log_id: &LogId, starts: Option<&Starts>) -> Option<Arc<tokio::sync::Mutex<Timeline>>> {
+        let mut all = self.lock();
+        let kept = all.get_mut(log_id)?;
+        if starts.is_some_and(|starts| starts.current() != kept.start.as_ref()) {
+            // The log was put back to an earlier state.
+            all.remove(log_id);
+            return None;
+        }
+        kept.asked_at = Instant::now();
+        Some(kept.timeline.clone())
+    }
+
+    fn of(&self, log_id: &LogId, config: &HlsConfig, starts: Starts) -> Arc<tokio::sync::Mutex<Timeline>> {
         let mut all = self.lock();
         if !all.contains_key(log_id)
             && all.len() >= config.feeds_max
@@ -75,9 +91,10 @@ impl Timelines {
             all.remove(&oldest);
         }
         let cut = Cut { segment_ms: config.segment_ms, hold_back_ms: config.hold_back_ms };
-        let timeline = || Arc::new(tokio::sync::Mutex::new(Timeline::new(cut)));
+        let start = starts.current().cloned();
+        let timeline = || Arc::new(tokio::sync::Mutex::new(Timeline::with_starts(cut, starts)));
         let now = Instant::now();
-        let kept = all.entry(log_id.clone()).or_insert_with(|| Kept { timeline: timeline(), asked_at: now });
+        let kept = all.entry(log_id.clone()).or_insert_with(|| Kept { timeline: timeline(), start, asked_at: now });
         kept.asked_at = now;
         kept.timeline.clone()
     }
@@ -90,7 +107,19 @@ impl Timelines {
 /// The feed's timeline, with all that was durable when this was called. Of many who ask at once one takes what is new.
 async fn timeline(app: &App, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
     let head = feed.head().await?;
-    let mut timeline = app.timelines.of(feed.log_id(), &app.config.hls).lock_owned().await;
+    // Those of a log of this server's own stay as they are while it runs.
+    let starts = if feed.is_shared() { Some(feed.starts().await?) } else { None };
+    let timeline = match app.timelines.known(feed.log_id(), starts.as_ref()) {
+        Some(timeline) => timeline,
+        None => {
+            let starts = match starts {
+                Some(starts) => starts,
+                None => feed.starts().await?,
+            };
+            app.timelines.of(feed.log_id(), &app.config.hls, starts)
+        }
+    };
+    let mut timeline = timeline.lock_owned().await;
     if timeline.next_offset() < head {
         let mut records = feed.records_from(timeline.next_offset());
         while timeline.next_offset() < head

@@ -83,6 +83,13 @@ impl Progress {
             || asked.heads.iter().any(|(feed, head)| is_behind(feed, head))
     }
 
+    /// Forgets how far the index is in a log: a log that is put back to an earlier state is shorter than it was.
+    fn forget(&mut self, log_id: &LogId) {
+        if self.reached.get(&log_id.feed).is_some_and(|(life, _)| *life == log_id.life) {
+            self.reached.remove(&log_id.feed);
+        }
+    }
+
     /// The life of `feed`, if the index has all of it.
     fn life_of(&self, feed: &FeedId, asked: &Asked) -> Option<u64> {
         let known = *self.reached.get(feed)?;
@@ -126,11 +133,7 @@ impl Search {
 
     /// Takes a deleted feed out of the index. Ready when nothing of it is left there.
     pub(super) async fn forget(&self, log_id: &LogId) -> Result<(), LogError> {
-        self.progress.send_modify(|progress| {
-            if progress.reached.get(&log_id.feed).is_some_and(|(life, _)| *life == log_id.life) {
-                progress.reached.remove(&log_id.feed);
-            }
-        });
+        self.progress.send_modify(|progress| progress.forget(log_id));
         let forgotten = self.index.forget(life(log_id)).await;
         forgotten.map_err(|error| LogError::Storage { place: "the search index".into(), cause: error.to_string() })
     }
@@ -185,7 +188,13 @@ impl Search {
     /// What follows a feed, if nothing does yet.
     fn follow(&self, app: &Arc<App>, feed: Arc<Feed>) -> Option<written::Task> {
         let log_id = feed.log_id().clone();
-        let begins = self.progress.send_if_modified(|progress| progress.followed.insert(log_id.clone()));
+        let begins = self.progress.send_if_modified(|progress| {
+            let begins = progress.followed.insert(log_id.clone());
+            if begins {
+                progress.forget(&log_id);
+            }
+            begins
+        });
         let app = app.clone();
         begins.then(|| async move { follow(&app, feed, log_id).await }.boxed())
     }
@@ -432,6 +441,7 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
     }
     search.progress.send_modify(|progress| {
         progress.followed.remove(&log_id);
+        progress.forget(&log_id);
         // It may have been written to in its last moment.
         progress.to_visit.insert(log_id.feed);
     });

@@ -205,6 +205,28 @@ impl Servers {
         self.begin(number);
     }
 
+    /// Keeps a copy of all that the servers have stored, as of now.
+    pub fn back_up(&mut self) -> TempDir {
+        let backup = tempfile::tempdir().expect("a directory");
+        self.while_stopped(|store, name| copy_below(store, &backup.path().join(name)));
+        backup
+    }
+
+    /// Has the servers go on from a copy, as if what came after it had never been.
+    pub fn put_back(&mut self, backup: &TempDir) {
+        self.while_stopped(|store, name| {
+            std::fs::remove_dir_all(store).expect("removed");
+            copy_below(&backup.path().join(name), store);
+        });
+    }
+
+    fn while_stopped(&mut self, change: impl Fn(&Path, &str)) {
+        (0..self.nodes.len()).for_each(|number| self.kill(number));
+        self.nodes.iter().for_each(|node| change(&self.dir.path().join(&node.name), &node.name));
+        (0..self.nodes.len()).for_each(|number| self.begin(number));
+        self.wait_until("they answer again", Self::is_ready);
+    }
+
     /// Cuts a server off from the others; its clients reach it still.
     pub fn isolate(&self, number: usize) {
         self.cut(|from, to| from == number || to == number);
@@ -315,6 +337,18 @@ impl Node {
         stream.read_to_end(&mut answer).ok()?;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
         serde_json::from_slice(&answer[end + 4..]).ok()
+    }
+}
+
+fn copy_below(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_below(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).expect("copied");
+        }
     }
 }
 

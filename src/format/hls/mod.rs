@@ -18,6 +18,7 @@ use std::fmt::Write;
 
 use self::timeline::Cue;
 pub use self::timeline::Timeline;
+use crate::position::Epoch;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{FeedState, MediaMs, Timestamp};
 
@@ -117,26 +118,28 @@ impl Timeline {
         if name == self.lead_in() {
             return Some(write(std::iter::empty(), offset_ms));
         }
-        let number = name.strip_prefix(&self.stem())?.strip_suffix(".vtt")?.parse().ok()?;
+        let number = name.strip_suffix(".vtt")?.rsplit_once('-')?.1.parse().ok()?;
         // One name for one segment: `007` is none.
         let is_published = (self.first()..self.published()).contains(&number) && self.name_of(number) == name;
         is_published.then(|| write(self.cues(number), offset_ms))
     }
 
-    /// All that a segment's bytes depend on is in its name: the life of the log, the rules of fold and layout, the cut.
-    fn stem(&self) -> String {
+    /// All that a segment's bytes depend on is in its name: the life of the log, the start of the log in which it was published, the
+    /// rules of fold and layout, the cut. A log that was put back to an earlier state publishes its number again, with other text.
+    fn name(&self, start: Option<&Epoch>, which: impl std::fmt::Display) -> String {
         let Cut { segment_ms, hold_back_ms } = self.cut();
-        let epoch = self.view_epoch();
-        let epoch = epoch.as_ref().map_or("none", |epoch| epoch.as_str());
-        format!("{epoch}-{LAYOUT}-{segment_ms}-{hold_back_ms}-")
+        let fold = self.fold_name();
+        let fold = fold.as_deref().unwrap_or("none");
+        let start = start.map(|start| format!("-{start}")).unwrap_or_default();
+        format!("{fold}{start}-{LAYOUT}-{segment_ms}-{hold_back_ms}-{which}.vtt")
     }
 
     fn lead_in(&self) -> String {
-        format!("{}{LEAD_IN}.vtt", self.stem())
+        self.name(None, LEAD_IN)
     }
 
     fn name_of(&self, number: u64) -> String {
-        format!("{}{number}.vtt", self.stem())
+        self.name(self.start_of_segment(number), number)
     }
 }
 

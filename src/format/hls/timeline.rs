@@ -25,7 +25,7 @@ use foldhash::HashMap;
 use super::Cut;
 use crate::format::cues::{SHORTEST_MS, end_of, no_arrow, vtt_payload};
 use crate::format::text::one_line;
-use crate::position::{Epoch, Offset};
+use crate::position::{Epoch, Offset, Starts};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};
 
@@ -82,10 +82,22 @@ struct Known {
 /// Signs of where a source is: its clock, its last line, how the feed stands.
 type Heard = (Option<MediaMs>, Option<Timestamp>, Option<Timestamp>, FeedState);
 
+/// What one record published.
+#[derive(Debug)]
+struct Batch {
+    /// How much time had passed then, in milliseconds.
+    passed_ms: MediaMs,
+    /// The number of the first segment that was not published before.
+    first: u64,
+    /// The start of the log in which the record was written.
+    start: Option<Epoch>,
+}
+
 /// A feed cut into segments, as far as its log was taken.
 #[derive(Debug)]
 pub struct Timeline {
     cut: Cut,
+    log_starts: Starts,
     transcript: Transcript,
     begun_at: Option<Timestamp>,
     /// When the last record was taken, by its own word.
@@ -102,8 +114,8 @@ pub struct Timeline {
     first: Option<u64>,
     /// The number of the first segment that is not published.
     published: u64,
-    /// What was published before each time that something was, and how much time had passed then.
-    batches: Vec<(MediaMs, u64)>,
+    /// Each time that something was published.
+    batches: Vec<Batch>,
     /// Those that hold cues.
     segments: BTreeMap<u64, Vec<Arc<Cue>>>,
 }
@@ -112,8 +124,16 @@ impl Timeline {
     /// That of a feed whose log is not taken yet.
     #[must_use]
     pub fn new(cut: Cut) -> Self {
+        Self::with_starts(cut, Starts::default())
+    }
+
+    /// As [`Timeline::new`], of a log that has starts: by them the names of segments differ that were published of something that
+    /// is gone.
+    #[must_use]
+    pub fn with_starts(cut: Cut, log_starts: Starts) -> Self {
         Self {
             cut,
+            log_starts,
             transcript: Transcript::new(FoldView::FinalOnly),
             begun_at: None,
             taken_at: None,
@@ -156,7 +176,8 @@ impl Timeline {
             _ => self.publish_to(self.number_at(self.passed().saturating_sub(self.cut.hold_back_ms))),
         }
         if before != (self.first, self.published) {
-            self.batches.push((self.passed_ms, before.1.max(self.first())));
+            let start = self.log_starts.start_at(offset).cloned();
+            self.batches.push(Batch { passed_ms: self.passed_ms, first: before.1.max(self.first()), start });
         }
     }
 
@@ -181,8 +202,20 @@ impl Timeline {
         self.cut
     }
 
-    pub(super) fn view_epoch(&self) -> Option<Epoch> {
-        self.transcript.view_epoch()
+    /// The starts of the log that it was made with.
+    #[must_use]
+    pub fn log_starts(&self) -> &Starts {
+        &self.log_starts
+    }
+
+    pub(super) fn fold_name(&self) -> Option<String> {
+        self.transcript.fold_name()
+    }
+
+    /// The start of the log in which a segment was published.
+    pub(super) fn start_of_segment(&self, number: u64) -> Option<&Epoch> {
+        let behind = self.batches.partition_point(|batch| batch.first <= number);
+        self.batches.get(behind.checked_sub(1)?)?.start.as_ref()
     }
 
     pub(super) fn state(&self) -> FeedState {
@@ -208,8 +241,8 @@ impl Timeline {
     /// for as long as so many segments last, so that players have the time to see it. Never falls.
     pub(super) fn first_of_last(&self, window: u64) -> u64 {
         let lasts = i64::try_from(window).unwrap_or(i64::MAX).saturating_mul(self.cut.segment_ms);
-        let batch = self.batches.partition_point(|(at, _)| self.passed_ms - *at > lasts);
-        let fresh = self.batches.get(batch).map_or(self.published, |(_, first)| *first);
+        let batch = self.batches.partition_point(|batch| self.passed_ms - batch.passed_ms > lasts);
+        let fresh = self.batches.get(batch).map_or(self.published, |batch| batch.first);
         fresh.min(self.published.saturating_sub(window)).max(self.first())
     }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::piece::Piece;
+use super::starts::PUT_BACK;
 use crate::log::LogError;
 
 /// Between two askings: a leader is found within seconds, so that this is neither late nor a burden.
@@ -179,9 +180,19 @@ impl Shared {
     /// [`LogError::Unavailable`] if that is not known in time. It may then be stored still, but behind no other message
     /// than the one it was meant for.
     pub(super) async fn put(&self, letter: &Letter) -> Result<Put, LogError> {
-        let until = self.deadline();
+        let (until, seen) = (self.deadline(), self.seen());
+        let is_row = letter.subject == self.names.starts();
         loop {
+            if !is_row && self.is_suspected() {
+                self.pause(until, "it is looked whether the stream was put back".into()).await?;
+                continue;
+            }
             let cause = match self.unless_closed(self.once(self.publish(letter))).await? {
+                // Places only rise, so this was another's.
+                Ok(Some(sequence)) if sequence <= seen && !is_row => {
+                    self.note_other_at(sequence);
+                    return Err(LogError::Unavailable(PUT_BACK.into()));
+                }
                 Ok(Some(sequence)) => return Ok(Put::Stored(sequence)),
                 Ok(None) => match self.what_stands_behind(letter).await? {
                     Some(put) => return Ok(put),

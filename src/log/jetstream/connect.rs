@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ask::{AGAIN_AFTER, Letter, Put};
 use super::lives::Entered;
+use super::mark::StreamMark;
 use super::names::{Names, Subject};
 use super::piece::HEAD_BYTES;
 use super::{APPEND_BYTES, Credentials, JetStreamLog, JetStreamOptions, Shared};
@@ -48,7 +49,13 @@ struct Meta {
 pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> {
     let client = connect(&options).await?;
     let context = ContextBuilder::new().timeout(options.ack_timeout).build(client.clone());
-    let info = stream_info(&options, &client, &context).await?;
+    let mark = match &options.mark {
+        Some(dir) => Some(StreamMark::read(dir, &options.stream)),
+        None => None,
+    };
+    let unusable = |cause| LogError::Storage { place: format!("stream {}", options.stream), cause };
+    let mark = mark.transpose().map_err(unusable)?;
+    let info = stream_info(&options, &client, &context, mark.as_ref()).await?;
     let payload_max = client.max_payload().saturating_sub(HEAD_BYTES);
     let queue_bytes_max = options.queue_bytes_max.clamp(APPEND_BYTES, u32::MAX as usize);
     let away = |error: async_nats::jetstream::context::GetStreamError| LogError::Unavailable(error.to_string());
@@ -74,6 +81,9 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         behind_to: Mutex::default(),
         is_behind: Notify::new(),
         reach: Mutex::default(),
+        starts: Mutex::default(),
+        suspicion: Mutex::default(),
+        following: Mutex::default(),
         failed_at: Mutex::default(),
         poison: OnceLock::new(),
         commits: AtomicU64::new(0),
@@ -86,7 +96,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         options,
     };
     let created_ms = u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-    shared.base = shared.begin_stream(created_ms << 20).await?;
+    shared.base = shared.begin_stream(created_ms << 20, mark.as_ref()).await?;
     Ok(shared)
 }
 
@@ -184,7 +194,12 @@ async fn settings(options: &JetStreamOptions, turn: &Arc<AtomicUsize>) -> std::i
 }
 
 /// The stream that is there, or one that is made.
-async fn stream_info(options: &JetStreamOptions, client: &Client, context: &Context) -> Result<Info, LogError> {
+async fn stream_info(
+    options: &JetStreamOptions,
+    client: &Client,
+    context: &Context,
+    mark: Option<&StreamMark>,
+) -> Result<Info, LogError> {
     let place = || format!("stream {}", options.stream);
     let until = Instant::now() + options.wait;
     loop {
@@ -203,12 +218,17 @@ async fn stream_info(options: &JetStreamOptions, client: &Client, context: &Cont
                     return Err(LogError::Storage { place: place(), cause: "there is no such stream".into() });
                 }
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                    match context.create_stream(config(options, client)).await {
-                        Ok(_) => {
-                            tracing::info!(stream = options.stream, "the stream was made");
-                            continue;
+                    // Servers that just began may not know all of their streams yet.
+                    if let Some(why) = mark.and_then(|mark| mark.refusal(None)) {
+                        why
+                    } else {
+                        match context.create_stream(config(options, client)).await {
+                            Ok(_) => {
+                                tracing::info!(stream = options.stream, "the stream was made");
+                                continue;
+                            }
+                            Err(error) => not_made(&error.kind(), error.to_string()),
                         }
-                        Err(error) => not_made(&error.kind(), error.to_string()),
                     }
                 }
                 GetStreamErrorKind::JetStream(error) if is_off(error.error_code()) => JETSTREAM_IS_OFF.into(),
@@ -295,19 +315,27 @@ fn unfit(config: &Config, name: &str) -> Option<String> {
 
 impl Shared {
     /// What the stream was begun with, or is now.
-    async fn begin_stream(&self, base: u64) -> Result<u64, LogError> {
-        loop {
-            if let Some(base) = self.base_of_stream().await? {
-                return Ok(base);
+    async fn begin_stream(&self, base: u64, mark: Option<&StreamMark>) -> Result<u64, LogError> {
+        let base = loop {
+            let begun = self.base_of_stream().await?;
+            if let Some(why) = mark.and_then(|mark| mark.refusal(begun)) {
+                return Err(self.unusable(why));
+            }
+            if let Some(base) = begun {
+                break base;
             }
             let body = serde_json::to_vec(&Meta { version: 1, base }).expect("it is JSON").into();
             let (subject, headers) = (self.names.meta(), async_nats::HeaderMap::new());
             if let Put::Stored(_) =
                 self.put(&Letter { subject, headers, body, behind: 0, id: self.message_id() }).await?
             {
-                return Ok(base);
+                break base;
             }
+        };
+        if let Some(Err(error)) = mark.map(|mark| mark.write(base)) {
+            tracing::warn!(%error, "which stream this is could not be noted: were it deleted, an empty one would be made");
         }
+        Ok(base)
     }
 
     async fn base_of_stream(&self) -> Result<Option<u64>, LogError> {
@@ -325,20 +353,16 @@ impl Shared {
         }
     }
 
-    /// Holds the stream to being the one that was opened.
+    /// Holds the stream to being the one that was opened, and as long as it was.
     pub(super) async fn check_stream(&self) -> Result<(), LogError> {
-        let there = self.context.get_stream(&self.names.stream).await;
-        let is_gone = match there {
-            Ok(_) => self.base_of_stream().await? != Some(self.base),
+        let is_other = || Err(self.lose("the stream is not the one that was opened: somebody deleted it".into()));
+        match self.context.get_stream(&self.names.stream).await {
+            Ok(_) if self.base_of_stream().await? != Some(self.base) => is_other(),
+            Ok(there) => self.check_starts(there.cached_info()).await,
             Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => true,
-                _ => return Err(LogError::Unavailable(error.to_string())),
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => is_other(),
+                _ => Err(LogError::Unavailable(error.to_string())),
             },
-        };
-        if is_gone {
-            Err(self.lose("the stream is not the one that was opened: somebody deleted it".into()))
-        } else {
-            Ok(())
         }
     }
 

@@ -37,7 +37,8 @@ impl Shared {
                 break;
             }
             let records = without(&stands.records, index);
-            let left = Piece { records, replaces: Some(stands.sequence), ..stands.clone() };
+            let (replaces, stood) = (Some(stands.sequence), stands.stood.or(stands.replaces).or(Some(stands.sequence)));
+            let left = Piece { records, replaces, stood, ..stands.clone() };
             if let Put::Stored(_) = self.put(&self.letter(self.names.kept(log, stands.first), &left, behind)).await? {
                 if let Err(error) = self.stands_at(log).await {
                     // The feed was deleted meanwhile, and what is left of this with it.

@@ -22,6 +22,7 @@ use super::ask::AGAIN_AFTER;
 use super::lives::Entered;
 use super::names::Subject;
 use super::piece::{Fence, Piece};
+use super::starts::{READER, WRITER};
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 
@@ -58,7 +59,7 @@ impl Shared {
             let failure = match self.unless_closed(self.follow_once()).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
-                Err(_) => return,
+                Err(_) => return self.follow_no_more().await,
             };
             self.is_followed.send_replace(false);
             match failure {
@@ -71,10 +72,21 @@ impl Shared {
         }
     }
 
+    /// Takes the consumer away, so that whoever opens the log next sees at once that nobody follows.
+    async fn follow_no_more(&self) {
+        let name = self.following().take();
+        if let Some(name) = name {
+            // Where that fails, the servers forget it by themselves.
+            let _ = tokio::time::timeout(self.options.ack_timeout, self.stream.delete_consumer(&name)).await;
+        }
+    }
+
     async fn follow_once(&self) -> Result<(), LogError> {
         self.check_stream().await?;
         let start = DeliverPolicy::ByStartSequence { start_sequence: self.seen() + 1 };
-        let consumer = self.consumer_from(&self.names.all(), start).await?;
+        let word = if self.options.appends { WRITER } else { READER };
+        let consumer = self.consumer_of(&self.names.all(), start, Some(word)).await?;
+        *self.following() = Some(consumer.cached_info().name.clone());
         let messages = consumer.stream().max_messages_per_batch(MESSAGES_AHEAD).expires(EXPIRES).heartbeat(HEARTBEAT);
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let mut messages = messages.messages().await.map_err(|error| away(&error))?;
@@ -86,6 +98,9 @@ impl Shared {
             let message = tokio::select! {
                 biased;
                 () = self.is_behind.notified() => {
+                    if self.is_to_be_checked() {
+                        return Ok(());
+                    }
                     let to = *self.behind_to();
                     self.ask_for_what_is_missing(to).await?;
                     continue;
@@ -170,6 +185,7 @@ impl Shared {
                 Ok(Entered { life, .. }) => self.note_ended(&LogId { feed, life }, Fence::Deleted),
                 Err(error) => tracing::error!(%error, "somebody else writes to the stream"),
             },
+            Some(Subject::Starts) => self.note_row(sequence),
             Some(Subject::Ends(log)) => self.note_ending(&log),
             Some(Subject::Stage(_)) | None => {}
         }
@@ -183,7 +199,7 @@ impl Shared {
         }
     }
 
-    fn tell_listeners(&self, log: &LogId, next: Offset) {
+    pub(super) fn tell_listeners(&self, log: &LogId, next: Offset) {
         let mut listeners = self.listeners.lock().expect("nothing panics with it");
         listeners.retain(|listener| match listener.upgrade() {
             Some(listener) => {

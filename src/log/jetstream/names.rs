@@ -3,6 +3,7 @@
 //! All of them begin with the stream's name:
 //!
 //! * `N.meta`: one message, written when the stream was new.
+//! * `N.starts`: a message for each time from which on the stream may be another than it was before.
 //! * `N.feed.<feed>`: the last message says whether the feed is here or was deleted.
 //! * `N.stage.<feed>.<id>`: one message, by a name of its own, for a life that is begun aside, until it is the feed's.
 //! * `N.log.<feed>.<life>.rec`: what was appended to one life of a feed.
@@ -23,6 +24,7 @@ pub(super) struct Names {
 /// What a subject is for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subject {
+    Starts,
     Feed(FeedId),
     Stage(FeedId),
     Records(LogId),
@@ -37,6 +39,10 @@ impl Names {
 
     pub(super) fn meta(&self) -> String {
         format!("{}.meta", self.stream)
+    }
+
+    pub(super) fn starts(&self) -> String {
+        format!("{}.starts", self.stream)
     }
 
     pub(super) fn feed(&self, feed: &FeedId) -> String {
@@ -93,6 +99,7 @@ impl Names {
         let tokens: Vec<&str> = rest.split('.').collect();
         let log = |feed: &str, life: &str| Some(LogId { feed: FeedId::new(feed).ok()?, life: life.parse().ok()? });
         match tokens[..] {
+            ["starts"] => Some(Subject::Starts),
             ["feed", feed] => Some(Subject::Feed(FeedId::new(feed).ok()?)),
             ["stage", feed, _] => Some(Subject::Stage(FeedId::new(feed).ok()?)),
             ["log", feed, life, "rec"] => Some(Subject::Records(log(feed, life)?)),
@@ -112,6 +119,7 @@ mod tests {
         let names = Names { stream: "captions".into() };
         let feed = FeedId::new("geneva-1_a").expect("a name");
         let log = LogId { feed: feed.clone(), life: u64::MAX };
+        assert_eq!(names.read(&names.starts()), Some(Subject::Starts));
         assert_eq!(names.read(&names.feed(&feed)), Some(Subject::Feed(feed.clone())));
         assert_eq!(names.read(&names.stage(&feed, "1f-0")), Some(Subject::Stage(feed)));
         assert_eq!(names.read(&names.records(&log)), Some(Subject::Records(log.clone())));

@@ -21,6 +21,9 @@ const FENCE: &str = "Captionwire-Fence";
 /// In a message that is kept for another: the sequence of that one, which is to be deleted.
 const REPLACES: &str = "Captionwire-Replaces";
 
+/// In such a message: where in the stream the first one stood of which something was erased.
+const STOOD: &str = "Captionwire-Stood";
+
 /// What a record costs in a message beside its bytes, about.
 pub(super) const FRAME_BYTES: usize = 8;
 /// What a message has beside its records, at most: headers, and more than that.
@@ -66,6 +69,7 @@ pub(super) struct Piece {
     pub(super) before: u64,
     pub(super) records: Vec<Bytes>,
     pub(super) replaces: Option<u64>,
+    pub(super) stood: Option<u64>,
     pub(super) fence: Option<Fence>,
 }
 
@@ -87,6 +91,9 @@ impl Piece {
         headers.insert(BEFORE, self.before.to_string());
         if let Some(replaces) = self.replaces {
             headers.insert(REPLACES, replaces.to_string());
+        }
+        if let Some(stood) = self.stood {
+            headers.insert(STOOD, stood.to_string());
         }
         if let Some(fence) = self.fence {
             headers.insert(FENCE, fence.to_string());
@@ -113,7 +120,7 @@ impl Piece {
             Some(fence) => Some(Fence::read(fence.as_str())?),
             None => None,
         };
-        Some(Self { sequence, first, before, records, replaces: number(REPLACES), fence })
+        Some(Self { sequence, first, before, records, replaces: number(REPLACES), stood: number(STOOD), fence })
     }
 
     pub(super) fn of(message: &StreamMessage) -> Option<Self> {
@@ -128,7 +135,8 @@ mod tests {
     #[test]
     fn a_piece_is_read_as_it_was_written() {
         let records = vec![Bytes::from_static(b"a\n"), Bytes::new()];
-        let piece = Piece { sequence: 9, first: 7, before: 100, records, replaces: Some(3), fence: None };
+        let piece =
+            Piece { sequence: 9, first: 7, before: 100, records, replaces: Some(3), stood: Some(2), fence: None };
         assert_eq!(Piece::read(9, &piece.headers(), &piece.body()), Some(piece.clone()));
         assert_eq!((piece.next(), piece.bytes()), (9, 102));
         for fence in [Fence::Deleted, Fence::Replaced { life: u64::MAX }] {

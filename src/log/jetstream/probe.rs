@@ -86,7 +86,7 @@ impl Shared {
         let mut waited = (0, Instant::now());
         self.reach().at = Instant::now();
         while self.unless_closed(tokio::time::sleep(EVERY)).await.is_ok() {
-            let asked_at = Instant::now();
+            let (asked_at, seen_before) = (Instant::now(), self.seen());
             match self.unless_closed(tokio::time::timeout(WITHIN, self.ask_leader())).await {
                 Err(_) => return,
                 Ok(Ok(Ok(Told::Gone))) => {
@@ -99,7 +99,7 @@ impl Shared {
                 }
                 Ok(Ok(Ok(Told::Stream(info)))) => {
                     gone = 0;
-                    self.take_probe(&info, asked_at, &mut waited);
+                    self.take_probe(&info, asked_at, seen_before, &mut waited);
                 }
                 Ok(Ok(Err(why))) => self.reach().why = why,
                 Ok(Err(_)) => self.reach().why = "the stream's leader does not answer".into(),
@@ -139,7 +139,7 @@ impl Shared {
         }
     }
 
-    fn take_probe(&self, info: &Info, asked_at: Instant, waited: &mut (u64, Instant)) {
+    fn take_probe(&self, info: &Info, asked_at: Instant, seen_before: u64, waited: &mut (u64, Instant)) {
         let age = info.cluster.as_ref().map_or(Duration::ZERO, heard_ago);
         let max = info.config.max_bytes;
         {
@@ -155,8 +155,11 @@ impl Shared {
             });
         }
         let last = info.state.last_sequence;
+        if last < seen_before && hears_of_most(info) {
+            self.note_short();
+        }
         let seen = self.seen();
-        if seen >= waited.0 {
+        if seen >= waited.0 || last < waited.0 {
             *waited = (last, Instant::now());
         } else if waited.1.elapsed() >= BEHIND_AFTER {
             *self.behind_to() = waited.0;
@@ -167,6 +170,11 @@ impl Shared {
 
 /// The bytes that a stream is to have room for, not to be full: those of a small message.
 const ROOM: u64 = 1024;
+
+/// Whether what a leader tells is what most replicas have: one that is cut off from them may lack what was stored since.
+pub(super) fn hears_of_most(info: &Info) -> bool {
+    info.cluster.as_ref().is_none_or(|cluster| heard_ago(cluster) < AWAY_AFTER)
+}
 
 /// How long ago the leader heard of a majority, itself included.
 fn heard_ago(cluster: &ClusterInfo) -> Duration {

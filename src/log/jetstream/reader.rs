@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
 use super::Shared;
@@ -186,9 +186,20 @@ impl Shared {
         subject: &str,
         deliver_policy: DeliverPolicy,
     ) -> Result<Consumer, LogError> {
+        self.consumer_of(subject, deliver_policy, None).await
+    }
+
+    /// As [`Self::consumer_from`], with a word for who lists the consumers.
+    pub(super) async fn consumer_of(
+        &self,
+        subject: &str,
+        deliver_policy: DeliverPolicy,
+        description: Option<&str>,
+    ) -> Result<Consumer, LogError> {
         // As the client's own ordered consumers are: in memory, on one server, not acknowledged.
         let config = consumer::pull::Config {
             deliver_policy,
+            description: description.map(str::to_owned),
             filter_subject: subject.to_owned(),
             ack_policy: AckPolicy::None,
             max_deliver: 1,
@@ -275,6 +286,17 @@ impl Shared {
             reading.next = piece.next();
         }
         Ok(())
+    }
+
+    /// The offsets of the messages of a log of which something is kept, in their order.
+    pub(super) async fn firsts_kept(&self, log: &LogId) -> Result<Vec<u64>, LogError> {
+        let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
+        let subjects = self.stream.info_with_subjects(self.names.kept_of(log)).await.map_err(|error| away(&error))?;
+        let subjects: Vec<(String, usize)> = subjects.try_collect().await.map_err(|error| away(&error))?;
+        let mut firsts: Vec<u64> =
+            subjects.iter().filter_map(|(subject, _)| subject.rsplit('.').next()?.parse().ok()).collect();
+        firsts.sort_unstable();
+        Ok(firsts)
     }
 
     /// What is left of the message that began with this record.

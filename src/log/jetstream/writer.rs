@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::ask::Put;
 use super::piece::{FRAME_BYTES, Piece};
+use super::starts::PUT_BACK;
 use crate::log::{Appended, Commit, CommitHook, LogError, LogId};
 use crate::position::Offset;
 
@@ -38,6 +39,8 @@ struct Line {
     is_written: bool,
     /// Until when they wait, because somebody is about to end the log.
     stands_back_until: Option<Instant>,
+    /// How often the stream had been put back when they were queued.
+    times_put_back: u64,
     /// Where the log stands, as far as is known here.
     stands: Option<Stands>,
     /// Held by every answer that was not taken yet.
@@ -89,6 +92,21 @@ impl Lines {
     }
 }
 
+impl Line {
+    /// Whether the stream was put back since the last was queued; then where the log stands is not known any more.
+    fn hold_to(&mut self, times: u64) -> bool {
+        let is_back = std::mem::replace(&mut self.times_put_back, times) != times;
+        if is_back {
+            self.stands = None;
+        }
+        is_back
+    }
+}
+
+fn put_back() -> LogError {
+    LogError::Unavailable(PUT_BACK.into())
+}
+
 fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
     line.lock().expect("nothing panics with it")
 }
@@ -101,6 +119,9 @@ impl Shared {
         if queued.failed.strong_count() > 0 {
             self.room.add_permits(weight as usize);
             return Err(LogError::Unavailable("what was to stand before it was not stored".into()));
+        }
+        if !queued.is_written {
+            queued.hold_to(self.times_put_back());
         }
         let (reply, answer) = Appended::pending_with(Arc::clone(&queued.untold));
         queued.jobs.push_back(Job { records, stored: 0, reply, weight });
@@ -117,20 +138,26 @@ impl Shared {
             while locked(line).stands_back_until.is_some_and(|until| Instant::now() < until) {
                 tokio::time::sleep(LOOK_AGAIN_AFTER).await;
             }
-            let (records, stands) = {
+            let (records, stands, times) = {
                 let mut line = locked(line);
+                let times = self.times_put_back();
+                if line.hold_to(times) {
+                    // What was to stand before it may be gone.
+                    self.fail(&mut line, &put_back());
+                }
                 let records = self.gather(&line.jobs);
                 if records.is_empty() {
                     line.is_written = false;
                     return;
                 }
-                (records, line.stands)
+                (records, line.stands, times)
             };
             let (began, count) = (Instant::now(), records.len());
             // Each question within it has its own limit, this is that of all of them.
             let limit = self.options.wait + self.options.ack_timeout * 2;
             let late = |_| Err(LogError::Unavailable("the NATS servers do not answer in time".into()));
-            let stored = tokio::time::timeout(limit, self.store(log, records, stands)).await.unwrap_or_else(late);
+            let stored =
+                tokio::time::timeout(limit, self.store(log, records, stands, times)).await.unwrap_or_else(late);
             match stored {
                 Ok((first, stands)) => {
                     self.note_head(log, stands.next);
@@ -162,6 +189,7 @@ impl Shared {
         log: &LogId,
         records: Vec<Bytes>,
         mut stands: Option<Stands>,
+        times: u64,
     ) -> Result<(u64, Stands), LogError> {
         let mut piece = Piece { records, ..Piece::default() };
         let mut letter = self.letter(self.names.records(log), &piece, 0);
@@ -174,9 +202,13 @@ impl Shared {
                     Stands { sequence: last.sequence, next: last.next(), bytes: last.bytes() }
                 }
             };
+            if self.times_put_back() != times {
+                return Err(put_back());
+            }
             (piece.first, piece.before) = (at.next, at.bytes);
             (letter.headers, letter.behind) = (piece.headers(), at.sequence);
             match self.put(&letter).await? {
+                Put::Stored(_) if self.times_put_back() != times => return Err(put_back()),
                 Put::Stored(sequence) => {
                     return Ok((at.next, Stands { sequence, next: piece.next(), bytes: piece.bytes() }));
                 }

@@ -1,0 +1,508 @@
+//! The starts of the log: how a stream that was put back to an earlier state is told from one that only grew.
+//!
+//! A stream that is restored from a backup goes on from where the backup was made: what follows has the offsets of what is gone.
+//! Nothing in it says so, not even the numbers of lives. So its subject `N.starts` has a row for each time that it may have been
+//! put back unseen, with a random id, and cursors name the row behind which their change was made, as in the engine that keeps its
+//! log in a file. Rows are written
+//!
+//! * by a process that opens the log while no other follows it, before it appends anything: nobody saw what happened meanwhile;
+//! * by a process that runs, when it finds the stream shorter than it was: with the first place that differs, as far as is known.
+//!
+//! While any process follows the stream, others that come and go write none: what that one would see, nobody has to suppose. Whether
+//! one follows is asked of the servers: its consumer has a request waiting. What is found by a process that hears of a row of
+//! another, or writes one, is forgotten, and everybody who reads begins anew with the cursor that they have.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::jetstream::stream::Info;
+use async_nats::{HeaderMap, Request};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::ask::{AGAIN_AFTER, Letter, Put};
+use super::probe::hears_of_most;
+use crate::log::{LogError, LogId};
+use crate::position::{Epoch, Offset, Starts};
+
+/// How long the list of who follows may take: servers wait four seconds for what another one that is lost would tell.
+const LISTED_WITHIN: Duration = Duration::from_secs(6);
+/// How long it is looked whether somebody follows. A process that follows asks for messages all the time, but for moments between two
+/// requests; one whose consumer was lost with a NATS server makes another one within this time, and one that wrote a row and is
+/// about to follow does so too, as a rule.
+const LOOK_FOR: Duration = Duration::from_millis(1_500);
+/// A stream of several copies counts as put back when its leader, with most of the others, has had less for so long: one that was
+/// just elected may need a moment to have all at hand.
+const SHORT_FOR: Duration = Duration::from_secs(5);
+/// Feeds asked for at the same time.
+const FEEDS_AT_ONCE: usize = 32;
+
+/// What the consumer of a process that appends says of itself. One that says nothing is of an older release.
+pub(super) const WRITER: &str = "captionwire follows and appends";
+/// What that of a process says that only reads.
+pub(super) const READER: &str = "captionwire reads";
+
+/// Why readers and writers have to come again.
+pub(super) const PUT_BACK: &str = "the stream was put back to an earlier state";
+
+/// A row, as it stands in the stream.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    id: String,
+    /// The first place of the stream that is not what it was; none where that is the row's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<u64>,
+}
+
+/// A start of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Start {
+    id: Epoch,
+    /// What was read before this start is good up to here in the stream.
+    from: u64,
+}
+
+/// The starts, as far as this process knows.
+#[derive(Debug, Default)]
+pub(super) struct KnownStarts {
+    ids: Arc<[Epoch]>,
+    /// For each of them, up to where the stream is what it was for all before it. They rise.
+    from: Vec<u64>,
+    /// The place of the last row; 0 without any.
+    last_row: u64,
+    /// As they concern the logs that were asked for.
+    of: HashMap<u64, Starts>,
+}
+
+impl KnownStarts {
+    /// `rows` in their order.
+    fn new(rows: Vec<Start>, last_row: u64) -> Self {
+        let ids = rows.iter().map(|row| row.id.clone()).collect();
+        let mut from: Vec<u64> = rows.iter().map(|row| row.from).collect();
+        // What a later one says is lost is lost for those before it too.
+        for index in (1..from.len()).rev() {
+            from[index - 1] = from[index - 1].min(from[index]);
+        }
+        Self { ids, from, last_row, of: HashMap::new() }
+    }
+
+    pub(super) fn forget(&mut self, log: &LogId) {
+        self.of.remove(&log.life);
+    }
+}
+
+/// That the stream is not what it was.
+#[derive(Debug, Default)]
+pub(super) struct Suspicion {
+    /// The first place that is known to be another one.
+    from: Option<u64>,
+    /// Since when the stream is shorter than it was.
+    short_since: Option<Instant>,
+    /// The last row of another process that was heard of.
+    row: u64,
+    /// How often the stream was put back since the log was opened.
+    times: u64,
+}
+
+/// Who follows, as the servers list it.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    total: usize,
+    #[serde(default)]
+    consumers: Option<Vec<ListedConsumer>>,
+    #[serde(default)]
+    error: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct ListedConsumer {
+    config: ListedConfig,
+    #[serde(default)]
+    num_waiting: u64,
+}
+
+#[derive(Deserialize)]
+struct ListedConfig {
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    filter_subject: Option<String>,
+}
+
+/// Whether somebody follows the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Followed {
+    Yes,
+    No,
+    /// Somebody did, a moment ago.
+    Perhaps,
+}
+
+impl Listed {
+    /// `all` is what a process of an older release asks for, and nobody else does.
+    fn followed(&self, all: &str) -> Followed {
+        let mut followed = Followed::No;
+        for consumer in self.consumers.iter().flatten() {
+            let ListedConfig { description, filter_subject } = &consumer.config;
+            let is_follower = match description.as_deref() {
+                Some(description) => description == WRITER,
+                None => filter_subject.as_deref() == Some(all),
+            };
+            match (is_follower, consumer.num_waiting) {
+                (false, _) => {}
+                (true, 0) => followed = Followed::Perhaps,
+                (true, _) => return Followed::Yes,
+            }
+        }
+        followed
+    }
+}
+
+/// At the start of a process.
+impl Shared {
+    /// Writes a row where nobody follows the stream, and reads all. Before anything is appended, and before this process follows.
+    pub(super) async fn begin_start(&self) -> Result<(), LogError> {
+        if self.options.appends {
+            let behind = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
+            if !self.is_followed_by_others(behind == 0 && self.seen() <= 1).await? {
+                // Where another one was faster, it has said it.
+                self.put_row(None, behind).await?;
+            }
+        }
+        let known = self.read_rows().await?;
+        *self.starts() = known;
+        Ok(())
+    }
+
+    /// With `is_new` nobody can have been there before.
+    async fn is_followed_by_others(&self, is_new: bool) -> Result<bool, LogError> {
+        let began = Instant::now();
+        loop {
+            match self.followed().await? {
+                Followed::Yes => return Ok(true),
+                Followed::No if is_new => return Ok(false),
+                Followed::No | Followed::Perhaps if began.elapsed() >= LOOK_FOR => return Ok(false),
+                Followed::No | Followed::Perhaps => {}
+            }
+            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
+        }
+    }
+
+    async fn followed(&self) -> Result<Followed, LogError> {
+        let until = Instant::now() + self.options.wait.max(LISTED_WITHIN);
+        let (mut offset, mut followed) = (0, Followed::No);
+        loop {
+            let cause = match self.list_consumers(offset).await {
+                Ok(Listed { error: Some(error), .. }) => error.to_string(),
+                Ok(listed) => {
+                    let some = listed.consumers.as_ref().map_or(0, Vec::len);
+                    match listed.followed(&self.names.all()) {
+                        Followed::Yes => return Ok(Followed::Yes),
+                        Followed::Perhaps => followed = Followed::Perhaps,
+                        Followed::No => {}
+                    }
+                    offset += some;
+                    if some == 0 || offset >= listed.total {
+                        return Ok(followed);
+                    }
+                    continue;
+                }
+                Err(cause) => cause,
+            };
+            if Instant::now() >= until {
+                return Err(LogError::Unavailable(format!("the servers do not say who follows the stream: {cause}")));
+            }
+            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
+        }
+    }
+
+    async fn list_consumers(&self, offset: usize) -> Result<Listed, String> {
+        let subject = format!("$JS.API.CONSUMER.LIST.{}", self.names.stream);
+        let body = serde_json::json!({ "offset": offset }).to_string();
+        let request = Request::new().payload(Bytes::from(body)).timeout(Some(LISTED_WITHIN));
+        let answer = self.client.send_request(subject, request).await.map_err(|error| error.to_string())?;
+        serde_json::from_slice(&answer.payload).map_err(|error| error.to_string())
+    }
+
+    /// Puts a row behind the last one that is known; false where there is another.
+    async fn put_row(&self, from: Option<u64>, behind: u64) -> Result<bool, LogError> {
+        let random = getrandom::u64().map_err(|error| LogError::Unavailable(error.to_string()))?;
+        let row = Row { id: Epoch::short_from_random(random).as_str().to_owned(), from };
+        let body = serde_json::to_vec(&row).expect("a row is JSON").into();
+        let (subject, headers) = (self.names.starts(), HeaderMap::new());
+        let put = self.put(&Letter { subject, headers, body, behind, id: self.message_id() }).await?;
+        Ok(matches!(put, Put::Stored(_)))
+    }
+
+    /// All rows, as the leader has them.
+    async fn read_rows(&self) -> Result<KnownStarts, LogError> {
+        let (mut rows, mut last_row) = (Vec::new(), 0);
+        while let Some(message) = self.next(&self.names.starts(), last_row + 1).await? {
+            let sequence = message.sequence;
+            let row: Row = serde_json::from_slice(&message.payload)
+                .map_err(|error| self.unusable(format!("the message {sequence} is none of ours: {error}")))?;
+            rows.push(Start { id: Epoch::new(&row.id), from: row.from.unwrap_or(sequence).min(sequence) });
+            last_row = sequence;
+        }
+        Ok(KnownStarts::new(rows, last_row))
+    }
+}
+
+/// While a process runs.
+impl Shared {
+    /// Notes that a message was given a place that was another's.
+    pub(super) fn note_other_at(&self, sequence: u64) {
+        {
+            let mut suspicion = self.suspicion();
+            suspicion.from = Some(suspicion.from.map_or(sequence, |from| from.min(sequence)));
+            suspicion.times += 1;
+        }
+        self.is_behind.notify_one();
+    }
+
+    /// Notes that the stream's leader tells of less than this process has seen.
+    pub(super) fn note_short(&self) {
+        let is_new = {
+            let mut suspicion = self.suspicion();
+            let is_new = suspicion.short_since.is_none();
+            suspicion.short_since.get_or_insert_with(Instant::now);
+            is_new
+        };
+        if is_new {
+            self.is_behind.notify_one();
+        }
+    }
+
+    /// Notes that a row is in the stream.
+    pub(super) fn note_row(&self, sequence: u64) {
+        if sequence > self.starts().last_row {
+            self.suspicion().row = sequence;
+            self.is_behind.notify_one();
+        }
+    }
+
+    /// Whether the follower has to look whether the stream is what it was.
+    pub(super) fn is_to_be_checked(&self) -> bool {
+        self.is_suspected() || self.suspicion().row > self.starts().last_row
+    }
+
+    /// Whether nothing may be stored before it is known whether the stream was put back.
+    pub(super) fn is_suspected(&self) -> bool {
+        let suspicion = self.suspicion();
+        suspicion.from.is_some() || suspicion.short_since.is_some()
+    }
+
+    /// How often the stream was put back: what was queued before must not be stored after.
+    pub(super) fn times_put_back(&self) -> u64 {
+        self.suspicion().times
+    }
+
+    /// Finds out whether the stream is what it was. Where it is not, says so in it, and forgets what was known of it.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] while that cannot be told.
+    pub(super) async fn check_starts(&self, info: &Info) -> Result<(), LogError> {
+        let away = || LogError::Unavailable("the stream's leader does not have all that was stored".into());
+        let last = info.state.last_sequence;
+        if last < self.seen() {
+            if !hears_of_most(info) {
+                return Err(away());
+            }
+            let short_since = *self.suspicion().short_since.get_or_insert_with(Instant::now);
+            let has_copies = info.config.num_replicas > 1;
+            if has_copies && short_since.elapsed() < SHORT_FOR {
+                return Err(away());
+            }
+            let mut suspicion = self.suspicion();
+            suspicion.from = Some(suspicion.from.map_or(last + 1, |from| from.min(last + 1)));
+        } else {
+            self.suspicion().short_since = None;
+        }
+        let known = self.starts().last_row;
+        let there = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
+        let from = self.suspicion().from;
+        if from.is_none() && there == known {
+            return Ok(());
+        }
+        if let Some(from) = from {
+            tracing::warn!(
+                stream = self.names.stream,
+                last,
+                seen = self.seen(),
+                "{PUT_BACK}: readers who have seen what is gone begin anew"
+            );
+            // Behind the last row, whosever that is: of several who find out each says from where on it knows.
+            let mut behind = there;
+            while !self.put_row(Some(from), behind).await? {
+                behind = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
+            }
+        } else {
+            tracing::info!(stream = self.names.stream, "another node found that the stream may have been put back");
+        }
+        self.begin_anew().await
+    }
+
+    /// Forgets what was known of the stream, and has all who read or write begin anew.
+    async fn begin_anew(&self) -> Result<(), LogError> {
+        let rows = self.read_rows().await?;
+        let info = self.stream.get_info().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
+        let before: Vec<_> =
+            self.feeds().iter().map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect();
+        self.feeds().clear();
+        self.heads().clear();
+        self.undecided().clear();
+        if let Err(error) = self.read_feeds().await {
+            // It is tried again; nobody is told meanwhile that they are gone.
+            before.iter().for_each(|log| self.note_created(log));
+            return Err(error);
+        }
+        *self.behind_to() = 0;
+        self.seen.store(info.state.last_sequence, Ordering::Release);
+        *self.starts() = rows;
+        {
+            let mut suspicion = self.suspicion();
+            *suspicion = Suspicion { times: suspicion.times + 1, ..Suspicion::default() };
+        }
+        self.registry.interrupt(&LogError::Unavailable(PUT_BACK.into()));
+        self.tell_of_all().await
+    }
+
+    /// Tells who listens how far all feeds are.
+    async fn tell_of_all(&self) -> Result<(), LogError> {
+        let logs: Vec<_> = self.feeds().iter().map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect();
+        let mut ends = stream::iter(logs)
+            .map(|log| async move { (self.last_piece(&self.names.records(&log)).await, log) })
+            .buffer_unordered(FEEDS_AT_ONCE);
+        while let Some((last, log)) = ends.next().await {
+            if let Some(last) = last?
+                && last.fence.is_none()
+                && last.next() > 0
+            {
+                self.tell_listeners(&log, Offset(last.next()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The starts, as they concern one log.
+    pub(super) async fn starts_of(&self, log: &LogId) -> Result<Starts, LogError> {
+        let (ids, from, last_row) = {
+            let known = self.starts();
+            if let Some(starts) = known.of.get(&log.life) {
+                return Ok(starts.clone());
+            }
+            (known.ids.clone(), known.from.clone(), known.last_row)
+        };
+        let starts = Starts::new(ids, self.heads_at(log, &from).await?);
+        let mut known = self.starts();
+        if known.last_row == last_row {
+            known.of.insert(log.life, starts.clone());
+        }
+        Ok(starts)
+    }
+
+    /// The heads of a log at places of the stream that rise, as [`Starts::new`] wants them. One short question for each place
+    /// between which the log has grown.
+    async fn heads_at(&self, log: &LogId, places: &[u64]) -> Result<Vec<(usize, Offset)>, LogError> {
+        let subject = self.names.records(log);
+        let mut heads: Vec<(usize, Offset)> = Vec::new();
+        // The first message of a life has no records, and so is never erased.
+        let (Some(first), Some(last)) = (self.next_piece(&subject, 0).await?, self.last_piece(&subject).await?) else {
+            return Ok(heads);
+        };
+        let mut kept = None;
+        // All places up to `known.0` have the head `known.1`.
+        let mut known = (first.sequence, 0);
+        for (index, place) in places.iter().enumerate() {
+            if *place > known.0 {
+                known = if *place > last.sequence {
+                    (u64::MAX, last.next())
+                } else {
+                    let behind = self.next_piece(&subject, *place).await?;
+                    let Some(behind) = behind else { return Err(LogError::Deleted(log.feed.clone())) };
+                    let head = self.head_before(log, behind.first, *place, &mut kept).await?;
+                    // Those places before which what is left of a message would have stood are looked at one by one.
+                    (if head == behind.first { behind.sequence } else { *place }, head)
+                };
+            }
+            let head = Offset(known.1);
+            if head > heads.last().map_or(Offset::START, |(_, last)| *last) {
+                heads.push((index, head));
+            }
+        }
+        Ok(heads)
+    }
+
+    /// The head of a log at a place of the stream, of which the next message that is there begins with the record `next`: before that
+    /// others may have stood of which something was erased. Where it is not known that such stood before the place, they count
+    /// as behind it.
+    async fn head_before(
+        &self,
+        log: &LogId,
+        mut next: u64,
+        place: u64,
+        kept: &mut Option<Vec<u64>>,
+    ) -> Result<u64, LogError> {
+        let firsts = match kept {
+            Some(firsts) => firsts,
+            None => kept.insert(self.firsts_kept(log).await?),
+        };
+        while let Some(first) = firsts.iter().rev().find(|first| **first < next)
+            && let Some(piece) = self.kept(log, *first).await?
+            && piece.next() == next
+            && piece.stood.or(piece.replaces).is_none_or(|stood| stood >= place)
+        {
+            next = *first;
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(consumers: serde_json::Value) -> Listed {
+        serde_json::from_value(serde_json::json!({"total": 3, "consumers": consumers})).expect("as NATS tells it")
+    }
+
+    #[test]
+    fn who_follows_as_a_table() {
+        let consumer = |description: Option<&str>, filter: &str, waiting: u64| {
+            let mut config = serde_json::json!({"filter_subject": filter});
+            if let Some(description) = description {
+                config["description"] = description.into();
+            }
+            serde_json::json!({"name": "x", "config": config, "num_waiting": waiting})
+        };
+        let backlog = consumer(None, "c.log.geneva.1.rec", 1);
+        for (consumers, expected) in [
+            (vec![], Followed::No),
+            (vec![backlog.clone()], Followed::No),
+            (vec![consumer(Some(READER), "c.>", 1)], Followed::No),
+            (vec![backlog.clone(), consumer(Some(WRITER), "c.>", 1)], Followed::Yes),
+            // One of a release that did not know of starts.
+            (vec![consumer(None, "c.>", 1)], Followed::Yes),
+            (vec![consumer(Some(WRITER), "c.>", 0), backlog], Followed::Perhaps),
+            (vec![consumer(Some(WRITER), "c.>", 0), consumer(None, "c.>", 2)], Followed::Yes),
+        ] {
+            assert_eq!(listed(consumers.into()).followed("c.>"), expected);
+        }
+        let none: Listed = serde_json::from_str(r#"{"total": 0, "consumers": null}"#).expect("read");
+        assert_eq!(none.followed("c.>"), Followed::No);
+    }
+
+    #[test]
+    fn a_later_start_that_says_less_is_good_takes_from_those_before_it() {
+        let start = |id: &str, from| Start { id: Epoch::new(id), from };
+        let known = KnownStarts::new(vec![start("a", 10), start("b", 40), start("c", 25), start("d", 60)], 61);
+        assert_eq!(known.from, [10, 25, 25, 60]);
+        assert_eq!(KnownStarts::new(Vec::new(), 0).from, [0; 0]);
+    }
+}
