@@ -21,6 +21,8 @@ mod any_input;
 mod cases;
 #[path = "formats/clock.rs"]
 mod clock;
+#[path = "formats/fidelity.rs"]
+mod fidelity;
 #[path = "formats/real.rs"]
 mod real;
 #[path = "formats/round_trips.rs"]

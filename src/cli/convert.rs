@@ -10,7 +10,8 @@ use super::Outcome;
 use super::import::feed_name;
 use super::output::{note, print_data, save};
 use crate::format::{
-    Document, FileKind, Format, FormatError, Problem, ReadOptions, Reading, TextEncoding, read_with, write,
+    Document, FileKind, Format, FormatError, Losses, Problem, ReadOptions, Reading, TextEncoding, losses, read_with,
+    write,
 };
 use crate::position::FeedId;
 use crate::server::Clock;
@@ -70,7 +71,8 @@ impl Convert {
         let reading = read_file(&bytes, &self.input, &known)
             .with_context(|| format!("{} cannot be converted", self.input.display()))?;
         let feed = feed_name(&self.input).or_else(|_| FeedId::new("transcript"))?;
-        let written = write(to, &Document::of_reading(&feed, &reading, now()));
+        let document = Document::of_reading(&feed, &reading, now());
+        let written = write(to, &document);
         if self.output != Path::new("-") {
             save(&self.output, written.as_bytes())?;
         } else {
@@ -81,6 +83,7 @@ impl Convert {
             tell(&self.input, &reading.losses);
         }
         tell(&self.input, reading.estimated.as_slice());
+        tell_losses(&self.output.display().to_string(), to, &losses(to, &document));
         if !reading.problems.is_empty() {
             let (lines, problems) = (reading.lines.len(), reading.problems.len());
             let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -111,6 +114,13 @@ pub(super) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
         bytes.push(b'\n');
     }
     Ok(bytes)
+}
+
+/// Says once what a file cannot hold that is written.
+pub(super) fn tell_losses(place: &str, format: Format, losses: &Losses) {
+    if !losses.is_empty() {
+        note(&format!("{place}: {format} cannot hold {losses}"));
+    }
 }
 
 pub(super) fn tell(file: &Path, problems: &[Problem]) {

@@ -7,10 +7,11 @@ use clap::Args;
 use http::Method;
 
 use super::Outcome;
+use super::convert::tell_losses;
 use super::output::{note, print_data, save};
 use super::reach::{Access, Aim};
 use crate::client::TranscriptQuery;
-use crate::format::Format;
+use crate::format::{Format, Losses};
 use crate::position::{Cursor, FeedId};
 use crate::transcript::MediaMs;
 use crate::transcript::line::{DEFAULT_SOURCE, check_source};
@@ -81,17 +82,20 @@ impl Export {
             at: self.at.clone(),
         };
         let server = self.access.reach(Aim::Read).await?;
-        let get = async |path: String| server.http.request(Method::GET, &path, None, Bytes::new()).await;
+        let get = async |path: String| {
+            let body = server.http.request(Method::GET, &path, None, Bytes::new()).await?;
+            Ok((body, String::new()))
+        };
         let written = if self.history {
             get(format!("/v1/feeds/{}/transcript", self.feed)).await
         } else if self.raw {
             get(format!("/v1/feeds/{}/raw?source={}", self.feed, self.source)).await
         } else {
-            server.http.transcript(&self.feed, format.extension(), &part).await
+            server.http.transcript_and_losses(&self.feed, format.extension(), &part).await
         };
         let written = written.map_err(|error| server.explain(error));
         server.leave().await;
-        let written = written?;
+        let (written, losses) = written?;
         match &self.output {
             Some(path) => {
                 save(path, &written)?;
@@ -99,6 +103,7 @@ impl Export {
             }
             None => print_data(&written)?,
         }
+        tell_losses(self.feed.as_str(), format, &Losses::of_header(&losses));
         Ok(Outcome::Done)
     }
 }

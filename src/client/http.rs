@@ -22,6 +22,8 @@ use crate::transcript::{FeedState, LineKey, Timestamp};
 /// The largest answer, in bytes: a transcript of days.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// The header in which the answer to a request for a transcript says what its format cannot hold, and how often.
+pub const LOSSES_HEADER: &str = "captionwire-losses";
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -274,8 +276,25 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`].
     pub async fn transcript(&self, feed: &FeedId, format: &str, part: &TranscriptQuery) -> Result<Bytes, HttpError> {
+        Ok(self.transcript_and_losses(feed, format, part).await?.0)
+    }
+
+    /// As [`transcript`](Self::transcript), with what the server says of what the format cannot hold ([`LOSSES_HEADER`]); empty
+    /// where that is nothing.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn transcript_and_losses(
+        &self,
+        feed: &FeedId,
+        format: &str,
+        part: &TranscriptQuery,
+    ) -> Result<(Bytes, String), HttpError> {
         let path = format!("/v1/feeds/{feed}/transcript.{format}{}", part.query());
-        self.request(Method::GET, &path, None, Bytes::new()).await
+        let answer = self.answer(Method::GET, &path, None, Bytes::new()).await?;
+        let losses = answer.headers().get(LOSSES_HEADER).and_then(|losses| losses.to_str().ok());
+        let losses = losses.unwrap_or_default().to_owned();
+        Ok((answer.into_body(), losses))
     }
 
     /// Makes an archived feed of a transcript file. With `replace` it takes the place of what the feed held.
@@ -323,6 +342,17 @@ impl HttpClient {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<Bytes, HttpError> {
+        Ok(self.answer(method, path, content_type, body).await?.into_body())
+    }
+
+    /// As [`request`](Self::request), with the head of the answer.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: Option<&str>,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, HttpError> {
         let mut request = Request::builder()
             .method(method)
             .uri(self.server.target(path))
@@ -342,11 +372,14 @@ impl HttpClient {
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, HttpError> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, HttpError> {
         exchange(self.server.endpoint(), request, async |answer| {
-            let status = answer.status();
-            let body = collect(answer.into_body(), ANSWER_BYTES_MAX).await?;
-            if status.is_success() { Ok(body) } else { Err(HttpError::Problem(problem(status, &body))) }
+            let (head, body) = answer.into_parts();
+            let body = collect(body, ANSWER_BYTES_MAX).await?;
+            match head.status.is_success() {
+                true => Ok(Response::from_parts(head, body)),
+                false => Err(HttpError::Problem(problem(head.status, &body))),
+            }
         })
         .await
     }

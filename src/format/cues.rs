@@ -15,11 +15,12 @@ use super::kept::{Kept, KeptCue};
 use super::text::one_line;
 use super::webvtt::escape;
 use super::{
-    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, TIMES_ESTIMATED, labels, srt,
+    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
+    labels, rolling, srt,
 };
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
-use crate::transcript::{Line, MediaMs, TimeSource};
+use crate::transcript::{Content, Line, MediaMs, TimeSource};
 
 /// About the pace of speech, and what broadcasters take for readable (BBC subtitle guidelines: 160 to 180 words a minute).
 const CHARS_PER_SECOND: i64 = 15;
@@ -98,8 +99,20 @@ impl<'a> KeptCues<'a> {
     }
 }
 
+/// The cues as a reader meets them that does not know who wrote them.
+fn as_read(document: &Document) -> Vec<Content> {
+    let content = |Span { line, start, end, .. }: Span<'_>| Content {
+        start_ms: Some(start),
+        end_ms: Some(end),
+        speaker: line.speaker.clone(),
+        text: payload(&line.text).collect::<Vec<_>>().join("\n").into(),
+        ..Content::default()
+    };
+    spans(document).into_iter().map(content).collect()
+}
+
 /// The lines of a payload: none of them blank, for a blank line ends a cue.
-fn payload(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn payload(text: &str) -> impl Iterator<Item = &str> {
     numbered(text).map(|(_, line)| line.trim()).filter(|line| !line.is_empty())
 }
 
@@ -133,6 +146,9 @@ pub(super) fn write_vtt(document: &Document) -> String {
     if !is_named && labels::would_take(spans.iter().map(|span| &*span.line.text)) {
         out.push_str(&format!("\nNOTE {NOBODY_NAMED}\n"));
     }
+    if rolling::would_roll(&as_read(document)) {
+        out.push_str(&format!("\nNOTE {NOTHING_ROLLS}\n"));
+    }
     let mut ids = HashSet::new();
     for Span { line, start, end, is_estimated } in spans {
         let cue = kept.of_line(line);
@@ -158,7 +174,7 @@ pub(super) fn write_vtt(document: &Document) -> String {
         out.push('\n');
         match cue {
             Some((cue, _)) => out.push_str(&cue.payload),
-            None => out.push_str(&vtt_payload(names.of(line.speaker.as_deref()), line)),
+            None => out.push_str(&without_controls(&vtt_payload(names.of(line.speaker.as_deref()), line))),
         }
         out.push('\n');
     }
@@ -198,33 +214,29 @@ pub(super) fn write_srt(document: &Document) -> String {
     let names = document.names();
     let mut out = String::new();
     let kept = KeptCues::of(document, FileKind::Srt);
-    let name_of = |line: &Line| {
-        names
-            .of(line.speaker.as_deref())
-            .map(|name| labels::markable(&srt::no_tags(name)))
-            .filter(|name| !name.is_empty())
-    };
+    let name_of =
+        |line: &Line| names.of(line.speaker.as_deref()).map(srt::written_name).filter(|name| !name.is_empty());
     let is_marked = document.lines().any(|line| name_of(line).is_some())
-        || labels::would_take(document.lines().map(|line| &*line.text));
+        || labels::would_take(document.lines().map(|line| &*line.text))
+        || rolling::would_roll(&as_read(document));
     let mut speaking: Option<Option<String>> = None;
     for (number, Span { line, start, end, .. }) in spans(document).into_iter().enumerate() {
         let cue = kept.of_line(line).map(|(cue, _)| cue);
         let gap = if number == 0 { "" } else { "\n" };
         let (start, end) = (cue_clock(start, ','), cue_clock(end, ','));
-        let text = payload(cue.map_or(&*line.text, |cue| &cue.payload)).collect::<Vec<_>>().join("\n");
-        // What was read from such a file has its names in its text.
-        let text = if is_marked && cue.is_none() {
-            let name = name_of(line);
-            let before = speaking.as_ref().map(|before| before.as_deref());
-            let marked = labels::marked(before, name.as_deref(), &srt::no_tags(&text));
-            speaking = Some(name);
-            marked
-        } else if cue.is_none() {
-            srt::no_tags(&text)
-        } else {
-            text
+        let rows = payload(cue.map_or(&*line.text, |cue| &cue.payload)).collect::<Vec<_>>().join("\n");
+        let text = match cue {
+            // What was read from such a file has its names in its text.
+            Some(_) => no_arrow(&without_controls(&rows)),
+            None if is_marked => {
+                let name = name_of(line);
+                let before = speaking.as_ref().map(|before| before.as_deref());
+                let marked = labels::marked(before, name.as_deref(), &srt::written_text(&rows));
+                speaking = Some(name);
+                marked
+            }
+            None => srt::written_text(&rows),
         };
-        let text = no_arrow(&without_controls(&text));
         let place = cue.map(|cue| &*cue.settings).filter(|place| !place.is_empty());
         let place = place.map_or(String::new(), |place| format!(" {}", no_arrow(place)));
         out.push_str(&format!("{gap}{}\n{start} --> {end}{place}\n{text}\n", number + 1));
@@ -235,7 +247,7 @@ pub(super) fn write_srt(document: &Document) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::{Content, Timestamp, Version};
+    use crate::transcript::{Timestamp, Version};
 
     #[test]
     fn ends_as_a_table() {

@@ -15,6 +15,11 @@ use super::{FileKind, Format, FormatError, headers, markdown, nlp, rttm, srt, tt
 /// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
 const ROWS_MAX: usize = 100;
 
+/// Whether `text` begins as a file does that is known by its first lines, which plain text and Markdown are not.
+pub(super) fn has_sign(text: &str) -> bool {
+    webvtt::is_one(text) || nlp::is_one(text) || rttm::is_one(text) || unread_text(text).is_some()
+}
+
 pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, FormatError> {
     if webvtt::is_one(text) {
         return Ok(FileKind::Vtt);

@@ -122,13 +122,18 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     /// None for no speaker; the id itself for one that the document does not list.
     pub(super) fn of(&self, speaker: Option<&'a str>) -> Option<&'a str> {
+        let id = self.root(speaker)?;
+        Some(self.speakers.get(id).map_or(id, |known| &known.name))
+    }
+
+    /// The id of the speaker that `speaker` was merged into, or its own.
+    pub(super) fn root(&self, speaker: Option<&'a str>) -> Option<&'a str> {
         let mut id = speaker?;
         // The fold closes no cycle of merges; a document from elsewhere might, and then the walk ends all the same.
         for _ in 0..=self.speakers.len() {
             match self.speakers.get(id) {
                 Some(Speaker { into: Some(into), .. }) => id = into,
-                Some(known) => return Some(&known.name),
-                None => return Some(id),
+                _ => return Some(id),
             }
         }
         Some(id)

@@ -12,7 +12,7 @@ use super::{FileKind, Reading, srt};
 use crate::transcript::{Content, MediaMs, Meta};
 
 /// How the trailer begins, here as in rev.com's text.
-const TRAILER: &str = "Published at ";
+pub(super) const TRAILER: &str = "Published at ";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Head<'a> {
@@ -30,7 +30,7 @@ fn head(line: &str) -> Option<Head<'_>> {
     };
     let (start_ms, text) = time(text.trim_start()).map_or((None, text), |(at, text)| (Some(at), text));
     let label = label.trim();
-    ((1..=LABEL_MAX).contains(&label.chars().count())).then_some(Head { label, start_ms, text: text.trim() })
+    ((1..=LABEL_MAX).contains(&unescape(label).chars().count())).then_some(Head { label, start_ms, text: text.trim() })
 }
 
 /// A time in square brackets at the head of `text`, escaped or not, and what follows it.
@@ -43,6 +43,11 @@ fn time(text: &str) -> Option<(MediaMs, &str)> {
     }
 }
 
+/// Whether a paragraph begins as one with a time does.
+pub(super) fn begins_with_time(paragraph: &str) -> bool {
+    time(paragraph).is_some()
+}
+
 /// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
@@ -53,14 +58,34 @@ pub(super) fn count(text: &str) -> usize {
     if is_sure { heads.len() + of_nobody } else { 0 }
 }
 
-/// A backslash before punctuation is none (CommonMark, "Backslash escapes"); one at the end of a line is a line end.
+/// A backslash before punctuation is none (CommonMark, "Backslash escapes"); one at the end of a line is a line end. A
+/// character reference is its character ("Entity and numeric character references").
 fn unescape(text: &str) -> String {
+    /// No reference is longer.
+    const REFERENCE_MAX: usize = 40;
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('\\', Some(next)) if next.is_ascii_punctuation() => out.extend(chars.next()),
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        let next = after.chars().next();
+        rest = after;
+        match (c, next) {
+            ('\\', Some(next)) if next.is_ascii_punctuation() => {
+                out.push(next);
+                rest = &after[next.len_utf8()..];
+            }
             ('\\', None | Some('\n')) => {}
+            ('&', Some(_)) => {
+                let end = after.bytes().take(REFERENCE_MAX).position(|byte| byte == b';');
+                let reference = end.map(|end| &text[text.len() - after.len() - 1..text.len() - after.len() + end + 1]);
+                match reference.map(|reference| (htmlize::unescape(reference), reference)) {
+                    Some((character, reference)) if character != reference && !character.contains(['\n', '\r']) => {
+                        out.push_str(&character);
+                        rest = &after[reference.len() - 1..];
+                    }
+                    _ => out.push(c),
+                }
+            }
             _ => out.push(c),
         }
     }
@@ -84,7 +109,8 @@ impl Paragraph<'_> {
             } else if !text.is_empty() {
                 text.push('\n');
             }
-            let is_backslash = line.ends_with('\\') && !line.ends_with("\\\\");
+            // Two are one that is escaped.
+            let is_backslash = (line.len() - line.trim_end_matches('\\').len()) % 2 == 1;
             is_broken = is_backslash || line.ends_with("  ");
             text.push_str(line.strip_suffix('\\').filter(|_| is_backslash).unwrap_or(line).trim_end());
         }
@@ -128,8 +154,8 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut turn_starts: Option<(usize, MediaMs)> = None;
     for paragraph in &all {
         let at = paragraph.at;
-        if let Some(column) = paragraph.lines[0].chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
-            gather.problem(at, column + 1, "bytes that are nothing in this encoding are read as U+FFFD");
+        for (at, line) in (at..).zip(&paragraph.lines) {
+            gather.check_characters(at, line);
         }
         if is_heading(paragraph.lines[0]) {
             let title = unescape(paragraph.lines[0].trim_start_matches('#').trim());
@@ -209,6 +235,7 @@ mod tests {
     #[test]
     fn escapes_are_undone_and_breaks_stay() {
         assert_eq!(unescape("\\[a\\] \\*b\\* \\\\ \\c"), "[a] *b* \\ \\c");
+        assert_eq!(unescape("&#91;a&rsqb; R&amp;D \\&amp; & &x; &"), "[a] R&D &amp; & &x; &");
         let reading = read("**Ann:** \\[00:01\\]\n\none\\\ntwo\nthree\n\nfour\n", Gather::default());
         let texts: Vec<_> = reading.lines.iter().map(|line| (&*line.content.text, line.content.start_ms)).collect();
         assert_eq!(texts, [("one\ntwo three", Some(1_000)), ("four", None)]);

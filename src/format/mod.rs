@@ -15,7 +15,7 @@
 //! text, `plain_text` by way of `headers`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
 //! of JSON, by way of `places`, and of words, by way of `words`: `ours`,
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
-//! and those beside their readers; [`hls`], what goes on. This room opens no file.
+//! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
 
 mod blocks;
 mod clock_restart;
@@ -23,6 +23,7 @@ mod cues;
 mod detect;
 mod document;
 mod encoding;
+mod fidelity;
 mod gather;
 mod headers;
 pub mod hls;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 
 pub use self::document::{Document, Range};
 pub use self::encoding::TextEncoding;
+pub use self::fidelity::{Fidelity, Loss, LossKind, Losses, StartPrecision, losses};
 use self::gather::Gather;
 pub use self::kept::Kept;
 pub use self::text::one_line;
@@ -334,6 +336,9 @@ const ALL_TIMES_ESTIMATED: &str = "all times are estimated";
 /// What a note says at the head of a file in which nobody is named, and a text begins as if somebody were.
 const NOBODY_NAMED: &str = "names before a colon are text";
 
+/// What a note says at the head of a file whose cues begin as those of rolling captions do, and do not roll.
+const NOTHING_ROLLS: &str = "rows that come again were said again";
+
 /// Nobody reads more complaints about one file, and a hostile file must not make us keep more.
 pub const PROBLEMS_MAX: usize = 1_000;
 
@@ -510,7 +515,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
 /// Writes `document`. Text is neither shortened nor reordered; what a format cannot say is told beside its writer.
 #[must_use]
 pub fn write(format: Format, document: &Document) -> String {
-    match format {
+    let written = match format {
         Format::Json => json::write_json(document),
         Format::Ndjson => json::write_ndjson(document),
         Format::Txt => text::write_txt(document),
@@ -521,7 +526,9 @@ pub fn write(format: Format, document: &Document) -> String {
         Format::RevJson => rev_json::write(document),
         Format::Ttml => ttml::write(document),
         Format::Podcast => podcast::write(document),
-    }
+    };
+    // What is said first would be taken for a byte order mark, and be gone.
+    if written.starts_with('\u{FEFF}') { format!("\u{FEFF}{written}") } else { written }
 }
 
 #[cfg(test)]

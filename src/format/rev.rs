@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use super::blocks::{LABEL_MAX, numbered, tidy};
+use super::detect::has_sign;
 use super::document::Document;
 use super::headers::Headers;
 use crate::transcript::Line;
@@ -22,13 +23,13 @@ const NO_SPEAKER: &str = "Unknown Speaker";
 /// A line of text that our writer kept from being read as a header: it without the backslash in front.
 pub(super) fn unescaped<'a>(line: &'a str, headers: &Headers<'_>) -> Option<&'a str> {
     let rest = line.strip_prefix('\\')?;
-    is_escaped(rest, headers).then_some(rest)
+    (is_escaped(rest, headers) || has_sign(rest)).then_some(rest)
 }
 
-/// True for a line that a backslash in front keeps text: what would be a header or the trailer.
+/// True for a line that a backslash in front keeps text, wherever it stands: what would be a header or the trailer.
 fn is_escaped(line: &str, headers: &Headers<'_>) -> bool {
-    let line = line.trim_start_matches('\\');
-    line.starts_with(TRAILER) || headers.may_take(line)
+    let bare = line.trim_start_matches('\\');
+    bare.starts_with(TRAILER) || headers.may_take(bare) || bare.len() < line.len() && has_sign(bare)
 }
 
 pub(super) fn write(document: &Document) -> String {
@@ -39,10 +40,10 @@ pub(super) fn write(document: &Document) -> String {
     let labels: HashSet<String> = said().map(of_line).collect();
     let headers = Headers::of_written(labels.iter().map(String::as_str));
     let trailer =
-        document.meta.trailer.as_deref().map(|trailer| trailer.split_whitespace().collect::<Vec<_>>().join(" "));
+        document.meta.trailer.as_deref().map(|trailer| tidy(&trailer.split_whitespace().collect::<Vec<_>>().join(" ")));
     let (trailer, aside) = match trailer {
-        Some(line) if line.starts_with(TRAILER) => (Some(line), None),
-        // The reader would take it for speech at the end, so it stands where nothing is speech.
+        Some(line) if line.starts_with(TRAILER) && !headers.may_take(&line) => (Some(line), None),
+        // The reader would take it for speech at the end, or for a header, so it stands where nothing is speech.
         other => (None, other),
     };
     for note in [document.meta.preamble.as_deref(), aside.as_deref()].into_iter().flatten() {
@@ -58,7 +59,7 @@ pub(super) fn write(document: &Document) -> String {
     out
 }
 
-fn label(name: &str) -> String {
+pub(super) fn label(name: &str) -> String {
     let name: String = name.replace(char::is_control, " ").trim().chars().take(LABEL_MAX).collect();
     // A backslash in front is how a text is kept from being a header.
     let name = name.trim_end().trim_start_matches('\\').trim_start();
@@ -68,7 +69,8 @@ fn label(name: &str) -> String {
 /// Adds `text` line by line, so that none of them begins a block, or is the trailer.
 fn push_text(out: &mut String, text: &str, headers: &Headers<'_>) {
     for (_, line) in numbered(&tidy(text)) {
-        if is_escaped(line, headers) {
+        // The first line of a file says of which kind it is.
+        if is_escaped(line, headers) || out.is_empty() && has_sign(line) {
             out.push('\\');
         }
         out.push_str(line);

@@ -1,7 +1,7 @@
 //! Rev's transcript JSON (`application/vnd.rev.transcript.v1.0+json`), read and written: monologues of elements.
 //!
-//! The values of elements stand one behind the other as they are; blanks are elements of punctuation. Written, lines of one
-//! monologue are parted by an element of a line end, and so read again as the same lines.
+//! The values of elements stand one behind the other as they are; blanks are elements of punctuation. Written, every line ends
+//! with an element of a line end; a monologue that has one is read as these lines and no others.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -51,11 +51,17 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
         lines.speaker(speaker.as_deref(), &mut gather);
         // A blank that was passed over: the next element stands apart.
         let mut is_attached = true;
-        for element in places.list(&fields, "elements", &mut gather) {
+        let elements = places.list(&fields, "elements", &mut gather).into_iter();
+        let elements = elements.filter_map(|element| {
             let at = places.place(element.get()).0;
-            let Some(element) = places.read::<Element<'_>>(element, "this element", &mut gather) else { continue };
+            Some((at, places.read::<Element<'_>>(element, "this element", &mut gather)?))
+        });
+        let elements: Vec<_> = elements.collect();
+        let is_line_end = |element: &Element<'_>| element.kind == "punct" && element.value.contains('\n');
+        lines.has_line_ends = elements.iter().any(|(_, element)| is_line_end(element));
+        for (at, element) in elements {
             let is_punctuation = element.kind == "punct";
-            if is_punctuation && element.value.contains('\n') {
+            if is_line_end(&element) {
                 lines.flush(&mut gather);
                 is_attached = true;
                 continue;
@@ -132,10 +138,8 @@ pub(super) fn write(document: &Document) -> String {
         let speaker_info = name.map(|display_name| Info { id: speaker.to_string(), display_name });
         let mut elements = Vec::new();
         for line in lines.iter().filter(|line| !line.text.trim().is_empty()) {
-            if !elements.is_empty() {
-                elements.push(Written::punct("\n"));
-            }
             write_line(line, &mut elements);
+            elements.push(Written::punct("\n"));
         }
         if index > 0 {
             out.push(b',');
@@ -188,5 +192,35 @@ fn write_line<'a>(line: &'a Line, elements: &mut Vec<Written<'a>>) {
         if let Some(last) = texts.last_mut() {
             last.end_ts = last.end_ts.or(line.end_ms.map(seconds));
         }
+    } else if let Some(last) = elements[first..].iter_mut().rfind(|element| element.kind == "text") {
+        // The line ends with its last word.
+        last.end_ts = last.end_ts.or(line.end_ms.filter(|_| last.ts.is_some()).map(seconds));
     }
+}
+
+/// The text of a line as its elements give it: its words, with a blank between any two.
+pub(super) fn written_text(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('\0', "\u{FFFD}")
+}
+
+/// Whether all words of `line` are written with their times.
+pub(super) fn holds_words(line: &Line) -> bool {
+    let mut elements = Vec::new();
+    write_line(line, &mut elements);
+    let written = elements.iter().filter(|element| element.kind == "text").filter_map(|element| element.ts);
+    written.eq(line.words.iter().map(|word| seconds(word.start_ms)))
+}
+
+/// Start and end of `line` as its elements give them; none for what they do not say.
+pub(super) fn written_times(line: &Line) -> (Option<MediaMs>, Option<MediaMs>) {
+    let mut elements = Vec::new();
+    write_line(line, &mut elements);
+    let ms = |seconds: Option<f64>| Seconds(seconds).ms();
+    let texts = || elements.iter().filter(|element| element.kind == "text");
+    let start = texts().filter_map(|element| ms(element.ts)).min();
+    let ends = texts().filter_map(|element| {
+        let end = ms(element.end_ts)?;
+        (ms(element.ts).is_none_or(|start| end >= start)).then_some(end)
+    });
+    (start, ends.max().filter(|end| start.is_some_and(|start| *end > start)))
 }

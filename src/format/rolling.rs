@@ -69,17 +69,26 @@ fn step(before: &Content, line: &Content) -> Step {
     Step::New
 }
 
-/// Leaves each row once, if the file rolls.
-pub(super) fn read_once(gather: &mut Gather, kept: &mut Kept) {
+/// How each of `lines` goes on with the one before, if the file rolls.
+fn steps(lines: &[Content]) -> Option<Vec<Step>> {
     let steps: Vec<Step> =
-        std::iter::once(Step::New).chain(gather.contents().windows(2).map(|pair| step(&pair[0], &pair[1]))).collect();
+        std::iter::once(Step::New).chain(lines.windows(2).map(|pair| step(&pair[0], &pair[1]))).collect();
     let moved = steps.iter().filter(|step| matches!(step, Step::Rolled(_) | Step::Grown(..))).count();
     let repeated = steps.iter().filter(|step| **step == Step::Repeated).count();
     // At least half of the cues go on with the one before, and more than one of them has something new.
     let is_rolling = (moved > 1 || moved == 1 && repeated > 1) && (moved + repeated) * 2 >= steps.len() - 1;
-    if !is_rolling {
-        return;
-    }
+    is_rolling.then_some(steps)
+}
+
+/// Whether rows would be taken for repeats in a file of these lines, of which each was said.
+pub(super) fn would_roll(lines: &[Content]) -> bool {
+    steps(lines).is_some()
+}
+
+/// Leaves each row once, if the file rolls.
+pub(super) fn read_once(gather: &mut Gather, kept: &mut Kept) {
+    let Some(steps) = steps(gather.contents()) else { return };
+    let repeating = steps.iter().filter(|step| **step != Step::New).count();
     let mut changed: HashSet<usize> = HashSet::new();
     let mut order = Vec::new();
     for (index, (step, line)) in steps.iter().zip(gather.contents()).enumerate() {
@@ -107,7 +116,7 @@ pub(super) fn read_once(gather: &mut Gather, kept: &mut Kept) {
     let at = gather.place_of(first);
     let message = format!(
         "these are rolling captions: the rows that a cue repeats from the one before are read once ({} cues)",
-        moved + repeated
+        repeating
     );
     gather.losses.add(at, 1, message);
     gather.keep(&order);

@@ -7,6 +7,8 @@
 //! same kind, and are no part of a line.
 
 use super::blocks::{excerpt, numbered, tidy};
+use super::cues::no_arrow;
+use super::encoding::without_controls;
 use super::gather::Gather;
 use super::kept::{Kept, KeptCue};
 use super::{FileKind, Reading, labels, rolling};
@@ -359,8 +361,9 @@ impl<'a> Reader<'a> {
                 self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
             }
         }
-        rolling::read_once(&mut self.gather, &mut self.kept);
+        // A file of ours says what was said, however often.
         if !labels::take_marked(self.gather.contents()) {
+            rolling::read_once(&mut self.gather, &mut self.kept);
             labels::take_from_texts(self.gather.contents());
         }
         self.gather.kept = Some(self.kept);
@@ -368,8 +371,38 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The rows of a text as SubRip can hold them: nothing in them is a tag, a line of times, or a number above one.
+pub(super) fn written_text(rows: &str) -> String {
+    let rows = no_arrow(&without_controls(&no_tags(rows)));
+    let mut out = String::with_capacity(rows.len());
+    let mut is_below_number = false;
+    for (index, row) in rows.split('\n').enumerate() {
+        if index > 0 {
+            out.push(if is_below_number && odd_times(row).is_some() { ' ' } else { '\n' });
+        }
+        out.push_str(row);
+        is_below_number = number_of(row).is_some();
+    }
+    out
+}
+
+/// A name as it can stand in front of a text: nothing in it begins a tag, whatever comes behind it.
+pub(super) fn written_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut rest = &*no_arrow(&labels::markable(name));
+    while let Some(at) = rest.find(['<', '{']) {
+        out.push_str(&rest[..=at]);
+        rest = &rest[at + 1..];
+        let word = rest.trim_start_matches('/').split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        if rest.starts_with('\\') || is_tag_name(word) {
+            out.push(' ');
+        }
+    }
+    out + rest
+}
+
 /// `text` in which nothing is a tag: with a blank behind its first character, what was said of one is no tag.
-pub(super) fn no_tags(text: &str) -> String {
+fn no_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['<', '{']) {
@@ -415,9 +448,13 @@ fn tag_length(text: &str) -> Option<usize> {
         inner.starts_with('\\')
     } else {
         let name = inner.trim_start_matches('/').split([' ', '=']).next().unwrap_or_default();
-        ["b", "i", "u", "s", "font"].iter().any(|known| known.eq_ignore_ascii_case(name))
+        is_tag_name(name)
     };
     is_tag.then_some(end + 1)
+}
+
+fn is_tag_name(name: &str) -> bool {
+    ["b", "i", "u", "s", "font"].iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

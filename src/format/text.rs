@@ -3,8 +3,10 @@
 //! A turn is its speaker's name with the time at which it starts, and its lines as paragraphs. A speaker who is not known
 //! has a time and no name. Plain text drops control characters: a caption must not steer the terminal that shows it.
 
-use super::blocks::numbered;
+use super::blocks::{LABEL_MAX, numbered, tidy};
+use super::detect::has_sign;
 use super::document::Document;
+use super::markdown::{TRAILER, begins_with_time};
 use crate::transcript::MediaMs;
 use crate::transcript::time::clock;
 
@@ -35,7 +37,7 @@ fn full_clock(ms: MediaMs) -> String {
     if clock.len() == "00:00".len() { format!("0:{clock}") } else { clock }
 }
 
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let lines = numbered(text).map(|(_, line)| line.replace(char::is_control, " ").trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned()
 }
@@ -52,35 +54,63 @@ pub(super) fn write_md(document: &Document) -> String {
     let mut parts = Vec::new();
     parts.extend(document.meta.title.as_deref().map(|title| format!("# {}", escape_md(&one_line(title)))));
     parts.extend(document.meta.preamble.as_deref().map(paragraphs));
+    let trailer = document.meta.trailer.as_deref().map(|trailer| (trailer, one_line(trailer)));
+    let (trailer, aside) = match trailer {
+        Some((_, line)) if line.starts_with(TRAILER) => (Some(line), None),
+        // The reader would take it for speech at the end, so it stands where nothing is speech.
+        other => (None, other.map(|(text, _)| text)),
+    };
+    parts.extend(aside.map(paragraphs));
     for (turn, lines) in &document.turns {
         let start = clock(lines.first().map_or(turn.start_ms, |line| line.start_ms));
-        parts.push(match names.of(turn.speaker.as_deref()).map(one_line) {
+        parts.push(match names.of(turn.speaker.as_deref()).map(md_label) {
             Some(name) if !name.is_empty() => format!("**{}:** \\[{start}\\]", escape_md(&name)),
             _ => format!("\\[{start}\\]"),
         });
-        parts.extend(lines.iter().map(|line| paragraphs(&line.text)));
+        parts.extend(lines.iter().map(|line| paragraph(&line.text)));
     }
-    parts.extend(document.meta.trailer.as_deref().map(paragraphs));
-    finish(parts)
+    parts.extend(trailer.as_deref().map(escape_md));
+    let written = finish(parts);
+    // A note that begins as another kind of file does.
+    match written.chars().next().filter(|_| has_sign(&written)) {
+        Some(first) => format!("&#{};{}", u32::from(first), &written[first.len_utf8()..]),
+        None => written,
+    }
 }
 
-/// Blank lines part paragraphs; other line ends are hard breaks (a backslash at the end, for editors eat blanks).
+/// A speaker's name as it can stand in front of a turn: a longer one is no name to a reader.
+pub(super) fn md_label(name: &str) -> String {
+    let name: String = one_line(name).chars().take(LABEL_MAX).collect();
+    name.trim_end().to_owned()
+}
+
+/// The text of a line as Markdown can hold it: runs of blanks are one, and a control character is U+FFFD.
+pub(super) fn md_text(text: &str) -> String {
+    let readable = |c: char| if c.is_control() && !c.is_whitespace() { char::REPLACEMENT_CHARACTER } else { c };
+    let rows = numbered(text).map(|(_, row)| one_line(&row.chars().map(readable).collect::<String>()));
+    let rows: Vec<String> = rows.collect();
+    tidy(&rows.join("\n"))
+}
+
+/// Blank lines part paragraphs.
 fn paragraphs(text: &str) -> String {
-    let mut out = String::new();
-    let mut blank = false;
-    for (_, line) in numbered(text) {
-        let line = one_line(line);
-        if line.is_empty() {
-            blank = true;
-            continue;
-        }
-        if !out.is_empty() {
-            out.push_str(if blank { "\n\n" } else { "\\\n" });
-        }
-        blank = false;
-        out.push_str(&escape_md(&line));
+    let text = md_text(text);
+    let parts = text.split("\n\n").map(|part| paragraph(part.trim_matches('\n')));
+    parts.collect::<Vec<_>>().join("\n\n")
+}
+
+/// One paragraph: line ends are hard breaks (a backslash at the end, for editors eat blanks). What a reader would take for the
+/// time of the paragraph, or for the trailer, begins with a character reference.
+fn paragraph(text: &str) -> String {
+    let text = md_text(text);
+    let rows: Vec<String> = text.split('\n').map(escape_md).collect();
+    let written = rows.join("\\\n");
+    let first = if begins_with_time(&written) { written.strip_prefix("\\[").zip(Some('[')) } else { None };
+    let first = first.or_else(|| written.strip_prefix('P').filter(|_| text.starts_with(TRAILER)).zip(Some('P')));
+    match first {
+        Some((rest, first)) => format!("&#{};{rest}", u32::from(first)),
+        None => written,
     }
-    out
 }
 
 fn escape_md(line: &str) -> String {
@@ -115,12 +145,20 @@ mod tests {
             ("- no list", "\\- no list"),
             ("12. no list", "12\\. no list"),
             ("*a* _b_ `c` [d](e) <f> &amp;", "\\*a\\* \\_b\\_ \\`c\\` \\[d\\](e) \\<f\\> \\&amp;"),
-            ("one\ntwo\n\nthree", "one\\\ntwo\n\nthree"),
+            ("one\ntwo\n\nthree", "one\\\ntwo\\\n\\\nthree"),
+            ("[00:16] five", "&#91;00:16\\] five"),
+            ("[applause] five", "\\[applause\\] five"),
+            ("Published at noon", "&#80;ublished at noon"),
             ("\\", "\\\\"),
             ("    no code", "no code"),
         ] {
-            assert_eq!(paragraphs(text), md, "{text}");
+            assert_eq!(paragraph(text), md, "{text}");
         }
+    }
+
+    #[test]
+    fn notes_have_paragraphs() {
+        assert_eq!(paragraphs("\none\ntwo\n\n \nthree"), "one\\\ntwo\n\nthree");
     }
 
     #[test]

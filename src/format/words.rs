@@ -40,6 +40,8 @@ pub(super) struct WordLines {
     words: Vec<Word>,
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
+    /// The source says where lines end: nothing else ends one.
+    pub(super) has_line_ends: bool,
 }
 
 impl WordLines {
@@ -85,6 +87,9 @@ impl WordLines {
     }
 
     fn ends_before(&self, token: &Token<'_>) -> bool {
+        if self.has_line_ends {
+            return false;
+        }
         let length = self.text.chars().count();
         let is_pause = match (self.end_ms, token.start_ms) {
             (Some(end), Some(start)) => start.saturating_sub(end) >= PAUSE_MS,

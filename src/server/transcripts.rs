@@ -18,6 +18,7 @@ use super::app::App;
 use super::body::read;
 use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
+use crate::client::LOSSES_HEADER;
 use crate::feed::{Feed, Opened};
 use crate::format::{Document, Format, Range, ReadOptions, Reading, TextEncoding};
 use crate::position::{Cursor, FeedId, Offset};
@@ -125,15 +126,21 @@ fn not_modified(etag: String) -> Response {
 
 async fn written(format: Format, etag: String, document: Document) -> Result<Response, Problem> {
     // An hour of speech is quick, but a day of it is not for a thread that serves others.
-    let text = tokio::task::spawn_blocking(move || crate::format::write(format, &document)).await;
-    let text = text.map_err(|_| Problem::new(ProblemCode::Internal, "the transcript could not be written"))?;
+    let work = move || (crate::format::write(format, &document), crate::format::losses(format, &document));
+    let (text, losses) = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::new(ProblemCode::Internal, "the transcript could not be written"))?;
     let content_type = HeaderValue::from_static(format.content_type());
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::ETAG, HeaderValue::from_str(&etag).map_err(|_| Problem::new(ProblemCode::Internal, "no ETag"))?),
     ];
-    Ok((headers, text).into_response())
+    let mut answer = (headers, text).into_response();
+    if let (false, Ok(losses)) = (losses.is_empty(), HeaderValue::from_str(&losses.header())) {
+        answer.headers_mut().insert(LOSSES_HEADER, losses);
+    }
+    Ok(answer)
 }
 
 /// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one a row, such as `PUT` takes back without loss. What

@@ -26,7 +26,7 @@ use self::sequence::Document;
 use self::shown::{Level, Styles, Unseen};
 use self::time::Rates;
 use self::tree::{Builder, Element, Node, Space};
-pub(super) use self::write::write;
+pub(super) use self::write::{readable, write};
 use super::blocks::{excerpt, tidy};
 use super::gather::Gather;
 use super::{FileKind, FormatError, Reading};

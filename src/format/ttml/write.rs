@@ -82,10 +82,21 @@ fn escape(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\t' | '\n' => out.push(c),
-            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => out.push('\u{FFFD}'),
-            c => out.push(c),
+            c => out.push(character(c)),
         }
     }
     out
+}
+
+fn character(c: char) -> char {
+    match c {
+        '\t' | '\n' | '\r' => c,
+        '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+/// `text` with U+FFFD for what no document may hold.
+pub(in super::super) fn readable(text: &str) -> String {
+    text.chars().map(character).collect()
 }

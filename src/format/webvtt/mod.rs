@@ -20,8 +20,8 @@ use super::blocks::excerpt;
 use super::gather::Gather;
 use super::kept::{Kept, KeptCue};
 use super::{
-    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, Reading, TIMES_ESTIMATED, labels,
-    rolling, srt,
+    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, Reading,
+    TIMES_ESTIMATED, labels, rolling, srt,
 };
 use crate::transcript::{Content, MediaMs, Word};
 
@@ -35,7 +35,9 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut parts = segments::split(text).into_iter();
     let first = parts.next().and_then(|first| file::parse(first.text));
     let file = first.unwrap_or_default();
-    let title = file.title.trim_start_matches('-').trim();
+    // `WEBVTT - title`: a dash or two, and what else the title begins with.
+    let title = file.title.trim_start();
+    let title = title.strip_prefix("- ").unwrap_or_else(|| title.trim_start_matches('-')).trim();
     gather.meta.title = (!title.is_empty()).then(|| title.into());
     for line in &file.header {
         // Not of the standard, but in half of what is on the web.
@@ -54,6 +56,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         all_times_estimated: false,
         times_estimated: false,
         names_people: false,
+        rolls: true,
         lost: [None; 3],
         hls: Hls::default(),
     };
@@ -93,6 +96,8 @@ struct Reader {
     times_estimated: bool,
     /// The file says who speaks in a way that is no text: by voices, or by a note that nobody is named.
     names_people: bool,
+    /// No note says that each row was said.
+    rolls: bool,
     lost: [Option<(usize, usize)>; 3],
     hls: Hls,
 }
@@ -172,6 +177,7 @@ impl Reader {
                     Some(TIMES_ESTIMATED) if block.lines.len() == 1 => self.times_estimated = true,
                     Some(ALL_TIMES_ESTIMATED) if block.lines.len() == 1 => self.all_times_estimated = true,
                     Some(NOBODY_NAMED) if block.lines.len() == 1 => self.names_people = true,
+                    Some(NOTHING_ROLLS) if block.lines.len() == 1 => self.rolls = false,
                     Some(_) => self.keep(block),
                     None => {
                         let text = excerpt(&block.lines.join(" "));
@@ -286,7 +292,9 @@ impl Reader {
                 self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
             }
         }
-        rolling::read_once(&mut self.gather, &mut self.kept);
+        if self.rolls {
+            rolling::read_once(&mut self.gather, &mut self.kept);
+        }
         if !self.names_people {
             labels::take_from_texts(self.gather.contents());
         }
