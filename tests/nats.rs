@@ -356,6 +356,68 @@ async fn a_full_stream_says_so_and_goes_on() {
     append(&log, &other, "next").await.expect("appended");
 }
 
+/// Servers whose files are full take no more, and say so at once; what was acknowledged is there, and it goes on when there is
+/// room.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_without_room_say_so_and_go_on() {
+    let Some(mut servers) = nats::Servers::start_sized(1, "600KB", "") else { return };
+    let server = Server::start_with(&config(&servers));
+    let mut publisher = publish(&server, 0).await;
+    let mut acked = 0;
+    let (code, reason) = loop {
+        publisher.send(line(&format!("{}", acked + 1), acked as i64 * 100, "A", &"x".repeat(8_000))).await;
+        match publisher.next().await {
+            Ok(message) if message["type"] == "ack" => acked += 1,
+            Ok(_) => {}
+            Err(closed) => break closed,
+        }
+    };
+    assert!(code == 4003 && reason.contains("no room"), "{code} {reason}");
+    assert!(acked > 10, "{acked}");
+    let answer = server.get("/readyz").await;
+    answer.assert_problem(503, "storage_unavailable");
+    assert!(answer.text().contains("no room"), "{}", answer.text());
+    // It can be read still.
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut server.subscribe("geneva/subscribe").await).await;
+    assert_eq!(screen.lines.len(), acked, "what was acknowledged is there");
+
+    // Somebody makes room.
+    servers.restart_with(0, "600KB", "600MB");
+    soon(async { while server.get("/readyz").await.status != 200 {} }).await;
+    let mut publisher = publish(&server, acked as u64).await;
+    publisher.send(line("next", acked as i64 * 100, "A", "There is room.")).await;
+    publisher.acked(acked as u64 + 1).await;
+    assert_eq!(server.get("/v1/feeds/geneva").await.json()["lines"], acked + 1);
+}
+
+/// JetStream is switched off under a server that runs: publishers and readers are sent away, it is not ready and says why; it goes
+/// on once it is on again.
+#[tokio::test(flavor = "multi_thread")]
+async fn jetstream_is_switched_off_and_on_again() {
+    let Some(mut servers) = nats::Servers::start(1) else { return };
+    let server = Server::start_with(&config(&servers));
+    let mut publisher = publish(&server, 0).await;
+    publisher.send(line("1", 0, "A", "before")).await;
+    publisher.acked(1).await;
+    let mut reader = server.subscribe("geneva/subscribe").await;
+    reader.expect("live").await;
+    servers.restart_with(0, "jetstream {", "# jetstream {");
+    publisher.send(line("2", 1_000, "A", "while it is off")).await;
+    assert_eq!(publisher.closed().await.0, 4003);
+    assert_eq!(reader.closed().await.0, 4003);
+    let answer = server.get("/readyz").await;
+    answer.assert_problem(503, "storage_unavailable");
+    assert!(answer.text().contains("JetStream is off"), "{}", answer.text());
+
+    servers.restart_with(0, "# jetstream {", "jetstream {");
+    soon(async { while server.get("/readyz").await.status != 200 {} }).await;
+    let mut publisher = publish(&server, 1).await;
+    publisher.send(line("2", 1_000, "A", "while it was off")).await;
+    publisher.acked(2).await;
+    assert_eq!(server.get("/v1/feeds/geneva").await.json()["lines"], 2);
+}
+
 /// A stream that forgets, or from which nothing can be deleted, is refused in words that say why.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_forgets_is_refused() {

@@ -437,7 +437,41 @@ async fn webhooks_leave_once() {
     }
     let repeats: usize = posts.values().map(|ids| ids.len() - 1).sum();
     assert!(repeats <= FEEDS, "of each feed one message at most was under way: {repeats} came again");
+    // What says how far they are is not made anew behind one's back.
+    house.delete_stream("captionwire_nodes").await;
+    eventually("the node says what is lost", async || {
+        let answer = house.nodes[1].get("/readyz").await;
+        (answer.status == 503 && answer.text().contains("captionwire_nodes, which held how far deliveries are"))
+            .then_some(())
+    })
+    .await;
     drop(soon(async { publishers }).await);
+}
+
+/// Somebody deletes what the nodes keep together. Where nothing is delivered nothing is lost by it: it is made anew, and each node
+/// goes on with what it looks after.
+#[tokio::test]
+async fn what_the_nodes_keep_together_is_made_anew() {
+    let Some(house) = House::build("[times]\nend_after_ms = 1000\n").await else { return };
+    house.until_leases_are_shared().await;
+    house.delete_stream("captionwire_nodes").await;
+    eventually("it is made anew", async || {
+        let context = async_nats::jetstream::new(async_nats::connect(house.nats.urls()).await.ok()?);
+        context.get_stream("captionwire_nodes").await.ok().map(drop)
+    })
+    .await;
+    house.until_leases_are_shared().await;
+    for node in &house.nodes {
+        let answer = node.get("/readyz").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    // What happens by itself does.
+    for number in 0..4 {
+        let body = json!([{"id": "1", "start_ms": 0, "text": "Yes."}]);
+        let path = format!("/v1/feeds/none-{number}/lines");
+        assert_eq!(house.nodes[0].json("POST", &path, body).await.status, 200);
+    }
+    house.until_all_are("none", 4, "ended").await;
 }
 
 /// The whole of it: a press conference while servers and nodes die and come back. `just cluster` runs more rounds.

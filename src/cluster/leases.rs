@@ -7,6 +7,8 @@
 //!   `lease` from the moment at which it *began* to write. Another takes it only after it has seen one and the same writing for
 //!   a whole `lease` by its own clock. So no two clocks are compared, only spans of time: a node whose clock runs a sixth
 //!   slower than another's would break it, one whose time of day is wrong does not.
+//! * **That outlives the table.** When somebody deletes it, its rows are gone and the leases are held still. A row that is gone is
+//!   nobody's only after a whole `lease`, as one that is not written again; its holder writes it anew.
 //! * **Somebody does,** after at most `lease` and a third when a node dies, and at once when one goes in good order.
 //! * **All hold about as many.** A node that holds more than its share gives some back: it first stops, then says so.
 //!
@@ -53,8 +55,8 @@ pub(super) struct Leases {
 enum Shard {
     /// Not looked at yet.
     Unknown,
-    /// The last writing that was seen of another's lease, and since when.
-    Others { revision: u64, since: Instant },
+    /// The last writing that was seen of another's lease, and since when. Its row may be gone, while it is held still.
+    Others { revision: u64, since: Instant, is_gone: bool },
     /// It is held until then.
     Own { revision: u64, until: Instant },
     /// It was held, and is to be given back.
@@ -152,6 +154,19 @@ impl Leases {
         }
     }
 
+    /// Notes that the table is gone, with all rows: what is held is written anew, as if it never was, and what others held may be
+    /// held still.
+    pub(super) fn note_gone(&self) {
+        let now = Instant::now();
+        for shard in self.lock().iter_mut() {
+            *shard = match *shard {
+                Shard::Own { until, .. } => Shard::Own { revision: 0, until },
+                Shard::Leaving { .. } => Shard::Leaving { revision: 0 },
+                Shard::Unknown | Shard::Others { .. } => Shard::Others { revision: 0, since: now, is_gone: true },
+            };
+        }
+    }
+
     /// Gives all back: the node goes.
     pub(super) async fn leave(&self) {
         for index in 0..SHARDS {
@@ -168,13 +183,15 @@ impl Leases {
     async fn look(&self, index: usize, known: Shard) -> Result<Option<(usize, u64)>, TableError> {
         let Row { value, revision } = self.table.get(&key(index)).await?;
         let now = Instant::now();
-        let since = match known {
-            Shard::Others { revision: seen, since } if seen == revision => since,
-            _ => now,
+        let (since, is_gone) = match known {
+            Shard::Others { revision: seen, since, is_gone } if seen == revision => (since, is_gone),
+            // Revisions rise: it is another table.
+            Shard::Others { revision: seen, .. } => (now, revision < seen),
+            _ => (now, false),
         };
-        self.set(index, Shard::Others { revision, since });
+        self.set(index, Shard::Others { revision, since, is_gone });
         // One's own, where the answer to the writing was lost, is as good as free.
-        let is_free = value.is_empty() || *value == *self.own.as_bytes();
+        let is_free = (value.is_empty() && !is_gone) || *value == *self.own.as_bytes();
         Ok((is_free || now.duration_since(since) >= self.lease).then_some((index, revision)))
     }
 
@@ -287,6 +304,40 @@ mod tests {
         assert_eq!(a.held(), SHARDS);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(a.held(), 0, "another may have seen it six seconds ago");
+    }
+
+    /// Somebody deletes the table, and it is made anew: whoever holds a shard goes on, and no other takes it meanwhile, whether it
+    /// noticed that or not.
+    #[tokio::test(start_paused = true)]
+    async fn leases_outlive_their_table() {
+        for notices in [true, false] {
+            let table: Arc<MemoryTable> = Arc::default();
+            let (a, b) = (node("a", &table), node("b", &table));
+            a.turn(1).await.expect("turned");
+            b.turn(1).await.expect("turned");
+            table.delete();
+            if notices {
+                assert!(b.turn(1).await.is_err());
+                b.note_gone();
+            }
+            table.make().await.expect("made");
+            // The holder is about to write, and the other is faster.
+            b.turn(1).await.expect("turned");
+            assert_eq!((a.held(), b.held()), (SHARDS, 0), "the other noticed: {notices}");
+            a.note_gone();
+            for _ in 0..6 {
+                a.turn(1).await.expect("turned");
+                assert_eq!((a.held(), b.held()), (SHARDS, 0), "it goes on without a gap");
+                tokio::time::advance(a.every()).await;
+                b.turn(1).await.expect("turned");
+            }
+            // It dies, and is followed as ever.
+            for _ in 0..5 {
+                tokio::time::advance(b.every()).await;
+                b.turn(1).await.expect("turned");
+            }
+            assert_eq!((a.held(), b.held()), (0, SHARDS));
+        }
     }
 
     /// Who cannot write stops before another may begin.

@@ -23,7 +23,7 @@ mod outbox;
 mod table;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
@@ -71,6 +71,8 @@ pub struct Settings {
     pub answer: Duration,
     /// How much longer, where a connection is asked for a sign of life first.
     pub holder_answer: Duration,
+    /// Whether something is delivered outside: how far that is is in the table, and is lost with it.
+    pub delivers: bool,
 }
 
 /// A node, as the cluster needs it: what it announces, and who does what it is told.
@@ -101,6 +103,9 @@ pub struct Cluster {
     is_asked: Mutex<bool>,
     /// Since when leases cannot be held, and why.
     failing: Mutex<Option<(Instant, String)>>,
+    /// The table was deleted, and is not to be made anew; why.
+    lost: OnceLock<String>,
+    table: Arc<dyn Table>,
     leases: Leases,
     outbox: Arc<dyn Outbox>,
 }
@@ -127,6 +132,8 @@ impl Cluster {
             wake: Notify::new(),
             is_asked: Mutex::new(true),
             failing: Mutex::default(),
+            lost: OnceLock::new(),
+            table: table.clone(),
             leases: Leases::new(own.clone(), table.clone(), settings.lease),
             outbox: Arc::new(SharedOutbox::new(table)),
             own,
@@ -222,6 +229,9 @@ impl Cluster {
     /// Why this node should not be sent anybody now, if it should not.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
+        if let Some(why) = self.lost.get() {
+            return Some(why.clone());
+        }
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // One that failed once, while leaders change say, has its leases still.
         failing.filter(|(since, _)| since.elapsed() >= self.settings.lease).map(|(_, why)| why)
@@ -438,7 +448,10 @@ impl Cluster {
         let mut is_told = false;
         loop {
             ticks.tick().await;
-            let turned = self.leases.turn(self.nodes()).await;
+            let mut turned = self.leases.turn(self.nodes()).await;
+            if turned.is_err() && self.table.is_gone().await {
+                turned = self.go_on_without_table().await;
+            }
             {
                 let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
                 *failing = turned.as_ref().err().map(|error| {
@@ -459,6 +472,29 @@ impl Cluster {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Makes the table anew where that loses nothing: leases are held by those who have them. Where deliveries are kept in it, this
+    /// node is not ready from now on.
+    async fn go_on_without_table(&self) -> Result<(), TableError> {
+        self.leases.note_gone();
+        let name = format!("{}_nodes", self.settings.name);
+        if self.settings.delivers {
+            let why = format!(
+                "somebody deleted the stream {name}, which held how far deliveries are: restore it, and start all nodes again; \
+                 without it deliveries begin anew, as their `from` says"
+            );
+            if self.lost.set(why.clone()).is_ok() {
+                tracing::error!(stream = name, "{why}");
+            }
+            return Err(TableError { place: name, cause: why });
+        }
+        self.table.make().await?;
+        tracing::warn!(
+            stream = name,
+            "somebody deleted what the nodes keep together: it is made anew, and nothing is lost"
+        );
+        self.leases.turn(self.nodes()).await
     }
 
     async fn subscribe(&self, subject: String) -> Result<Subscriber, TableError> {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
-use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
+use async_nats::jetstream::context::{ContextBuilder, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, Stream};
+use async_nats::jetstream::{Context, ErrorCode};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -59,12 +59,19 @@ pub(super) trait Table: Send + Sync + 'static {
 
     /// All that has a value below the key `below`.
     fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>>;
+
+    /// Whether it is known that there is no table any more: somebody deleted it.
+    fn is_gone(&self) -> BoxFuture<'_, bool>;
+
+    /// Makes it anew, without a row, if it is not there.
+    fn make(&self) -> BoxFuture<'_, Result<(), TableError>>;
 }
 
 /// The table of a cluster, in its NATS.
 pub(super) struct NatsTable {
     context: Context,
     stream: Stream,
+    config: stream::Config,
     /// What the subjects of all keys begin with, the last dot included.
     prefix: String,
 }
@@ -87,7 +94,7 @@ impl NatsTable {
         let until = Instant::now() + OPEN_WITHIN;
         loop {
             match context.get_or_create_stream(wanted.clone()).await {
-                Ok(stream) => return Ok(Self { context, stream, prefix }),
+                Ok(stream) => return Ok(Self { context, stream, config: wanted, prefix }),
                 Err(error) if Instant::now() >= until => return Err(failed(&error)),
                 Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
             }
@@ -165,6 +172,22 @@ impl Table for NatsTable {
     fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>> {
         self.all(below).boxed()
     }
+
+    fn is_gone(&self) -> BoxFuture<'_, bool> {
+        async move {
+            let told = self.context.get_stream(&self.config.name).await.err().map(|error| error.kind());
+            matches!(told, Some(GetStreamErrorKind::JetStream(error)) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+        }
+        .boxed()
+    }
+
+    fn make(&self) -> BoxFuture<'_, Result<(), TableError>> {
+        async move {
+            let made = self.context.get_or_create_stream(self.config.clone()).await;
+            made.map(drop).map_err(|error| self.failed(&error))
+        }
+        .boxed()
+    }
 }
 
 /// A table of one process, for tests.
@@ -173,14 +196,22 @@ impl Table for NatsTable {
 pub(super) struct MemoryTable {
     rows: std::sync::Mutex<(u64, std::collections::BTreeMap<String, Row>)>,
     pub(super) is_away: std::sync::atomic::AtomicBool,
+    pub(super) is_gone: std::sync::atomic::AtomicBool,
     /// How long after a change it is answered.
     pub(super) answers_after: std::sync::Mutex<Duration>,
 }
 
 #[cfg(test)]
 impl MemoryTable {
+    /// As if somebody had deleted it.
+    pub(super) fn delete(&self) {
+        *self.rows.lock().expect("no panic") = Default::default();
+        self.is_gone.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
     fn check(&self) -> Result<(), TableError> {
-        let is_away = self.is_away.load(std::sync::atomic::Ordering::SeqCst);
+        let is_set = |flag: &std::sync::atomic::AtomicBool| flag.load(std::sync::atomic::Ordering::SeqCst);
+        let is_away = is_set(&self.is_away) || is_set(&self.is_gone);
         let error = || TableError { place: "memory".into(), cause: "away".into() };
         if is_away { Err(error()) } else { Ok(()) }
     }
@@ -218,5 +249,14 @@ impl Table for MemoryTable {
         let rows = self.rows.lock().expect("no panic").1.clone();
         let some = rows.into_iter().filter(|(key, row)| key.starts_with(&below) && !row.value.is_empty()).collect();
         futures::future::ready(self.check().map(|()| some)).boxed()
+    }
+
+    fn is_gone(&self) -> BoxFuture<'_, bool> {
+        futures::future::ready(self.is_gone.load(std::sync::atomic::Ordering::SeqCst)).boxed()
+    }
+
+    fn make(&self) -> BoxFuture<'_, Result<(), TableError>> {
+        self.is_gone.store(false, std::sync::atomic::Ordering::SeqCst);
+        futures::future::ready(Ok(())).boxed()
     }
 }

@@ -223,6 +223,8 @@ struct Shared {
     suspicion: Mutex<Suspicion>,
     /// The name of the follower's consumer.
     following: Mutex<Option<String>>,
+    /// Why the servers had no room for the last message, if they had none.
+    no_room: Mutex<Option<String>>,
     /// When an append failed last, if none went well since.
     failed_at: Mutex<Option<Instant>>,
     poison: OnceLock<LogError>,
@@ -361,6 +363,10 @@ impl Shared {
 
     fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
         self.failed_at.lock().expect("nothing panics with it")
+    }
+
+    fn no_room(&self) -> MutexGuard<'_, Option<String>> {
+        self.no_room.lock().expect("nothing panics with it")
     }
 
     fn reach(&self) -> MutexGuard<'_, Reach> {
@@ -571,6 +577,9 @@ impl Log for JetStreamLog {
         }
         if let Some(why) = self.shared.reach().trouble() {
             return away(&why);
+        }
+        if let Some(why) = &*self.shared.no_room() {
+            return away(why);
         }
         if !*self.shared.is_followed.borrow() {
             return away("the stream is not heard of");

@@ -42,7 +42,8 @@ pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> 
             make_directory(&config.data)?;
             let (log, unsynced) = open_nats(&config.log.nats, true, Some(&config.data), Some(told)).await?;
             let holder_answer = TimesConfig::ms(config.times.holder_answer_ms);
-            let cluster = Some(Arc::new(join(&log, &config.cluster, holder_answer, chance).await?));
+            let delivers = !config.webhooks.is_empty() || !config.push.is_empty();
+            let cluster = Some(Arc::new(join(&log, &config.cluster, holder_answer, delivers, chance).await?));
             return Ok(Engine { log: Arc::new(log), cluster, unsynced });
         }
     };
@@ -54,6 +55,7 @@ async fn join(
     log: &JetStreamLog,
     config: &ClusterConfig,
     holder_answer: Duration,
+    delivers: bool,
     chance: &Chance,
 ) -> Result<Cluster, TableError> {
     let settings = Settings {
@@ -64,6 +66,7 @@ async fn join(
         lease: TimesConfig::ms(config.lease_ms),
         answer: TimesConfig::ms(config.answer_ms),
         holder_answer,
+        delivers,
     };
     Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
 }

@@ -69,6 +69,12 @@ impl House {
         }
     }
 
+    /// Deletes a stream of the NATS servers, as somebody might by hand.
+    pub(crate) async fn delete_stream(&self, name: &str) {
+        let client = async_nats::connect(self.nats.urls()).await.expect("connected");
+        async_nats::jetstream::new(client).delete_stream(name).await.expect("deleted");
+    }
+
     /// The transcript of a feed, which is the same to the byte at both nodes.
     pub(crate) async fn assert_same(&self, feed: &str) -> Value {
         let path = format!("/v1/feeds/{feed}/transcript.json");

@@ -113,6 +113,11 @@ impl Servers {
 
     /// As [`Servers::start`]; `settings` are added to those of each server.
     pub fn start_with(count: usize, settings: &str) -> Option<Self> {
+        Self::start_sized(count, "4GB", settings)
+    }
+
+    /// As [`Servers::start_with`]; each may keep files of `file_max` in all.
+    pub fn start_sized(count: usize, file_max: &str, settings: &str) -> Option<Self> {
         let program = found()?;
         let dir = tempfile::tempdir().expect("a directory");
         let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).filter(|(from, to)| from != to);
@@ -148,7 +153,7 @@ impl Servers {
             };
             let text = format!(
                 "server_name: {}\nlisten: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\n\
-                 jetstream {{ {sync}store_dir: {store:?}, max_mem: 64MB, max_file: 4GB }}\n{cluster}{settings}\n",
+                 jetstream {{ {sync}store_dir: {store:?}, max_mem: 64MB, max_file: {file_max} }}\n{cluster}{settings}\n",
                 node.name,
                 node.port.number(),
                 node.monitor.number()
@@ -197,6 +202,16 @@ impl Servers {
             let _ = child.kill();
             child.wait().expect("it has ended");
         }
+    }
+
+    /// Starts a server again, with this in place of that in its settings.
+    pub fn restart_with(&mut self, number: usize, that: &str, this: &str) {
+        self.kill(number);
+        let file = self.dir.path().join(format!("{}.conf", self.nodes[number].name));
+        let settings = std::fs::read_to_string(&file).expect("it was written");
+        assert!(settings.contains(that), "{settings}");
+        std::fs::write(file, settings.replacen(that, this, 1)).expect("written");
+        self.begin(number);
     }
 
     /// Starts a server again that was killed.

@@ -227,14 +227,17 @@ impl Shared {
         match stored {
             // One of that name is there: this one, sent before, or another.
             Ok(ack) if ack.duplicate => Ok(None),
-            Ok(ack) => Ok(Some(ack.sequence)),
+            Ok(ack) => {
+                *self.no_room() = None;
+                Ok(Some(ack.sequence))
+            }
             Err(error) => match error.kind() {
                 PublishErrorKind::WrongLastSequence => Ok(None),
                 _ if has_no_room(&error) => {
                     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                    Err(Trouble::Lasting(LogError::Unavailable(format!(
-                        "the NATS servers have no room for more: {cause}"
-                    ))))
+                    let cause = format!("the NATS servers have no room for more: {cause}");
+                    *self.no_room() = Some(cause.clone());
+                    Err(Trouble::Lasting(LogError::Unavailable(cause)))
                 }
                 PublishErrorKind::MaxPayloadExceeded => Err(Trouble::Lasting(self.unusable(error.to_string()))),
                 _ => Err(away(&error)),

@@ -84,6 +84,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         starts: Mutex::default(),
         suspicion: Mutex::default(),
         following: Mutex::default(),
+        no_room: Mutex::default(),
         failed_at: Mutex::default(),
         poison: OnceLock::new(),
         commits: AtomicU64::new(0),
@@ -232,8 +233,7 @@ async fn stream_info(
                     }
                 }
                 GetStreamErrorKind::JetStream(error) if is_off(error.error_code()) => JETSTREAM_IS_OFF.into(),
-                // Nobody listens to what JetStream is asked.
-                GetStreamErrorKind::Request if error.to_string().contains("no responders") => JETSTREAM_IS_OFF.into(),
+                GetStreamErrorKind::Request if is_unheard(&error) => JETSTREAM_IS_OFF.into(),
                 _ => error.to_string(),
             },
         };
@@ -248,6 +248,12 @@ async fn stream_info(
 /// Why nothing is answered where JetStream is off.
 pub(super) const JETSTREAM_IS_OFF: &str = "JetStream is off, at the NATS server or for this account: set `jetstream { store_dir: … }` in \
                                 every NATS server";
+
+/// Whether nobody listens to what JetStream is asked. The client's ways to say it differ.
+pub(super) fn is_unheard(error: &dyn std::fmt::Display) -> bool {
+    let said = error.to_string();
+    said.contains("no responders") || said.contains("JetStream resource does not exist")
+}
 
 pub(super) fn is_off(code: ErrorCode) -> bool {
     [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT].contains(&code)

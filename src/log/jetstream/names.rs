@@ -10,6 +10,7 @@
 //! * `N.log.<feed>.<life>.kept.<first>`: what is left of the message whose first record stands at that offset, once one of its
 //!   records was erased.
 //! * `N.log.<feed>.<life>.ends.<id>`: the life is about to end; whoever writes to it lets that be done first.
+//! * `N.room.<id>`: put in, and taken out again at once, to see whether servers that were full have room.
 
 use crate::log::LogId;
 use crate::position::FeedId;
@@ -82,6 +83,11 @@ impl Names {
     /// All that is kept of one life.
     pub(super) fn kept_of(&self, log: &LogId) -> String {
         format!("{}.log.{}.{}.kept.*", self.stream, log.feed, log.life)
+    }
+
+    /// As of [`Names::stage`].
+    pub(super) fn room(&self, id: &str) -> String {
+        format!("{}.room.{id}", self.stream)
     }
 
     /// As of [`Names::stage`].

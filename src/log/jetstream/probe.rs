@@ -17,7 +17,8 @@ use async_nats::jetstream::stream::{ClusterInfo, Info};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::connect::{JETSTREAM_IS_OFF, is_off};
+use super::ask::Letter;
+use super::connect::{JETSTREAM_IS_OFF, is_off, is_unheard};
 use crate::log::LogError;
 
 /// Between two questions.
@@ -27,6 +28,8 @@ const WITHIN: Duration = Duration::from_secs(1);
 /// The log is away when no majority was heard of for so long: twice the time between two beats of its replicas, and half of one.
 /// `/readyz` follows within three seconds, with the time between two questions.
 const AWAY_AFTER: Duration = Duration::from_millis(2_500);
+/// Between two tries whether servers that had no room for a message have some again.
+const ROOM_EVERY: Duration = Duration::from_secs(1);
 /// How long a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
 /// than another.
 const LEAVE_EVERY: Duration = Duration::from_secs(3);
@@ -80,6 +83,7 @@ impl Shared {
     /// Asks until the log is closed.
     pub(super) async fn probe(&self) {
         let mut left_at = Instant::now();
+        let mut tried_at = Instant::now();
         let mut is_deaf = false;
         let mut gone = 0;
         // What the follower should have been given, and since when.
@@ -100,6 +104,11 @@ impl Shared {
                 Ok(Ok(Ok(Told::Stream(info)))) => {
                     gone = 0;
                     self.take_probe(&info, asked_at, seen_before, &mut waited);
+                    let is_full = self.no_room().is_some();
+                    if is_full && tried_at.elapsed() >= ROOM_EVERY {
+                        tried_at = Instant::now();
+                        let _ = tokio::time::timeout(WITHIN, self.try_room()).await;
+                    }
                 }
                 Ok(Ok(Err(why))) => self.reach().why = why,
                 Ok(Err(_)) => self.reach().why = "the stream's leader does not answer".into(),
@@ -125,6 +134,18 @@ impl Shared {
         }
     }
 
+    /// Puts a message in that is of no use to anybody, and takes it out again: whether servers that had no room have some is told by
+    /// nothing else.
+    async fn try_room(&self) -> Result<(), LogError> {
+        let id = self.message_id();
+        let (subject, headers) = (self.names.room(&id), async_nats::HeaderMap::new());
+        let body = bytes::Bytes::from_static(&[0; ROOM as usize]);
+        match self.put(&Letter { subject, headers, body, behind: 0, id }).await? {
+            super::ask::Put::Stored(sequence) => self.remove(sequence).await,
+            super::ask::Put::Behind => Ok(()),
+        }
+    }
+
     async fn ask_leader(&self) -> Result<Told, String> {
         match self.stream.get_info().await {
             Ok(info) => Ok(Told::Stream(Box::new(info))),
@@ -133,6 +154,7 @@ impl Shared {
                 match told.map(async_nats::jetstream::Error::error_code) {
                     Some(ErrorCode::STREAM_NOT_FOUND) => Ok(Told::Gone),
                     Some(code) if is_off(code) => Err(JETSTREAM_IS_OFF.into()),
+                    None if is_unheard(&error) => Err(JETSTREAM_IS_OFF.into()),
                     _ => Err(error.to_string()),
                 }
             }
