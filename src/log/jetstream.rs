@@ -66,9 +66,6 @@ const APPEND_BYTES: usize = 128;
 /// Bytes that a tail takes from the ring at a time.
 const PAGE_BYTES: usize = 256 * 1024;
 
-/// A log in which an append failed counts as away for so long, unless one goes well: then somebody has to try again.
-const AWAY_FOR: Duration = Duration::from_secs(5);
-
 /// Between two tries to finish what a crash left half done: servers that just began need some seconds.
 const FINISH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked for lives that were begun aside and left.
@@ -223,10 +220,8 @@ struct Shared {
     suspicion: Mutex<Suspicion>,
     /// The name of the follower's consumer.
     following: Mutex<Option<String>>,
-    /// Why the servers had no room for the last message, if they had none.
-    no_room: Mutex<Option<String>>,
-    /// When an append failed last, if none went well since.
-    failed_at: Mutex<Option<Instant>>,
+    /// Why a message was not stored, if none was since: the servers are full, say. The log is away meanwhile.
+    unstored: Mutex<Option<String>>,
     poison: OnceLock<LogError>,
     commits: AtomicU64,
     records: AtomicU64,
@@ -361,12 +356,8 @@ impl Shared {
         self.feeds.lock().expect("nothing panics with it")
     }
 
-    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.failed_at.lock().expect("nothing panics with it")
-    }
-
-    fn no_room(&self) -> MutexGuard<'_, Option<String>> {
-        self.no_room.lock().expect("nothing panics with it")
+    fn unstored(&self) -> MutexGuard<'_, Option<String>> {
+        self.unstored.lock().expect("nothing panics with it")
     }
 
     fn reach(&self) -> MutexGuard<'_, Reach> {
@@ -578,14 +569,13 @@ impl Log for JetStreamLog {
         if let Some(why) = self.shared.reach().trouble() {
             return away(&why);
         }
-        if let Some(why) = &*self.shared.no_room() {
+        if let Some(why) = &*self.shared.unstored() {
             return away(why);
         }
         if !*self.shared.is_followed.borrow() {
             return away("the stream is not heard of");
         }
-        let failed_at = *self.shared.failed_at();
-        failed_at.filter(|at| at.elapsed() < AWAY_FOR).and_then(|_| away("what was to be written just now was not"))
+        None
     }
 
     fn written(&self) -> BoxStream<'static, Vec<(LogId, Offset)>> {

@@ -228,7 +228,7 @@ impl Shared {
             // One of that name is there: this one, sent before, or another.
             Ok(ack) if ack.duplicate => Ok(None),
             Ok(ack) => {
-                *self.no_room() = None;
+                *self.unstored() = None;
                 Ok(Some(ack.sequence))
             }
             Err(error) => match error.kind() {
@@ -236,7 +236,7 @@ impl Shared {
                 _ if has_no_room(&error) => {
                     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
                     let cause = format!("the NATS servers have no room for more: {cause}");
-                    *self.no_room() = Some(cause.clone());
+                    *self.unstored() = Some(cause.clone());
                     Err(Trouble::Lasting(LogError::Unavailable(cause)))
                 }
                 PublishErrorKind::MaxPayloadExceeded => Err(Trouble::Lasting(self.unusable(error.to_string()))),

@@ -10,7 +10,8 @@
 //! * `N.log.<feed>.<life>.kept.<first>`: what is left of the message whose first record stands at that offset, once one of its
 //!   records was erased.
 //! * `N.log.<feed>.<life>.ends.<id>`: the life is about to end; whoever writes to it lets that be done first.
-//! * `N.room.<id>`: put in, and taken out again at once, to see whether servers that were full have room.
+//! * `N.trial.<id>`: put in, and taken out again at once, to see whether servers that stored nothing, because they were full say,
+//!   do again.
 
 use crate::log::LogId;
 use crate::position::FeedId;
@@ -86,8 +87,8 @@ impl Names {
     }
 
     /// As of [`Names::stage`].
-    pub(super) fn room(&self, id: &str) -> String {
-        format!("{}.room.{id}", self.stream)
+    pub(super) fn trial(&self, id: &str) -> String {
+        format!("{}.trial.{id}", self.stream)
     }
 
     /// As of [`Names::stage`].

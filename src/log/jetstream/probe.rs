@@ -28,8 +28,8 @@ const WITHIN: Duration = Duration::from_secs(1);
 /// The log is away when no majority was heard of for so long: twice the time between two beats of its replicas, and half of one.
 /// `/readyz` follows within three seconds, with the time between two questions.
 const AWAY_AFTER: Duration = Duration::from_millis(2_500);
-/// Between two tries whether servers that had no room for a message have some again.
-const ROOM_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries whether servers that did not store a message store one now.
+const STORE_EVERY: Duration = Duration::from_secs(1);
 /// How long a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
 /// than another.
 const LEAVE_EVERY: Duration = Duration::from_secs(3);
@@ -104,10 +104,10 @@ impl Shared {
                 Ok(Ok(Ok(Told::Stream(info)))) => {
                     gone = 0;
                     self.take_probe(&info, asked_at, seen_before, &mut waited);
-                    let is_full = self.no_room().is_some();
-                    if is_full && tried_at.elapsed() >= ROOM_EVERY {
+                    let is_unstored = self.unstored().is_some();
+                    if is_unstored && tried_at.elapsed() >= STORE_EVERY {
                         tried_at = Instant::now();
-                        let _ = tokio::time::timeout(WITHIN, self.try_room()).await;
+                        let _ = tokio::time::timeout(WITHIN, self.try_to_store()).await;
                     }
                 }
                 Ok(Ok(Err(why))) => self.reach().why = why,
@@ -134,11 +134,11 @@ impl Shared {
         }
     }
 
-    /// Puts a message in that is of no use to anybody, and takes it out again: whether servers that had no room have some is told by
-    /// nothing else.
-    async fn try_room(&self) -> Result<(), LogError> {
+    /// Puts a message in that is of no use to anybody, and takes it out again: nothing else tells whether servers that stored nothing
+    /// do again.
+    async fn try_to_store(&self) -> Result<(), LogError> {
         let id = self.message_id();
-        let (subject, headers) = (self.names.room(&id), async_nats::HeaderMap::new());
+        let (subject, headers) = (self.names.trial(&id), async_nats::HeaderMap::new());
         let body = bytes::Bytes::from_static(&[0; ROOM as usize]);
         match self.put(&Letter { subject, headers, body, behind: 0, id }).await? {
             super::ask::Put::Stored(sequence) => self.remove(sequence).await,

@@ -242,7 +242,10 @@ impl Shared {
     fn fail(&self, line: &mut Line, error: &LogError) {
         if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
             tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
-            *self.failed_at() = Some(Instant::now());
+            *self.unstored() = Some(match error {
+                LogError::Unavailable(cause) => format!("what was to be written just now was not: {cause}"),
+                other => other.to_string(),
+            });
         }
         line.stands = None;
         line.failed = Arc::downgrade(&std::mem::take(&mut line.untold));
@@ -253,7 +256,6 @@ impl Shared {
     }
 
     fn count(&self, records: usize, began: Instant) {
-        *self.failed_at() = None;
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         if let Some(CommitHook(told)) = &self.options.on_commit {
