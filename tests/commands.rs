@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
-use support::{Server, facts, hearing, real, soon};
+use support::{Screen, Server, facts, hearing, real, soon};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio_tungstenite::tungstenite::Message;
@@ -574,6 +574,58 @@ async fn a_vendors_socket_is_followed_over_breaks() {
     assert_ne!(opening[0]["speaker"], opening[1]["speaker"]);
     let starts: Vec<i64> = opening.iter().map(|line| line["start_ms"].as_i64().expect("a time")).collect();
     assert!(starts[0] == 60_320 && starts[1] > 60_320 && starts[1] < 120_000, "{starts:?}");
+}
+
+/// Deepgram's words, settled, without a word on the end of the utterance.
+fn settled(start: f64, text: &str) -> String {
+    let word = |(n, word): (usize, &str)| {
+        let at = start + n as f64 * 0.3;
+        serde_json::json!({"word": word, "start": at, "end": at + 0.3})
+    };
+    let words: Vec<Value> = text.split(' ').enumerate().map(word).collect();
+    let channel = serde_json::json!({"alternatives": [{"transcript": text, "words": words}]});
+    serde_json::json!({"type": "Results", "start": start, "duration": 1.0, "is_final": true, "speech_final": false,
+                       "channel_index": [0, 1], "channel": channel})
+    .to_string()
+}
+
+/// A reader of finals has these texts, and nothing else.
+async fn finals_are(server: &Server, feed: &str, wanted: &str) {
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe(&format!("{feed}/subscribe?interim=false&wait=true")).await;
+    let is_all = |screen: &Screen| screen.turns().iter().flat_map(|(_, lines)| lines).eq([wanted]);
+    screen.read_until(&mut reader, is_all).await;
+}
+
+#[tokio::test]
+async fn what_a_vendor_settled_is_final_in_a_silence_of_a_pipe_and_of_a_socket() {
+    let server = Server::start();
+    let [first, second] = [settled(0.5, "It is carried."), settled(3.0, "All rise.")];
+    // The line that is read when the silence is over is not whole, and nothing of it is lost.
+    let mut publish = captionwire(Some(&server));
+    publish.args(["publish", "pipe", "-", "--format", "deepgram", "--turn-gap-ms", "200"]).stdin(Stdio::piped());
+    let mut publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = publish.stdin.take().expect("a pipe");
+    pipe.write_all(format!("{first}\n{}", &second[..40]).as_bytes()).await.expect("written");
+    pipe.flush().await.expect("written");
+    finals_are(&server, "pipe", "It is carried.").await;
+    pipe.write_all(&second.as_bytes()[40..]).await.expect("written");
+    drop(pipe);
+    let published = soon(publish.wait_with_output()).await.expect("it ends");
+    assert!(done(&published).contains("0 unreadable"), "{published:?}");
+    assert_eq!(done(&run(&server, &["export", "pipe", "--format", "txt"]).await).matches("rise").count(), 1);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}/live", listener.local_addr().expect("an address"));
+    let mut relay = captionwire(Some(&server));
+    relay.args(["relay", &url, "--format", "deepgram", "--feed", "socket", "--turn-gap-ms", "200"]);
+    let relay = relay.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let (stream, _) = soon(listener.accept()).await.expect("somebody comes");
+    let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a socket");
+    socket.send(Message::text(first)).await.expect("sent");
+    finals_are(&server, "socket", "It is carried.").await;
+    socket.close(Some(CloseFrame { code: 1000.into(), reason: "done".into() })).await.expect("sent");
+    done(&soon(relay.wait_with_output()).await.expect("it ends"));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 
 #[path = "dialects/conservation.rs"]
 mod conservation;
+#[path = "dialects/foreign.rs"]
+mod foreign;
 #[path = "dialects/properties.rs"]
 mod properties;
 #[path = "dialects/real.rs"]
@@ -15,6 +17,8 @@ mod real;
 mod screen;
 #[path = "dialects/sessions.rs"]
 mod sessions;
+#[path = "dialects/silence.rs"]
+mod silence;
 #[path = "dialects/vendors.rs"]
 mod vendors;
 

@@ -98,8 +98,16 @@ async fn a_body_is_read_in_its_encoding() {
     fine(&send("zoom?seq=2", "text/plain", b"\xef\xbb\xbfWith a mark").await);
     fine(&send("streamtext?seq=1&source=b", "text/plain; charset=windows-1251", b"\xc4\xe0\n").await);
     send("zoom?seq=3", "text/plain; charset=klingon", b"a").await.assert_problem(400, "bad_request");
+    // The same again is a retry, whatever its lines end with; a long text as well.
+    let long = "many words of one that does not stop ".repeat(80);
+    for (seq, text) in [(4, "TWO\r\nLINES\r\n"), (5, long.as_str()), (4, "TWO\r\nLINES\r\n"), (5, long.as_str())] {
+        fine(&send(&format!("zoom?seq={seq}"), "text/plain", text.as_bytes()).await);
+    }
     let mut said = said(&server).await;
     said.sort();
+    assert_eq!(said.iter().filter(|said| said.starts_with("TWO")).count(), 1, "{said:?}");
+    assert_eq!(said.iter().flat_map(|said| said.matches("words")).count(), 80, "{said:?}");
+    said.retain(|said| !said.starts_with("TWO") && !said.contains("words"));
     assert!(said.starts_with(&["With a mark".to_owned(), "café".to_owned()]), "{said:?}");
 }
 

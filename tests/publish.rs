@@ -1278,3 +1278,75 @@ async fn what_is_asked_of_a_vendors_connection_is_checked() {
     }
     server.get("/v1/feeds/geneva").await.assert_problem(404, "no_such_feed");
 }
+
+/// Words that an engine called final without a word on the end of the utterance, and a guess behind them.
+fn settled(format: &str) -> [Value; 2] {
+    let word = |text: &str, at: f64| match format {
+        "deepgram" => json!({"word": text, "start": at, "end": at + 0.3}),
+        _ => json!({"type": "word", "start_time": at, "end_time": at + 0.3, "alternatives": [{"content": text}]}),
+    };
+    let message = |is_final: bool, at: f64, texts: &[&str]| {
+        let words: Vec<Value> = (0..).zip(texts).map(|(n, text)| word(text, at + 0.3 * f64::from(n))).collect();
+        match format {
+            "deepgram" => json!({"type": "Results", "channel_index": [0, 1], "start": at, "duration": 1.0,
+                "is_final": is_final, "speech_final": false,
+                "channel": {"alternatives": [{"transcript": texts.join(" "), "words": words}]}}),
+            _ => json!({"message": if is_final { "AddTranscript" } else { "AddPartialTranscript" },
+                "metadata": {"start_time": at, "end_time": at + 1.0}, "results": words}),
+        }
+    };
+    [message(true, 0.5, &["It", "is", "carried."]), message(false, 2.0, &["um"])]
+}
+
+#[tokio::test]
+async fn what_an_engine_settled_is_final_though_it_says_no_more() {
+    let server = Server::start_with("[captions]\nturn_gap_ms = 200\n");
+    for (format, count) in [("deepgram", 1), ("deepgram", 2), ("speechmatics", 1), ("speechmatics", 2)] {
+        let feed = format!("{format}-{count}");
+        let mut engine = server.publish(&format!("{feed}/publish?format={format}")).await;
+        for message in &settled(format)[..count] {
+            engine.send_text(&message.to_string()).await;
+        }
+        let mut finals = Screen::default();
+        let mut reader = server.subscribe(&format!("{feed}/subscribe?interim=false")).await;
+        finals.read_until(&mut reader, |screen| texts(screen) == ["It is carried."]).await;
+        // The connection is as it was.
+        let [mut next, _] = settled(format).map(|message| message.to_string());
+        next = next.replace("carried", "agreed");
+        engine.send_text(&next.replace("0.5", "60.5").replace("0.8", "60.8").replace("1.1", "61.1")).await;
+        finals.read_until(&mut reader, |screen| texts(screen).concat().ends_with("It is agreed.")).await;
+    }
+}
+
+/// An engine whose ids count from 1 is started again: in a session of its own, and in the session of before.
+#[tokio::test]
+async fn an_engine_that_counts_from_one_again_overwrites_nothing() {
+    let server = Server::start();
+    let amazon = |n: u64, start: u64, text: &str| {
+        json!({"Transcript": {"Results": [{"ResultId": n.to_string(), "IsPartial": false, "StartTime": start,
+            "EndTime": start + 1, "Alternatives": [{"Transcript": text}]}]}})
+    };
+    let livekit = |n: u64, start: u64, text: &str| {
+        json!({"participant_identity": "ada", "segments": [{"id": n.to_string(), "text": text, "start_time": start * 1_000,
+            "end_time": start * 1_000 + 900, "final": true}]})
+    };
+    for (format, message) in [("aws", &amazon as &dyn Fn(u64, u64, &str) -> Value), ("livekit", &livekit)] {
+        for query in ["", "&session=room"] {
+            let feed = format!("{format}{}", query.len());
+            let mut expected = Vec::new();
+            for run in ["First", "Second", "Third"] {
+                let mut engine = server.publish(&format!("{feed}/publish?format={format}{query}")).await;
+                for n in 1..=2 {
+                    let text = format!("{run} hour, sentence {n}.");
+                    engine.send_text(&message(n, n * 5, &text).to_string()).await;
+                    engine.expect("ack").await;
+                    expected.push(text);
+                }
+            }
+            let mut found = texts(&seen(&server, &feed).await);
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{feed}");
+        }
+    }
+}

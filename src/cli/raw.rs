@@ -23,13 +23,20 @@ pub(super) struct RawPlay<'a> {
 }
 
 impl RawPlay<'_> {
+    /// Waits for the moment `at_ms` of the recording.
+    async fn wait(&self, began: Instant, at_ms: u64) {
+        if let Pace::Times(times) = self.pace {
+            sleep_until(began + Duration::from_millis(at_ms).div_f64(times)).await;
+        }
+    }
+
     /// Publishes what each frame says when its moment has come; counts what could not be read.
     pub(super) async fn send(&self, publisher: &CountingPublisher, problems: &mut u64) -> anyhow::Result<()> {
         let file = tokio::fs::File::open(self.file).await;
         let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
         let mut rows = BufReader::new(file).lines();
         let mut session: Option<Session> = None;
-        let mut connected_at_ms = 0;
+        let mut connected_at_ms = 0_u64;
         let began = Instant::now();
         let mut number = 0;
         while let Some(text) = rows.next_line().await.context("cannot read the recording")? {
@@ -43,9 +50,15 @@ impl RawPlay<'_> {
                 note(&format!("{place} is no row of a recording: it was left out"));
                 continue;
             };
-            if let Pace::Times(times) = self.pace {
-                sleep_until(began + Duration::from_millis(row.at_ms).div_f64(times)).await;
+            // What was settled before a silence is final in the midst of it, as it was live.
+            let due_ms =
+                session.as_mut().and_then(Session::due_ms).map(|due_ms| connected_at_ms.saturating_add(due_ms));
+            if let (Some(due_ms), Some(session)) = (due_ms.filter(|due_ms| *due_ms < row.at_ms), &mut session) {
+                self.wait(began, due_ms).await;
+                let elapsed = Duration::from_millis(due_ms.saturating_sub(connected_at_ms));
+                say(session.rest(elapsed), &place, publisher, problems).await?;
             }
+            self.wait(began, row.at_ms).await;
             // Without a word on connections it is one.
             if row.connected == Some(true) || session.is_none() && row.connected.is_none() {
                 let after_ms = if number == 1 { 0 } else { i64::try_from(row.at_ms).unwrap_or(i64::MAX) };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use http::HeaderValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::Outcome;
 use super::line_counts::CountingPublisher;
@@ -109,7 +109,17 @@ impl Relay {
         let mut session = Session::begin(format, self.vendor.options(self.source.as_deref(), 0));
         let mut began: Option<Instant> = None;
         loop {
-            match follower.next().await.context("following the vendor ended")? {
+            let due = began.and_then(|began| Some((began, session.due(began)?)));
+            let (since, until) = due.unwrap_or((Instant::now(), Instant::now()));
+            let followed = tokio::select! {
+                biased;
+                followed = follower.next() => followed.context("following the vendor ended")?,
+                () = sleep_until(until), if due.is_some() => {
+                    say(session.rest(since.elapsed()), "a pause", publisher, problems).await?;
+                    continue;
+                }
+            };
+            match followed {
                 Followed::Connected { after } if began.is_none() => {
                     began = Some(Instant::now());
                     session.elapsed(after);

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::line_counts::CountingPublisher;
 use super::output::note;
 use crate::client::{PublishError, PublisherOptions, random_name};
 use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
-use crate::transcript::{MediaMs, Version};
+use crate::transcript::{MediaMs, TurnSettings, Version};
 use crate::wire::Outgoing;
 use crate::wire::recording::ReadAs;
 
@@ -29,6 +29,10 @@ pub(super) struct Vendor {
     /// With --format: speakers' labels mean the same in every session
     #[arg(long, requires = "format")]
     names: bool,
+    /// With --format: silence after which what the vendor settled is final, in milliseconds: the server's `turn_gap_ms`
+    #[arg(long, requires = "format", value_name = "MS", default_value_t = TurnSettings::default().turn_gap_ms,
+          value_parser = clap::value_parser!(i64).range(0..=86_400_000))]
+    turn_gap_ms: MediaMs,
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
@@ -52,6 +56,7 @@ impl Vendor {
             label_source: (!self.names).then(|| source.unwrap_or("main").into()),
             offset_ms: self.offset_ms.saturating_add(after_ms),
             lang: self.lang.as_deref().map(Into::into),
+            turn_gap_ms: self.turn_gap_ms,
             ..Options::new(&tag)
         }
     }
@@ -92,27 +97,48 @@ impl Vendor {
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
-            let read = match format.framing() {
-                Framing::Json | Framing::Lines => input.read_until(b'\n', &mut bytes).await,
-                // As it comes: somebody writes, and somebody else reads along.
-                Framing::Characters => input.fill_buf().await.map(|read| {
-                    bytes.extend_from_slice(read);
-                    read.len()
-                }),
-            };
-            let length = read.context("cannot read the input")?;
-            if length == 0 {
+            loop {
+                let due = session.due(began);
+                tokio::select! {
+                    biased;
+                    // What was read of a line when the pause was over stays in `bytes`.
+                    read = read_some(format.framing(), &mut input, &mut bytes) => break read.context("cannot read the input")?,
+                    () = sleep_until(due.unwrap_or(began)), if due.is_some() => {
+                        say(session.rest(began.elapsed()), "a pause", publisher, problems).await?;
+                    }
+                }
+            }
+            if bytes.is_empty() {
                 return say(session.end(), "the end", publisher, problems).await;
             }
-            if format.framing() == Framing::Characters {
-                input.consume(length);
-            } else if format.framing() == Framing::Json && bytes.trim_ascii().is_empty() {
+            if format.framing() == Framing::Json && bytes.trim_ascii().is_empty() {
                 continue;
             }
             session.elapsed(began.elapsed());
             say(session.read(&bytes), &format!("frame {number}"), publisher, problems).await?;
         }
         Ok(())
+    }
+}
+
+/// Adds what comes next to `bytes`: the rest of a line, or what there is. Nothing is lost if it is dropped.
+async fn read_some(
+    framing: Framing,
+    input: &mut (impl AsyncBufRead + Unpin),
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    match framing {
+        Framing::Json | Framing::Lines => input.read_until(b'\n', bytes).await.map(|_| ()),
+        // As it comes: somebody writes, and somebody else reads along.
+        Framing::Characters => {
+            let length = {
+                let read = input.fill_buf().await?;
+                bytes.extend_from_slice(read);
+                read.len()
+            };
+            input.consume(length);
+            Ok(())
+        }
     }
 }
 
@@ -175,6 +201,23 @@ impl Session {
     /// So much time has passed since the first connection began.
     pub(super) fn elapsed(&mut self, elapsed: Duration) {
         self.dialect.elapsed(ms(elapsed));
+    }
+
+    /// When [`Self::rest`] has to be called unless something comes first, if the first connection began at `began`.
+    pub(super) fn due(&mut self, began: Instant) -> Option<Instant> {
+        began.checked_add(Duration::from_millis(self.due_ms()?))
+    }
+
+    /// The same, as time since the first connection began.
+    pub(super) fn due_ms(&mut self) -> Option<u64> {
+        self.dialect.due_ms().map(MediaMs::unsigned_abs)
+    }
+
+    /// Nothing came until `elapsed`: what the vendor settled is final by now.
+    pub(super) fn rest(&mut self, elapsed: Duration) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.rest(ms(elapsed), &mut decoded);
+        decoded
     }
 
     /// What a message says. A line ends with it.

@@ -193,8 +193,8 @@ impl Engine for AssemblyAi {
             let listed: Vec<&str> = words.iter().filter_map(|word| raw_text(word, &["text"])).collect();
             let text = raw_text(message, &["transcript"]).filter(|text| !text.is_empty());
             let text = text.map_or_else(|| listed.join(" "), str::to_owned);
-            let start_ms = start.and_then(|start| super::json::on_axis(start, &self.options).ok());
-            is_another_line(&turn.lines, last - turn.order, &text, start_ms)
+            let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
+            is_another_line(&turn.lines, last - turn.order, &text, (on_axis(start), on_axis(end)))
         });
         SessionSign {
             begins: kind == Some("Begin"),

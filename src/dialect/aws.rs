@@ -7,8 +7,8 @@
 
 use serde_json::Value;
 
-use super::json::{Node, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, line_id};
+use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
+use super::keyed::{Keyed, VendorIds};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
@@ -18,6 +18,7 @@ use crate::transcript::Status;
 pub(super) struct Aws {
     options: Options,
     results: Keyed,
+    ids: VendorIds,
 }
 
 impl Aws {
@@ -41,7 +42,6 @@ impl Aws {
             );
             return;
         };
-        let id = line_id(id);
         let is_partial = result.flag(&["IsPartial", "isPartial", "is_partial"], out);
         let channel = result.label(&["ChannelId", "channelId", "channel_id"], out);
         let mut tokens = None;
@@ -63,6 +63,9 @@ impl Aws {
         let lang = lang.map(|lang| self.options.lang_of(lang)).or_else(|| self.options.lang.clone());
         let facts = Facts { lang, break_before: None };
         let status = if is_partial { Status::Interim } else { Status::Final };
+        let start_ms = tokens.iter().find_map(|token| token.start_ms);
+        let text: String = tokens.iter().map(|token| &*token.text).collect();
+        let id = self.ids.line_saying((id, ""), &text, start_ms, &self.results, out);
         self.results.say(&id, &tokens, status, &facts, &self.options, saying);
     }
 
@@ -103,7 +106,7 @@ impl Engine for Aws {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { options, results: Keyed::default() }
+        Self { ids: VendorIds::new(options.tag.clone()), options, results: Keyed::default() }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
@@ -113,8 +116,13 @@ impl Engine for Aws {
         let transcript = ["Transcript", "transcript"].iter().find_map(|name| event.get(*name)).unwrap_or(&Value::Null);
         let results = raw_items(transcript, &["Results", "results"]);
         let is_known = |result: &Value| {
-            let id = raw_text(result, &["ResultId", "resultId", "result_id"]).map(line_id);
-            id.is_some_and(|id| self.results.is_known(&id))
+            let Some(id) = raw_text(result, &["ResultId", "resultId", "result_id"]) else { return false };
+            let said = raw_items(result, &["Alternatives", "alternatives"]).first();
+            let text = said.and_then(|said| raw_text(said, &["Transcript", "transcript"])).unwrap_or_default();
+            let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0);
+            let start_ms = start.and_then(|start| on_axis(start, &self.options).ok());
+            self.results.lines(&self.ids.line((id, ""))).is_some()
+                && !self.ids.names_another((id, ""), text, start_ms, &self.results)
         };
         let span = results.iter().find(|result| !is_known(result)).and_then(|result| {
             let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0)?;

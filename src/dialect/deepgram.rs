@@ -16,6 +16,7 @@ use super::session::{Engine, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
 use super::{Decoded, FaultKind, Format, Options};
+use crate::transcript::MediaMs;
 
 /// Channels of one connection: no sound format in use has more.
 const CHANNELS_MAX: u64 = 64;
@@ -187,5 +188,13 @@ impl Engine for Deepgram {
 
     fn end(&mut self, out: &mut Decoded) {
         self.channels.values_mut().for_each(|utterance| utterance.end(out));
+    }
+
+    fn due_ms(&mut self, now_ms: MediaMs) -> Option<MediaMs> {
+        self.channels.values_mut().filter_map(|utterance| utterance.due_ms(now_ms)).min()
+    }
+
+    fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
+        self.channels.values_mut().for_each(|utterance| utterance.rest(now_ms, out));
     }
 }

@@ -103,9 +103,10 @@ impl Engine for Flux {
         let start = raw_ms(message, &["audio_window_start"], 1000.0);
         let known = index.and_then(|index| self.turns.lines(&self.id(index)));
         let is_another = known.zip(index).is_some_and(|(lines, index)| {
-            let start_ms = start.and_then(|start| super::json::on_axis(start, &self.options).ok());
+            let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
+            let end = raw_ms(message, &["audio_window_end"], 1000.0);
             let text = raw_text(message, &["transcript"]).unwrap_or_default();
-            is_another_line(lines, self.latest.saturating_sub(index), text, start_ms)
+            is_another_line(lines, self.latest.saturating_sub(index), text, (on_axis(start), on_axis(end)))
         });
         let span = Span::new(start, raw_ms(message, &["audio_window_end"], 1000.0));
         SessionSign {

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::json::Node;
-use super::keyed::{Keyed, line_id};
+use super::keyed::{Keyed, VendorIds, line_id};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, SessionSign};
 use super::token::{Label, ListedWord, whole};
@@ -19,6 +19,7 @@ use crate::transcript::Status;
 pub(super) struct Jitsi {
     options: Options,
     pieces: Keyed,
+    ids: VendorIds,
     /// Those that had no id.
     nameless: u64,
 }
@@ -44,8 +45,7 @@ impl Jitsi {
         let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
         let who = who.or_else(|| message.label(&["participant_id"], out)).unwrap_or_default();
         let id = match message.label(&["message_id", "messageID", "messageId", "id"], out) {
-            Some(id) if who.is_empty() => line_id(&id),
-            Some(id) => line_id(&format!("{id}:{who}")),
+            Some(id) => self.ids.line_saying((&id, &who), &text, None, &self.pieces, out),
             None => {
                 self.nameless += 1;
                 line_id(&format!("{}-{}", self.options.tag, self.nameless))
@@ -82,7 +82,7 @@ impl Engine for Jitsi {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { options, pieces: Keyed::default(), nameless: 0 }
+        Self { ids: VendorIds::new(options.tag.clone()), options, pieces: Keyed::default(), nameless: 0 }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {

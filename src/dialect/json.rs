@@ -14,14 +14,21 @@ use crate::transcript::json_text::replace_lone_surrogates;
 
 /// Calls `take` with every JSON object of a frame; what is none is a fault.
 pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(&Value, &mut Decoded)) {
-    let mut any = false;
+    let (mut any, mut any_object) = (false, false);
     let mended = replace_lone_surrogates(frame);
     let frame = mended.as_deref().unwrap_or(frame);
     for value in serde_json::Deserializer::from_slice(frame).into_iter::<Value>() {
         any = true;
         match value {
-            Ok(value @ Value::Object(_)) => take(&value, out),
+            Ok(value @ Value::Object(_)) => {
+                any_object = true;
+                take(&value, out);
+            }
             Ok(_) => out.fault(FaultKind::Unreadable, "the frame is JSON, but not a JSON object"),
+            Err(_) if !any_object && !frame.trim_ascii_start().starts_with(b"{") => {
+                let likely = super::shape::text_instead(&String::from_utf8_lossy(frame));
+                out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {likely}"));
+            }
             Err(error) => {
                 out.fault(
                     FaultKind::Unreadable,

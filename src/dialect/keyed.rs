@@ -1,18 +1,28 @@
 //! Pieces of speech that the vendor names: under a name comes first a guess, then better ones, then what was said. Several
 //! may be open at once.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Options;
 use super::lines::{Facts, Lines, Saying};
+use super::session::{MOVED_MS, words};
 use super::token::Token;
-use crate::transcript::Status;
+use super::{Decoded, FaultKind, Options};
 use crate::transcript::line::check_line_id;
+use crate::transcript::{MediaMs, Status};
 
 /// Pieces that are remembered. More at once than people can speak; a piece that is forgotten can still be said anew.
 const OPEN_MAX: usize = 64;
+
+/// Ids that may be counters of which it is remembered that they were used: those of some hours.
+const COUNTERS_MAX: usize = 16_384;
+/// A random id has a group of so many letters and digits at least: 50 bits.
+const RANDOM_CHARS_MIN: usize = 10;
+/// And in it so many changes between digits, small letters and capitals.
+const RANDOM_CHANGES_MIN: usize = 4;
 
 /// The pieces that are open, and the last that are not.
 #[derive(Debug, Default)]
@@ -49,15 +59,113 @@ impl Keyed {
         self.known.push((id.clone(), lines));
     }
 
-    /// Whether the piece `id` has been said, and is remembered.
-    pub(super) fn is_known(&self, id: &str) -> bool {
-        self.known.iter().any(|(known, _)| **known == *id)
-    }
-
     /// What was said of the piece `id`, if it is remembered.
     pub(super) fn lines(&self, id: &str) -> Option<&Lines> {
         self.known.iter().find(|(known, _)| **known == *id).map(|(_, lines)| lines)
     }
+}
+
+/// A vendor's id of a piece, and of who said it where that belongs to the id; else empty.
+pub(super) type VendorId<'a> = (&'a str, &'a str);
+
+/// Ids of pieces that the vendor names for ever, as ids of lines.
+///
+/// An id that is random stays what it is: the same frames on another connection are the same lines. One that may be a
+/// counter (`1`, `seg-12`, `SG_a`) is the connection's own, for an engine that is started again counts anew. Where one is
+/// used within a connection for something else than the line that had it, it names a new line as well.
+#[derive(Debug)]
+pub(super) struct VendorIds {
+    tag: Arc<str>,
+    /// Counters that were used, and how often each was begun anew.
+    used: HashMap<Box<str>, u32>,
+    /// How often all of them were.
+    epoch: u32,
+}
+
+impl VendorIds {
+    /// `tag` begins the ids of the connection.
+    pub(super) fn new(tag: Arc<str>) -> Self {
+        Self { tag, used: HashMap::new(), epoch: 0 }
+    }
+
+    /// The line of a vendor's id, of the participant who said it where the vendor gives one id to several.
+    pub(super) fn line(&self, id: VendorId<'_>) -> Arc<str> {
+        let raw = joined(id);
+        if is_random(id.0) {
+            return line_id(&raw);
+        }
+        let times = self.epoch + self.used.get(&*raw).copied().unwrap_or(0);
+        let tag = if times == 0 { self.tag.to_string() } else { format!("{}.{}", self.tag, times + 1) };
+        line_id(&format!("{tag}:{raw}"))
+    }
+
+    /// Whether a vendor's id, which now says `text` from `start_ms` on, names another line than it did.
+    pub(super) fn names_another(
+        &self,
+        id: VendorId<'_>,
+        text: &str,
+        start_ms: Option<MediaMs>,
+        pieces: &Keyed,
+    ) -> bool {
+        if is_random(id.0) || text.trim().is_empty() || !self.used.contains_key(&*joined(id)) {
+            return false;
+        }
+        match pieces.lines(&self.line(id)) {
+            Some(lines) => lines.is_final() && !is_same_speech(lines, text, start_ms),
+            // So many pieces ago that it is not remembered what it was.
+            None => true,
+        }
+    }
+
+    /// The line of a vendor's id, which now says `text` from `start_ms` on. A new one if it names another line than it did.
+    pub(super) fn line_saying(
+        &mut self,
+        id: VendorId<'_>,
+        text: &str,
+        start_ms: Option<MediaMs>,
+        pieces: &Keyed,
+        out: &mut Decoded,
+    ) -> Arc<str> {
+        let raw = joined(id);
+        if self.names_another(id, text, start_ms, pieces) {
+            *self.used.entry((&*raw).into()).or_default() += 1;
+            out.fault(
+                FaultKind::Odd,
+                "the engine uses the id of a line that is final for something else: this is kept as a new line, beside it",
+            );
+        } else if !is_random(id.0) && !self.used.contains_key(&*raw) {
+            if self.used.len() == COUNTERS_MAX {
+                self.epoch += 1 + self.used.values().max().copied().unwrap_or(0);
+                self.used.clear();
+            }
+            self.used.insert((&*raw).into(), 0);
+        }
+        self.line(id)
+    }
+}
+
+fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
+    if who.is_empty() { id.into() } else { format!("{id}:{who}").into() }
+}
+
+/// Whether what a final line says now, from `start_ms` on, is the same piece of speech: at its place, and mostly its words.
+fn is_same_speech(lines: &Lines, text: &str, start_ms: Option<MediaMs>) -> bool {
+    let is_there = lines.start_ms().zip(start_ms).is_none_or(|(known, start)| (known - start).abs() <= MOVED_MS);
+    let (known, now) = (words(&lines.text()), words(text));
+    let shared = now.iter().filter(|word| known.contains(word)).count();
+    is_there && shared * 2 > known.len().min(now.len())
+}
+
+/// Whether an id is random enough to be unique for ever: it holds a UUID, or letters and digits that change often. What a
+/// program counts has few changes (`segment12`).
+pub(super) fn is_random(id: &str) -> bool {
+    let groups: Vec<&str> = id.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let is_hex = |group: &str, length: usize| group.len() == length && group.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_uuid = |groups: &[&str]| groups.iter().zip([8, 4, 4, 4, 12]).all(|(group, length)| is_hex(group, length));
+    let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
+    let changes = |group: &str| group.as_bytes().windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
+    groups.windows(5).any(is_uuid)
+        || groups.iter().any(|group| group.len() >= RANDOM_CHARS_MIN && changes(group) >= RANDOM_CHANGES_MIN)
 }
 
 /// A vendor's own id as a line's: as it is, if it may be one and leaves room for its parts; else its hash.
@@ -72,6 +180,55 @@ pub(super) fn line_id(raw: &str) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_ids_as_a_table() {
+        for id in [
+            "6f1e8d1c-0000-4000-8000-000000000001",
+            "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:ch-0:1:1500",
+            "SG_4hT9xQ2mLw8z",
+            "01HZX3K8Q9W2VB5T7RJ4N6M0YC",
+            "s1d24ax2fd21",
+        ] {
+            assert!(is_random(id), "{id}");
+        }
+        for id in
+            ["", "1", "42", "SG_a", "SG_1", "seg-12", "segment12", "segment_000012", "Utterance 7", "u1:ch-0:1:3000"]
+        {
+            assert!(!is_random(id), "{id}");
+        }
+    }
+
+    /// Ids that count are new ones in another connection, and where they begin again.
+    #[test]
+    fn counters_name_new_lines_when_they_begin_again() {
+        let (mut ids, mut pieces, mut out) = (VendorIds::new("t".into()), Keyed::default(), Decoded::default());
+        let mut say = |raw: &str, text: &str, start_ms: i64, status: Status| {
+            let id = ids.line_saying((raw, ""), text, Some(start_ms), &pieces, &mut out);
+            let token = Token { text: text.into(), start_ms: Some(start_ms), ..Token::default() };
+            let (options, mut saying) = (Options::new("t"), Saying::default());
+            pieces.say(&id, &[token], status, &Facts::default(), &options, &mut saying);
+            id.to_string()
+        };
+        use Status::{Final, Interim};
+        assert_eq!(say("1", "the", 500, Interim), "t:1");
+        assert_eq!(say("1", "A vote", 900, Interim), "t:1");
+        assert_eq!(say("1", "The vote is carried.", 500, Final), "t:1");
+        // The same with marks, and corrected; and what has another place or other words.
+        assert_eq!(say("1", "The vote was carried!", 600, Final), "t:1");
+        assert_eq!(say("1", "The vote was carried!", 9_000, Final), "t.2:1");
+        assert_eq!(say("1", "All rise.", 9_000, Interim), "t.3:1");
+        assert_eq!(say("2", "Next.", 9_500, Final), "t:2");
+        // So long ago that nobody knows what it was.
+        for number in 3..100 {
+            say(&number.to_string(), "And so on.", 10_000 * number, Final);
+        }
+        assert_eq!(say("2", "Next.", 9_500, Final), "t.2:2");
+        // What is random stays.
+        let random = "SG_4hT9xQ2mLw8z";
+        assert_eq!((say(random, "One.", 1, Final), say(random, "Two.", 99_000, Final)), (random.into(), random.into()));
+        assert_eq!(out.faults.len(), 3, "{:?}", out.faults);
+    }
 
     #[test]
     fn any_id_becomes_one_of_ours() {

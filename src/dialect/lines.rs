@@ -31,6 +31,11 @@ impl Saying {
         self.versions.push(Version { id, content, ..Version::default() });
     }
 
+    /// Takes a line back that is no utterance's.
+    pub(super) fn gone(&mut self, id: Arc<str>) {
+        self.gone.push(id);
+    }
+
     /// Adds something that is odd.
     pub(super) fn odd(&mut self, message: &'static str) {
         self.faults.push(message);
@@ -67,6 +72,11 @@ impl Lines {
         Self { base, sent: Vec::new(), is_final: false }
     }
 
+    /// The id of its first line.
+    pub(super) fn base(&self) -> &Arc<str> {
+        &self.base
+    }
+
     /// Whether something of it can be seen.
     pub(super) fn is_shown(&self) -> bool {
         self.sent.iter().any(|content| !content.text.is_empty())
@@ -80,6 +90,11 @@ impl Lines {
     /// Where it starts, if that was said.
     pub(super) fn start_ms(&self) -> Option<MediaMs> {
         self.sent.iter().find_map(|content| content.start_ms)
+    }
+
+    /// Where it ends, if that was said.
+    pub(super) fn end_ms(&self) -> Option<MediaMs> {
+        self.sent.iter().rev().find_map(|content| content.end_ms)
     }
 
     /// What it says.

@@ -4,17 +4,15 @@
 //! A segment is known for ever by its id, and comes again until it is final. Times are milliseconds; many engines leave both
 //! at 0, and then a line stands where it arrives.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
-use super::json::{Node, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, line_id};
+use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
+use super::keyed::{Keyed, VendorIds};
 use super::lines::{Facts, Saying};
-use super::session::{Engine, IdScope, SessionSign, Span};
+use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks};
 use super::token::{Label, ListedWord, whole};
 use super::{Decoded, FaultKind, Format, Options};
-use crate::transcript::Status;
+use crate::transcript::{MediaMs, Status};
 
 /// Fields that hold the identity of who was heard.
 const PARTICIPANTS: [&str; 6] = [
@@ -27,8 +25,10 @@ const PARTICIPANTS: [&str; 6] = [
 ];
 
 pub(super) struct LiveKit {
-    options: Options,
+    /// Of each participant the clock of their track.
+    clocks: StreamClocks,
     segments: Keyed,
+    ids: VendorIds,
 }
 
 impl LiveKit {
@@ -38,17 +38,17 @@ impl LiveKit {
         let packet = packet.as_ref().unwrap_or(&message);
         let mut saying = Saying::default();
         if packet.get(&["segments"]).is_some() {
-            let speaker = self.speaker(*packet, out);
+            let (who, speaker) = (participant(packet.value), self.speaker(*packet, out));
             packet.items(&["segments"], out, |segment, out| {
                 let is_final = segment.flag(&["final"], out);
-                let id = segment.text(&["id"], out).map(line_id);
-                self.say(id, segment, is_final, &speaker, &mut saying, out);
+                let id = segment.text(&["id"], out);
+                self.say(id, segment, is_final, (who, &speaker), &mut saying, out);
             });
         } else if let Some(attributes) = message.get(&["attributes"]) {
-            let speaker = self.speaker(message, out);
+            let (who, speaker) = (participant(message.value), self.speaker(message, out));
             let is_final = attributes.flag(&["lk.transcription_final"], out);
-            let id = attributes.text(&["lk.segment_id"], out).map(line_id);
-            self.say(id, message, is_final, &speaker, &mut saying, out);
+            let id = attributes.text(&["lk.segment_id"], out);
+            self.say(id, message, is_final, (who, &speaker), &mut saying, out);
         } else {
             out.fault(FaultKind::BadField, "segments and attributes are missing: this is no transcription of LiveKit");
         }
@@ -58,10 +58,10 @@ impl LiveKit {
     /// A segment, or a text stream that is one.
     fn say(
         &mut self,
-        id: Option<Arc<str>>,
+        id: Option<&str>,
         segment: Node<'_>,
         is_final: bool,
-        speaker: &Label,
+        (who, speaker): (&str, &Label),
         saying: &mut Saying,
         out: &mut Decoded,
     ) {
@@ -72,26 +72,29 @@ impl LiveKit {
             );
             return;
         };
-        let start_ms = segment.time(&["start_time", "startTime"], 1.0, &self.options, out);
-        let end_ms = segment.time(&["end_time", "endTime"], 1.0, &self.options, out);
-        let is_timed = end_ms.is_some_and(|end| end > self.options.offset_ms);
+        let options = self.clocks.of(who);
+        let start_ms = segment.time(&["start_time", "startTime"], 1.0, options, out);
+        let end_ms = segment.time(&["end_time", "endTime"], 1.0, options, out);
+        let is_timed = end_ms.is_some_and(|end| end > options.offset_ms);
         let word = ListedWord {
             label: speaker.clone(),
             start_ms: start_ms.filter(|_| is_timed),
             end_ms: end_ms.filter(|_| is_timed),
             ..ListedWord::default()
         };
-        let tokens = whole(segment.text(&["text"], out).unwrap_or_default(), &[word]);
+        let text = segment.text(&["text"], out).unwrap_or_default();
+        let id = self.ids.line_saying((id, ""), text, word.start_ms, &self.segments, out);
+        let tokens = whole(text, &[word]);
         let lang = segment.text(&["language"], out).filter(|lang| !lang.is_empty());
-        let lang = lang.map(|lang| self.options.lang_of(lang)).or_else(|| self.options.lang.clone());
+        let lang = lang.map(|lang| options.lang_of(lang)).or_else(|| options.lang.clone());
         let facts = Facts { lang, break_before: None };
         let status = if is_final { Status::Final } else { Status::Interim };
-        self.segments.say(&id, &tokens, status, &facts, &self.options, saying);
+        self.segments.say(&id, &tokens, status, &facts, options, saying);
     }
 
     /// The identity of the participant: a name that the application gave.
     fn speaker(&self, node: Node<'_>, out: &mut Decoded) -> Label {
-        node.text(&PARTICIPANTS, out).map_or(Label::Unsaid, |name| self.options.name(name))
+        node.text(&PARTICIPANTS, out).map_or(Label::Unsaid, |name| self.clocks.base.name(name))
     }
 }
 
@@ -100,28 +103,47 @@ impl Engine for LiveKit {
     const IDS: IdScope = IdScope::Always;
     type Message = Value;
 
+    const HAS_STREAM_CLOCKS: bool = true;
+    const COUNTS_FROM_MEETING: bool = true;
+
     fn new(options: Options) -> Self {
-        Self { options, segments: Keyed::default() }
+        Self {
+            ids: VendorIds::new(options.tag.clone()),
+            clocks: StreamClocks::new(options),
+            segments: Keyed::default(),
+        }
     }
 
-    fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
+    fn sign<'a>(&self, _: &'a Value) -> SessionSign<'a> {
+        SessionSign { says: true, ..SessionSign::default() }
+    }
+
+    fn spans<'a>(&self, message: &'a Value) -> Vec<Span<'a>> {
         let packet = message.get("transcription").unwrap_or(message);
-        let is_known = |segment: &Value| {
-            let id = raw_text(segment, &["id"]).map(line_id);
-            id.is_some_and(|id| self.segments.is_known(&id))
-        };
-        let segment = raw_items(packet, &["segments"]).iter().find(|segment| !is_known(segment));
-        let span = segment.and_then(|segment| {
+        // The clock of a participant is that of their track.
+        let who = participant(packet);
+        let span = |segment: &'a Value| {
             let end = raw_ms(segment, &["end_time", "endTime"], 1.0).filter(|end| *end > 0.0)?;
             let start = raw_ms(segment, &["start_time", "startTime"], 1.0)?;
-            // The clock of a participant is that of their track.
-            let who = raw_text(packet, &PARTICIPANTS).unwrap_or_default();
-            Some(Span::new(Some(start), Some(end))?.of_stream(who))
-        });
-        SessionSign { says: true, span, ..SessionSign::default() }
+            let (id, text) = (raw_text(segment, &["id"])?, raw_text(segment, &["text"]).unwrap_or_default());
+            let start_ms = on_axis(start, self.clocks.of(who)).ok();
+            let is_known = self.segments.lines(&self.ids.line((id, ""))).is_some()
+                && !self.ids.names_another((id, ""), text, start_ms, &self.segments);
+            Some(Span::new(Some(start), Some(end))?.of_stream(who)).filter(|_| !is_known)
+        };
+        raw_items(packet, &["segments"]).iter().filter_map(span).collect()
+    }
+
+    fn shift_stream(&mut self, stream: &str, offset_ms: MediaMs) {
+        self.clocks.shift(stream, offset_ms);
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {
         self.take(Node::top(message), out);
     }
+}
+
+/// Who was heard; nobody if it is not said.
+fn participant(packet: &Value) -> &str {
+    raw_text(packet, &PARTICIPANTS).unwrap_or_default()
 }

@@ -16,12 +16,13 @@
 //!
 //! What it does not do: connect, keep, acknowledge, or know a clock. It says no more of a time than the vendor does.
 //!
-//! In reading order: `json`, how frames are read; `shape`, whose message an object is; `session`, one session of an engine
+//! In reading order: `json`, how frames are read; `shape`, whose message an object is; `json_in_text`, messages where text should be; `session`, one session of an engine
 //! behind the other; `token`, a word and where it stands in its text; `runs`, where a line is cut between speakers;
 //! `lines`, what was said of a line and what has to be said now; `utterance`, guesses behind what is settled; and then the
 //! vendors, each in a file that says what it speaks.
 
 mod json;
+mod json_in_text;
 mod keyed;
 mod lines;
 mod runs;
@@ -247,8 +248,9 @@ pub struct Options {
     /// The time of day at media time 0, for formats that speak in times of day. Without it the first such time stands at
     /// `offset_ms`.
     pub wall_start: Option<Timestamp>,
-    /// Silence, in milliseconds of media time, after which what the vendor called final is final for readers too, whether
-    /// or not the vendor has said that the utterance is over. The feed's own silence between turns.
+    /// Silence, in milliseconds, after which what the vendor called final is final for readers too, whether or not the
+    /// vendor has said that the utterance is over. The feed's own silence between turns. It counts in media time, where
+    /// the vendor goes on telling the time, and by the clock of who reads where it sends nothing new.
     pub turn_gap_ms: MediaMs,
 }
 
@@ -426,6 +428,15 @@ pub trait Dialect: Send {
     /// So much time has passed since this connection began: where a session of the engine begins within it, its times go on
     /// from there. Without it they go on behind what was said last.
     fn elapsed(&mut self, _elapsed_ms: MediaMs) {}
+
+    /// When, by the time that [`Self::elapsed`] counts, [`Self::rest`] has to be called unless another frame comes first:
+    /// what the vendor settled is final then. `None` where nothing waits. Asked after each frame.
+    fn due_ms(&mut self) -> Option<MediaMs> {
+        None
+    }
+
+    /// Nothing was said until `elapsed_ms`: what was due by then becomes final. Some engines send nothing in a silence.
+    fn rest(&mut self, _elapsed_ms: MediaMs, _out: &mut Decoded) {}
 
     /// The engine's session is over: as [`Self::end`], and a guess stands as it was shown last, for nobody will say it
     /// better. What follows is another session.

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::json::{each_object, engine_report, on_axis};
+use super::json_in_text::JsonInText;
+use super::keyed::is_random;
 use super::lines::Lines;
-use super::shape;
+use super::shape::{self, TextHints};
 use super::text::LineCutter;
 use super::token::short_name;
 use super::{Decoded, Dialect, FaultKind, Format, Options, Said};
@@ -27,6 +29,10 @@ use crate::transcript::{Content, MediaMs, Status, Timestamp, Version};
 const STREAMS_MAX: usize = 256;
 /// Earlier sessions that have a name and may still speak: two programs that write to one socket take turns.
 const EARLIER_MAX: usize = 4;
+/// Guesses that are open at a time; more than people can speak. Of more the oldest stands as it is.
+const OPEN_MAX: usize = 256;
+/// Lines without words that one message holds: of 2 KiB each.
+const LINES_AT_ONCE: usize = 16;
 /// Names of sessions that are remembered, so that one that comes again is told from the first.
 const NAMES_MAX: usize = 256;
 /// A time that falls back to the very start of the session is a new session from so much on: less is a first line that is
@@ -43,7 +49,9 @@ const FAR_FALL_MS: f64 = 30_000.0;
 
 /// A line that is known, with its start moved by more than this, is another line under its id: vendors correct the start
 /// of what they say by less.
-const MOVED_MS: MediaMs = 2_000;
+pub(super) const MOVED_MS: MediaMs = 2_000;
+/// What starts and ends so near to where a known line does is that line.
+const SAME_PLACE_MS: MediaMs = 100;
 
 /// The scope of a vendor's own ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +119,12 @@ pub(super) trait Engine: Send {
     const FORMAT: Format;
     /// The scope of its ids.
     const IDS: IdScope = IdScope::Connection;
+    /// Whether each stream (a participant) has a clock of its own, which may begin anew while those of others go on. Then
+    /// [`Self::spans`] tells the times, and [`SessionSign::span`] none.
+    const HAS_STREAM_CLOCKS: bool = false;
+    /// Whether times count from the start of the meeting, whoever connects to it when. Else they count from the start of a
+    /// connection.
+    const COUNTS_FROM_MEETING: bool = false;
     /// A message: a JSON value, or a line.
     type Message: ?Sized;
 
@@ -120,11 +134,60 @@ pub(super) trait Engine: Send {
     /// What a message tells of its session.
     fn sign<'a>(&self, message: &'a Self::Message) -> SessionSign<'a>;
 
+    /// Where the speech of a message stands, each piece on the clock of its stream. Without those that are known.
+    fn spans<'a>(&self, _message: &'a Self::Message) -> Vec<Span<'a>> {
+        Vec::new()
+    }
+
+    /// From now on the clock of `stream` begins at `offset_ms`.
+    fn shift_stream(&mut self, _stream: &str, _offset_ms: MediaMs) {}
+
     /// Reads a message.
     fn read(&mut self, message: &Self::Message, out: &mut Decoded);
 
     /// Nothing follows: what is settled becomes final. A guess stays one.
     fn end(&mut self, _: &mut Decoded) {}
+
+    /// The session is over, and these lines stand as they were shown: nothing said later may take them for guesses.
+    fn let_stand(&mut self, _lines: &[Version]) {}
+
+    /// Whether this session can have said the lines that a message speaks of, where it is not said which session it is of.
+    fn knows(&self, _message: &Self::Message) -> bool {
+        true
+    }
+
+    /// When, on the clock of who reads, what is settled becomes final unless something new is said before; it is `now_ms`.
+    /// `None` where nothing waits. Asked after each message.
+    fn due_ms(&mut self, _now_ms: MediaMs) -> Option<MediaMs> {
+        None
+    }
+
+    /// Nothing new was said until `now_ms`: what was due by then is final.
+    fn rest(&mut self, _now_ms: MediaMs, _: &mut Decoded) {}
+}
+
+/// The options of streams whose clocks are their own.
+#[derive(Debug)]
+pub(super) struct StreamClocks {
+    /// Those of streams whose clocks began with the session.
+    pub(super) base: Options,
+    shifted: BTreeMap<Box<str>, Options>,
+}
+
+impl StreamClocks {
+    pub(super) fn new(base: Options) -> Self {
+        Self { base, shifted: BTreeMap::new() }
+    }
+
+    /// The options of `stream`.
+    pub(super) fn of(&self, stream: &str) -> &Options {
+        self.shifted.get(stream).unwrap_or(&self.base)
+    }
+
+    /// The clock of `stream` begins at `offset_ms`.
+    pub(super) fn shift(&mut self, stream: &str, offset_ms: MediaMs) {
+        self.shifted.insert(stream.into(), Options { offset_ms, ..self.base.clone() });
+    }
 }
 
 /// How far a stream has come.
@@ -154,8 +217,8 @@ struct Session<E> {
     /// The vendor said its last message.
     is_over: bool,
     reached: BTreeMap<(u64, Box<str>), Reach>,
-    /// What its ids begin with, where the vendor's own may be those of a session before.
-    id_prefix: Option<Arc<str>>,
+    /// Where the clocks of streams begin that began anew.
+    stream_offsets: BTreeMap<Box<str>, MediaMs>,
 }
 
 impl<E: Engine> Session<E> {
@@ -167,12 +230,17 @@ impl<E: Engine> Session<E> {
             is_heard: false,
             is_over: false,
             reached: BTreeMap::new(),
-            id_prefix: None,
+            stream_offsets: BTreeMap::new(),
         }
     }
 
     fn reach(&self, span: &Span<'_>) -> Option<Reach> {
         self.reached.get(&(span.stream.0, span.stream.1.into())).copied()
+    }
+
+    /// Where the clock of `stream` begins.
+    fn stream_offset(&self, stream: &str) -> MediaMs {
+        self.stream_offsets.get(stream).copied().unwrap_or(self.options.offset_ms)
     }
 
     fn falls(&self, sign: &SessionSign<'_>) -> bool {
@@ -187,7 +255,12 @@ impl<E: Engine> Session<E> {
     fn note(&mut self, sign: &SessionSign<'_>) {
         self.is_heard |= sign.says;
         self.is_over = self.is_heard && sign.ends || self.is_over && !sign.says;
-        let Some(span) = sign.span else { return };
+        if let Some(span) = sign.span {
+            self.note_span(&span);
+        }
+    }
+
+    fn note_span(&mut self, span: &Span<'_>) {
         let key = (span.stream.0, span.stream.1.into());
         if self.reached.len() >= STREAMS_MAX && !self.reached.contains_key(&key) {
             return;
@@ -196,6 +269,35 @@ impl<E: Engine> Session<E> {
         let reach = self.reached.entry(key).or_insert(first);
         reach.first_ms = reach.first_ms.min(span.start_ms);
         reach.latest_ms = reach.latest_ms.max(span.start_ms);
+    }
+}
+
+/// Lines that are guesses, the oldest first.
+#[derive(Debug, Default)]
+struct OpenGuesses {
+    guesses: VecDeque<(Arc<str>, Content)>,
+}
+
+impl OpenGuesses {
+    /// The line `id` is this guess now, or none. Gives the oldest guess, as a line that stands, if there are too many.
+    fn note(&mut self, id: &Arc<str>, guess: Option<&Content>) -> Option<Version> {
+        let at = self.guesses.iter().position(|(known, _)| known == id);
+        match (at, guess) {
+            (Some(at), Some(guess)) => self.guesses[at].1 = guess.clone(),
+            (Some(at), None) => drop(self.guesses.remove(at)),
+            (None, Some(guess)) => self.guesses.push_back((id.clone(), guess.clone())),
+            (None, None) => {}
+        }
+        let (id, content) = if self.guesses.len() > OPEN_MAX { self.guesses.pop_front()? } else { return None };
+        Some(Version { id, content: Content { status: Status::Final, ..content }, ..Version::default() })
+    }
+}
+
+/// Says lines in portions that fit into a message each.
+fn say_lines(lines: Vec<Version>, out: &mut Decoded) {
+    let mut lines = lines.into_iter().peekable();
+    while lines.peek().is_some() {
+        out.says.push(Said::Lines(lines.by_ref().take(LINES_AT_ONCE).collect()));
     }
 }
 
@@ -214,8 +316,7 @@ struct Sessions<E> {
     elapsed_ms: Option<MediaMs>,
     /// Where on that clock the times of the first session begin.
     zero_ms: Option<MediaMs>,
-    /// Lines that are guesses.
-    open: BTreeMap<Arc<str>, Content>,
+    open: OpenGuesses,
     /// The vendor was connected to anew.
     is_anew: bool,
 }
@@ -231,20 +332,25 @@ impl<E: Engine> Sessions<E> {
             greatest_ms: None,
             elapsed_ms: None,
             zero_ms: None,
-            open: BTreeMap::new(),
+            open: OpenGuesses::default(),
             is_anew: false,
         }
     }
 
     fn read(&mut self, message: &E::Message, out: &mut Decoded) {
         let sign = self.current.engine.sign(message);
-        if let Some(at) = self.earlier_named(&sign) {
+        let speaks_of = || {
+            let is_unknown = sign.name.is_none() && !self.current.engine.knows(message);
+            let knows = || self.earlier.iter().rposition(|session| session.engine.knows(message));
+            is_unknown.then(knows).flatten()
+        };
+        if let Some(at) = self.earlier_named(&sign).or_else(speaks_of) {
             // Not of the session that speaks now: what it says is still its own.
             let mut session = self.earlier.remove(at).expect("it was found there");
             session.note(&session.engine.sign(message));
             let before = out.says.len();
             session.engine.read(message, out);
-            self.take_note(session.id_prefix.as_deref(), before, out);
+            self.take_note(before, out);
             self.earlier.push_back(session);
             return;
         }
@@ -262,15 +368,73 @@ impl<E: Engine> Sessions<E> {
         let until =
             sign.span.filter(|span| !span.is_wall).and_then(|span| on_axis(span.end_ms, &self.current.options).ok());
         self.greatest_ms = self.greatest_ms.max(until);
+        if E::HAS_STREAM_CLOCKS {
+            self.note_streams(message, out);
+        }
         let before = out.says.len();
         self.current.engine.read(message, out);
-        let prefix = self.current.id_prefix.clone();
-        self.take_note(prefix.as_deref(), before, out);
+        self.take_note(before, out);
+    }
+
+    /// Notes how far the streams of a message have come. One whose times fall has begun its clock anew; those of others go
+    /// on.
+    fn note_streams(&mut self, message: &E::Message, out: &mut Decoded) {
+        for span in self.current.engine.spans(message) {
+            let heard_ms = span.end_ms as MediaMs;
+            if let (None, Some(elapsed)) = (self.zero_ms, self.elapsed_ms) {
+                self.zero_ms = Some(elapsed.saturating_sub(heard_ms));
+            }
+            let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, reach));
+            if let Some(offset_ms) = fell {
+                let (key, stream) = ((span.stream.0, span.stream.1.into()), span.stream.1);
+                self.current.reached.remove(&key);
+                self.current.stream_offsets.insert(stream.into(), offset_ms);
+                self.current.engine.shift_stream(stream, offset_ms);
+                let at = offset_ms as f64 / 1000.0;
+                out.fault(
+                    FaultKind::Odd,
+                    format!("the times of a participant begin anew: they are counted from {at:.3} s on, those of others go on"),
+                );
+            }
+            self.current.note_span(&span);
+            let end_ms = self.current.stream_offset(span.stream.1).saturating_add(heard_ms);
+            if end_ms <= self.base.media_ms_max {
+                self.greatest_ms = self.greatest_ms.max(Some(end_ms));
+            }
+        }
+    }
+
+    /// Where the clock of a stream that reached `reach` begins now, if it began anew before `span`: by the clock of who
+    /// reads, and never so that it says something before what it said already. Where that clock tells nothing (frames of a
+    /// file come at once), it begins where that of another stream did that fell a moment ago, or behind all that was said.
+    fn fallen_offset(&self, span: &Span<'_>, reach: Reach) -> Option<MediaMs> {
+        const NEAR_MS: MediaMs = FAR_FALL_MS as MediaMs;
+        let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
+        let offset = self.current.stream_offset(span.stream.1);
+        let own = offset.saturating_add(reach.latest_ms as MediaMs);
+        let greatest = self.greatest_ms.unwrap_or(self.base.offset_ms);
+        let is_fit = |offset: MediaMs| {
+            let start = offset.saturating_add(start_ms);
+            start > own && start >= greatest.saturating_sub(NEAR_MS)
+        };
+        let is_near = |offset: &MediaMs| offset.saturating_add(start_ms) <= greatest.saturating_add(NEAR_MS);
+        let of_others = self.current.stream_offsets.values().copied().filter(|offset| is_fit(*offset)).filter(is_near);
+        let of_others = of_others.max().filter(|other| *other > offset);
+        if !reach.falls_to(span) {
+            // One that said little before may not fall; that all others fell tells.
+            let is_long_ago = offset.saturating_add(start_ms) < greatest.saturating_sub(FALL_MS as MediaMs);
+            return of_others.filter(|_| is_long_ago);
+        }
+        let now = self.elapsed_ms.zip(self.zero_ms).map(|(elapsed, zero)| elapsed.saturating_sub(zero));
+        let by_clock = now.map(|now| self.base.offset_ms.saturating_add(now).saturating_sub(heard_ms));
+        let by_clock = by_clock.filter(|offset| is_fit(*offset));
+        by_clock.or(of_others).or_else(|| Some(greatest.saturating_add(1)))
     }
 
     fn earlier_named(&self, sign: &SessionSign<'_>) -> Option<usize> {
-        let name = sign.name.filter(|name| !sign.begins && self.current.name.as_deref() != Some(*name))?;
-        self.earlier.iter().rposition(|session| session.name.as_deref() == Some(name))
+        let is_of = |name: &str| self.earlier.iter().rposition(|session| session.name.as_deref() == Some(name));
+        let is_current = |name: &str| self.current.name.as_deref() == Some(name);
+        sign.name.filter(|name| !sign.begins && !is_current(name)).and_then(is_of)
     }
 
     fn is_new(&self, sign: &SessionSign<'_>) -> bool {
@@ -279,8 +443,7 @@ impl<E: Engine> Sessions<E> {
         if !current.is_heard || !sign.says {
             return current.is_heard && (sign.begins || is_another);
         }
-        if E::IDS == IdScope::Always {
-            // Some of these vendors count from the start of the meeting, whoever connects to it when.
+        if E::COUNTS_FROM_MEETING {
             return sign.begins || is_another || current.falls(sign);
         }
         let goes_on = current.goes_on(sign);
@@ -300,8 +463,7 @@ impl<E: Engine> Sessions<E> {
         }
         if E::IDS == IdScope::Session && !self.current.is_heard {
             let options = Options { tag: self.tag(Some(name)), ..self.current.options.clone() };
-            let id_prefix = self.current.id_prefix.clone();
-            self.current = Session { id_prefix, ..Session::new(options) };
+            self.current = Session::new(options);
         }
         self.current.name = Some(name.into());
     }
@@ -310,7 +472,8 @@ impl<E: Engine> Sessions<E> {
     fn tag(&mut self, name: Option<&str>) -> Arc<str> {
         let numbered =
             || if self.count == 1 { self.base.tag.clone() } else { format!("{}.{}", self.base.tag, self.count).into() };
-        let Some(name) = name.filter(|_| E::IDS == IdScope::Session) else { return numbered() };
+        // A name that may be a counter is used again by the next engine: it tells sessions of this connection apart alone.
+        let Some(name) = name.filter(|name| E::IDS == IdScope::Session && is_random(name)) else { return numbered() };
         let short = short_name(name);
         let times = self.tags.iter().filter(|tag| **tag == short).count();
         self.tags.push_back(short.clone());
@@ -329,8 +492,6 @@ impl<E: Engine> Sessions<E> {
         let by_clock = now.map(|now| self.base.offset_ms.saturating_add(now).saturating_sub(heard_ms));
         let is_wall = sign.span.is_some_and(|span| span.is_wall);
         self.replace(sign.name, by_clock, is_wall, out);
-        self.current.id_prefix = (E::IDS == IdScope::Always && (sign.begins || sign.name.is_some()))
-            .then(|| self.current.options.tag.clone());
     }
 
     /// Puts a new session in the place of the current one. By the clock of who reads it its times begin at `by_clock`;
@@ -367,47 +528,53 @@ impl<E: Engine> Sessions<E> {
     fn finish(&mut self, next: Option<&SessionSign<'_>>, out: &mut Decoded) {
         let before = out.says.len();
         self.current.engine.end(out);
-        let prefix = self.current.id_prefix.clone();
-        self.take_note(prefix.as_deref(), before, out);
+        self.take_note(before, out);
         let is_replaced = |content: &Content| {
-            content.start_ms.is_none() && next.is_some_and(|sign| share_a_word(&content.text, sign.text))
+            content.start_ms.is_none() && next.is_some_and(|sign| begins_as(sign.text, &content.text))
         };
+        let mut is_any_replaced = false;
         let stands = |(id, content): (Arc<str>, Content)| {
             let content = if is_replaced(&content) {
+                is_any_replaced = true;
                 Content { status: Status::Interim, ..Content::default() }
             } else {
                 Content { status: Status::Final, ..content }
             };
             Version { id, content, ..Version::default() }
         };
-        let lines: Vec<Version> = std::mem::take(&mut self.open).into_iter().map(stands).collect();
-        if !lines.is_empty() {
-            out.says.push(Said::Lines(lines));
+        let lines: Vec<Version> = std::mem::take(&mut self.open).guesses.into_iter().map(stands).collect();
+        self.current.engine.let_stand(&lines);
+        say_lines(lines, out);
+        if is_any_replaced {
+            out.fault(
+                FaultKind::Odd,
+                "a guess without a time was taken for the first words of the session that begins",
+            );
         }
     }
 
-    /// Remembers what was said from the place `before` on, and gives its ids their prefix.
-    fn take_note(&mut self, id_prefix: Option<&str>, before: usize, out: &mut Decoded) {
-        let prefixed = |id: &Arc<str>| id_prefix.map_or_else(|| id.clone(), |prefix| format!("{prefix}-{id}").into());
-        for said in &mut out.says[before..] {
+    /// Remembers what was said from the place `before` on.
+    fn take_note(&mut self, before: usize, out: &mut Decoded) {
+        let mut left = Vec::new();
+        for said in &out.says[before..] {
             match said {
                 Said::Lines(lines) => {
                     for line in lines {
-                        line.id = prefixed(&line.id);
                         self.greatest_ms = self.greatest_ms.max(line.content.start_ms).max(line.content.end_ms);
-                        if line.content.status == Status::Interim && !line.content.text.is_empty() {
-                            self.open.insert(line.id.clone(), line.content.clone());
-                        } else {
-                            self.open.remove(&line.id);
-                        }
+                        let is_open = line.content.status == Status::Interim && !line.content.text.is_empty();
+                        left.extend(self.open.note(&line.id, is_open.then_some(&line.content)));
                     }
                 }
-                Said::Retract { id } => {
-                    *id = prefixed(id);
-                    self.open.remove(id);
-                }
+                Said::Retract { id } => drop(self.open.note(id, None)),
                 Said::Clock { media_ms } => self.greatest_ms = self.greatest_ms.max(Some(*media_ms)),
             }
+        }
+        if !left.is_empty() {
+            out.fault(
+                FaultKind::Odd,
+                format!("more than {OPEN_MAX} lines are guesses: the oldest of them stand as they are"),
+            );
+            say_lines(left, out);
         }
     }
 
@@ -416,7 +583,7 @@ impl<E: Engine> Sessions<E> {
         // A name that comes again is that of the new session.
         self.earlier.clear();
         self.is_anew = false;
-        if E::IDS == IdScope::Always {
+        if E::COUNTS_FROM_MEETING {
             return;
         }
         let by_clock = self.base.offset_ms.saturating_add(elapsed_ms);
@@ -436,22 +603,48 @@ impl<E: Engine> Sessions<E> {
         self.is_anew = self.current.is_heard;
     }
 
+    fn due_ms(&mut self) -> Option<MediaMs> {
+        let now_ms = self.elapsed_ms?;
+        let sessions = self.earlier.iter_mut().chain([&mut self.current]);
+        sessions.filter_map(|session| session.engine.due_ms(now_ms)).min()
+    }
+
+    fn rest(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.elapsed_ms = Some(elapsed_ms);
+        let before = out.says.len();
+        self.current.engine.rest(elapsed_ms, out);
+        self.take_note(before, out);
+        let mut earlier = std::mem::take(&mut self.earlier);
+        for session in &mut earlier {
+            let before = out.says.len();
+            session.engine.rest(elapsed_ms, out);
+            self.take_note(before, out);
+        }
+        self.earlier = earlier;
+    }
+
     fn end(&mut self, out: &mut Decoded) {
         let before = out.says.len();
         self.current.engine.end(out);
-        let prefix = self.current.id_prefix.clone();
-        self.take_note(prefix.as_deref(), before, out);
+        self.take_note(before, out);
         for mut session in std::mem::take(&mut self.earlier) {
             let before = out.says.len();
             session.engine.end(out);
-            self.take_note(session.id_prefix.as_deref(), before, out);
+            self.take_note(before, out);
         }
     }
 }
 
 /// The words of a text, without marks and capitals.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// Whether `text` begins as `guess` does, by most words of that.
+fn begins_as(text: &str, guess: &str) -> bool {
+    let (text, guess) = (words(text), words(guess));
+    let same = text.iter().zip(&guess).take_while(|(said, guessed)| said == guessed).count();
+    same * 2 > guess.len()
 }
 
 /// Whether two texts have a word in common.
@@ -462,8 +655,19 @@ fn share_a_word(left: &str, right: &str) -> bool {
 
 /// Whether a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
 /// each session say a line again to give it marks and capitals, soon after it and at its place.
-pub(super) fn is_another_line(known: &Lines, newer: u64, text: &str, start_ms: Option<MediaMs>) -> bool {
-    let moved = known.start_ms().zip(start_ms).is_some_and(|(known, start)| (known - start).abs() > MOVED_MS);
+pub(super) fn is_another_line(
+    known: &Lines,
+    newer: u64,
+    text: &str,
+    (start_ms, end_ms): (Option<MediaMs>, Option<MediaMs>),
+) -> bool {
+    let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
+    let by = apart(known.start_ms(), start_ms);
+    if [by, apart(known.end_ms(), end_ms)].iter().all(|by| by.is_some_and(|by| by <= SAME_PLACE_MS)) {
+        // Marks may change every word: `nine one one` becomes `911`.
+        return false;
+    }
+    let moved = by.is_some_and(|by| by > MOVED_MS);
     let text = text.trim();
     moved
         || newer == 1 && !text.is_empty() && !share_a_word(&known.text(), text)
@@ -483,9 +687,10 @@ impl<E: Engine<Message = Value>> Dialect for JsonSessions<E> {
     fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
         each_object(frame, out, |value, out| {
             let message = shape::message_in(E::FORMAT, value);
-            if shape::is_known(E::FORMAT, message) {
+            let is_foreign = shape::is_foreign(E::FORMAT, message);
+            if !is_foreign && shape::is_known(E::FORMAT, message) {
                 self.0.read(message, out);
-            } else if let Some(why) = engine_report(message).filter(|_| !shape::is_foreign(E::FORMAT, message)) {
+            } else if let Some(why) = engine_report(message).filter(|_| !is_foreign) {
                 out.fault(FaultKind::Engine, format!("{} reports: {why}", shape::vendor(E::FORMAT)));
             } else {
                 out.fault(FaultKind::UnknownType, shape::unknown(E::FORMAT, message));
@@ -501,6 +706,14 @@ impl<E: Engine<Message = Value>> Dialect for JsonSessions<E> {
         self.0.elapsed_ms = Some(elapsed_ms);
     }
 
+    fn due_ms(&mut self) -> Option<MediaMs> {
+        self.0.due_ms()
+    }
+
+    fn rest(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.0.rest(elapsed_ms, out);
+    }
+
     fn close_session(&mut self, out: &mut Decoded) {
         self.0.close(out);
     }
@@ -513,47 +726,82 @@ impl<E: Engine<Message = Value>> Dialect for JsonSessions<E> {
 /// A vendor that speaks lines of text.
 pub(super) struct LineSessions<E> {
     cutter: LineCutter,
+    lines: TextLines<E>,
+}
+
+/// Lines of text, one behind the other.
+struct TextLines<E> {
+    json: JsonInText,
+    hints: TextHints,
     sessions: Sessions<E>,
+}
+
+impl<E: Engine<Message = str>> TextLines<E> {
+    fn take(&mut self, line: &str, out: &mut Decoded) {
+        if self.json.is_empty() && !line.trim_start().starts_with('{') {
+            return self.read(line, out);
+        }
+        let mut text = String::new();
+        line.chars().chain(['\n']).for_each(|c| self.json.push(c, &mut text, out));
+        self.read_all(&text, out);
+    }
+
+    /// What is held back as JSON will not go on.
+    fn end(&mut self, out: &mut Decoded) {
+        let mut text = String::new();
+        self.json.end(&mut text, out);
+        self.read_all(&text, out);
+    }
+
+    fn read_all(&mut self, text: &str, out: &mut Decoded) {
+        text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| self.read(line, out));
+    }
+
+    fn read(&mut self, line: &str, out: &mut Decoded) {
+        self.hints.look(E::FORMAT, line, out);
+        self.sessions.read(line, out);
+    }
 }
 
 impl<E: Engine<Message = str>> LineSessions<E> {
     pub(super) fn new(options: Options) -> Self {
-        Self { cutter: LineCutter::default(), sessions: Sessions::new(options) }
+        let sessions = Sessions::new(options);
+        let lines = TextLines { json: JsonInText::default(), hints: TextHints::default(), sessions };
+        Self { cutter: LineCutter::default(), lines }
     }
 
-    fn line(sessions: &mut Sessions<E>, line: &str, out: &mut Decoded) {
-        match shape::foreign_line(line) {
-            Some(why) => out.fault(FaultKind::UnknownType, why),
-            None => sessions.read(line, out),
-        }
+    /// Takes the line that is open: nothing follows it.
+    fn end_line(&mut self, out: &mut Decoded) {
+        self.cutter.end(out, |line, out| self.lines.take(line, out));
+        self.lines.end(out);
     }
 }
 
 impl<E: Engine<Message = str>> Dialect for LineSessions<E> {
     fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        self.cutter.cut(frame, out, |line, out| Self::line(&mut self.sessions, line, out));
+        self.cutter.cut(frame, out, |line, out| self.lines.take(line, out));
         join_lines(out);
     }
 
     fn end(&mut self, out: &mut Decoded) {
-        self.cutter.end(out, |line, out| Self::line(&mut self.sessions, line, out));
-        self.sessions.end(out);
+        self.end_line(out);
+        self.lines.sessions.end(out);
         join_lines(out);
     }
 
     fn elapsed(&mut self, elapsed_ms: MediaMs) {
-        self.sessions.elapsed_ms = Some(elapsed_ms);
+        self.lines.sessions.elapsed_ms = Some(elapsed_ms);
     }
 
     fn close_session(&mut self, out: &mut Decoded) {
-        self.cutter.end(out, |line, out| Self::line(&mut self.sessions, line, out));
-        self.sessions.close(out);
+        self.end_line(out);
+        self.lines.sessions.close(out);
         join_lines(out);
     }
 
     fn reconnect(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
-        self.cutter.end(out, |line, out| Self::line(&mut self.sessions, line, out));
-        self.sessions.reconnect(elapsed_ms, out);
+        self.end_line(out);
+        self.lines.sessions.reconnect(elapsed_ms, out);
         join_lines(out);
     }
 }

@@ -3,10 +3,12 @@
 //! A message that has none of a format's known shapes is told, and never passed over: most often somebody named the wrong
 //! format, and would wait for captions that cannot come. Where it looks like another vendor's the fault names that one.
 
+use std::fmt;
+
 use serde_json::Value;
 
-use super::json::{raw_items, raw_text};
-use super::{Format, control_free};
+use super::json::{engine_report, raw_items, raw_text};
+use super::{Decoded, FaultKind, Format, control_free};
 
 /// The message of a row that a vendor's own program recorded; else the object itself.
 pub(super) fn message_in(format: Format, value: &Value) -> &Value {
@@ -57,13 +59,41 @@ fn only(value: &Value, names: &[&str]) -> bool {
     value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
 }
 
+/// What a message that has a `text` says beside it, where it is of a format that knows more of a line than its text.
+const OF_LINES: [&str; 22] = [
+    "type",
+    "id",
+    "Id",
+    "speaker",
+    "speaker_id",
+    "speakerId",
+    "participant",
+    "participant_id",
+    "participant_identity",
+    "identity",
+    "start",
+    "start_ms",
+    "start_time",
+    "end_ms",
+    "Offset",
+    "offset",
+    "Reason",
+    "reason",
+    "attributes",
+    "segments",
+    "status",
+    "is_final",
+];
+
 /// Whether a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
 /// kind is known, its decoder says.
 pub(super) fn is_known(format: Format, value: &Value) -> bool {
     let kind = raw_text(value, &["type"]);
     match format {
-        Format::Deepgram | Format::AssemblyAi | Format::Flux => kind.is_some(),
-        Format::Rev => kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"])),
+        Format::Deepgram | Format::AssemblyAi | Format::Flux | Format::Rev => {
+            // A kind that no vendor is known by its decoder tells of.
+            kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"]))
+        }
         Format::Speechmatics => raw_text(value, &["message"]).is_some() && !has(value, &["uid"]),
         Format::Aws => {
             has(value, &["TranscriptEvent", "transcriptEvent", "transcript_event"])
@@ -134,7 +164,8 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
             ["partial", "text"]
                 .iter()
                 .any(|name| value.get(name).is_some_and(|text| text.is_string() || text.is_null()))
-                && !has(value, &["type", "seq", "participant_id", "Offset", "attributes", "Id"])
+                && !has(value, &["seq", "lang"])
+                && !has(value, &OF_LINES)
                 || value.get("alternatives").is_some_and(Value::is_array) && !has(value, &["channel", "type"])
         }
         Format::Jitsi => {
@@ -154,7 +185,11 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
             Some("transcript") => has(value, &["confirmed", "pending", "segments", "speaker"]),
             Some(_) => true,
         },
-        Format::Zoom => has(value, &["text"]),
+        // Whose `text` it is, and when it was said, nobody posts to Zoom: what says so is another's.
+        Format::Zoom => {
+            value.get("text").is_some_and(Value::is_string)
+                && (only(value, &["seq", "lang", "text"]) || has(value, &["seq"]) && !has(value, &OF_LINES))
+        }
         Format::WhisperStreaming | Format::Text | Format::Chevrons | Format::StreamText | Format::YouTube => false,
     }
 }
@@ -182,24 +217,31 @@ fn looks_like(value: &Value) -> Option<Likeness> {
         }
         "Metadata" if has(value, &["transaction_key", "request_id"]) => Read(Format::Deepgram),
         "TurnInfo" => Read(Format::Flux),
-        "Connected" if has(value, &["sequence_id"]) => Read(Format::Flux),
-        "Turn" | "Begin" | "SpeakerRevision" | "Termination" => Read(Format::AssemblyAi),
+        "Connected" | "Error" if has(value, &["sequence_id"]) => Read(Format::Flux),
+        "Turn" | "Begin" | "SpeakerRevision" | "Termination" | "Heartbeat" => Read(Format::AssemblyAi),
+        "SpeechStarted" if has(value, &["timestamp"]) => Read(Format::AssemblyAi),
         "partial" | "final" if has(value, &["elements"]) => Read(Format::Rev),
+        "connected" if has(value, &["id"]) => Read(Format::Rev),
         "transcript" if has(value, &["confirmed", "pending"]) => Read(Format::Vexa),
         "transcription" | "transcription_segment" | "transcript_retract" => Read(Format::Vexa),
+        "subscribed" | "unsubscribed" if has(value, &["meetings"]) => Read(Format::Vexa),
+        "session_start" | "session_end" if has(value, &["session_uid", "meeting"]) => Read(Format::Vexa),
         "transcript" if has(value, &["data", "session_id"]) => Unread("Gladia"),
         "snapshot" | "diff" if has(value, &["n_lines", "new_lines", "lines"]) => Unread("WhisperLiveKit"),
         kind if kind.starts_with("conversation.item.input_audio") || kind.starts_with("transcription_session.") => {
             Unread("OpenAI Realtime")
         }
         "line" | "lines" | "retract" | "clock" if has(value, &["seq", "id", "lines", "start_ms", "media_ms"]) => Ours,
+        "" if has(value, &["start_ms"]) && has(value, &["text"]) => Ours,
         _ if has(value, &["buffer_transcription", "remaining_time_transcription"]) => Unread("WhisperLiveKit"),
         _ if has(value, &["message_type"]) => Unread("ElevenLabs Scribe"),
         _ if has(value, &["final_audio_proc_ms", "total_audio_proc_ms"]) => Unread("Soniox"),
-        _ if message.starts_with("Add")
-            || matches!(message, "RecognitionStarted" | "EndOfUtterance" | "EndOfTranscript") =>
-        {
+        _ if is_speechmatics(message) || matches!(message, "Info" | "Warning" | "Error") && has(value, &["reason"]) => {
             Read(Format::Speechmatics)
+        }
+        _ if raw_text(value, &["event"]).is_some_and(|event| event.starts_with("transcript.")) => Unread("Recall.ai"),
+        _ if has(value, &["lastPosition"]) && value.get("i").is_some_and(Value::is_array) => {
+            Unread("what StreamText's readers get")
         }
         _ if has(value, &["TranscriptEvent", "transcriptEvent"]) => Read(Format::Aws),
         _ if ["Transcript", "transcript"]
@@ -212,22 +254,56 @@ fn looks_like(value: &Value) -> Option<Likeness> {
             Read(Format::Azure)
         }
         _ if all_of(value, &["Reason", "Text"]) || all_of(value, &["Text", "Offset"]) => Read(Format::Azure),
+        _ if has(value, &["Reason", "CancellationReason"]) && has(value, &["ErrorDetails", "CancellationReason"]) => {
+            Read(Format::Azure)
+        }
+        _ if has(value, &["speechEventType", "speech_event_type"]) => Read(Format::Google),
         _ if inner("results").is_some_and(|result| has(result, &["alternatives", "isFinal", "is_final"])) => {
             Read(Format::Google)
         }
-        _ if has(value, &["uid"]) && has(value, &["segments", "status", "message"]) => Read(Format::WhisperLive),
+        _ if has(value, &["uid"]) && has(value, &["segments", "status", "message", "language"]) => {
+            Read(Format::WhisperLive)
+        }
         _ if value.get("transcript").is_some_and(Value::is_array) && has(value, &["participant", "message_id"]) => {
             Read(Format::Jitsi)
         }
         _ if all_of(value, &["participant_id", "text"]) => Read(Format::Jitsi),
+        _ if all_of(value, &["event", "participant"]) => Read(Format::Jitsi),
         _ if value.get("attributes").is_some_and(|it| has(it, &["lk.segment_id", "lk.transcription_final"])) => {
             Read(Format::LiveKit)
         }
         _ if inner("segments").is_some_and(|segment| has(segment, &["final"])) => Read(Format::LiveKit),
-        _ if has(value, &["partial", "partial_result"]) || all_of(value, &["text", "result"]) => Read(Format::Vosk),
+        _ if value.get("transcription").is_some_and(|it| has(it, &["segments"])) => Read(Format::LiveKit),
+        _ if value.get("partial").is_some_and(|it| it.is_string() || it.is_null())
+            || all_of(value, &["text", "result"])
+            || inner("alternatives").is_some_and(|it| has(it, &["text"])) && !has(value, &["channel"]) =>
+        {
+            Read(Format::Vosk)
+        }
         _ if all_of(value, &["seq", "text"]) => Read(Format::Zoom),
         _ => return None,
     })
+}
+
+/// Whether `message` is the kind of a message that Speechmatics alone has.
+fn is_speechmatics(message: &str) -> bool {
+    matches!(
+        message,
+        "RecognitionStarted"
+            | "AddTranscript"
+            | "AddPartialTranscript"
+            | "AddTranslation"
+            | "AddPartialTranslation"
+            | "AddSegment"
+            | "AddPartialSegment"
+            | "AudioAdded"
+            | "ChannelAudioAdded"
+            | "AudioEventStarted"
+            | "AudioEventEnded"
+            | "EndOfUtterance"
+            | "EndOfTranscript"
+            | "SpeakersResult"
+    )
 }
 
 /// Whether a message is known to be another vendor's.
@@ -238,20 +314,14 @@ pub(super) fn is_foreign(format: Format, value: &Value) -> bool {
 /// A message of no shape that `format` is known to have, for people.
 pub(super) fn unknown(format: Format, value: &Value) -> String {
     let name = vendor(format);
-    match looks_like(value) {
-        Some(Likeness::Read(other)) if other != format => {
-            format!(
-                "this is no message of {name}: it was left out. It looks like {}: say format={other}",
-                vendor(other)
-            )
-        }
-        Some(Likeness::Ours) => {
-            format!("this is no message of {name}: it was left out. It looks like captionwire's own: leave format out")
-        }
-        Some(Likeness::Unread(other)) => {
-            format!("this is no message of {name}: it was left out. It looks like {other}, which is not read here")
-        }
-        Some(Likeness::Read(_)) | None => {
+    let likeness = looks_like(value).filter(|likeness| *likeness != Likeness::Read(format));
+    match likeness {
+        Some(likeness) => format!("this is no message of {name}: it was left out. It looks like {likeness}"),
+        None if only(value, &["text"]) => format!(
+            "this is no message of {name}: it was left out. It looks like Vosk or a caption that is posted to Zoom: use \
+             format=vosk or format=zoom"
+        ),
+        None => {
             let fields = value.as_object().map(|fields| fields.keys().take(6).map(|name| &**name).collect::<Vec<_>>());
             let fields: String = control_free(&fields.unwrap_or_default().join(", ")).chars().take(120).collect();
             format!("this is no message of {name} that is known here (its fields: {fields}): it was left out")
@@ -259,17 +329,71 @@ pub(super) fn unknown(format: Format, value: &Value) -> String {
     }
 }
 
-/// The fault of a line of text that is a vendor's message in JSON.
-pub(super) fn foreign_line(line: &str) -> Option<String> {
-    let line = line.trim();
-    if !(line.starts_with('{') && line.ends_with('}')) {
-        return None;
+impl fmt::Display for Likeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(format) => f.write_str(&instead(*format)),
+            Self::Ours => f.write_str("captionwire's own: leave format out"),
+            Self::Unread(vendor) => write!(f, "{vendor}, which is not read here"),
+        }
     }
-    let value: Value = serde_json::from_str(line).ok()?;
-    let likeness = match looks_like(&value)? {
-        Likeness::Read(other) => format!("{}: say format={other}", vendor(other)),
-        Likeness::Ours => "captionwire's own: leave format out".into(),
-        Likeness::Unread(other) => format!("{other}, which is not read here"),
+}
+
+/// A format, and how it is asked for.
+fn instead(format: Format) -> String {
+    format!("{}: use format={format} (--format {format})", vendor(format))
+}
+
+/// The fault of an object of JSON that stands where text should; `None` for one of no known vendor.
+pub(super) fn foreign_object(object: &Value) -> Option<String> {
+    let likeness = match looks_like(object) {
+        Some(likeness) => likeness.to_string(),
+        None if only(object, &["text"]) && has(object, &["text"]) => {
+            "Vosk or a caption that is posted to Zoom: use format=vosk or format=zoom".into()
+        }
+        // Errors of any engine.
+        None => match engine_report(object) {
+            Some(_) => "an error of a speech engine".into(),
+            None => return None,
+        },
     };
-    Some(format!("this line is no text but JSON: it was left out. It looks like {likeness}"))
+    Some(format!("this is no text but JSON: it was left out. It looks like {likeness}"))
+}
+
+/// The format of text that a line shows: times before it, or characters that delete.
+pub(super) fn text_format(line: &str) -> Option<Format> {
+    if line.contains('\u{8}') {
+        return Some(Format::StreamText);
+    }
+    if super::youtube::time(line).is_some() {
+        return Some(Format::YouTube);
+    }
+    // Two numbers may begin a sentence too; times of a caption lie some way apart.
+    let times = super::whisper_streaming::read(line).filter(|(_, _, text)| !text.trim().is_empty());
+    times.filter(|(begin, end, _)| end - begin >= 100.0).map(|_| Format::WhisperStreaming)
+}
+
+/// What is no JSON at all, for people who named a format of JSON.
+pub(super) fn text_instead(frame: &str) -> String {
+    let mut lines = frame.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let format = lines.clone().find_map(text_format);
+    let format = format.or_else(|| lines.any(|line| line.contains(">>")).then_some(Format::Chevrons));
+    format!("it looks like {}", instead(format.unwrap_or(Format::Text)))
+}
+
+/// Tells, once for each format, that text of another format was taken as plain text.
+#[derive(Debug, Default)]
+pub(super) struct TextHints {
+    told: Vec<Format>,
+}
+
+impl TextHints {
+    /// Looks at a line that `format` takes.
+    pub(super) fn look(&mut self, format: Format, line: &str, out: &mut Decoded) {
+        let Some(found) = text_format(line).filter(|found| *found != format && !self.told.contains(found)) else {
+            return;
+        };
+        self.told.push(found);
+        out.fault(FaultKind::Odd, format!("a line looks like {}; it was taken as {format}", instead(found)));
+    }
 }

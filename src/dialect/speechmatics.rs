@@ -252,4 +252,12 @@ impl Engine for Speechmatics {
     fn end(&mut self, out: &mut Decoded) {
         self.channels.values_mut().for_each(|utterance| utterance.end(out));
     }
+
+    fn due_ms(&mut self, now_ms: MediaMs) -> Option<MediaMs> {
+        self.channels.values_mut().filter_map(|utterance| utterance.due_ms(now_ms)).min()
+    }
+
+    fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
+        self.channels.values_mut().for_each(|utterance| utterance.rest(now_ms, out));
+    }
 }

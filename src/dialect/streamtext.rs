@@ -8,10 +8,11 @@
 use std::collections::VecDeque;
 
 use super::chevrons::Chevron;
+use super::json_in_text::JsonInText;
 use super::lines::{Facts, Lines, Saying};
-use super::shape;
+use super::shape::TextHints;
 use super::token::ends_sentence;
-use super::{Decoded, Dialect, FaultKind, Options};
+use super::{Decoded, Dialect, FaultKind, Format, Options};
 use crate::transcript::Status;
 
 /// Lines that deletes can reach: a stenographer goes back some words, not minutes.
@@ -27,6 +28,8 @@ pub(super) struct StreamText {
     options: Options,
     /// The begin of a character whose rest has not come.
     partial: Vec<u8>,
+    json: JsonInText,
+    hints: TextHints,
     /// The lines that can be changed. Those behind the one that is written are empty: they were deleted.
     rows: VecDeque<Row>,
     /// The one that is written.
@@ -46,8 +49,16 @@ struct Row {
 
 impl StreamText {
     pub(super) fn new(options: Options) -> Self {
-        let mut this =
-            Self { options, partial: Vec::new(), rows: VecDeque::new(), at: 0, before: Chevron::default(), number: 0 };
+        let mut this = Self {
+            options,
+            partial: Vec::new(),
+            json: JsonInText::default(),
+            hints: TextHints::default(),
+            rows: VecDeque::new(),
+            at: 0,
+            before: Chevron::default(),
+            number: 0,
+        };
         this.add_row();
         this
     }
@@ -60,7 +71,11 @@ impl StreamText {
 
     fn take(&mut self, c: char, saying: &mut Saying, out: &mut Decoded) {
         match c {
-            '\n' => self.next_row(false, saying),
+            '\n' => {
+                let Self { hints, rows, at, .. } = self;
+                hints.look(Format::StreamText, &rows[*at].text, out);
+                self.next_row(false, saying);
+            }
             '\u{8}' => self.delete(out),
             c => {
                 let text = &mut self.rows[self.at].text;
@@ -120,17 +135,14 @@ impl StreamText {
 
 impl Dialect for StreamText {
     fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
-        if self.partial.is_empty()
-            && let Some(why) = std::str::from_utf8(frame).ok().and_then(shape::foreign_line)
-        {
-            return out.fault(FaultKind::UnknownType, why);
-        }
         let mut saying = Saying::default();
+        let mut text = String::new();
         let mut bytes = std::mem::take(&mut self.partial);
         bytes.extend_from_slice(frame);
         for chunk in bytes.utf8_chunks() {
-            chunk.valid().chars().for_each(|c| self.take(c, &mut saying, out));
+            chunk.valid().chars().for_each(|c| self.json.push(c, &mut text, out));
         }
+        text.chars().for_each(|c| self.take(c, &mut saying, out));
         // The rest of the last character may come with the next frame.
         match bytes.utf8_chunks().last() {
             Some(last) if is_begin(last.invalid()) => self.partial = last.invalid().to_vec(),
@@ -146,6 +158,9 @@ impl Dialect for StreamText {
 
     fn end(&mut self, out: &mut Decoded) {
         let mut saying = Saying::default();
+        let mut text = String::new();
+        self.json.end(&mut text, out);
+        text.chars().for_each(|c| self.take(c, &mut saying, out));
         if !self.rows[self.at].text.trim().is_empty() {
             self.next_row(false, &mut saying);
         }

@@ -34,6 +34,10 @@ pub(super) struct Utterance {
     clock_ms: MediaMs,
     /// How far what was settled reaches, in this utterance and in those before it.
     settled_ms: Option<MediaMs>,
+    /// Something was settled or guessed since it was last asked when it is due.
+    is_new: bool,
+    /// When that was, by the clock of who reads.
+    rests_since: Option<MediaMs>,
 }
 
 impl Utterance {
@@ -53,6 +57,8 @@ impl Utterance {
             is_verbatim: false,
             clock_ms: 0,
             settled_ms: None,
+            is_new: false,
+            rests_since: None,
         }
     }
 
@@ -73,6 +79,7 @@ impl Utterance {
         let reach = tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
         self.settled_ms = self.settled_ms.max(reach);
         append(&mut self.settled, tokens, self.is_verbatim);
+        self.is_new = true;
     }
 
     /// Nothing was said up to `until_ms`, says the vendor: what was guessed there is taken back. Without a time all is.
@@ -97,6 +104,8 @@ impl Utterance {
         }
         let settled = tokens.iter().take_while(|token| is_settled(token)).count();
         tokens.drain(..settled);
+        // Some engines send one guess again and again while nobody speaks.
+        self.is_new |= text_of(&tokens) != text_of(&self.guess);
         self.guess.clear();
         self.close_before(&tokens, saying);
         self.guess = tokens;
@@ -110,10 +119,36 @@ impl Utterance {
         }
     }
 
-    /// Whether something settled waits for its utterance to end, and from there to `media_ms` nothing was said.
+    /// Whether something settled waits for its utterance to end, and from there, or from the guess behind it, to
+    /// `media_ms` nothing was said.
     fn is_silent_until(&self, media_ms: MediaMs) -> bool {
-        let settled = self.settled.iter().rev().find_map(|token| token.end_ms.or(token.start_ms));
-        settled.is_some_and(|settled| media_ms.saturating_sub(settled) >= self.options.turn_gap_ms)
+        let end = |tokens: &[Token]| tokens.iter().rev().find_map(|token| token.end_ms.or(token.start_ms));
+        let said = match end(&self.settled) {
+            // Nobody knows where a guess without times ends.
+            Some(settled) if !self.guess.is_empty() => end(&self.guess).map(|guessed| guessed.max(settled)),
+            settled => settled,
+        };
+        said.is_some_and(|said| media_ms.saturating_sub(said) >= self.options.turn_gap_ms)
+    }
+
+    /// When what is settled becomes final by the clock of who reads, which says `now_ms`, unless something new is said.
+    pub(super) fn due_ms(&mut self, now_ms: MediaMs) -> Option<MediaMs> {
+        if std::mem::take(&mut self.is_new) || self.rests_since.is_none() {
+            self.rests_since = Some(now_ms);
+        }
+        if self.settled.is_empty() {
+            self.rests_since = None;
+        }
+        self.rests_since.map(|since| since.saturating_add(self.options.turn_gap_ms))
+    }
+
+    /// Nothing new was said until `now_ms`: what is settled is final, if it was due by then.
+    pub(super) fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
+        if self.due_ms(now_ms).is_some_and(|due| due <= now_ms) {
+            let mut saying = Saying::default();
+            self.close(&mut saying);
+            saying.finish(out);
+        }
     }
 
     /// Whether nothing is open.
@@ -167,7 +202,7 @@ impl Utterance {
     /// The engine has heard up to `media_ms`. What is settled and followed by a silence that parts turns is final; if
     /// nothing is open, nothing was said there.
     pub(super) fn reached(&mut self, media_ms: MediaMs, out: &mut Decoded) {
-        if self.guess.is_empty() && self.is_silent_until(media_ms) {
+        if self.is_silent_until(media_ms) {
             let mut saying = Saying::default();
             self.close(&mut saying);
             saying.finish(out);
@@ -177,6 +212,11 @@ impl Utterance {
             out.says.push(Said::Clock { media_ms });
         }
     }
+}
+
+/// The text of `tokens`.
+fn text_of(tokens: &[Token]) -> String {
+    tokens.iter().map(|token| &*token.text).collect()
 }
 
 /// Adds `tokens`, with a space between where the vendor leaves it to us.

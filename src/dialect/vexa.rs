@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::json::{Node, Place, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, line_id};
+use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
+use super::keyed::{Keyed, VendorIds, line_id};
 use super::lines::{Facts, Lines, Saying};
-use super::session::{Engine, IdScope, SessionSign, Span};
+use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks, words};
 use super::token::{Label, ListedWord, Token, align};
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options, Said};
-use crate::transcript::{Status, Timestamp};
+use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
 /// Speakers whose drafts are kept: more than speak at once.
 const SPEAKERS_MAX: usize = 64;
@@ -26,19 +26,33 @@ const SPEAKERS_MAX: usize = 64;
 const DRAFT_EARLIER_MS: i64 = 500;
 /// Confirmed segments that are remembered: a late draft is of one of the last.
 const SAID_MAX: usize = 32;
+/// Drafts that stand since a connection broke, until they are confirmed on the next.
+const LEFT_MAX: usize = 64;
 /// Drafts of one speaker.
 const DRAFTS_MAX: usize = 32;
 
 pub(super) struct Vexa {
     options: Options,
+    /// By speaker: each has a clock of their own.
+    clocks: StreamClocks,
     wall: Wall,
     confirmed: Keyed,
+    ids: VendorIds,
     /// By speaker, the drafts.
     drafts: BTreeMap<String, Vec<Draft>>,
     draft_count: u64,
+    /// Drafts that stood when a connection was over: what confirms one takes it back.
+    left: VecDeque<LeftDraft>,
     /// What was confirmed last: a draft of it that comes late is none.
     said: VecDeque<(Arc<str>, Vec<Token>)>,
     nameless: u64,
+}
+
+/// A draft that stands as a line, since its connection was over.
+struct LeftDraft {
+    id: Arc<str>,
+    speaker: String,
+    tokens: Vec<Token>,
 }
 
 /// What is not confirmed yet.
@@ -69,7 +83,7 @@ impl Vexa {
             Some("transcript_retract") => {
                 message.items(&["segment_ids"], out, |id, out| match id.value.as_str() {
                     Some(id) => {
-                        let id = line_id(id);
+                        let id = self.ids.line((id, ""));
                         self.said.retain(|(said, _)| *said != id);
                         out.says.push(Said::Retract { id });
                     }
@@ -96,18 +110,29 @@ impl Vexa {
         if segment.get(&["source"]).is_some_and(|source| source.value == "chat") {
             return;
         }
+        let (tokens, facts) = self.tokens(segment, out);
         let id: Arc<str> = match segment.text(&["segment_id"], out) {
-            Some(id) => line_id(id),
+            Some(id) => {
+                let text = raw_text(segment.value, &["text"]).unwrap_or_default();
+                let start_ms = tokens.iter().find_map(|token| token.start_ms);
+                self.ids.line_saying((id, ""), text, start_ms, &self.confirmed, out)
+            }
             None => {
                 self.nameless += 1;
                 line_id(&format!("{}-{}", self.options.tag, self.nameless))
             }
         };
-        let (tokens, facts) = self.tokens(segment, out);
         let status = if is_complete { Status::Final } else { Status::Interim };
         self.confirmed.say(&id, &tokens, status, &facts, &self.options, saying);
         if is_complete {
             self.drop_drafts(&tokens, saying);
+            self.left.retain(|left| {
+                let is_confirmed = is_draft_of(&left.speaker, &left.tokens, &tokens);
+                if is_confirmed {
+                    saying.gone(left.id.clone());
+                }
+                !is_confirmed
+            });
             if self.said.len() == SAID_MAX {
                 self.said.pop_front();
             }
@@ -194,6 +219,7 @@ impl Vexa {
                 None => self.options.name(name),
             },
         };
+        let options = self.clocks.of(raw_text(segment.value, &["speaker"]).unwrap_or_default()).clone();
         let start_ms = self.time(segment, "start", "absolute_start_time", "start_time", out);
         let end_ms = self.time(segment, "end", "absolute_end_time", "end_time", out);
         let mut words = Vec::new();
@@ -201,8 +227,8 @@ impl Vexa {
             words.push(ListedWord {
                 text: word.text(&["word"], out).unwrap_or_default().to_owned(),
                 label: label.clone(),
-                start_ms: word.seconds(&["start"], &self.options, out),
-                end_ms: word.seconds(&["end"], &self.options, out),
+                start_ms: word.seconds(&["start"], &options, out),
+                end_ms: word.seconds(&["end"], &options, out),
                 confidence: word.confidence(&["probability"]),
             });
         });
@@ -227,7 +253,8 @@ impl Vexa {
         out: &mut Decoded,
     ) -> Option<i64> {
         if segment.get(&[seconds]).is_some() {
-            return segment.seconds(&[seconds], &self.options, out);
+            let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
+            return segment.seconds(&[seconds], self.clocks.of(speaker), out);
         }
         let node = segment.get(&[absolute, either])?;
         match node.value.as_str().and_then(Timestamp::parse) {
@@ -248,10 +275,7 @@ fn is_draft_of(speaker: &str, draft: &[Token], confirmed: &[Token]) -> bool {
     if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
         return false;
     }
-    let words = |tokens: &[Token]| -> Vec<String> {
-        let text: String = tokens.iter().map(|token| &*token.text).collect();
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
-    };
+    let words = |tokens: &[Token]| words(&tokens.iter().map(|token| &*token.text).collect::<String>());
     let (drafted, said) = (words(draft), words(confirmed));
     let shared = drafted.iter().filter(|word| said.contains(word)).count();
     let is_nobody = matches!(speaker, "" | "Speaker" | "Unknown") || is_numbered(speaker);
@@ -267,15 +291,20 @@ fn is_numbered(label: &str) -> bool {
 impl Engine for Vexa {
     const FORMAT: Format = Format::Vexa;
     const IDS: IdScope = IdScope::Always;
+    const HAS_STREAM_CLOCKS: bool = true;
+    const COUNTS_FROM_MEETING: bool = true;
     type Message = Value;
 
     fn new(options: Options) -> Self {
         Self {
             wall: Wall::new(&options),
+            clocks: StreamClocks::new(options.clone()),
+            ids: VendorIds::new(options.tag.clone()),
             options,
             confirmed: Keyed::default(),
             drafts: BTreeMap::new(),
             draft_count: 0,
+            left: VecDeque::new(),
             said: VecDeque::new(),
             nameless: 0,
         }
@@ -283,33 +312,75 @@ impl Engine for Vexa {
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let kind = raw_text(message, &["type"]).unwrap_or_default();
-        let is_new = |segment: &&Value| {
-            let id = raw_text(segment, &["segment_id"]).map(line_id);
-            raw_text(segment, &["source"]) != Some("chat") && !id.is_some_and(|id| self.confirmed.is_known(&id))
-        };
-        // A late draft of what was confirmed is none of a new session.
-        let is_open = |segment: &&Value| {
-            let speaker = raw_text(segment, &["speaker"]).unwrap_or_default();
-            let at = |name: &str| {
-                raw_ms(segment, &[name], 1000.0).and_then(|ms| super::json::on_axis(ms, &self.options).ok())
-            };
-            let text = raw_text(segment, &["text"]).unwrap_or_default().to_owned();
-            !self.is_said(speaker, &[Token { text, start_ms: at("start"), end_ms: at("end"), ..Token::default() }])
-        };
-        let said = raw_items(message, &["confirmed", "segments"]).iter().find(is_new);
-        let segment = said.or_else(|| raw_items(message, &["pending"]).iter().find(is_open));
-        let span = segment.and_then(|segment| {
-            let start = raw_ms(segment, &["start"], 1000.0)?;
-            let who = raw_text(segment, &["speaker"]).unwrap_or_default();
-            Some(Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(who))
-        });
         SessionSign {
             begins: kind == "session_start",
             name: raw_text(message, &["session_uid"]),
             says: matches!(kind, "transcript" | "transcription" | "transcription_segment"),
-            span,
             ..SessionSign::default()
         }
+    }
+
+    fn spans<'a>(&self, message: &'a Value) -> Vec<Span<'a>> {
+        let speaker = |segment: &'a Value| raw_text(segment, &["speaker"]).unwrap_or_default();
+        let text = |segment: &'a Value| raw_text(segment, &["text"]).unwrap_or_default();
+        let at = |segment: &'a Value, name: &str| {
+            raw_ms(segment, &[name], 1000.0).and_then(|ms| on_axis(ms, self.clocks.of(speaker(segment))).ok())
+        };
+        let is_new = |segment: &&'a Value| {
+            let is_known = raw_text(segment, &["segment_id"]).is_some_and(|id| {
+                self.confirmed.lines(&self.ids.line((id, ""))).is_some()
+                    && !self.ids.names_another((id, ""), text(segment), at(segment, "start"), &self.confirmed)
+            });
+            raw_text(segment, &["source"]) != Some("chat") && !is_known
+        };
+        // A late draft of what was confirmed tells no time.
+        let is_open = |segment: &&'a Value| {
+            let (start_ms, end_ms) = (at(segment, "start"), at(segment, "end"));
+            let token = Token { text: text(segment).to_owned(), start_ms, end_ms, ..Token::default() };
+            !self.is_said(speaker(segment), &[token])
+        };
+        let of_itself = (raw_text(message, &["type"]) == Some("transcription_segment")).then_some(message);
+        let said = raw_items(message, &["confirmed", "segments"]).iter().chain(of_itself).filter(is_new);
+        let drafts = raw_items(message, &["pending"]).iter().filter(is_open);
+        let span = |segment: &'a Value| {
+            let start = raw_ms(segment, &["start"], 1000.0)?;
+            Some(Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(speaker(segment)))
+        };
+        let mut spans: Vec<Span<'a>> = said.filter_map(span).collect();
+        // Of drafts the first: those behind it may be taken back, and what comes next is no fall then.
+        for span in drafts.filter_map(span) {
+            if !spans.iter().any(|known| known.stream == span.stream) {
+                spans.push(span);
+            }
+        }
+        spans
+    }
+
+    fn knows(&self, message: &Value) -> bool {
+        let is_retraction = raw_text(message, &["type"]) == Some("transcript_retract");
+        let mut ids = raw_items(message, &["segment_ids"]).iter().filter_map(Value::as_str);
+        !is_retraction || ids.any(|id| self.confirmed.lines(&self.ids.line((id, ""))).is_some())
+    }
+
+    fn let_stand(&mut self, lines: &[Version]) {
+        for (speaker, draft) in
+            self.drafts.iter_mut().flat_map(|(speaker, drafts)| drafts.iter_mut().map(move |draft| (speaker, draft)))
+        {
+            let is_of = |line: &&Version| line.id == *draft.lines.base();
+            // What is confirmed later takes it back; drafts that come get other lines.
+            if lines.iter().find(is_of).is_some_and(|line| line.content.status == Status::Final) {
+                let (id, tokens) = (draft.lines.base().clone(), std::mem::take(&mut draft.tokens));
+                self.left.push_back(LeftDraft { id, speaker: speaker.clone(), tokens });
+            }
+        }
+        while self.left.len() > LEFT_MAX {
+            self.left.pop_front();
+        }
+        self.drafts.clear();
+    }
+
+    fn shift_stream(&mut self, stream: &str, offset_ms: MediaMs) {
+        self.clocks.shift(stream, offset_ms);
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

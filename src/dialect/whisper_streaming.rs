@@ -11,7 +11,7 @@ pub(super) struct WhisperStreaming {
 }
 
 /// The two times and the text of a line.
-fn read(line: &str) -> Option<(f64, f64, &str)> {
+pub(super) fn read(line: &str) -> Option<(f64, f64, &str)> {
     let (begin, rest) = line.trim_start().split_once(' ')?;
     let (end, text) = rest.trim_start().split_once(' ').unwrap_or((rest.trim(), ""));
     let number =

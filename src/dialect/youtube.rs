@@ -53,7 +53,7 @@ impl YouTube {
 }
 
 /// The time at the head of a caption. YouTube's own text writes `HH:MM.SS.mmm` in one place and `HH:MM:SS.mmm` in another.
-fn time(line: &str) -> Option<Timestamp> {
+pub(super) fn time(line: &str) -> Option<Timestamp> {
     let (time, region) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
     let is_shaped = time.len() == 23
         && time.bytes().enumerate().all(|(at, byte)| match at {

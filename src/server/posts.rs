@@ -163,10 +163,7 @@ impl Post {
         let source = &self.pipeline.publisher.source;
         let transcript = self.pipeline.view.transcript();
         let (id, text) = said(number)?;
-        let line = |id: &str| {
-            let mut lines = transcript.assembled().rev().flat_map(|(_, lines)| lines);
-            lines.find(|line| line.source == *source && *line.id == *id)
-        };
+        let line = |id: &str| transcript.line(source, id);
         if let Some(line) = line(&id) {
             // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
             let is_repeat = *line.text == *text && (behind == 0 || self.is_recent(line.start_ms));
@@ -361,7 +358,17 @@ pub(super) async fn zoom(
     let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
     let text = text(&app, &headers, body).await?;
     let mut post = Post::open(app, &name, &asked, &access, "zoom").await?;
-    let said = |session: &str, number: u64| Some((format!("{session}-{number}"), text.trim().to_owned()));
+    let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
+    let decode = |tag: &str| {
+        let mut decoded = Decoded::default();
+        Format::Zoom.open(post.options(tag)).decode(frame.as_bytes(), &mut decoded);
+        decoded
+    };
+    // The text is what the decoder makes of it: without control characters, and in several lines if it is long.
+    let said = |session: &str, number: u64| match decode(session).says.first()? {
+        Said::Lines(lines) => Some((format!("{session}-{number}"), lines.first()?.content.text.to_string())),
+        _ => None,
+    };
     let (tag, session, number, note, at_ms) = match post.place(Some(seq), said) {
         Placed::New(session, number, is_after_gap) => {
             (session.clone(), session, number, if is_after_gap { GAP } else { "" }, None)
@@ -369,9 +376,7 @@ pub(super) async fn zoom(
         Placed::Late { session, late, seq, at_ms } => (session, late, seq, LATE, Some(at_ms)),
         Placed::Repeat => return Ok(told(seq, &[], Vec::new())),
     };
-    let mut decoded = Decoded::default();
-    let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
-    Format::Zoom.open(post.options(&tag)).decode(frame.as_bytes(), &mut decoded);
+    let decoded = decode(&tag);
     let says = at_ms.map_or_else(|| decoded.says.clone(), |at_ms| moved(decoded.says.clone(), at_ms));
     let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says };
     let notes = post.publish(&session, number, posted).await?;

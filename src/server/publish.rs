@@ -202,7 +202,7 @@ impl<'a> Connection<'a> {
         let mut ping_at = heard + ping_after;
         let claim = self.claim().clone();
         loop {
-            let (held_until, may_read) = (self.pace.holds_until(), self.may_read());
+            let (held_until, may_read, due) = (self.pace.holds_until(), self.may_read(), self.due());
             claim.hold_back(!may_read);
             let step = tokio::select! {
                 biased;
@@ -223,6 +223,12 @@ impl<'a> Connection<'a> {
                     continue;
                 }
                 frame = socket.next(), if may_read => frame,
+                // Behind what has come already: that is not silence.
+                () = tokio::time::sleep_until(due.unwrap_or(ping_at)), if due.is_some() && may_read => {
+                    claim.hold_back(true);
+                    self.rest_vendors().await?;
+                    continue;
+                }
                 () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
                 () = tokio::time::sleep_until(ping_at) => {
                     // Who is not read cannot be heard either.

@@ -203,10 +203,13 @@ fn the_format_of_a_foreign_message_is_named() {
         assert!(fault.kind == FaultKind::UnknownType && fault.message.contains(named), "{format}: {fault}");
         assert!(out.says.is_empty() && !fault.message.contains("Good evening"), "{format}: {out:?}");
     }
-    // A caption in braces is a caption.
+    // A caption in braces is a caption; an object of nobody's is one too, and told.
     let mut out = Decoded::default();
-    Format::Text.open(options()).decode(b"{music}\n{\"a\": 1}\n", &mut out);
+    Format::Text.open(options()).decode(b"{music}\n", &mut out);
     assert!(out.faults.is_empty() && out.says.len() == 1, "{out:?}");
+    let mut out = Decoded::default();
+    Format::Text.open(options()).decode(b"{\"a\": 1}\n", &mut out);
+    assert!(out.faults.len() == 1 && out.faults[0].kind == FaultKind::Odd && out.says.len() == 1, "{out:?}");
 }
 
 #[test]

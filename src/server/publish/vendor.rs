@@ -5,6 +5,8 @@
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::Connection;
@@ -82,9 +84,23 @@ pub(super) struct Vendor {
     dialect: Box<dyn Dialect>,
     /// When the connection began.
     began: Instant,
+    /// When what the vendor settled becomes final, unless it says something new before.
+    due: Option<Instant>,
     framing: Framing,
     /// Where its frames are kept.
     keeping: Option<Keeping>,
+}
+
+impl Vendor {
+    fn elapsed_ms(&self, now: Instant) -> MediaMs {
+        let elapsed = now.saturating_duration_since(self.began);
+        MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX)
+    }
+
+    fn note_due(&mut self) {
+        let after = |due_ms: MediaMs| Duration::from_millis(due_ms.unsigned_abs());
+        self.due = self.dialect.due_ms().and_then(|due_ms| self.began.checked_add(after(due_ms)));
+    }
 }
 
 impl Connection<'_> {
@@ -109,19 +125,19 @@ impl Connection<'_> {
         let keeping = is_kept.then(|| Keeping::new(self.app, self.pipeline.view.clone(), &reading));
         self.pipeline.sequence.imply();
         let dialect = format.open(options);
-        self.vendor = Some(Vendor { dialect, began: Instant::now(), framing: format.framing(), keeping });
+        self.vendor = Some(Vendor { dialect, began: Instant::now(), due: None, framing: format.framing(), keeping });
     }
 
     /// Takes a vendor's frame.
     pub(super) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), End> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let mut decoded = Decoded::default();
-        let elapsed = came.since.saturating_duration_since(vendor.began);
-        vendor.dialect.elapsed(MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX));
+        vendor.dialect.elapsed(vendor.elapsed_ms(came.since));
         vendor.dialect.decode(frame, &mut decoded);
         if vendor.framing == Framing::Lines {
             vendor.dialect.decode(b"\n", &mut decoded);
         }
+        vendor.note_due();
         let kept = vendor.keeping.as_mut().map_or(Ok(None), |keeping| keeping.keep(frame));
         match kept {
             Ok(Some(op)) => self.pipeline.push_own(op, came.at),
@@ -129,6 +145,22 @@ impl Connection<'_> {
             Err(full) => self.warn(WarningCode::Raw, full.to_string()).await?,
         }
         self.say_decoded(decoded, came).await
+    }
+
+    /// When a vendor's connection has to be looked at, though nothing comes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.vendor.as_ref().and_then(|vendor| vendor.due)
+    }
+
+    /// Nothing came for so long that what the vendor settled is final.
+    pub(super) async fn rest_vendors(&mut self) -> Result<(), End> {
+        let Some(vendor) = &mut self.vendor else { return Ok(()) };
+        let came = MessageArrival::now(self.app);
+        let mut decoded = Decoded::default();
+        vendor.dialect.rest(vendor.elapsed_ms(came.since), &mut decoded);
+        vendor.note_due();
+        self.say_decoded(decoded, came).await?;
+        self.append_batch().await
     }
 
     /// The connection is over: what was settled becomes final.

@@ -427,6 +427,12 @@ impl Transcript {
         Some((head.rev, head.said.is_retracted()))
     }
 
+    /// A line as it is shown; `None` for one that is not.
+    #[must_use]
+    pub fn line(&self, source: &str, id: &str) -> Option<Line> {
+        self.shown_line(self.slot(source, id)?)
+    }
+
     /// The source on air, once there was a line.
     #[must_use]
     pub fn holder(&self) -> Option<&Arc<str>> {
