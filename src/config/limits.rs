@@ -33,6 +33,8 @@ pub struct LimitsConfig {
     pub feeds_max: usize,
     /// Feeds that one token may create in an hour by publishing to them, or one address without a token; 0 is no limit. An
     /// event takes one: a client that makes up names would fill `feeds_max` for everybody. Counts where there is `[auth]`.
+    /// The count begins anew when the server starts, since feeds do not say who created them; `feeds_max` of a token counts the
+    /// feeds that are there, and so it holds over restarts.
     pub feeds_created_per_hour: u32,
     /// Wrong tokens from one address in a minute, before further wrong ones are answered 429 (sockets: 4002); 0 is no limit.
     /// A right token is taken all the same. A program with an old token tries every few seconds.
