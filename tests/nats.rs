@@ -711,6 +711,49 @@ async fn processes_that_run_through_it_agree_on_what_a_stream_has_lost() {
     assert_eq!(alone.starts(&id).await.expect("told").end_of(Some(&current)), Ok(Some(Offset(6))));
 }
 
+/// A server that lacks messages which the leader has: whoever is given too few of them has the leader give the others. In the midst and
+/// at the end, of what comes and of what is read back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_server_lacks_is_had_of_the_leader() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let whole = open(&servers).await;
+    let id = create(&whole, "geneva").await;
+    let way = nats::way_to_a_replica_without(&servers.url(0), "lacking");
+    let log = JetStreamLog::open(JetStreamOptions { servers: vec![way], ..options(&servers) }).await.expect("opens");
+    let mut tail = log.tail(&id, Offset(0));
+    let mut next = async |expected: &[&str]| {
+        let mut records = Vec::new();
+        while records.len() < expected.len() {
+            for entry in soon(tail.next()).await.expect("goes on").expect("no error") {
+                records.push(String::from_utf8(entry.record.to_vec()).expect("text"));
+            }
+        }
+        assert_eq!(records, expected);
+    };
+    // In the midst, as it comes: known by the message behind it.
+    for text in ["0", "lacking 1", "2"] {
+        append(&whole, &id, text).await.expect("appended");
+    }
+    next(&["0", "lacking 1", "2"]).await;
+    // At the end: the leader has had it for a while.
+    for text in ["lacking 3", "lacking 4", "lacking 5"] {
+        append(&whole, &id, text).await.expect("appended");
+    }
+    next(&["lacking 3", "lacking 4", "lacking 5"]).await;
+    assert_eq!(
+        read(&log, &id, 3).await,
+        ["lacking 3", "lacking 4", "lacking 5"],
+        "there is nothing behind it to know it by"
+    );
+    // And in the midst, as it is read back.
+    append(&whole, &id, "6").await.expect("appended");
+    append(&whole, &id, "7").await.expect("appended");
+    next(&["6", "7"]).await;
+    for from in 0..8 {
+        assert_eq!(read(&log, &id, from).await, read(&whole, &id, from).await, "from {from}");
+    }
+}
+
 /// A stream that was deleted while no node ran is not made anew in silence.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_gone_is_not_begun_anew_in_silence() {
@@ -740,8 +783,14 @@ async fn a_stream_that_is_gone_is_not_begun_anew_in_silence() {
     refused().await;
     std::fs::remove_file(dir.path().join("nats-captionwire.json")).expect("removed");
     use_it().await;
-    // Emptied.
+    // Emptied while a node runs, or none.
+    let runs = JetStreamLog::open(marked()).await.expect("opens");
+    let id = create(&runs, "geneva").await;
     context.get_stream("captionwire").await.expect("there").purge().await.expect("purged");
+    servers.wait_until("it is noticed", |_| runs.poisoned().is_some());
+    let refusal = append(&runs, &id, "0").await.expect_err("refused").to_string();
+    assert!(refusal.contains("deleted or emptied"), "{refusal}");
+    drop(runs);
     refused().await;
     let never = JetStreamOptions { stream: "never".into(), make: false, ..options(&servers) };
     let said = JetStreamLog::open(never).await.expect_err("refused").to_string();

@@ -194,6 +194,8 @@ struct Shared {
     stream: stream::Stream<()>,
     /// What the numbers of lives begin with.
     base: u64,
+    /// The place of the stream's first message, which says so.
+    begun_at: u64,
     replicas: usize,
     batch_bytes_max: usize,
     record_bytes_max: usize,

@@ -4,7 +4,8 @@
 #[allow(clippy::duplicate_mod, reason = "not every test with NATS has all of `support`")]
 mod ports;
 
-use std::io::{Read, Write};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -353,6 +354,58 @@ impl Node {
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
         serde_json::from_slice(&answer[end + 4..]).ok()
     }
+}
+
+/// A way to a server that lacks some messages of its streams: what consumers give is as if they had never been there, and what the
+/// stream's leader is asked for has them. Gives its address; it ends with the test.
+pub fn way_to_a_replica_without(server: &str, word: &'static str) -> String {
+    let server = server.strip_prefix("nats://").expect("an address").to_owned();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { return };
+            let (Ok(from), Ok(to)) = (client.try_clone(), server.try_clone()) else { return };
+            std::thread::spawn(move || pump(from, to, &AtomicBool::new(false)));
+            std::thread::spawn(move || leave_out(BufReader::new(server), client, word));
+        }
+    });
+    format!("nats://{addr}")
+}
+
+/// Brings over what a server says, without the messages of consumers that hold `word`; those behind them are numbered as if they
+/// were not there.
+fn leave_out(mut server: BufReader<TcpStream>, mut client: TcpStream, word: &str) {
+    let mut left_out: HashMap<String, u64> = HashMap::new();
+    let mut head = String::new();
+    while server.read_line(&mut head).is_ok_and(|read| read > 0) {
+        let mut tokens: Vec<String> = head.split_whitespace().map(str::to_owned).collect();
+        let mut body = Vec::new();
+        let mut is_left_out = false;
+        if let ("MSG" | "HMSG", Some(size)) = (tokens.first().map_or("", |first| first), tokens.last()) {
+            body.resize(size.parse::<usize>().expect("a size") + 2, 0);
+            if server.read_exact(&mut body).is_err() {
+                return;
+            }
+            // Where it stands is in what it would be acknowledged by.
+            if let Some(ack) = tokens.get_mut(3).filter(|reply| reply.starts_with("$JS.ACK.")) {
+                let mut parts: Vec<String> = ack.split('.').map(str::to_owned).collect();
+                let consumer = if parts.len() == 9 { 3 } else { 5 };
+                let before = left_out.entry(parts[consumer].clone()).or_default();
+                is_left_out = body.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+                *before += u64::from(is_left_out);
+                let number: u64 = parts[consumer + 3].parse().expect("a number");
+                parts[consumer + 3] = number.saturating_sub(*before).to_string();
+                *ack = parts.join(".");
+                head = format!("{}\r\n", tokens.join(" "));
+            }
+        }
+        if !is_left_out && (client.write_all(head.as_bytes()).is_err() || client.write_all(&body).is_err()) {
+            return;
+        }
+        head.clear();
+    }
+    let _ = client.shutdown(std::net::Shutdown::Both);
 }
 
 fn copy_below(from: &Path, to: &Path) {

@@ -65,6 +65,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         client,
         context,
         base: 0,
+        begun_at: 0,
         replicas: info.config.num_replicas,
         batch_bytes_max: options.batch_bytes_max.min(payload_max),
         record_bytes_max: payload_max,
@@ -96,7 +97,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         options,
     };
     let created_ms = u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-    shared.base = shared.begin_stream(created_ms << 20, mark.as_ref()).await?;
+    (shared.begun_at, shared.base) = shared.begin_stream(created_ms << 20, mark.as_ref()).await?;
     Ok(shared)
 }
 
@@ -319,34 +320,34 @@ fn unfit(config: &Config, name: &str) -> Option<String> {
 }
 
 impl Shared {
-    /// What the stream was begun with, or is now.
-    async fn begin_stream(&self, base: u64, mark: Option<&StreamMark>) -> Result<u64, LogError> {
-        let base = loop {
+    /// The place of the stream's first message, and what it was begun with, or is now.
+    async fn begin_stream(&self, base: u64, mark: Option<&StreamMark>) -> Result<(u64, u64), LogError> {
+        let (begun_at, base) = loop {
             let begun = self.base_of_stream().await?;
-            if let Some(why) = mark.and_then(|mark| mark.refusal(begun)) {
+            if let Some(why) = mark.and_then(|mark| mark.refusal(begun.map(|(_, base)| base))) {
                 return Err(self.unusable(why));
             }
-            if let Some(base) = begun {
-                break base;
+            if let Some(begun) = begun {
+                break begun;
             }
             let body = serde_json::to_vec(&Meta { version: 1, base }).expect("it is JSON").into();
             let (subject, headers) = (self.names.meta(), async_nats::HeaderMap::new());
-            if let Put::Stored(_) =
+            if let Put::Stored(sequence) =
                 self.put(&Letter { subject, headers, body, behind: 0, id: self.message_id() }).await?
             {
-                break base;
+                break (sequence, base);
             }
         };
         if let Some(Err(error)) = mark.map(|mark| mark.write(base)) {
             tracing::warn!(%error, "which stream this is could not be noted: were it deleted, an empty one would be made");
         }
-        Ok(base)
+        Ok((begun_at, base))
     }
 
-    async fn base_of_stream(&self) -> Result<Option<u64>, LogError> {
+    async fn base_of_stream(&self) -> Result<Option<(u64, u64)>, LogError> {
         let Some(message) = self.last(&self.names.meta()).await? else { return Ok(None) };
         match serde_json::from_slice::<Meta>(&message.payload) {
-            Ok(Meta { version: 1, base }) => Ok(Some(base)),
+            Ok(Meta { version: 1, base }) => Ok(Some((message.sequence, base))),
             Ok(Meta { version, .. }) => {
                 let cause = format!("it is of version {version}, which a newer captionwire makes; this one knows 1");
                 Err(self.unusable(cause))
@@ -360,9 +361,10 @@ impl Shared {
 
     /// Holds the stream to being the one that was opened, and as long as it was.
     pub(super) async fn check_stream(&self) -> Result<(), LogError> {
-        let is_other = || Err(self.lose("the stream is not the one that was opened: somebody deleted it".into()));
+        let is_other =
+            || Err(self.lose("the stream is not the one that was opened: somebody deleted or emptied it".into()));
         match self.context.get_stream(&self.names.stream).await {
-            Ok(_) if self.base_of_stream().await? != Some(self.base) => is_other(),
+            Ok(_) if self.base_of_stream().await? != Some((self.begun_at, self.base)) => is_other(),
             Ok(there) => self.check_starts(there.cached_info()).await,
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => is_other(),

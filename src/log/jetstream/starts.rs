@@ -103,6 +103,8 @@ pub(super) struct Suspicion {
     from: Option<u64>,
     /// Since when the stream is shorter than it was.
     short_since: Option<Instant>,
+    /// Its first message is gone, as far as the leader tells.
+    is_emptied: bool,
     /// The last row of another process that was heard of.
     row: u64,
     /// How often the stream was put back since the log was opened.
@@ -279,6 +281,12 @@ impl Shared {
         }
     }
 
+    /// Notes that the stream does not begin any more with what it was begun with: somebody purged it.
+    pub(super) fn note_emptied(&self) {
+        self.suspicion().is_emptied = true;
+        self.is_behind.notify_one();
+    }
+
     /// Notes that a row is in the stream.
     pub(super) fn note_row(&self, sequence: u64) {
         if sequence > self.starts().last_row {
@@ -295,7 +303,7 @@ impl Shared {
     /// Whether nothing may be stored before it is known whether the stream was put back.
     pub(super) fn is_suspected(&self) -> bool {
         let suspicion = self.suspicion();
-        suspicion.from.is_some() || suspicion.short_since.is_some()
+        suspicion.from.is_some() || suspicion.short_since.is_some() || suspicion.is_emptied
     }
 
     /// How often the stream was put back: what was queued before must not be stored after.
@@ -308,6 +316,7 @@ impl Shared {
     /// # Errors
     /// [`LogError::Unavailable`] while that cannot be told.
     pub(super) async fn check_starts(&self, info: &Info) -> Result<(), LogError> {
+        self.suspicion().is_emptied = false;
         let away = || LogError::Unavailable("the stream's leader does not have all that was stored".into());
         let last = info.state.last_sequence;
         if last < self.seen() {
