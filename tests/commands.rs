@@ -461,6 +461,123 @@ async fn data_goes_to_a_pipe_as_to_a_file() {
     assert!(!found.is_empty() && !found.contains(|c: char| c.is_control() && c != '\n'), "{found}");
 }
 
+/// What a terminal shows of a command; none where there is no `script`, which makes one.
+#[cfg(target_os = "linux")]
+async fn on_a_terminal(server: &Server, arguments: &[&str]) -> Option<String> {
+    let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
+    let line = format!("{} {}", env!("CARGO_BIN_EXE_captionwire"), quoted.join(" "));
+    let mut command = Command::new("script");
+    command.env("CAPTIONWIRE_URL", format!("http://{}", server.addr())).env("NO_COLOR", "1").env("TERM", "dumb");
+    command.args(["-qec", &line, "/dev/null"]).kill_on_drop(true).stdin(Stdio::null());
+    match soon(command.output()).await {
+        Ok(output) => Some(stdout(&output)),
+        Err(error) => {
+            eprintln!("LEFT OUT: there is no `script` to make a terminal with: {error}");
+            None
+        }
+    }
+}
+
+/// All that writes data, with ESC, DEL and C1 in title, name and text: the same bytes to a file and to a pipe, which are what was
+/// said; and on a terminal nothing that steers it.
+#[tokio::test]
+async fn control_characters_are_data_and_never_steer_a_terminal() {
+    let odd = |word: &str| format!("{word} \u{1b}]0;x \u{1b}[31m\u{7f}\u{9b}1m");
+    let line = serde_json::json!({
+        "source": "main", "id": "1", "rev": 0, "sort": "", "start_ms": 1000, "speaker": odd("Ann"), "text": odd("Good"),
+        "status": "final", "received_at": "2026-01-01T00:00:00Z"
+    });
+    let feed = serde_json::json!({
+        "feed": "odd", "title": odd("Title"), "state": "ended", "speakers": [], "turns": [{"lines": [line]}]
+    });
+    let (dir, path) = file("odd.json", &feed.to_string());
+    let server = Server::start();
+    done(&run(&server, &["import", &path]).await);
+    let out = dir.path().join("out");
+    for arguments in [
+        &["export", "odd", "-f", "json"][..],
+        &["export", "odd", "-f", "podcast"],
+        &["export", "odd", "-f", "srt"],
+        &["export", "odd", "--history"],
+        &["feeds", "--json"],
+        &["speakers", "odd", "--json"],
+        &["search", "Good", "--json"],
+        &["watch", "odd", "--json", "--until", "head"],
+    ] {
+        let piped = run(&server, arguments).await;
+        let saved = std::fs::File::create(&out).expect("made");
+        let status = soon(captionwire(Some(&server)).args(arguments).stdout(saved).status()).await.expect("it runs");
+        let bytes = std::fs::read(&out).expect("written");
+        assert_eq!((status.success(), piped.status.success()), (true, true), "{arguments:?}: {piped:?}");
+        // A socket says when it was opened.
+        assert!(arguments[0] == "watch" || bytes == piped.stdout, "{arguments:?}");
+        if arguments.contains(&"--json") {
+            for row in stdout(&piped).lines() {
+                let row: Value = serde_json::from_str(row).expect("JSON");
+                let (title, id) = (&row["title"], &row["id"]);
+                assert!(title.is_null() || arguments[0] != "feeds" || *title == odd("Title"), "{row}");
+                assert!(arguments[0] != "speakers" || *id == odd("Ann"), "{row}");
+            }
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(shown) = on_a_terminal(&server, arguments).await {
+            assert!(!shown.is_empty(), "{arguments:?}");
+            let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+            assert!(!shown.contains(steers), "{arguments:?}: {shown:?}");
+        }
+    }
+    for arguments in [&["feeds"][..], &["speakers", "odd"], &["export", "odd", "--history"]] {
+        let people = stdout(&run(&server, arguments).await);
+        let is_data = arguments[0] == "export";
+        assert!(is_data || !people.contains(|c: char| c.is_control() && c != '\n'), "{arguments:?}: {people:?}");
+    }
+    // A recording is what the vendor said.
+    let said: Vec<String> = [odd("{\"text\":\"it"), "\u{7f}\u{9b}".into()].to_vec();
+    let texts = |rows: &str| -> Vec<String> {
+        let rows = rows.lines().filter_map(|row| serde_json::from_str::<Value>(row).ok());
+        rows.filter_map(|row| row["text"].as_str().map(str::to_owned)).collect()
+    };
+    let recorded = dir.path().join("session.ndjson");
+    let recorded = recorded.to_str().expect("UTF-8");
+    let (url, serving) = vendor(said.clone(), Vec::new()).await;
+    done(&run(&server, &["capture", &url, recorded, "--first", "{}"]).await);
+    soon(serving).await.expect("served");
+    let (url, serving) = vendor(said.clone(), Vec::new()).await;
+    let piped = done(&run(&server, &["capture", &url, "-", "--first", "{}"]).await);
+    soon(serving).await.expect("served");
+    assert_eq!((texts(&std::fs::read_to_string(recorded).expect("a recording")), texts(&piped)), (said.clone(), said));
+}
+
+/// How much of a file was taken, repaired and left out, and why; the exit code follows. What a format cannot hold is told once.
+#[tokio::test]
+async fn what_is_repaired_left_out_and_lost_is_counted() {
+    let server = Server::start();
+    let times = "00:00:01,000 --> 00:00:02,000";
+    let cues = format!("1\n{times}\nAnn: One.\n\n1\n{times}\nBEN: Two.\n\n1\n{times}\n\n2\n{times}\nAnn: Three.\n");
+    let (dir, path) = file("odd.srt", &cues);
+    let imported = run(&server, &["import", &path]).await;
+    assert_eq!(imported.status.code(), Some(1));
+    assert!(stdout(&imported).contains("3 lines, 3 turns, 2 speakers, 2 repaired, 1 left out"), "{imported:?}");
+    let why =
+        "2 repaired (2 \u{d7} the number \u{2026} stands twice), 1 left out (1 \u{d7} this cue has no text: left out)";
+    assert!(stderr(&imported).contains(why), "{imported:?}");
+    let json = stdout(&run(&server, &["import", &path, "--as", "json", "--json"]).await);
+    let told: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&told["speakers"], &told["problem_counts"][0]["count"]), (&2.into(), &2.into()), "{told}");
+    let replayed = run(&server, &["replay", &path, "--pace", "max", "--to", "again"]).await;
+    assert_eq!(replayed.status.code(), Some(1));
+    assert!(stdout(&replayed).contains("3 new") && stdout(&replayed).contains("1 unreadable"), "{replayed:?}");
+    assert!(stderr(&replayed).contains(why) && stderr(&replayed).contains("3 lines by 2 speakers"), "{replayed:?}");
+    let out = dir.path().join("odd.rev.txt");
+    let converted = run(&server, &["convert", &path, out.to_str().expect("UTF-8")]).await;
+    assert_eq!(stderr(&converted).matches("rev cannot hold the end of 3 lines").count(), 1, "{converted:?}");
+    let exported = run(&server, &["export", "odd", "-f", "rev"]).await;
+    assert_eq!(stderr(&exported).matches("rev cannot hold the end of 3 lines").count(), 1, "{exported:?}");
+    done(&exported);
+    let kept = run(&server, &["export", "odd", "-f", "json"]).await;
+    assert!(!stderr(&kept).contains("cannot hold"), "{kept:?}");
+}
+
 #[tokio::test]
 async fn a_configuration_is_checked_with_its_place() {
     let check = |dir: &str, rest: &str| {

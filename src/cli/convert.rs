@@ -9,6 +9,7 @@ use clap::Args;
 use super::Outcome;
 use super::import::feed_name;
 use super::output::{note, print_data, save};
+use super::problem_summary::ProblemSummary;
 use crate::format::{
     Document, FileKind, Format, FormatError, Losses, Problem, ReadOptions, Reading, TextEncoding, losses, read_with,
     write,
@@ -84,10 +85,10 @@ impl Convert {
         }
         tell(&self.input, reading.estimated.as_slice());
         tell_losses(&self.output.display().to_string(), to, &losses(to, &document));
-        if !reading.problems.is_empty() {
-            let (lines, problems) = (reading.lines.len(), reading.problems.len());
-            let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-            note(&format!("{}: {}, {}", self.input.display(), counted(lines, "line"), counted(problems, "problem")));
+        if let Some(reasons) = ProblemSummary::of(&reading).reasons() {
+            let lines = reading.lines.len();
+            let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+            note(&format!("{}: {lines}, {reasons}", self.input.display()));
         }
         Ok(Outcome::of_problems(reading.problems.len() as u64))
     }
@@ -124,7 +125,7 @@ pub(super) fn tell_losses(place: &str, format: Format, losses: &Losses) {
 }
 
 pub(super) fn tell(file: &Path, problems: &[Problem]) {
-    for Problem { line, column, message } in problems {
+    for Problem { line, column, message, .. } in problems {
         note(&format!("{}:{line}:{column}: {message}", file.display()));
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::convert::{KnownOfFile, now, read_file, read_input};
 use super::output::{note, print, print_json, progress_bar};
+use super::problem_summary::ProblemSummary;
 use super::reach::{Access, Aim, Reached};
 use super::{Outcome, explain};
 use crate::client::{HttpError, ImportProblem, Imported};
@@ -23,7 +24,8 @@ Examples:
   captionwire import calls/*.nlp --rttm rttms/          speakers' times from files of the same names
 
 WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, our own JSON and that of many others are read; docs/formats.md
-says which. What could not be read as it stood is told with its place; then, too, the exit code is 1.";
+says which. What could not be read as it stood is told with its place, and at the end how much of it was repaired and how much left
+out; then, too, the exit code is 1.";
 
 /// Make archived feeds of transcript files.
 #[derive(Debug, Args)]
@@ -112,6 +114,7 @@ impl Import {
         let written = write(Format::Ndjson, &Document::of_reading(&feed, &reading, now()));
         let imported = server.http.import(&feed, written.into(), self.replace).await;
         let mut imported = imported.map_err(|error| server.explain(error))?;
+        imported.problem_counts = ProblemSummary::of(&reading).counts();
         imported.problems = problems(reading.problems);
         imported.notices = problems(reading.losses.into_iter().chain(reading.estimated).collect());
         Ok(imported)
@@ -127,12 +130,19 @@ impl Import {
             print_json(&Told { file, imported: imported.as_ref().ok(), error, code: code.as_deref() })?;
         }
         match imported {
-            Ok(Imported { feed, lines, turns, problems, notices }) => {
+            Ok(Imported { feed, lines, turns, speakers, problems, problem_counts, notices }) => {
+                let summary = ProblemSummary::of_import(problem_counts);
+                let (repaired, left_out) = (summary.repaired(), summary.left_out());
                 if !self.json {
-                    print(&format!("{feed}: {lines} lines, {turns} turns\n"))?;
                     for problem in problems.iter().chain(notices) {
                         note(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
                     }
+                    if let Some(reasons) = summary.reasons() {
+                        note(&format!("{}: {reasons}", file.display()));
+                    }
+                    print(&format!(
+                        "{feed}: {lines} lines, {turns} turns, {speakers} speakers, {repaired} repaired, {left_out} left out\n"
+                    ))?;
                 }
                 Ok(problems.len() as u64)
             }
@@ -150,7 +160,11 @@ impl Import {
 fn problems(problems: Vec<Problem>) -> Vec<ImportProblem> {
     let problems = problems.into_iter();
     problems
-        .map(|Problem { line, column, message }| ImportProblem { line: line as u64, column: column as u64, message })
+        .map(|Problem { line, column, message, .. }| ImportProblem {
+            line: line as u64,
+            column: column as u64,
+            message,
+        })
         .collect()
 }
 

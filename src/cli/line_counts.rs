@@ -115,6 +115,7 @@ impl CountingPublisher {
             messages: self.progress().settled,
             lines: self.lines().counts,
             unreadable,
+            repaired: 0,
         }
     }
 

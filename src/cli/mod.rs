@@ -23,6 +23,7 @@ mod line_counts;
 mod local;
 mod logging;
 mod output;
+mod problem_summary;
 mod publish;
 mod push;
 mod raw;

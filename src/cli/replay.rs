@@ -15,6 +15,7 @@ use super::convert::{KnownOfFile, read_file, read_input, tell};
 use super::import::feed_name;
 use super::line_counts::CountingPublisher;
 use super::output::{note, progress_bar};
+use super::problem_summary::ProblemSummary;
 use super::raw::RawPlay;
 use super::reach::Url;
 use super::sending::{Published, SourceWait, with_events};
@@ -39,7 +40,8 @@ Examples:
 
 A feed that has other lines is left alone, unless --append adds to it or --new takes a new name. What is not named with --to never
 goes to an event that is over, but to a new feed. A replay that broke off goes on: what is there already counts as repeated.
-Exit code 1 if anything was refused or unreadable.
+At the end it says how much of a file was repaired and how much left out, and why. Exit code 1 if anything was refused, repaired
+or left out.
 
 What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
 it, use `captionwire watch FEED --pace 20`.";
@@ -103,16 +105,23 @@ impl Replay {
         if self.vendor.format.is_some() {
             bail!("--format is for recordings of vendors: say --raw too");
         }
-        let (lines, default_name) = self.lines().await?;
+        let (lines, default_name, problems) = self.lines().await?;
         let Target { to, feed, there } = self.target(&lines, default_name).await?;
         note(&format!("{} lines go to {}", lines.len(), to.server().page(&feed)));
+        let speakers: HashSet<_> = lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
+        let (count, speakers) = (lines.len(), speakers.len());
         let bar = progress_bar(lines.len() as u64, "{bar:30} {pos}/{len} {msg}");
         let play = Play { lines, pace: self.pace, interim: self.interim, end: !self.no_end };
         let options = PublisherOptions { take_over: self.wait.take_over, ..PublisherOptions::default() };
         let publisher = CountingPublisher::start(to, options);
         publisher.know(&there, false);
-        let published = play.publish(publisher, &feed, &bar, self.wait.patience(true)).await?;
+        let mut published = play.publish(publisher, &feed, &bar, self.wait.patience(true)).await?;
         bar.finish_and_clear();
+        if let Some(problems) = problems {
+            (published.repaired, published.unreadable) = (problems.repaired(), problems.left_out());
+            let reasons = problems.reasons().unwrap_or_else(|| "nothing repaired or left out".to_owned());
+            note(&format!("{}: {count} lines by {speakers} speakers, {reasons}", self.what));
+        }
         published.tell(self.json)?;
         Ok(published.outcome())
     }
@@ -184,19 +193,20 @@ impl Replay {
         bail!("the feed {feed} {why}, --new takes a new name, --to another feed")
     }
 
-    /// What to play, and what the feed of it is called if nobody says otherwise.
-    async fn lines(&self) -> anyhow::Result<(Vec<Version>, FeedId)> {
+    /// What to play, what the feed of it is called if nobody says otherwise, and of a file what was odd.
+    async fn lines(&self) -> anyhow::Result<(Vec<Version>, FeedId, Option<ProblemSummary>)> {
         let path = Path::new(&self.what);
         // A folder is told from a feed by its `/`.
         if path.is_file() || path.is_dir() && FeedId::new(&self.what).is_err() {
-            return Ok((file_lines(&read_input(path)?, path, self.encoding)?, feed_name(path)?));
+            let (lines, problems) = file_lines(&read_input(path)?, path, self.encoding)?;
+            return Ok((lines, feed_name(path)?, Some(problems)));
         }
         let Ok(feed) = FeedId::new(&self.what) else {
             bail!("there is no file {}, and it is no name of a feed", path.display());
         };
         let lines = feed_lines(&HttpClient::new(self.url.server()?), &feed).await;
         let lines = lines.with_context(|| format!("there is no file {feed}, and the feed cannot be had"))?;
-        Ok((lines, FeedId::new(&format!("{feed}-replay"))?))
+        Ok((lines, FeedId::new(&format!("{feed}-replay"))?, None))
     }
 }
 
@@ -260,14 +270,19 @@ async fn free_name(http: &HttpClient, feed: &FeedId) -> anyhow::Result<FeedId> {
 }
 
 /// The lines of a transcript file; what could not be read is told.
-pub(super) fn file_lines(bytes: &[u8], path: &Path, encoding: Option<TextEncoding>) -> anyhow::Result<Vec<Version>> {
+pub(super) fn file_lines(
+    bytes: &[u8],
+    path: &Path,
+    encoding: Option<TextEncoding>,
+) -> anyhow::Result<(Vec<Version>, ProblemSummary)> {
     let known = KnownOfFile { encoding, ..KnownOfFile::default() };
     let reading = read_file(bytes, path, &known).with_context(|| format!("cannot read {}", path.display()))?;
     tell(path, &reading.problems);
     tell(path, reading.estimated.as_slice());
+    let problems = ProblemSummary::of(&reading);
     let mut lines: Vec<_> = reading.lines.into_iter().map(in_its_place).collect();
     give_sendable_ids(&mut lines);
-    Ok(lines)
+    Ok((lines, problems))
 }
 
 /// Gives another id to lines that a server kept beside others of the same id (`7~s2`): no publisher may send a `~`.

@@ -27,12 +27,14 @@ pub(super) struct Published {
     pub(super) lines: LineCounts,
     /// Lines or frames of the input that could not be read, or were too large to be sent.
     pub(super) unreadable: u64,
+    /// Pieces of the input that were read otherwise than they stand.
+    pub(super) repaired: u64,
 }
 
 impl Published {
     /// How the command ended.
     pub(super) fn outcome(&self) -> Outcome {
-        Outcome::of_problems(self.lines.refused + self.unreadable)
+        Outcome::of_problems(self.lines.refused + self.unreadable + self.repaired)
     }
 
     pub(super) fn tell(&self, is_json: bool) -> anyhow::Result<()> {

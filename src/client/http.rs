@@ -113,11 +113,28 @@ pub struct Imported {
     pub lines: u64,
     /// How many turns.
     pub turns: u64,
+    /// How many speakers.
+    #[serde(default)]
+    pub speakers: u64,
     /// What could not be read as it stood.
     pub problems: Vec<ImportProblem>,
+    /// How many problems there are of each kind, those that are not listed too.
+    #[serde(default)]
+    pub problem_counts: Vec<ImportProblemCount>,
     /// What the file says and a feed does not hold: each kind of thing once.
     #[serde(default)]
     pub notices: Vec<ImportProblem>,
+}
+
+/// Problems of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportProblemCount {
+    /// What they have in common.
+    pub kind: String,
+    /// Whether pieces of the file were not read.
+    pub left_out: bool,
+    /// How many.
+    pub count: u64,
 }
 
 /// Something in a file that is not as it should be.

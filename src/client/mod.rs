@@ -36,8 +36,8 @@ pub use self::captions::{CaptionFormat, CaptionUrl, wall_time};
 pub use self::connection::{Backoff, ConnectionEnd, Times};
 pub use self::follower::{Followed, Follower, FollowerOptions};
 pub use self::http::{
-    DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, Imported, LOSSES_HEADER, Problem,
-    TranscriptQuery, read_answer,
+    DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,
+    Problem, TranscriptQuery, read_answer,
 };
 pub use self::post::{PostUrl, Posted, Verdict, post};
 pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};

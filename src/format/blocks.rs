@@ -201,7 +201,7 @@ impl Blocks {
         let content = Content { start_ms, end_ms, speaker: label, text: text.into(), ..Content::default() };
         if !self.gather.line(at, content) {
             let what = if is_paragraph { "the paragraph" } else { "the block" };
-            self.problem(at, 1, format!("{what} of {:?} has no text: left out", excerpt(&whose)));
+            self.gather.left_out(at, 1, format!("{what} of {:?} has no text: left out", excerpt(&whose)));
         }
     }
 

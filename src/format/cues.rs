@@ -259,6 +259,7 @@ mod tests {
                 meta: Default::default(),
                 lines: vec![Version { id: "1".into(), content, ..Version::default() }],
                 problems: vec![],
+                unlisted: vec![],
                 losses: vec![],
                 history: None,
                 kept: None,

@@ -65,7 +65,7 @@ impl TextEncoding {
             let at = text.find(char::REPLACEMENT_CHARACTER).unwrap_or_default();
             let (line, column) = place(text.as_bytes(), at);
             let message = format!("bytes that are nothing in {} are read as U+FFFD, here and elsewhere", self.0.name());
-            Problem { line, column, message }
+            Problem { line, column, message, is_left_out: false }
         });
         without_zeros(Text { text, is_repaired, problem })
     }
@@ -96,7 +96,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
 fn without_zeros(text: Text<'_>) -> Text<'_> {
     let Some(at) = text.text.find('\0') else { return text };
     let (line, column) = place(text.text.as_bytes(), at);
-    let problem = text.problem.or_else(|| Some(Problem { line, column, message: ZERO_BYTES.to_owned() }));
+    let problem =
+        text.problem.or_else(|| Some(Problem { line, column, message: ZERO_BYTES.to_owned(), is_left_out: false }));
     Text { text: Cow::Owned(text.text.replace('\0', "\u{FFFD}")), is_repaired: true, problem }
 }
 
@@ -133,7 +134,7 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     let (line, column) = place(bytes, fault.valid_up_to());
     let message =
         format!("this is not UTF-8: read as {}, which is a guess; --encoding says another one", encoding.name());
-    Ok(Text { problem: Some(Problem { line, column, message }), ..by(encoding, bytes) })
+    Ok(Text { problem: Some(Problem { line, column, message, is_left_out: false }), ..by(encoding, bytes) })
 }
 
 fn by<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Text<'a> {
@@ -213,7 +214,11 @@ fn iso_2022_jp(bytes: &[u8]) -> Option<Text<'_>> {
     let is_one = bytes.is_ascii() && !is_damaged;
     let (line, column) = place(bytes, escape);
     let message = "read as ISO-2022-JP, which is a guess; --encoding says another one".to_owned();
-    is_one.then_some(Text { text, is_repaired: false, problem: Some(Problem { line, column, message }) })
+    is_one.then_some(Text {
+        text,
+        is_repaired: false,
+        problem: Some(Problem { line, column, message, is_left_out: false }),
+    })
 }
 
 /// Line and byte of the byte at `at`, from 1.

@@ -7,12 +7,13 @@
 //! Where a clock starts over in the middle of a file ([`super::clock_restart`]), the times behind it are carried on. This
 //! holds for every reader but those that say that [`times_rule`](Gather::times_rule).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::clock_restart::{self, LineTimes};
 use super::encoding::NO_CHARACTER;
 use super::kept::Kept;
-use super::{FileKind, PROBLEMS_MAX, Problem, Reading};
+use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::clock;
 use crate::transcript::{Content, MediaMs, Meta, TimeSource, Version};
@@ -26,22 +27,49 @@ const SPOKEN_CHARS_PER_SECOND: i64 = 15;
 pub(super) struct Problems {
     list: Vec<Problem>,
     left_out: usize,
+    /// Those that are not in the list, by whether a piece of the file was left out, and by kind.
+    unlisted: BTreeMap<(bool, String), usize>,
 }
+
+/// More kinds than there are messages: beyond it all others count as one.
+const KINDS_MAX: usize = 200;
 
 impl Problems {
     pub(super) fn add(&mut self, line: usize, column: usize, message: impl Into<String>) {
+        self.push(Problem { line, column, message: message.into(), is_left_out: false });
+    }
+
+    fn push(&mut self, problem: Problem) {
         if self.list.len() < PROBLEMS_MAX {
-            self.list.push(Problem { line, column, message: message.into() });
-        } else {
-            self.left_out += 1;
+            self.list.push(problem);
+            return;
         }
+        self.left_out += 1;
+        let key = (problem.is_left_out, problem.kind());
+        if self.unlisted.len() < KINDS_MAX || self.unlisted.contains_key(&key) {
+            *self.unlisted.entry(key).or_default() += 1;
+        } else {
+            *self.unlisted.entry((problem.is_left_out, "others".to_owned())).or_default() += 1;
+        }
+    }
+
+    /// How many there are of each kind, beside those that are listed.
+    fn unlisted(&self) -> Vec<ProblemCount> {
+        let counts = self.unlisted.iter();
+        counts
+            .map(|((is_left_out, kind), count)| ProblemCount {
+                kind: kind.clone(),
+                is_left_out: *is_left_out,
+                count: *count,
+            })
+            .collect()
     }
 
     pub(super) fn finish(mut self) -> Vec<Problem> {
         self.list.sort_by_key(|problem| (problem.line, problem.column));
         if let (1.., Some(last)) = (self.left_out, self.list.last()) {
             let message = format!("{} further problems are left out of this list", self.left_out);
-            self.list.push(Problem { message, ..*last });
+            self.list.push(Problem { message, is_left_out: false, ..*last });
         }
         self.list
     }
@@ -68,6 +96,11 @@ pub(super) struct Gather {
 impl Gather {
     pub(super) fn problem(&mut self, line: usize, column: usize, message: impl Into<String>) {
         self.problems.add(line, column, message);
+    }
+
+    /// As [`problem`](Self::problem), where a piece of the file is not read: a cue, a row, a block.
+    pub(super) fn left_out(&mut self, line: usize, column: usize, message: impl Into<String>) {
+        self.problems.push(Problem { line, column, message: message.into(), is_left_out: true });
     }
 
     /// The file's times are on one axis, and the order of its lines means nothing: no clock starts over in it.
@@ -188,7 +221,7 @@ impl Gather {
             true => format!("the file has no times: those of its {all} lines are estimated from their length"),
             false => format!("{count} of {all} lines have no time: theirs are estimated from their length"),
         };
-        Some(Problem { line: self.places[first], column: 1, message })
+        Some(Problem { line: self.places[first], column: 1, message, is_left_out: false })
     }
 
     /// The lines so far.
@@ -214,6 +247,7 @@ impl Gather {
             kind,
             meta: self.meta,
             lines: lines.collect(),
+            unlisted: self.problems.unlisted(),
             problems: self.problems.finish(),
             losses: self.losses.finish(),
             estimated,

@@ -194,7 +194,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         let text = super::blocks::tidy(unescape(&said).trim());
         let content = Content { start_ms, speaker: speaker.clone(), text: text.into(), ..Content::default() };
         if !gather.line(at, content) {
-            gather.problem(at, 1, format!("{:?} says nothing: left out", excerpt(&whole)));
+            gather.left_out(at, 1, format!("{:?} says nothing: left out", excerpt(&whole)));
         }
     }
     empty_turn(turn_starts, &mut gather);
@@ -206,7 +206,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
 /// A turn that is a name and a time, and no text.
 fn empty_turn(turn: Option<(usize, MediaMs)>, gather: &mut Gather) {
     if let Some((at, _)) = turn {
-        gather.problem(at, 1, "this turn has no text: left out");
+        gather.left_out(at, 1, "this turn has no text: left out");
     }
 }
 

@@ -49,6 +49,7 @@ mod webvtt;
 mod words;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -187,6 +188,45 @@ pub struct Problem {
     pub column: usize,
     /// What is wrong, and what became of the text.
     pub message: String,
+    /// A piece of the file was not read: a cue, a row, a block. Else it was read as well as it could be.
+    pub is_left_out: bool,
+}
+
+impl Problem {
+    /// The message without what is particular to this place: what it quotes, and its numbers.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let (mut kind, mut is_quoted, mut is_escaped) = (String::new(), false, false);
+        let mut chars = self.message.chars().peekable();
+        while let Some(c) = chars.next() {
+            if is_quoted {
+                (is_quoted, is_escaped) = (is_escaped || c != '"', !is_escaped && c == '\\');
+                continue;
+            }
+            // A time is one number.
+            let is_inside = matches!(c, ':' | '.') && kind.ends_with('\u{2026}');
+            let is_particular =
+                c == '"' || c.is_ascii_digit() || is_inside && chars.peek().is_some_and(char::is_ascii_digit);
+            is_quoted = c == '"';
+            match is_particular {
+                true if kind.ends_with('\u{2026}') => {}
+                true => kind.push('\u{2026}'),
+                false => kind.push(c),
+            }
+        }
+        kind
+    }
+}
+
+/// Problems of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemCount {
+    /// What they have in common.
+    pub kind: String,
+    /// Whether pieces of the file were not read.
+    pub is_left_out: bool,
+    /// How many.
+    pub count: usize,
 }
 
 impl fmt::Display for Problem {
@@ -311,6 +351,8 @@ pub struct Reading {
     pub lines: Vec<Version>,
     /// What was odd, by place. After [`PROBLEMS_MAX`] one more says how many were left out.
     pub problems: Vec<Problem>,
+    /// Those that are not in that list, counted.
+    pub unlisted: Vec<ProblemCount>,
     /// What the file says and lines cannot hold: each kind of thing once, where it was met first. A file of the same kind
     /// written of this reading has it again.
     pub losses: Vec<Problem>,
@@ -321,6 +363,27 @@ pub struct Reading {
     pub history: Option<Vec<Record>>,
     /// What a file of the same kind says beside its lines.
     pub kept: Option<Arc<Kept>>,
+}
+
+impl Reading {
+    /// How many problems there are of each kind, the most frequent first, those that are not listed too.
+    #[must_use]
+    pub fn problem_counts(&self) -> Vec<ProblemCount> {
+        // The last one of a list that is full says how many are not in it.
+        let listed = self.problems.len() - usize::from(!self.unlisted.is_empty());
+        let mut counts: BTreeMap<(bool, String), usize> = BTreeMap::new();
+        for problem in self.problems.iter().take(listed) {
+            *counts.entry((problem.is_left_out, problem.kind())).or_default() += 1;
+        }
+        for ProblemCount { kind, is_left_out, count } in &self.unlisted {
+            *counts.entry((*is_left_out, kind.clone())).or_default() += count;
+        }
+        let counts = counts.into_iter();
+        let mut counts: Vec<_> =
+            counts.map(|((is_left_out, kind), count)| ProblemCount { kind, is_left_out, count }).collect();
+        counts.sort_by_key(|kind| std::cmp::Reverse(kind.count));
+        counts
+    }
 }
 
 /// What a note says of the cue behind it whose end nobody knew.
@@ -567,6 +630,33 @@ mod tests {
         assert!("txt".parse::<FileKind>().is_err());
         let error = "docx".parse::<Format>().expect_err("no such format").to_string();
         assert!(error.contains("docx") && error.contains("rev"), "{error}");
+    }
+
+    #[test]
+    fn problems_are_of_a_kind_whatever_they_quote() {
+        for (message, kind) in [
+            ("the number 12 follows 7", "the number \u{2026} follows \u{2026}"),
+            ("\"a \\\" 7\" belongs to no cue: left out", "\u{2026} belongs to no cue: left out"),
+            ("time goes back from 1:02:03 to 00:01; so", "time goes back from \u{2026} to \u{2026}; so"),
+            ("this cue has no text: left out", "this cue has no text: left out"),
+        ] {
+            let problem = Problem { line: 1, column: 1, message: message.to_owned(), is_left_out: false };
+            assert_eq!(problem.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn problems_are_counted_beyond_the_list() {
+        let file =
+            "1\n00:00:01,000 --> 00:00:02,000\n\n".repeat(PROBLEMS_MAX) + "1\n00:00:01,000 --> 00:00:02,000\na\n";
+        let reading = read(file.as_bytes(), None).expect("it can be read");
+        let counts = reading.problem_counts();
+        let of = |is_left_out: bool| {
+            let counts = counts.iter().filter(|count| count.is_left_out == is_left_out);
+            counts.map(|count| (count.kind.as_str(), count.count)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(true), [("this cue has no text: left out", PROBLEMS_MAX)]);
+        assert_eq!(of(false), [("the number \u{2026} stands twice", PROBLEMS_MAX)]);
     }
 
     #[test]

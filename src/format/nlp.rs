@@ -60,7 +60,7 @@ fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<Row<'a>> {
             let kept = if row.is_empty() { "left out" } else { "its word is read all the same" };
             gather.problem(at, 1, format!("this row has {found} cells and not {due}: {kept}"));
         } else if row.is_empty() {
-            gather.problem(at, 1, "this row has no word: left out");
+            gather.left_out(at, 1, "this row has no word: left out");
         }
         if !row.is_empty() {
             rows.push(row);

@@ -78,7 +78,7 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
             (Some("line"), _) if fields.contains_key("received_at") => export.line(row, &places, &mut gather),
             (None, Some(op)) if fields.contains_key("received_at") => match Record::decode(row.get().as_bytes()) {
                 Record { op: Op::Unknown, .. } => {
-                    gather.problem(at, 1, format!("this record ({op}) cannot be read: left out"));
+                    gather.left_out(at, 1, format!("this record ({op}) cannot be read: left out"));
                 }
                 record => records.push(record),
             },
@@ -88,7 +88,7 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
             }
             (kind, _) => {
                 let kind = super::blocks::excerpt(kind.unwrap_or("none"));
-                gather.problem(at, 1, format!("this row is of no type that a transcript has ({kind}): left out"));
+                gather.left_out(at, 1, format!("this row is of no type that a transcript has ({kind}): left out"));
             }
         }
     }
@@ -107,7 +107,7 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
     for (at, row) in super::blocks::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
         match serde_json::from_str(row) {
             Ok(row) => rows.push(row),
-            Err(error) => gather.problem(at, error.column().max(1), "this row is no JSON: left out"),
+            Err(error) => gather.left_out(at, error.column().max(1), "this row is no JSON: left out"),
         }
     }
     rows
@@ -142,7 +142,7 @@ fn plain_line<'a>(row: &'a RawValue, at: usize, places: &Places<'a>, gather: &mu
         ..Content::default()
     };
     if !gather.line(at, content) {
-        gather.problem(at, 1, "this row has no text: left out");
+        gather.left_out(at, 1, "this row has no text: left out");
     }
 }
 
@@ -151,9 +151,9 @@ impl Export {
         let Some(read) = places.read::<Line>(line, "this line", gather) else { return };
         let (at, column) = places.place(line.get());
         if check_kept_line_id(&read.id).is_err() || check_source(&read.source).is_err() {
-            gather.problem(at, column, "the id or the source of this line is none that can be: left out");
+            gather.left_out(at, column, "the id or the source of this line is none that can be: left out");
         } else if read.text.trim().is_empty() {
-            gather.problem(at, column, "this line has no text: left out");
+            gather.left_out(at, column, "this line has no text: left out");
         } else {
             self.lines.push(read);
             self.places.push(at);

@@ -63,7 +63,7 @@ impl<'a> Places<'a> {
             Err(error) => {
                 let (line, column) = self.place_of(piece.get(), &error);
                 let why = describe_json_value_error(&error, piece.get().as_bytes());
-                gather.problem(line, column, format!("{what} cannot be read: {why}: left out"));
+                gather.left_out(line, column, format!("{what} cannot be read: {why}: left out"));
                 None
             }
         }

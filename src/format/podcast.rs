@@ -46,7 +46,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
             ..Content::default()
         };
         if !gather.line(at, content) {
-            gather.problem(at, 1, "this segment has no text: left out");
+            gather.left_out(at, 1, "this segment has no text: left out");
         }
     }
     Ok(gather.finish(FileKind::Podcast))

@@ -189,13 +189,11 @@ pub(super) fn read(text: &str, gather: Gather) -> Reading {
             continue;
         }
         if line.contains("-->") {
-            let what = excerpt(line);
-            let kept = if reader.open.is_some() { "kept as text of the cue before" } else { "left out" };
-            reader.gather.problem(
-                at,
-                1,
-                format!("{what:?} is no line of times (00:01:02,345 --> 00:01:04,500): {kept}"),
-            );
+            let what = format!("{:?} is no line of times (00:01:02,345 --> 00:01:04,500)", excerpt(line));
+            match reader.open.is_some() {
+                true => reader.gather.problem(at, 1, format!("{what}: kept as text of the cue before")),
+                false => reader.gather.left_out(at, 1, format!("{what}: left out")),
+            }
         }
         match &mut reader.open {
             Some(open) => open.text.push(line),
@@ -254,7 +252,7 @@ impl<'a> Reader<'a> {
         let begins = untimed(&lines, None, next, true);
         let first = begins.first().copied().unwrap_or(lines.len());
         for (at, line) in before[..first].iter().filter(|(_, line)| !line.trim().is_empty() && !line.contains("-->")) {
-            self.gather.problem(*at, 1, format!("{:?} belongs to no cue: left out", excerpt(line)));
+            self.gather.left_out(*at, 1, format!("{:?} belongs to no cue: left out", excerpt(line)));
         }
         if let Some((at, _)) = before.first() {
             self.untimed_cues(*at, &lines, &begins);
@@ -351,7 +349,7 @@ impl<'a> Reader<'a> {
             let (settings, payload) = (open.settings.to_owned(), raw);
             self.kept.cues.push(KeptCue { lines, id: String::new(), settings, payload, before: Vec::new() });
         } else {
-            self.gather.problem(open.at, 1, "this cue has no text: left out");
+            self.gather.left_out(open.at, 1, "this cue has no text: left out");
         }
     }
 

@@ -232,9 +232,19 @@ struct Imported {
     feed: FeedId,
     lines: usize,
     turns: usize,
+    speakers: usize,
     problems: Vec<ImportProblem>,
+    /// How many problems there are of each kind, those that are not listed too.
+    problem_counts: Vec<ImportProblemCount>,
     /// What the file says and a feed does not hold.
     notices: Vec<ImportProblem>,
+}
+
+#[derive(Serialize)]
+struct ImportProblemCount {
+    kind: String,
+    left_out: bool,
+    count: usize,
 }
 
 #[derive(Serialize)]
@@ -296,14 +306,22 @@ pub(super) async fn put(
         let detail = format!("the feed {name} was created, deleted or replaced meanwhile; what you sent was not taken");
         return Err(Problem::new(ProblemCode::FeedExists, detail));
     };
-    let (_, turns) = feed.view(FoldView::FinalOnly).await?.transcript().counts();
+    let (turns, speakers) = {
+        let view = feed.view(FoldView::FinalOnly).await?;
+        let transcript = view.transcript();
+        (transcript.counts().1, transcript.speakers().iter().filter(|speaker| speaker.into.is_none()).count())
+    };
+    let counts = reading.problem_counts().into_iter();
+    let problem_counts = counts
+        .map(|count| ImportProblemCount { kind: count.kind, left_out: count.is_left_out, count: count.count })
+        .collect();
     let Reading { problems, mut losses, estimated, lines, history, .. } = reading;
     losses.extend(estimated);
     // To let go of a million lines takes longer than others should wait for this thread.
     drop(tokio::task::spawn_blocking(move || drop((lines, history))));
     let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
     tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
-    let imported = Imported { feed: name, lines: count, turns, problems, notices };
+    let imported = Imported { feed: name, lines: count, turns, speakers, problems, problem_counts, notices };
     let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(imported)).into_response())
 }
@@ -339,7 +357,7 @@ fn leave_out_large_words(reading: &mut Reading, message_bytes: usize) {
             "the words of {} lines were left out: with them the lines are larger than limits.message_bytes ({message_bytes})",
             in_lines.max(in_history)
         );
-        reading.problems.push(crate::format::Problem { line: 1, column: 1, message });
+        reading.problems.insert(0, crate::format::Problem { line: 1, column: 1, message, is_left_out: false });
     }
 }
 

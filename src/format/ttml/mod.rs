@@ -213,7 +213,7 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
                 if reader.gather.len() == 0 {
                     return Err(FormatError::Broken { what: "XML", line, column: 1, why: describe_xml_error(&error) });
                 }
-                reader.gather.problem(
+                reader.gather.left_out(
                     line,
                     1,
                     format!("the XML is broken here ({}): what follows is left out", describe_xml_error(&error)),
@@ -446,7 +446,7 @@ impl Reader<'_> {
                         None if is_blank => {}
                         None => {
                             let message = format!("{:?} stands in no paragraph: left out", excerpt(text.trim()));
-                            self.gather.problem(element.line, 1, message);
+                            self.gather.left_out(element.line, 1, message);
                         }
                     }
                     if !is_blank && !active.is_seq {
@@ -475,7 +475,7 @@ impl Reader<'_> {
                     if !text.trim().is_empty() {
                         let (name, text) = (excerpt(&inner.name), excerpt(text.trim()));
                         let message = format!("<{name}> is of another namespace, so {text:?} is no speech: left out");
-                        self.gather.problem(inner.line, 1, message);
+                        self.gather.left_out(inner.line, 1, message);
                     }
                     continue;
                 }
@@ -556,13 +556,13 @@ impl Reader<'_> {
             }
         }
         if joined.is_empty() {
-            self.gather.problem(at, 1, "this paragraph has no text: left out");
+            self.gather.left_out(at, 1, "this paragraph has no text: left out");
             return;
         }
         joined.retain(|part| {
             if let Some(never) = part.never {
                 let text = excerpt(part.text.trim());
-                self.gather.problem(at, 1, format!("{text:?} is never shown: {never}; left out, as no speech"));
+                self.gather.left_out(at, 1, format!("{text:?} is never shown: {never}; left out, as no speech"));
             }
             part.never.is_none()
         });

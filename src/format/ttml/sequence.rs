@@ -52,7 +52,7 @@ pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
             }
             Entry::Occupied(_) => {
                 let message = format!("the sequence number {number} stands twice: the second document is left out");
-                gather.problem(document.at, 1, message);
+                gather.left_out(document.at, 1, message);
                 gone.extend(document.lines.clone());
             }
         }

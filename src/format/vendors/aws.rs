@@ -75,7 +75,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
         let at = places.place(item.get()).0;
         let Some(item) = places.read::<Item<'_>>(item, "this item", &mut gather) else { continue };
         let Some(best) = item.alternatives.first() else {
-            gather.problem(at, 1, "this item has no content: left out");
+            gather.left_out(at, 1, "this item has no content: left out");
             continue;
         };
         let is_punctuation = item.kind == "punctuation";

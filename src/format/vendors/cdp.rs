@@ -62,7 +62,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             ..Content::default()
         };
         if !gather.line(at, content) {
-            gather.problem(at, 1, "this sentence has no text: left out");
+            gather.left_out(at, 1, "this sentence has no text: left out");
         }
     }
     Ok(gather.finish(FileKind::Cdp))

@@ -52,7 +52,7 @@ impl Reader {
             let at = places.place(item.get()).0;
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
             let Some(best) = item.alternatives.first() else {
-                gather.problem(at, 1, "this result has no content: left out");
+                gather.left_out(at, 1, "this result has no content: left out");
                 continue;
             };
             let is_punctuation = item.kind == "punctuation";

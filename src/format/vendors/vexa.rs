@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
                 ..Content::default()
             };
             if !gather.line(at, content) {
-                gather.problem(at, 1, "this segment has no text: left out");
+                gather.left_out(at, 1, "this segment has no text: left out");
             }
         }
         gather.finish(FileKind::Vexa)

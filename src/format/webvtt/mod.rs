@@ -182,7 +182,7 @@ impl Reader {
                     None => {
                         let text = excerpt(&block.lines.join(" "));
                         let hint = if self.kept.cues.is_empty() { "" } else { "; an empty line ended the cue before" };
-                        self.gather.problem(block.at, 1, format!("{text:?} belongs to no cue: left out{hint}"));
+                        self.gather.left_out(block.at, 1, format!("{text:?} belongs to no cue: left out{hint}"));
                     }
                 }
             }
@@ -202,7 +202,7 @@ impl Reader {
                 let column = line[..byte].chars().count() + 1;
                 let Some(lenient) = srt::times(line) else {
                     let text = excerpt(&block.lines.join(" "));
-                    self.gather.problem(
+                    self.gather.left_out(
                         at,
                         column,
                         format!("this is no line of times, so {text:?} is no cue: left out"),
@@ -263,7 +263,7 @@ impl Reader {
         let is_estimated = self.all_estimated || std::mem::take(&mut self.end_estimated) || is_placed;
         let all = text::said(pieces);
         if all.is_empty() {
-            self.gather.problem(at, 1, "this cue has no text: left out");
+            self.gather.left_out(at, 1, "this cue has no text: left out");
             return;
         }
         for said in all {
