@@ -705,6 +705,12 @@ async fn a_backup_knows_what_was_delivered() {
         command.args(arguments).output().expect("it runs")
     };
     let data = server.data();
+    // Without that it is no backup.
+    let half = copy.path().join("half");
+    std::fs::create_dir(&half).expect("made");
+    std::fs::write(half.join("outbox.db"), "somebody's").expect("written");
+    let backup = captionwire(&["backup".as_ref(), "--data".as_ref(), data.as_os_str(), half.as_os_str()]);
+    assert!(!backup.status.success() && !half.join("archive.db").exists(), "{backup:?}");
     let backup = captionwire(&["backup".as_ref(), "--data".as_ref(), data.as_os_str(), dest.as_os_str()]);
     assert!(backup.status.success(), "{backup:?}");
     server.kill();

@@ -203,3 +203,42 @@ async fn a_clock_that_jumps_moves_no_silent_feed() {
     let transcript: Value = serde_json::from_str(&transcript).expect("JSON");
     assert_eq!(transcript["turns"][0]["state"], "closed", "{transcript}");
 }
+
+/// Times that may be meant go with time as it passes, and so do those of lines that have none.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_lets_no_time_pass() {
+    const HOUR_MS: i64 = 60 * MINUTE_MS;
+    const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
+    for jump in [24 * HOUR_MS, YEAR_MS, -24 * HOUR_MS, -YEAR_MS] {
+        let rig = Rig::start();
+        let wait = async |minutes: u64| {
+            for _ in 0..minutes {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                rig.now.fetch_add(MINUTE_MS, Ordering::SeqCst);
+            }
+        };
+        let post = async |body: Value| {
+            let (status, answer) = rig.http("POST", "/v1/feeds/event/lines", &body.to_string()).await;
+            (status, serde_json::from_str::<Value>(&answer).expect("JSON"))
+        };
+        post(line("1", 0)).await;
+        wait(10).await;
+        rig.now.fetch_add(jump, Ordering::SeqCst);
+        let (_, refused) = post(line("2", 7 * HOUR_MS)).await;
+        assert_eq!(refused["refused"][0]["code"], "bad_time", "{jump}: ten minutes have passed, {refused}");
+        wait(7 * 60).await;
+        let (_, taken) = post(line("3", 7 * HOUR_MS + 6 * HOUR_MS)).await;
+        assert_eq!(taken["accepted"], 1, "{jump}: seven hours have passed, {taken}");
+        rig.now.fetch_sub(jump, Ordering::SeqCst);
+        wait(1).await;
+        let (_, taken) = post(json!({"id": "4", "text": "so"})).await;
+        assert_eq!(taken["accepted"], 1, "{taken}");
+        let (_, transcript) = rig.http("GET", "/v1/feeds/event/transcript.json", "").await;
+        let transcript: Value = serde_json::from_str(&transcript).expect("JSON");
+        let turns = transcript["turns"].as_array().expect("turns").iter();
+        let lines = turns.flat_map(|turn| turn["lines"].as_array().expect("lines"));
+        let fourth = lines.into_iter().find(|line| line["id"] == "4").expect("it is there");
+        let start_ms = fourth["start_ms"].as_i64().expect("a time");
+        assert!((start_ms - (7 * 60 + 11) * MINUTE_MS).abs() < MINUTE_MS, "{jump}: {start_ms}");
+    }
+}

@@ -1,7 +1,7 @@
 //! `verify` and `backup`: what can be done with an archive as a whole.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -74,9 +74,11 @@ impl Backup {
         let (data, dest) = (self.data, self.dest);
         look(self.json, move |count| {
             let deliveries = OutboxCopy::take(&data)?;
-            let found = log::backup(&data, &dest, count)?;
-            deliveries.map(|deliveries| deliveries.write(&dest)).transpose()?;
-            Ok(found)
+            let write = |dest: &Path| {
+                let written = deliveries.map(|deliveries| deliveries.write(dest)).transpose();
+                written.map(|_| ()).map_err(|error| error.to_string())
+            };
+            Ok(log::backup(&data, &dest, write, count)?)
         })
         .await
     }

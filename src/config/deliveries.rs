@@ -164,7 +164,8 @@ pub struct PushConfig {
     /// How often YouTube is told that captions are still to come while there are none. Milliseconds.
     #[serde(default = "heartbeat_ms")]
     pub heartbeat_ms: u64,
-    /// A line that is this old, and is refused (4xx), is passed over; 0 is never. Milliseconds.
+    /// A line that is this old, and is refused (4xx), is passed over; 0 is never. A line from before a start of the server counts
+    /// from that. Milliseconds.
     #[serde(default = "give_up_after_ms")]
     pub give_up_after_ms: u64,
 }

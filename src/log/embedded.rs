@@ -472,6 +472,10 @@ impl Log for EmbeddedLog {
         self.shared.poison.get().cloned()
     }
 
+    fn started_at(&self) -> Vec<i64> {
+        self.shared.starts.at.clone()
+    }
+
     fn missing_records(&self) -> u64 {
         self.shared.missing.records
     }

@@ -216,6 +216,12 @@ pub trait Log: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Starts::default())))
     }
 
+    /// The times of day at which servers were started on this archive, in their order, with the present start as the last:
+    /// milliseconds since 1970, as the machine's clock had them. None from an engine that does not count starts.
+    fn started_at(&self) -> Vec<i64> {
+        Vec::new()
+    }
+
     /// The logs there are, by name.
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>>;
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
-use super::clock::{Chance, Clock};
+use super::clock::{Chance, Clock, ClockHistory};
 use super::deliveries::Deliveries;
 use super::fanout::Fanout;
 use super::hls::Timelines;
@@ -37,6 +37,8 @@ pub(super) struct App {
     /// None: whoever can reach the server may do all.
     pub(super) auth: Option<Auth>,
     pub(super) clock: Clock,
+    /// How it went; for what counts how long ago something was.
+    pub(super) clock_history: Arc<ClockHistory>,
     pub(super) chance: Chance,
     pub(super) feeds: Feeds,
     pub(super) slots: Slots,

@@ -75,6 +75,7 @@ use tower::ServiceExt;
 use self::answer::Cut;
 use self::app::{App, Presence, Seats, SeatsByAddress};
 use self::auth::Auth;
+use self::clock::ClockHistory;
 pub use self::clock::{Chance, Clock};
 use self::deliveries::Deliveries;
 pub use self::deliveries::DeliveriesError;
@@ -223,6 +224,7 @@ impl Server {
             search,
             deliveries,
             searches: Seats::new(config.limits.searches_max),
+            clock_history: Arc::new(ClockHistory::new(clock.now())),
             clock,
             chance,
             feeds: Feeds::new(log, feed_tasks.clone(), feeds_stop.clone()),

@@ -186,7 +186,7 @@ impl Post {
     /// Whether a line of the media time `start_ms` came within the last seconds.
     fn is_recent(&self, start_ms: MediaMs) -> bool {
         let opened_at = self.pipeline.view.transcript().opened_at().unwrap_or_default();
-        let now_ms = self.app.clock.now().since(opened_at);
+        let now_ms = self.app.clock_history.since(opened_at, self.app.clock.now());
         now_ms.saturating_sub(start_ms) <= LATE_MS_MAX
     }
 

@@ -179,7 +179,8 @@ impl Subscription {
     /// When a reader of an ended feed is done; none while the feed goes on.
     pub(super) fn lingers_until(&self, view: &View, place: &Place) -> Option<Instant> {
         let ended_at = view.transcript().ended_at()?;
-        let ended_for = Duration::from_millis(u64::try_from(self.app.clock.now().since(ended_at)).unwrap_or(0));
+        let ended_for = self.app.clock_history.since(ended_at, self.app.clock.now());
+        let ended_for = Duration::from_millis(u64::try_from(ended_for).unwrap_or(0));
         let linger = TimesConfig::ms(self.app.config.times.ended_linger_ms);
         // Counted from the later of both.
         Some((place.live_at? + linger).max(Instant::now() + linger.saturating_sub(ended_for)))

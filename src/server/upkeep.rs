@@ -27,6 +27,9 @@ const RETENTION_EVERY: Duration = Duration::from_secs(60);
 const JUMP: Duration = Duration::from_secs(3600);
 /// How long after a jump nothing is deleted for its age, so that somebody can set the clock right: what is deleted is gone.
 const JUMP_HOLDS: Duration = Duration::from_secs(24 * 3600);
+/// Two starts this far apart, or the wrong way round, may have a jump between them: nobody knows for how long the server was off.
+/// Two days, so that one that is started every night is never in doubt.
+const FAR_APART: Duration = Duration::from_secs(48 * 3600);
 
 /// Looks after the feeds until the server stops.
 pub(super) async fn run(app: Arc<App>) {
@@ -45,9 +48,9 @@ pub(super) async fn run(app: Arc<App>) {
         folded: BTreeSet::new(),
         failed: false,
     };
-    let mut days = DaysWatch::new(app.clock.now());
     let mut shifts = app.shifts();
     upkeep.note(open_all(&app).await);
+    let mut days = DaysWatch::new(app.clock.now(), &signs_of_time(&app).await);
     let mut retention_at = Instant::now();
     loop {
         tokio::select! {
@@ -59,14 +62,13 @@ pub(super) async fn run(app: Arc<App>) {
             }
             () = tokio::time::sleep(every) => {}
         }
+        app.clock_history.note(app.clock.now());
         let result = upkeep.look().await;
         upkeep.note(result);
         if retention_at <= Instant::now() {
             retention_at = Instant::now() + RETENTION_EVERY;
-            if days.may_count(app.clock.now()) {
-                let result = retain(&app).await;
-                upkeep.note(result);
-            }
+            let result = retain(&app, days.may_count(app.clock.now())).await;
+            upkeep.note(result);
         }
     }
 }
@@ -289,12 +291,40 @@ impl Upkeep {
 #[derive(Debug)]
 struct DaysWatch {
     seen: (Timestamp, Instant),
-    jumped_at: Option<Instant>,
+    /// Nothing is deleted for its age until then.
+    holds_until: Option<Instant>,
+}
+
+/// Times of day that the log knows of, in their order: those of the starts of its archive, this one among them. Where there
+/// are none, when the last of the feeds ended, and now.
+async fn signs_of_time(app: &App) -> Vec<Timestamp> {
+    let starts = app.feeds.log().started_at();
+    if !starts.is_empty() {
+        return starts.into_iter().map(Timestamp).collect();
+    }
+    let summaries = Summaries::all(app).await.unwrap_or_default();
+    let last_end = summaries.into_iter().filter_map(|(_, summary)| summary.ended_at).max();
+    last_end.into_iter().chain([app.clock.now()]).collect()
 }
 
 impl DaysWatch {
-    fn new(now: Timestamp) -> Self {
-        Self { seen: (now, Instant::now()), jumped_at: None }
+    /// After a start; `signs` are times of day that are known, in their order, of which the last is now.
+    fn new(now: Timestamp, signs: &[Timestamp]) -> Self {
+        let is_far = |pair: &&[Timestamp]| pair[1].since(pair[0]) < 0 || pair[1].since(pair[0]) > ms(FAR_APART);
+        let last_gap = signs.windows(2).rfind(is_far);
+        // Since then the time of day went on without a gap, be it right or not.
+        let left = last_gap.zip(signs.last()).map(|(pair, last)| ms(JUMP_HOLDS) - last.since(pair[1]));
+        let left = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0);
+        if let (Some(left), Some(pair)) = (left, last_gap) {
+            let (before, after) = (pair[0], pair[1]);
+            tracing::info!(
+                %before, %after,
+                "the server may have been off for days, or the time of day is wrong: for {} hours no ended feed is deleted for \
+                 its age, so that the clock can be set right",
+                left.div_ceil(3_600_000)
+            );
+        }
+        Self { seen: (now, Instant::now()), holds_until: left.map(|left| Instant::now() + Duration::from_millis(left)) }
     }
 
     /// Asked for now and then, `now` by the time of day.
@@ -303,18 +333,22 @@ impl DaysWatch {
         let by_day = i128::from(now.since(before));
         let passed = i128::try_from(at.elapsed().as_millis()).unwrap_or(i128::MAX);
         if by_day.abs_diff(passed) > JUMP.as_millis() {
-            self.jumped_at = Some(Instant::now());
+            self.holds_until = Some(Instant::now() + JUMP_HOLDS);
             tracing::warn!(
                 %before, %now,
                 "the time of day has jumped: for 24 hours no ended feed is deleted for its age, so that the clock can be set right"
             );
         }
-        self.jumped_at.is_none_or(|at| at.elapsed() >= JUMP_HOLDS)
+        self.holds_until.is_none_or(|until| until <= Instant::now())
     }
 }
 
-/// Deletes ended feeds that are too old, or too many for the archive.
-async fn retain(app: &App) -> Result<(), LogError> {
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Deletes ended feeds that are too old, where days can be counted, or too many for the archive.
+async fn retain(app: &App, counts_days: bool) -> Result<(), LogError> {
     let retention = &app.config.retention;
     if retention.ended_after_days == 0 && retention.archive_bytes_max == 0 {
         return Ok(());
@@ -334,7 +368,7 @@ async fn retain(app: &App) -> Result<(), LogError> {
         const DAY_MS: u64 = 24 * 60 * 60 * 1000;
         let age_ms = u64::try_from(now.since(ended_at)).unwrap_or(0);
         let days = retention.ended_after_days;
-        let is_old = days != 0 && age_ms >= days.saturating_mul(DAY_MS);
+        let is_old = counts_days && days != 0 && age_ms >= days.saturating_mul(DAY_MS);
         let is_too_much = retention.archive_bytes_max != 0 && total > retention.archive_bytes_max;
         if !is_old && !is_too_much {
             continue;
@@ -365,7 +399,7 @@ mod tests {
     async fn days_are_not_counted_for_a_day_after_the_clock_jumped() {
         const HOUR_MS: i64 = 3_600_000;
         let mut now = 1_700_000_000_000;
-        let mut days = DaysWatch::new(Timestamp(now));
+        let mut days = DaysWatch::new(Timestamp(now), &[]);
         let mut after = async |jump: i64, wait: Duration| {
             tokio::time::advance(wait).await;
             now += jump + i64::try_from(wait.as_millis()).expect("few");
@@ -379,6 +413,36 @@ mod tests {
             assert!(!after(jump, minute).await);
             assert!(!after(0, 23 * 60 * minute).await);
             assert!(after(0, 60 * minute).await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn days_are_not_counted_after_a_start_that_is_far_from_the_last() {
+        const HOUR_MS: i64 = 3_600_000;
+        const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
+        // Starts, in hours since the first; the hours for which nothing is deleted.
+        let cases: [(&[i64], u64); 8] = [
+            (&[], 0),
+            (&[0], 0),
+            (&[0, 24, 48, 72], 0),
+            (&[0, 24, 24 + YEAR_MS / HOUR_MS], 24),
+            (&[0, -YEAR_MS / HOUR_MS], 24),
+            // Started again while that counts: it goes on counting, by the time of day as it is now.
+            (&[0, YEAR_MS / HOUR_MS, YEAR_MS / HOUR_MS + 10], 14),
+            (&[0, YEAR_MS / HOUR_MS, YEAR_MS / HOUR_MS + 10, YEAR_MS / HOUR_MS + 25], 0),
+            // Set right meanwhile.
+            (&[0, YEAR_MS / HOUR_MS, 20], 24),
+        ];
+        for (starts, held) in cases {
+            let began = 1_700_000_000_000;
+            let signs: Vec<Timestamp> = starts.iter().map(|hours| Timestamp(began + hours * HOUR_MS)).collect();
+            let mut now = signs.last().map_or(began, |last| last.0);
+            let mut days = DaysWatch::new(Timestamp(now), &signs);
+            for hour in 0..30 {
+                assert_eq!(days.may_count(Timestamp(now)), hour >= held, "{starts:?}, hour {hour}");
+                tokio::time::advance(Duration::from_secs(3600)).await;
+                now += HOUR_MS;
+            }
         }
     }
 }

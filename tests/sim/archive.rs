@@ -168,7 +168,7 @@ impl Archive {
         if world.one_in(2) {
             copy_files(&self.dir(), &dir);
         } else {
-            backup(&self.dir(), &dir, |_, _| {}).expect("copied");
+            backup(&self.dir(), &dir, |_| Ok(()), |_, _| {}).expect("copied");
         }
         self.copies.push(Copy { dir, contents });
         if self.copies.len() > COPIES {

@@ -76,10 +76,18 @@ pub fn verify(dir: &Path, look: impl FnMut(&str, &Entry)) -> Result<Verification
 /// server can be started on it. Blocks for as long as copying takes; a server that writes meanwhile is not held up, but
 /// its WAL grows for so long.
 ///
+/// `beside` writes what belongs to the copy, and says in words why it cannot. It comes before the archive has its name: a copy
+/// that was cut short is none, and not one without what belongs to it.
+///
 /// # Errors
-/// [`LogError::Storage`]: there is an archive at `dest`, one of the two cannot be used, or the disk says no. Nothing is
-/// left of the copy then.
-pub fn backup(dir: &Path, dest: &Path, look: impl FnMut(&str, &Entry)) -> Result<Verification, LogError> {
+/// [`LogError::Storage`]: there is an archive at `dest`, one of the two cannot be used, `beside` failed, or the disk says no.
+/// Nothing is left of the copy then, but for what `beside` wrote.
+pub fn backup(
+    dir: &Path,
+    dest: &Path,
+    beside: impl FnOnce(&Path) -> Result<(), String>,
+    look: impl FnMut(&str, &Entry),
+) -> Result<Verification, LogError> {
     let source_file = dir.join(schema::FILE_NAME);
     let source = schema::open_reader(&source_file, true)?;
     schema::make_directory(dest)?;
@@ -97,6 +105,7 @@ pub fn backup(dir: &Path, dest: &Path, look: impl FnMut(&str, &Entry)) -> Result
         // The last connection takes the WAL with it.
         db.close().map_err(|(_, cause)| schema::unusable(&part, &cause))?;
         let flushed = File::open(&part).and_then(|copy| copy.sync_all());
+        beside(dest).map_err(|cause| schema::unusable(dest, &cause))?;
         // A link fails where a name is taken, which a rename would not.
         let named = flushed.and_then(|()| std::fs::hard_link(&part, &file));
         named.map_err(|cause| schema::unusable(&file, &cause))?;

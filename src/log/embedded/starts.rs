@@ -219,17 +219,21 @@ pub(super) struct AllStarts {
     ids: Arc<[Epoch]>,
     /// The last row of `batches` that each of them found.
     heads: Vec<i64>,
+    /// When each of them began. Milliseconds since 1970.
+    pub(super) at: Vec<i64>,
 }
 
 impl AllStarts {
     pub(super) fn read(db: &Connection) -> rusqlite::Result<Self> {
         if !has_starts(db)? {
-            return Ok(Self { ids: Arc::default(), heads: Vec::new() });
+            return Ok(Self { ids: Arc::default(), heads: Vec::new(), at: Vec::new() });
         }
-        let mut rows = db.prepare("SELECT id, head FROM starts ORDER BY number")?;
-        let rows = rows.query_map([], |row| Ok((Epoch::new(&row.get::<_, String>(0)?), row.get::<_, i64>(1)?)))?;
-        let (ids, heads): (Vec<Epoch>, Vec<i64>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
-        Ok(Self { ids: ids.into(), heads })
+        let mut rows = db.prepare("SELECT id, head, at FROM starts ORDER BY number")?;
+        let row = |row: &rusqlite::Row<'_>| Ok((Epoch::new(&row.get::<_, String>(0)?), row.get(1)?, row.get(2)?));
+        let rows = rows.query_map([], row)?.collect::<rusqlite::Result<Vec<(Epoch, i64, i64)>>>()?;
+        let heads = rows.iter().map(|(_, head, _)| *head).collect();
+        let at = rows.iter().map(|(_, _, at)| *at).collect();
+        Ok(Self { ids: rows.into_iter().map(|(id, _, _)| id).collect(), heads, at })
     }
 
     /// They, as they concern one log: three short reads, and one more for each start that fell within it.

@@ -17,6 +17,7 @@ use crate::log::LogError;
 use crate::outbox::{Outbox, Place, Waiting};
 use crate::position::{FeedId, Offset, UnknownStart};
 use crate::server::app::App;
+use crate::server::clock::ClockHistory;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
 
@@ -261,17 +262,14 @@ impl Lane<'_> {
                 self.has_progressed = true;
                 place.seq = Some(seq.saturating_add(1));
             }
-            Err(refused) if refused.is_final && self.is_too_late(push, waiting) => {
+            Err(refused)
+                if refused.is_final && is_too_late(push, waiting, &self.app.clock_history, self.app.clock.now()) =>
+            {
                 self.app.metrics.delivered(&self.target.name, "passed_over");
             }
             Err(refused) => return Err(refused.stop),
         }
         self.outbox.advance(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
-    }
-
-    fn is_too_late(&self, push: &PushConfig, waiting: &Waiting) -> bool {
-        let age = u64::try_from(self.app.clock.now().since(Timestamp(waiting.at_ms))).unwrap_or(0);
-        push.give_up_after_ms != 0 && age >= push.give_up_after_ms
     }
 
     /// Tells a YouTube-style target that captions are still to come. Nothing depends on its answer.
@@ -323,6 +321,13 @@ impl Lane<'_> {
     }
 }
 
+/// By time as it passes while this process runs, however the time of day jumps. A line from before the process counts as if it
+/// came when that began.
+fn is_too_late(push: &PushConfig, waiting: &Waiting, history: &ClockHistory, now: Timestamp) -> bool {
+    let age = u64::try_from(history.seen_for(Timestamp(waiting.at_ms), now)).unwrap_or(0);
+    push.give_up_after_ms != 0 && age >= push.give_up_after_ms
+}
+
 /// Nothing is sent of a feed that was deleted, whatever is still in memory. One that was put away is opened again.
 fn stop_at_the_end_of(view: &View) -> Result<(), Stop> {
     match view.now().following {
@@ -336,4 +341,38 @@ struct Refused {
     stop: Stop,
     /// The same is refused again, as far as the answer tells.
     is_final: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_is_too_late_by_time_as_it_passes() {
+        const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+        let push: PushConfig = toml::from_str(
+            "name = 'zoom'\nfeed = 'event'\nurl = 'http://localhost/'\nformat = 'zoom'\ngive_up_after_ms = 60000",
+        )
+        .expect("a push");
+        let began = 1_700_000_000_000;
+        for jump in [0, YEAR_MS, -YEAR_MS] {
+            let history = ClockHistory::new(Timestamp(began));
+            tokio::time::advance(Duration::from_secs(10)).await;
+            let said_at = Timestamp(began + 10_000);
+            let is_late = |stamp: Timestamp, now: i64| {
+                let waiting = Waiting { at_ms: stamp.0, text: "so".into() };
+                is_too_late(&push, &waiting, &history, Timestamp(now))
+            };
+            assert!(!is_late(said_at, said_at.0));
+            tokio::time::advance(Duration::from_secs(30)).await;
+            let now = began + 40_000 + jump;
+            assert!(!is_late(said_at, now), "{jump}: half a minute old, whatever the time of day says");
+            assert!(!is_late(Timestamp(began - YEAR_MS / 2), now), "{jump}: it was there when the process began");
+            tokio::time::advance(Duration::from_secs(31)).await;
+            for now in [now + 31_000, now + 31_000 - jump] {
+                assert!(is_late(said_at, now), "{jump}");
+                assert!(is_late(Timestamp(began - YEAR_MS / 2), now), "{jump}");
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Publisher;
 use crate::feed::View;
 use crate::server::app::App;
+use crate::server::clock::ClockHistory;
 use crate::transcript::fold::Reached;
 use crate::transcript::{FeedState, MediaMs, Timestamp, Transcript, Version};
 use crate::wire::publish::NUMBER_MAX;
@@ -14,6 +15,7 @@ use crate::wire::{NackCode, Refusal};
 #[derive(Debug)]
 pub(in crate::server) struct FeedValidator {
     view: Arc<View>,
+    clock_history: Arc<ClockHistory>,
     opened_at: Timestamp,
     max_jump_ms: MediaMs,
     max_media_ms: MediaMs,
@@ -27,7 +29,8 @@ impl FeedValidator {
         let opened_at = view.transcript().opened_at().unwrap_or_default();
         let captions = &app.config.captions;
         let (max_jump_ms, max_media_ms) = (captions.max_jump_ms, captions.max_media_ms);
-        Self { view, opened_at, max_jump_ms, max_media_ms, reach: None }
+        let clock_history = app.clock_history.clone();
+        Self { view, clock_history, opened_at, max_jump_ms, max_media_ms, reach: None }
     }
 
     /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
@@ -65,7 +68,8 @@ impl FeedValidator {
         if start_ms.is_none() {
             // Whatever the time of day says: no line stands behind the last time that one may have. One that takes the place
             // of a number that was missing has that place already.
-            version.arrival_ms.get_or_insert(now.since(self.opened_at).clamp(0, self.max_media_ms));
+            let since_opened = || self.clock_history.since(self.opened_at, now).clamp(0, self.max_media_ms);
+            version.arrival_ms.get_or_insert_with(since_opened);
         }
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(())
@@ -94,15 +98,19 @@ impl FeedValidator {
         }
     }
 
-    /// The first time of a feed may stand anywhere; from then on times go with the server's.
+    /// The first time of a feed may stand anywhere; from then on times go with the server's, whatever the time of day does.
     fn check_jump(&self, field: &'static str, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
-        let furthest =
-            |reach: Reached| reach.media_ms.saturating_add(now.since(reach.at).max(0)).saturating_add(self.max_jump_ms);
-        let own = self.reach.map(furthest);
-        if own.is_some_and(|furthest| media_ms <= furthest) {
+        let is_near = |reach: Reached| media_ms <= reach.media_ms.saturating_add(self.max_jump_ms);
+        // As a rule, and then nobody has to know how long ago that was.
+        if self.reach.is_some_and(is_near) {
             return Ok(());
         }
-        let Some(furthest) = self.view.transcript().reach().map(furthest).max(own) else { return Ok(()) };
+        let furthest = |reach: Reached| {
+            let since = self.clock_history.since(reach.at, now);
+            reach.media_ms.saturating_add(since).saturating_add(self.max_jump_ms)
+        };
+        let folded = self.view.transcript().reach();
+        let Some(furthest) = self.reach.map(furthest).max(folded.map(furthest)) else { return Ok(()) };
         if media_ms <= furthest {
             return Ok(());
         }
