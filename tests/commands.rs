@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::{Output, Stdio};
 
 use futures::{SinkExt, StreamExt};
@@ -352,6 +353,15 @@ async fn lines_are_counted_and_what_could_not_be_read_fails() {
             .await;
     assert_eq!(odd.status.code(), Some(1));
     assert!(stdout(&odd).contains("1 new") && stdout(&odd).contains("0 repeated"), "{odd:?}");
+    // From a pipe as from a file, with what Windows writes before the first line.
+    let piped = run_with(&server, &["publish", "ids", "-"], &format!("\u{feff}{}", rows("Two, corrected."))).await;
+    assert!(done(&piped).contains("0 new, 3 repeated, 0 corrected, 0 refused, 0 unreadable"), "{piped:?}");
+    let bytes = Path::new(&path).with_file_name("latin1.txt");
+    std::fs::write(&bytes, b"Ann: caf\xe9\nAnn: Fine.\n").expect("written");
+    let latin = run(&server, &["publish", "latin", bytes.to_str().expect("UTF-8")]).await;
+    assert_eq!(latin.status.code(), Some(1));
+    assert!(stdout(&latin).contains("2 new") && stdout(&latin).contains("1 unreadable"), "{latin:?}");
+    assert!(stderr(&latin).contains("line 1 of the input is not UTF-8 from byte 9 on"), "{latin:?}");
     let frames = run_with(&server, &["publish", "frames", "-", "--format", "deepgram"], "no JSON\nnor this\n").await;
     assert_eq!(frames.status.code(), Some(1));
     assert!(stdout(&frames).contains("0 refused, 2 unreadable"), "{frames:?}");

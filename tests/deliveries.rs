@@ -622,7 +622,10 @@ async fn a_feed_is_pushed_from_the_command_line() {
     publisher.send(line("3", 2000, "B", "Four.")).await;
     assert_eq!(receiver.next().await.body, "Four.");
     publisher.send(json!({"type": "end"})).await;
-    assert_eq!(json_of(zoom).await, json!({"pushed": 3, "passed_over": 0, "corrected": 1, "next_seq": 4}));
+    assert_eq!(
+        json_of(zoom).await,
+        json!({"new": 3, "repeated": 1, "corrected": 1, "refused": 0, "unreadable": 0, "next_seq": 4})
+    );
 }
 
 #[tokio::test]
@@ -647,7 +650,10 @@ async fn what_was_there_before_is_not_pushed_unless_it_is_asked_for() {
     // The key is nowhere.
     soon(stderr.read_to_string(&mut told)).await.expect("UTF-8");
     assert!(!told.contains("key"), "{told}");
-    assert_eq!(json_of(youtube).await, json!({"pushed": 1, "passed_over": 0, "corrected": 0, "next_seq": 6}));
+    assert_eq!(
+        json_of(youtube).await,
+        json!({"new": 1, "repeated": 0, "corrected": 0, "refused": 0, "unreadable": 0, "next_seq": 6})
+    );
 }
 
 #[cfg(unix)]

@@ -174,7 +174,7 @@ async fn a_repeat_is_the_same_message_however_long_ago() {
     const LINES: u64 = 2_500;
     let mut server = Server::start_with("[limits]\nrefusals_in_a_row_max = 100");
     let message = |seq: u64, text: &str| match seq {
-        // One of its lines is refused, and it is a repeat all the same.
+        // One of its lines is refused, each time; it is a repeat all the same.
         7 => {
             json!({"type": "lines", "seq": 7, "lines": [line("7", 7000, "A", text), {"id": "a b", "text": "x"}, line("7b", 7001, "A", text)]})
         }
@@ -207,7 +207,18 @@ async fn a_repeat_is_the_same_message_however_long_ago() {
         publisher.send(message(seq, "said")).await;
     }
     publisher.send(message(LINES + 1, "new")).await;
-    assert!(publisher.acked(LINES + 1).await.is_empty(), "each is a repeat");
+    let told = publisher.acked(LINES + 1).await;
+    assert!(
+        matches!(&told[..], [nack] if (&nack["seq"], &nack["index"], &nack["code"]) == (&json!(7), &json!(1), &json!("bad_id"))),
+        "each is a repeat: {told:?}"
+    );
+    // Nor is a line taken that was mended under the old number.
+    let mut mended = message(7, "said");
+    mended["lines"][1]["id"] = json!("mended");
+    publisher.send(mended).await;
+    let told = publisher.expect_next("nack").await;
+    assert_eq!((&told["seq"], &told["index"], &told["code"]), (&json!(7), &json!(1), &json!("bad_seq")));
+    publisher.expect_next("ack").await;
     for (seq, text, code) in [
         (3, "other", "bad_seq"),
         (8, "other", "bad_seq"),

@@ -1,6 +1,8 @@
 //! `publish`: lines of a person or of a program, as they come.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -15,13 +17,16 @@ use super::replay::shown_lines;
 use super::sending::{Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::Vendor;
-use crate::client::{HttpClient, random_name};
+use crate::client::{HttpClient, HttpError, random_name};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 use crate::transcript::json_text::replace_lone_surrogates;
 use crate::transcript::line::DEFAULT_SOURCE;
 use crate::transcript::{Content, Line, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
+
+/// How long a program that writes to our input may wait for its first line to be published.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +39,8 @@ Examples:
 A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
 a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.
 
-At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. Exit codes: 0 all was
+At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
+by its id and by the lines that the feed shows at the start; acknowledgements do not say it. Exit codes: 0 all was
 taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.";
 
 /// Publish typed text, or lines of JSON.
@@ -79,7 +85,7 @@ impl Publish {
                 Box::new(file.with_context(|| format!("cannot read {}", path.display()))?)
             }
             _ => {
-                if std::io::IsTerminal::is_terminal(&std::io::stdin()) && self.vendor.format.is_none() {
+                if std::io::stdin().is_terminal() && self.vendor.format.is_none() {
                     note("type `Speaker: text`, one line each; Ctrl-D ends");
                 }
                 Box::new(tokio::io::stdin())
@@ -92,11 +98,28 @@ impl Publish {
         let is_file = self.file.as_deref().is_some_and(|path| path != Path::new("-"));
         let (server, is_own) = (url.server(), options.session.is_some());
         let publisher = CountingPublisher::start(url, options);
-        if is_file && let Ok(name) = FeedId::new(&feed) {
-            // For the count. Who may not read counts what it sent itself.
-            let shown = shown_lines(&HttpClient::new(server), &name).await.unwrap_or_default();
-            let of_source = |line: &Line| *line.source == *source.as_deref().unwrap_or(DEFAULT_SOURCE);
-            publisher.know(&shown.into_iter().filter(of_source).collect::<Vec<_>>(), is_own);
+        // A vendor's lines have new ids in each run, and so have lines that people type.
+        let may_have_known_ids = self.vendor.format.is_none() && (is_file || !std::io::stdin().is_terminal());
+        if may_have_known_ids && let Ok(name) = FeedId::new(&feed) {
+            let mut http = HttpClient::new(server);
+            if !is_file {
+                http = http.with_wait(LOOK_WAIT);
+            }
+            // For the count. Whoever may not read counts what it sends itself.
+            match shown_lines(&http, &name).await {
+                Ok(shown) => {
+                    let of_source = |line: &Line| *line.source == *source.as_deref().unwrap_or(DEFAULT_SOURCE);
+                    publisher.know(&shown.into_iter().filter(of_source).collect::<Vec<_>>(), is_own);
+                }
+                Err(error) => match error.downcast_ref::<HttpError>() {
+                    Some(error) if error.code() == Some("no_such_feed") => {}
+                    // The publisher says that itself.
+                    Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
+                    _ => note(&format!(
+                        "the feed's lines cannot be read ({error}): those of earlier runs are counted as new"
+                    )),
+                },
+            }
         }
         let patience = self.wait.patience(is_file);
         let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
@@ -122,7 +145,17 @@ async fn read(
         if input.read_until(b'\n', &mut bytes).await.context("cannot read the input")? == 0 {
             break;
         }
-        let text = String::from_utf8_lossy(&bytes);
+        // Programs on Windows write a byte order mark before UTF-8.
+        let bytes = if number == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes) } else { &bytes[..] };
+        let text = String::from_utf8_lossy(bytes);
+        if let Err(error) = std::str::from_utf8(bytes) {
+            *problems += 1;
+            note(&format!(
+                "line {number} of the input is not UTF-8 from byte {} on: what cannot be read stands as \u{fffd}. Convert the \
+                 input, as with `iconv -f windows-1252 -t UTF-8`",
+                error.valid_up_to() + 1
+            ));
+        }
         let text = text.trim();
         if text.is_empty() {
             continue;

@@ -32,7 +32,11 @@ Examples:
 
 Each final line is posted once, in the order in which lines became final; nothing can be taken back there, so corrections are
 not sent. What is not taken is tried again. A line that is refused for a minute is passed over, and then the exit code is 1.
-Ends with the event, or with Ctrl-C. docs/webhooks.md says what is sent.";
+Ends with the event, or with Ctrl-C. docs/webhooks.md says what is sent.
+
+At the end it says how many lines were new (taken by the URL), of these repeated (posted more than once, because no answer came),
+corrected or taken back after they were posted (that is not sent), refused and passed over, and unreadable (without text).
+Exit codes: 0 all was taken; 1 something was refused or unreadable; 2 wrong usage.";
 
 /// Post a feed's final lines to a caption URL (Zoom, YouTube)
 #[derive(Debug, Args)]
@@ -94,8 +98,23 @@ impl Push {
             () = signals.next() => Ok(()),
         };
         pushing.tell(self.json)?;
-        pushed.map(|()| Outcome::of_problems(pushing.passed_over))
+        pushed.map(|()| Outcome::of_problems(pushing.counts.refused + pushing.counts.unreadable))
     }
+}
+
+/// How many lines were what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+struct PushCounts {
+    /// Posted and taken.
+    new: u64,
+    /// Of these, posted more than once, because the answer did not come or was no success: who reads may have them twice.
+    repeated: u64,
+    /// Said otherwise, or taken back, after they were posted: that is not posted.
+    corrected: u64,
+    /// Refused for so long that they were passed over.
+    refused: u64,
+    /// Without a text that could be posted.
+    unreadable: u64,
 }
 
 /// What is being pushed.
@@ -110,10 +129,7 @@ struct Pushing<'a> {
     /// Whether new lines are pushed, or only known.
     is_begun: bool,
     seq: u64,
-    pushed: u64,
-    passed_over: u64,
-    /// Lines that were corrected after they were posted: the corrections are not.
-    corrected: u64,
+    counts: PushCounts,
     spoke: Instant,
 }
 
@@ -137,9 +153,7 @@ impl<'a> Pushing<'a> {
             known: HashMap::new(),
             is_begun: push.from == From::Start,
             seq,
-            pushed: 0,
-            passed_over: 0,
-            corrected: 0,
+            counts: PushCounts::default(),
             spoke: Instant::now(),
         }
     }
@@ -158,6 +172,7 @@ impl<'a> Pushing<'a> {
             match update {
                 None => return Ok(()),
                 Some(Update::Changed(changed)) => {
+                    self.note_gone(&changed.gone);
                     self.take(&changed.lines, subscriber.screen()).await?;
                     if changed.whole && subscriber.screen().state() == FeedState::Ended {
                         return Ok(());
@@ -185,12 +200,18 @@ impl<'a> Pushing<'a> {
         }
     }
 
+    /// Counts those of these lines that were posted. One that comes back is not posted again.
+    fn note_gone(&mut self, keys: &[Arc<str>]) {
+        let posted = keys.iter().filter(|key| self.known.get(*key) == Some(&true)).count();
+        self.counts.corrected += posted as u64;
+    }
+
     /// Pushes those of these lines that are new, in their order.
     async fn take(&mut self, keys: &[Arc<str>], screen: &Screen) -> anyhow::Result<()> {
         let mut new = Vec::new();
         for key in keys {
             match self.known.get(key) {
-                Some(is_posted) => self.corrected += u64::from(*is_posted),
+                Some(is_posted) => self.counts.corrected += u64::from(*is_posted),
                 None => {
                     self.known.insert(key.clone(), self.is_begun);
                     new.push(key);
@@ -210,6 +231,10 @@ impl<'a> Pushing<'a> {
 
     /// Posts a line until it is taken; one that is refused for long is passed over.
     async fn push(&mut self, line: &Line) -> anyhow::Result<()> {
+        if line.text.trim().is_empty() {
+            self.counts.unreadable += 1;
+            return Ok(());
+        }
         let (url, body) = self.to.caption(self.seq, line.received_at, &line.text);
         for failures in 0.. {
             let posted = post(&url, Method::POST, &CaptionUrl::headers(), body.clone(), self.wait).await;
@@ -221,12 +246,14 @@ impl<'a> Pushing<'a> {
             let age_ms = self.clock.now().since(line.received_at);
             let after = match verdict {
                 Verdict::Taken => {
-                    (self.seq, self.pushed) = (self.seq.saturating_add(1), self.pushed + 1);
+                    self.seq = self.seq.saturating_add(1);
+                    self.counts.new += 1;
+                    self.counts.repeated += u64::from(failures > 0);
                     return Ok(());
                 }
                 Verdict::Gone => bail!("{url}: {cause}: there is nobody to push to any more"),
                 Verdict::Refused if age_ms >= GIVE_UP_AFTER_MS as i64 => {
-                    self.passed_over += 1;
+                    self.counts.refused += 1;
                     note(&format!("a line was passed over: {cause}"));
                     return Ok(());
                 }
@@ -250,15 +277,20 @@ impl<'a> Pushing<'a> {
     }
 
     fn tell(&self, json: bool) -> anyhow::Result<()> {
-        let Self { pushed, passed_over, corrected, seq, .. } = self;
-        if json {
-            return print_json(&serde_json::json!({
-                "pushed": pushed, "passed_over": passed_over, "corrected": corrected, "next_seq": seq
-            }));
+        #[derive(serde::Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            counts: &'a PushCounts,
+            next_seq: u64,
         }
+        let Self { counts, seq, .. } = self;
+        if json {
+            return print_json(&Told { counts, next_seq: *seq });
+        }
+        let PushCounts { new, repeated, corrected, refused, unreadable } = counts;
         note(&format!(
-            "{pushed} captions were taken, {passed_over} refused and passed over, {corrected} corrected later, which is not \
-             posted; the next is number {seq}"
+            "{new} new, {repeated} of them repeated, {corrected} corrected later, {refused} refused, {unreadable} unreadable; \
+             the next is number {seq}"
         ));
         Ok(())
     }

@@ -137,6 +137,12 @@ async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), End>>) 
     }
 }
 
+/// The refusal of a line that was not taken when the rest of its message was.
+fn not_taken_with(seq: u64) -> Refusal {
+    let message = format!("this line was not taken when message {seq} first came: send it in a message with a new seq");
+    Refusal::new(NackCode::BadSeq, "seq", message)
+}
+
 /// Lines that a message holds.
 fn lines_in(says: &Incoming) -> u64 {
     match says {
@@ -366,7 +372,15 @@ impl<'a> Connection<'a> {
             }
         }
         self.refused_in_a_row = 0;
-        self.pipeline.count_repeats(lines_in(&says));
+        let untaken = self.pipeline.take_untaken();
+        self.pipeline.count_repeats(lines_in(&says).saturating_sub(untaken.len() as u64));
+        // Their refusals may have been lost with a connection, and a mended one would be acknowledged and nowhere.
+        if let Incoming::Lines(mut lines) = says {
+            for index in untaken {
+                let refusal = std::mem::replace(&mut lines[index], Err(not_taken_with(seq)));
+                self.nack(seq, Some(index), refusal.err().unwrap_or_else(|| not_taken_with(seq))).await?;
+            }
+        }
         self.acks.ack(seq);
         Ok(())
     }

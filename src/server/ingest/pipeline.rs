@@ -286,6 +286,11 @@ impl IngestPipeline {
         log.find(&self.feed, seq, message).await
     }
 
+    /// The lines, by their index, of the message that [`find_resend`](Self::find_resend) found last which were not taken with it.
+    pub(in crate::server) fn take_untaken(&mut self) -> Vec<usize> {
+        self.session_log.as_mut().map(SessionLog::take_untaken).unwrap_or_default()
+    }
+
     /// Whether the batch has `message` under the number `seq`; `None` if it has no such number.
     pub(in crate::server) fn find_in_batch(&self, seq: u64, message: &Incoming) -> Option<Resend> {
         let published = |record: &Record| record.published.as_ref().map_or(0, |published| published.seq);

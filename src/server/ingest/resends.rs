@@ -67,6 +67,8 @@ pub(super) struct SessionLog {
     reading: Option<Reading>,
     /// Numbers of the session, and where their records stand.
     marks: BTreeMap<u64, Offset>,
+    /// Lines of the message that was found last which were not taken with it.
+    untaken: Vec<usize>,
 }
 
 struct Reading {
@@ -122,7 +124,12 @@ impl Reading {
 
 impl SessionLog {
     pub(super) fn new(publisher: Publisher, is_shared: bool) -> Self {
-        Self { publisher, is_shared, reading: None, marks: BTreeMap::new() }
+        Self { publisher, is_shared, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
+    }
+
+    /// The lines of the message that was found last, by their index, which were not taken with it.
+    pub(super) fn take_untaken(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.untaken)
     }
 
     /// Whether the log has `message` under the number `seq`. All that the session appended before is durable. Cancel-safe.
@@ -139,7 +146,11 @@ impl SessionLog {
         loop {
             match &reading.found {
                 Some((found, op)) if *found == seq => {
-                    return Ok(if is_same(op, message) { Resend::Same } else { Resend::Other });
+                    if !is_same(op, message) {
+                        return Ok(Resend::Other);
+                    }
+                    self.untaken = find_untaken(op, message);
+                    return Ok(Resend::Same);
                 }
                 Some((found, _)) if *found > seq => return Ok(Resend::NotTaken),
                 _ => {}
@@ -221,6 +232,20 @@ pub(super) fn is_same(op: &Op, message: &Incoming) -> bool {
     }
 }
 
+/// The lines of a message, by their index, that the operation which was taken of it lacks: they were refused, or are others now.
+pub(super) fn find_untaken(op: &Op, message: &Incoming) -> Vec<usize> {
+    let (Op::Line { lines, .. }, Incoming::Lines(versions)) = (op, message) else { return Vec::new() };
+    let mut logged = lines.iter().peekable();
+    let mut untaken = Vec::new();
+    for (index, sent) in versions.iter().enumerate() {
+        let is_logged = |logged: &&Version| sent.as_ref().is_ok_and(|sent| is_same_version(logged, sent));
+        if logged.next_if(is_logged).is_none() {
+            untaken.push(index);
+        }
+    }
+    untaken
+}
+
 fn is_same_version(logged: &Version, sent: &Version) -> bool {
     if (&logged.id, logged.rev) != (&sent.id, sent.rev) {
         return false;
@@ -282,6 +307,11 @@ mod tests {
             (&[0, 3], false),
         ] {
             assert_eq!(is_same(&logged, &sent(lines)), is, "{lines:?}");
+        }
+        for (lines, untaken) in
+            [(&[1, 3][..], &[][..]), (&[1, 2, 3], &[1]), (&[1, 0, 3, 4], &[1, 3]), (&[0, 1, 1, 3], &[0, 2])]
+        {
+            assert_eq!(find_untaken(&logged, &sent(lines)), untaken, "{lines:?}");
         }
         let retract = |id: &str, rev| Op::Retract { source: "main".into(), id: id.into(), rev };
         assert!(is_same(&retract("1", None), &Incoming::Retract { id: "1".into(), rev: None }));
