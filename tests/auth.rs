@@ -424,6 +424,39 @@ async fn one_token_does_not_fill_the_archive() {
 }
 
 #[tokio::test]
+async fn feeds_are_counted_that_came_to_be_however_many_are_asked_for_at_once() {
+    let config = "[limits]\nfeeds_max = 3\nfeeds_created_per_hour = 2\n".to_owned()
+        + &entry("engine", &["publish", "create"], &["*"], "")
+        + &entry("rooms", &["publish", "create"], &["room-*"], "feeds_max = 1")
+        + &entry("all", &ROLES, &["*"], "");
+    let server =
+        Server::start_with(&(config + "\n[auth.anonymous]\nroles = [\"publish\", \"create\"]\nfeeds = [\"open-*\"]\n"));
+    let line = br#"{"id":"1","start_ms":0,"text":"one"}"#;
+    let post = async |token, feed: &str| ask(&server, token, "POST", &format!("/v1/feeds/{feed}/lines"), line).await;
+    let names: Vec<String> = (0..8).map(|number| format!("room-{number}")).collect();
+    let at_once = futures::future::join_all(names.iter().map(|name| post("rooms", name))).await;
+    assert_eq!(at_once.iter().filter(|answer| answer.status == 200).count(), 1);
+    for feed in ["a", "open-1"] {
+        assert_eq!(post(if feed == "a" { "engine" } else { "" }, feed).await.status, 200, "{feed}");
+    }
+    // The archive is full: what is not created counts for nothing.
+    for _ in 0..4 {
+        post("engine", "b").await.assert_problem(503, "too_many_feeds");
+        post("", "open-2").await.assert_problem(503, "too_many_feeds");
+    }
+    for (token, gone, feed) in [("engine", "a", "b"), ("", "open-1", "open-2")] {
+        assert_eq!(ask(&server, "all", "DELETE", &format!("/v1/feeds/{gone}"), b"").await.status, 204);
+        assert_eq!(post(token, feed).await.status, 200, "{feed}");
+    }
+    assert_eq!(ask(&server, "all", "DELETE", "/v1/feeds/b", b"").await.status, 204);
+    for (token, feed, by) in [("engine", "c", "this token created"), ("", "open-3", "this address created")] {
+        let refused = post(token, feed).await;
+        refused.assert_problem(503, "too_many_feeds");
+        assert!(refused.text().contains(by), "{}", refused.text());
+    }
+}
+
+#[tokio::test]
 async fn a_source_is_held_to() {
     let config = entry("asr", &["publish", "create"], &["geneva"], "source = \"asr\"");
     let expired = entry("old", &ROLES, &["*"], "expires_at = \"2020-01-01T00:00:00Z\"");

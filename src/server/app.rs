@@ -101,13 +101,18 @@ impl App {
         if let Opened::Here(feed) = self.feeds.open(name).await? {
             return Ok(feed);
         }
+        Ok(self.create_to_publish(name).await?.0)
+    }
+
+    /// Creates the feed `name`, live; false if it was there by then.
+    pub(super) async fn create_to_publish(&self, name: &FeedId) -> Result<(Arc<Feed>, bool), NotCreated> {
         self.check_room_for_a_feed().await?;
         let first = || vec![self.opening(false), self.record(Op::Resume)];
         let (feed, is_new) = self.feeds.create(name, false, first).await?;
         if is_new {
             tracing::info!(feed = %name, "feed created by a publisher");
         }
-        Ok(feed)
+        Ok((feed, is_new))
     }
 
     /// Makes `records` a life of `name` in place of `old`, in one step; none if there is another life of the name meanwhile.

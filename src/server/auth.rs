@@ -6,13 +6,15 @@
 //! * What a token allows can be taken back while the server runs: every connection that it opened then ends.
 //!
 //! `grants` holds the tokens of the configuration and reads them again, `jwt` checks signed tokens, `revocation` ends what a
-//! token opened, `rate_limit` bounds what one address may try and one token may create.
+//! token opened, `rate_limit` bounds what one address may try and one token may create, `creations` are feeds that come to be.
 
+mod creations;
 mod grants;
 mod jwt;
 mod rate_limit;
 mod revocation;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
@@ -24,14 +26,13 @@ pub(super) use self::grants::Auth;
 use self::rate_limit::Owner;
 pub(super) use self::revocation::AccessEnd;
 use self::revocation::Validity;
-use super::app::App;
+use super::app::{App, NotCreated};
 use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::socket::End;
 use super::upgrade;
 use crate::config::{FeedPattern, Role};
-use crate::feed::Opened;
-use crate::log::LogError;
+use crate::feed::{Feed, Opened};
 use crate::position::FeedId;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
@@ -182,34 +183,51 @@ impl Access {
         }
     }
 
-    /// Holds a publisher to feeds that exist, where it may not create any, and otherwise to as many new ones as it may
-    /// create.
-    pub(super) async fn check_create(&self, app: &App, feed: &FeedId) -> Result<Result<(), Denial>, LogError> {
+    /// The feed `name`, created live if it is not there. Holds a publisher to feeds that exist, where it may not create any, and
+    /// otherwise to as many new ones as it may create; at each node. Only feeds that came to be count.
+    pub(super) async fn open_to_publish(
+        &self,
+        app: &App,
+        name: &FeedId,
+    ) -> Result<Result<Arc<Feed>, Denial>, NotCreated> {
         // Without authentication there is nobody to tell apart: `limits.feeds_max` is the bound.
-        let Some(auth) = app.auth.as_ref().filter(|_| self.granted.who != Who::Everybody) else { return Ok(Ok(())) };
-        match app.feeds.open(feed).await? {
-            Opened::Here(_) | Opened::Deleted | Opened::Replaced(_) => return Ok(Ok(())),
+        let auth = app.auth.as_ref().filter(|_| self.granted.who != Who::Everybody);
+        let Some(auth) = auth else { return app.open_to_publish(name).await.map(Ok) };
+        match app.feeds.open(name).await? {
+            Opened::Here(feed) => return Ok(Ok(feed)),
+            // It is not created by publishing, and that is said.
+            Opened::Deleted | Opened::Replaced(_) => return app.open_to_publish(name).await.map(Ok),
             Opened::Absent => {}
         }
-        if !self.may(Role::Create, feed) {
-            return Ok(Err(self.denial(Role::Create, &format!("the feed {feed}, which does not exist yet"))));
+        if !self.may(Role::Create, name) {
+            return Ok(Err(self.denial(Role::Create, &format!("the feed {name}, which does not exist yet"))));
         }
+        let (_under_way, earlier) = auth.begin_creation(name);
         if let Some(max) = self.granted.feeds_max {
             let logs = app.feeds.log().logs().await?;
-            let is_own = |name: &str| self.granted.feeds.iter().any(|pattern| pattern.matches(name));
-            if logs.iter().filter(|log| is_own(log.feed.as_str())).count() >= max {
+            let others = logs.iter().map(|log| &log.feed).chain(&earlier).filter(|other| *other != name);
+            let is_own = |other: &&FeedId| self.granted.feeds.iter().any(|pattern| pattern.matches(other.as_str()));
+            if others.filter(is_own).collect::<HashSet<_>>().len() >= max {
                 let detail =
                     format!("{max} feeds match this token's patterns, as many as its feeds_max allows: delete some");
                 return Ok(Err(Denial::TooManyFeeds(detail)));
             }
         }
-        Ok(auth.count_creation(self.owner()))
+        let owner = self.owner();
+        if let Err(denial) = auth.count_creation(owner) {
+            return Ok(Err(denial));
+        }
+        let created = app.create_to_publish(name).await;
+        if !matches!(created, Ok((_, true))) {
+            auth.uncount_creation(owner);
+        }
+        created.map(|(feed, _)| Ok(feed))
     }
 
     /// Under whose name creations are counted: a token's, or without one an address's.
     fn owner(&self) -> Owner {
         match (self.granted.who, self.address) {
-            (Who::Anonymous, Some(address)) => Owner::Address(address),
+            (Who::Anonymous, Some(address)) => Owner::of_address(address),
             _ => Owner::Token(self.granted.token),
         }
     }

@@ -79,7 +79,6 @@ pub(super) async fn post(
     let session = query.get("session").map(String::as_str);
     let mut publisher = Publisher::new(&app, access.source(query.get("source").map(String::as_str))?, session)?;
     publisher.corrects = is_correcting(&query)?;
-    access.check_create(&app, &name).await??;
     let is_ndjson = match media_type(&headers) {
         Some("application/json") => false,
         Some("application/x-ndjson") => true,
@@ -103,7 +102,7 @@ pub(super) async fn post(
         return Err(Problem::new(ProblemCode::TooLarge, detail));
     }
 
-    let feed = app.open_to_publish(&name).await?;
+    let feed = access.open_to_publish(&app, &name).await??;
     let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
     for name in query.keys().filter(|name| !PARAMETERS.contains(&name.as_str())) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);

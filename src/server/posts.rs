@@ -113,8 +113,7 @@ impl Post {
         }
         let keep_raw = asked.get("keep_raw").map(String::as_str);
         let is_kept = Keeping::is_wanted(&app, &name, keep_raw).map_err(Problem::bad)?;
-        access.check_create(&app, &name).await??;
-        let feed = app.open_to_publish(&name).await?;
+        let feed = access.open_to_publish(&app, &name).await??;
         let pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
         let lang =
             asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());

@@ -61,9 +61,8 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
         .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
     // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
     publisher.corrects = asked.flag("corrects", vendor.is_some())?;
-    asked.access.check_create(app, name).await.map_err(|error| end_of(&error))??;
     let takes_over = asked.flag("takeover", false)?;
-    let feed = app.open_to_publish(name).await.map_err(|error| error.end())?;
+    let feed = asked.access.open_to_publish(app, name).await.map_err(|error| error.end())??;
     let entering = Entry::take(app, feed, publisher, takes_over);
     let (entry, mut pipeline) = tokio::select! {
         biased;

@@ -7,11 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::creations::{CreationUnderWay, CreationsUnderWay};
 use super::jwt::Jwt;
 use super::rate_limit::{Owner, RateLimit};
 use super::revocation::{Revocation, Validity};
 use super::{Access, BAD_TOKEN, Denial, EXPIRED, Granted, Who};
 use crate::config::{AuthConfig, LimitsConfig};
+use crate::position::FeedId;
 use crate::server::keys::KeyError;
 use crate::transcript::Timestamp;
 
@@ -19,7 +21,7 @@ use crate::transcript::Timestamp;
 const RATES_MAX: usize = 10_000;
 /// The span over which wrong tokens of an address are counted, in milliseconds.
 const ATTEMPTS_SPAN_MS: u64 = 60_000;
-/// The span over which created feeds of a token are counted, in milliseconds.
+/// The span over which created feeds of a token or an address are counted, in milliseconds.
 const CREATIONS_SPAN_MS: u64 = 3_600_000;
 
 /// Who is known, and what they may do; replaced as a whole when the configuration is read again.
@@ -27,8 +29,10 @@ pub(in crate::server) struct Auth {
     grants: RwLock<Arc<Grants>>,
     /// Wrong tokens, by address.
     attempts: RateLimit,
-    /// Feeds created, by token.
+    /// Feeds created, by token, or without one by address.
     creations: RateLimit,
+    /// Feeds that are being created: they count for a token's `feeds_max` as those that are there.
+    under_way: CreationsUnderWay,
 }
 
 /// What one reading of `[auth]` grants.
@@ -118,6 +122,7 @@ impl Auth {
             grants: RwLock::new(Arc::new(grants)),
             attempts: RateLimit::new(limits.wrong_tokens_per_minute, ATTEMPTS_SPAN_MS, RATES_MAX),
             creations: RateLimit::new(limits.feeds_created_per_hour, CREATIONS_SPAN_MS, RATES_MAX),
+            under_way: CreationsUnderWay::default(),
         }
     }
 
@@ -161,15 +166,34 @@ impl Auth {
         access
     }
 
+    /// Begins to create the feed `name`; gives what lasts as long, and the feeds whose creation was begun earlier and lasts still.
+    pub(super) fn begin_creation(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
+        self.under_way.begin(name)
+    }
+
     /// Counts a feed that `owner` is about to create.
     pub(super) fn count_creation(&self, owner: Owner) -> Result<(), Denial> {
         self.creations.count(owner).map_err(|first| {
+            let by = match owner {
+                Owner::Address(_) => "this address",
+                Owner::Token(_) => "this token",
+            };
             if first {
-                tracing::warn!("a token creates feeds too fast: further ones are refused (limits.feeds_created_per_hour)");
+                tracing::warn!(
+                    "{} creates feeds too fast: further ones are refused (limits.feeds_created_per_hour)",
+                    by.replace("this", "one")
+                );
             }
-            let detail = "this token created as many feeds in an hour as limits.feeds_created_per_hour allows: use feeds that exist, or come again later";
-            Denial::TooManyFeeds(detail.into())
+            Denial::TooManyFeeds(format!(
+                "{by} created as many feeds in an hour as limits.feeds_created_per_hour allows: use feeds that exist, or come \
+                 again later"
+            ))
         })
+    }
+
+    /// Takes the count of a feed back that `owner` did not create after all.
+    pub(super) fn uncount_creation(&self, owner: Owner) {
+        self.creations.uncount(owner);
     }
 
     fn current(&self) -> Arc<Grants> {

@@ -72,6 +72,13 @@ impl RateLimit {
         of.count = of.count.saturating_add(1);
         if of.count <= self.max { Ok(()) } else { Err(of.count == self.max + 1) }
     }
+
+    /// Takes one of `owner` back that was counted and did not come to be.
+    pub(super) fn uncount(&self, owner: Owner) {
+        if let Some(of) = self.owners.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&owner) {
+            of.count = of.count.saturating_sub(1);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +102,10 @@ mod tests {
         assert_eq!(limit.count(a), Err(false));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(limit.count(a), Ok(()));
+        for _ in 0..5 {
+            limit.uncount(a);
+            assert_eq!(limit.count(a), Ok(()));
+        }
         let none = RateLimit::new(0, 1000, 10);
         assert!((0..100).all(|_| none.count(a).is_ok()));
     }
