@@ -365,6 +365,9 @@ async fn refusals_and_warnings_surface() {
         peer.welcome(0, 10).await;
         let again = [peer.hear().await, peer.hear().await, peer.hear().await];
         assert_eq!(seqs(&again), [1, 3, 4]);
+        // A line that is refused again was refused once.
+        peer.say(json!({"type": "nack", "seq": 3, "index": 1, "code": "bad_seq", "message": "no", "retry": false}))
+            .await;
         peer.ack(1).await;
         publisher.settled(2).await.expect("2 was answered by its refusal");
         peer.ack(3).await;

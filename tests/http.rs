@@ -212,6 +212,23 @@ async fn speakers_are_renamed_merged_and_unmerged() {
     ] {
         desk(bad).await.assert_problem(400, "bad_request");
     }
+    // A field that would be passed over is named.
+    for (method, path, body, field) in [
+        (
+            "POST",
+            "/desk",
+            json!({"op": "speaker.rename", "op_id": "9", "speaker": "A", "name": "B", "creat": true}),
+            "creat",
+        ),
+        ("POST", "/state", json!({"state": "ended", "at_ms": 7}), "at_ms"),
+        ("PUT", "", json!({"titel": "Hearing"}), "titel"),
+        ("PATCH", "", json!({"lang": "en"}), "lang"),
+    ] {
+        let answer = server.json(method, &format!("/v1/feeds/hearing{path}"), body).await;
+        answer.assert_problem(400, "bad_request");
+        let detail = answer.json()["detail"].as_str().expect("in words").to_owned();
+        assert!(detail.contains(&format!("{field} is not known")), "{detail}");
+    }
 }
 
 #[tokio::test]

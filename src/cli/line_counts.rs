@@ -4,7 +4,7 @@
 //!
 //! [`know`]: CountingPublisher::know
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +45,8 @@ struct SentMessage {
     seq: u64,
     /// What each of its lines was, and its id.
     lines: Vec<(LineKind, Arc<str>)>,
+    /// What of it was refused: lines, by their index, or all. A message that is sent again may be refused again.
+    refused: HashSet<Option<usize>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +161,7 @@ impl Lines {
         if self.messages.len() == MESSAGES_MAX {
             self.messages.pop_front();
         }
-        self.messages.push_back(SentMessage { seq, lines: kinds });
+        self.messages.push_back(SentMessage { seq, lines: kinds, refused: HashSet::new() });
     }
 
     fn kind(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
@@ -195,18 +197,25 @@ impl Lines {
             self.counts.refused += 1;
             return;
         };
-        let kinds = &self.messages[at].lines;
-        let refused = match index {
-            Some(index) => kinds.get(index..=index).unwrap_or_default(),
-            None => &kinds[..],
-        };
-        for (kind, id) in refused {
-            *self.counts.of(*kind) -= 1;
-            if *kind == LineKind::New {
-                self.said.remove(id);
+        let SentMessage { lines, refused, .. } = &mut self.messages[at];
+        if refused.contains(&None) || !refused.insert(index) {
+            return;
+        }
+        let mut count = 0;
+        for (at, (kind, id)) in lines.iter().enumerate() {
+            let is_refused_now = match index {
+                Some(index) => at == index,
+                None => !refused.contains(&Some(at)),
+            };
+            if is_refused_now {
+                count += 1;
+                *self.counts.of(*kind) -= 1;
+                if *kind == LineKind::New {
+                    self.said.remove(id);
+                }
             }
         }
-        self.counts.refused += (refused.len() as u64).max(1);
+        self.counts.refused += count.max(u64::from(index.is_some() || lines.is_empty()));
     }
 }
 
@@ -242,6 +251,8 @@ fn line_in(object: &serde_json::Map<String, serde_json::Value>) -> Option<Versio
 /// Stands for what a line says.
 fn mark(start_ms: MediaMs, end_ms: Option<MediaMs>, speaker: Option<&str>, text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
+    // The server keeps labels without the blanks at their ends.
+    let speaker = speaker.map(str::trim).filter(|speaker| !speaker.is_empty());
     (start_ms, end_ms, speaker, text).hash(&mut hasher);
     hasher.finish()
 }
@@ -309,5 +320,12 @@ mod tests {
         lines.note(4, &Outgoing::Lines(vec![version("4"), version("5")]), false);
         lines.refuse(4, None);
         assert_eq!(counts(&lines), [3, 0, 0, 4]);
+        // A message that is sent again after a break is refused again.
+        for (seq, index) in [(1, Some(1)), (3, None), (4, None), (4, Some(0))] {
+            lines.refuse(seq, index);
+            assert_eq!(counts(&lines), [3, 0, 0, 4], "{seq} {index:?}");
+        }
+        lines.refuse(1, None);
+        assert_eq!(counts(&lines), [1, 0, 0, 6]);
     }
 }

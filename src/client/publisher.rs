@@ -1,6 +1,6 @@
 //! A publisher that comes back by itself: every message has a number, and is kept until the server has answered it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,6 +147,8 @@ struct Entry {
     body: Utf8Bytes,
     /// It was refused. It waits for those before it to be answered, and is not sent again.
     refused: bool,
+    /// Lines of it that were refused, by their index: a message that is sent again may be refused again.
+    refused_lines: HashSet<usize>,
 }
 
 /// What the publisher and its connection share. Every change of it wakes both.
@@ -182,13 +184,21 @@ impl State {
     }
 
     fn refuse(&mut self, nack: Nack) {
-        if nack.index.is_none() {
-            if let Ok(at) = self.outbox.binary_search_by_key(&nack.seq, |entry| entry.seq) {
-                self.outbox[at].refused = true;
+        let entry = match self.outbox.binary_search_by_key(&nack.seq, |entry| entry.seq) {
+            Ok(at) => self.outbox.get_mut(at),
+            Err(_) => None,
+        };
+        if let Some(entry) = entry {
+            let is_new = match nack.index {
+                Some(index) => entry.refused_lines.insert(index),
+                None => !std::mem::replace(&mut entry.refused, true),
+            };
+            if !is_new {
+                return;
             }
-            // It is answered, but those before it may wait for their flush.
-            self.settle(0);
         }
+        // What is refused as a whole is answered, but those before it may wait for their flush.
+        self.settle(0);
         self.refused += 1;
         self.event(PublisherEvent::Refused(nack));
     }
@@ -284,7 +294,12 @@ impl Publisher {
                     if body.len() > state.message_bytes {
                         taken = Some(Err(PublishError::TooLarge { bytes: body.len(), bytes_max: state.message_bytes }));
                     } else {
-                        state.outbox.push_back(Entry { seq, body: body.into(), refused: false });
+                        state.outbox.push_back(Entry {
+                            seq,
+                            body: body.into(),
+                            refused: false,
+                            refused_lines: HashSet::new(),
+                        });
                         state.sent = seq;
                         taken = Some(Ok(seq));
                     }

@@ -142,6 +142,7 @@ async fn answer(app: &App, feed: &Arc<Feed>, status: StatusCode) -> Result<Respo
 
 /// What a request may say of a feed.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct FeedFacts {
     title: Option<Arc<str>>,
     language: Option<Arc<str>>,
@@ -218,6 +219,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WantedState {
     state: FeedState,
 }
@@ -253,7 +255,7 @@ pub(super) async fn set_state(
 
 /// An operation of the desk.
 #[derive(Deserialize)]
-#[serde(tag = "op")]
+#[serde(tag = "op", deny_unknown_fields)]
 enum DeskOp {
     #[serde(rename = "speaker.rename")]
     Rename {

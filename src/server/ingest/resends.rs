@@ -65,7 +65,7 @@ pub(super) struct SessionLog {
     /// Other nodes write to the log too: of two records with one number the first counts, so all is read from the start.
     is_shared: bool,
     reading: Option<Reading>,
-    /// Numbers of the session, and where their records stand.
+    /// Numbers, and places before which there is nothing of the session from that number on.
     marks: BTreeMap<u64, Offset>,
     /// Lines of the message that was found last which were not taken with it.
     untaken: Vec<usize>,
@@ -83,14 +83,9 @@ struct Reading {
 }
 
 impl Reading {
-    fn at(feed: &Feed, offset: Offset) -> Self {
-        Self {
-            pages: Mutex::new(feed.records_from(offset)),
-            page: VecDeque::new(),
-            next: offset,
-            floor: 0,
-            found: None,
-        }
+    /// Reads from `offset` on, before which there is nothing of the session above `floor`.
+    fn at(feed: &Feed, offset: Offset, floor: u64) -> Self {
+        Self { pages: Mutex::new(feed.records_from(offset)), page: VecDeque::new(), next: offset, floor, found: None }
     }
 
     /// Goes to the next record of the session before `end`; gives its number and its place. Cancel-safe.
@@ -135,12 +130,10 @@ impl SessionLog {
     /// Whether the log has `message` under the number `seq`. All that the session appended before is durable. Cancel-safe.
     pub(super) async fn find(&mut self, feed: &Feed, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
         let end = feed.head().await?;
-        let mut is_from_start = true;
         let is_behind = self.reading.as_ref().is_some_and(|reading| reading.floor < seq);
         if !is_behind {
-            let from = self.place_before(feed, seq, end).await?;
-            self.reading = Some(Reading::at(feed, from));
-            is_from_start = from == Offset::START;
+            let (floor, from) = self.place_before(feed, seq, end).await?;
+            self.reading = Some(Reading::at(feed, from, floor));
         }
         let Some(reading) = &mut self.reading else { return Ok(Resend::NotTaken) };
         loop {
@@ -157,28 +150,27 @@ impl SessionLog {
             }
             let is_new_page = reading.page.is_empty();
             let Some((found, offset)) = reading.advance(&self.publisher, end).await? else {
-                // Caught up: whatever is asked next is new, or further back.
+                // Caught up: whatever is asked next is new, or further back. What is above all has not to be looked for again.
+                let last = reading.found.as_ref().map_or(reading.floor, |(seq, _)| *seq);
+                if let Some(next) = last.checked_add(1) {
+                    mark(&mut self.marks, next, reading.next);
+                }
                 self.reading = None;
                 return Ok(Resend::NotTaken);
             };
-            if !is_from_start {
-                // Of what stands before the first one nothing is known.
-                reading.floor = found - 1;
-                is_from_start = true;
-            }
             if is_new_page {
                 mark(&mut self.marks, found, offset);
             }
         }
     }
 
-    /// A place of the log before which there is nothing of the session from the number `seq` on.
-    async fn place_before(&mut self, feed: &Feed, seq: u64, end: Offset) -> Result<Offset, LogError> {
-        if self.is_shared {
-            return Ok(Offset::START);
+    /// A place of the log, and the number above which there is nothing of the session before it; that is below `seq`.
+    async fn place_before(&mut self, feed: &Feed, seq: u64, end: Offset) -> Result<(u64, Offset), LogError> {
+        if let Some((number, offset)) = self.marks.range(..=seq).next_back() {
+            return Ok((number - 1, *offset));
         }
-        if let Some((_, offset)) = self.marks.range(..=seq).next_back() {
-            return Ok(*offset);
+        if self.is_shared {
+            return Ok((0, Offset::START));
         }
         // What is sent again was mostly sent a moment ago.
         let mut end = self.marks.values().next().copied().unwrap_or(end);
@@ -186,13 +178,13 @@ impl SessionLog {
         loop {
             let from = Offset(end.0.saturating_sub(back));
             if from == Offset::START {
-                return Ok(from);
+                return Ok((0, from));
             }
-            let mut reading = Reading::at(feed, from);
+            let mut reading = Reading::at(feed, from, 0);
             if let Some((found, offset)) = reading.advance(&self.publisher, end).await? {
                 mark(&mut self.marks, found, offset);
                 if found <= seq {
-                    return Ok(offset);
+                    return Ok((found - 1, offset));
                 }
             }
             (end, back) = (from, back.saturating_mul(8));
@@ -212,8 +204,8 @@ fn mark(marks: &mut BTreeMap<u64, Offset>, seq: u64, offset: Offset) {
     marks.insert(seq, offset);
 }
 
-/// Whether the operation of the log is what the message says. When it came is no part of it, and of several lines some may have
-/// been refused.
+/// Whether the operation of the log is what the message says, or was taken of it: when it came is no part of it, and of several
+/// lines some may have been refused ([`find_untaken`]).
 pub(super) fn is_same(op: &Op, message: &Incoming) -> bool {
     match (op, message) {
         (Op::Line { lines, .. }, Incoming::Line(version)) => {
@@ -356,8 +348,8 @@ mod tests {
         for is_shared in [false, true] {
             let mut session = SessionLog::new(publisher.clone(), is_shared);
             let forward = 1..=3001;
-            let backward = (1..=3001).rev().step_by(if is_shared { 500 } else { 7 });
-            let about = (1..=60).map(|n: u64| (n * 7919) % 3001 + 1).take(if is_shared { 5 } else { 60 });
+            let backward = (1..=3001).rev().step_by(7);
+            let about = (1..=60).map(|n: u64| (n * 7919) % 3001 + 1);
             for seq in forward.chain(backward).chain(about) {
                 let expected = if seq % 3 == 0 || seq > 3000 { Resend::NotTaken } else { Resend::Same };
                 let found = session.find(&feed, seq, &Incoming::Line(line(seq, "a"))).await.expect("read");
@@ -367,6 +359,12 @@ mod tests {
                     assert_eq!(other, Resend::Other, "{seq}");
                 }
             }
+            // None of these reads the log from its start again.
+            let end = feed.head().await.expect("known");
+            let place = session.place_before(&feed, 3000, end).await.expect("read");
+            assert_eq!(place, (2999, end), "it is known that there is none");
+            let (floor, from) = session.place_before(&feed, 2999, end).await.expect("read");
+            assert!(floor > 0 && from > Offset::START, "{floor} {from:?}");
         }
     }
 

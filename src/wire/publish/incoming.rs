@@ -278,7 +278,7 @@ impl RawMessage<'_> {
                 status: self.status.unwrap_or_default(),
                 start_ms: self.start_ms,
                 end_ms: self.end_ms,
-                speaker: self.speaker.filter(|speaker| !speaker.is_empty()),
+                speaker: self.speaker.and_then(without_blanks_around),
                 text,
                 lang: self.lang,
                 break_before: self.break_before,
@@ -398,6 +398,16 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
         NackCode::BadJson,
         format!("the message could not be read: {}", describe_json_error(error, text.as_bytes())),
     )
+}
+
+/// A speaker's label without the blanks at its ends, which no reader sees and which would make two speakers of one; none if nothing
+/// is left.
+fn without_blanks_around(label: Arc<str>) -> Option<Arc<str>> {
+    match label.trim() {
+        "" => None,
+        trimmed if trimmed.len() == label.len() => Some(label),
+        trimmed => Some(trimmed.into()),
+    }
 }
 
 #[cfg(test)]
@@ -520,6 +530,16 @@ mod tests {
         assert!(matches!(&lines[..], [Err(Refusal { code: NackCode::Unsupported, field: Some("type"), .. })]));
         let request = FromPublisher::decode_in_request(r#"{"lines":[]}"#, &LIMITS, 1000);
         assert_eq!(request.says.map_err(|refusal| refusal.field), Err(Some("lines")));
+    }
+
+    #[test]
+    fn labels_have_no_blanks_around() {
+        for (label, expected) in [("Ann", Some("Ann")), (" Ann Lee\u{a0} ", Some("Ann Lee")), ("\t", None), ("", None)]
+        {
+            let text = serde_json::json!({"type": "line", "id": "1", "text": " a ", "speaker": label}).to_string();
+            let Ok(Incoming::Line(line)) = FromPublisher::decode(&text, &LIMITS, 1000).says else { panic!("refused") };
+            assert_eq!((line.content.speaker.as_deref(), &*line.content.text), (expected, " a "), "{label:?}");
+        }
     }
 
     #[test]
