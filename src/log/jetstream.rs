@@ -10,7 +10,7 @@
 //! * `lives` says which feeds there are, and ends them: nothing is stored behind a life's fence.
 //! * `writer` appends: of each log one message at a time, each behind the last.
 //! * `starts` finds out whether the stream was put back to an earlier state, and says so to who reads.
-//! * `follower` hears of all that is stored, and tells the tails; `reader` reads what is further back.
+//! * `follower` hears of all that is stored, and tells the tails; `reader` reads what is further back, `bulk` all of many logs.
 //! * `probe` asks whether the stream can be reached, and leaves a server by which it cannot.
 //! * `erase` takes records out.
 //!
@@ -21,6 +21,7 @@
 //! (`wait`). Why the stream is as it is: `docs/adr/0003-nats.md`.
 
 mod ask;
+mod bulk;
 mod connect;
 mod erase;
 mod follower;
@@ -58,7 +59,7 @@ use self::reader::StreamPages;
 use self::starts::{KnownStarts, Suspicion};
 use self::writer::Lines;
 use super::live::{Registry, Tail};
-use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
+use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats, WholeLogs};
 use crate::position::{FeedId, Offset, Starts};
 
 /// What a queued append weighs beside its records.
@@ -509,6 +510,11 @@ impl Log for JetStreamLog {
             let feeds = self.shared.feeds();
             Ok(feeds.iter().map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect())
         })
+    }
+
+    fn read_many(&self, logs: &[(LogId, Offset)], bytes_max: u64) -> BoxFuture<'_, Result<WholeLogs, LogError>> {
+        let logs = logs.to_vec();
+        Box::pin(async move { self.shared.read_many(&logs, bytes_max).await })
     }
 
     fn deleted_names(&self) -> BoxFuture<'_, Result<Vec<FeedId>, LogError>> {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, future, stream};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use super::app::App;
 use crate::feed::{Feed, Opened, View};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, FeedId, Offset};
-use crate::transcript::{FeedState, FoldView, Line, MediaMs, Timestamp, Transcript, Turn};
+use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript, Turn};
 
 /// How a feed stands.
 #[derive(Debug, Clone, Serialize)]
@@ -54,6 +55,10 @@ const LAST_CHARS: usize = 160;
 /// Feeds that are asked for at the same time: of a log that is elsewhere each is a way there and back.
 const ASKED_AT_ONCE: usize = 32;
 
+/// Bytes of a log that is elsewhere which are read in one go for all feeds of which nothing is known, as after a start: some
+/// thousand short feeds. Of a larger log each feed is read by itself.
+const READ_AT_ONCE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
 /// The summaries of feeds that need not be folded again, because nothing was added since.
 #[derive(Debug, Default)]
 pub(super) struct Summaries(Mutex<HashMap<LogId, (Offset, Summary)>>);
@@ -93,6 +98,7 @@ impl Summaries {
     /// As [`Summaries::all`], of the feeds that are `wanted`.
     pub(super) async fn all_of(app: &App, wanted: impl Fn(&FeedId) -> bool) -> Result<Vec<(LogId, Summary)>, LogError> {
         let heads = app.feeds.log().heads().await?;
+        Self::learn(app, heads.iter().filter(|(log_id, _)| wanted(&log_id.feed))).await?;
         let mut questions: Vec<BoxFuture<'_, _>> = Vec::new();
         for (log_id, head) in heads.iter().filter(|(log_id, _)| wanted(&log_id.feed)) {
             // Of very many feeds few have grown, and the others are neither opened nor asked.
@@ -110,6 +116,35 @@ impl Summaries {
         let logs: HashSet<&LogId> = heads.iter().map(|(log_id, _)| log_id).collect();
         app.summaries.lock().retain(|log_id, _| logs.contains(log_id));
         Ok(summaries)
+    }
+
+    /// Learns how those of many feeds stand of which nothing is known, where the log gives them in one go; the others are opened one
+    /// by one.
+    async fn learn(app: &App, heads: impl Iterator<Item = &(LogId, Offset)>) -> Result<(), LogError> {
+        let is_unknown =
+            |(log_id, head): &&(LogId, Offset)| *head > Offset::START && Self::known(app, log_id, *head).is_none();
+        let unknown: Vec<_> = heads.filter(is_unknown).cloned().collect();
+        if unknown.len() <= ASKED_AT_ONCE {
+            return Ok(());
+        }
+        for (log_id, records) in app.feeds.log().read_many(&unknown, READ_AT_ONCE_BYTES_MAX).await? {
+            Self::note_records(app, log_id, records);
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Notes how a feed stands whose records these are.
+    fn note_records(app: &App, log_id: LogId, records: Vec<Bytes>) {
+        let mut transcript = Transcript::new(FoldView::Interim);
+        for (offset, record) in (0..).zip(records) {
+            transcript.apply(Offset(offset), Record::decode(&record));
+        }
+        let (at, summary) = (transcript.next_offset(), Summary::new(&log_id.feed, &transcript));
+        let mut summaries = app.summaries.lock();
+        if summaries.get(&log_id).is_none_or(|(known, _)| *known < at) {
+            summaries.insert(log_id, (at, summary));
+        }
     }
 
     /// None for a feed that is not there any more, or not yet, or cannot be read.
@@ -141,6 +176,11 @@ impl Summaries {
 }
 
 impl Summary {
+    /// Whether more is to come: it has not ended, or something waits for its end.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.state, FeedState::Live | FeedState::Paused) || self.has_interim
+    }
+
     /// With who is connected now.
     fn with_present(mut self, app: &App, log_id: &LogId) -> Self {
         let present = app.present(log_id);
@@ -196,9 +236,7 @@ impl App {
             }
             let summaries = self.summaries.lock();
             // Without a summary nothing is known, and it stays.
-            summaries.get(feed.log_id()).is_none_or(|(_, summary)| {
-                matches!(summary.state, FeedState::Live | FeedState::Paused) || summary.has_interim
-            })
+            summaries.get(feed.log_id()).is_none_or(|(_, summary)| summary.goes_on())
         };
         if !is_connected && !goes_on() {
             let may_go = |feed: &Feed| {

@@ -76,7 +76,13 @@ pub(super) async fn run(app: Arc<App>) {
 /// Folds the feeds that go on and are this server's to look after, so that their clocks go on too; the others are put away
 /// again.
 async fn open_all(app: &App) -> Result<(), LogError> {
-    Summaries::all_of(app, |feed| app.looks_after(feed)).await.map(|_| ())
+    for (log_id, summary) in Summaries::all_of(app, |feed| app.looks_after(feed)).await? {
+        // Those that were asked about before, or read in one go with others, are not open.
+        if summary.goes_on() {
+            app.feeds.open(&log_id.feed).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Signs of where a source is: the moments of its clock and of its last line, and when each was seen to change.

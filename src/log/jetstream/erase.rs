@@ -85,7 +85,7 @@ impl Shared {
         }
         let consumer = self.consumer_from(&self.names.all_kept(), DeliverPolicy::LastPerSubject).await?;
         loop {
-            let messages = self.fetch_messages(&consumer).await?;
+            let messages = self.fetch_messages(&consumer, super::reader::MESSAGES_AT_ONCE).await?;
             if messages.is_empty() {
                 return Ok(());
             }

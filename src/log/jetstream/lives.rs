@@ -332,7 +332,7 @@ impl Shared {
         let consumer = self.consumer_from(&self.names.stages(), start).await?;
         let mut stages = Vec::new();
         loop {
-            let messages = self.fetch_messages(&consumer).await?;
+            let messages = self.fetch_messages(&consumer, super::reader::MESSAGES_AT_ONCE).await?;
             if messages.is_empty() {
                 return Ok(stages);
             }

@@ -73,6 +73,11 @@ impl Names {
         format!("{}.log.>", self.stream)
     }
 
+    /// What was appended to all lives.
+    pub(super) fn all_records(&self) -> String {
+        format!("{}.log.*.*.rec", self.stream)
+    }
+
     pub(super) fn kept(&self, log: &LogId, first: u64) -> String {
         format!("{}.log.{}.{}.kept.{first}", self.stream, log.feed, log.life)
     }

@@ -23,7 +23,7 @@ use crate::log::{Entry, LogError, LogId};
 use crate::position::Offset;
 
 /// Messages asked for at a time: some MiB at the very most, and a thousand asked for in a few steps.
-const MESSAGES_AT_ONCE: usize = 64;
+pub(super) const MESSAGES_AT_ONCE: usize = 64;
 /// Messages that are asked of the leader one by one where a replica has none: each is a way there and back.
 const LEADERS_AT_ONCE: usize = 16;
 /// Messages of other logs that are passed over rather than looked for.
@@ -219,12 +219,13 @@ impl Shared {
     pub(super) async fn fetch_messages(
         &self,
         consumer: &Consumer,
+        messages_max: usize,
     ) -> Result<Vec<async_nats::jetstream::Message>, LogError> {
         let limit = self.options.ack_timeout;
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let fetching = async {
             let mut messages = Vec::new();
-            let fetch = consumer.fetch().max_messages(MESSAGES_AT_ONCE).expires(limit).messages();
+            let fetch = consumer.fetch().max_messages(messages_max).expires(limit).messages();
             let mut fetched = fetch.await.map_err(|error| away(&error))?;
             while let Some(message) = fetched.next().await {
                 messages.push(message.map_err(|error| away(&error))?);
@@ -236,7 +237,7 @@ impl Shared {
     }
 
     async fn fetch(&self, consumer: &Consumer) -> Result<Vec<Piece>, LogError> {
-        let messages = self.fetch_messages(consumer).await?;
+        let messages = self.fetch_messages(consumer, MESSAGES_AT_ONCE).await?;
         messages.iter().map(|message| self.delivered(message)).collect()
     }
 

@@ -1,0 +1,49 @@
+//! Reading many logs in one pass over the stream, where that is small: for who asks how all feeds stand. Each log by itself takes
+//! several questions and a consumer of its own.
+
+use std::collections::HashMap;
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use bytes::Bytes;
+
+use super::Shared;
+use super::names::Subject;
+use crate::log::{LogError, LogId, WholeLogs};
+use crate::position::Offset;
+
+/// Messages asked for at a time: each asking is a way there and back.
+const MESSAGES_AT_ONCE: usize = 1024;
+
+impl Shared {
+    /// See [`Log::read_many`](crate::log::Log::read_many). The heads are the leader's, so that a replica which lacks something gives
+    /// less than all of a log, and that one is left out; and so is one of which records were erased.
+    pub(super) async fn read_many(&self, logs: &[(LogId, Offset)], bytes_max: u64) -> Result<WholeLogs, LogError> {
+        let info = self.stream.get_info().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
+        if info.state.bytes > bytes_max {
+            return Ok(Vec::new());
+        }
+        let mut wanted: HashMap<&LogId, (Offset, Option<Vec<Bytes>>)> =
+            logs.iter().map(|(log, head)| (log, (*head, Some(Vec::new())))).collect();
+        let consumer = self.consumer_from(&self.names.all_records(), DeliverPolicy::All).await?;
+        loop {
+            let messages = self.fetch_messages(&consumer, MESSAGES_AT_ONCE).await?;
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                let Some(Subject::Records(log)) = self.names.read(&message.subject) else { continue };
+                let Some((_, records)) = wanted.get_mut(&log) else { continue };
+                let piece = self.delivered(&message)?;
+                match records {
+                    Some(all) if piece.fence.is_none() && piece.first == all.len() as u64 => all.extend(piece.records),
+                    _ => *records = None,
+                }
+            }
+        }
+        let whole = wanted.into_iter().filter_map(|(log, (head, records))| {
+            let records = records.filter(|records| records.len() as u64 >= head.0)?;
+            Some((log.clone(), records))
+        });
+        Ok(whole.collect())
+    }
+}
