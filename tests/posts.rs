@@ -179,3 +179,24 @@ async fn posting_takes_a_token_in_the_url() {
     fine(&post(&server, "youtube?token=test", "").await);
     fine(&post(&server, "streamtext?token=test", "A").await);
 }
+
+/// What an engine says is no caption, whatever it is posted as.
+#[tokio::test]
+async fn a_vendors_message_is_no_caption() {
+    let server = Server::start();
+    let message = r#"{"partial":"the ferry is"}"#;
+    for path in ["zoom?seq=1", "youtube?seq=1"] {
+        let answer = post(&server, path, message).await;
+        assert!(answer.status == 400 && answer.text().contains("format=vosk"), "{path}: {}", answer.text());
+    }
+    // A stream is put together wherever requests end.
+    for (seq, part) in [(1, &message[..9]), (2, &message[9..])] {
+        let answer = post(&server, &format!("streamtext?seq={seq}"), part).await;
+        assert_eq!((answer.status, answer.text().contains("format=vosk")), (200, seq == 2), "{}", answer.text());
+    }
+    fine(&post(&server, "zoom?seq=1", "{music}").await);
+    fine(&post(&server, "streamtext?seq=3", "ALL RISE.\n").await);
+    let mut said = said(&server).await;
+    said.sort();
+    assert_eq!(said, ["ALL RISE.", "{music}"]);
+}

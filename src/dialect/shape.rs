@@ -360,6 +360,11 @@ pub(super) fn foreign_object(object: &Value) -> Option<String> {
     Some(format!("this is no text but JSON: it was left out. It looks like {likeness}"))
 }
 
+/// The fault of a text that is a vendor's message in JSON.
+pub(super) fn foreign_text(text: &str) -> Option<String> {
+    foreign_object(&serde_json::from_str(text).ok()?)
+}
+
 /// The format of text that a line shows: times before it, or characters that delete.
 pub(super) fn text_format(line: &str) -> Option<Format> {
     if line.contains('\u{8}') {

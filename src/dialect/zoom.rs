@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::json::Node;
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, SessionSign};
+use super::shape::foreign_text;
 use super::token::whole;
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
@@ -32,6 +33,11 @@ impl Zoom {
             out.fault(FaultKind::BadField, "text is missing: this is no caption");
             return;
         };
+        // The body of a post is a text: an engine's message in it is no caption.
+        if let Some(why) = text.trim_start().starts_with('{').then(|| foreign_text(text)).flatten() {
+            out.fault(FaultKind::UnknownType, why);
+            return;
+        }
         let seq = match (post.get(&["seq"]), &self.last) {
             (Some(_), _) => match post.number(&["seq"], out) {
                 Some(seq) => seq,

@@ -339,6 +339,12 @@ fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
     }
 }
 
+/// Refuses a body of which nothing was taken, such as an engine's message in JSON.
+fn check_taken(decoded: &Decoded) -> Result<(), Problem> {
+    let refusal = decoded.faults.iter().find(|fault| fault.kind.is_refusal());
+    refusal.filter(|_| decoded.says.is_empty()).map_or(Ok(()), |fault| Err(Problem::bad(fault.to_string())))
+}
+
 /// What software is told, and what was odd, for whoever looks.
 fn told(answer: impl std::fmt::Display, faults: &[crate::dialect::Fault], notes: Vec<String>) -> String {
     let notes = faults.iter().map(ToString::to_string).chain(notes);
@@ -376,6 +382,7 @@ pub(super) async fn zoom(
         Placed::Repeat => return Ok(told(seq, &[], Vec::new())),
     };
     let decoded = decode(&tag);
+    check_taken(&decoded)?;
     let says = at_ms.map_or_else(|| decoded.says.clone(), |at_ms| moved(decoded.says.clone(), at_ms));
     let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says };
     let notes = post.publish(&session, number, posted).await?;
@@ -444,6 +451,7 @@ pub(super) async fn youtube(
         }
         Placed::Repeat => return Ok(told(now(&post.app), &[], Vec::new())),
     };
+    check_taken(&decoded)?;
     let says = merged(decoded.says);
     let says = at_ms.map_or(says.clone(), |at_ms| moved(says, at_ms));
     let posted = Posted { format: Format::YouTube, frame: text.as_bytes(), says };

@@ -307,3 +307,78 @@ fn azure_is_read_as_its_libraries_and_its_service_give_it() {
     assert_eq!(reader.finals(), ["The ferry is late.", "And the bus.", "Too."]);
     assert!(reader.faults.is_empty(), "{:?}", reader.faults);
 }
+
+/// `Yes.` of one within what another says stays theirs, in every format that labels words.
+#[test]
+fn a_short_answer_keeps_its_speaker_in_every_format() {
+    let words = [("Do", 0), ("you", 0), ("all", 0), ("agree?", 0), ("Yes.", 1), ("Very", 0), ("good", 0), ("then.", 0)];
+    let text = words.map(|(word, _)| word).join(" ");
+    let at = |n: usize| n as f64 * 0.25;
+    let all = |word: &dyn Fn(usize, &str, u8) -> Vec<Value>| -> Vec<Value> {
+        words.iter().enumerate().flat_map(|(n, (text, speaker))| word(n, text, *speaker)).collect()
+    };
+    // The word and its mark, for vendors that part them.
+    let parted = |text: &'static str| text.split_at(text.find(['.', '?']).unwrap_or(text.len()));
+    let parts: Vec<(usize, &str, u8, bool)> = (0..)
+        .zip(words)
+        .flat_map(|(n, (text, speaker))| [(n, parted(text).0, speaker, false), (n, parted(text).1, speaker, true)])
+        .filter(|(_, text, ..)| !text.is_empty())
+        .collect();
+    let part = |of: &dyn Fn(usize, &str, u8, bool) -> Value| -> Vec<Value> {
+        parts.iter().map(|(n, text, speaker, is_mark)| of(*n, text, *speaker, *is_mark)).collect()
+    };
+    let messages = [
+        (
+            Format::Deepgram,
+            json!({"type": "Results", "channel_index": [0, 1], "start": 0.0, "duration": 2.0, "is_final": true,
+            "speech_final": true, "channel": {"alternatives": [{"transcript": text, "words": all(&|n, word, speaker| {
+                vec![json!({"word": word, "punctuated_word": word, "start": at(n), "end": at(n + 1), "speaker": speaker})]
+            })}]}}),
+        ),
+        (
+            Format::AssemblyAi,
+            json!({"type": "Turn", "turn_order": 0, "end_of_turn": true, "transcript": text, "words": all(&|n, word, speaker| {
+                vec![json!({"text": word, "start": at(n) * 1e3, "end": at(n + 1) * 1e3, "speaker": speaker, "word_is_final": true})]
+            })}),
+        ),
+        (
+            Format::Google,
+            json!({"results": [{"isFinal": true, "alternatives": [{"transcript": text, "words": all(&|n, word, speaker| {
+                vec![json!({"word": word, "startTime": format!("{:.3}s", at(n)), "endTime": format!("{:.3}s", at(n + 1)),
+                    "speakerLabel": (speaker + 1).to_string()})]
+            })}]}]}),
+        ),
+        (
+            Format::Aws,
+            json!({"Transcript": {"Results": [{"ResultId": "1", "IsPartial": false, "StartTime": 0.0, "EndTime": 2.0,
+            "Alternatives": [{"Transcript": text, "Items": part(&|n, text, speaker, is_mark| {
+                json!({"Type": if is_mark { "punctuation" } else { "pronunciation" }, "Content": text,
+                    "StartTime": at(n), "EndTime": at(n + 1), "Speaker": speaker.to_string()})
+            })}]}]}}),
+        ),
+        (
+            Format::Speechmatics,
+            json!({"message": "AddTranscript", "metadata": {"start_time": 0.0, "end_time": 2.0},
+            "results": part(&|n, text, speaker, is_mark| {
+                let kind = if is_mark { "punctuation" } else { "word" };
+                json!({"type": kind, "start_time": at(n), "end_time": at(n + 1), "is_eos": is_mark,
+                    "attaches_to": if is_mark { "previous" } else { "none" },
+                    "alternatives": [{"content": text, "speaker": format!("S{}", speaker + 1)}]})
+            })}),
+        ),
+    ];
+    for (format, message) in messages {
+        let mut reader = Reader::new(format);
+        reader.hear(&message);
+        let mut out = Decoded::default();
+        reader.dialect.end(&mut out);
+        reader.screen.take(out);
+        let turns: Vec<String> = reader
+            .screen
+            .transcript
+            .assembled()
+            .map(|(_, lines)| lines.iter().map(|line| line.text.to_string()).collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(turns, ["Do you all agree?", "Yes.", "Very good then."], "{format}");
+    }
+}
