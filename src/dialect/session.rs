@@ -663,8 +663,9 @@ pub(super) fn is_another_line(
 ) -> bool {
     let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
     let by = apart(known.start_ms(), start_ms);
-    if [by, apart(known.end_ms(), end_ms)].iter().all(|by| by.is_some_and(|by| by <= SAME_PLACE_MS)) {
-        // Marks may change every word: `nine one one` becomes `911`.
+    let is_near = |by: &Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
+    if newer <= 1 && [by, apart(known.end_ms(), end_ms)].iter().all(is_near) {
+        // Marks may change every word: `nine one one` becomes `911`. Later an engine that was started anew may be there.
         return false;
     }
     let moved = by.is_some_and(|by| by > MOVED_MS);
