@@ -356,6 +356,76 @@ async fn a_full_stream_says_so_and_goes_on() {
     append(&log, &other, "next").await.expect("appended");
 }
 
+/// Bounds the stream by what `max` makes of the bytes that it holds.
+async fn bound_stream(servers: &nats::Servers, max: impl Fn(u64) -> u64) {
+    let context = async_nats::jetstream::new(async_nats::connect(servers.urls()).await.expect("connected"));
+    let info = context.get_stream("captionwire").await.expect("it is there").cached_info().clone();
+    let max_bytes = i64::try_from(max(info.state.bytes)).expect("small");
+    let config = async_nats::jetstream::stream::Config { max_bytes, ..info.config };
+    context.update_stream(config).await.expect("changed");
+}
+
+/// A log that is opened while its stream has not even room for the row of a start is read and deleted from; nothing is appended
+/// before that row is there, by which readers find what was lost meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_log_opens_on_a_stream_without_room_for_a_row() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let log = open(&servers).await;
+    let (id, large) = (create(&log, "geneva").await, create(&log, "basel").await);
+    append(&log, &id, "0").await.expect("appended");
+    for _ in 0..3 {
+        append(&log, &large, &"x".repeat(2_000)).await.expect("appended");
+    }
+    let before = log.starts(&id).await.expect("told").current().expect("one").as_str().to_owned();
+    log.close().await;
+    bound_stream(&servers, |bytes| bytes + 10).await;
+
+    let log = open(&servers).await;
+    servers.wait_until("it is not ready", |_| log.trouble().is_some());
+    let why = log.trouble().expect("it is not ready").to_string();
+    assert!(why.contains("no room") || why.contains("max_bytes"), "{why}");
+    assert_eq!(read(&log, &id, 0).await, ["0"]);
+    let refused = append(&log, &id, "1").await.expect_err("refused");
+    assert!(is_away(&refused), "{refused}");
+    let refused = soon(log.create(&FeedId::new("bern").expect("a name"), false)).await.expect_err("refused");
+    assert!(is_away(&refused), "{refused}");
+    // One that comes beside it is not told that somebody vouches for what was there.
+    let beside = open(&servers).await;
+    assert!(is_away(&append(&beside, &id, "1").await.expect_err("refused")));
+
+    let mut tail = log.tail(&id, Offset(0));
+    soon(tail.next()).await.expect("goes on").expect("read");
+    soon(log.delete(&large)).await.expect("what is deleted makes room");
+    assert_eq!(log.find(&large.feed).await.expect("found"), Found::Deleted);
+    for log in [&log, &beside] {
+        servers.wait_until("it is ready", |_| log.trouble().is_none());
+    }
+    let told = soon(tail.next()).await.expect("told").expect_err("who reads comes again");
+    assert!(matches!(told, LogError::PutBack), "{told}");
+    append(&log, &id, "1").await.expect("appended");
+    append(&beside, &id, "2").await.expect("appended");
+    let starts = log.starts(&id).await.expect("told");
+    assert_eq!(starts.end_of(Some(&before)), Ok(Some(Offset(1))), "the row stands before what was appended");
+    let third = open(&servers).await;
+    let same = async { while third.starts(&id).await.expect("told") != beside.starts(&id).await.expect("told") {} };
+    soon(same).await;
+    assert_eq!(third.starts(&id).await.expect("told"), starts, "one that comes beside another begins none");
+}
+
+/// A server that is connected to later is held to what the first one was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_too_little_is_not_gone_on_with() {
+    let Some(mut servers) = nats::Servers::start(1) else { return };
+    let log = open(&servers).await;
+    let id = create(&log, "geneva").await;
+    servers.restart_with(0, "jetstream {", "max_payload: 8192\njetstream {");
+    let says_so = |error: LogError| is_away(&error) && error.to_string().contains("raise max_payload");
+    servers.wait_until("it is noticed", |_| log.trouble().is_some_and(says_so));
+    servers.restart_with(0, "max_payload: 8192\n", "");
+    servers.wait_until("it is gone on with", |_| log.trouble().is_none());
+    append(&log, &id, "0").await.expect("appended");
+}
+
 /// Servers whose files are full take no more, and say so at once; what was acknowledged is there, and it goes on when there is
 /// room.
 #[tokio::test(flavor = "multi_thread")]
@@ -676,7 +746,8 @@ async fn processes_that_run_through_it_agree_on_what_a_stream_has_lost() {
                 }
             }
         });
-        assert!(told.await.expect("told").is_err_and(|error| is_away(&error)), "who reads comes again");
+        let told = told.await.expect("told").expect_err("who reads comes again");
+        assert!(matches!(told, LogError::PutBack), "{told}");
     }
     for log in [&first, &second] {
         servers.wait_until("it is heard of", |_| log.trouble().is_none());
@@ -718,7 +789,9 @@ async fn what_a_server_lacks_is_had_of_the_leader() {
     let Some(servers) = nats::Servers::start(1) else { return };
     let whole = open(&servers).await;
     let id = create(&whole, "geneva").await;
-    let way = nats::way_to_a_replica_without(&servers.url(0), "lacking");
+    // Among them those without records, with which each life begins.
+    let words = &["lacking", "Captionwire-Count: 0\r"];
+    let way = nats::way_to_a_replica_without(&servers.url(0), words);
     let log = JetStreamLog::open(JetStreamOptions { servers: vec![way], ..options(&servers) }).await.expect("opens");
     let mut tail = log.tail(&id, Offset(0));
     let mut next = async |expected: &[&str]| {
@@ -752,6 +825,18 @@ async fn what_a_server_lacks_is_had_of_the_leader() {
     for from in 0..8 {
         assert_eq!(read(&log, &id, from).await, read(&whole, &id, from).await, "from {from}");
     }
+    // With messages that hold no record, and what is left of one that was erased, before the first that it lacks.
+    append(&whole, &id, "erased 8").await.expect("appended");
+    soon(whole.erase(&id, Offset(8))).await.expect("erased");
+    let other = create(&whole, "basel").await;
+    for text in ["lacking 9", "10"] {
+        append(&whole, &id, text).await.expect("appended");
+        append(&whole, &other, text).await.expect("appended");
+    }
+    for from in 0..11 {
+        assert_eq!(read(&log, &id, from).await, read(&whole, &id, from).await, "from {from}");
+    }
+    assert_eq!(read(&log, &other, 0).await, ["lacking 9", "10"], "from the beginning of a life");
 }
 
 /// A stream that was deleted while no node ran is not made anew in silence.

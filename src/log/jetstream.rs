@@ -53,10 +53,10 @@ use tokio_util::task::TaskTracker;
 use self::ask::AGAIN_AFTER;
 use self::follower::Listener;
 use self::names::Names;
-use self::piece::{FRAME_BYTES, Fence};
+use self::piece::{FRAME_BYTES, Fence, HEAD_BYTES};
 use self::probe::Reach;
 use self::reader::StreamPages;
-use self::starts::{KnownStarts, Suspicion};
+use self::starts::{KnownStarts, ROW_IS_OWED, Suspicion};
 use self::writer::Lines;
 use super::live::{Registry, Tail};
 use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats, WholeLogs};
@@ -198,8 +198,6 @@ struct Shared {
     /// The place of the stream's first message, which says so.
     begun_at: u64,
     replicas: usize,
-    batch_bytes_max: usize,
-    record_bytes_max: usize,
     queue_bytes_max: usize,
     /// Bytes that the queue still takes. Closed when nothing more is taken at all.
     room: Semaphore,
@@ -307,6 +305,11 @@ impl JetStreamLog {
 impl Shared {
     fn unusable(&self, cause: String) -> LogError {
         LogError::Storage { place: format!("stream {}", self.names.stream), cause }
+    }
+
+    /// The bytes of the largest record that the server which is connected to takes, in a message of its own.
+    fn record_bytes_max(&self) -> usize {
+        self.client.max_payload().saturating_sub(HEAD_BYTES)
     }
 
     /// A name that no other message has.
@@ -434,7 +437,7 @@ impl Shared {
 
     async fn append(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>) -> Result<Appended, LogError> {
         let largest = records.iter().map(Bytes::len).max();
-        let max = self.record_bytes_max;
+        let max = self.record_bytes_max();
         match largest {
             None => return Err(self.unusable("there is no record to append".into())),
             Some(largest) if largest > max => {
@@ -579,6 +582,9 @@ impl Log for JetStreamLog {
         }
         if let Some(why) = &*self.shared.unstored() {
             return away(why);
+        }
+        if self.shared.owes_row() {
+            return away(ROW_IS_OWED);
         }
         if !*self.shared.is_followed.borrow() {
             return away("the stream is not heard of");

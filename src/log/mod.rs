@@ -82,6 +82,13 @@ pub enum LogError {
         "the archive is away ({0}); nothing that was acknowledged is lost, and it goes on by itself once it is back"
     )]
     Unavailable(String),
+    /// The storage was put back to an earlier state, as from a backup, or may have been. Who reads or writes begins anew with the
+    /// cursor or the sequence that the log has now.
+    #[error(
+        "the archive was put back to an earlier state, or may have been; what was acknowledged since that state may be lost: \
+         connect again, and go on from what it has"
+    )]
+    PutBack,
     /// The log is closed or closing.
     #[error("the archive is closed")]
     Closed,
@@ -190,7 +197,7 @@ pub trait Log: Send + Sync + 'static {
     /// record comes between those of one call. A crash, or a failed write, may keep a first part of them.
     ///
     /// # Errors
-    /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Unavailable`], [`LogError::Deleted`],
+    /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Unavailable`], [`LogError::PutBack`], [`LogError::Deleted`],
     /// [`LogError::Closed`].
     fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>>;
 
@@ -214,7 +221,7 @@ pub trait Log: Send + Sync + 'static {
 
     /// The starts of the archive, as they concern this log: by them whoever has read it knows how much of what was read is still
     /// what it was. None from an engine where they mean nothing: one that keeps nothing. Where others write to the log too, they may
-    /// become more while it is open; then its tails end with [`LogError::Unavailable`], and whoever reads asks again.
+    /// become more while it is open; then its tails end with [`LogError::PutBack`], and whoever reads asks again.
     fn starts(&self, _log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
         Box::pin(std::future::ready(Ok(Starts::default())))
     }

@@ -356,9 +356,9 @@ impl Node {
     }
 }
 
-/// A way to a server that lacks some messages of its streams: what consumers give is as if they had never been there, and what the
+/// A way to a server that lacks those messages of its streams that hold one of some words: what consumers give is as if they had never been there, and what the
 /// stream's leader is asked for has them. Gives its address; it ends with the test.
-pub fn way_to_a_replica_without(server: &str, word: &'static str) -> String {
+pub fn way_to_a_replica_without(server: &str, words: &'static [&'static str]) -> String {
     let server = server.strip_prefix("nats://").expect("an address").to_owned();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let addr = listener.local_addr().expect("an address");
@@ -367,15 +367,15 @@ pub fn way_to_a_replica_without(server: &str, word: &'static str) -> String {
             let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { return };
             let (Ok(from), Ok(to)) = (client.try_clone(), server.try_clone()) else { return };
             std::thread::spawn(move || pump(from, to, &AtomicBool::new(false)));
-            std::thread::spawn(move || leave_out(BufReader::new(server), client, word));
+            std::thread::spawn(move || leave_out(BufReader::new(server), client, words));
         }
     });
     format!("nats://{addr}")
 }
 
-/// Brings over what a server says, without the messages of consumers that hold `word`; those behind them are numbered as if they
+/// Brings over what a server says, without the messages of consumers that hold one of `words`; those behind them are numbered as if they
 /// were not there.
-fn leave_out(mut server: BufReader<TcpStream>, mut client: TcpStream, word: &str) {
+fn leave_out(mut server: BufReader<TcpStream>, mut client: TcpStream, words: &[&str]) {
     let mut left_out: HashMap<String, u64> = HashMap::new();
     let mut head = String::new();
     while server.read_line(&mut head).is_ok_and(|read| read > 0) {
@@ -392,7 +392,8 @@ fn leave_out(mut server: BufReader<TcpStream>, mut client: TcpStream, word: &str
                 let mut parts: Vec<String> = ack.split('.').map(str::to_owned).collect();
                 let consumer = if parts.len() == 9 { 3 } else { 5 };
                 let before = left_out.entry(parts[consumer].clone()).or_default();
-                is_left_out = body.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+                let holds = |word: &&str| body.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+                is_left_out = words.iter().any(holds);
                 *before += u64::from(is_left_out);
                 let number: u64 = parts[consumer + 3].parse().expect("a number");
                 parts[consumer + 3] = number.saturating_sub(*before).to_string();

@@ -18,7 +18,6 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::piece::Piece;
-use super::starts::PUT_BACK;
 use crate::log::LogError;
 
 /// Between two askings: a leader is found within seconds, so that this is neither late nor a burden.
@@ -79,7 +78,7 @@ impl Shared {
     }
 
     /// Lets some time go by before it is tried again.
-    async fn pause(&self, until: Instant, cause: String) -> Result<(), LogError> {
+    pub(super) async fn pause(&self, until: Instant, cause: String) -> Result<(), LogError> {
         if let Some(poison) = self.poison.get() {
             return Err(poison.clone());
         }
@@ -191,7 +190,7 @@ impl Shared {
                 // Places only rise, so this was another's.
                 Ok(Some(sequence)) if sequence <= seen && !is_row => {
                     self.note_other_at(sequence);
-                    return Err(LogError::Unavailable(PUT_BACK.into()));
+                    return Err(LogError::PutBack);
                 }
                 Ok(Some(sequence)) => return Ok(Put::Stored(sequence)),
                 Ok(None) => match self.what_stands_behind(letter).await? {
@@ -235,7 +234,7 @@ impl Shared {
                 PublishErrorKind::WrongLastSequence => Ok(None),
                 _ if has_no_room(&error) => {
                     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                    let cause = format!("the NATS servers have no room for more: {cause}");
+                    let cause = format!("{NO_ROOM}: {cause}");
                     *self.unstored() = Some(cause.clone());
                     Err(Trouble::Lasting(LogError::Unavailable(cause)))
                 }
@@ -259,16 +258,24 @@ impl Shared {
     }
 }
 
+/// What an error begins with that is for want of room.
+const NO_ROOM: &str = "the NATS servers have no room for more";
+
+/// Whether something was not stored because there was no room for it.
+pub(super) fn is_for_want_of_room(error: &LogError) -> bool {
+    matches!(error, LogError::Unavailable(cause) if cause.starts_with(NO_ROOM))
+}
+
 /// Whether a message was refused because it has no place on disks, or in what the stream or the account may take.
 fn has_no_room(error: &PublishError) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<async_nats::jetstream::Error>());
-    const NO_ROOM: [ErrorCode; 4] = [
+    const CODES: [ErrorCode; 4] = [
         ErrorCode::INSUFFICIENT_RESOURCES,
         ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
         ErrorCode::STORAGE_RESOURCES_EXCEEDED,
         ErrorCode::STREAM_STORE_FAILED,
     ];
-    cause.is_some_and(|cause| NO_ROOM.contains(&cause.error_code()))
+    cause.is_some_and(|cause| CODES.contains(&cause.error_code()))
 }
 
 fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {

@@ -19,7 +19,6 @@ use super::ask::{AGAIN_AFTER, Letter, Put};
 use super::lives::Entered;
 use super::mark::StreamMark;
 use super::names::{Names, Subject};
-use super::piece::HEAD_BYTES;
 use super::{APPEND_BYTES, Credentials, JetStreamLog, JetStreamOptions, Shared};
 use crate::log::{LogError, LogId};
 use crate::parse_error::describe_json_error;
@@ -56,7 +55,6 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
     let unusable = |cause| LogError::Storage { place: format!("stream {}", options.stream), cause };
     let mark = mark.transpose().map_err(unusable)?;
     let info = stream_info(&options, &client, &context, mark.as_ref()).await?;
-    let payload_max = client.max_payload().saturating_sub(HEAD_BYTES);
     let queue_bytes_max = options.queue_bytes_max.clamp(APPEND_BYTES, u32::MAX as usize);
     let away = |error: async_nats::jetstream::context::GetStreamError| LogError::Unavailable(error.to_string());
     let mut shared = Shared {
@@ -67,8 +65,6 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         base: 0,
         begun_at: 0,
         replicas: info.config.num_replicas,
-        batch_bytes_max: options.batch_bytes_max.min(payload_max),
-        record_bytes_max: payload_max,
         queue_bytes_max,
         room: Semaphore::new(queue_bytes_max),
         lines: super::Lines::default(),
@@ -126,8 +122,8 @@ async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
     }
 }
 
-/// Holds a server to what is needed of it.
-fn check_server(options: &JetStreamOptions, client: &Client) -> Result<(), String> {
+/// Holds the server that a client is connected to to what is needed of it.
+pub(super) fn check_server(options: &JetStreamOptions, client: &Client) -> Result<(), String> {
     let info = client.server_info();
     let version = &info.version;
     let (major, minor) = JetStreamLog::OLDEST;
@@ -136,12 +132,15 @@ fn check_server(options: &JetStreamOptions, client: &Client) -> Result<(), Strin
     }
     if !client.is_server_compatible(major, minor, 0) && !options.accept_old {
         return Err(format!(
-            "the NATS server is version {version}. Before {major}.{minor}, servers that were cut off from each other may hide or              lose lines that were acknowledged: use {major}.{minor} or newer, or say with log.nats.accept_old_nats = true that              you accept that"
+            "the NATS server is version {version}. Before {major}.{minor}, servers that were cut off from each other may hide or \
+             lose lines that were acknowledged: use {major}.{minor} or newer, or say with log.nats.accept_old_nats = true that you \
+             accept that"
         ));
     }
     if info.max_payload < PAYLOAD_MIN {
         return Err(format!(
-            "the NATS server takes messages of {} bytes at most, and a line may need {PAYLOAD_MIN}: raise max_payload in every              NATS server (1 MiB is its default)",
+            "the NATS server takes messages of {} bytes at most, and a line may need {PAYLOAD_MIN}: raise max_payload in every \
+             NATS server (1 MiB is its default)",
             info.max_payload
         ));
     }
@@ -255,6 +254,9 @@ pub(super) fn is_unheard(error: &dyn std::fmt::Display) -> bool {
     said.contains("no responders") || said.contains("JetStream resource does not exist")
 }
 
+/// Why a log is away of whose stream the servers know nothing.
+pub(super) const NOT_THERE: &str = "the stream is not there";
+
 pub(super) fn is_off(code: ErrorCode) -> bool {
     [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT].contains(&code)
 }
@@ -367,7 +369,10 @@ impl Shared {
             Ok(_) if self.base_of_stream().await? != Some((self.begun_at, self.base)) => is_other(),
             Ok(there) => self.check_starts(there.cached_info()).await,
             Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => is_other(),
+                // Servers that just began may not know all of their streams yet: whether it is gone, the probe finds out.
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    Err(LogError::Unavailable(NOT_THERE.into()))
+                }
                 _ => Err(LogError::Unavailable(error.to_string())),
             },
         }

@@ -84,7 +84,8 @@ impl Shared {
     async fn follow_once(&self) -> Result<(), LogError> {
         self.check_stream().await?;
         let start = DeliverPolicy::ByStartSequence { start_sequence: self.seen() + 1 };
-        let word = if self.options.appends { WRITER } else { READER };
+        // One whose row is not written cannot vouch for what was there before.
+        let word = if self.options.appends && !self.owes_row() { WRITER } else { READER };
         let consumer = self.consumer_of(&self.names.all(), start, Some(word)).await?;
         *self.following() = Some(consumer.cached_info().name.clone());
         let messages = consumer.stream().max_messages_per_batch(MESSAGES_AHEAD).expires(EXPIRES).heartbeat(HEARTBEAT);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::ask::{AGAIN_AFTER, Letter, Put};
+use super::ask::{AGAIN_AFTER, Letter, Put, is_for_want_of_room};
 use super::names::Subject;
 use super::piece::{Fence, Piece};
 use crate::log::{Found, LogError, LogId};
@@ -123,6 +123,7 @@ impl Shared {
                 Some(_) if !anew => return Err(LogError::Deleted(feed.clone())),
                 Some(deleted) => deleted.sequence,
             };
+            self.row_is_written().await?;
             if let Put::Stored(sequence) = self.put_state(feed, State::Here { life: None }, behind).await? {
                 return self.begin(LogId { feed: feed.clone(), life: self.life(sequence) }).await;
             }
@@ -150,6 +151,7 @@ impl Shared {
                 None => {}
             }
             self.check_is_there(log).await?;
+            self.row_is_written().await?;
             self.put(&self.letter(subject.clone(), &Piece::default(), 0)).await?;
         }
     }
@@ -158,7 +160,7 @@ impl Shared {
     async fn fence(&self, log: &LogId, fence: Fence) -> Result<Fence, LogError> {
         let subject = self.names.records(log);
         let until = Instant::now() + self.options.wait;
-        let mut is_announced = false;
+        let (mut is_announced, mut has_made_room) = (false, false);
         loop {
             let last = self.last_piece(&subject).await?.unwrap_or_default();
             if let Some(stands) = last.fence {
@@ -166,9 +168,20 @@ impl Shared {
                 return Ok(stands);
             }
             let end = Piece { first: last.next(), before: last.bytes(), fence: Some(fence), ..Piece::default() };
-            if let Put::Stored(_) = self.put(&self.letter(subject.clone(), &end, last.sequence)).await? {
-                self.note_ended(log, fence);
-                return Ok(fence);
+            match self.put(&self.letter(subject.clone(), &end, last.sequence)).await {
+                Ok(Put::Stored(_)) => {
+                    self.note_ended(log, fence);
+                    return Ok(fence);
+                }
+                Ok(Put::Behind) => {}
+                // What is to be deleted makes the room in which that is said. The last message stays, for the end to stand behind.
+                Err(error) if fence == Fence::Deleted && !has_made_room && is_for_want_of_room(&error) => {
+                    has_made_room = true;
+                    self.purge_before(&subject, last.sequence).await?;
+                    self.purge(&self.names.kept_of(log)).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             // Somebody appends, and may do so faster than this. Whoever hears of it stands back.
             if !std::mem::replace(&mut is_announced, true) {
@@ -193,13 +206,22 @@ impl Shared {
     }
 
     pub(super) async fn delete(&self, log: &LogId) -> Result<(), LogError> {
-        let is_current = matches!(self.find(&log.feed).await?, Found::Here(here) if here == *log);
-        if is_current {
+        let last = self.last_piece(&self.names.records(log)).await?;
+        let has_ended = last.is_some_and(|last| last.fence.is_some());
+        if !has_ended && matches!(self.find(&log.feed).await?, Found::Here(here) if here == *log) {
             self.fence(log, Fence::Deleted).await?;
-            // Says it, where nobody else has.
-            self.entered(&log.feed).await?;
         }
-        self.purge_life(log).await
+        // Says it, where nobody else has.
+        let is_said = self.entered(&log.feed).await.map(drop);
+        match is_said {
+            // The purge makes room for it.
+            Err(error) if is_for_want_of_room(&error) => {
+                self.purge_life(log).await?;
+                self.entered(&log.feed).await.map(drop)
+            }
+            Err(error) => Err(error),
+            Ok(()) => self.purge_life(log).await,
+        }
     }
 
     /// Purges what a life has before its fence, until nothing is left. One that ended without a fence, as older releases did
@@ -258,6 +280,7 @@ impl Shared {
 
     /// See [`Log::stage`](crate::log::Log::stage).
     pub(super) async fn stage(&self, feed: &FeedId) -> Result<LogId, LogError> {
+        self.row_is_written().await?;
         let id = self.message_id();
         let (subject, headers) = (self.names.stage(feed, &id), async_nats::HeaderMap::new());
         let letter = Letter { subject, headers, body: bytes::Bytes::from_static(b"{}"), behind: 0, id };
@@ -274,6 +297,7 @@ impl Shared {
         if !self.is_staged(staged).await? {
             return Err(LogError::Deleted(staged.feed.clone()));
         }
+        self.row_is_written().await?;
         // As a sign of life: nobody takes it for left behind while this is under way.
         self.touch(staged).await?;
         let entered = self.entered(&staged.feed).await?;

@@ -6,8 +6,8 @@
 //! and another server is connected to. When it is away for as long as appends are tried, the node is deaf: tails end, so that
 //! readers are sent elsewhere.
 //!
-//! By the same answer it is seen that the stream was deleted, made again or put back to an older state, and that the follower was
-//! not given something that is stored.
+//! By the same answer it is seen that the stream was deleted, made again or put back to an earlier state, and that the follower was
+//! not given something that is stored. A server that is connected to later is held to what the first one was.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::ask::Letter;
-use super::connect::{JETSTREAM_IS_OFF, is_off, is_unheard};
+use super::connect::{JETSTREAM_IS_OFF, NOT_THERE, check_server, is_off, is_unheard};
 use crate::log::LogError;
 
 /// Between two questions.
@@ -62,6 +62,18 @@ impl Reach {
         (self.at.elapsed() >= AWAY_AFTER).then_some(self.at)
     }
 
+    /// The server that is spoken to must not be used: the log is away at once, and the server is left.
+    fn refuse(&mut self, why: String) {
+        let now = Instant::now();
+        self.at = self.at.min(now.checked_sub(AWAY_AFTER).unwrap_or(now));
+        self.why = why;
+    }
+
+    /// Why the stream takes nothing more.
+    pub(super) fn full(&self) -> Option<String> {
+        self.full.clone()
+    }
+
     /// What is wrong now.
     pub(super) fn trouble(&self) -> Option<String> {
         match self.away_since() {
@@ -91,11 +103,14 @@ impl Shared {
         self.reach().at = Instant::now();
         while self.unless_closed(tokio::time::sleep(EVERY)).await.is_ok() {
             let (asked_at, seen_before) = (Instant::now(), self.seen());
+            // It may be another one than that which was found at first.
+            let is_fit = check_server(&self.options, &self.client).map_err(|why| self.reach().refuse(why)).is_ok();
             match self.unless_closed(tokio::time::timeout(WITHIN, self.ask_leader())).await {
                 Err(_) => return,
+                Ok(_) if !is_fit => {}
                 Ok(Ok(Ok(Told::Gone))) => {
                     gone += 1;
-                    self.reach().why = "the stream is not there".into();
+                    self.reach().why = NOT_THERE.into();
                     if gone >= GONE_AFTER {
                         self.lose("the stream is not there any more: somebody deleted it".into());
                         return;
@@ -109,6 +124,7 @@ impl Shared {
                         tried_at = Instant::now();
                         let _ = tokio::time::timeout(WITHIN, self.try_to_store()).await;
                     }
+                    self.remind_of_row();
                 }
                 Ok(Ok(Err(why))) => self.reach().why = why,
                 Ok(Err(_)) => self.reach().why = "the stream's leader does not answer".into(),

@@ -276,14 +276,18 @@ impl Shared {
                 Some(kept) => kept,
                 None => {
                     let piece = self.next_piece(&self.names.records(log), reading.sequence + 1).await?;
-                    let piece = piece.filter(|piece| piece.first == reading.next && piece.next() > piece.first);
+                    let piece = piece.filter(|piece| piece.first <= reading.next);
                     let piece = piece.ok_or_else(|| self.missing(log, reading.next, to))?;
-                    tracing::debug!(feed = %log.feed, sequence = piece.sequence, "a server lacks a message that the leader has");
                     reading.sequence = piece.sequence;
+                    if piece.next() <= reading.next {
+                        // One without records, or before what is left of one that was behind it.
+                        continue;
+                    }
+                    tracing::debug!(feed = %log.feed, sequence = piece.sequence, "a server lacks a message that the leader has");
                     piece
                 }
             };
-            page.extend(entries(&piece, from));
+            page.extend(entries(&piece, from.max(reading.next)));
             reading.next = piece.next();
         }
         Ok(())

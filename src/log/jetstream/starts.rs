@@ -8,6 +8,9 @@
 //! * by a process that opens the log while no other follows it, before it appends anything: nobody saw what happened meanwhile;
 //! * by a process that runs, when it finds the stream shorter than it was: with the first place that differs, as far as is known.
 //!
+//! Where there is no room for its row, a process begins all the same, and owes it: it reads and deletes, which may make room, and appends
+//! nothing before the row is there. Until then it says of itself that it only reads.
+//!
 //! While any process follows the stream, others that come and go write none: what that one would see, nobody has to suppose. Whether
 //! one follows is asked of the servers: its consumer has a request waiting. What is found by a process that hears of a row of
 //! another, or writes one, is forgotten, and everybody who reads begins anew with the cursor that they have.
@@ -25,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::ask::{AGAIN_AFTER, Letter, Put};
+use super::ask::{AGAIN_AFTER, Letter, Put, is_for_want_of_room};
 use super::probe::hears_of_most;
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, Offset, Starts};
@@ -47,8 +50,8 @@ pub(super) const WRITER: &str = "captionwire follows and appends";
 /// What that of a process says that only reads.
 pub(super) const READER: &str = "captionwire reads";
 
-/// Why readers and writers have to come again.
-pub(super) const PUT_BACK: &str = "the stream was put back to an earlier state";
+/// Why nothing is appended while a row is owed and there seems to be room for it.
+pub(super) const ROW_IS_OWED: &str = "what the stream was when it was opened is not noted in it yet";
 
 /// A row, as it stands in the stream.
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +108,8 @@ pub(super) struct Suspicion {
     short_since: Option<Instant>,
     /// Its first message is gone, as far as the leader tells.
     is_emptied: bool,
+    /// The first place that may be another one, of which there was no room to say so in a row.
+    owed: Option<u64>,
     /// The last row of another process that was heard of.
     row: u64,
     /// How often the stream was put back since the log was opened.
@@ -173,8 +178,15 @@ impl Shared {
         if self.options.appends {
             let behind = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
             if !self.is_followed_by_others(behind == 0 && self.seen() <= 1).await? {
-                // Where another one was faster, it has said it.
-                self.put_row(None, behind).await?;
+                match self.put_row(None, behind).await {
+                    // Where another one was faster, it has said it.
+                    Ok(_) => {}
+                    Err(error) if is_for_want_of_room(&error) => {
+                        tracing::error!(%error, "nothing can be appended until there is room; delete feeds, or give the servers more");
+                        self.suspicion().owed = Some(self.seen() + 1);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         let known = self.read_rows().await?;
@@ -297,7 +309,44 @@ impl Shared {
 
     /// Whether the follower has to look whether the stream is what it was.
     pub(super) fn is_to_be_checked(&self) -> bool {
-        self.is_suspected() || self.suspicion().row > self.starts().last_row
+        self.is_suspected() || self.suspicion().row > self.starts().last_row || self.is_row_due()
+    }
+
+    /// Whether a row is to be written for which there was no room.
+    pub(super) fn owes_row(&self) -> bool {
+        self.suspicion().owed.is_some()
+    }
+
+    /// Whether there is room, as far as is known, for the row that is owed.
+    fn is_row_due(&self) -> bool {
+        self.owes_row() && self.no_room().is_none()
+    }
+
+    fn no_room(&self) -> Option<String> {
+        let full = self.reach().full();
+        full.or_else(|| self.unstored().clone())
+    }
+
+    /// Has the follower write the row that is owed, if there is room.
+    pub(super) fn remind_of_row(&self) {
+        if self.is_row_due() {
+            self.is_behind.notify_one();
+        }
+    }
+
+    /// Waits for the row that is owed: nothing is appended before it.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] at once where there is no room, and where it is not written in time.
+    pub(super) async fn row_is_written(&self) -> Result<(), LogError> {
+        let until = self.deadline();
+        while self.owes_row() {
+            if let Some(why) = self.no_room() {
+                return Err(LogError::Unavailable(why));
+            }
+            self.pause(until, ROW_IS_OWED.into()).await?;
+        }
+        Ok(())
     }
 
     /// Whether nothing may be stored before it is known whether the stream was put back.
@@ -335,30 +384,53 @@ impl Shared {
         }
         let known = self.starts().last_row;
         let there = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
-        let from = self.suspicion().from;
-        if from.is_none() && there == known {
-            return Ok(());
-        }
+        let (from, owed) = {
+            let suspicion = self.suspicion();
+            (suspicion.from, suspicion.owed)
+        };
         if let Some(from) = from {
             tracing::warn!(
                 stream = self.names.stream,
                 last,
                 seen = self.seen(),
-                "{PUT_BACK}: readers who have seen what is gone begin anew"
+                "the stream was put back to an earlier state: readers who have seen what is gone begin anew"
             );
-            // Behind the last row, whosever that is: of several who find out each says from where on it knows.
-            let mut behind = there;
-            while !self.put_row(Some(from), behind).await? {
-                behind = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
-            }
-        } else {
+            let from = owed.map_or(from, |owed| owed.min(from));
+            let is_written = self.put_row_behind_all(from, there).await?;
+            self.begin_anew((!is_written).then_some(from)).await
+        } else if there != known {
             tracing::info!(stream = self.names.stream, "another node found that the stream may have been put back");
+            // Its row stands for one that is owed, too: this process has appended nothing.
+            self.begin_anew(None).await
+        } else if let Some(owed) = owed {
+            match self.put_row(Some(owed), there).await {
+                // Where another one was faster, it has said it.
+                Ok(_) => {}
+                Err(error) if is_for_want_of_room(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            tracing::info!(stream = self.names.stream, "there is room again, and the log takes what is appended");
+            self.begin_anew(None).await
+        } else {
+            Ok(())
         }
-        self.begin_anew().await
     }
 
-    /// Forgets what was known of the stream, and has all who read or write begin anew.
-    async fn begin_anew(&self) -> Result<(), LogError> {
+    /// Puts a row behind the last one, whosever that is: of several who find out each says from where on it knows. False where there
+    /// is no room for it.
+    async fn put_row_behind_all(&self, from: u64, mut behind: u64) -> Result<bool, LogError> {
+        loop {
+            match self.put_row(Some(from), behind).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => behind = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence),
+                Err(error) if is_for_want_of_room(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Forgets what was known of the stream, and has all who read or write begin anew; `owed` is of what a row is to be written still.
+    async fn begin_anew(&self, owed: Option<u64>) -> Result<(), LogError> {
         let rows = self.read_rows().await?;
         let info = self.stream.get_info().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
         let before: Vec<_> =
@@ -376,9 +448,9 @@ impl Shared {
         *self.starts() = rows;
         {
             let mut suspicion = self.suspicion();
-            *suspicion = Suspicion { times: suspicion.times + 1, ..Suspicion::default() };
+            *suspicion = Suspicion { times: suspicion.times + 1, owed, ..Suspicion::default() };
         }
-        self.registry.interrupt(&LogError::Unavailable(PUT_BACK.into()));
+        self.registry.interrupt(&LogError::PutBack);
         self.tell_of_all().await
     }
 

@@ -20,7 +20,6 @@ use tokio::time::Instant;
 use super::Shared;
 use super::ask::Put;
 use super::piece::{FRAME_BYTES, Piece};
-use super::starts::PUT_BACK;
 use crate::log::{Appended, Commit, CommitHook, LogError, LogId};
 use crate::position::Offset;
 
@@ -103,10 +102,6 @@ impl Line {
     }
 }
 
-fn put_back() -> LogError {
-    LogError::Unavailable(PUT_BACK.into())
-}
-
 fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
     line.lock().expect("nothing panics with it")
 }
@@ -143,7 +138,7 @@ impl Shared {
                 let times = self.times_put_back();
                 if line.hold_to(times) {
                     // What was to stand before it may be gone.
-                    self.fail(&mut line, &put_back());
+                    self.fail(&mut line, &LogError::PutBack);
                 }
                 let records = self.gather(&line.jobs);
                 if records.is_empty() {
@@ -174,11 +169,12 @@ impl Shared {
     /// The first records that wait, as many as go into one message.
     fn gather(&self, jobs: &VecDeque<Job>) -> Vec<Bytes> {
         let mut bytes = 0;
+        let bytes_max = self.options.batch_bytes_max.min(self.record_bytes_max());
         let waiting = jobs.iter().flat_map(|job| &job.records[job.stored..]);
         let fits = |record: &&Bytes| {
             let is_first = bytes == 0;
             bytes += record.len() + FRAME_BYTES;
-            is_first || bytes <= self.batch_bytes_max
+            is_first || bytes <= bytes_max
         };
         waiting.take(self.options.batch_records_max.max(1)).take_while(fits).cloned().collect()
     }
@@ -198,17 +194,18 @@ impl Shared {
             let at = match stands.take() {
                 Some(at) => at,
                 None => {
+                    self.row_is_written().await?;
                     let last = self.stands_at(log).await?;
                     Stands { sequence: last.sequence, next: last.next(), bytes: last.bytes() }
                 }
             };
             if self.times_put_back() != times {
-                return Err(put_back());
+                return Err(LogError::PutBack);
             }
             (piece.first, piece.before) = (at.next, at.bytes);
             (letter.headers, letter.behind) = (piece.headers(), at.sequence);
             match self.put(&letter).await? {
-                Put::Stored(_) if self.times_put_back() != times => return Err(put_back()),
+                Put::Stored(_) if self.times_put_back() != times => return Err(LogError::PutBack),
                 Put::Stored(sequence) => {
                     return Ok((at.next, Stands { sequence, next: piece.next(), bytes: piece.bytes() }));
                 }
@@ -242,10 +239,14 @@ impl Shared {
     fn fail(&self, line: &mut Line, error: &LogError) {
         if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
             tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
-            *self.unstored() = Some(match error {
-                LogError::Unavailable(cause) => format!("what was to be written just now was not: {cause}"),
-                other => other.to_string(),
-            });
+            match error {
+                // The servers store; only not behind what is gone.
+                LogError::PutBack => {}
+                LogError::Unavailable(cause) => {
+                    *self.unstored() = Some(format!("what was to be written just now was not: {cause}"));
+                }
+                other => *self.unstored() = Some(other.to_string()),
+            }
         }
         line.stands = None;
         line.failed = Arc::downgrade(&std::mem::take(&mut line.untold));
