@@ -470,6 +470,30 @@ async fn a_line_is_taken_back_without_a_connection() {
     assert_eq!(texts(&seen(&server, "geneva").await), ["three", "four"]);
 }
 
+#[tokio::test]
+async fn who_takes_back_what_is_not_there_is_told() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish").await;
+    publisher.expect_next("welcome").await;
+    // The line may have come a moment ago.
+    publisher.send(line("1", 0, "A", "one")).await;
+    publisher.send(json!({"type": "retract", "id": "1"})).await;
+    publisher.send(json!({"type": "retract", "id": "l"})).await;
+    // With a revision it may come before its line.
+    publisher.send(json!({"type": "retract", "id": "2", "rev": 7})).await;
+    let told = publisher.acked(4).await;
+    let [warning] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((&warning["code"], &warning["id"]), (&json!("no_such_line"), &json!("l")));
+    for number in 5..25 {
+        publisher.send(json!({"type": "retract", "id": format!("n{number}")})).await;
+    }
+    assert_eq!(publisher.acked(24).await.len(), 7, "whoever has more of them has seen enough");
+    let body = json!([line("5", 0, "A", "five"), {"type": "retract", "id": "5"}, {"type": "retract", "id": "9"}]);
+    let answer = server.json("POST", "/v1/feeds/geneva/lines", body).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"].as_array().map(Vec::len)), (&json!(3), &Some(1)), "{answer}");
+    assert_eq!((&answer["warnings"][0]["code"], &answer["warnings"][0]["id"]), (&json!("no_such_line"), &json!("9")));
+}
+
 /// As many words as a request has room for in one line would make a message that no reader takes.
 #[tokio::test]
 async fn a_line_is_no_larger_than_a_message_however_it_comes() {
@@ -1315,6 +1339,7 @@ async fn what_an_engine_settled_is_final_though_it_says_no_more() {
     for (format, count) in [("deepgram", 1), ("deepgram", 2), ("speechmatics", 1), ("speechmatics", 2)] {
         let feed = format!("{format}-{count}");
         let mut engine = server.publish(&format!("{feed}/publish?format={format}")).await;
+        engine.expect("welcome").await;
         for message in &settled(format)[..count] {
             engine.send_text(&message.to_string()).await;
         }

@@ -197,6 +197,11 @@ async fn take(
             });
         }
     };
+    if let Incoming::Retract { id, rev: None } = &says
+        && !pipeline.has_line(id)
+    {
+        pipeline.warn_of_missing_line(id);
+    }
     let came = MessageArrival::now(&pipeline.app);
     let admitted = pipeline.admit(says, came.at);
     if let Some(op) = admitted.op {

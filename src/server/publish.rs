@@ -336,7 +336,7 @@ impl<'a> Connection<'a> {
             Ok(says) => {
                 if std::mem::take(&mut self.ending) {
                     self.append_batch().await?;
-                    self.see_the_end().await?;
+                    self.see_all().await?;
                 }
                 if self.say(seq, says, came).await? {
                     self.pipeline.remember(seq, text);
@@ -384,8 +384,8 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Waits until what was sent before an `end`, and the `end`, are folded.
-    async fn see_the_end(&mut self) -> Result<(), End> {
+    /// Waits until all that was sent before is folded.
+    async fn see_all(&mut self) -> Result<(), End> {
         self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
         let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
@@ -393,6 +393,17 @@ impl<'a> Connection<'a> {
 
     /// Says whether anything of it is taken.
     async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, End> {
+        if let Incoming::Retract { id, rev: None } = &says
+            && self.vendor.is_none()
+            && !self.pipeline.has_line(id)
+        {
+            // It may have come a moment ago. With a revision it may still come.
+            self.append_batch().await?;
+            self.see_all().await?;
+            if !self.pipeline.has_line(id) {
+                self.pipeline.warn_of_missing_line(id);
+            }
+        }
         let is_end = matches!(says, Incoming::End);
         let admitted = self.pipeline.admit(says, came.at);
         let are_lines_refused = admitted.refusals.iter().any(|(index, _)| index.is_some());

@@ -129,11 +129,13 @@ pub enum WarningCode {
     MediaTime,
     /// The clock of a publisher started over.
     ClockRestarted,
+    /// A line was taken back that is not there.
+    NoSuchLine,
 }
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Conflict,
         Self::Format,
         Self::Engine,
@@ -142,6 +144,7 @@ impl WarningCode {
         Self::UnknownField,
         Self::MediaTime,
         Self::ClockRestarted,
+        Self::NoSuchLine,
     ];
 
     /// The name on the wire.
@@ -156,6 +159,7 @@ impl WarningCode {
             Self::UnknownField => "unknown_field",
             Self::MediaTime => "media_time",
             Self::ClockRestarted => "clock_restarted",
+            Self::NoSuchLine => "no_such_line",
         }
     }
 }

@@ -38,6 +38,8 @@ use crate::wire::{FromPublisher, Incoming, Refusal, ToPublisher, WarningCode};
 
 /// Unknown fields that a publisher is warned of: whoever has more of them has seen enough.
 const UNKNOWN_TOLD_MAX: usize = 8;
+/// Retractions of lines that are not there that a publisher is warned of, likewise.
+const MISSING_TOLD_MAX: usize = 8;
 /// Versions of lines whose ids are looked up in the feed before they go to the log, so that a publisher which uses another
 /// session's ids hears of it before its acknowledgement. A program that counts from 1 again does so with its first lines; of
 /// what comes later the fold tells, a moment behind the acknowledgement.
@@ -67,6 +69,8 @@ pub(in crate::server) struct IngestPipeline {
     offset_ms: MediaMs,
     /// Unknown fields that the publisher was warned of.
     unknown_told: HashSet<UnknownField>,
+    /// Retractions of lines that are not there that were told.
+    missing_told: usize,
     validator: FeedValidator,
     /// What was taken and is not in the log's queue yet.
     batch: AppendBatch,
@@ -205,6 +209,7 @@ impl IngestPipeline {
             media_clock,
             offset_ms: 0,
             unknown_told: HashSet::new(),
+            missing_told: 0,
             batch: AppendBatch::default(),
             began_behind: (seq, from),
             session_lock: None,
@@ -415,6 +420,25 @@ impl IngestPipeline {
         };
         let line = Some((reused.kept_as.clone().unwrap_or_else(|| id.clone()), None));
         self.warnings.push(IngestWarning { code: WarningCode::IdReused, message, line });
+    }
+
+    /// True if a line of the source is called so, as far as the feed is folded, or in the batch.
+    pub(in crate::server) fn has_line(&self, id: &str) -> bool {
+        let is_in = |op: &Op| matches!(op, Op::Line { lines, .. } if lines.iter().any(|line| *line.id == *id));
+        self.view.transcript().line_rev(&self.publisher.source, id).is_some()
+            || self.batch.records.iter().any(|record| is_in(&record.op))
+    }
+
+    /// Warns that a line was taken back that is not there; of a few. A retraction with a revision may come before its line.
+    pub(in crate::server) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
+        if self.missing_told < MISSING_TOLD_MAX {
+            self.missing_told += 1;
+            let source = &self.publisher.source;
+            let message =
+                format!("there is no line {source}/{id}: nothing was taken back, see whether the id is right");
+            let line = Some((id.clone(), None));
+            self.warnings.push(IngestWarning { code: WarningCode::NoSuchLine, message, line });
+        }
     }
 
     /// Notes a warning for the caller to tell the publisher.
