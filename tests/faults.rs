@@ -28,8 +28,12 @@ struct Rig {
 
 impl Rig {
     fn start() -> Self {
-        let log = Arc::new(MemoryLog::new());
-        let now = Arc::new(AtomicI64::new(1_700_000_000_000));
+        Self::start_on(Arc::new(MemoryLog::new()), 0, 1_000)
+    }
+
+    /// On a log that others may write to as well, with a clock that is so much ahead, and silent feeds moved on after so long.
+    fn start_on(log: Arc<MemoryLog>, ahead_ms: i64, idle_clock_after_ms: u64) -> Self {
+        let now = Arc::new(AtomicI64::new(1_700_000_000_000 + ahead_ms));
         let clock = Clock::new({
             let now = now.clone();
             move || Timestamp(now.load(Ordering::SeqCst))
@@ -37,7 +41,7 @@ impl Rig {
         let next = AtomicU64::new(1);
         let chance = Chance::new(move || next.fetch_add(1, Ordering::SeqCst));
         let mut config = Config::default();
-        config.times.idle_clock_after_ms = 1_000;
+        config.times.idle_clock_after_ms = idle_clock_after_ms;
         config.times.ended_linger_ms = 1_000;
         let server = Server::new(config, log.clone(), clock, chance);
         let door = server.door();
@@ -240,5 +244,41 @@ async fn a_clock_that_jumps_lets_no_time_pass() {
         let fourth = lines.into_iter().find(|line| line["id"] == "4").expect("it is there");
         let start_ms = fourth["start_ms"].as_i64().expect("a time");
         assert!((start_ms - (7 * 60 + 11) * MINUTE_MS).abs() < MINUTE_MS, "{jump}: {start_ms}");
+    }
+}
+
+/// One of two nodes has a clock that is an hour ahead, or behind. Whichever of them writes, the other closes the last turn once the
+/// feed is silent, by no more than time has passed, and its readers once the feed has ended, and not before.
+#[tokio::test(start_paused = true)]
+async fn a_node_an_hour_off_keeps_nothing_open() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    for (writer_ms, other_ms) in [(60, 0), (-60, 0), (0, 60), (0, -60)] {
+        let log = Arc::new(MemoryLog::new());
+        // Only the other moves silent feeds on.
+        let writer = Rig::start_on(log.clone(), writer_ms * MINUTE_MS, DAY_MS);
+        let other = Rig::start_on(log, other_ms * MINUTE_MS, 1_000);
+        let mut publisher = writer.socket("event/publish").await;
+        publisher.expect("welcome").await.expect("welcome");
+        publisher.send(line("1", 1_000)).await;
+        publisher.expect("ack").await.expect("acknowledged");
+        let mut reader = other.socket("event/subscribe").await;
+        reader.expect("live").await.expect("live");
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let (_, transcript) = other.http("GET", "/v1/feeds/event/transcript.json", "").await;
+        let transcript: Value = serde_json::from_str(&transcript).expect("JSON");
+        assert_eq!(transcript["turns"][0]["state"], "closed", "{writer_ms} {other_ms}: {transcript}");
+        let (_, feed) = other.http("GET", "/v1/feeds/event", "").await;
+        let feed: Value = serde_json::from_str(&feed).expect("JSON");
+        // Half a minute has passed, and the turn needs no more than some seconds to close.
+        assert!(feed["duration_ms"].as_i64().expect("a number") <= 40_000, "{writer_ms} {other_ms}: {feed}");
+
+        publisher.send(json!({"type": "end"})).await;
+        publisher.expect("ack").await.expect("acknowledged");
+        reader.expect("changes").await.expect("it is told of the end, and stays");
+        // What comes meanwhile does not keep it.
+        let ended = tokio::time::Instant::now();
+        assert_eq!(reader.expect("no such message").await, Err(1000), "{writer_ms} {other_ms}");
+        let stayed = ended.elapsed();
+        assert!((Duration::from_millis(900)..Duration::from_secs(10)).contains(&stayed), "{writer_ms}: {stayed:?}");
     }
 }

@@ -248,7 +248,7 @@ impl Subscribed {
                 let present = self.subscription.present(&feed);
                 self.subscription.hello(outlet, Some(&view)).await?;
                 let since = self.subscription.begin(outlet, &view).await?;
-                let place = Place { since, target: view.now().change, live_at: None };
+                let place = Place::new(since, view.now().change);
                 self.life = Some(Life { feed, view, place, _present: present });
                 self.send(outlet).await
             }

@@ -103,7 +103,7 @@ pub(super) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>
         if !goes_on && !reader.subscription.wanted.is_until_head {
             return Err(End::close(CloseCode::Done, "the replay is at its end"));
         }
-        let mut place = Place { since: player.since, target: player.since, live_at: None };
+        let mut place = Place::new(player.since, player.since);
         loop {
             match reader.follow(feed, view, &mut place).await? {
                 Left::Replaced => return Ok(()),

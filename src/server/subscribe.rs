@@ -191,7 +191,7 @@ impl Reader {
                 continue;
             }
             let since = self.subscription.begin(&mut self.outlet, &view).await?;
-            let place = Place { since, target: view.now().change, live_at: None };
+            let place = Place::new(since, view.now().change);
             return Ok(Life { feed, view, place, _present: present });
         }
     }

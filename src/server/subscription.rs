@@ -5,7 +5,6 @@
 //! what a slow one has not taken merges into its next message.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -54,6 +53,15 @@ pub(super) struct Place {
     pub(super) target: u64,
     /// When it was told that it has all of its backlog.
     pub(super) live_at: Option<Instant>,
+    /// Since when it is seen here that the feed has ended. The time of day of the node that ended it says nothing of that.
+    pub(super) ended_seen: Option<Instant>,
+}
+
+impl Place {
+    /// The place of a reader who has seen `since` changes, and has a backlog up to `target`.
+    pub(super) fn new(since: u64, target: u64) -> Self {
+        Self { since, target, live_at: None, ended_seen: None }
+    }
 }
 
 impl Subscription {
@@ -177,13 +185,13 @@ impl Subscription {
     }
 
     /// When a reader of an ended feed is done; none while the feed goes on.
-    pub(super) fn lingers_until(&self, view: &View, place: &Place) -> Option<Instant> {
-        let ended_at = view.transcript().ended_at()?;
-        let ended_for = self.app.clock_history.since(ended_at, self.app.clock.now());
-        let ended_for = Duration::from_millis(u64::try_from(ended_for).unwrap_or(0));
-        let linger = TimesConfig::ms(self.app.config.times.ended_linger_ms);
-        // Counted from the later of both.
-        Some((place.live_at? + linger).max(Instant::now() + linger.saturating_sub(ended_for)))
+    pub(super) fn lingers_until(&self, view: &View, place: &mut Place) -> Option<Instant> {
+        if view.transcript().ended_at().is_none() {
+            place.ended_seen = None;
+            return None;
+        }
+        let seen = *place.ended_seen.get_or_insert_with(Instant::now);
+        Some(place.live_at?.max(seen) + TimesConfig::ms(self.app.config.times.ended_linger_ms))
     }
 
     /// What to do at the end of a view: nothing where the feed goes on in another life.
