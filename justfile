@@ -62,12 +62,11 @@ sim seeds="300" first="0":
 crash rounds="20" seed="24301":
     CAPTIONWIRE_CRASH_ROUNDS={{rounds}} CAPTIONWIRE_CRASH_SEED={{seed}} cargo test --locked --test crash -- --nocapture
 
-# A press conference while NATS servers and nodes are killed, stopped and started again, and one node under load meanwhile: so
-# many rounds of each, from this seed on. Needs nats-server.
+# A press conference while NATS servers and nodes are killed, stopped, cut off and started again, transcripts that are replaced
+# and deleted meanwhile, and one node under load: so many rounds of each, from this seed on. Needs nats-server.
 cluster rounds="50" seed="1":
     CAPTIONWIRE_NODES_ROUNDS={{rounds}} CAPTIONWIRE_NODES_SEED={{seed}} cargo test --locked --test nodes nothing_is_lost -- --nocapture
     CAPTIONWIRE_CLUSTER_ROUNDS={{rounds}} CAPTIONWIRE_CLUSTER_SEED={{seed}} cargo test --locked --test cluster -- --nocapture
-
 
 # The mistakes that tests have to notice, all of them or those that are named; each is a build.
 mutants *names:
