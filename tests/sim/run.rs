@@ -23,6 +23,8 @@ use crate::world::{Event, Life, Report, World};
 const DOWNS: u64 = 6;
 /// Simulated time after which publishers that are not done will never be.
 const NEVER: Duration = Duration::from_secs(4 * 3600);
+/// Longer than the server is ever down.
+const UNTIL_UP: Duration = Duration::from_secs(30);
 /// Longer than anybody waits for anything: all are connected again, and live.
 const UNTIL_ALL_ARE_BACK: Duration = Duration::from_secs(200);
 /// What a line takes to all screens: less than a clock of the server's own, which would ring for a bell that was missed.
@@ -92,6 +94,10 @@ impl Run {
         self.say_all(&programs).await;
         self.world.calm_down();
         self.world.note("nothing is broken any more");
+        if has_archive {
+            // The last damage may have been done while the server was down, and is found when it comes.
+            tokio::time::sleep(UNTIL_UP).await;
+        }
         if self.disk().losses > 0 {
             // Whoever has lines that were acknowledged and are lost sends them again.
             self.say_all(&programs).await;
