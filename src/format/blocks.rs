@@ -48,6 +48,14 @@ pub(super) fn parse_time(text: &str) -> Option<MediaMs> {
     in_range.then_some(((hours * 60 + minutes) * 60 + seconds) * 1000)
 }
 
+/// The decimals of a second at the head of `text`, any number of digits, in milliseconds, and what follows them.
+pub(super) fn decimals(text: &str) -> Option<(MediaMs, &str)> {
+    let (digits, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let places = digits.bytes().chain(std::iter::repeat(b'0')).take(3);
+    let thousandths = places.fold(0, |all, digit| all * 10 + MediaMs::from(digit - b'0'));
+    (!digits.is_empty()).then_some((thousandths, rest))
+}
+
 /// Text that grows line by line; blank lines at its edges vanish.
 #[derive(Debug, Default)]
 struct Paragraphs {

@@ -17,7 +17,8 @@ const FALL_MS: MediaMs = 60_000;
 /// A clock that starts over does so near zero.
 const LOW_MS: MediaMs = 60_000;
 
-/// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words.
+/// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words, all held to
+/// `0..=`[`SORT_MS_MAX`], where lines stand: a file may have any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineTimes {
     pub(super) start: MediaMs,
@@ -33,7 +34,8 @@ impl LineTimes {
     pub(super) fn new(start: MediaMs, end: Option<MediaMs>, words: &[Word]) -> Self {
         let words = words.iter().flat_map(|word| [Some(word.start_ms), word.end_ms]);
         let latest = words.chain([end]).flatten().fold(start, MediaMs::max);
-        Self { start, latest: latest.min(SORT_MS_MAX) }
+        let held = |ms: MediaMs| ms.clamp(0, SORT_MS_MAX);
+        Self { start: held(start), latest: held(latest) }
     }
 }
 
@@ -117,11 +119,11 @@ impl Part {
         self.greatest = self.greatest.max(start);
     }
 
-    /// True for a start that falls alone: `rise`, the next start above it, is where the clock was, and farther ahead than any
-    /// step before. Programs write 0 for a line whose time they do not know.
+    /// True for a start that falls alone: `rise`, the next start above it, is where the clock was, at most two steps before, and
+    /// farther ahead than any step. Programs write 0 for a line whose time they do not know.
     fn is_outlier(&self, start: MediaMs, rise: MediaMs) -> bool {
-        let usual = self.step.unwrap_or(self.greatest);
-        (rise - self.greatest).abs() <= FALL_MS && rise - start > usual.saturating_mul(2)
+        let usual = self.step.unwrap_or(self.greatest).saturating_mul(2);
+        (-usual..=FALL_MS).contains(&(rise - self.greatest)) && rise - start > usual
     }
 }
 
@@ -166,6 +168,9 @@ mod tests {
             ("5 120 3 130", vec![(2, 121)]),
             ("10 20 300 0 900", vec![(3, 301)]),
             ("100 0 100", vec![(1, 101)]),
+            // A short part, after which the clock starts over with a pause.
+            ("0 5 10 20 40 60 80 100 0 45 50", vec![(8, 101)]),
+            ("0 5 10 15 20 25 30 35 40 45 50 55 60 65 0 30 35 40", vec![(14, 66)]),
             // Not far enough, not low enough, nothing that rises.
             ("10 61 1 62", vec![]),
             ("10 300 60 360", vec![]),
@@ -186,7 +191,10 @@ mod tests {
         let at = |start, latest| Some(LineTimes { start, latest });
         let found = find(&[at(10_000, 400_250), at(300_000, 301_000), at(0, 900), at(1_000, 2_000)]);
         assert_eq!(found, [ClockRestart { line: 2, from: 300_000, to: 0, offset: 401_000 }]);
-        // No time leaves the axis.
+        // No time leaves the axis, and no number is too great to be compared.
+        let lines = [(5, 5), (i64::MIN, i64::MAX), (i64::MAX, 0), (i64::MIN, 0), (1, 1)]
+            .map(|(start, end)| Some(LineTimes::new(start, Some(end), &[])));
+        assert!(find(&lines).iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000));
         let found = find(&[at(SORT_MS_MAX, SORT_MS_MAX), at(0, 0), at(1, 1)]);
         assert!(found.iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000), "{found:?}");
     }

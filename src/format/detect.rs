@@ -56,13 +56,17 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         1 if headers::count(kind, first.into_iter()) == 0 => 0,
         count => count,
     };
+    let timed = sure(FileKind::Timed);
+    // Rows with two times and text behind them are no cues, where they can be read as rows.
+    let (cues, rows) = srt::count(text);
+    let cues = if rows * 2 > cues && timed >= rows { cues - rows } else { cues };
     let counts = [
         (FileKind::Rev, headers(FileKind::Rev)),
         (FileKind::Names, headers(FileKind::Names)),
-        (FileKind::Srt, srt::count(text)),
+        (FileKind::Srt, cues),
         (FileKind::Markdown, markdown::count(text)),
         (FileKind::Otter, sure(FileKind::Otter)),
-        (FileKind::Timed, sure(FileKind::Timed)),
+        (FileKind::Timed, timed),
     ];
     if let Some((kind, 1..)) = counts.into_iter().find(|(kind, _)| Some(*kind) == named) {
         return Ok(kind);
@@ -130,15 +134,15 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
     let has = |name: &str| fields.contains_key(name);
     let is_list = |name: &str| fields.get(name).is_some_and(|value| value.get().starts_with('['));
     // Lists of one name are of several programs: their first items say whose.
-    let items = |name: &str| -> Vec<Fields<'_>> {
+    let items = |name: &str| -> Vec<&RawValue> {
         let list = fields.get(name).and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
-        let list = list.unwrap_or_default().into_iter().take(ROWS_MAX);
-        list.filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
+        list.unwrap_or_default()
     };
-    let any = |name: &str, is_one: fn(&Fields<'_>) -> bool| {
-        let items = items(name);
-        items.is_empty() || items.iter().any(is_one)
+    let objects = |name: &str| -> Vec<Fields<'_>> {
+        items(name).into_iter().take(ROWS_MAX).filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
     };
+    // Of a list without items its name says whose it is; one of texts or numbers is nobody's.
+    let any = |name: &str, is_one: fn(&Fields<'_>) -> bool| items(name).is_empty() || objects(name).iter().any(is_one);
     let results = fields.get("results").and_then(|results| serde_json::from_str::<Fields<'_>>(results.get()).ok());
     match () {
         () if is_list("turns") && has("feed") => Some(FileKind::Json),
@@ -148,11 +152,10 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
         () if is_list("results") && any("results", |item| item.contains_key("type")) => Some(FileKind::Speechmatics),
         () if results.is_some_and(|results| results.contains_key("items")) => Some(FileKind::Aws),
         () if is_list("segments") && word(fields, "type").is_none() && !has("version") && !has("body") => {
-            let segments = items("segments");
+            let segments = objects("segments");
             match segments.iter().any(|segment| segment.contains_key("body") || segment.contains_key("startTime")) {
                 true => Some(FileKind::Podcast),
-                false if segments.is_empty() || segments.iter().any(whisper::is_segment) => Some(FileKind::Whisper),
-                false => None,
+                false => any("segments", whisper::is_segment).then_some(FileKind::Whisper),
             }
         }
         () if is_list("segments") && has("version") => Some(FileKind::Podcast),
@@ -331,11 +334,32 @@ mod tests {
             ("0:00:00.100,0:00:01.200\nHello.\n\n0:00:01.600,0:00:03.000\nAnn: yes.\n", "SBV"),
             ("{1}{30}Hello.|Yes.\n{40}{75}No.\n", "MicroDVD"),
             ("{\\rtf1 x}", "RTF"),
+            // Lists of what is no segment and no sentence.
+            ("{\"segments\":[[0,1.2,\"Hello\"]]}", "segments"),
+            ("{\"sentences\":[\"Hello.\"]}", "AssemblyAI"),
+            ("{\"transcription\":[1,2]}", "transcription"),
             ("start\tend\ttext\n100\t1200\tHello.\n", "table"),
         ] {
             for file_name in [None, Some("a.rev.txt"), Some("a.json")] {
                 let refusal = detect(file, file_name).expect_err(name).to_string();
                 assert!(refusal.contains(name), "{name}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_with_two_times_are_no_cues() {
+        for (file, kind) in [
+            ("00:35 --> 00:40 Ann: Well.\n", FileKind::Timed),
+            ("00:35 --> 00:40 Well.\n00:41 --> 00:44 Yes.\n", FileKind::Timed),
+            ("00:00:35,000 --> 00:00:40,000 Ann: Well.\n\n00:00:41,000 --> 00:00:44,000 Ben: Yes.\n", FileKind::Timed),
+            ("00:35 --> 00:40 align:start\nWell.\n\n00:41 --> 00:44 align:start\nYes.\n", FileKind::Srt),
+            ("1\n00:00:35,000 --> 00:00:40,000 Ann:\nWell.\n", FileKind::Srt),
+            ("00:00:35,000 --> 00:00:40,000\nWell.\n\n00:00:41,000 --> 00:00:44,000 Ben:\nYes.\n", FileKind::Srt),
+            ("00:35 -- > 00:40 Well.\n00:41 -- > 00:44 Yes.\n", FileKind::Srt),
+        ] {
+            for name in [None, Some("a.txt")] {
+                assert_eq!(detect(file, name), Ok(kind), "{file}");
             }
         }
     }

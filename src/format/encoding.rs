@@ -1,8 +1,8 @@
 //! Bytes become text: byte order marks, UTF-16 and UTF-32 with and without them, what an XML declaration says, and for the
 //! rest a guess among the legacy code pages.
 //!
-//! Text that says it is UTF-8, or of which more is UTF-8 than not, stays UTF-8: what is damaged in it becomes U+FFFD, and
-//! each line with such a place is told. A guess is always told, and can be overruled: [`TextEncoding`]. Zero bytes in what is
+//! A file that says it is UTF-8, or is mostly valid UTF-8, is read as UTF-8: invalid bytes become U+FFFD, and each line with
+//! such a place is told. A guess is always told, and can be overruled: [`TextEncoding`]. Zero bytes in what is
 //! neither UTF-16 nor UTF-32 are read as U+FFFD where they are few and all else is text; else it is no text.
 
 use std::borrow::Cow;
@@ -19,8 +19,7 @@ use super::{FormatError, Problem};
 const SNIFFED: usize = 4096;
 
 /// What is told of a place with U+FFFD in it.
-pub(super) const NO_CHARACTER: &str =
-    "what is no character (a control character, or bytes that are nothing in this encoding) is read as U+FFFD";
+pub(super) const NO_CHARACTER: &str = "invalid bytes or control characters were replaced by U+FFFD";
 
 /// `text` with U+FFFD for the control characters that nobody can say or see. Tabs, line ends and page breaks stay.
 pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
@@ -58,9 +57,20 @@ impl TextEncoding {
         self.0 == UTF_8
     }
 
-    /// The text of `bytes`, without a byte order mark and zero bytes.
+    /// The text of `bytes`, without a byte order mark and zero bytes. A mark counts for more than what was said of the file:
+    /// it tells the order of bytes, and nothing else begins with it. Where it says otherwise, that is told.
     pub(super) fn decode(self, bytes: &[u8]) -> Text<'_> {
-        let (text, is_repaired) = self.0.decode_with_bom_removal(bytes);
+        if let Some((encoding, text)) = marked(bytes) {
+            // `utf-16` is either order of bytes.
+            let is_same = |name: &'static str| encoding.starts_with(name) && self.0.name().starts_with(name);
+            let problem = (encoding != self.0.name() && !is_same("UTF-16")).then(|| {
+                let message =
+                    format!("the byte order mark says {encoding}, and not {}: read as {encoding}", self.0.name());
+                Problem { line: 1, column: 1, message, is_left_out: false }
+            });
+            return without_zeros(Text { problem, ..text });
+        }
+        let (text, is_repaired) = self.0.decode_without_bom_handling(bytes);
         let problem = is_repaired.then(|| {
             let at = text.find(char::REPLACEMENT_CHARACTER).unwrap_or_default();
             let (line, column) = place(text.as_bytes(), at);
@@ -102,15 +112,8 @@ fn without_zeros(text: Text<'_>) -> Text<'_> {
 }
 
 fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
-    // The longer mark first: that of UTF-32LE begins as that of UTF-16LE does.
-    if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE\0\0") {
-        return Ok(utf32(rest, Order::Little));
-    }
-    if let Some(rest) = bytes.strip_prefix(b"\0\0\xFE\xFF") {
-        return Ok(utf32(rest, Order::Big));
-    }
-    if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
-        return Ok(by(encoding, &bytes[mark..]));
+    if let Some((_, text)) = marked(bytes) {
+        return Ok(text);
     }
     if bytes.contains(&0) && !is_cues(bytes) {
         match without_mark(bytes) {
@@ -135,6 +138,19 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     let message =
         format!("this is not UTF-8: read as {}, which is a guess; --encoding says another one", encoding.name());
     Ok(Text { problem: Some(Problem { line, column, message, is_left_out: false }), ..by(encoding, bytes) })
+}
+
+/// The text of bytes that begin with a byte order mark, and the name of the encoding that it says.
+fn marked(bytes: &[u8]) -> Option<(&'static str, Text<'_>)> {
+    // The longer mark first: that of UTF-32LE begins as that of UTF-16LE does.
+    if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE\0\0") {
+        return Some(("UTF-32LE", utf32(rest, Order::Little)));
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\0\0\xFE\xFF") {
+        return Some(("UTF-32BE", utf32(rest, Order::Big)));
+    }
+    let (encoding, mark) = Encoding::for_bom(bytes)?;
+    Some((encoding.name(), by(encoding, &bytes[mark..])))
 }
 
 fn by<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Text<'a> {
@@ -306,6 +322,25 @@ mod tests {
             let problem = read.problem.expect("a guess is told");
             assert_eq!(problem.line, 3);
             assert!(problem.message.contains("guess"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_counts_for_more_than_what_is_said() {
+        let marked = format!("\u{feff}{SAID}");
+        for (said, bytes, told) in [
+            ("iso-8859-1", marked.clone().into_bytes(), Some("UTF-8, and not windows-1252")),
+            ("utf-16", utf16(&marked, Order::Big), None),
+            ("utf-16le", utf16(&marked, Order::Little), None),
+            ("utf-16", utf32(&marked, Order::Little), Some("UTF-32LE, and not UTF-16LE")),
+            ("utf-8", marked.clone().into_bytes(), None),
+            ("utf-8", utf16(&marked, Order::Big), Some("UTF-16BE, and not UTF-8")),
+        ] {
+            let read = said.parse::<TextEncoding>().expect("a label").decode(&bytes);
+            let message = read.problem.map(|problem| problem.message);
+            assert_eq!((&*read.text, read.is_repaired), (SAID, false), "{said}");
+            assert_eq!(message.is_some(), told.is_some(), "{said}: {message:?}");
+            assert!(told.is_none_or(|told| message.is_some_and(|message| message.contains(told))), "{said}");
         }
     }
 

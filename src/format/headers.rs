@@ -17,7 +17,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::FileKind;
-use super::blocks::{LABEL_MAX, parse_time};
+use super::blocks::{LABEL_MAX, decimals, parse_time};
 use crate::transcript::MediaMs;
 
 /// A line that begins a block.
@@ -106,10 +106,9 @@ fn time(text: &str) -> Option<MediaMs> {
     } else {
         text
     };
-    let Some((seconds, decimals)) = text.split_once(['.', ',']) else { return parse_time(text) };
-    let is_sound = (1..=9).contains(&decimals.len()) && decimals.bytes().all(|byte| byte.is_ascii_digit());
-    let places = decimals.bytes().chain(std::iter::repeat(b'0')).take(3);
-    let thousandths = places.fold(0, |all, digit| all * 10 + MediaMs::from(digit.saturating_sub(b'0')));
+    let Some((seconds, places)) = text.split_once(['.', ',']) else { return parse_time(text) };
+    let (thousandths, rest) = decimals(places)?;
+    let is_sound = rest.is_empty() && places.len() <= 9;
     is_sound.then(|| parse_time(seconds)).flatten().map(|seconds| seconds + thousandths)
 }
 
@@ -305,7 +304,9 @@ fn begins_with_time(line: &str) -> Option<Shape<'_>> {
     // A chat: `10:02:11 From Ann Lee to Everyone : text`.
     let label =
         label.strip_prefix("From ").map_or(label, |name| name.strip_suffix(" to Everyone").unwrap_or(name).trim());
-    let is_one = is_bracketed || !label.is_empty();
+    // Two times with an arrow between them are no words of a sentence, as `10:30 - 11:00` may be.
+    let is_cue = line.contains("-->") && matches!(when, When::Known(_, Some(_)));
+    let is_one = is_bracketed || is_cue || !label.is_empty();
     is_one.then_some(Shape { form: Form::TimeFirst, label, when, text, whole: rest, odd: None })
 }
 
@@ -369,7 +370,7 @@ pub(super) struct Headers<'a> {
     known: HashSet<&'a str>,
     /// Labels that stand before a colon more than once.
     repeated: HashSet<&'a str>,
-    /// In `timed`: more rows have a name than not.
+    /// In `timed`: nine rows in ten have a name.
     is_named: bool,
 }
 
@@ -397,9 +398,9 @@ impl<'a> Headers<'a> {
         }
         let repeated: HashSet<_> = counts.into_iter().filter(|(_, count)| *count > 1).map(|(label, _)| label).collect();
         if kind == FileKind::Timed {
-            known.extend(&repeated);
+            known.extend(repeated.iter().filter(|label| !is_sentence(label)));
         }
-        let mut headers = Self { kind, known, repeated, is_named: named * 2 > rows };
+        let mut headers = Self { kind, known, repeated, is_named: named * 10 >= rows * 9 };
         // Who is named by a header without a time is known as well.
         let is_body = |line: &&str| !shapes(line).any(|shape| shape.is_native(kind));
         let others = lines().skip_while(is_body).flat_map(shapes).filter(|shape| shape.form != Form::Inline);
@@ -470,9 +471,12 @@ impl<'a> Headers<'a> {
     /// In rows, what stands before a colon may begin a sentence.
     fn native<'b>(&self, shape: Shape<'b>) -> Header<'b> {
         let Shape { label, whole, .. } = shape;
-        let is_one = self.is_named && is_label(label) || self.known.contains(label) || is_name(label);
-        if self.kind != FileKind::Timed || label.is_empty() || is_one {
+        if self.kind != FileKind::Timed || label.is_empty() || self.known.contains(label) || is_name(label) {
             return shape.header();
+        }
+        if self.is_named && is_label(label) && !is_sentence(label) {
+            let odd = (!is_title(label)).then_some("what stands before the colon stands there once");
+            return Header { odd: shape.odd.or(odd), ..shape.header() };
         }
         Header { label: "", text: whole, ..shape.header() }
     }
@@ -538,6 +542,11 @@ const HEADINGS: &str = " a an this that these those my our your his her its thei
 /// Words that stand in sentences, and in no name.
 const SENTENCE_WORDS: &str = " is are was were be been we i you he she it they us this that to not have has had as in on at \
      by with say says said tell ask asked so yes if then ";
+
+/// True for a label in which there is a word that no name has.
+fn is_sentence(label: &str) -> bool {
+    label.split_whitespace().any(|word| is_among(SENTENCE_WORDS, word) && !word.ends_with('.'))
+}
 
 fn is_among(words: &str, word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
@@ -719,7 +728,33 @@ mod tests {
         ] {
             assert_eq!(find(kind, plain), None, "{kind}: {plain}");
         }
+        let ended = Headers::of_labels(FileKind::Timed, std::iter::empty()).find("00:35 --> 00:40 Well.", true);
+        assert_eq!(ended.map(|header| (header.label, header.text)), Some(("", "Well.")));
         let ended = Headers::of_labels(FileKind::Timed, std::iter::empty()).find("[00:35 - 00:40] Well.", true);
         assert_eq!(ended.and_then(|header| header.end_ms), Some(40_000));
+    }
+
+    #[test]
+    fn a_sentence_with_a_colon_is_nobodys_name() {
+        let labels = |rows: &[&str]| -> Vec<(String, bool)> {
+            let rows: Vec<String> = rows.iter().map(|row| format!("[00:35] {row}")).collect();
+            let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+            let headers = Headers::of(FileKind::Timed, &rows);
+            let found = rows.iter().filter_map(|row| headers.find(row, true));
+            found.map(|header| (header.label.to_owned(), header.odd.is_some())).collect()
+        };
+        let named = |label: &str| (label.to_owned(), false);
+        let sentences = ["The answer is simple: no.", "Remember one thing: go.", "And then: it rained."];
+        // Six rows in ten have a name.
+        let rows = ["Ann: a", "Ann: b", "Ann: c", "Ann: d", "e", "f", "g", sentences[0], sentences[1], sentences[2]];
+        let mut expected = vec![named("Ann"); 4];
+        expected.extend(vec![named(""); 6]);
+        assert_eq!(labels(&rows), expected);
+        // All rows have one: a sentence is still none, and what may be one is told.
+        let rows = ["Ann: a", "Ben: b", "lee (she/her): c", sentences[0]];
+        assert_eq!(labels(&rows), [named("Ann"), named("Ben"), ("lee (she/her)".to_owned(), true), named("")]);
+        // What stands twice is a name; a sentence that does is none.
+        let rows = ["lee: a", "lee: b", "c", "d", sentences[0], sentences[0]];
+        assert_eq!(labels(&rows), ["lee", "lee", "", "", "", ""].map(named));
     }
 }

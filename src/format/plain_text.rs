@@ -58,7 +58,7 @@ fn begin(blocks: &mut Blocks, kind: FileKind, at: usize, line: &str, header: Hea
     debug_assert!(label.chars().count() <= LABEL_MAX);
     let whose = if label.is_empty() { "of nobody known".to_owned() } else { format!("of {:?}", excerpt(label)) };
     if label.is_empty() && kind == FileKind::Rev {
-        blocks.problem(at, 1, "there is no name before the time; read as the block of nobody known".to_owned());
+        blocks.problem(at, 1, "there is no name before the time; read as a block without a speaker".to_owned());
     } else if let Some(odd) = odd {
         blocks.problem(at, 1, format!("{odd}; read as the block {whose} all the same"));
     } else if line.trim_end() != line && start_ms.is_some() {

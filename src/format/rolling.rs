@@ -14,6 +14,9 @@ use crate::transcript::{Content, MediaMs};
 /// A second. Rows stand on the screen without a break; what is said again after one is said again.
 const GAP_MAX_MS: MediaMs = 1_000;
 
+/// Rows that a cue repeats at most: no screen shows more. Each number up to it is tried with each cue.
+const ROWS_MAX: usize = 32;
+
 /// How a cue goes on with the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -53,7 +56,7 @@ fn step(before: &Content, line: &Content) -> Step {
     }
     let (shown, now) = (rows(before), rows(line));
     let may_repeat = untimed_rows(line, &now);
-    for count in (1..=shown.len().min(now.len())).rev() {
+    for count in (1..=shown.len().min(now.len()).min(ROWS_MAX)).rev() {
         let (last, same) = (shown[shown.len() - count..].split_last(), &now[..count]);
         let Some((last, above)) = last else { continue };
         if above != &same[..count - 1] || may_repeat < count - 1 {
@@ -240,6 +243,23 @@ mod tests {
         // Said again after a pause: nothing rolls there.
         let file = subrip(&["a", "a/b", "b/c", "x"]) + "9\n00:00:30,000 --> 00:00:31,000\nx\nagain\n";
         assert_eq!(read(FileKind::Srt, &file).0.last().map(String::as_str), Some("30000-31000 x/again"));
+    }
+
+    #[test]
+    fn a_cue_of_any_number_of_rows_is_compared_with_a_few() {
+        let cue = |rows: &[&str], start_ms| {
+            let text = rows.join("\n").into();
+            Content { start_ms: Some(start_ms), end_ms: Some(start_ms + 10), text, ..Content::default() }
+        };
+        // Each of many numbers of rows is nearly the same.
+        let mut before = vec!["a"; 200_000];
+        before.push("z");
+        assert_eq!(step(&cue(&before, 0), &cue(&vec!["a"; 200_000], 10)), Step::New);
+        let rows: Vec<String> = (0..ROWS_MAX).map(|row| row.to_string()).collect();
+        let mut rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let before = cue(&rows, 0);
+        rows.push("new");
+        assert_eq!(step(&before, &cue(&rows, 10)), Step::Rolled(ROWS_MAX));
     }
 
     /// As YouTube writes what it hears.

@@ -6,7 +6,7 @@
 //! times where the line of times is missing. Tags (`<i>`, `{\an8}`) and what follows the times are kept for a file of the
 //! same kind, and are no part of a line.
 
-use super::blocks::{excerpt, numbered, tidy};
+use super::blocks::{decimals, excerpt, numbered, tidy};
 use super::cues::no_arrow;
 use super::encoding::without_controls;
 use super::gather::Gather;
@@ -41,12 +41,8 @@ pub(super) fn time(text: &str) -> Option<(MediaMs, &str)> {
     };
     let mut thousandths = 0;
     // Some write `00:01:02:345`.
-    let decimals = rest.strip_prefix([',', '.', ':']);
-    if let Some(decimals) = decimals.filter(|decimals| decimals.starts_with(|c: char| c.is_ascii_digit())) {
-        let length = decimals.bytes().take_while(u8::is_ascii_digit).count();
-        let places = decimals[..length].bytes().chain(std::iter::repeat(b'0')).take(3);
-        thousandths = places.fold(0, |all, digit| all * 10 + MediaMs::from(digit - b'0'));
-        rest = &decimals[length..];
+    if let Some(found) = rest.strip_prefix([',', '.', ':']).and_then(decimals) {
+        (thousandths, rest) = found;
     }
     (seconds < 60).then_some((((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths, rest))
 }
@@ -121,11 +117,37 @@ fn odd_time(text: &str) -> Option<(MediaMs, &str)> {
     rest.is_empty().then(|| (sign * ms, &digits[end..]))
 }
 
-/// How many cues `text` holds.
-pub(super) fn count(text: &str) -> usize {
-    let has_times = |line: &str| times(line).is_some_and(|_| line.contains("-->"));
-    let nearly = |line: &str| odd_times(line).is_some_and(|odd| odd.start.is_some() && odd.end.is_some());
-    numbered(text).filter(|(_, line)| has_times(line) || nearly(line)).count()
+/// How many cues `text` holds, and how many of them may as well be rows: text stands behind their times, and no number above.
+pub(super) fn count(text: &str) -> (usize, usize) {
+    let (mut cues, mut rows) = (0, 0);
+    let mut is_below_number = false;
+    for (_, line) in numbered(text) {
+        let strict = times(line).map(|(_, _, behind)| behind).filter(|_| line.contains("-->"));
+        let nearly = || odd_times(line).filter(|odd| odd.start.is_some() && odd.end.is_some()).map(|odd| odd.settings);
+        if let Some(behind) = strict.or_else(nearly) {
+            cues += 1;
+            rows += usize::from(!is_below_number && !settings_and_text(behind).1.is_empty());
+        }
+        is_below_number = number_of(line).is_some();
+    }
+    (cues, rows)
+}
+
+/// Settings of a cue behind its times: where it stands on the screen, by SubRip (`X1:100 Y1:20`) or W3C WebVTT, 4.4.
+const SETTINGS: [&str; 10] = ["x1", "x2", "y1", "y2", "vertical", "line", "position", "size", "align", "region"];
+
+/// What stands behind the times of a cue: its settings, and text.
+fn settings_and_text(behind: &str) -> (&str, &str) {
+    let behind = behind.trim();
+    let is_setting = |word: &str| {
+        let Some((name, value)) = word.split_once(':') else { return false };
+        !value.is_empty() && SETTINGS.iter().any(|known| name.eq_ignore_ascii_case(known))
+    };
+    let mut text = behind;
+    while let Some(word) = text.split_whitespace().next().filter(|word| is_setting(word)) {
+        text = text[word.len()..].trim_start();
+    }
+    (behind[..behind.len() - text.len()].trim_end(), text)
 }
 
 /// The number of a cue, which stands alone on its line.
@@ -160,7 +182,9 @@ struct Open<'a> {
     start: Option<MediaMs>,
     end: Option<MediaMs>,
     settings: &'a str,
-    /// Its text, and below it, so far, what may be the number of the next cue.
+    /// Text behind its times.
+    behind: &'a str,
+    /// Its text below, and below that, so far, what may be the number of the next cue.
     text: Vec<&'a str>,
 }
 
@@ -222,7 +246,7 @@ impl<'a> Reader<'a> {
         let Some(open) = &self.open else {
             return before.last().is_none_or(|(_, line)| line.trim().is_empty() || number_of(line).is_some());
         };
-        let Some(line) = open.text.last() else { return false };
+        let Some(line) = open.text.last() else { return !open.behind.is_empty() };
         let above = open.text.len().checked_sub(2).map(|above| open.text[above].trim().is_empty());
         let follows = |number| self.last_number.is_some_and(|last: u64| last.checked_add(1) == Some(number));
         line.trim().is_empty() || number_of(line).is_some_and(|number| above == Some(true) || follows(number))
@@ -233,7 +257,7 @@ impl<'a> Reader<'a> {
         &mut self,
         at: usize,
         (start, end): (Option<MediaMs>, Option<MediaMs>),
-        settings: &'a str,
+        behind: &'a str,
         before: &mut Vec<(usize, &'a str)>,
     ) {
         let number = self.take_number(at, before);
@@ -243,7 +267,16 @@ impl<'a> Reader<'a> {
         }
         self.close(number);
         self.number(at, number);
-        self.open = Some(Open { at, start, end, settings: settings.trim(), text: Vec::new() });
+        let (settings, behind) = settings_and_text(behind);
+        if !behind.is_empty() {
+            let what = excerpt(behind);
+            self.gather.problem(
+                at,
+                1,
+                format!("{what:?} stands on the line of times: read as the first row of the text"),
+            );
+        }
+        self.open = Some(Open { at, start, end, settings, behind, text: Vec::new() });
     }
 
     /// What stands before the first line of times: cues without times, and what belongs to no cue.
@@ -268,7 +301,7 @@ impl<'a> Reader<'a> {
             self.gather.problem(at, 1, told);
             self.last_number = number_of(lines[begin]).or(self.last_number);
             self.has_numbers = true;
-            self.line(Open { at, start: None, end: None, settings: "", text });
+            self.line(Open { at, start: None, end: None, settings: "", behind: "", text });
         }
     }
 
@@ -327,7 +360,8 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self, open: Open<'_>) {
-        let raw = tidy(&open.text.join("\n"));
+        let rows: Vec<&str> = std::iter::once(open.behind).chain(open.text).collect();
+        let raw = tidy(&rows.join("\n"));
         let (text, tags) = without_tags(&raw);
         if tags > 0 {
             if self.tags.1 == 0 {
@@ -591,6 +625,31 @@ mod tests {
             for ((line, what), (at, message)) in told.into_iter().zip(problems) {
                 assert!(line == at && message.contains(what), "{file:?}: {at} {message}");
             }
+        }
+    }
+
+    #[test]
+    fn text_behind_the_times_is_text_and_settings_are_none() {
+        for (behind, settings, text) in [
+            ("  X1:40 X2:600 Y1:20 Y2:50", "X1:40 X2:600 Y1:20 Y2:50", ""),
+            (" align:start position:0%", "align:start position:0%", ""),
+            (" Ann:", "", "Ann:"),
+            (" Ann: line: 3", "", "Ann: line: 3"),
+            (" line:90% Ann: hi", "line:90%", "Ann: hi"),
+            (" 7", "", "7"),
+            (" line:", "", "line:"),
+        ] {
+            assert_eq!(settings_and_text(behind), (settings, text), "{behind}");
+        }
+        const T: &str = "00:00:01,000 --> 00:00:02,000";
+        for (file, expected) in [
+            (format!("1\n{T} Ann:\nHello.\n\n2\n{T} line:90%\nb\n"), vec!["Ann:\nHello.", "b"]),
+            (format!("{T} Ann: Well.\n{T} 7\n{T} c\n"), vec!["Ann: Well.", "7", "c"]),
+            ("00:01 -- > 00:02 a\n00:03 -- > 00:04 b\n".to_owned(), vec!["a", "b"]),
+        ] {
+            let (read, problems) = texts(&file);
+            assert_eq!(read, expected, "{file:?}");
+            assert!(problems.iter().any(|(_, message)| message.contains("line of times: read as")), "{problems:?}");
         }
     }
 

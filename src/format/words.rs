@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(lines(&[(&long[1..], Some(0), ann), ("b", Some(100), ann)]).len(), 1);
         let endless = vec![("xxxxxxx", Some(0), ann); 200];
         assert!(lines(&endless).iter().all(|(text, ..)| text.len() <= LINE_CHARS_MAX + 8));
-        // A word without a time takes none from the others.
+        // Words without a time do not cost the other words theirs.
         assert_eq!(
             lines(&[("a", Some(5), ann), ("b", None, ann), ("c", Some(300), ann)]),
             [("a b c".to_owned(), Some(5), 2)]

@@ -44,6 +44,32 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat()), any::<Vec<u8>>()]
 }
 
+/// Our own JSON, or its rows, with numbers such as nobody writes.
+fn hostile_json() -> impl Strategy<Value = Vec<u8>> {
+    let time =
+        || prop_oneof![2 => 0..200_000_i64, 1 => any::<i64>(), 1 => prop::sample::select(vec![i64::MIN, -1, i64::MAX])];
+    let line = (time(), prop::option::of(time()), prop::option::of((time(), time())));
+    (prop::collection::vec(line, 1..8), any::<bool>()).prop_map(|(lines, is_whole)| {
+        let line = |(index, (start, end, word)): (usize, (i64, Option<i64>, Option<(i64, i64)>))| {
+            let words = word.map(|(start, end)| serde_json::json!({"text": "a", "start_ms": start, "end_ms": end}));
+            serde_json::json!({
+                "source": "main", "id": index.to_string(), "rev": 0, "sort": "", "start_ms": start, "end_ms": end,
+                "text": "a", "status": "final", "marks": [], "words": words.into_iter().collect::<Vec<_>>(),
+                "received_at": "2026-01-01T00:00:00.000Z",
+            })
+        };
+        let lines: Vec<_> = lines.into_iter().enumerate().map(line).collect();
+        if is_whole {
+            return serde_json::json!({"feed": "x", "turns": [{"lines": lines}]}).to_string().into_bytes();
+        }
+        let row = |mut line: serde_json::Value| {
+            line["type"] = "line".into();
+            format!("{line}\n")
+        };
+        lines.into_iter().map(row).collect::<String>().into_bytes()
+    })
+}
+
 /// Text, with what formats give a meaning to mixed in.
 fn hostile_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -151,13 +177,26 @@ proptest! {
 
     /// Whatever a file holds, reading it ends, and what was read can be folded and written.
     #[test]
-    fn reading_never_panics(bytes in hostile_bytes(), name in prop::option::of(".{0,12}")) {
+    fn reading_never_panics(
+        bytes in hostile_bytes(),
+        name in prop::option::of(".{0,12}"),
+    ) {
         if let Ok(reading) = read(&bytes, name.as_deref()) {
             prop_assert!(!reading.lines.is_empty() && reading.problems.len() <= PROBLEMS_MAX + 1);
             let transcript = fold(reading.meta, reading.lines, vec![]);
             for format in Format::ALL {
                 prop_assert!(!export(format, &transcript).is_empty());
             }
+        }
+    }
+
+    /// Times of our own JSON may be any numbers: they are read, and what was read can be written.
+    #[test]
+    fn our_json_is_read_whatever_its_numbers_are(bytes in hostile_json()) {
+        let reading = read(&bytes, None).expect("it can be read");
+        let transcript = fold(reading.meta, reading.lines, vec![]);
+        for format in Format::ALL {
+            prop_assert!(!export(format, &transcript).is_empty());
         }
     }
 

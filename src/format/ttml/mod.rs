@@ -416,7 +416,10 @@ impl Reader<'_> {
     fn changes(&mut self, element: &Element, active: &Active, level: &mut Level) {
         for change in element.elements().filter(|inner| inner.is("set") || inner.is("animate")) {
             let (when, _) = self.active(change, active, Some(active.begin));
-            level.change(change, when.begin, when.end);
+            if !level.change(change, when.begin, when.end) {
+                let message = "there are too many changes of what is shown around one text: this one is passed over";
+                self.gather.left_out(change.line, 1, message);
+            }
         }
     }
 
@@ -485,7 +488,7 @@ impl Reader<'_> {
             if let (true, None, Some(document)) = (within.has_begin, within.never, self.documents.last_mut()) {
                 document.begins(within.begin);
             }
-            let mut level = Level::new(head.styles.show(inner));
+            let mut level = Level::new(head.styles.show(inner), levels.last());
             self.changes(inner, &within, &mut level);
             levels.push(level);
             let ends = match parts.as_deref_mut() {
@@ -640,7 +643,7 @@ fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, lev
     let (mut begin, mut end, mut never) = (active.begin, active.end, active.never);
     if !text.trim().is_empty() && never.is_none() {
         let region = active.region.as_deref().and_then(|id| head.regions.get(id));
-        let levels: Vec<&Level> = region.into_iter().chain(levels).collect();
+        let levels: Vec<&Level> = region.into_iter().chain(levels).filter(|level| !level.is_silent()).collect();
         match shown::seen(&levels, begin, end) {
             Ok(seen) => (begin, end) = seen,
             Err(unseen) => never = Some(Never::Unseen(unseen)),

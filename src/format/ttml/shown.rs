@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::tree::{Element, Space};
 use crate::transcript::MediaMs;
 
-/// Of more changes to one element nobody needs to know; each text within is looked at against all of them.
+/// Changes that can hold for one text, of all elements around it together, and as many of its region: each moment of them is
+/// looked at against all of them.
 const CHANGES_MAX: usize = 100;
 /// How deep styles may refer to each other.
 const STYLES_DEEP: usize = 10;
@@ -84,10 +85,12 @@ impl Change {
 }
 
 /// An element that text stands in, or its region.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Level {
     show: Show,
     changes: Vec<Change>,
+    /// How many more changes it, and what stands in it, can have.
+    room: usize,
     /// When a region is there.
     there: Option<(MediaMs, Option<MediaMs>)>,
 }
@@ -101,23 +104,32 @@ pub(super) enum Unseen {
 }
 
 impl Level {
-    pub(super) fn new(show: Show) -> Self {
-        Self { show, ..Self::default() }
+    /// An element within `outer`.
+    pub(super) fn new(show: Show, outer: Option<&Self>) -> Self {
+        Self { show, changes: Vec::new(), room: outer.map_or(CHANGES_MAX, |outer| outer.room), there: None }
     }
 
     /// A region, which is there from `begin` to `end`.
     pub(super) fn region(show: Show, begin: MediaMs, end: Option<MediaMs>) -> Self {
-        Self { show, there: Some((begin, end)), ..Self::default() }
+        Self { there: Some((begin, end)), ..Self::new(show, None) }
     }
 
-    /// Takes what a `set` or an `animate` says, which holds from `begin` to `end`.
-    pub(super) fn change(&mut self, element: &Element, begin: MediaMs, end: Option<MediaMs>) {
+    /// True where it says nothing of what stands in it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.show == Show::default() && self.changes.is_empty() && self.there.is_none()
+    }
+
+    /// Takes what a `set` or an `animate` says, which holds from `begin` to `end`. False where that is one too many.
+    pub(super) fn change(&mut self, element: &Element, begin: MediaMs, end: Option<MediaMs>) -> bool {
         // An `animate` has a list of values, one after the other.
         let list = |name: &str| -> Vec<&str> {
             element.get(Space::Styling, name).map_or(Vec::new(), |values| values.split(';').map(str::trim).collect())
         };
         let (displays, visibilities) = (list("display"), list("visibility"));
-        let count = displays.len().max(visibilities.len()).min(CHANGES_MAX);
+        let count = displays.len().max(visibilities.len());
+        if count > self.room {
+            return false;
+        }
         let span = end.map(|end| end.saturating_sub(begin));
         for step in 0..count {
             let at = |step: usize| {
@@ -128,13 +140,15 @@ impl Level {
             let from = if step == 0 { Some(begin) } else { at(step) };
             let to = if last { end } else { at(step + 1) };
             let show = Show::of(displays.get(step).copied(), visibilities.get(step).copied());
-            if let Some(begin) = from.filter(|_| self.changes.len() < CHANGES_MAX) {
+            if let Some(begin) = from {
                 self.changes.push(Change { begin, end: to, show });
+                self.room -= 1;
             }
             if span.is_none() {
                 break;
             }
         }
+        true
     }
 
     fn show_at(&self, at: MediaMs) -> Show {

@@ -334,3 +334,19 @@ fn agents_are_called_by_their_names() {
         assert_eq!(name(agent).as_deref(), Some(expected), "{agent}");
     }
 }
+
+#[test]
+fn changes_are_bounded_over_all_elements_around_a_text() {
+    let values = vec!["auto"; 60].join(";");
+    let animate = format!("<animate begin='0s' dur='6s' tts:display='{values}'/>");
+    let spans = |count: usize| {
+        format!("<div><p end='9s'>{}a{}</p></div>", format!("<span>{animate}").repeat(count), "</span>".repeat(count))
+    };
+    assert_eq!(shown("", &spans(1)), (vec!["0-9 a".to_owned()], vec![]));
+    let (lines, told) = shown("", &spans(100));
+    assert_eq!((lines, told.len()), (vec!["0-9 a".to_owned()], 99));
+    assert!(told[0].contains("too many changes"), "{}", told[0]);
+    // Elements beside each other do not cost each other theirs.
+    let beside = format!("<div>{}</div>", format!("<p end='9s'>{animate}a</p>").repeat(5));
+    assert_eq!(shown("", &beside).1, Vec::<String>::new());
+}

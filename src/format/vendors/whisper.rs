@@ -74,9 +74,14 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
         let words = segment.words.as_deref().unwrap_or_default();
         let words: Vec<TimedWord<'_>> =
             words.iter().filter_map(|word| places.read(word, "this word", &mut gather)).collect();
-        if is_shared(&segment, &words) {
-            spoken(at, &words, segment.speaker.0.as_deref(), &mut gather);
-            continue;
+        if has_several_speakers(&words) {
+            if let Some(pieces) = pieces_of(&segment.text, &words) {
+                spoken(at, words.iter().zip(pieces), segment.speaker.0.as_deref(), &mut gather);
+                continue;
+            }
+            let message = "the words of this segment are by several speakers, and are not its text: all of it is read as said \
+                 by the speaker of the segment";
+            gather.problem(at, 1, message);
         }
         let offsets = segment.offsets.as_ref();
         let timed = words.iter().map(|word| EngineWord {
@@ -103,7 +108,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
         let at = words.first().map_or(1, |word| places.place(word.get()).0);
         let words: Vec<TimedWord<'_>> =
             words.into_iter().filter_map(|word| places.read(word, "this word", &mut gather)).collect();
-        spoken(at, &words, None, &mut gather);
+        spoken(at, words.iter().map(|word| (word, word.word.trim())), None, &mut gather);
     }
     Ok(gather.finish(FileKind::Whisper))
 }
@@ -121,25 +126,58 @@ fn language<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
     }
 }
 
-/// True where the words of a segment are by several people, and are all of its text.
-fn is_shared(segment: &Segment<'_>, words: &[TimedWord<'_>]) -> bool {
-    let first = words.first().and_then(|word| word.speaker.0.as_deref());
-    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-    let said: String = words.iter().map(|word| &*word.word).collect();
-    words.iter().any(|word| word.speaker.0.is_some() && word.speaker.0.as_deref() != first)
-        && plain(&said) == plain(&segment.text)
+/// True where people other than the first are known to say words.
+fn has_several_speakers(words: &[TimedWord<'_>]) -> bool {
+    let mut speakers = words.iter().filter_map(|word| word.speaker.0.as_deref());
+    let first = speakers.next();
+    speakers.any(|speaker| Some(speaker) != first)
 }
 
-/// The lines of words; one without a speaker is by that of the word before, or else `speaker`.
-fn spoken(at: usize, words: &[TimedWord<'_>], speaker: Option<&str>, gather: &mut Gather) {
-    let mut lines = WordLines::default();
-    let first = words.iter().find_map(|word| word.speaker.0.as_deref());
-    let mut speaking = first.or(speaker);
+/// The piece of `text` that each word stands for, none where they are not all of it: letters and digits must be the same in
+/// any case, and what else there is, engines strip off words. A piece goes to the blank behind its letters.
+fn pieces_of<'a>(text: &'a str, words: &[TimedWord<'_>]) -> Option<Vec<&'a str>> {
+    let folded = |c: char| c.is_alphanumeric().then(|| c.to_lowercase()).into_iter().flatten();
+    let mut pieces = Vec::with_capacity(words.len());
+    let mut rest = text;
     for word in words {
+        let said = rest;
+        for letter in word.word.chars().filter(|c| c.is_alphanumeric()) {
+            rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
+            let found = rest.chars().next().filter(|found| folded(*found).eq(folded(letter)))?;
+            rest = &rest[found.len_utf8()..];
+        }
+        if rest.len() < said.len() {
+            let next = rest.find(|c: char| c.is_whitespace() || c.is_alphanumeric()).unwrap_or(rest.len());
+            rest = &rest[next..];
+        }
+        pieces.push(said[..said.len() - rest.len()].trim());
+    }
+    // What stands alone at the end, as a dash does.
+    match (rest.contains(char::is_alphanumeric), pieces.iter_mut().rev().find(|piece| !piece.is_empty())) {
+        (false, Some(last)) => {
+            let from = last.as_ptr() as usize - text.as_ptr() as usize;
+            *last = text[from..].trim_end();
+            Some(pieces)
+        }
+        _ => None,
+    }
+}
+
+/// The lines of words, each with its text; one without a speaker is by that of the word before, or else `speaker`.
+fn spoken<'w>(
+    at: usize,
+    words: impl Iterator<Item = (&'w TimedWord<'w>, &'w str)> + Clone,
+    speaker: Option<&'w str>,
+    gather: &mut Gather,
+) {
+    let mut lines = WordLines::default();
+    let first = words.clone().find_map(|(word, _)| word.speaker.0.as_deref());
+    let mut speaking = first.or(speaker);
+    for (word, text) in words {
         speaking = word.speaker.0.as_deref().or(speaking);
         lines.speaker(speaking, gather);
         let token = Token {
-            text: word.word.trim(),
+            text,
             start_ms: word.start.ms(),
             end_ms: word.end.ms(),
             confidence: word.probability,
@@ -150,4 +188,45 @@ fn spoken(at: usize, words: &[TimedWord<'_>], speaker: Option<&str>, gather: &mu
         }
     }
     lines.flush(gather);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who says what of a segment whose words are by Ann (`a:`) and Ben (`b:`), and how many problems are told.
+    fn read_shared(text: &str, words: &str) -> (Vec<(Option<String>, String)>, usize) {
+        let word = |(at, word): (usize, &str)| {
+            let (speaker, word) = word.split_once(':').expect("a speaker");
+            serde_json::json!({"word": word, "start": at, "end": at + 1, "speaker": speaker})
+        };
+        let words: Vec<_> = words.split(' ').enumerate().map(word).collect();
+        let segment = serde_json::json!({"start": 0, "end": 9, "text": text, "speaker": "a", "words": words});
+        let file = serde_json::json!({"segments": [segment]}).to_string();
+        let reading = read(&file, Gather::default()).expect("it can be read");
+        let line = |line: &crate::transcript::Version| {
+            (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
+        };
+        (reading.lines.iter().map(line).collect(), reading.problems.len())
+    }
+
+    #[test]
+    fn words_of_several_speakers_are_theirs_whatever_marks_their_text_has() {
+        for (text, words, expected) in [
+            ("Yes. No.", "a:Yes. b:No", &[("a", "Yes."), ("b", "No.")][..]),
+            ("Yes, Ann. No!", "a:yes a:ann b:no", &[("a", "Yes, Ann."), ("b", "No!")]),
+            ("\u{bf}Qui\u{e9}n? Yo \u{2014}", "a:qui\u{e9}n b:yo", &[("a", "\u{bf}Qui\u{e9}n?"), ("b", "Yo \u{2014}")]),
+            ("Well \u{2014} no (so).", "a:well b:- b:no a:so", &[("a", "Well"), ("b", "\u{2014} no"), ("a", "(so).")]),
+            ("\u{597d}\u{3002}\u{4e0d}", "a:\u{597d} b:\u{4e0d}", &[("a", "\u{597d}\u{3002}"), ("b", "\u{4e0d}")]),
+        ] {
+            let expected: Vec<_> =
+                expected.iter().map(|(who, what)| (Some((*who).to_owned()), (*what).to_owned())).collect();
+            assert_eq!(read_shared(text, words), (expected, 0), "{text}");
+        }
+        // Of another text nobody can say which words are whose: that is told.
+        for (text, words) in [("Yes. Never.", "a:Yes. b:No"), ("Yes. No. And?", "a:Yes. b:No"), ("Yes.", "a:Yes b:No")]
+        {
+            assert_eq!(read_shared(text, words), (vec![(Some("a".to_owned()), text.to_owned())], 1), "{text}");
+        }
+    }
 }
