@@ -19,6 +19,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use support::{Screen, Socket, line, soon};
+use tokio::sync::oneshot;
 
 use self::house::{House, Receiver, eventually};
 
@@ -274,11 +275,21 @@ async fn a_source_stays_with_who_publishes_it_at_another_node() {
 async fn of_two_that_come_at_once_to_two_nodes_one_publishes() {
     let Some(house) = House::build("").await else { return };
     for round in 0..10 {
-        // Its first message, and its end.
+        // Its first message, and what speaks on in it: it reads meanwhile, so that it answers who asks for it.
         let come = async |node: usize| {
             let mut socket = house.nodes[node].publish(&format!("f{round}/publish?session=n{node}")).await;
             let first = socket.next().await;
-            (first, tokio::spawn(async move { socket.closed().await }))
+            let (speak, mut asked) = oneshot::channel();
+            let speaking = tokio::spawn(async move {
+                tokio::select! {
+                    closed = socket.closed() => return Err(closed),
+                    Ok(()) = &mut asked => {}
+                }
+                socket.send(line("1", 1_000, "Clerk", "It means on.")).await;
+                socket.acked(1).await;
+                Ok(())
+            });
+            (first, speak, speaking)
         };
         let (mut one, two) = tokio::join!(come(0), come(1));
         if one.0.is_err() && two.0.is_err() {
@@ -287,7 +298,9 @@ async fn of_two_that_come_at_once_to_two_nodes_one_publishes() {
         let (publishes, refused) = if one.0.is_ok() { (one, two) } else { (two, one) };
         assert_eq!(publishes.0.expect("one of them publishes")["type"], "welcome");
         assert_eq!(refused.0.expect_err("one of them does").0, 4005, "round {round}");
-        assert!(!publishes.1.is_finished(), "round {round}: it is replaced");
+        // Of one that is gone its end is what matters.
+        let _ = publishes.1.send(());
+        assert_eq!(publishes.2.await.expect("it is heard"), Ok(()), "round {round}: it is replaced");
     }
 }
 
@@ -358,6 +371,18 @@ async fn a_feed_begins_once() {
         let text = transcript.to_string();
         assert!(text.contains(if one == 201 { "One." } else { "Two." }), "{text}");
         assert!(!text.contains(if one == 201 { "Two." } else { "One." }), "{text}");
+
+        // Two who replace it in one moment: what one of them has said it would do, and did not, does not stay.
+        let replace = async |node: &support::Server| {
+            node.http("PUT", &format!("{path}?replace=true"), &[], b"Clerk: (00:01)\nThree.\n").await.status
+        };
+        let statuses: [u16; 2] = tokio::join!(replace(a), replace(b)).into();
+        assert!(statuses.contains(&200) && statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
+        let feed = format!("/v1/feeds/import-{round}");
+        assert_eq!(a.http("DELETE", &feed, &[], b"").await.status, 204);
+        for node in [a, b] {
+            node.get(&feed).await.assert_problem(410, "feed_deleted");
+        }
     }
 }
 

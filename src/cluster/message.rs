@@ -159,6 +159,13 @@ pub enum Word {
         /// Which life of it.
         life: u64,
     },
+    /// The feed was not replaced after all, and no other life of its name is going to begin. Nodes before this was known do nothing.
+    NotReplaced {
+        /// Which feed.
+        feed: FeedId,
+        /// Which life of it.
+        life: u64,
+    },
     /// The feed was deleted: nothing of it is found or shown any more once this is answered.
     Deleted {
         /// Which feed.
@@ -175,6 +182,7 @@ impl Word {
         let (Self::Leave { feed, life, .. }
         | Self::LeaveIfSilent { feed, life, .. }
         | Self::Replacing { feed, life }
+        | Self::NotReplaced { feed, life }
         | Self::Deleted { feed, life }) = self;
         LogId { feed: feed.clone(), life: *life }
     }

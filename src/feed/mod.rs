@@ -12,10 +12,12 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -45,8 +47,7 @@ pub struct Feeds {
     open: Arc<Open>,
     created: watch::Sender<u64>,
     written: watch::Sender<u64>,
-    /// Names between two lives: the life that is being replaced.
-    replacing: Mutex<HashMap<FeedId, LogId>>,
+    replacing: Arc<Replacing>,
     /// Logs of which it is known that others write to them too.
     heard_of: Mutex<HashSet<LogId>>,
     /// One creation of a name at a time, so that a log begins with the records of one of them.
@@ -56,6 +57,38 @@ pub struct Feeds {
 }
 
 type Open = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
+
+/// For how long a life counts as one that is being replaced: much longer than that takes. Whoever has said so may be gone.
+const REPLACING_MAX: Duration = Duration::from_secs(60);
+
+/// Names between two lives: the life that is being replaced, and since when.
+#[derive(Debug, Default)]
+struct Replacing(Mutex<HashMap<FeedId, (LogId, Instant)>>);
+
+impl Replacing {
+    /// The life of `name` that is being replaced.
+    fn life(&self, name: &FeedId) -> Option<LogId> {
+        let mut all = self.lock();
+        all.retain(|_, (_, since)| since.elapsed() < REPLACING_MAX);
+        all.get(name).map(|(life, _)| life.clone())
+    }
+
+    fn insert(&self, log_id: &LogId) {
+        self.lock().insert(log_id.feed.clone(), (log_id.clone(), Instant::now()));
+    }
+
+    fn remove_name(&self, name: &FeedId) {
+        self.lock().remove(name);
+    }
+
+    fn remove_life(&self, log_id: &LogId) {
+        self.lock().retain(|_, (life, _)| life != log_id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FeedId, (LogId, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A turn in the creation of one name.
 struct Turn<'a> {
@@ -100,7 +133,7 @@ impl Feeds {
             open: Arc::default(),
             created: watch::Sender::new(0),
             written: watch::Sender::new(0),
-            replacing: Mutex::default(),
+            replacing: Arc::default(),
             heard_of: Mutex::default(),
             creating: Mutex::default(),
             tasks,
@@ -131,8 +164,8 @@ impl Feeds {
                 Found::Here(log) if self.log.0.head(&log).await? == Offset::START => Opened::Absent,
                 Found::Here(log) => return Ok(Opened::Here(self.enter(log))),
             };
-            if let Some(life) = self.replacing().get(name) {
-                return Ok(Opened::Replaced(life.clone()));
+            if let Some(life) = self.replacing.life(name) {
+                return Ok(Opened::Replaced(life));
             }
             // Its next life may have begun since the log was asked.
             if *self.created.borrow() == creations {
@@ -193,9 +226,12 @@ impl Feeds {
         feed.replaced.store(replace, Ordering::SeqCst);
         if replace {
             self.note_replacing(&feed.log_id);
+        } else {
+            self.note_not_replaced(&feed.log_id);
         }
         if let Err(error) = self.log.0.delete(&feed.log_id).await {
-            self.note_not_replaced(feed.name());
+            feed.replaced.store(false, Ordering::SeqCst);
+            self.note_not_replaced(&feed.log_id);
             return Err(error);
         }
         self.forget(&feed.log_id);
@@ -248,8 +284,8 @@ impl Feeds {
             not => {
                 if let Some(old) = old {
                     old.replaced.store(false, Ordering::SeqCst);
+                    self.note_not_replaced(&old.log_id);
                 }
-                self.note_not_replaced(&staged.feed);
                 self.discard(&staged).await;
                 not.map(|_| None)
             }
@@ -289,25 +325,25 @@ impl Feeds {
 
     /// Notes that a feed is about to be deleted, here or by another server, to make room for the next life of its name.
     pub fn note_replacing(&self, log_id: &LogId) {
-        self.replacing().insert(log_id.feed.clone(), log_id.clone());
+        self.replacing.insert(log_id);
         if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
             feed.replaced.store(true, Ordering::SeqCst);
         }
     }
 
-    /// Notes that no other life of `name` is going to begin. Who waits for one is told so after a while.
-    pub fn note_not_replaced(&self, name: &FeedId) {
-        self.replacing().remove(name);
+    /// Notes that no other life is going to begin in place of this one: it stays, or is deleted as any other. Who waits for one is
+    /// told so after a while.
+    pub fn note_not_replaced(&self, log_id: &LogId) {
+        self.replacing.remove_life(log_id);
+        if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
+            feed.replaced.store(false, Ordering::SeqCst);
+        }
     }
 
     fn note_created(&self, name: &FeedId) {
         // In this order: who finds neither the life nor a word of it looks again.
         self.created.send_modify(|number| *number += 1);
-        self.replacing().remove(name);
-    }
-
-    fn replacing(&self) -> std::sync::MutexGuard<'_, HashMap<FeedId, LogId>> {
-        self.replacing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.replacing.remove_name(name);
     }
 
     /// Forgets a feed that was deleted.
@@ -359,6 +395,7 @@ impl Feeds {
             open: Arc::downgrade(&self.open),
             views: Mutex::default(),
             replaced: Arc::default(),
+            replacing: self.replacing.clone(),
             is_written: AtomicBool::new(false),
             written: self.written.clone(),
             tasks: self.tasks.clone(),
@@ -382,6 +419,7 @@ pub struct Feed {
     open: Weak<Open>,
     views: Mutex<HashMap<FoldView, Arc<View>>>,
     replaced: Arc<AtomicBool>,
+    replacing: Arc<Replacing>,
     is_written: AtomicBool,
     written: watch::Sender<u64>,
     tasks: TaskTracker,
@@ -548,14 +586,17 @@ impl Feed {
             let tail = self.log.0.tail(&self.log_id, Offset::START);
             let (following, stop) = (view.clone(), self.stop.clone());
             let (open, log_id) = (self.open.clone(), self.log_id.clone());
-            let (log, replaced) = (self.log.clone(), self.replaced.clone());
+            let (log, replaced, replacing) = (self.log.clone(), self.replaced.clone(), self.replacing.clone());
             self.tasks.spawn(async move {
                 let ended = async |why| {
                     let LogError::Deleted(_) = why else { return why };
                     // By another server perhaps, of which nothing was heard yet. Readers are told which it was, and so before
                     // they are told that it ended.
+                    let may_be_replaced = replacing.life(&log_id.feed).is_some_and(|life| life == log_id);
                     match log.0.find(&log_id.feed).await {
                         Ok(Found::Here(next)) if next.life > log_id.life => replaced.store(true, Ordering::SeqCst),
+                        // It was to be replaced once, and whoever said so is gone.
+                        Ok(Found::Deleted) if !may_be_replaced => replaced.store(false, Ordering::SeqCst),
                         Ok(_) => {}
                         // Nobody knows: they come again, and are told then.
                         Err(error) => return error,

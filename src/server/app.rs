@@ -134,7 +134,11 @@ impl App {
         if let Some(old) = old {
             self.tell_replacing(old.log_id()).await;
         }
-        let feed = self.feeds.switch(staged, old).await?;
+        let switched = self.feeds.switch(staged, old).await;
+        if let (Err(_) | Ok(None), Some(old)) = (&switched, old) {
+            self.tell_not_replaced(old.log_id()).await;
+        }
+        let feed = switched?;
         if let (Some(_), Some(old)) = (&feed, old) {
             let forgotten = self.forget_deleted(old.log_id()).await;
             self.tell_deleted(old.log_id()).await;
@@ -144,11 +148,8 @@ impl App {
     }
 
     /// Deletes a feed, and what the search index has of it, at other nodes too. See [`Feeds::delete`].
-    pub(super) async fn delete_feed(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
-        if replace {
-            self.tell_replacing(feed.log_id()).await;
-        }
-        self.feeds.delete(feed, replace).await?;
+    pub(super) async fn delete_feed(&self, feed: &Feed) -> Result<(), LogError> {
+        self.feeds.delete(feed, false).await?;
         let forgotten = self.forget_deleted(feed.log_id()).await;
         self.tell_deleted(feed.log_id()).await;
         forgotten

@@ -151,9 +151,10 @@ mod tests {
         let deleted = Some(CloseCode::FeedDeleted.number());
         let mut waiting = Arrival::new(&server.app, &name, true, None);
         let patience = TimesConfig::ms(server.app.config.times.message_timeout_ms) + Duration::from_secs(1);
+        let Ok(Opened::Replaced(life)) = server.app.feeds.open(&name).await else { panic!("it is between two lives") };
         let told = tokio::time::timeout(patience, waiting.next()).await.expect("in time");
         assert_eq!(told.err().map(|end| end.code()), deleted);
-        server.app.feeds.note_not_replaced(&name);
+        server.app.feeds.note_not_replaced(&life);
         assert_eq!(Arrival::new(&server.app, &name, true, None).next().await.err().map(|end| end.code()), deleted);
     }
 }

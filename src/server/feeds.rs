@@ -213,7 +213,7 @@ pub(super) async fn patch(
 /// `DELETE /v1/feeds/{feed}`
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
     let feed = open(&app, &name).await?;
-    app.delete_feed(&feed, false).await?;
+    app.delete_feed(&feed).await?;
     tracing::info!(feed = %feed.name(), "feed deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
 }

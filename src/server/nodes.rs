@@ -119,6 +119,12 @@ impl App {
         }
     }
 
+    pub(super) async fn tell_not_replaced(&self, log_id: &LogId) {
+        if let Some(cluster) = &self.cluster {
+            cluster.tell(&Word::NotReplaced { feed: log_id.feed.clone(), life: log_id.life }).await;
+        }
+    }
+
     pub(super) async fn tell_deleted(&self, log_id: &LogId) {
         if let Some(cluster) = &self.cluster {
             cluster.tell(&Word::Deleted { feed: log_id.feed.clone(), life: log_id.life }).await;
@@ -189,6 +195,7 @@ impl Node for ThisNode {
                     return Slots::leave_if_silent(&app, &place, &publisher).await;
                 }
                 Word::Replacing { .. } => app.feeds.note_replacing(&log_id),
+                Word::NotReplaced { .. } => app.feeds.note_not_replaced(&log_id),
                 Word::Deleted { .. } => {
                     if let Err(error) = app.forget_deleted(&log_id).await {
                         tracing::error!(feed = %log_id.feed, %error, "a feed that was deleted elsewhere is left in the index");
@@ -204,5 +211,45 @@ impl Node for ThisNode {
     fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &Publisher) {
         let place = Place::Source(log_id.clone(), publisher.source.clone());
         self.app.slots.let_go(&place, publisher, node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::feed::{Following, Opened};
+    use crate::log::MemoryLog;
+    use crate::server::{Chance, Clock, Server};
+    use crate::transcript::FoldView;
+
+    /// Another node says that it replaces a feed, and does not: it says so too, or is gone.
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_was_not_replaced_is_deleted_as_any_other() {
+        for is_told in [true, false] {
+            let log = Arc::new(MemoryLog::new());
+            let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+            let app = &server.app;
+            let name = FeedId::new("geneva").expect("a name");
+            let kept = app.open_to_publish(&name).await.expect("created");
+            let mut bell = kept.view(FoldView::Interim).await.expect("followed").bell();
+            let node = ThisNode::new(app.clone());
+            let (feed, life) = (name.clone(), kept.log_id().life);
+            node.hear("b".into(), Word::Replacing { feed: feed.clone(), life }).await;
+            assert!(kept.is_replaced());
+            if is_told {
+                node.hear("b".into(), Word::NotReplaced { feed, life }).await;
+                assert!(!kept.is_replaced());
+            } else {
+                tokio::time::advance(Duration::from_secs(61)).await;
+            }
+            // By that node, so that nobody here is asked.
+            app.feeds.log().delete(kept.log_id()).await.expect("deleted");
+            bell.wait_for(|bell| matches!(bell.following, Following::No(_))).await.expect("it ends");
+            assert!(!kept.is_replaced(), "{is_told}: its readers would wait for another life");
+            assert!(matches!(app.feeds.open(&name).await, Ok(Opened::Deleted)), "{is_told}");
+        }
     }
 }

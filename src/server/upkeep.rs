@@ -389,7 +389,7 @@ async fn retain(app: &App, counts_days: bool) -> Result<(), LogError> {
             // It may have been reopened while the others were looked at.
             && Summaries::of(app, &feed).await?.state == FeedState::Ended
         {
-            app.delete_feed(&feed, false).await?;
+            app.delete_feed(&feed).await?;
             total = total.saturating_sub(bytes);
             tracing::info!(feed = %log_id.feed, age_ms, bytes, "an ended feed was deleted, as the configuration says");
         }
