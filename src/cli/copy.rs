@@ -149,16 +149,19 @@ async fn take_name(to: &dyn Log, feed: &FeedId) -> anyhow::Result<()> {
 /// Copies one feed, up to where it is now. None of it is seen before all of it is there.
 async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut Report) -> anyhow::Result<()> {
     let copy = to.stage(&log.feed).await?;
-    let copied = copy_records(from, log, to, &copy, report).await;
+    let copying = async {
+        copy_records(from, log, to, &copy, report).await?;
+        if !to.switch(&copy, None).await? {
+            bail!("another feed of that name was created meanwhile");
+        }
+        Ok(())
+    };
+    let copied = copying.await;
     if copied.is_err() {
         // What is left of it goes when the log is opened next, if not now.
         let _ = to.discard(&copy).await;
-        return copied;
     }
-    if !to.switch(&copy, None).await? {
-        bail!("another feed of that name was created meanwhile");
-    }
-    Ok(())
+    copied
 }
 
 async fn copy_records(
@@ -203,4 +206,24 @@ fn with_new_epoch(bytes: Bytes) -> anyhow::Result<Bytes> {
     let Op::Open { epoch, .. } = &mut record.op else { return Ok(bytes) };
     *epoch = Epoch::from_random(getrandom::u64().context("the operating system has no random numbers")?);
     Ok(record.encode())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{LogError, MemoryLog};
+
+    #[tokio::test]
+    async fn a_copy_that_comes_too_late_leaves_nothing() {
+        let (from, to) = (MemoryLog::new(), MemoryLog::new());
+        let name = FeedId::new("geneva").expect("a name");
+        let log = from.create(&name, false).await.expect("created");
+        from.append(&log, Bytes::from_static(b"said")).await.expect("queued").await.expect("appended");
+        let here = to.create(&name, false).await.expect("created");
+        let error = copy(&from, &log, &to, &mut Report::default()).await.expect_err("the name is taken");
+        assert!(error.to_string().contains("was created meanwhile"), "{error}");
+        let copied = LogId { feed: name.clone(), life: here.life + 1 };
+        assert!(matches!(to.head(&copied).await, Err(LogError::Deleted(_))), "what was copied is still there");
+        assert_eq!(to.find(&name).await.expect("found"), Found::Here(here));
+    }
 }
