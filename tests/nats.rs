@@ -839,6 +839,105 @@ async fn what_a_server_lacks_is_had_of_the_leader() {
     assert_eq!(read(&log, &other, 0).await, ["lacking 9", "10"], "from the beginning of a life");
 }
 
+/// What is read of many logs in one go is what is read of each by itself. Logs of which that way not all is had are left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_logs_read_in_one_go_are_what_each_is() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let whole = open(&servers).await;
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let id = create(&whole, &format!("feed-{number}")).await;
+        for record in 0..number {
+            append(&whole, &id, &format!("{number} {record}")).await.expect("appended");
+        }
+        ids.push(id);
+    }
+    let batch = (0..40).map(|number| Bytes::from(format!("of many {number}"))).collect();
+    soon(whole.append_all(&ids[1], batch)).await.expect("queued").await.expect("appended");
+    // Deleted; begun anew; replaced; and to be replaced.
+    soon(whole.delete(&ids[2])).await.expect("deleted");
+    soon(whole.delete(&ids[3])).await.expect("deleted");
+    let anew = soon(whole.create(&ids[3].feed, true)).await.expect("a log");
+    append(&whole, &anew, "anew").await.expect("appended");
+    let instead = soon(whole.stage(&ids[4].feed)).await.expect("staged");
+    append(&whole, &instead, "instead").await.expect("appended");
+    assert!(soon(whole.switch(&instead, Some(&ids[4]))).await.expect("switched"));
+    let aside = soon(whole.stage(&ids[5].feed)).await.expect("staged");
+    append(&whole, &aside, "aside").await.expect("appended");
+    // Erased in the midst, and at the end.
+    soon(whole.erase(&ids[6], Offset(2))).await.expect("erased");
+    soon(whole.erase(&ids[7], Offset(6))).await.expect("erased");
+    // Lacked by a replica in the midst, and at the end.
+    for (id, text) in [(&ids[8], "lacking 1"), (&ids[8], "there"), (&ids[9], "lacking 2")] {
+        append(&whole, id, text).await.expect("appended");
+    }
+
+    let heads = whole.heads().await.expect("heads");
+    assert_eq!(heads.len(), 9);
+    let left_out = async |log: &JetStreamLog, heads: &[(LogId, Offset)]| {
+        let given = soon(log.read_many(heads, u64::MAX)).await.expect("read");
+        for (id, records) in &given {
+            let records: Vec<&str> = records.iter().map(|record| std::str::from_utf8(record).expect("text")).collect();
+            assert_eq!(records, read(&whole, id, 0).await, "{id:?}");
+        }
+        let is_left_out = |(id, _): &&(LogId, Offset)| given.iter().all(|(other, _)| other != id);
+        heads.iter().filter(is_left_out).map(|(id, _)| id.feed.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(left_out(&whole, &heads).await, ["feed-6", "feed-7"]);
+    let ended = [(ids[2].clone(), Offset(2)), (ids[4].clone(), Offset(4))];
+    assert_eq!(left_out(&whole, &ended).await, ["feed-2", "feed-4"]);
+    assert!(whole.read_many(&heads, 1).await.expect("read").is_empty(), "it is larger");
+    let way = nats::way_to_a_replica_without(&servers.url(0), &["lacking"]);
+    let log = JetStreamLog::open(JetStreamOptions { servers: vec![way], ..options(&servers) }).await.expect("opens");
+    assert_eq!(left_out(&log, &heads).await, ["feed-6", "feed-7", "feed-8", "feed-9"]);
+    // It has grown since its head was asked for.
+    assert_eq!(left_out(&log, &[(ids[8].clone(), Offset(8))]).await, ["feed-8"]);
+}
+
+/// The first list after a start, of many short feeds, is the list that was before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_list_after_a_start_is_the_one_before_it() {
+    let Some(servers) = nats::Servers::start(1) else { return };
+    let mut server = Server::start_with(&config(&servers));
+    let list = async |server: &Server| {
+        let mut list = server.get("/v1/feeds").await.json();
+        for feed in list["feeds"].as_array_mut().expect("feeds") {
+            // Silence goes on meanwhile.
+            feed.as_object_mut().expect("a feed").remove("duration_ms");
+        }
+        list
+    };
+    let post = async |server: &Server, number: i64, texts: &[&str]| {
+        let line =
+            |(id, text): (usize, &&str)| serde_json::json!({"id": id.to_string(), "start_ms": number, "text": text});
+        let lines: Vec<_> = texts.iter().enumerate().map(line).collect();
+        let posted = server.json("POST", &format!("/v1/feeds/feed-{number}/lines"), serde_json::json!(lines)).await;
+        assert_eq!(posted.status, 200, "{}", posted.text());
+    };
+    for number in 0..40 {
+        post(&server, number, &["It means on.", "It means off."]).await;
+        if number % 3 == 0 {
+            let ended = serde_json::json!({"state": "ended"});
+            server.json("POST", &format!("/v1/feeds/feed-{number}/state"), ended).await;
+        }
+    }
+    for gone in ["/v1/feeds/feed-0", "/v1/feeds/feed-1"] {
+        assert_eq!(server.http("DELETE", gone, &[], b"").await.status, 204);
+    }
+    assert_eq!(server.json("PUT", "/v1/feeds/feed-1", serde_json::json!({"title": "Anew"})).await.status, 201);
+    let file = b"Clerk: (00:01)\nIt means nothing.\n";
+    assert_eq!(server.http("PUT", "/v1/feeds/feed-2/transcript?replace=true", &[], file).await.status, 200);
+    post(&server, 4, &["It means on.", "It means out."]).await;
+    let before = list(&server).await;
+    assert_eq!(before["feeds"].as_array().map(Vec::len), Some(39));
+    server.stop();
+    let mut server = Server::start_with(&config(&servers));
+    let after = list(&server).await;
+    assert_eq!(after, before);
+    server.get("/v1/feeds/feed-0").await.assert_problem(410, "feed_deleted");
+    server.stop();
+}
+
 /// A stream that was deleted while no node ran is not made anew in silence.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_gone_is_not_begun_anew_in_silence() {
