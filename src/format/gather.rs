@@ -259,8 +259,11 @@ impl Gather {
 
 /// Where lines stand that have no start: none for those that have one.
 fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
+    // With one blank between words, whatever a file has there: what is written and read again is as long as it was.
     let weight = |content: &Content| {
-        let chars = i64::try_from(content.text.chars().count()).unwrap_or(i64::MAX);
+        let words = content.text.split_whitespace().map(|word| word.chars().count());
+        let chars = words.reduce(|all, word| all + 1 + word).unwrap_or_default();
+        let chars = i64::try_from(chars).unwrap_or(i64::MAX);
         (chars.saturating_mul(1000) / SPOKEN_CHARS_PER_SECOND).max(1)
     };
     let mut places = vec![None; lines.len()];
@@ -324,6 +327,13 @@ mod tests {
         let mut ended = [line(Some(0), 150), line(None, 15)];
         ended[0].end_ms = Some(500);
         assert_eq!(places(&ended), [None, Some(500)]);
+    }
+
+    #[test]
+    fn blanks_between_words_take_no_time() {
+        let said = |text: &str| Content { text: text.into(), ..Content::default() };
+        let whole = places(&[said("One two.\n\nThree  four."), line(None, 10)]);
+        assert_eq!(whole, places(&[said("One two.\nThree four."), line(None, 10)]));
     }
 
     #[test]
