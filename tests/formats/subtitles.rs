@@ -133,7 +133,7 @@ proptest! {
         });
         let transcript = fold(Default::default(), versions.collect(), vec![]);
         // A name has one line, and no blank more than one; an arrow is none.
-        let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").replace("-- >", "-->");
         let expected: Vec<_> = lines.iter().map(|(speaker, text)| {
             let speaker = speaker.as_deref().map(plain).filter(|name| !name.is_empty());
             (speaker, text.trim().to_owned())
