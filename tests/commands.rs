@@ -482,7 +482,7 @@ async fn on_a_terminal(server: &Server, arguments: &[&str]) -> Option<String> {
     match soon(command.output()).await {
         Ok(output) => Some(stdout(&output)),
         Err(error) => {
-            eprintln!("LEFT OUT: there is no `script` to make a terminal with: {error}");
+            support::leave_out("a command on a terminal", &format!("there is no `script` to make one with: {error}"));
             None
         }
     }

@@ -44,13 +44,16 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat()), any::<Vec<u8>>()]
 }
 
+/// The start of a line, its end, and the times of its word.
+type OddTimes = (i64, Option<i64>, Option<(i64, i64)>);
+
 /// Our own JSON, or its rows, with numbers such as nobody writes.
 fn hostile_json() -> impl Strategy<Value = Vec<u8>> {
     let time =
         || prop_oneof![2 => 0..200_000_i64, 1 => any::<i64>(), 1 => prop::sample::select(vec![i64::MIN, -1, i64::MAX])];
     let line = (time(), prop::option::of(time()), prop::option::of((time(), time())));
     (prop::collection::vec(line, 1..8), any::<bool>()).prop_map(|(lines, is_whole)| {
-        let line = |(index, (start, end, word)): (usize, (i64, Option<i64>, Option<(i64, i64)>))| {
+        let line = |(index, (start, end, word)): (usize, OddTimes)| {
             let words = word.map(|(start, end)| serde_json::json!({"text": "a", "start_ms": start, "end_ms": end}));
             serde_json::json!({
                 "source": "main", "id": index.to_string(), "rev": 0, "sort": "", "start_ms": start, "end_ms": end,

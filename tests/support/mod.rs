@@ -623,11 +623,16 @@ pub fn real(name: &str) -> Option<String> {
 pub fn program(variable: &str, what: &str) -> Option<std::ffi::OsString> {
     let program = std::env::var_os(variable);
     if program.is_none() {
-        let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-        assert!(!is_ci, "{what} has to be run in CI, and {variable} names no program for it");
-        eprintln!("NOT RUN: {what}, because {variable} names no program for it");
+        leave_out(what, &format!("{variable} names no program for it"));
     }
     program
+}
+
+/// Says loudly that something is not run; in CI everything has to be.
+pub fn leave_out(what: &str, why: &str) {
+    let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+    assert!(!is_ci, "{what} has to be run in CI, and {why}");
+    eprintln!("NOT RUN: {what}, because {why}");
 }
 
 /// Waits until the server has logged `what` as often as that.
