@@ -366,8 +366,14 @@ impl Shared {
         let is_other =
             || Err(self.lose("the stream is not the one that was opened: somebody deleted or emptied it".into()));
         match self.context.get_stream(&self.names.stream).await {
-            Ok(_) if self.base_of_stream().await? != Some((self.begun_at, self.base)) => is_other(),
-            Ok(there) => self.check_starts(there.cached_info()).await,
+            Ok(there) => match self.base_of_stream().await? {
+                Some(begun) if begun == (self.begun_at, self.base) => self.check_starts(there.cached_info()).await,
+                // A leader that was just elected may not have all at hand.
+                None if !self.is_emptied(there.cached_info()) => {
+                    Err(LogError::Unavailable("the stream's leader does not have its first message".into()))
+                }
+                _ => is_other(),
+            },
             Err(error) => match error.kind() {
                 // Servers that just began may not know all of their streams yet: whether it is gone, the probe finds out.
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {

@@ -42,6 +42,11 @@ const LOOK_FOR: Duration = Duration::from_millis(1_500);
 /// A stream of several copies counts as put back when its leader, with most of the others, has had less for so long: one that was
 /// just elected may need a moment to have all at hand.
 const SHORT_FOR: Duration = Duration::from_secs(5);
+
+/// Whether what the stream's leader has told since then counts.
+fn is_told_for_long(info: &Info, since: Instant) -> bool {
+    info.config.num_replicas <= 1 || since.elapsed() >= SHORT_FOR
+}
 /// Feeds asked for at the same time.
 const FEEDS_AT_ONCE: usize = 32;
 
@@ -106,8 +111,8 @@ pub(super) struct Suspicion {
     from: Option<u64>,
     /// Since when the stream is shorter than it was.
     short_since: Option<Instant>,
-    /// Its first message is gone, as far as the leader tells.
-    is_emptied: bool,
+    /// Since when its first message is gone, as far as the leader tells.
+    emptied_since: Option<Instant>,
     /// The first place that may be another one, of which there was no room to say so in a row.
     owed: Option<u64>,
     /// The last row of another process that was heard of.
@@ -295,7 +300,7 @@ impl Shared {
 
     /// Notes that the stream does not begin any more with what it was begun with: somebody purged it.
     pub(super) fn note_emptied(&self) {
-        self.suspicion().is_emptied = true;
+        self.suspicion().emptied_since.get_or_insert_with(Instant::now);
         self.is_behind.notify_one();
     }
 
@@ -352,7 +357,7 @@ impl Shared {
     /// Whether nothing may be stored before it is known whether the stream was put back.
     pub(super) fn is_suspected(&self) -> bool {
         let suspicion = self.suspicion();
-        suspicion.from.is_some() || suspicion.short_since.is_some() || suspicion.is_emptied
+        suspicion.from.is_some() || suspicion.short_since.is_some() || suspicion.emptied_since.is_some()
     }
 
     /// How often the stream was put back: what was queued before must not be stored after.
@@ -360,12 +365,18 @@ impl Shared {
         self.suspicion().times
     }
 
+    /// True if the stream's leader has told for long enough that the first message is not there.
+    pub(super) fn is_emptied(&self, info: &Info) -> bool {
+        let since = *self.suspicion().emptied_since.get_or_insert_with(Instant::now);
+        hears_of_most(info) && is_told_for_long(info, since)
+    }
+
     /// Finds out whether the stream is what it was. Where it is not, says so in it, and forgets what was known of it.
     ///
     /// # Errors
     /// [`LogError::Unavailable`] while that cannot be told.
     pub(super) async fn check_starts(&self, info: &Info) -> Result<(), LogError> {
-        self.suspicion().is_emptied = false;
+        self.suspicion().emptied_since = None;
         let away = || LogError::Unavailable("the stream's leader does not have all that was stored".into());
         let last = info.state.last_sequence;
         if last < self.seen() {
@@ -373,8 +384,7 @@ impl Shared {
                 return Err(away());
             }
             let short_since = *self.suspicion().short_since.get_or_insert_with(Instant::now);
-            let has_copies = info.config.num_replicas > 1;
-            if has_copies && short_since.elapsed() < SHORT_FOR {
+            if !is_told_for_long(info, short_since) {
                 return Err(away());
             }
             let mut suspicion = self.suspicion();
