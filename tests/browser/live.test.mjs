@@ -102,7 +102,9 @@ test("a guess that grows moves no word that is there, nor does it when it is set
   const page = await browser.page(`${server.url}/feeds/grows`);
   const words = "The gates need piers and the piers need a road for the maintenance lorry which for another eleven per cent of the cost becomes a bridge you can walk and cycle over".split(" ");
   const line = { id: "1", start_ms: 0, speaker: "Chair" };
-  const rows = (selector) => page.locator(selector).evaluate((node) => {
+  const placed = (selector) => page.locator(selector).evaluate((node) => {
+    // One that was replaced since it was found has no place.
+    if (node.getClientRects().length === 0) return null;
     // Where each word begins.
     const found = [];
     const text = node.firstChild;
@@ -115,6 +117,7 @@ test("a guess that grows moves no word that is there, nor does it when it is set
     }
     return found;
   });
+  const rows = (selector) => until(() => placed(selector), `${selector} to have a place`);
   let before = [];
   for (let count = 1; count <= words.length; count++) {
     await publisher.say({ ...line, text: words.slice(0, count).join(" "), status: "interim" });
