@@ -172,8 +172,7 @@ async fn no_acknowledged_line_is_lost_when_servers_of_the_log_are() {
             turns.push(screen.turns());
         }
         for node in nodes.iter() {
-            let mut late = Screen::default();
-            late.read_to_live(&mut node.subscribe(&format!("{feed}/subscribe")).await).await;
+            let late = node.newcomer(&format!("{feed}/subscribe")).await;
             assert_eq!(lines_of(&late), whole, "round {round}, a late reader");
             turns.push(late.turns());
         }

@@ -205,7 +205,7 @@ async fn nothing_is_stored_behind_the_end_of_a_life() {
     const ROUNDS: usize = 8;
     let Some(servers) = nats::Servers::start(3) else { return };
     let tasks = tokio_util::task::TaskTracker::new();
-    let (deleter, writer) = (open(&servers).await, std::sync::Arc::new(open(&servers).await));
+    let (deleter, writer) = (open_patient(&servers).await, std::sync::Arc::new(open_patient(&servers).await));
     for round in 0..ROUNDS {
         let id = create(&deleter, &format!("geneva-{round}")).await;
         let mut tail = writer.tail(&id, Offset(0));
@@ -262,9 +262,10 @@ fn connected_to(log: &JetStreamLog) -> usize {
     name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok()).expect("a number") - 1
 }
 
-/// A log on servers that are waited for longer than they may take to find a leader.
+/// A log on servers that are waited for longer than they may take to find a leader, or to store a record on a busy machine.
 async fn open_patient(servers: &nats::Servers) -> JetStreamLog {
-    let options = JetStreamOptions { wait: Duration::from_secs(12), ..options(servers) };
+    let (ack_timeout, wait) = (Duration::from_secs(6), Duration::from_secs(12));
+    let options = JetStreamOptions { ack_timeout, wait, ..options(servers) };
     JetStreamLog::open(options).await.expect("opens")
 }
 

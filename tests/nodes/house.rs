@@ -78,7 +78,8 @@ impl House {
     /// The transcript of a feed, which is the same to the byte at both nodes.
     pub(crate) async fn assert_same(&self, feed: &str) -> Value {
         let path = format!("/v1/feeds/{feed}/transcript.json");
-        let [one, two] = [self.nodes[0].get(&path).await, self.nodes[1].get(&path).await];
+        let [one, two] = [0, 1].map(|node| self.nodes[node].http_again("GET", &path, &[], b""));
+        let (one, two) = tokio::join!(one, two);
         assert_eq!((one.status, two.status), (200, 200), "{} {}", one.text(), two.text());
         assert!(one.body == two.body, "the nodes differ in {feed}:\n{}\n{}", one.text(), two.text());
         one.json()

@@ -204,6 +204,37 @@ impl Server {
         Socket::connect(&self.ws(path)).await
     }
 
+    /// What a newcomer sees at `path`, who comes again as often as it is sent away for a while: while servers of the log come
+    /// back, another one may begin to lead them at any moment.
+    pub async fn newcomer(&self, path: &str) -> Screen {
+        soon(async {
+            loop {
+                let mut screen = Screen::default();
+                let mut socket = self.subscribe(path).await;
+                match screen.try_to_live(&mut socket).await {
+                    Ok(()) => return screen,
+                    Err((4003, _)) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(closed) => panic!("closed with {closed:?} before live"),
+                }
+            }
+        })
+        .await
+    }
+
+    /// A request that is made again as often as the answer is that the log is away for a while.
+    pub async fn http_again(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        soon(async {
+            loop {
+                let answer = self.http(method, path, headers, body).await;
+                if answer.status != 503 {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await
+    }
+
     /// A request over HTTP.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let stream = TcpStream::connect(&self.addr).await.expect("connected");
@@ -548,19 +579,29 @@ impl Screen {
 
     /// Reads until `live`.
     pub async fn read_to_live(&mut self, socket: &mut Socket) {
+        self.try_to_live(socket).await.unwrap_or_else(|closed| panic!("closed with {closed:?} before live"));
+    }
+
+    /// Reads until `live`, or says how the connection closed before.
+    async fn try_to_live(&mut self, socket: &mut Socket) -> Result<(), (u16, String)> {
         loop {
-            let message = socket.next().await.unwrap_or_else(|closed| panic!("closed with {closed:?} before live"));
+            let message = socket.next().await?;
             self.take(&message);
             if message["type"] == "live" {
-                return;
+                return Ok(());
             }
         }
+    }
+
+    /// Whether it shows all that there was when the last message came.
+    pub fn is_whole(&self) -> bool {
+        !self.behind && self.parts.is_empty()
     }
 
     /// Reads until the screen is whole and is as `wanted`.
     pub async fn read_until(&mut self, socket: &mut Socket, wanted: impl Fn(&Self) -> bool) {
         let reading = async {
-            while self.behind || !self.parts.is_empty() || !wanted(self) {
+            while !self.is_whole() || !wanted(self) {
                 let message = socket.next().await.unwrap_or_else(|closed| panic!("closed with {closed:?}: {self:?}"));
                 self.take(&message);
             }
