@@ -1,21 +1,24 @@
 //! AssemblyAI Universal-Streaming, version 3.
 //!
 //! A `Turn` holds all of the turn so far: `transcript` the words that will not change, `words` these and the guess behind
-//! them. It is over with `end_of_turn`, and may come again after that with marks and capitals. `SpeakerRevision` says
+//! them. It is over with `end_of_turn`, and may come again after that with marks and capitals. Words that will not change are
+//! final after a silence, should the end of the turn not come. `SpeakerRevision` says
 //! later who spoke in earlier turns: the last of them are kept for that. A turn is known for ever by the session's id
 //! (`Begin`) and `turn_order`.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
 use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::line_id;
-use super::lines::{Facts, Lines, Saying};
-use super::session::{Engine, IdScope, SessionSign, Span, is_another_line};
-use super::token::{Label, ListedWord, Token, align, needs_space};
+use super::lines::{Facts, Saying};
+use super::piece::{Piece, PieceState};
+use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, is_another_line};
+use super::token::{Label, ListedWord, align, needs_space};
 use super::{Decoded, FaultKind, Format, Options};
-use crate::transcript::Status;
+use crate::transcript::MediaMs;
 
 /// Turns kept for revisions: a quarter of an hour of quick talk.
 const TURNS_MAX: usize = 128;
@@ -30,10 +33,7 @@ pub(super) struct AssemblyAi {
 
 struct Turn {
     order: u64,
-    lines: Lines,
-    tokens: Vec<Token>,
-    facts: Facts,
-    status: Status,
+    piece: Piece,
 }
 
 impl AssemblyAi {
@@ -65,7 +65,10 @@ impl AssemblyAi {
             return;
         };
         let is_over = message.flag(&["end_of_turn"], out);
-        let transcript = message.text(&["transcript"], out).unwrap_or_default().to_owned();
+        let Some(transcript) = message.text(&["transcript"], out) else {
+            out.fault(FaultKind::BadField, "transcript is missing: nothing can be said of this turn");
+            return;
+        };
         let of_turn = self.label(message, &["speaker_label"], out);
         let (mut words, mut guess) = (Vec::new(), Vec::new());
         message.items(&["words"], out, |node, out| {
@@ -73,7 +76,11 @@ impl AssemblyAi {
             let is_guess = node.get(&["word_is_final"]).is_some_and(|is_final| *is_final.value == false);
             if is_guess && !is_over { guess.push(word) } else { words.push(word) }
         });
-        let mut tokens = align(&transcript, &words);
+        // Words that are final and not in the transcript are said all the same.
+        let listed: Vec<&str> = words.iter().map(|word| word.text.trim()).filter(|word| !word.is_empty()).collect();
+        let listed = if transcript.trim().is_empty() { listed.join(" ") } else { String::new() };
+        let mut tokens = align(if listed.is_empty() { transcript } else { &listed }, &words);
+        let settled = tokens.len();
         if of_turn != Label::Unsaid {
             tokens
                 .iter_mut()
@@ -89,32 +96,23 @@ impl AssemblyAi {
         }
         let lang = message.text(&["language_code"], out).map(|lang| self.options.lang_of(lang));
         let facts = Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None };
+        let mut saying = Saying::default();
         let mut turn = match self.turns.iter().position(|turn| turn.order == order) {
             Some(at) => self.turns.remove(at).expect("it was found there"),
-            None => {
-                let lines = Lines::new(line_id(&format!("{}-{order}", self.options.tag)));
-                Turn { order, lines, tokens: Vec::new(), facts: Facts::default(), status: Status::Interim }
-            }
+            None => Turn { order, piece: Piece::new(line_id(&format!("{}-{order}", self.options.tag))) },
         };
-        let mut saying = Saying::default();
-        if turn.status == Status::Final && !is_over {
-            // A guess that comes behind what was final.
-        } else if is_over && tokens.is_empty() && turn.lines.is_shown() {
-            turn.status = Status::Final;
-            turn.lines.stand(&mut saying);
-        } else {
-            (turn.tokens, turn.facts) = (tokens, facts);
-            if is_over {
-                turn.status = Status::Final;
-            }
-            turn.lines.say(&turn.tokens, turn.status, &turn.facts, &self.options, &mut saying);
+        if let Some(start_ms) = tokens.iter().find_map(|token| token.start_ms) {
+            self.turns.iter_mut().for_each(|turn| turn.piece.reached(start_ms, &self.options, &mut saying));
+        }
+        turn.piece.say(PieceState { tokens, settled, is_over, facts }, &self.options, &mut saying);
+        self.turns.push_back(turn);
+        let mut words: usize = self.turns.iter().map(|turn| turn.piece.len()).sum();
+        while self.turns.len() > TURNS_MAX || words > WORDS_MAX && self.turns.len() > 1 {
+            let Some(mut turn) = self.turns.pop_front() else { break };
+            words -= turn.piece.len();
+            turn.piece.release(&self.options, &mut saying);
         }
         saying.finish(out);
-        self.turns.push_back(turn);
-        let mut words: usize = self.turns.iter().map(|turn| turn.tokens.len()).sum();
-        while self.turns.len() > TURNS_MAX || words > WORDS_MAX && self.turns.len() > 1 {
-            words -= self.turns.pop_front().map_or(0, |turn| turn.tokens.len());
-        }
     }
 
     fn word(&self, node: Node<'_>, of_turn: &Label, out: &mut Decoded) -> ListedWord {
@@ -153,9 +151,8 @@ impl AssemblyAi {
             );
             return;
         };
-        let is_same_length = labels.len() == turn.tokens.len();
-        for (at, token) in turn.tokens.iter_mut().enumerate() {
-            let revised = if is_same_length {
+        turn.piece.relabel(&options, saying, |at, count, token| {
+            let revised = if labels.len() == count {
                 Some(&labels[at].0)
             } else {
                 // By their times, which do not change.
@@ -166,8 +163,7 @@ impl AssemblyAi {
                 _ if of_turn != Label::Unsaid => token.label = of_turn.clone(),
                 _ => {}
             }
-        }
-        turn.lines.say(&turn.tokens, turn.status, &turn.facts, &options, saying);
+        });
     }
 }
 
@@ -188,13 +184,15 @@ impl Engine for AssemblyAi {
         let start = words.first().and_then(|word| raw_ms(word, &["start"], 1.0)).filter(|_| is_turn);
         let end = words.last().and_then(|word| raw_ms(word, &["end"], 1.0));
         let known = order.and_then(|order| self.turns.iter().find(|turn| turn.order == order));
+        let is_over = message.get("end_of_turn").is_some_and(|is_over| *is_over == true);
+        let listed = || words.iter().filter_map(|word| raw_text(word, &["text"])).collect::<Vec<_>>().join(" ");
+        let text = raw_text(message, &["transcript"]).filter(|text| !text.is_empty() && is_turn);
+        let text: Cow<'a, str> = text.map_or_else(|| listed().into(), Cow::from);
         let is_another = known.is_some_and(|turn| {
             let last = self.turns.iter().map(|turn| turn.order).max().unwrap_or_default();
-            let listed: Vec<&str> = words.iter().filter_map(|word| raw_text(word, &["text"])).collect();
-            let text = raw_text(message, &["transcript"]).filter(|text| !text.is_empty());
-            let text = text.map_or_else(|| listed.join(" "), str::to_owned);
             let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
-            is_another_line(&turn.lines, last - turn.order, &text, (on_axis(start), on_axis(end)))
+            let now = NumberedLine { text: &text, start_ms: on_axis(start), end_ms: on_axis(end), is_over };
+            is_another_line(&turn.piece, last - turn.order, &now)
         });
         SessionSign {
             begins: kind == Some("Begin"),
@@ -203,11 +201,28 @@ impl Engine for AssemblyAi {
             says: is_turn,
             span: start.and_then(|start| Span::new(Some(start), end)).filter(|_| known.is_none() || is_another),
             reuses_id: is_another,
-            ..SessionSign::default()
+            text,
+            is_settled: is_over,
         }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {
         self.take(Node::top(message), out);
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        let mut saying = Saying::default();
+        self.turns.iter_mut().for_each(|turn| turn.piece.release(&self.options, &mut saying));
+        saying.finish(out);
+    }
+
+    fn due_ms(&mut self, now_ms: MediaMs) -> Option<MediaMs> {
+        self.turns.iter_mut().filter_map(|turn| turn.piece.due_ms(now_ms, &self.options)).min()
+    }
+
+    fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
+        let mut saying = Saying::default();
+        self.turns.iter_mut().for_each(|turn| turn.piece.rest(now_ms, &self.options, &mut saying));
+        saying.finish(out);
     }
 }

@@ -1,7 +1,8 @@
 //! Amazon Transcribe, streaming: `TranscriptEvent`, in the names of the service (`ResultId`) or of its libraries
 //! (`result_id`, `resultId`).
 //!
-//! Each result is known for ever by its id, and comes again until `IsPartial` is false. Speakers stand at the items, in
+//! Each result is known for ever by its id, and comes again until `IsPartial` is false; items that are `Stable` are final
+//! after a silence, should that not come. Speakers stand at the items, in
 //! finals only, as numbers of the session: finals that hold several turns are cut there. The binary frames of the service
 //! (event stream) are unpacked by its libraries, not here.
 
@@ -10,10 +11,11 @@ use serde_json::Value;
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, VendorIds};
 use super::lines::{Facts, Saying};
+use super::piece::PieceState;
 use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::{Decoded, FaultKind, Format, Options};
-use crate::transcript::Status;
+use crate::transcript::MediaMs;
 
 pub(super) struct Aws {
     options: Options,
@@ -29,6 +31,9 @@ impl Aws {
             out.fault(FaultKind::BadField, "Transcript is missing: this is no TranscriptEvent");
             return;
         };
+        if transcript.get(&["Results", "results"]).is_none() {
+            out.fault(FaultKind::BadField, format!("{}.Results is missing", transcript.place));
+        }
         let mut saying = Saying::default();
         transcript.items(&["Results", "results"], out, |result, out| self.result(result, &mut saying, out));
         saying.finish(out);
@@ -44,6 +49,11 @@ impl Aws {
         };
         let is_partial = result.flag(&["IsPartial", "isPartial", "is_partial"], out);
         let channel = result.label(&["ChannelId", "channelId", "channel_id"], out);
+        if result.get(&["Alternatives", "alternatives"]).is_none() {
+            out.fault(FaultKind::BadField, format!("{}.Alternatives is missing", result.place));
+            return;
+        }
+        // An array without any is a result without words.
         let mut tokens = None;
         result.items(&["Alternatives", "alternatives"], out, |alternative, out| {
             // Ordered by confidence: the first is what was said.
@@ -51,7 +61,7 @@ impl Aws {
                 tokens = Some(self.alternative(alternative, channel.as_deref(), out));
             }
         });
-        let mut tokens = tokens.unwrap_or_default();
+        let Some((mut tokens, stable)) = tokens.unwrap_or(Some((Vec::new(), 0))) else { return };
         if let Some(first) = tokens.first_mut() {
             first.start_ms =
                 first.start_ms.or(result.seconds(&["StartTime", "startTime", "start_time"], &self.options, out));
@@ -62,20 +72,34 @@ impl Aws {
         let lang = result.text(&["LanguageCode", "languageCode", "language_code"], out);
         let lang = lang.map(|lang| self.options.lang_of(lang)).or_else(|| self.options.lang.clone());
         let facts = Facts { lang, break_before: None };
-        let status = if is_partial { Status::Interim } else { Status::Final };
+        let settled = if is_partial { stable } else { tokens.len() };
         let start_ms = tokens.iter().find_map(|token| token.start_ms);
         let text: String = tokens.iter().map(|token| &*token.text).collect();
         let id = self.ids.line_saying((id, ""), &text, start_ms, &self.results, out);
-        self.results.say(&id, &tokens, status, &facts, &self.options, saying);
+        if let Some(start_ms) = start_ms {
+            let before = self.results.pieces_mut().filter(|(known, _)| **known != id);
+            before.for_each(|(_, piece)| piece.reached(start_ms, &self.options, saying));
+        }
+        self.results.say_state(&id, PieceState { tokens, settled, is_over: !is_partial, facts }, &self.options, saying);
     }
 
-    fn alternative(&self, alternative: Node<'_>, channel: Option<&str>, out: &mut Decoded) -> Vec<Token> {
-        let transcript = alternative.text(&["Transcript", "transcript"], out).unwrap_or_default();
-        let mut words = Vec::new();
+    /// The pieces of an alternative, and how many of them are stable; none if it does not say what it says.
+    fn alternative(
+        &self,
+        alternative: Node<'_>,
+        channel: Option<&str>,
+        out: &mut Decoded,
+    ) -> Option<(Vec<Token>, usize)> {
+        let Some(transcript) = alternative.text(&["Transcript", "transcript"], out) else {
+            out.fault(FaultKind::BadField, format!("{}.Transcript is missing", alternative.place));
+            return None;
+        };
+        let (mut words, mut stable) = (Vec::new(), Vec::new());
         alternative.items(&["Items", "items"], out, |item, out| {
             if item.text(&["Type", "type", "ItemType", "item_type"], out) == Some("punctuation") {
                 return;
             }
+            stable.push(item.flag(&["Stable", "stable"], out));
             words.push(ListedWord {
                 text: item.text(&["Content", "content"], out).unwrap_or_default().to_owned(),
                 label: self.label(item, channel, out),
@@ -85,12 +109,17 @@ impl Aws {
             });
         });
         let mut tokens = align(transcript, &words);
+        let stable = match stable.iter().take_while(|is_stable| **is_stable).count() {
+            count if count == words.len() => tokens.len(),
+            count if tokens.len() == words.len() => count,
+            _ => 0,
+        };
         if let Some(channel) = channel {
             // Each channel is somebody's microphone.
             let unsaid = tokens.iter_mut().filter(|token| token.label == Label::Unsaid);
             unsaid.for_each(|token| token.label = self.options.anonymous(channel));
         }
-        tokens
+        Some((tokens, stable))
     }
 
     fn label(&self, item: Node<'_>, channel: Option<&str>, out: &mut Decoded) -> Label {
@@ -103,6 +132,8 @@ impl Aws {
 impl Engine for Aws {
     const FORMAT: Format = Format::Aws;
     const IDS: IdScope = IdScope::Always;
+    /// Finals come up to 30 s late.
+    const IS_IN_ORDER: bool = false;
     type Message = Value;
 
     fn new(options: Options) -> Self {
@@ -121,7 +152,7 @@ impl Engine for Aws {
             let text = said.and_then(|said| raw_text(said, &["Transcript", "transcript"])).unwrap_or_default();
             let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0);
             let start_ms = start.and_then(|start| on_axis(start, &self.options).ok());
-            self.results.lines(&self.ids.line((id, ""))).is_some()
+            self.results.piece(&self.ids.line((id, ""))).is_some()
                 && !self.ids.names_another((id, ""), text, start_ms, &self.results)
         };
         let span = results.iter().find(|result| !is_known(result)).and_then(|result| {
@@ -131,6 +162,22 @@ impl Engine for Aws {
             Some(Span::new(Some(start), end)?.of_stream(channel))
         });
         SessionSign { says: !results.is_empty(), span, ..SessionSign::default() }
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        let mut saying = Saying::default();
+        self.results.pieces_mut().for_each(|(_, piece)| piece.release(&self.options, &mut saying));
+        saying.finish(out);
+    }
+
+    fn due_ms(&mut self, now_ms: MediaMs) -> Option<MediaMs> {
+        self.results.pieces_mut().filter_map(|(_, piece)| piece.due_ms(now_ms, &self.options)).min()
+    }
+
+    fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
+        let mut saying = Saying::default();
+        self.results.pieces_mut().for_each(|(_, piece)| piece.rest(now_ms, &self.options, &mut saying));
+        saying.finish(out);
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

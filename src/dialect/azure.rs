@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::{Node, raw_ms, raw_text};
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
 use super::session::{Engine, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
@@ -36,7 +36,7 @@ pub(super) struct Azure {
 impl Azure {
     fn take(&mut self, result: Node<'_>, out: &mut Decoded) {
         let Some(is_final) = self.reason(result, out) else { return };
-        let mut tokens = self.tokens(result, out);
+        let Some(mut tokens) = self.tokens(result, out) else { return };
         let start_ms = result.time(&OFFSETS, TICK_MS, &self.options, out);
         if let Some(first) = tokens.first_mut() {
             first.start_ms = first.start_ms.or(start_ms);
@@ -68,8 +68,11 @@ impl Azure {
     }
 
     /// The text: as the result says it, else as the first of `NBest` does, in the form nearest to what is read.
-    fn tokens(&self, result: Node<'_>, out: &mut Decoded) -> Vec<Token> {
-        let mut text = result.text(&TEXTS, out).unwrap_or_default().to_owned();
+    /// None if neither says it.
+    fn tokens(&self, result: Node<'_>, out: &mut Decoded) -> Option<Vec<Token>> {
+        let own = result.text(&TEXTS, out);
+        let mut is_said = own.is_some() || result.label(&REASONS, out).as_deref().is_some_and(is_nothing);
+        let mut text = own.unwrap_or_default().to_owned();
         let label = self.label(result, out);
         let mut words = Vec::new();
         let mut is_first = true;
@@ -79,7 +82,9 @@ impl Azure {
             }
             if text.trim().is_empty() {
                 const FORMS: [&str; 5] = ["Display", "display", "MaskedITN", "ITN", "Lexical"];
-                text = best.text(&FORMS, out).unwrap_or_default().to_owned();
+                let best = best.text(&FORMS, out);
+                is_said |= best.is_some();
+                text = best.unwrap_or_default().to_owned();
             }
             best.items(&["Words", "words"], out, |word, out| {
                 let start_ms = word.time(&OFFSETS, TICK_MS, &self.options, out);
@@ -94,12 +99,17 @@ impl Azure {
                 });
             });
         });
+        if !is_said {
+            let missing = "DisplayText (or Text, or NBest[0].Display) is missing: nothing can be said of this result";
+            out.fault(FaultKind::BadField, missing);
+            return None;
+        }
         if words.is_empty() {
             words.push(ListedWord { text: text.clone(), label: label.clone(), ..ListedWord::default() });
         }
         let mut tokens = align(&text, &words);
         tokens.iter_mut().for_each(|token| token.is_timed_word &= token.start_ms.is_some());
-        tokens
+        Some(tokens)
     }
 
     /// Whether it is final; none if it says nothing. Libraries write the reason as a word or as a number.
@@ -110,9 +120,9 @@ impl Azure {
             Some("RecognizingSpeech" | "2") => Some(false),
             Some("RecognizedSpeech" | "3" | "Success") => Some(true),
             // Nothing was understood: what was guessed is taken back.
-            Some("NoMatch" | "0" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation") => Some(true),
+            Some(reason) if is_nothing(reason) => Some(true),
             // A hypothesis of the service, which says no reason.
-            None if raw_text(result.value, &TEXTS).is_some() => Some(false),
+            None if result.get(&TEXTS).is_some() => Some(false),
             // A phrase that has lost its status on the way.
             None if result.get(&["NBest"]).is_some() => Some(true),
             // The edges of speech and of turns, and the events of a session.
@@ -145,12 +155,18 @@ impl Azure {
 
     fn label(&self, result: Node<'_>, out: &mut Decoded) -> Label {
         match result.text(&["SpeakerId", "speakerId", "speaker_id", "privSpeakerId"], out) {
-            None | Some("") => Label::Unsaid,
+            None => Label::Unsaid,
             Some("Unknown") => Label::Unknown,
             Some(guest) if guest.starts_with("Guest") => self.options.anonymous(guest),
             Some(name) => self.options.name(name),
         }
     }
+}
+
+/// Whether a reason says that nothing was understood.
+fn is_nothing(reason: &str) -> bool {
+    let reason = reason.strip_prefix("ResultReason.").unwrap_or(reason);
+    matches!(reason, "NoMatch" | "0" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation")
 }
 
 /// How long it lasts, in ticks: a number, or `00:00:01.9000000` as .NET writes it.
@@ -172,15 +188,22 @@ impl Engine for Azure {
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let has = |names: &[&str]| names.iter().any(|name| message.get(*name).is_some_and(|field| !field.is_null()));
         let says = has(&TEXTS) || has(&["NBest"]);
+        let best = || raw_text(raw_items(message, &["NBest", "nBest"]).first()?, &["Display", "display", "Lexical"]);
+        let is_guess =
+            |reason: &Value| *reason == 2 || reason.as_str().is_some_and(|it| it.ends_with("RecognizingSpeech"));
+        let reason = REASONS.iter().find_map(|name| message.get(*name).filter(|reason| !reason.is_null()));
+        let is_phrase = reason.map_or_else(|| message.get("NBest").is_some(), |reason| !is_guess(reason));
         let start = raw_ms(message, &OFFSETS, TICK_MS);
         let lasts = duration(message).map_or(0.0, |ticks| ticks * TICK_MS);
-        let channel = message.get("Channel").and_then(Value::as_u64).unwrap_or(0);
+        let channel =
+            ["Channel", "channel", "privChannel"].iter().find_map(|name| message.get(*name)?.as_u64()).unwrap_or(0);
         let span = Span::new(start, start.map(|start| start + lasts)).filter(|_| says);
         SessionSign {
             name: raw_text(message, &["SessionId", "sessionId", "session_id", "privSessionId"]),
             says,
             span: span.map(|span| span.of_channel(channel)),
-            text: raw_text(message, &TEXTS).unwrap_or_default(),
+            text: raw_text(message, &TEXTS).or_else(best).unwrap_or_default().into(),
+            is_settled: is_phrase,
             ..SessionSign::default()
         }
     }

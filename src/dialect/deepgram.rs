@@ -66,10 +66,11 @@ impl Deepgram {
                 }
             });
         }
-        let Some((mut tokens, lang)) = alternative else {
+        let Some(alternative) = alternative else {
             out.fault(FaultKind::BadField, "channel.alternatives[0] is missing: nothing can be said of this result");
             return;
         };
+        let Some((mut tokens, lang)) = alternative else { return };
         let start_ms = message.seconds(&["start"], &self.options, out);
         // Its sum, since each alone is rounded.
         let end_ms = end(message, &self.options, out);
@@ -106,9 +107,12 @@ impl Deepgram {
         }
     }
 
-    /// The pieces of an alternative, and its language.
-    fn alternative(&self, node: Node<'_>, scope: &str, out: &mut Decoded) -> (Vec<Token>, Option<Arc<str>>) {
-        let transcript = node.text(&["transcript"], out).unwrap_or_default();
+    /// The pieces of an alternative, and its language; none if it does not say what it says.
+    fn alternative(&self, node: Node<'_>, scope: &str, out: &mut Decoded) -> Option<(Vec<Token>, Option<Arc<str>>)> {
+        let Some(transcript) = node.text(&["transcript"], out) else {
+            out.fault(FaultKind::BadField, format!("{}.transcript is missing", node.place));
+            return None;
+        };
         let mut words = Vec::new();
         node.items(&["words"], out, |word, out| {
             let label = match word.label(&["speaker"], out) {
@@ -132,7 +136,7 @@ impl Deepgram {
         node.items(&["languages"], out, |language, _| {
             lang = lang.take().or_else(|| language.value.as_str().map(|lang| self.options.lang_of(lang)))
         });
-        (tokens, lang)
+        Some((tokens, lang))
     }
 }
 
@@ -172,12 +176,16 @@ impl Engine for Deepgram {
         let duration = raw_ms(message, &["duration"], 1000.0).unwrap_or(0.0);
         let channel = raw_items(message, &["channel_index"]).first().and_then(Value::as_u64).unwrap_or(0);
         let span = Span::new(start, start.map(|start| start + duration));
+        let alternative = message.get("channel").and_then(|channel| raw_items(channel, &["alternatives"]).first());
+        let said = alternative.and_then(|alternative| raw_text(alternative, &["transcript"]));
         SessionSign {
             // Sent when the stream is closed.
             ends: kind == Some("Metadata"),
             name,
             says: kind == Some("Results"),
             span: span.map(|span| span.of_channel(channel)),
+            text: said.unwrap_or_default().into(),
+            is_settled: message.get("is_final").is_some_and(|is_final| *is_final == true),
             ..SessionSign::default()
         }
     }

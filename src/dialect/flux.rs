@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::json::{Node, raw_ms, raw_text};
 use super::keyed::Keyed;
 use super::lines::{Facts, Saying};
-use super::session::{Engine, IdScope, SessionSign, Span, is_another_line};
+use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, is_another_line};
 use super::token::{ListedWord, align};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
@@ -55,9 +55,12 @@ impl Flux {
             out.fault(FaultKind::BadField, "turn_index is missing: it cannot be said which turn this is");
             return;
         };
+        let Some(transcript) = message.text(&["transcript"], out) else {
+            out.fault(FaultKind::BadField, "transcript is missing: nothing can be said of this turn");
+            return;
+        };
         let id = self.id(index);
         self.latest = self.latest.max(index);
-        let transcript = message.text(&["transcript"], out).unwrap_or_default();
         let mut words = Vec::new();
         message.items(&["words"], out, |word, out| {
             words.push(ListedWord {
@@ -101,14 +104,16 @@ impl Engine for Flux {
         let is_turn = kind == Some("TurnInfo");
         let index = message.get("turn_index").and_then(Value::as_u64);
         let start = raw_ms(message, &["audio_window_start"], 1000.0);
-        let known = index.and_then(|index| self.turns.lines(&self.id(index)));
-        let is_another = known.zip(index).is_some_and(|(lines, index)| {
+        let known = index.and_then(|index| self.turns.piece(&self.id(index)));
+        let end = raw_ms(message, &["audio_window_end"], 1000.0);
+        let text = raw_text(message, &["transcript"]).unwrap_or_default();
+        let is_over = raw_text(message, &["event"]) == Some("EndOfTurn");
+        let is_another = known.zip(index).is_some_and(|(piece, index)| {
             let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
-            let end = raw_ms(message, &["audio_window_end"], 1000.0);
-            let text = raw_text(message, &["transcript"]).unwrap_or_default();
-            is_another_line(lines, self.latest.saturating_sub(index), text, (on_axis(start), on_axis(end)))
+            let now = NumberedLine { text, start_ms: on_axis(start), end_ms: on_axis(end), is_over };
+            is_another_line(piece, self.latest.saturating_sub(index), &now)
         });
-        let span = Span::new(start, raw_ms(message, &["audio_window_end"], 1000.0));
+        let span = Span::new(start, end);
         SessionSign {
             begins: kind == Some("Connected"),
             name: raw_text(message, &["request_id"]),
@@ -116,6 +121,8 @@ impl Engine for Flux {
             // The same turn again, as it stands now.
             span: span.filter(|_| is_turn && (known.is_none() || is_another)),
             reuses_id: is_another,
+            text: text.into(),
+            is_settled: is_over,
             ..SessionSign::default()
         }
     }

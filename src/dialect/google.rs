@@ -37,6 +37,10 @@ impl Google {
         let mut guesses: BTreeMap<u64, Vec<Token>> = BTreeMap::new();
         response.items(&["results"], out, |result, out| {
             let channel = result.number(&["channelTag", "channel_tag"], out).unwrap_or(0);
+            if !is_result(result.value) {
+                out.fault(FaultKind::BadField, format!("{}.alternatives is missing", result.place));
+                return;
+            }
             let tokens = self.tokens(result, out);
             if !result.flag(&["isFinal", "is_final"], out) {
                 guesses.entry(channel).or_default().extend(tokens);
@@ -69,7 +73,14 @@ impl Google {
             if tokens.is_some() {
                 return;
             }
-            let transcript = alternative.text(&["transcript"], out).unwrap_or_default();
+            // What is empty is left out where a message of the service becomes JSON.
+            let is_empty =
+                || alternative.value.as_object().is_some_and(|it| it.keys().all(|name| name == "confidence"));
+            let transcript = alternative.text(&["transcript"], out);
+            if transcript.is_none() && !is_empty() {
+                out.fault(FaultKind::BadField, format!("{}.transcript is missing", alternative.place));
+            }
+            let transcript = transcript.unwrap_or_default();
             let mut words = Vec::new();
             alternative.items(&["words"], out, |word, out| {
                 words.push(ListedWord {
@@ -132,6 +143,29 @@ impl Google {
     }
 }
 
+/// Whether it is a result. One without words has no alternatives.
+fn is_result(value: &Value) -> bool {
+    const OF_RESULTS: [&str; 9] = [
+        "isFinal",
+        "is_final",
+        "stability",
+        "languageCode",
+        "language_code",
+        "resultEndTime",
+        "result_end_time",
+        "resultEndOffset",
+        "result_end_offset",
+    ];
+    let is_there = |name: &&str| value.get(*name).is_some_and(|field| !field.is_null());
+    is_there(&"alternatives")
+        || OF_RESULTS.iter().any(is_there)
+            && value.as_object().is_some_and(|fields| {
+                fields.keys().all(|name| {
+                    OF_RESULTS.contains(&&**name) || matches!(&**name, "channelTag" | "channel_tag" | "alternatives")
+                })
+            })
+}
+
 /// A time that is given as seconds and nanoseconds, in milliseconds.
 fn in_parts(value: &Value) -> Option<f64> {
     let part = |name: &str| match value.get(name) {
@@ -159,17 +193,23 @@ impl Engine for Google {
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         const ENDS: [&str; 4] = ["resultEndTime", "result_end_time", "resultEndOffset", "result_end_offset"];
         let results = raw_items(message, &["results"]);
-        let result = results.last().unwrap_or(&Value::Null);
+        let result = results.first().unwrap_or(&Value::Null);
         let alternative = raw_items(result, &["alternatives"]).first().unwrap_or(&Value::Null);
+        let text = raw_text(alternative, &["transcript"]).unwrap_or_default();
         // The words of all finals before stand in front of those of this one.
-        let last = raw_items(alternative, &["words"]).last().unwrap_or(&Value::Null);
-        let names = ["endTime", "end_time", "endOffset", "end_offset"];
-        let at = raw_time(result, &ENDS).or_else(|| raw_time(last, &names));
+        let words = raw_items(alternative, &["words"]);
+        let first = words.len().checked_sub(text.split_whitespace().count()).and_then(|at| words.get(at));
+        let start =
+            first.and_then(|first| raw_time(first, &["startTime", "start_time", "startOffset", "start_offset"]));
+        let last = words.last().unwrap_or(&Value::Null);
+        let at =
+            raw_time(result, &ENDS).or_else(|| raw_time(last, &["endTime", "end_time", "endOffset", "end_offset"]));
         let channel = ["channelTag", "channel_tag"].iter().find_map(|name| result.get(*name)?.as_u64()).unwrap_or(0);
         SessionSign {
             says: !results.is_empty(),
-            span: Span::new(at, None).map(|span| span.of_channel(channel)),
-            text: raw_text(alternative, &["transcript"]).unwrap_or_default(),
+            span: at.and_then(|at| Span::new(start.or(Some(at)), Some(at))).map(|span| span.of_channel(channel)),
+            text: text.into(),
+            is_settled: ["isFinal", "is_final"].iter().any(|name| result.get(*name).is_some_and(|it| *it == true)),
             ..SessionSign::default()
         }
     }

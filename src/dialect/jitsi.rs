@@ -13,7 +13,7 @@ use super::keyed::{Keyed, VendorIds, line_id};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, SessionSign};
 use super::token::{Label, ListedWord, whole};
-use super::{Decoded, Format, Options};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
 
 pub(super) struct Jitsi {
@@ -26,21 +26,37 @@ pub(super) struct Jitsi {
 
 impl Jitsi {
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
+        let kind = message.text(&["type"], out);
+        if kind == Some("translation-result") {
+            // Another text than what was said.
+            return;
+        }
         let (text, is_interim) = if message.get(&["transcript"]).is_some() {
-            let mut text = String::new();
+            let mut text: Option<String> = None;
             // Ordered by confidence: the first is what was said.
             message.items(&["transcript"], out, |node, out| {
-                if text.is_empty() {
-                    text = node.text(&["text"], out).unwrap_or_default().to_owned();
+                if text.as_ref().is_none_or(String::is_empty) {
+                    text = node.text(&["text"], out).map(str::to_owned).or(text.take());
                 }
             });
+            let Some(text) = text else {
+                return out.fault(FaultKind::BadField, "transcript[0].text is missing: nothing can be said of this");
+            };
             (text, message.flag(&["is_interim", "isInterim"], out))
         } else if message.get(&["text"]).is_some() {
             let text = message.text(&["text"], out).unwrap_or_default().to_owned();
-            (text, message.text(&["type"], out) == Some("interim"))
+            match kind {
+                None | Some("final" | "interim") => (text, kind == Some("interim")),
+                Some(other) => return out.unknown_type("Jitsi", other),
+            }
         } else {
-            // START, END, JOIN, LEAVE, RAISE_HAND: what happens in the room, not what is said.
-            return;
+            return match message.text(&["event"], out) {
+                // What happens in the room, not what is said.
+                Some("START" | "END" | "JOIN" | "LEAVE" | "RAISE_HAND") => {}
+                Some("SPEECH") => out.fault(FaultKind::BadField, "transcript is missing: nothing can be said of this"),
+                Some(other) => out.unknown_type("Jitsi", other),
+                None => {}
+            };
         };
         let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
         let who = who.or_else(|| message.label(&["participant_id"], out)).unwrap_or_default();

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::lines::{Facts, Lines, Saying};
-use super::session::{MOVED_MS, words};
+use super::lines::{Facts, Saying};
+use super::piece::{Piece, PieceState};
+use super::session::{MOVED_MS, share_a_word, words};
 use super::token::Token;
 use super::{Decoded, FaultKind, Options};
 use crate::transcript::line::check_line_id;
@@ -28,7 +29,7 @@ const RANDOM_CHANGES_MIN: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Keyed {
     /// The one that was spoken of last stands last.
-    known: Vec<(Arc<str>, Lines)>,
+    known: Vec<(Arc<str>, Piece)>,
 }
 
 impl Keyed {
@@ -42,26 +43,30 @@ impl Keyed {
         options: &Options,
         saying: &mut Saying,
     ) {
-        let mut lines = match self.known.iter().position(|(known, _)| known == id) {
+        self.say_state(id, PieceState::whole(tokens, status, facts), options, saying);
+    }
+
+    /// The piece `id` is in this state now.
+    pub(super) fn say_state(&mut self, id: &Arc<str>, state: PieceState, options: &Options, saying: &mut Saying) {
+        let mut piece = match self.known.iter().position(|(known, _)| known == id) {
             Some(at) => self.known.remove(at).1,
-            None => Lines::new(id.clone()),
+            None => Piece::new(id.clone()),
         };
         if self.known.len() == OPEN_MAX {
-            self.known.remove(0);
+            self.known.remove(0).1.release(options, saying);
         }
-        match status {
-            // A guess that comes behind what was final says nothing new.
-            Status::Interim if lines.is_final() => {}
-            // Who names a piece takes it back by another message than one that is empty.
-            Status::Final if tokens.is_empty() && lines.is_shown() => lines.stand(saying),
-            _ => lines.say(tokens, status, facts, options, saying),
-        }
-        self.known.push((id.clone(), lines));
+        piece.say(state, options, saying);
+        self.known.push((id.clone(), piece));
     }
 
     /// What was said of the piece `id`, if it is remembered.
-    pub(super) fn lines(&self, id: &str) -> Option<&Lines> {
-        self.known.iter().find(|(known, _)| **known == *id).map(|(_, lines)| lines)
+    pub(super) fn piece(&self, id: &str) -> Option<&Piece> {
+        self.known.iter().find(|(known, _)| **known == *id).map(|(_, piece)| piece)
+    }
+
+    /// All that are remembered.
+    pub(super) fn pieces_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Piece)> {
+        self.known.iter_mut().map(|(id, piece)| (&*id, piece))
     }
 }
 
@@ -110,8 +115,13 @@ impl VendorIds {
         if is_random(id.0) || text.trim().is_empty() || !self.used.contains_key(&*joined(id)) {
             return false;
         }
-        match pieces.lines(&self.line(id)) {
-            Some(lines) => lines.is_final() && !is_same_speech(lines, text, start_ms),
+        match pieces.piece(&self.line(id)) {
+            Some(piece) if piece.is_over() => !is_same_speech(piece, text, start_ms),
+            // A guess may become any other one, but it does not go back in time.
+            Some(piece) => {
+                let fell = piece.start_ms().zip(start_ms).is_some_and(|(known, start)| known - start > MOVED_MS);
+                fell && !share_a_word(&piece.text(), text)
+            }
             // So many pieces ago that it is not remembered what it was.
             None => true,
         }
@@ -131,7 +141,7 @@ impl VendorIds {
             *self.used.entry((&*raw).into()).or_default() += 1;
             out.fault(
                 FaultKind::Odd,
-                "the engine uses the id of a line that is final for something else: this is kept as a new line, beside it",
+                "the engine uses the id of a line for something else: this is kept as a new line, beside it",
             );
         } else if !is_random(id.0) && !self.used.contains_key(&*raw) {
             if self.used.len() == COUNTERS_MAX {
@@ -149,9 +159,9 @@ fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
 }
 
 /// Whether what a final line says now, from `start_ms` on, is the same piece of speech: at its place, and mostly its words.
-fn is_same_speech(lines: &Lines, text: &str, start_ms: Option<MediaMs>) -> bool {
-    let is_there = lines.start_ms().zip(start_ms).is_none_or(|(known, start)| (known - start).abs() <= MOVED_MS);
-    let (known, now) = (words(&lines.text()), words(text));
+fn is_same_speech(piece: &Piece, text: &str, start_ms: Option<MediaMs>) -> bool {
+    let is_there = piece.start_ms().zip(start_ms).is_none_or(|(known, start)| (known - start).abs() <= MOVED_MS);
+    let (known, now) = (words(&piece.text()), words(text));
     let shared = now.iter().filter(|word| known.contains(word)).count();
     is_there && shared * 2 > known.len().min(now.len())
 }

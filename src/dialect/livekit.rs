@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
+use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, VendorIds};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks};
@@ -72,6 +72,11 @@ impl LiveKit {
             );
             return;
         };
+        let Some(text) = segment.text(&["text"], out) else {
+            let place = if matches!(segment.place, Place::Top) { String::new() } else { format!("{}.", segment.place) };
+            out.fault(FaultKind::BadField, format!("{place}text is missing: the segment was left out"));
+            return;
+        };
         let options = self.clocks.of(who);
         let start_ms = segment.time(&["start_time", "startTime"], 1.0, options, out);
         let end_ms = segment.time(&["end_time", "endTime"], 1.0, options, out);
@@ -82,7 +87,6 @@ impl LiveKit {
             end_ms: end_ms.filter(|_| is_timed),
             ..ListedWord::default()
         };
-        let text = segment.text(&["text"], out).unwrap_or_default();
         let id = self.ids.line_saying((id, ""), text, word.start_ms, &self.segments, out);
         let tokens = whole(text, &[word]);
         let lang = segment.text(&["language"], out).filter(|lang| !lang.is_empty());
@@ -103,6 +107,7 @@ impl Engine for LiveKit {
     const IDS: IdScope = IdScope::Always;
     type Message = Value;
 
+    const IS_IN_ORDER: bool = false;
     const HAS_STREAM_CLOCKS: bool = true;
     const COUNTS_FROM_MEETING: bool = true;
 
@@ -127,7 +132,7 @@ impl Engine for LiveKit {
             let start = raw_ms(segment, &["start_time", "startTime"], 1.0)?;
             let (id, text) = (raw_text(segment, &["id"])?, raw_text(segment, &["text"]).unwrap_or_default());
             let start_ms = on_axis(start, self.clocks.of(who)).ok();
-            let is_known = self.segments.lines(&self.ids.line((id, ""))).is_some()
+            let is_known = self.segments.piece(&self.ids.line((id, ""))).is_some()
                 && !self.ids.names_another((id, ""), text, start_ms, &self.segments);
             Some(Span::new(Some(start), Some(end))?.of_stream(who)).filter(|_| !is_known)
         };

@@ -18,13 +18,14 @@
 //!
 //! In reading order: `json`, how frames are read; `shape`, whose message an object is; `json_in_text`, messages where text should be; `session`, one session of an engine
 //! behind the other; `token`, a word and where it stands in its text; `runs`, where a line is cut between speakers;
-//! `lines`, what was said of a line and what has to be said now; `utterance`, guesses behind what is settled; and then the
-//! vendors, each in a file that says what it speaks.
+//! `lines`, what was said of a line and what has to be said now; `utterance` and `piece`, guesses behind what is settled, where
+//! the vendor does not name what it says and where it does; and then the vendors, each in a file that says what it speaks.
 
 mod json;
 mod json_in_text;
 mod keyed;
 mod lines;
+mod piece;
 mod runs;
 mod session;
 mod shape;
@@ -271,19 +272,24 @@ impl Options {
         }
     }
 
-    /// A label that the vendor numbers anew in each session.
+    /// A label that the vendor numbers anew in each session. One that is blank says nothing.
     fn anonymous(&self, label: &str) -> Label {
-        Label::Named(match &self.label_source {
-            Some(source) => shortened(&format!("{source}.{}:{label}", self.tag)),
-            None => shortened(label),
-        })
+        match (&self.label_source, shortened(label)) {
+            (_, label) if label.is_empty() => Label::Unsaid,
+            (Some(source), label) => Label::Named(shortened(&format!("{source}.{}:{label}", self.tag))),
+            (None, label) => Label::Named(label),
+        }
     }
 
     /// The label of a voice that the vendor numbers: `Speaker 1` for a bare number or letter; one that is a name already
     /// (`SPEAKER_00`) stands as it is.
     fn voice(&self, scope: &str, label: &str) -> Label {
+        let label = control_free(label);
         let label = label.trim();
-        let number = label.strip_prefix("spk_").unwrap_or(label);
+        if label.is_empty() {
+            return Label::Unsaid;
+        }
+        let number = label.strip_prefix("spk_").filter(|number| !number.is_empty()).unwrap_or(label);
         let is_bare = number.bytes().all(|b| b.is_ascii_digit()) || number.len() == 1;
         let label = if is_bare { format!("Speaker {number}") } else { label.to_owned() };
         self.anonymous(&format!("{scope}{label}"))
@@ -291,7 +297,7 @@ impl Options {
 
     /// The label of a participant who has an id beside a name: two whose names are the same are two speakers.
     fn participant(&self, id: &str, name: &str) -> Label {
-        let name = shortened(name);
+        let (id, name) = (id.trim(), shortened(name));
         match &self.label_source {
             Some(source) if !name.is_empty() && !id.is_empty() && id != &*name => {
                 Label::Named(shortened(&format!("{source}.{}:{name}", short_name(id).replace(':', "-"))))
@@ -359,6 +365,8 @@ pub enum FaultKind {
     BadTime,
     /// Something else was left out or altered; the message says what. The text stands.
     Odd,
+    /// The engine's clock started over, or may have done so; the message says what became of the times. The text stands.
+    ClockRestarted,
     /// The engine says that something is wrong with it.
     Engine,
 }

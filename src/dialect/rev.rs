@@ -36,7 +36,9 @@ impl Rev {
         let of_all = self.label(message, out);
         let mut tokens: Vec<Token> = Vec::new();
         message.items(&["elements"], out, |element, out| {
-            let value = element.text(&["value"], out).unwrap_or_default();
+            let Some(value) = element.text(&["value"], out) else {
+                return out.fault(FaultKind::BadField, format!("{}.value is missing", element.place));
+            };
             let is_mark = element.text(&["type"], out) == Some("punct");
             if let Some(before) = tokens.last_mut() {
                 if is_mark {
@@ -99,13 +101,19 @@ impl Engine for Rev {
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let kind = raw_text(message, &["type"]).unwrap_or_default();
         let says = matches!(kind, "partial" | "final");
-        let first = raw_items(message, &["elements"]).first().unwrap_or(&Value::Null);
+        let elements = raw_items(message, &["elements"]);
+        let first = elements.first().unwrap_or(&Value::Null);
+        let last = elements.iter().rev().find(|element| element.get("end_ts").is_some()).unwrap_or(&Value::Null);
         let start = raw_ms(message, &["ts"], 1000.0).or(raw_ms(first, &["ts"], 1000.0)).filter(|_| says);
+        let end = raw_ms(message, &["end_ts"], 1000.0).or(raw_ms(last, &["end_ts"], 1000.0));
+        let values: Vec<&str> = elements.iter().filter_map(|element| raw_text(element, &["value"])).collect();
         SessionSign {
             begins: kind == "connected",
             name: raw_text(message, &["id"]).filter(|_| kind == "connected"),
             says,
-            span: start.and_then(|start| Span::new(Some(start), raw_ms(message, &["end_ts"], 1000.0))),
+            span: start.and_then(|start| Span::new(Some(start), end)),
+            text: values.join(" ").into(),
+            is_settled: kind == "final",
             ..SessionSign::default()
         }
     }

@@ -9,6 +9,7 @@
 //! Every vendor's decoder is an [`Engine`], which reads one session; [`JsonSessions`] and [`LineSessions`] make a
 //! [`Dialect`] of it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::json::{each_object, engine_report, on_axis};
 use super::json_in_text::JsonInText;
 use super::keyed::is_random;
-use super::lines::Lines;
+use super::piece::Piece;
 use super::shape::{self, TextHints};
 use super::text::LineCutter;
 use super::token::short_name;
@@ -38,20 +39,41 @@ const NAMES_MAX: usize = 256;
 /// A time that falls back to the very start of the session is a new session from so much on: less is a first line that is
 /// said again.
 const BACK_TO_START_MS: f64 = 1_000.0;
-/// A time that falls to less than [`NEAR_ZERO_MS`] is a new session if it falls by so much. The latest finals that were
-/// seen come after less than that.
+/// A time that falls to less than [`NEAR_ZERO_MS`] is a new session if it falls by so much: nobody hears the first words of a
+/// session that late.
+const NEAR_ZERO_FALL_MS: f64 = 2_000.0;
+/// The first words of a session start before that.
+const NEAR_ZERO_MS: f64 = 2_000.0;
+/// A time that falls to less than [`FIRST_SECONDS_MS`] is a new session if it falls by so much, and so is any time of a vendor
+/// that says things in their order. The latest finals that were seen come after less than that.
 const FALL_MS: f64 = 10_000.0;
 /// The first seconds of a session.
-const NEAR_ZERO_MS: f64 = 3_000.0;
+const FIRST_SECONDS_MS: f64 = 3_000.0;
 /// A time that falls to less than a third of what was reached is a new session if it falls by so much (Amazon Transcribe's
 /// finals come up to 30 s late).
 const FAR_FALL_MS: f64 = 30_000.0;
+
+/// Times of neighbours overlap by no more than this: vendors round, and words are not cut sharply.
+const ROUGH_MS: f64 = 300.0;
+/// A guess whose words are other ones starts again within this of where it was.
+const GUESS_MOVED_MS: f64 = 2_000.0;
+/// What was settled last, as far as is remembered to tell what was said already from what is said by another session.
+/// Speechmatics settles a few words at a time: half a minute of them.
+const SETTLED_MAX: usize = 64;
+/// So much of a text is remembered, in bytes.
+const SETTLED_TEXT_BYTES_MAX: usize = 1_024;
+/// A late guess is of one of the last that were settled.
+const LATE_GUESS_OF: usize = 2;
 
 /// A line that is known, with its start moved by more than this, is another line under its id: vendors correct the start
 /// of what they say by less.
 pub(super) const MOVED_MS: MediaMs = 2_000;
 /// What starts and ends so near to where a known line does is that line.
 const SAME_PLACE_MS: MediaMs = 100;
+/// Of so many words marks and numbers may leave none as it was: `nine one one`. Of more words they leave some.
+const MARKED_WORDS_MAX: usize = 3;
+/// A guess of so many words does not vanish but with its session.
+const GUESS_WORDS_MIN: usize = 3;
 
 /// The scope of a vendor's own ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +117,7 @@ impl<'a> Span<'a> {
 }
 
 /// What a message tells of the session it belongs to.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct SessionSign<'a> {
     /// It announces a session.
     pub(super) begins: bool,
@@ -107,10 +129,12 @@ pub(super) struct SessionSign<'a> {
     pub(super) says: bool,
     /// Where that is. None for what revises a line that is known.
     pub(super) span: Option<Span<'a>>,
-    /// Its id is that of a line that stands at another time.
+    /// Its id is that of a line that says something else.
     pub(super) reuses_id: bool,
-    /// What it says, for formats whose guesses have no times.
-    pub(super) text: &'a str,
+    /// What it says in that span.
+    pub(super) text: Cow<'a, str>,
+    /// The vendor will not change that.
+    pub(super) is_settled: bool,
 }
 
 /// The decoder of one session of one vendor.
@@ -122,6 +146,8 @@ pub(super) trait Engine: Send {
     /// Whether each stream (a participant) has a clock of its own, which may begin anew while those of others go on. Then
     /// [`Self::spans`] tells the times, and [`SessionSign::span`] none.
     const HAS_STREAM_CLOCKS: bool = false;
+    /// Whether what it says of a stream rises in time, but for what it said before.
+    const IS_IN_ORDER: bool = true;
     /// Whether times count from the start of the meeting, whoever connects to it when. Else they count from the start of a
     /// connection.
     const COUNTS_FROM_MEETING: bool = false;
@@ -190,20 +216,143 @@ impl StreamClocks {
     }
 }
 
+/// What the time of a message says of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It goes on.
+    On,
+    /// It is said late, or another session says it.
+    Back,
+    /// Another session says it.
+    Anew,
+}
+
+/// Something that was said: where, and what.
+#[derive(Debug)]
+struct Heard {
+    start_ms: f64,
+    end_ms: f64,
+    text: Box<str>,
+}
+
+impl Heard {
+    fn new(span: &Span<'_>, text: &str) -> Self {
+        let text = &text[..text.floor_char_boundary(SETTLED_TEXT_BYTES_MAX)];
+        Self { start_ms: span.start_ms, end_ms: span.end_ms, text: text.into() }
+    }
+
+    /// How much of `span` it takes up.
+    fn overlap_ms(&self, span: &Span<'_>) -> f64 {
+        (self.end_ms.min(span.end_ms) - self.start_ms.max(span.start_ms)).max(0.0)
+    }
+
+    /// Whether `text` is mostly the same words.
+    fn says(&self, text: &str) -> bool {
+        let (known, now) = (words(&self.text), words(text));
+        let shared = now.iter().filter(|word| known.contains(word)).count();
+        shared * 2 > known.len().min(now.len())
+    }
+
+    /// Whether `guess` can have been a guess of it.
+    fn was_guessed_as(&self, guess: &str) -> bool {
+        let letters = |text: &str| words(text).concat();
+        let (known, now) = (words(&self.text), words(guess));
+        let shared = now.iter().filter(|word| known.contains(word)).count();
+        shared * 2 >= known.len().min(now.len()) || letters(&self.text).starts_with(&letters(guess))
+    }
+}
+
 /// How far a stream has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Reach {
     first_ms: f64,
     latest_ms: f64,
+    /// What the vendor settled last.
+    settled: VecDeque<Heard>,
+    /// What it guesses behind that.
+    guess: Option<Heard>,
 }
 
 impl Reach {
-    fn falls_to(self, span: &Span<'_>) -> bool {
+    fn new(first_ms: f64) -> Self {
+        Self { first_ms, latest_ms: first_ms, settled: VecDeque::new(), guess: None }
+    }
+
+    /// What a message says of `span`, from a vendor that says everything in its order or not.
+    fn step_to(&self, span: &Span<'_>, sign: &SessionSign<'_>, is_in_order: bool) -> Step {
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
-        let is_at_start = (start - self.first_ms).abs() <= 1.0;
-        is_at_start && back >= BACK_TO_START_MS
-            || start < NEAR_ZERO_MS && back > FALL_MS
-            || back > FAR_FALL_MS && (start < self.latest_ms / 3.0 || span.is_wall && start < self.first_ms)
+        if back <= 0.0 {
+            return Step::On;
+        }
+        let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
+        if span.is_wall {
+            // Times of day are set, by little and by much.
+            let is_far = back > FAR_FALL_MS && (start < self.latest_ms / 3.0 || start < self.first_ms);
+            return match () {
+                () if is_at_start || is_far => Step::Anew,
+                () if back > FALL_MS => Step::Back,
+                () => Step::On,
+            };
+        }
+        let is_late_guess = |settled: &Heard| {
+            start + ROUGH_MS >= settled.start_ms
+                && start <= settled.end_ms + ROUGH_MS
+                && settled.was_guessed_as(&sign.text)
+        };
+        if is_in_order && !sign.is_settled && self.settled.iter().rev().take(LATE_GUESS_OF).any(is_late_guess) {
+            return Step::On;
+        }
+        if is_at_start
+            || start < NEAR_ZERO_MS && back >= NEAR_ZERO_FALL_MS
+            || back > FALL_MS && (start < FIRST_SECONDS_MS || is_in_order)
+            || back > FAR_FALL_MS && start < self.latest_ms / 3.0
+        {
+            return Step::Anew;
+        }
+        if is_in_order {
+            self.step_in_order(span, sign)
+        } else if back > FALL_MS {
+            Step::Back
+        } else {
+            Step::On
+        }
+    }
+
+    /// A small step of a vendor that says everything in its order: what it settled it does not say otherwise, and it does not
+    /// guess what was said before.
+    fn step_in_order(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> Step {
+        let length = span.end_ms - span.start_ms;
+        let is_behind = |known: Option<&Heard>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
+        let guess = self.guess.as_ref().filter(|guess| !guess.says(&sign.text));
+        let others = self.settled.iter().filter(|settled| !settled.says(&sign.text));
+        let taken: f64 = others.map(|settled| settled.overlap_ms(span)).sum();
+        let is_taken = taken > ROUGH_MS && taken * 2.0 >= length;
+        // Where only ends are told nobody knows what is behind what.
+        let rough_ms = if length > 0.0 || sign.is_settled { ROUGH_MS } else { GUESS_MOVED_MS };
+        let is_back = is_behind(self.settled.back(), rough_ms) || is_behind(guess, GUESS_MOVED_MS);
+        match sign.text.trim().is_empty() {
+            false if is_taken || is_back && !sign.is_settled => Step::Anew,
+            _ if is_back && sign.is_settled => Step::Back,
+            _ => Step::On,
+        }
+    }
+
+    fn note(&mut self, span: &Span<'_>, sign: &SessionSign<'_>) {
+        self.first_ms = self.first_ms.min(span.start_ms);
+        self.latest_ms = self.latest_ms.max(span.start_ms);
+        let has_text = !sign.text.trim().is_empty();
+        if !sign.is_settled {
+            self.guess = has_text.then(|| Heard::new(span, &sign.text));
+            return;
+        }
+        // A guess behind what was said late stays.
+        self.guess.take_if(|guess| guess.start_ms < span.end_ms);
+        if has_text {
+            if self.settled.len() == SETTLED_MAX {
+                self.settled.pop_front();
+            }
+            self.settled.push_back(Heard::new(span, &sign.text));
+        }
     }
 }
 
@@ -217,6 +366,8 @@ struct Session<E> {
     /// The vendor said its last message.
     is_over: bool,
     reached: BTreeMap<(u64, Box<str>), Reach>,
+    /// It was told that a time fell back by little.
+    is_back_told: bool,
     /// Where the clocks of streams begin that began anew.
     stream_offsets: BTreeMap<Box<str>, MediaMs>,
 }
@@ -230,12 +381,13 @@ impl<E: Engine> Session<E> {
             is_heard: false,
             is_over: false,
             reached: BTreeMap::new(),
+            is_back_told: false,
             stream_offsets: BTreeMap::new(),
         }
     }
 
-    fn reach(&self, span: &Span<'_>) -> Option<Reach> {
-        self.reached.get(&(span.stream.0, span.stream.1.into())).copied()
+    fn reach(&self, span: &Span<'_>) -> Option<&Reach> {
+        self.reached.get(&(span.stream.0, span.stream.1.into()))
     }
 
     /// Where the clock of `stream` begins.
@@ -243,8 +395,9 @@ impl<E: Engine> Session<E> {
         self.stream_offsets.get(stream).copied().unwrap_or(self.options.offset_ms)
     }
 
-    fn falls(&self, sign: &SessionSign<'_>) -> bool {
-        sign.span.is_some_and(|span| self.reach(&span).is_some_and(|reach| reach.falls_to(&span)))
+    fn step(&self, sign: &SessionSign<'_>) -> Step {
+        let step_to = |span: Span<'_>| Some(self.reach(&span)?.step_to(&span, sign, E::IS_IN_ORDER));
+        sign.span.and_then(step_to).unwrap_or(Step::On)
     }
 
     /// Whether a message is behind what came before it.
@@ -256,19 +409,16 @@ impl<E: Engine> Session<E> {
         self.is_heard |= sign.says;
         self.is_over = self.is_heard && sign.ends || self.is_over && !sign.says;
         if let Some(span) = sign.span {
-            self.note_span(&span);
+            self.note_span(&span, sign);
         }
     }
 
-    fn note_span(&mut self, span: &Span<'_>) {
+    fn note_span(&mut self, span: &Span<'_>, sign: &SessionSign<'_>) {
         let key = (span.stream.0, span.stream.1.into());
         if self.reached.len() >= STREAMS_MAX && !self.reached.contains_key(&key) {
             return;
         }
-        let first = Reach { first_ms: span.start_ms, latest_ms: span.start_ms };
-        let reach = self.reached.entry(key).or_insert(first);
-        reach.first_ms = reach.first_ms.min(span.start_ms);
-        reach.latest_ms = reach.latest_ms.max(span.start_ms);
+        self.reached.entry(key).or_insert_with(|| Reach::new(span.start_ms)).note(span, sign);
     }
 }
 
@@ -354,10 +504,16 @@ impl<E: Engine> Sessions<E> {
             self.earlier.push_back(session);
             return;
         }
-        if self.is_new(&sign) {
+        let step = self.current.step(&sign);
+        if self.is_new(&sign, step) {
             self.begin(&sign, out);
-        } else if let Some(name) = sign.name {
-            self.adopt(name);
+        } else {
+            if let Some(name) = sign.name {
+                self.adopt(name);
+            }
+            if step == Step::Back {
+                self.tell_step_back(out);
+            }
         }
         self.current.note(&sign);
         if let (None, Some(elapsed), Some(span)) =
@@ -376,15 +532,32 @@ impl<E: Engine> Sessions<E> {
         self.take_note(before, out);
     }
 
+    /// Tells, once in a session, that a time fell by little: as a late line's does, or that of an engine that began anew.
+    fn tell_step_back(&mut self, out: &mut Decoded) {
+        if std::mem::replace(&mut self.current.is_back_told, true) {
+            return;
+        }
+        out.fault(
+            FaultKind::ClockRestarted,
+            "a time fell back by a little: what is said stands there, as said late. If the engine was started again, its lines \
+             stand among those of before: connect anew for each of its sessions, with offset_ms",
+        );
+    }
+
     /// Notes how far the streams of a message have come. One whose times fall has begun its clock anew; those of others go
     /// on.
     fn note_streams(&mut self, message: &E::Message, out: &mut Decoded) {
+        let no_text = SessionSign::default();
         for span in self.current.engine.spans(message) {
             let heard_ms = span.end_ms as MediaMs;
             if let (None, Some(elapsed)) = (self.zero_ms, self.elapsed_ms) {
                 self.zero_ms = Some(elapsed.saturating_sub(heard_ms));
             }
-            let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, reach));
+            let step = self.current.reach(&span).map_or(Step::On, |reach| reach.step_to(&span, &no_text, false));
+            let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, step, reach.latest_ms));
+            if fell.is_none() && step == Step::Back {
+                self.tell_step_back(out);
+            }
             if let Some(offset_ms) = fell {
                 let (key, stream) = ((span.stream.0, span.stream.1.into()), span.stream.1);
                 self.current.reached.remove(&key);
@@ -392,11 +565,11 @@ impl<E: Engine> Sessions<E> {
                 self.current.engine.shift_stream(stream, offset_ms);
                 let at = offset_ms as f64 / 1000.0;
                 out.fault(
-                    FaultKind::Odd,
+                    FaultKind::ClockRestarted,
                     format!("the times of a participant begin anew: they are counted from {at:.3} s on, those of others go on"),
                 );
             }
-            self.current.note_span(&span);
+            self.current.note_span(&span, &no_text);
             let end_ms = self.current.stream_offset(span.stream.1).saturating_add(heard_ms);
             if end_ms <= self.base.media_ms_max {
                 self.greatest_ms = self.greatest_ms.max(Some(end_ms));
@@ -407,11 +580,11 @@ impl<E: Engine> Sessions<E> {
     /// Where the clock of a stream that reached `reach` begins now, if it began anew before `span`: by the clock of who
     /// reads, and never so that it says something before what it said already. Where that clock tells nothing (frames of a
     /// file come at once), it begins where that of another stream did that fell a moment ago, or behind all that was said.
-    fn fallen_offset(&self, span: &Span<'_>, reach: Reach) -> Option<MediaMs> {
+    fn fallen_offset(&self, span: &Span<'_>, step: Step, latest_ms: f64) -> Option<MediaMs> {
         const NEAR_MS: MediaMs = FAR_FALL_MS as MediaMs;
         let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
         let offset = self.current.stream_offset(span.stream.1);
-        let own = offset.saturating_add(reach.latest_ms as MediaMs);
+        let own = offset.saturating_add(latest_ms as MediaMs);
         let greatest = self.greatest_ms.unwrap_or(self.base.offset_ms);
         let is_fit = |offset: MediaMs| {
             let start = offset.saturating_add(start_ms);
@@ -420,7 +593,7 @@ impl<E: Engine> Sessions<E> {
         let is_near = |offset: &MediaMs| offset.saturating_add(start_ms) <= greatest.saturating_add(NEAR_MS);
         let of_others = self.current.stream_offsets.values().copied().filter(|offset| is_fit(*offset)).filter(is_near);
         let of_others = of_others.max().filter(|other| *other > offset);
-        if !reach.falls_to(span) {
+        if step != Step::Anew {
             // One that said little before may not fall; that all others fell tells.
             let is_long_ago = offset.saturating_add(start_ms) < greatest.saturating_sub(FALL_MS as MediaMs);
             return of_others.filter(|_| is_long_ago);
@@ -437,14 +610,14 @@ impl<E: Engine> Sessions<E> {
         sign.name.filter(|name| !sign.begins && !is_current(name)).and_then(is_of)
     }
 
-    fn is_new(&self, sign: &SessionSign<'_>) -> bool {
+    fn is_new(&self, sign: &SessionSign<'_>, step: Step) -> bool {
         let current = &self.current;
         let is_another = sign.name.zip(current.name.as_deref()).is_some_and(|(name, known)| name != known);
         if !current.is_heard || !sign.says {
             return current.is_heard && (sign.begins || is_another);
         }
         if E::COUNTS_FROM_MEETING {
-            return sign.begins || is_another || current.falls(sign);
+            return sign.begins || is_another || step == Step::Anew;
         }
         let goes_on = current.goes_on(sign);
         let is_same = sign.name.is_some() && !is_another;
@@ -452,8 +625,14 @@ impl<E: Engine> Sessions<E> {
             || is_another
             || self.is_anew
             || current.is_over && !(is_same && goes_on)
-            || sign.reuses_id && !goes_on
-            || current.falls(sign)
+            || sign.reuses_id
+            || step == Step::Anew
+            || step == Step::Back && self.has_guess_without_time()
+    }
+
+    /// Whether a guess is open of which it cannot be said that it stands behind a late line, and not in its place.
+    fn has_guess_without_time(&self) -> bool {
+        self.open.guesses.iter().any(|(_, content)| content.start_ms.is_none())
     }
 
     /// The session that has said nothing so far is called so.
@@ -515,7 +694,7 @@ impl<E: Engine> Sessions<E> {
         }
         let at = offset_ms as f64 / 1000.0;
         out.fault(
-            FaultKind::Odd,
+            FaultKind::ClockRestarted,
             format!(
                 "a new session of the engine begins: its lines and its numbered speakers are new ones, and its times are \
                  counted from {at:.3} s on"
@@ -530,7 +709,7 @@ impl<E: Engine> Sessions<E> {
         self.current.engine.end(out);
         self.take_note(before, out);
         let is_replaced = |content: &Content| {
-            content.start_ms.is_none() && next.is_some_and(|sign| begins_as(sign.text, &content.text))
+            content.start_ms.is_none() && next.is_some_and(|sign| begins_as(&sign.text, &content.text))
         };
         let mut is_any_replaced = false;
         let stands = |(id, content): (Arc<str>, Content)| {
@@ -647,32 +826,53 @@ fn begins_as(text: &str, guess: &str) -> bool {
     same * 2 > guess.len()
 }
 
+fn is_letters(word: &str) -> bool {
+    word.chars().any(char::is_alphabetic)
+}
+
 /// Whether two texts have a word in common.
-fn share_a_word(left: &str, right: &str) -> bool {
+pub(super) fn share_a_word(left: &str, right: &str) -> bool {
     let left = words(left);
     words(right).iter().any(|word| left.contains(word))
 }
 
+/// What a message says of a line that it names by a number.
+#[derive(Debug)]
+pub(super) struct NumberedLine<'a> {
+    pub(super) text: &'a str,
+    pub(super) start_ms: Option<MediaMs>,
+    pub(super) end_ms: Option<MediaMs>,
+    pub(super) is_over: bool,
+}
+
 /// Whether a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
 /// each session say a line again to give it marks and capitals, soon after it and at its place.
-pub(super) fn is_another_line(
-    known: &Lines,
-    newer: u64,
-    text: &str,
-    (start_ms, end_ms): (Option<MediaMs>, Option<MediaMs>),
-) -> bool {
+pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>) -> bool {
     let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
-    let by = apart(known.start_ms(), start_ms);
-    let is_near = |by: &Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
-    if newer <= 1 && [by, apart(known.end_ms(), end_ms)].iter().all(is_near) {
+    let by = apart(known.start_ms(), now.start_ms);
+    let is_near = |by: Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
+    let (text, known_words) = (now.text.trim(), words(&known.text()));
+    let is_unlike = !text.is_empty() && !share_a_word(&known.text(), text);
+    let is_spelled_anew =
+        known_words.len() <= MARKED_WORDS_MAX || words(text).iter().filter(|word| is_letters(word)).count() < 2;
+    if newer <= 1 && is_near(by) && (!is_unlike || is_spelled_anew && is_near(apart(known.end_ms(), now.end_ms))) {
         // Marks may change every word: `nine one one` becomes `911`. Later an engine that was started anew may be there.
         return false;
     }
     let moved = by.is_some_and(|by| by > MOVED_MS);
-    let text = text.trim();
-    moved
-        || newer == 1 && !text.is_empty() && !share_a_word(&known.text(), text)
-        || newer > 1 && !text.is_empty() && words(&known.text()) != words(text)
+    if newer == 0 && !known.is_over() {
+        // A guess may become any other one. It does not begin earlier, and does not shrink to a word or two of something else.
+        let fell = known.start_ms().zip(now.start_ms).is_some_and(|(known, now)| known - now > MOVED_MS);
+        let is_anew =
+            is_unlike && !is_near(by) && known_words.len() >= GUESS_WORDS_MIN && words(text).len() < known_words.len();
+        return fell && !text.is_empty() || is_anew;
+    }
+    let is_late_guess = !now.is_over && known_words.concat().starts_with(&words(text).concat());
+    match newer {
+        0 => !is_late_guess && (moved || is_unlike),
+        1 => moved || is_unlike,
+        _ => moved || !text.is_empty() && known_words != words(text),
+    }
 }
 
 /// A vendor that speaks JSON.
@@ -825,32 +1025,79 @@ mod tests {
 
     #[test]
     fn falls_as_a_table() {
-        let seconds = 1_000.0;
-        for (first, latest, start, falls) in [
+        use Step::{Anew, Back, On};
+        for (first, latest, start, in_order, in_any) in [
             // To the first time of the session.
-            (0.3, 2.1, 0.3, true),
-            (12.0, 13.0, 12.0, true),
+            (0.3, 2.1, 0.3, Anew, Anew),
+            (12.0, 13.0, 12.0, Anew, Anew),
             // A first line that is said again.
-            (0.3, 0.9, 0.3, false),
-            // Close to zero, by more than ten seconds.
-            (0.4, 62.5, 0.5, true),
-            (5.0, 14.0, 2.0, true),
-            (5.0, 11.0, 2.0, false),
-            // Far, and by far.
-            (0.3, 300.0, 90.0, true),
-            (0.3, 40.0, 5.0, true),
-            (0.3, 300.0, 110.0, false),
-            (0.3, 33.0, 10.0, false),
+            (0.3, 0.9, 0.3, On, On),
+            // To the first seconds.
+            (0.4, 2.6, 0.5, Anew, Anew),
+            (4.0, 12.0, 1.9, Anew, Anew),
+            (0.4, 62.5, 2.9, Anew, Anew),
+            (5.0, 14.0, 2.0, Anew, Anew),
+            (5.0, 11.0, 2.0, On, On),
+            // By far: some say late what they said of before.
+            (0.3, 33.0, 10.0, Anew, Back),
+            (0.3, 300.0, 110.0, Anew, Back),
+            (0.3, 300.0, 90.0, Anew, Anew),
+            (0.3, 40.0, 5.0, Anew, Anew),
             // Late lines.
-            (0.3, 300.0, 292.0, false),
-            (2.0, 2.5, 1.5, false),
+            (0.3, 300.0, 292.0, On, On),
+            (2.0, 2.5, 1.5, On, On),
             // On.
-            (0.3, 2.1, 2.1, false),
-            (0.3, 2.1, 500.0, false),
+            (0.3, 2.1, 2.1, On, On),
+            (0.3, 2.1, 500.0, On, On),
         ] {
-            let reach = Reach { first_ms: first * seconds, latest_ms: latest * seconds };
-            let span = Span::new(Some(start * seconds), None).expect("a span");
-            assert_eq!(reach.falls_to(&span), falls, "{first} to {latest}, then {start}");
+            let reach = Reach { first_ms: first * 1e3, latest_ms: latest * 1e3, ..Reach::new(0.0) };
+            let span = Span::new(Some(start * 1e3), None).expect("a span");
+            for (is_in_order, expected) in [(true, in_order), (false, in_any)] {
+                let step = reach.step_to(&span, &SessionSign::default(), is_in_order);
+                assert_eq!(step, expected, "{first} to {latest}, then {start}, {is_in_order}");
+            }
+        }
+    }
+
+    /// What a vendor said from 2 to 4 s and from 6 to 8 s, with a guess from 9 s on, and what another one says then.
+    #[test]
+    fn small_falls_as_a_table() {
+        use Step::{Anew, Back, On};
+        let says = |start: f64, end: f64, text: &str, is_settled: bool| {
+            let sign = SessionSign { text: text.to_owned().into(), is_settled, ..SessionSign::default() };
+            (Span::new(Some(start * 1e3), Some(end * 1e3)).expect("a span"), sign)
+        };
+        let mut reach = Reach::new(2_000.0);
+        for (start, end, text, is_settled) in
+            [(2.0, 4.0, "We come to order.", true), (6.0, 8.0, "One, two.", true), (9.0, 10.0, "and then", false)]
+        {
+            let (span, sign) = says(start, end, text, is_settled);
+            assert_eq!(reach.step_to(&span, &sign, true), On);
+            reach.note(&span, &sign);
+        }
+        for (start, end, text, is_settled, expected) in [
+            // Other words where something was said.
+            (2.5, 4.5, "The line was cut.", true, Anew),
+            (6.2, 7.8, "Good evening.", true, Anew),
+            // The same words once more, and a little of a neighbour.
+            (6.1, 8.1, "one two three", true, Back),
+            (7.9, 8.9, "Three.", true, On),
+            // Where nothing was said it may be late.
+            (4.1, 5.9, "Is that heard?", true, Back),
+            (8.2, 8.9, "Yes.", true, On),
+            // Nobody guesses what is settled, but for a guess that comes late.
+            (4.1, 5.9, "is that", false, Anew),
+            (2.5, 3.5, "the line", false, Anew),
+            (6.0, 7.0, "one too", false, On),
+            (6.3, 7.3, "good evening", false, Anew),
+            (6.0, 6.4, "on", false, On),
+            (2.0, 2.6, "we come", false, On),
+            // The guess, otherwise and corrected.
+            (8.8, 10.4, "so then we", false, On),
+            (8.8, 10.4, "And then we vote.", true, On),
+        ] {
+            let (span, sign) = says(start, end, text, is_settled);
+            assert_eq!(reach.step_to(&span, &sign, true), expected, "{start} {text}");
         }
     }
 }

@@ -85,6 +85,23 @@ const OF_LINES: [&str; 22] = [
     "is_final",
 ];
 
+/// What Google says beside results.
+const OF_GOOGLE: [&str; 13] = [
+    "speechEventType",
+    "speech_event_type",
+    "speechEventTime",
+    "speech_event_time",
+    "speechEventOffset",
+    "speech_event_offset",
+    "totalBilledTime",
+    "total_billed_time",
+    "requestId",
+    "request_id",
+    "metadata",
+    "speechAdaptationInfo",
+    "speech_adaptation_info",
+];
+
 /// Whether a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
 /// kind is known, its decoder says.
 pub(super) fn is_known(format: Format, value: &Value) -> bool {
@@ -105,20 +122,22 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
             const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
             let is_result = has(value, &REASONS) || has(value, &TEXTS) && has(value, &OFFSETS);
             // Turns and the edges of speech, and the events of a session.
-            let is_event = only(
-                value,
-                &[
-                    "Offset",
-                    "Duration",
-                    "context",
-                    "SessionId",
-                    "sessionId",
-                    "privSessionId",
-                    "privOffset",
-                    "Id",
-                    "Type",
-                ],
-            );
+            const EVENTS: [&str; 6] = ["Offset", "privOffset", "context", "SessionId", "sessionId", "privSessionId"];
+            let is_event = has(value, &EVENTS)
+                && only(
+                    value,
+                    &[
+                        "Offset",
+                        "Duration",
+                        "context",
+                        "SessionId",
+                        "sessionId",
+                        "privSessionId",
+                        "privOffset",
+                        "Id",
+                        "Type",
+                    ],
+                );
             is_result && kind.is_none_or(|kind| !kind.contains('.'))
                 || is_event
                 || has(value, &["CancellationReason", "privCancellationReason"])
@@ -126,26 +145,7 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
         Format::Google => {
             let has_results = value.get("results").is_some_and(Value::is_array);
             has_results && !has(value, &["channel_index", "message"])
-                || !has_results
-                    && only(
-                        value,
-                        &[
-                            "results",
-                            "speechEventType",
-                            "speech_event_type",
-                            "speechEventTime",
-                            "speech_event_time",
-                            "speechEventOffset",
-                            "speech_event_offset",
-                            "totalBilledTime",
-                            "total_billed_time",
-                            "requestId",
-                            "request_id",
-                            "metadata",
-                            "speechAdaptationInfo",
-                            "speech_adaptation_info",
-                        ],
-                    )
+                || !has_results && only(value, &OF_GOOGLE) && has(value, &OF_GOOGLE)
         }
         Format::WhisperLive => {
             if has(value, &["segments", "translated_segments"]) {
@@ -158,7 +158,7 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
             }
             // The talk between client and server.
             only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
-                && has(value, &["uid", "status", "language"])
+                && has(value, &["status", "message", "language"])
         }
         Format::Vosk => {
             ["partial", "text"]

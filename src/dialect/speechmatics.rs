@@ -5,6 +5,7 @@
 //! channel where there are several: S1 of one is not S1 of another; `UU` is somebody unknown. Sounds (`AudioEventStarted`)
 //! become lines of their own, by nobody.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,12 +92,18 @@ impl Speechmatics {
 
     fn transcript(&mut self, message: Node<'_>, is_final: bool, out: &mut Decoded) {
         let channel = message.label(&["channel"], out).unwrap_or_default();
+        let metadata = message.get(&["metadata"]);
+        let whole = metadata.as_ref().and_then(|node| node.text(&["transcript"], out)).map(clean).unwrap_or_default();
+        if message.get(&["results"]).is_none() && whole.trim().is_empty() {
+            out.fault(FaultKind::BadField, "results is missing: nothing can be said of this transcript");
+            return;
+        }
         let mut tokens: Vec<Token> = Vec::new();
         let mut attaches_next = false;
         message.items(&["results"], out, |result, out| {
             let attaches = result.text(&["attaches_to"], out).unwrap_or("none").to_owned();
             let (content, label, confidence) = self.alternative(result, &channel, out);
-            let content = clean(&content);
+            let content = clean(&content.unwrap_or_default());
             if content.is_empty() {
                 return;
             }
@@ -113,7 +120,18 @@ impl Speechmatics {
                 is_timed_word: start_ms.is_some() && result.text(&["type"], out) != Some("punctuation"),
             });
         });
-        let end_ms = message.get(&["metadata"]).and_then(|node| node.seconds(&["end_time"], &self.options, out));
+        if tokens.is_empty() && !whole.trim().is_empty() {
+            // Without its words it is said all the same.
+            tokens.push(Token {
+                ends_sentence: ends_sentence(&whole),
+                text: format!("{}{}", self.delimiter, whole.trim()),
+                label: self.speaker(None, &channel),
+                start_ms: metadata.as_ref().and_then(|node| node.seconds(&["start_time"], &self.options, out)),
+                end_ms: metadata.as_ref().and_then(|node| node.seconds(&["end_time"], &self.options, out)),
+                ..Token::default()
+            });
+        }
+        let end_ms = metadata.as_ref().and_then(|node| node.seconds(&["end_time"], &self.options, out));
         let is_empty = tokens.is_empty();
         let Some(utterance) = self.channel(&channel, out) else { return };
         let mut saying = Saying::default();
@@ -132,20 +150,30 @@ impl Speechmatics {
     }
 
     /// What was said, by whom, and how sure that is.
-    fn alternative(&self, result: Node<'_>, channel: &str, out: &mut Decoded) -> (String, Label, Option<f64>) {
+    fn alternative(&self, result: Node<'_>, channel: &str, out: &mut Decoded) -> (Option<String>, Label, Option<f64>) {
         let mut first = None;
         result.items(&["alternatives"], out, |node, out| {
             if first.is_none() {
-                let content = node.text(&["content"], out).unwrap_or_default().to_owned();
-                let speaker = node.text(&["speaker"], out).map(str::to_owned);
+                let content = node.text(&["content"], out).map(str::to_owned);
+                let speaker = node.text(&["speaker"], out).filter(|name| !name.trim().is_empty()).map(str::to_owned);
                 first = Some((content, speaker, node.confidence(&["confidence"])));
             }
         });
         let (content, speaker, confidence) = first.unwrap_or_default();
+        // That somebody else speaks is no text.
+        let is_change = result.get(&["type"]).is_some_and(|kind| kind.value == "speaker_change");
+        if content.is_none() && !is_change {
+            out.fault(FaultKind::BadField, format!("{}.alternatives[0].content is missing", result.place));
+        }
+        (content, self.speaker(speaker.as_deref(), channel), confidence)
+    }
+
+    /// Who speaks in a channel.
+    fn speaker(&self, speaker: Option<&str>, channel: &str) -> Label {
         let is_numbered = |name: &str| {
             name.strip_prefix('S').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
         };
-        let label = match speaker.as_deref() {
+        match speaker {
             Some("UU") if channel.is_empty() => Label::Unknown,
             Some("UU") => self.options.anonymous(&format!("{channel} unknown")),
             // Speakers that were enrolled have their names, in every channel.
@@ -155,8 +183,7 @@ impl Speechmatics {
             None if channel.is_empty() => Label::Unsaid,
             // Each channel is somebody's microphone.
             None => self.options.anonymous(channel),
-        };
-        (content, label, confidence)
+        }
     }
 
     fn channel(&mut self, name: &str, out: &mut Decoded) -> Option<&mut Utterance> {
@@ -233,14 +260,25 @@ impl Engine for Speechmatics {
         let says = matches!(kind, "AddTranscript" | "AddPartialTranscript");
         let channel = raw_text(message, &["channel"]).unwrap_or_default();
         let metadata = message.get("metadata").filter(|_| says).unwrap_or(&Value::Null);
-        let result = raw_items(message, &["results"]).first().filter(|_| says).unwrap_or(&Value::Null);
+        let results = raw_items(message, &["results"]);
+        let result = results.first().filter(|_| says).unwrap_or(&Value::Null);
         let start = raw_ms(result, &["start_time"], 1000.0).or(raw_ms(metadata, &["start_time"], 1000.0));
+        let last = results.last().filter(|_| says).unwrap_or(&Value::Null);
+        let end = raw_ms(last, &["end_time"], 1000.0).or(raw_ms(metadata, &["end_time"], 1000.0));
+        let content = |result: &'a Value| raw_text(raw_items(result, &["alternatives"]).first()?, &["content"]);
+        let text: Cow<'a, str> = match results {
+            [] => raw_text(metadata, &["transcript"]).unwrap_or_default().into(),
+            [only] => content(only).unwrap_or_default().into(),
+            many => many.iter().filter_map(content).collect::<Vec<_>>().join(" ").into(),
+        };
         SessionSign {
             begins: kind == "RecognitionStarted",
             ends: kind == "EndOfTranscript",
             name: raw_text(message, &["id"]).filter(|_| kind == "RecognitionStarted"),
             says,
-            span: Span::new(start, raw_ms(metadata, &["end_time"], 1000.0)).map(|span| span.of_stream(channel)),
+            span: Span::new(start, end).map(|span| span.of_stream(channel)),
+            text,
+            is_settled: kind == "AddTranscript",
             ..SessionSign::default()
         }
     }

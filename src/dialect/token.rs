@@ -131,6 +131,11 @@ pub(super) fn short_name(name: &str) -> Arc<str> {
     hash[..6].iter().fold(String::new(), |name, byte| format!("{name}{byte:02x}")).into()
 }
 
+/// Whether there is no text in `tokens`.
+pub(super) fn says_nothing(tokens: &[Token]) -> bool {
+    tokens.iter().all(|token| clean(&token.text).trim().is_empty())
+}
+
 /// A text without what no line may hold: control characters other than the line feed and the tab.
 pub(super) fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()

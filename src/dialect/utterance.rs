@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::lines::{Facts, Lines, Saying};
-use super::token::{Token, needs_space};
+use super::token::{Token, needs_space, says_nothing};
 use super::{Decoded, Options, Said};
 use crate::transcript::{MediaMs, Status};
 
@@ -15,6 +15,8 @@ use crate::transcript::{MediaMs, Status};
 const SENTENCE_BYTES: usize = 200;
 /// From so many bytes on whatever is settled ends it: nobody waits longer for a final text, and memory has a bound.
 const SETTLED_BYTES_MAX: usize = 800;
+/// What starts so much before what is settled was said late: vendors time neighbours a little roughly.
+const LATE_MS: MediaMs = 300;
 /// A clock is worth a record only after so much silence.
 const CLOCK_MS_MIN: MediaMs = 5_000;
 
@@ -67,15 +69,25 @@ impl Utterance {
         Self { is_verbatim: true, ..Self::new(options, part) }
     }
 
-    /// `tokens` follow what is settled, and will not change. The guess is gone. What was settled before a long silence is
-    /// an utterance of its own.
+    /// `tokens` follow what is settled, and will not change. The guess is gone, but for one of what comes behind them. What was
+    /// settled before a long silence is an utterance of its own.
     pub(super) fn settle(&mut self, tokens: Vec<Token>, saying: &mut Saying) {
-        if tokens.is_empty() {
+        if says_nothing(&tokens) {
             self.settle_nothing(None, saying);
             return;
         }
-        self.guess.clear();
+        let ends = tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
+        let is_behind = |guess: &Token| guess.start_ms.zip(ends).is_some_and(|(start, ends)| start >= ends);
+        if !self.guess.iter().all(is_behind) {
+            self.guess.clear();
+        }
         self.close_before(&tokens, saying);
+        let starts = tokens.iter().find_map(|token| token.start_ms);
+        let last = self.settled.iter().rev().find_map(|token| token.start_ms);
+        if starts.zip(last).is_some_and(|(starts, last)| last - starts > LATE_MS) {
+            // It was said before what is settled: a line of its own.
+            self.close(saying);
+        }
         let reach = tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
         self.settled_ms = self.settled_ms.max(reach);
         append(&mut self.settled, tokens, self.is_verbatim);

@@ -15,7 +15,7 @@ use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, VendorIds, line_id};
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks, words};
-use super::token::{Label, ListedWord, Token, align};
+use super::token::{Label, ListedWord, Token, align, says_nothing};
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options, Said};
 use crate::transcript::{MediaMs, Status, Timestamp, Version};
@@ -59,6 +59,8 @@ struct LeftDraft {
 struct Draft {
     lines: Lines,
     tokens: Vec<Token>,
+    /// What the vendor calls it.
+    name: Option<Box<str>>,
 }
 
 impl Vexa {
@@ -66,21 +68,30 @@ impl Vexa {
         let mut saying = Saying::default();
         match message.text(&["type"], out) {
             None if message.get(&["event"]).is_some() => {}
-            Some("transcript") => {
+            Some(kind @ ("transcript" | "transcription")) => {
+                let names: [&str; 3] = ["confirmed", "pending", "segments"];
+                if names.iter().all(|name| message.get(&[*name]).is_none()) {
+                    let missing = if kind == "transcript" { "confirmed and pending are" } else { "segments is" };
+                    out.fault(FaultKind::BadField, format!("{missing} missing: nothing can be said of this {kind}"));
+                    return;
+                }
                 message.items(&["confirmed"], out, |segment, out| self.segment(segment, true, &mut saying, out));
-                self.pending(message, &mut saying, out);
-            }
-            Some("transcription") => {
                 message.items(&["segments"], out, |segment, out| {
                     let is_complete = segment.get(&["completed"]).is_none() || segment.flag(&["completed"], out);
                     self.segment(segment, is_complete, &mut saying, out);
                 });
+                if names[..2].iter().any(|name| message.get(&[*name]).is_some()) {
+                    self.pending(message, &mut saying, out);
+                }
             }
             Some("transcription_segment") => {
                 let is_complete = message.flag(&["completed"], out);
                 self.segment(message, is_complete, &mut saying, out);
             }
             Some("transcript_retract") => {
+                if message.get(&["segment_ids"]).is_none() {
+                    out.fault(FaultKind::BadField, "segment_ids is missing: it cannot be said what is taken back");
+                }
                 message.items(&["segment_ids"], out, |id, out| match id.value.as_str() {
                     Some(id) => {
                         let id = self.ids.line((id, ""));
@@ -110,7 +121,10 @@ impl Vexa {
         if segment.get(&["source"]).is_some_and(|source| source.value == "chat") {
             return;
         }
-        let (tokens, facts) = self.tokens(segment, out);
+        let Some((tokens, facts)) = self.tokens(segment, out) else { return };
+        if is_complete && says_nothing(&tokens) && self.keep_draft(segment, saying) {
+            return;
+        }
         let id: Arc<str> = match segment.text(&["segment_id"], out) {
             Some(id) => {
                 let text = raw_text(segment.value, &["text"]).unwrap_or_default();
@@ -140,6 +154,25 @@ impl Vexa {
         }
     }
 
+    /// What is confirmed is a draft of this name, and says nothing: the draft stands as it was shown last. False if none is
+    /// shown that is called so.
+    fn keep_draft(&mut self, segment: Node<'_>, saying: &mut Saying) -> bool {
+        let name = raw_text(segment.value, &["segment_id"]);
+        for drafts in self.drafts.values_mut() {
+            let is_it = |draft: &Draft| name.is_some() && draft.name.as_deref() == name && draft.lines.is_shown();
+            if let Some(at) = drafts.iter().position(is_it) {
+                let mut draft = drafts.remove(at);
+                draft.lines.stand(saying);
+                if self.said.len() == SAID_MAX {
+                    self.said.pop_front();
+                }
+                self.said.push_back((draft.lines.base().clone(), draft.tokens));
+                return true;
+            }
+        }
+        false
+    }
+
     /// Whether a draft is of what was confirmed already.
     fn is_said(&self, speaker: &str, draft: &[Token]) -> bool {
         self.said.iter().any(|(_, said)| is_draft_of(speaker, draft, said))
@@ -164,10 +197,10 @@ impl Vexa {
         let mut pending = Vec::new();
         message.items(&["pending"], out, |segment, out| {
             // A bundle of one speaker may hold a draft of another: it stays whose it is.
-            let (tokens, facts) = self.tokens(segment, out);
+            let Some((tokens, facts)) = self.tokens(segment, out) else { return };
             let who = raw_text(segment.value, &["speaker"]).unwrap_or(&speaker);
             if !self.is_said(who, &tokens) {
-                pending.push((tokens, facts));
+                pending.push((tokens, facts, raw_text(segment.value, &["segment_id"]).map(Box::from)));
             }
         });
         if pending.len() > DRAFTS_MAX {
@@ -198,20 +231,24 @@ impl Vexa {
         while drafts.len() < pending.len() {
             self.draft_count += 1;
             let lines = Lines::new(format!("{}-d{}", self.options.tag, self.draft_count).into());
-            drafts.push(Draft { lines, tokens: Vec::new() });
+            drafts.push(Draft { lines, tokens: Vec::new(), name: None });
         }
         for (at, draft) in drafts.iter_mut().enumerate() {
-            let none = (Vec::new(), Facts::default());
-            let (tokens, facts) = pending.get(at).unwrap_or(&none);
+            let none = (Vec::new(), Facts::default(), None);
+            let (tokens, facts, name) = pending.get(at).unwrap_or(&none);
             draft.lines.say(tokens, Status::Interim, facts, &self.options, saying);
             draft.tokens.clone_from(tokens);
+            draft.name.clone_from(name);
         }
     }
 
-    fn tokens(&mut self, segment: Node<'_>, out: &mut Decoded) -> (Vec<Token>, Facts) {
-        let text = segment.text(&["text"], out).unwrap_or_default();
-        let label = match segment.text(&["speaker"], out) {
-            None | Some("") => Label::Unsaid,
+    fn tokens(&mut self, segment: Node<'_>, out: &mut Decoded) -> Option<(Vec<Token>, Facts)> {
+        let Some(text) = segment.text(&["text"], out) else {
+            out.fault(FaultKind::BadField, format!("{}: the text is missing, it was left out", segment.place));
+            return None;
+        };
+        let label = match segment.text(&["speaker"], out).filter(|name| !name.trim().is_empty()) {
+            None => Label::Unsaid,
             Some("Unknown") => Label::Unknown,
             Some(voice) if is_numbered(voice) => self.options.anonymous(voice),
             Some(name) => match segment.label(&["speaker_key"], out) {
@@ -240,7 +277,7 @@ impl Vexa {
             last.end_ms = end_ms.or(last.end_ms);
         }
         let lang = segment.text(&["language"], out).map(|lang| self.options.lang_of(lang));
-        (tokens, Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None })
+        Some((tokens, Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None }))
     }
 
     /// Seconds of the session; where there are none, the time of day.
@@ -291,6 +328,7 @@ fn is_numbered(label: &str) -> bool {
 impl Engine for Vexa {
     const FORMAT: Format = Format::Vexa;
     const IDS: IdScope = IdScope::Always;
+    const IS_IN_ORDER: bool = false;
     const HAS_STREAM_CLOCKS: bool = true;
     const COUNTS_FROM_MEETING: bool = true;
     type Message = Value;
@@ -328,7 +366,7 @@ impl Engine for Vexa {
         };
         let is_new = |segment: &&'a Value| {
             let is_known = raw_text(segment, &["segment_id"]).is_some_and(|id| {
-                self.confirmed.lines(&self.ids.line((id, ""))).is_some()
+                self.confirmed.piece(&self.ids.line((id, ""))).is_some()
                     && !self.ids.names_another((id, ""), text(segment), at(segment, "start"), &self.confirmed)
             });
             raw_text(segment, &["source"]) != Some("chat") && !is_known
@@ -340,7 +378,11 @@ impl Engine for Vexa {
             !self.is_said(speaker(segment), &[token])
         };
         let of_itself = (raw_text(message, &["type"]) == Some("transcription_segment")).then_some(message);
-        let said = raw_items(message, &["confirmed", "segments"]).iter().chain(of_itself).filter(is_new);
+        let said = raw_items(message, &["confirmed"])
+            .iter()
+            .chain(raw_items(message, &["segments"]))
+            .chain(of_itself)
+            .filter(is_new);
         let drafts = raw_items(message, &["pending"]).iter().filter(is_open);
         let span = |segment: &'a Value| {
             let start = raw_ms(segment, &["start"], 1000.0)?;
@@ -359,7 +401,7 @@ impl Engine for Vexa {
     fn knows(&self, message: &Value) -> bool {
         let is_retraction = raw_text(message, &["type"]) == Some("transcript_retract");
         let mut ids = raw_items(message, &["segment_ids"]).iter().filter_map(Value::as_str);
-        !is_retraction || ids.any(|id| self.confirmed.lines(&self.ids.line((id, ""))).is_some())
+        !is_retraction || ids.any(|id| self.confirmed.piece(&self.ids.line((id, ""))).is_some())
     }
 
     fn let_stand(&mut self, lines: &[Version]) {

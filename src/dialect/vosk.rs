@@ -32,12 +32,17 @@ impl Vosk {
             message.items(&["alternatives"], out, |alternative, out| {
                 // Ordered by confidence: the first is what was said.
                 if first.is_none() {
-                    let text = alternative.text(&["text"], out).unwrap_or_default();
-                    first = Some(self.tokens(alternative, text, "result", out));
+                    let text = alternative.text(&["text"], out);
+                    first = Some(text.map(|text| self.tokens(alternative, text, "result", out)));
                 }
             });
-            self.utterance.settle(first.unwrap_or_default(), &mut saying);
-            self.utterance.close(&mut saying);
+            match first.flatten() {
+                Some(tokens) => {
+                    self.utterance.settle(tokens, &mut saying);
+                    self.utterance.close(&mut saying);
+                }
+                None => out.fault(FaultKind::BadField, "alternatives[0].text is missing: nothing can be said of this"),
+            }
         } else if message.get(&["partial"]).is_none() {
             out.fault(FaultKind::BadField, "partial and text are missing: this is no message of Vosk");
         }
@@ -76,7 +81,8 @@ impl Engine for Vosk {
         SessionSign {
             says: true,
             span: start.and_then(|start| Span::new(Some(start), end)),
-            text,
+            text: text.into(),
+            is_settled: message.get("partial").is_none(),
             ..SessionSign::default()
         }
     }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::json::{Node, raw_items, raw_ms, raw_text};
+use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
 use super::session::{Engine, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
@@ -40,7 +40,7 @@ impl WhisperLive {
         };
         let count = segments.value.as_array().map_or(0, Vec::len);
         let mut saying = Saying::default();
-        let mut guess = Vec::new();
+        let (mut guess, mut is_new) = (None, false);
         let mut number = 0;
         message.items(&["segments"], out, |node, out| {
             number += 1;
@@ -48,9 +48,9 @@ impl WhisperLive {
                 Some(_) => node.flag(&["completed"], out),
                 None => number < count,
             };
-            let (segment, tokens) = self.segment(node, out);
+            let Some((segment, tokens)) = self.segment(node, out) else { return };
             if !is_complete {
-                guess = tokens;
+                guess = Some(tokens);
             } else if !self.known.contains(&segment) {
                 if self.known.len() == KNOWN_MAX {
                     self.known.pop_front();
@@ -58,9 +58,13 @@ impl WhisperLive {
                 self.known.push_back(segment);
                 self.utterance.settle(tokens, &mut saying);
                 self.utterance.close(&mut saying);
+                is_new = true;
             }
         });
-        self.utterance.guess(guess, &mut saying);
+        // What is new and complete took its guess with it.
+        if guess.is_some() || !is_new {
+            self.utterance.guess(guess.unwrap_or_default(), &mut saying);
+        }
         self.utterance.show(&mut saying);
         saying.finish(out);
     }
@@ -78,15 +82,27 @@ impl WhisperLive {
                 out.fault(FaultKind::Engine, format!("WhisperLive is full: it says to wait {minutes} minutes"));
             }
             Some(other) => out.unknown_type("WhisperLive", other),
-            None => {}
+            None => match message.get(&["message"]) {
+                Some(said) if said.value == "SERVER_READY" || said.value == "DISCONNECT" => {}
+                Some(said) => match said.value.as_str() {
+                    Some(other) => out.unknown_type("WhisperLive", other),
+                    None => out.fault(FaultKind::BadField, "message must be a string"),
+                },
+                // The language that was heard, and translations: another text than what was said.
+                None if message.get(&["language", "translated_segments"]).is_some() => {}
+                None => out.fault(FaultKind::BadField, "segments is missing: this is no message of WhisperLive"),
+            },
         }
         if message.get(&["message"]).is_some_and(|said| said.value == "DISCONNECT") {
             self.end(out);
         }
     }
 
-    fn segment(&self, node: Node<'_>, out: &mut Decoded) -> (Segment, Vec<Token>) {
-        let text = node.text(&["text"], out).unwrap_or_default();
+    fn segment(&self, node: Node<'_>, out: &mut Decoded) -> Option<(Segment, Vec<Token>)> {
+        let Some(text) = node.text(&["text"], out) else {
+            out.fault(FaultKind::BadField, format!("{}.text is missing: the segment was left out", node.place));
+            return None;
+        };
         let start_ms = node.seconds(&["start"], &self.options, out);
         let end_ms = node.seconds(&["end"], &self.options, out);
         let label = match node.label(&["speaker"], out) {
@@ -111,7 +127,7 @@ impl WhisperLive {
         if let Some(last) = tokens.last_mut() {
             last.end_ms = end_ms.or(last.end_ms);
         }
-        (Segment { start_ms, end_ms, text: text.to_owned() }, tokens)
+        Some((Segment { start_ms, end_ms, text: text.to_owned() }, tokens))
     }
 }
 
@@ -125,15 +141,29 @@ impl Engine for WhisperLive {
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let segments = raw_items(message, &["segments"]);
-        let last = segments.last().unwrap_or(&Value::Null);
+        let time = |segment: &Value, name: &str| {
+            raw_ms(segment, &[name], 1000.0).and_then(|ms| on_axis(ms, &self.options).ok())
+        };
+        let is_known = |segment: &&Value| {
+            let text = raw_text(segment, &["text"]).unwrap_or_default().to_owned();
+            self.known.contains(&Segment { start_ms: time(segment, "start"), end_ms: time(segment, "end"), text })
+        };
+        // What is complete comes again, and tells no time then.
+        let new = segments.iter().find(|segment| !is_known(segment)).unwrap_or(&Value::Null);
+        let is_settled = match new.get("completed") {
+            Some(is_complete) => *is_complete == true,
+            None => segments.last().is_some_and(|last| !std::ptr::eq(last, new)),
+        };
         let said = raw_text(message, &["message"]);
         SessionSign {
             begins: said == Some("SERVER_READY"),
             ends: said == Some("DISCONNECT"),
             name: raw_text(message, &["uid"]),
             says: !segments.is_empty(),
-            span: raw_ms(last, &["start"], 1000.0)
-                .and_then(|start| Span::new(Some(start), raw_ms(last, &["end"], 1000.0))),
+            span: raw_ms(new, &["start"], 1000.0)
+                .and_then(|start| Span::new(Some(start), raw_ms(new, &["end"], 1000.0))),
+            text: raw_text(new, &["text"]).unwrap_or_default().into(),
+            is_settled,
             ..SessionSign::default()
         }
     }

@@ -53,7 +53,13 @@ impl Engine for WhisperStreaming {
     fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {
         let times = read(line);
         let span = times.and_then(|(begin, end, _)| Span::new(Some(begin), Some(end)));
-        SessionSign { says: true, span: span.filter(|span| span.start_ms >= 0.0), ..SessionSign::default() }
+        SessionSign {
+            says: true,
+            span: span.filter(|span| span.start_ms >= 0.0),
+            text: times.map_or("", |(_, _, text)| text).into(),
+            is_settled: true,
+            ..SessionSign::default()
+        }
     }
 
     fn read(&mut self, message: &str, out: &mut Decoded) {

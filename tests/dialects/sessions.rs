@@ -2,7 +2,7 @@
 
 use captionwire::dialect::{Decoded, FaultKind, Format, Framing, Options, Said};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::conservation::letters;
 use super::screen::Screen;
@@ -198,15 +198,15 @@ proptest! {
     #[test]
     fn a_small_step_back_begins_none(
         format in prop::sample::select(&TIMED[..]),
-        said in spoken("a", 6..40),
+        said in spoken("a", 8..40),
         swaps in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
     ) {
         let mut frames = frames(format, &said);
-        for swap in swaps {
-            // The order of the first two tells where the times of the session begin.
-            let at = 2 + swap.index(frames.len() - 3);
-            frames.swap(at, at + 1);
-        }
+        // Neighbours, and not within the first seconds: what falls there or by far is a session's start.
+        let mut pairs: Vec<usize> = swaps.iter().map(|swap| 4 + 2 * swap.index((frames.len() - 4) / 2)).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs.into_iter().for_each(|at| frames.swap(at, at + 1));
         let heard = heard(format, &frames);
         prop_assert_eq!(heard.new_sessions, 0, "{}", format);
         for spoken in &said {
@@ -248,7 +248,7 @@ fn the_open_guess_of_the_session_before_stands() {
                     t-2 (312000-313000, 0 timed words)\n    those in fav\n\
                     main.t.2:Guest-1\n  t.2-1 (313401-314401, 0 timed words)\n    The line was cut.\n";
     assert_eq!(turns, expected);
-    let [(FaultKind::Odd, fault)] = &faults[..] else { panic!("{faults:?}") };
+    let [(FaultKind::ClockRestarted, fault)] = &faults[..] else { panic!("{faults:?}") };
     assert!(fault.starts_with("a new session") && fault.contains("313.001 s"), "{fault}");
 }
 
@@ -414,7 +414,7 @@ fn each_participant_has_a_clock_of_their_own() {
             assert_eq!(["two", "five", "seven"].map(start_of), [300_000, 303_000, 306_000], "{format} {turns}");
             let [third, fourth, sixth] = ["three", "four", "six"].map(start_of);
             assert!(fourth > third && fourth < third + 4_000 && sixth - fourth == 3_000, "{format} {turns}");
-            let [(FaultKind::Odd, fault)] = &faults[..] else { panic!("{format}: {faults:?}") };
+            let [(FaultKind::ClockRestarted, fault)] = &faults[..] else { panic!("{format}: {faults:?}") };
             assert!(fault.contains("a participant"), "{fault}");
         }
     }
@@ -729,4 +729,98 @@ fn guesses_without_end_are_bounded() {
     assert!(said.iter().all(|said| !matches!(said, Said::Lines(lines) if lines.len() > 16)));
     let lines: Vec<_> = screen.transcript.assembled().flat_map(|(_, lines)| lines).collect();
     assert!(lines.len() == 600 && lines.iter().all(|line| line.status == captionwire::transcript::Status::Final));
+}
+
+/// A final or a guess of `format` from `start` on, which lasts a second, in words that have times.
+fn timed(format: Format, number: usize, start: f64, text: &str, is_final: bool) -> Value {
+    let spoken = Spoken { start, end: start + 1.0, text: text.into() };
+    let frame = frame(format, number, &spoken);
+    let mut message: Value = serde_json::from_slice(&frame).expect("JSON");
+    if is_final {
+        return message;
+    }
+    match format {
+        Format::Deepgram => (message["is_final"], message["speech_final"]) = (json!(false), json!(false)),
+        Format::Speechmatics => message["message"] = json!("AddPartialTranscript"),
+        Format::Rev => message["type"] = json!("partial"),
+        Format::Azure => message["Reason"] = json!("RecognizingSpeech"),
+        Format::Google => message["results"][0]["isFinal"] = json!(false),
+        Format::Vosk => message = json!({"partial": text, "partial_result": message["result"]}),
+        Format::WhisperLive => message["segments"][0]["completed"] = json!(false),
+        Format::AssemblyAi => message["end_of_turn"] = json!(false),
+        Format::Flux => message["event"] = json!("Update"),
+        other => panic!("{other} has no guesses"),
+    }
+    message
+}
+
+/// An engine that crashed some seconds into the event, with a guess that is open or without one, and comes up again.
+#[test]
+fn an_engine_that_restarts_within_its_first_seconds_is_another_session() {
+    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+        for (again_at, has_guess) in [(0.4, false), (0.4, true), (1.6, true), (5.5, false), (5.5, true)] {
+            let mut messages =
+                vec![timed(format, 0, 2.0, "We come to order.", true), timed(format, 1, 6.0, "Who is here?", true)];
+            if has_guess {
+                messages.push(timed(format, 2, 9.0, "those in favour", false));
+            }
+            messages.push(timed(format, 0, again_at, "sorry the", false));
+            messages.push(timed(format, 0, again_at, "Sorry, the line broke.", true));
+            messages.push(timed(format, 1, again_at + 3.0, "Once more, please.", true));
+            let frames: Vec<Vec<u8>> = messages.iter().map(|message| message.to_string().into_bytes()).collect();
+            let heard = heard(format, &frames);
+            let mut expected =
+                vec!["We come to order.", "Who is here?", "Sorry, the line broke.", "Once more, please."];
+            if has_guess {
+                expected.insert(2, "those in favour");
+            }
+            assert_eq!(heard.screen.text(), expected.join(" "), "{format} {again_at} {has_guess}");
+            assert_eq!(heard.new_sessions, 1, "{format} {again_at} {has_guess}");
+        }
+    }
+}
+
+/// A final that is said late, where nothing was said before, stands where it says, and the open guess stays.
+#[test]
+fn a_late_final_takes_no_guess_with_it() {
+    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+        let messages = [
+            timed(format, 0, 2.0, "We come to order.", true),
+            timed(format, 1, 6.0, "Who is here?", true),
+            timed(format, 2, 9.0, "those in favour", false),
+            timed(format, 3, 3.5, "All are here.", true),
+            timed(format, 2, 9.0, "Those in favour?", true),
+        ];
+        for count in [4, 5] {
+            let (turns, faults) = told(format, &messages[..count]);
+            let guess = if count == 4 { "those in favour" } else { "Those in favour?" };
+            for text in ["We come to order.", "Who is here?", guess, "All are here."] {
+                assert_eq!(turns.matches(text).count(), 1, "{format} {count}: {text}: {turns}");
+            }
+            let [(FaultKind::ClockRestarted, _)] = &faults[..] else { panic!("{format}: {faults:?}") };
+        }
+    }
+}
+
+/// Engines that number their lines, or name nothing, and begin with the same number at about the same time.
+#[test]
+fn a_numbered_line_that_says_something_else_is_another_line() {
+    for format in [Format::AssemblyAi, Format::Flux] {
+        for (start, is_final) in [(0.4, true), (0.7, true), (0.7, false), (3.0, true), (3.0, false)] {
+            let messages = [
+                timed(format, 0, 0.4, "The committee will come to order.", true),
+                timed(format, 0, start, "are there", is_final),
+                timed(format, 0, start, "Are there objections?", true),
+            ];
+            let (turns, faults) = told(format, &messages[..]);
+            for text in ["The committee will come to order.", "Are there objections?"] {
+                assert_eq!(turns.matches(text).count(), 1, "{format} {start} {is_final}: {turns}");
+            }
+            assert!(!faults.is_empty() || start < 0.5, "{format} {start}: it is told");
+        }
+        // A guess of some words that is gone with its engine.
+        let messages = [timed(format, 0, 3.0, "the first item is", false), timed(format, 0, 0.4, "are there", false)];
+        let (turns, _) = told(format, &messages);
+        assert!(turns.contains("the first item is") && turns.contains("are there"), "{format}: {turns}");
+    }
 }

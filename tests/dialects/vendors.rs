@@ -382,3 +382,336 @@ fn a_short_answer_keeps_its_speaker_in_every_format() {
         assert_eq!(turns, ["Do you all agree?", "Yes.", "Very good then."], "{format}");
     }
 }
+
+/// What has no text where its format has one is refused, and the field is named; nothing of it is said.
+#[test]
+fn a_message_that_lacks_its_text_is_refused_in_every_format() {
+    let words = json!([{"text": "lost", "word": "lost", "start": 0, "end": 1}]);
+    for (format, message, named) in [
+        (
+            Format::Deepgram,
+            json!({"type": "Results", "start": 0.0, "duration": 1.0, "is_final": true,
+            "channel": {"alternatives": [{"confidence": 0.9, "words": words}]}}),
+            "transcript",
+        ),
+        (
+            Format::Deepgram,
+            json!({"type": "Results", "is_final": true, "channel": {"alternatives": []}}),
+            "alternatives[0]",
+        ),
+        (Format::Deepgram, json!({"type": "Results", "is_final": true}), "alternatives[0]"),
+        (
+            Format::Flux,
+            json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": 0, "words": words}),
+            "transcript",
+        ),
+        (
+            Format::Speechmatics,
+            json!({"message": "AddTranscript", "metadata": {"start_time": 0, "end_time": 1}}),
+            "results",
+        ),
+        (
+            Format::Speechmatics,
+            json!({"message": "AddTranscript", "results": [{"type": "word", "start_time": 0}]}),
+            "content",
+        ),
+        (Format::AssemblyAi, json!({"type": "Turn", "turn_order": 0, "utterance": "lost"}), "transcript"),
+        (Format::AssemblyAi, json!({"type": "Turn", "transcript": "lost"}), "turn_order"),
+        (Format::Rev, json!({"type": "final", "ts": 0.0}), "fields"),
+        (Format::Rev, json!({"type": "final", "elements": [{"type": "text", "ts": 0.0}]}), "value"),
+        (Format::Aws, json!({"Transcript": {}}), "Results"),
+        (Format::Aws, json!({"Transcript": {"Items": words}}), "Results"),
+        (Format::Aws, json!({"Transcript": {"Results": [{"ResultId": "a", "IsPartial": false}]}}), "Alternatives"),
+        (
+            Format::Aws,
+            json!({"Transcript": {"Results": [{"ResultId": "a", "Alternatives": [{"Items": words}]}]}}),
+            "Transcript",
+        ),
+        (Format::Azure, json!({}), "fields"),
+        (Format::Azure, json!({"Id": "a"}), "fields"),
+        (Format::Azure, json!({"Reason": 3, "Offset": 0}), "DisplayText"),
+        (Format::Azure, json!({"Reason": "RecognizingSpeech"}), "DisplayText"),
+        (Format::Azure, json!({"RecognitionStatus": "Success", "NBest": [{"Confidence": 0.9}]}), "DisplayText"),
+        (Format::Azure, json!({"Text": 7, "Offset": 0}), "Text"),
+        (Format::Google, json!({}), "fields"),
+        (Format::Google, json!({"results": null}), "fields"),
+        (Format::Google, json!({"results": [{}]}), "alternatives"),
+        (Format::Google, json!({"results": [{"isFinal": true, "text": "lost"}]}), "alternatives"),
+        (Format::Google, json!({"results": [{"isFinal": true, "alternatives": [{"words": words}]}]}), "transcript"),
+        (Format::WhisperLive, json!({"uid": "c", "message": "lost"}), "lost"),
+        (Format::WhisperLive, json!({"uid": "c", "message": 7}), "message"),
+        (Format::WhisperLive, json!({"uid": "c"}), "fields"),
+        (Format::WhisperLive, json!({"uid": "c", "backend": "b"}), "fields"),
+        (
+            Format::WhisperLive,
+            json!({"uid": "c", "segments": [{"start": 0, "end": 1, "completed": true}]}),
+            "segments[0].text",
+        ),
+        (Format::WhisperLive, json!({"uid": "c", "segments": ["lost"]}), "segments[0].text"),
+        (Format::Vosk, json!({"partial": null}), "partial"),
+        (Format::Vosk, json!({"alternatives": [{"confidence": 1.0}]}), "alternatives[0].text"),
+        (Format::Vosk, json!({"alternatives": []}), "alternatives[0].text"),
+        (Format::Vosk, json!({}), "fields"),
+        (Format::Jitsi, json!({"event": "SPEECH", "participant": {"id": "a"}, "transcript": []}), "transcript[0].text"),
+        (
+            Format::Jitsi,
+            json!({"event": "SPEECH", "participant": {"id": "a"}, "transcript": [{"confidence": 1}]}),
+            "transcript[0].text",
+        ),
+        (Format::Jitsi, json!({"event": "SPEECH", "participant": {"id": "a"}}), "transcript"),
+        (Format::Jitsi, json!({"event": "SHOUT", "participant": {"id": "a"}}), "SHOUT"),
+        (Format::Jitsi, json!({"participant_id": "a", "id": "1", "type": "shout", "text": "lost"}), "shout"),
+        (Format::LiveKit, json!({"segments": [{"id": "a", "final": true}]}), "segments[0].text"),
+        (Format::LiveKit, json!({"attributes": {"lk.segment_id": "a"}}), "text"),
+        (Format::LiveKit, json!({"attributes": {}, "text": "lost"}), "id"),
+        (Format::Vexa, json!({"type": "transcript", "speaker": "Ada"}), "confirmed"),
+        (Format::Vexa, json!({"type": "transcription"}), "segments"),
+        (Format::Vexa, json!({"type": "transcript", "confirmed": [{"segment_id": "a"}]}), "text"),
+        (Format::Vexa, json!({"type": "transcript", "pending": [{"segment_id": "a"}]}), "text"),
+        (Format::Vexa, json!({"type": "transcription_segment", "segment_id": "a"}), "text"),
+        (Format::Vexa, json!({"type": "transcript_retract"}), "segment_ids"),
+        (Format::Zoom, json!({"seq": 1}), "fields"),
+    ] {
+        let mut reader = Reader::new(format);
+        reader.hear(&message);
+        let [fault, ..] = &reader.faults[..] else { panic!("{format} passes over {message}") };
+        assert!(fault.kind.is_refusal() && fault.message.contains(named), "{format} {message}: {fault}");
+        assert_eq!(reader.screen.text(), "", "{format} {message}");
+    }
+    // No format takes an object without any field, or one that is nobody's, without a word.
+    for format in Format::ALL {
+        for frame in ["{}\n", "{\"greeting\": \"lost\"}\n", "[]\n", "7\n"] {
+            let mut out = Decoded::default();
+            let mut dialect = format.open(options());
+            dialect.decode(frame.as_bytes(), &mut out);
+            dialect.end(&mut out);
+            assert!(!out.faults.is_empty() || !out.says.is_empty(), "{format} passes over {frame}");
+        }
+    }
+}
+
+/// What a vendor says beside speech says nothing, without a word: docs/dialects.md has the same table.
+#[test]
+fn known_silence_as_a_table() {
+    for (format, message) in [
+        (Format::Deepgram, json!({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 1.0})),
+        (Format::Deepgram, json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 1.0})),
+        (Format::Flux, json!({"type": "Connected", "request_id": "a", "sequence_id": 0})),
+        (Format::Speechmatics, json!({"message": "AddTranslation", "language": "de", "results": [{"content": "x"}]})),
+        (Format::Speechmatics, json!({"message": "AddTranscript", "metadata": {"transcript": ""}, "results": []})),
+        (
+            Format::Speechmatics,
+            json!({"message": "AddTranscript", "results": [{"type": "speaker_change", "start_time": 1}]}),
+        ),
+        (Format::AssemblyAi, json!({"type": "Heartbeat"})),
+        (Format::AssemblyAi, json!({"type": "Turn", "turn_order": 0, "transcript": "", "words": []})),
+        (Format::Rev, json!({"type": "connected", "id": "a"})),
+        (Format::Rev, json!({"type": "partial", "elements": []})),
+        (Format::Aws, json!({"Transcript": {"Results": []}})),
+        (Format::Azure, json!({"Offset": 1})),
+        (Format::Azure, json!({"SessionId": "a"})),
+        (Format::Azure, json!({"context": {"serviceTag": "a"}})),
+        (Format::Google, json!({"results": []})),
+        (Format::Google, json!({"speechEventType": "END_OF_SINGLE_UTTERANCE"})),
+        (Format::Google, json!({"results": [{"resultEndOffset": "3s", "languageCode": "en"}]})),
+        (Format::Google, json!({"results": [{"isFinal": true, "alternatives": [{}]}]})),
+        (Format::WhisperLive, json!({"uid": "c", "message": "SERVER_READY", "backend": "b"})),
+        (Format::WhisperLive, json!({"uid": "c", "language": "en", "language_prob": 0.9})),
+        (Format::WhisperLive, json!({"uid": "c", "translated_segments": [{"text": "x"}]})),
+        (Format::Vosk, json!({"text": ""})),
+        (Format::Jitsi, json!({"event": "JOIN", "participant": {"id": "a"}})),
+        (
+            Format::Jitsi,
+            json!({"event": "SPEECH", "type": "translation-result", "participant": {"id": "a"}, "text": "x"}),
+        ),
+        (Format::LiveKit, json!({"segments": []})),
+        (Format::Vexa, json!({"type": "subscribed", "meetings": []})),
+        (Format::Vexa, json!({"type": "transcription_segment", "source": "chat", "text": "typed"})),
+    ] {
+        let mut reader = Reader::new(format);
+        reader.hear(&message);
+        assert!(reader.faults.is_empty() && reader.screen.text().is_empty(), "{format} {message}: {:?}", reader.faults);
+    }
+}
+
+/// Speechmatics says the text of a transcript beside its words; without those it is said all the same.
+#[test]
+fn a_transcript_without_its_words_is_said() {
+    for results in [json!(null), json!([])] {
+        let mut reader = Reader::new(Format::Speechmatics);
+        let metadata = json!({"start_time": 1.0, "end_time": 2.0, "transcript": "It is noon. "});
+        reader.hear(&json!({"message": "AddTranscript", "metadata": metadata, "results": results}));
+        reader.hear(&json!({"message": "EndOfUtterance"}));
+        assert_eq!(reader.finals(), ["It is noon."]);
+        assert!(reader.screen.turns().contains("(1000-2000,"), "{}", reader.screen.turns());
+    }
+}
+
+/// A label that is blank is none, in every format.
+#[test]
+fn a_blank_label_is_none() {
+    for blank in ["", " ", "\t", "\u{7f}"] {
+        for (format, message) in [
+            (
+                Format::Deepgram,
+                json!({"type": "Results", "start": 0.0, "duration": 1.0, "is_final": true, "speech_final": true,
+                "channel": {"alternatives": [{"transcript": "Yes.", "words": [{"word": "Yes.", "start": 0.0, "end": 1.0, "speaker": blank}]}]}}),
+            ),
+            (
+                Format::Speechmatics,
+                json!({"message": "AddTranscript", "results": [{"type": "word", "start_time": 0, "end_time": 1,
+                "alternatives": [{"content": "Yes.", "speaker": blank}]}]}),
+            ),
+            (
+                Format::AssemblyAi,
+                json!({"type": "Turn", "turn_order": 0, "end_of_turn": true, "transcript": "Yes.", "speaker_label": blank,
+                "words": [{"text": "Yes.", "start": 0, "end": 1000, "speaker": blank}]}),
+            ),
+            (
+                Format::Rev,
+                json!({"type": "final", "ts": 0.0, "speaker_id": blank, "elements": [{"type": "text", "value": "Yes."}]}),
+            ),
+            (
+                Format::Aws,
+                json!({"Transcript": {"Results": [{"ResultId": "a", "IsPartial": false, "StartTime": 0.0, "EndTime": 1.0,
+                "ChannelId": blank, "Alternatives": [{"Transcript": "Yes.", "Items": [{"Type": "pronunciation", "Content": "Yes.",
+                "StartTime": 0.0, "EndTime": 1.0, "Speaker": blank}]}]}]}}),
+            ),
+            (Format::Azure, json!({"Reason": 3, "Text": "Yes.", "Offset": 0, "Duration": 1, "SpeakerId": blank})),
+            (
+                Format::Google,
+                json!({"results": [{"isFinal": true, "alternatives": [{"transcript": "Yes.",
+                "words": [{"word": "Yes.", "startTime": "0s", "endTime": "1s", "speakerLabel": blank}]}]}]}),
+            ),
+            (
+                Format::WhisperLive,
+                json!({"uid": "c", "segments": [{"start": 0, "end": 1, "text": "Yes.", "completed": true, "speaker": blank}]}),
+            ),
+            (
+                Format::Jitsi,
+                json!({"event": "SPEECH", "participant": {"id": blank, "name": blank}, "transcript": [{"text": "Yes."}], "message_id": "m"}),
+            ),
+            (Format::Jitsi, json!({"participant_id": blank, "id": "1", "type": "final", "text": "Yes."})),
+            (
+                Format::LiveKit,
+                json!({"participant_identity": blank, "segments": [{"id": "a", "text": "Yes.", "final": true}]}),
+            ),
+            (
+                Format::Vexa,
+                json!({"type": "transcript", "speaker": blank, "confirmed": [{"segment_id": "a", "text": "Yes.",
+                "speaker": blank, "speaker_key": blank, "start": 0, "end": 1}]}),
+            ),
+        ] {
+            let mut reader = Reader::new(format);
+            reader.hear(&message);
+            let mut out = Decoded::default();
+            reader.dialect.end(&mut out);
+            reader.screen.take(out);
+            let (turn, _) =
+                reader.screen.transcript.assembled().next().unwrap_or_else(|| panic!("{format}: {:?}", reader.faults));
+            assert_eq!(turn.speaker, None, "{format} {blank:?}");
+        }
+    }
+}
+
+/// Vexa confirms a draft under its own id with nothing in it, and Rev settles blanks.
+#[test]
+fn what_is_confirmed_as_nothing_is_told() {
+    let bundle = |confirmed: Value, pending: Value| json!({"type": "transcript", "speaker": "Ada", "confirmed": confirmed, "pending": pending});
+    let segment = |text: &str| json!([{"segment_id": "d:1", "speaker": "Ada", "text": text, "start": 3.0, "end": 5.0}]);
+    for pending in [json!([]), segment("so the light is")] {
+        let mut reader = Reader::new(Format::Vexa);
+        reader.hear(&bundle(json!([]), segment("so the light is"))).hear(&bundle(segment(" "), pending));
+        assert_eq!((reader.finals(), reader.guesses().len()), (vec!["so the light is".to_owned()], 0));
+        let [fault] = &reader.faults[..] else { panic!("{:?}", reader.faults) };
+        assert!(fault.kind == FaultKind::Odd && fault.message.contains("empty"), "{fault}");
+    }
+    let rev = |kind: &str, value: &str| json!({"type": kind, "ts": 0.5, "end_ts": 1.0, "elements": [{"type": "text", "value": value, "ts": 0.5, "end_ts": 1.0}]});
+    let mut reader = Reader::new(Format::Rev);
+    reader.hear(&rev("partial", "um")).hear(&rev("final", " "));
+    let [fault] = &reader.faults[..] else { panic!("{:?}", reader.faults) };
+    assert!(fault.kind == FaultKind::Odd && fault.message.contains("empty"), "{fault}");
+}
+
+/// A turn of AssemblyAI's or a partial result of Amazon's: words, of which the first `settled` will not change.
+fn word_by_word(format: Format, words: &[&str], settled: usize, at: f64, is_over: bool) -> Value {
+    let time = |n: usize| at + n as f64 * 0.4;
+    let item = |(n, word): (usize, &&str)| match format {
+        Format::AssemblyAi => {
+            json!({"text": word, "start": time(n) * 1e3, "end": time(n + 1) * 1e3, "word_is_final": n < settled})
+        }
+        _ => {
+            json!({"Type": "pronunciation", "Content": word, "StartTime": time(n), "EndTime": time(n + 1), "Stable": n < settled})
+        }
+    };
+    let items: Vec<Value> = words.iter().enumerate().map(item).collect();
+    match format {
+        Format::AssemblyAi => {
+            json!({"type": "Turn", "turn_order": (at / 10.0) as u64, "end_of_turn": is_over, "transcript": words[..settled].join(" "), "words": items})
+        }
+        _ => {
+            json!({"Transcript": {"Results": [{"ResultId": format!("a2bd0b2b-5b3a-4b1c-9f0d-{:012}", at as u64), "IsPartial": !is_over,
+            "StartTime": at, "EndTime": time(words.len()), "Alternatives": [{"Transcript": words.join(" "), "Items": items}]}]}})
+        }
+    }
+}
+
+#[test]
+fn words_that_will_not_change_are_final_after_a_silence() {
+    let words = ["the", "vote", "is", "carried", "by"];
+    for format in [Format::AssemblyAi, Format::Aws] {
+        // By the clock, where nothing comes.
+        let mut reader = Reader::new(format);
+        reader.dialect.elapsed(1_000);
+        reader.hear(&word_by_word(format, &words[..1], 0, 0.0, false));
+        assert_eq!(reader.dialect.due_ms(), None, "{format}: a guess alone waits for its final");
+        reader.hear(&word_by_word(format, &words, 4, 0.0, false));
+        assert_eq!((reader.finals().len(), reader.dialect.due_ms()), (0, Some(6_000)), "{format}");
+        reader.dialect.elapsed(3_000);
+        reader.hear(&word_by_word(format, &words, 4, 0.0, false));
+        assert_eq!(reader.dialect.due_ms(), Some(6_000), "{format}: what says nothing new moves nothing");
+        let mut out = Decoded::default();
+        reader.dialect.rest(6_000, &mut out);
+        reader.screen.take(out);
+        assert_eq!(
+            (reader.finals(), reader.guesses()),
+            (vec!["the vote is carried".into()], vec!["by".into()]),
+            "{format}"
+        );
+        assert_eq!(reader.dialect.due_ms(), None, "{format}");
+        // It goes on all the same, and each word stays one.
+        reader.hear(&word_by_word(format, &["the", "vote", "is", "carried", "by", "nine"], 4, 0.0, false));
+        assert_eq!(
+            (reader.finals(), reader.guesses()),
+            (vec!["the vote is carried".into()], vec!["by nine".into()]),
+            "{format}"
+        );
+        reader.hear(&word_by_word(format, &["The", "vote", "is", "carried", "by", "nine."], 6, 0.0, true));
+        assert_eq!(
+            (reader.finals(), reader.guesses().len()),
+            (vec!["The vote is carried by nine.".into()], 0),
+            "{format}"
+        );
+        // By media time, where something else is said; and in the end.
+        let mut reader = Reader::new(format);
+        reader.hear(&word_by_word(format, &words, 4, 0.0, false)).hear(&word_by_word(
+            format,
+            &["next"],
+            0,
+            10.0,
+            false,
+        ));
+        assert_eq!(reader.finals(), ["the vote is carried"], "{format}");
+        let mut reader = Reader::new(format);
+        reader.hear(&word_by_word(format, &words, 4, 0.0, false));
+        let mut out = Decoded::default();
+        reader.dialect.end(&mut out);
+        reader.screen.take(out);
+        assert_eq!(
+            (reader.finals(), reader.guesses()),
+            (vec!["the vote is carried".into()], vec!["by".into()]),
+            "{format}"
+        );
+        assert!(reader.faults.is_empty(), "{format}: {:?}", reader.faults);
+    }
+}

@@ -3,7 +3,7 @@
 //! Such a socket numbers nothing, so the server does: each operation that a frame becomes takes the next `seq` of the
 //! session, and a frame that says nothing takes none. Answers are those of every publisher; vendors' clients pass over
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
-//! part of it a `warning` with the code `format`.
+//! part of it a `warning` with the code `format`, and one with the code `clock_restarted` tells of each new session of the engine.
 
 use std::time::Duration;
 
@@ -217,10 +217,9 @@ impl Connection<'_> {
             FaultKind::Unreadable => NackCode::BadJson,
             FaultKind::UnknownType => NackCode::UnknownType,
             FaultKind::BadField => NackCode::BadField,
-            FaultKind::BadTime | FaultKind::Odd | FaultKind::Engine => {
-                let code = if fault.kind == FaultKind::Engine { WarningCode::Engine } else { WarningCode::Format };
-                return self.warn(code, message).await;
-            }
+            FaultKind::BadTime | FaultKind::Odd => return self.warn(WarningCode::Format, message).await,
+            FaultKind::Engine => return self.warn(WarningCode::Engine, message).await,
+            FaultKind::ClockRestarted => return self.warn(WarningCode::ClockRestarted, message).await,
         };
         match self.pipeline.sequence.next() {
             Ok(seq) => self.refuse(seq, None, Refusal { code, message, field: None }).await,

@@ -1,0 +1,173 @@
+//! A piece of speech that the vendor names and says again and again until it is over, with the words of it that will not change.
+//!
+//! A piece is one utterance's lines. Readers of final lines need not wait for the vendor to end it: after a silence what is
+//! settled is final, and the guess behind it goes on in a line of its own, `<base>-g`, until the piece is over. Then all of it
+//! stands in the piece's own lines, and that one is taken back.
+
+use std::sync::Arc;
+
+use super::Options;
+use super::lines::{Facts, Lines, Saying};
+use super::token::{Token, says_nothing};
+use crate::transcript::{MediaMs, Status};
+
+/// What the vendor says of a piece now.
+#[derive(Debug, Default)]
+pub(super) struct PieceState {
+    pub(super) tokens: Vec<Token>,
+    /// How many of them, from the first on, will not change.
+    pub(super) settled: usize,
+    /// Nothing is added to it.
+    pub(super) is_over: bool,
+    pub(super) facts: Facts,
+}
+
+impl PieceState {
+    /// A piece of which all is a guess, or all is final.
+    pub(super) fn whole(tokens: &[Token], status: Status, facts: &Facts) -> Self {
+        let is_over = status == Status::Final;
+        let settled = if is_over { tokens.len() } else { 0 };
+        Self { tokens: tokens.to_vec(), settled, is_over, facts: facts.clone() }
+    }
+}
+
+/// A piece of speech, and what was said of it.
+#[derive(Debug)]
+pub(super) struct Piece {
+    lines: Lines,
+    /// The guess behind what became final in a silence.
+    tail: Lines,
+    state: PieceState,
+    /// How many tokens are final for readers, while the piece is not over.
+    released: usize,
+    /// Its text changed since it was last asked when it is due.
+    is_new: bool,
+    /// When that was, by the clock of who reads.
+    rests_since: Option<MediaMs>,
+}
+
+impl Piece {
+    /// A piece of which nothing has been said. `base` is the id of its first line.
+    pub(super) fn new(base: Arc<str>) -> Self {
+        let tail = Lines::new(format!("{base}-g").into());
+        let state = PieceState::default();
+        Self { lines: Lines::new(base), tail, state, released: 0, is_new: false, rests_since: None }
+    }
+
+    /// What is said of it now. A guess that comes behind its end says nothing new, and an end that is empty erases nothing.
+    pub(super) fn say(&mut self, state: PieceState, options: &Options, saying: &mut Saying) {
+        if self.state.is_over && !state.is_over {
+            return;
+        }
+        if state.is_over && says_nothing(&state.tokens) && (self.lines.is_shown() || self.tail.is_shown()) {
+            self.state.is_over = true;
+            if self.tail.is_shown() {
+                self.tail.stand(saying)
+            } else {
+                self.lines.stand(saying)
+            }
+            return;
+        }
+        self.is_new |= text_of(&state.tokens) != text_of(&self.state.tokens);
+        self.state = state;
+        self.show(options, saying);
+    }
+
+    /// The words with other labels; nothing else of it changes.
+    pub(super) fn relabel(
+        &mut self,
+        options: &Options,
+        saying: &mut Saying,
+        mut label: impl FnMut(usize, usize, &mut Token),
+    ) {
+        let count = self.state.tokens.len();
+        self.state.tokens.iter_mut().enumerate().for_each(|(at, token)| label(at, count, token));
+        self.show(options, saying);
+    }
+
+    fn show(&mut self, options: &Options, saying: &mut Saying) {
+        let PieceState { tokens, is_over, facts, .. } = &self.state;
+        self.released = self.released.min(tokens.len());
+        match self.released {
+            _ if *is_over => {
+                self.lines.say(tokens, Status::Final, facts, options, saying);
+                self.tail.say(&[], Status::Final, facts, options, saying);
+            }
+            0 if !self.lines.is_final() => self.lines.say(tokens, Status::Interim, facts, options, saying),
+            released => {
+                self.lines.say(&tokens[..released], Status::Final, facts, options, saying);
+                let facts = Facts { break_before: None, ..facts.clone() };
+                self.tail.say(&tokens[released..], Status::Interim, &facts, options, saying);
+            }
+        }
+    }
+
+    /// Whether what is settled waits for the piece to be over.
+    fn waits(&self) -> bool {
+        let PieceState { tokens, settled, is_over, .. } = &self.state;
+        !is_over && *settled > self.released && !says_nothing(&tokens[self.released.min(tokens.len())..*settled])
+    }
+
+    /// When what is settled becomes final by the clock of who reads, which says `now_ms`, unless something new is said.
+    pub(super) fn due_ms(&mut self, now_ms: MediaMs, options: &Options) -> Option<MediaMs> {
+        if std::mem::take(&mut self.is_new) || self.rests_since.is_none() {
+            self.rests_since = Some(now_ms);
+        }
+        if !self.waits() {
+            self.rests_since = None;
+        }
+        self.rests_since.map(|since| since.saturating_add(options.turn_gap_ms))
+    }
+
+    /// Nothing new was said until `now_ms`: what is settled is final, if it was due by then.
+    pub(super) fn rest(&mut self, now_ms: MediaMs, options: &Options, saying: &mut Saying) {
+        if self.due_ms(now_ms, options).is_some_and(|due| due <= now_ms) {
+            self.release(options, saying);
+        }
+    }
+
+    /// Something else is said at `media_ms`: what is settled is final, if a silence that parts turns lies between.
+    pub(super) fn reached(&mut self, media_ms: MediaMs, options: &Options, saying: &mut Saying) {
+        let said = self.state.tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
+        if said.is_some_and(|said| media_ms.saturating_sub(said) >= options.turn_gap_ms) {
+            self.release(options, saying);
+        }
+    }
+
+    /// What is settled is final, and nobody waits for the rest.
+    pub(super) fn release(&mut self, options: &Options, saying: &mut Saying) {
+        if self.waits() {
+            self.released = self.state.settled;
+            self.show(options, saying);
+        }
+    }
+
+    /// Whether the vendor says that it is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.state.is_over
+    }
+
+    /// How many words and marks it has.
+    pub(super) fn len(&self) -> usize {
+        self.state.tokens.len()
+    }
+
+    /// Where it starts, if that was said.
+    pub(super) fn start_ms(&self) -> Option<MediaMs> {
+        self.lines.start_ms()
+    }
+
+    /// Where it ends, if that was said.
+    pub(super) fn end_ms(&self) -> Option<MediaMs> {
+        self.tail.end_ms().or(self.lines.end_ms())
+    }
+
+    /// What it says.
+    pub(super) fn text(&self) -> String {
+        format!("{} {}", self.lines.text(), self.tail.text()).trim().to_owned()
+    }
+}
+
+fn text_of(tokens: &[Token]) -> String {
+    tokens.iter().map(|token| &*token.text).collect()
+}
