@@ -257,6 +257,9 @@ pub(super) fn is_unheard(error: &dyn std::fmt::Display) -> bool {
 /// Why a log is away of whose stream the servers know nothing.
 pub(super) const NOT_THERE: &str = "the stream is not there";
 
+/// Why a log is away of whose stream the leader lacks the message that says what the others are.
+const FIRST_IS_MISSING: &str = "the stream's leader does not have the stream's first message";
+
 pub(super) fn is_off(code: ErrorCode) -> bool {
     [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT].contains(&code)
 }
@@ -324,13 +327,22 @@ fn unfit(config: &Config, name: &str) -> Option<String> {
 impl Shared {
     /// The place of the stream's first message, and what it was begun with, or is now.
     async fn begin_stream(&self, base: u64, mark: Option<&StreamMark>) -> Result<(u64, u64), LogError> {
+        let until = self.deadline();
         let (begun_at, base) = loop {
             let begun = self.base_of_stream().await?;
+            // A leader that was just elected may not have all at hand, and nothing is begun on top of what others have stored.
+            let lacks_first = begun.is_none() && self.holds_messages().await?;
+            if lacks_first && self.pause(until, String::new()).await.is_ok() {
+                continue;
+            }
             if let Some(why) = mark.and_then(|mark| mark.refusal(begun.map(|(_, base)| base))) {
                 return Err(self.unusable(why));
             }
             if let Some(begun) = begun {
                 break begun;
+            }
+            if lacks_first {
+                return Err(LogError::Unavailable(FIRST_IS_MISSING.into()));
             }
             let body = serde_json::to_vec(&Meta { version: 1, base }).expect("it is JSON").into();
             let (subject, headers) = (self.names.meta(), async_nats::HeaderMap::new());
@@ -344,6 +356,11 @@ impl Shared {
             tracing::warn!(%error, "which stream this is could not be noted: were it deleted, an empty one would be made");
         }
         Ok((begun_at, base))
+    }
+
+    async fn holds_messages(&self) -> Result<bool, LogError> {
+        let info = self.stream.get_info().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
+        Ok(info.state.messages > 0)
     }
 
     async fn base_of_stream(&self) -> Result<Option<(u64, u64)>, LogError> {
@@ -369,9 +386,7 @@ impl Shared {
             Ok(there) => match self.base_of_stream().await? {
                 Some(begun) if begun == (self.begun_at, self.base) => self.check_starts(there.cached_info()).await,
                 // A leader that was just elected may not have all at hand.
-                None if !self.is_emptied(there.cached_info()) => {
-                    Err(LogError::Unavailable("the stream's leader does not have its first message".into()))
-                }
+                None if !self.is_emptied(there.cached_info()) => Err(LogError::Unavailable(FIRST_IS_MISSING.into())),
                 _ => is_other(),
             },
             Err(error) => match error.kind() {

@@ -193,8 +193,8 @@ impl Shared {
             });
         }
         let last = info.state.last_sequence;
-        if info.state.first_sequence > self.begun_at && hears_of_most(info) {
-            self.note_emptied();
+        if hears_of_most(info) {
+            self.note_first(info);
         }
         if last < seen_before && hears_of_most(info) {
             self.note_short();

@@ -121,6 +121,17 @@ pub(super) struct Suspicion {
     times: u64,
 }
 
+impl Suspicion {
+    /// Since when the leader has told each time that it lacks the stream's first message; none if it has it `now`.
+    fn lacks_first_since(&mut self, has_first: bool, now: Instant) -> Option<Instant> {
+        if has_first {
+            self.emptied_since = None;
+            return None;
+        }
+        Some(*self.emptied_since.get_or_insert(now))
+    }
+}
+
 /// Who follows, as the servers list it.
 #[derive(Deserialize)]
 struct Listed {
@@ -298,10 +309,17 @@ impl Shared {
         }
     }
 
-    /// Notes that the stream does not begin any more with what it was begun with: somebody purged it.
-    pub(super) fn note_emptied(&self) {
-        self.suspicion().emptied_since.get_or_insert_with(Instant::now);
-        self.is_behind.notify_one();
+    /// Notes whether the stream begins with what it was begun with, as its leader tells: where it does not, somebody purged it, or
+    /// the leader does not have all at hand yet.
+    pub(super) fn note_first(&self, info: &Info) {
+        if self.lacks_first_since(info).is_some() {
+            self.is_behind.notify_one();
+        }
+    }
+
+    fn lacks_first_since(&self, info: &Info) -> Option<Instant> {
+        let has_first = info.state.messages > 0 && info.state.first_sequence <= self.begun_at;
+        self.suspicion().lacks_first_since(has_first, Instant::now())
     }
 
     /// Notes that a row is in the stream.
@@ -365,10 +383,9 @@ impl Shared {
         self.suspicion().times
     }
 
-    /// True if the stream's leader has told for long enough that the first message is not there.
+    /// True if the stream's leader has told for long enough that the first message is not there, and never otherwise meanwhile.
     pub(super) fn is_emptied(&self, info: &Info) -> bool {
-        let since = *self.suspicion().emptied_since.get_or_insert_with(Instant::now);
-        hears_of_most(info) && is_told_for_long(info, since)
+        self.lacks_first_since(info).is_some_and(|since| hears_of_most(info) && is_told_for_long(info, since))
     }
 
     /// Finds out whether the stream is what it was. Where it is not, says so in it, and forgets what was known of it.
@@ -558,6 +575,24 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A leader that was just elected may lack it for a moment, and again later.
+    #[test]
+    fn a_stream_is_emptied_when_its_leader_lacks_the_first_message_all_the_time() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut suspicion = Suspicion::default();
+        for (second, has_first, since) in [
+            (0, true, None),
+            (1, false, Some(1)),
+            (3, false, Some(1)),
+            (4, true, None),
+            (7, false, Some(7)),
+            (13, false, Some(7)),
+        ] {
+            assert_eq!(suspicion.lacks_first_since(has_first, at(second)), since.map(at), "{second}");
+        }
+    }
 
     fn listed(consumers: serde_json::Value) -> Listed {
         serde_json::from_value(serde_json::json!({"total": 3, "consumers": consumers})).expect("as NATS tells it")
