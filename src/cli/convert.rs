@@ -54,6 +54,9 @@ pub(super) struct Convert {
     /// The encoding of IN, such as windows-1252, shift_jis or utf-16le; by default its content says so, or lets it be guessed
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
+    /// Lines of IN at which another recording begins, whose clock starts over; what the file shows itself need not be said
+    #[arg(long, value_name = "LINE", value_delimiter = ',')]
+    part_at: Vec<usize>,
 }
 
 impl Convert {
@@ -68,7 +71,12 @@ impl Convert {
         } else {
             read_input(&self.input)?
         };
-        let known = KnownOfFile { from: self.from, rttm: self.rttm.as_deref(), encoding: self.encoding };
+        let known = KnownOfFile {
+            from: self.from,
+            rttm: self.rttm.as_deref(),
+            encoding: self.encoding,
+            parts_at: &self.part_at,
+        };
         let reading = read_file(&bytes, &self.input, &known)
             .with_context(|| format!("{} cannot be converted", self.input.display()))?;
         let feed = feed_name(&self.input).or_else(|_| FeedId::new("transcript"))?;
@@ -136,18 +144,20 @@ pub(super) struct KnownOfFile<'a> {
     pub(super) from: Option<FileKind>,
     pub(super) rttm: Option<&'a Path>,
     pub(super) encoding: Option<TextEncoding>,
+    pub(super) parts_at: &'a [usize],
 }
 
 /// Reads a file as what it is, or as what somebody says it is.
 pub(super) fn read_file(bytes: &[u8], name: &Path, known: &KnownOfFile<'_>) -> anyhow::Result<Reading> {
-    let KnownOfFile { from, rttm, encoding } = *known;
+    let KnownOfFile { from, rttm, encoding, parts_at } = *known;
     let times = match (rttm, from) {
         (Some(_), Some(kind)) if kind != FileKind::Nlp => bail!("--rttm goes with words (.nlp), not with {kind}"),
         (Some(rttm), _) => Some(std::fs::read(rttm).with_context(|| format!("cannot read {}", rttm.display()))?),
         (None, _) => None,
     };
     let file_name = name.to_string_lossy();
-    let options = ReadOptions { file_name: Some(&file_name), kind: from, encoding, speaker_times: times.as_deref() };
+    let options =
+        ReadOptions { file_name: Some(&file_name), kind: from, encoding, speaker_times: times.as_deref(), parts_at };
     read_with(bytes, &options).map_err(|error| {
         let is_text = matches!(error, FormatError::NotText { .. });
         let hint = if is_text { "; if it is text, --encoding says in which encoding" } else { "" };

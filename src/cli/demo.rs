@@ -68,9 +68,12 @@ impl Demo {
         let (lines, name) = match &self.file {
             Some(path) => {
                 let bytes = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
-                (file_lines(&bytes, path, None)?.0, path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+                (
+                    file_lines(&bytes, path, None, &[])?.0,
+                    path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                )
             }
-            None => (file_lines(HEARING.as_bytes(), Path::new(HEARING_NAME), None)?.0, HEARING_TITLE.to_owned()),
+            None => (file_lines(HEARING.as_bytes(), Path::new(HEARING_NAME), None, &[])?.0, HEARING_TITLE.to_owned()),
         };
         let (data, _removed) = match &self.data {
             Some(data) => (data.clone(), None),

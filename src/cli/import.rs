@@ -49,6 +49,9 @@ pub(super) struct Import {
     /// Their encoding, such as windows-1252, shift_jis or utf-16le; by default their content says so, or lets it be guessed
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
+    /// Lines of the file at which another recording begins, whose clock starts over; what the file shows itself need not be said
+    #[arg(long, value_name = "LINE", value_delimiter = ',')]
+    part_at: Vec<usize>,
     /// One JSON object for each file
     #[arg(long)]
     json: bool,
@@ -71,6 +74,9 @@ impl Import {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         if self.name.is_some() && self.files.len() > 1 {
             bail!("--as names one feed, and there are {} files", self.files.len());
+        }
+        if !self.part_at.is_empty() && self.files.len() > 1 {
+            bail!("--part-at is for one file, and there are {}", self.files.len());
         }
         let server = self.access.reach(Aim::Write).await?;
         let outcome = self.import_all(&server).await;
@@ -104,12 +110,13 @@ impl Import {
         };
         let bytes = read_input(file)?;
         let rttm = self.rttm.as_deref().and_then(|rttm| beside(file, rttm));
-        if self.from.is_none() && rttm.is_none() && self.encoding.is_none() {
+        if self.from.is_none() && rttm.is_none() && self.encoding.is_none() && self.part_at.is_empty() {
             let imported = server.http.import(&feed, bytes.into(), self.replace).await;
             return imported.map_err(|error| server.explain(error));
         }
         // What the server cannot know is read here, and goes to it in our own format, which loses nothing.
-        let known = KnownOfFile { from: self.from, rttm: rttm.as_deref(), encoding: self.encoding };
+        let known =
+            KnownOfFile { from: self.from, rttm: rttm.as_deref(), encoding: self.encoding, parts_at: &self.part_at };
         let reading = read_file(&bytes, file, &known)?;
         let written = write(Format::Ndjson, &Document::of_reading(&feed, &reading, now()));
         let imported = server.http.import(&feed, written.into(), self.replace).await;

@@ -79,6 +79,9 @@ pub(super) struct Replay {
     /// The encoding of the file, such as windows-1252 or shift_jis; by default its content says so, or lets it be guessed
     #[arg(long, value_name = "NAME", conflicts_with = "raw")]
     encoding: Option<TextEncoding>,
+    /// Lines of the file at which another recording begins, whose clock starts over; what the file shows itself need not be said
+    #[arg(long, value_name = "LINE", value_delimiter = ',', conflicts_with = "raw")]
+    part_at: Vec<usize>,
     /// Leave the event open at the end
     #[arg(long)]
     no_end: bool,
@@ -198,7 +201,7 @@ impl Replay {
         let path = Path::new(&self.what);
         // A folder is told from a feed by its `/`.
         if path.is_file() || path.is_dir() && FeedId::new(&self.what).is_err() {
-            let (lines, problems) = file_lines(&read_input(path)?, path, self.encoding)?;
+            let (lines, problems) = file_lines(&read_input(path)?, path, self.encoding, &self.part_at)?;
             return Ok((lines, feed_name(path)?, Some(problems)));
         }
         let Ok(feed) = FeedId::new(&self.what) else {
@@ -274,8 +277,9 @@ pub(super) fn file_lines(
     bytes: &[u8],
     path: &Path,
     encoding: Option<TextEncoding>,
+    parts_at: &[usize],
 ) -> anyhow::Result<(Vec<Version>, ProblemSummary)> {
-    let known = KnownOfFile { encoding, ..KnownOfFile::default() };
+    let known = KnownOfFile { encoding, parts_at, ..KnownOfFile::default() };
     let reading = read_file(bytes, path, &known).with_context(|| format!("cannot read {}", path.display()))?;
     tell(path, &reading.problems);
     tell(path, reading.estimated.as_slice());

@@ -120,8 +120,8 @@ struct Open {
 }
 
 impl Blocks {
-    pub(super) fn new(meta: Meta, is_repaired: bool) -> Self {
-        let mut gather = Gather::of_text(is_repaired);
+    pub(super) fn new(meta: Meta, gather: Gather) -> Self {
+        let mut gather = gather;
         gather.meta = meta;
         Self { gather, ..Self::default() }
     }

@@ -1,11 +1,19 @@
 //! Clocks that start over inside a file: a second recording put behind the first, an engine that was started again.
 //!
-//! Where the order of a file is the order of speech, a start that falls by more than [`FALL_MS`] to under [`LOW_MS`], and from
-//! which later starts rise, begins a new part. The times of a part count on behind the greatest time of the part before, so
-//! that no line of it stands among lines of another part. A smaller step back is a line that stands elsewhere in the file:
-//! its time says where.
+//! Where the order of a file is the order of speech, a start that falls begins a new part in three cases:
+//!
+//! 1. It falls by more than [`FALL_MS`] to under [`LOW_MS`], and later starts rise from there.
+//! 2. The file itself begins anew there ([`PartMark`]): its cues are counted from 1 again, or another header stands there.
+//! 3. The clock is where the part began, and a run of lines follows that would stand among all those of the part: see
+//!    `Part::begins_again`. So a first part is noticed that is shorter than the fall of the first case.
+//!
+//! The times of a part count on behind the greatest time of the part before, so that no line of it stands among lines of
+//! another part. Any other step back is of lines that stand elsewhere in the file: their times say where, and it is told.
 //!
 //! One line alone that falls, after which the clock is where it was, is a wrong time and no new part: see `Part::is_outlier`.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::clock;
@@ -17,26 +25,48 @@ const FALL_MS: MediaMs = 60_000;
 /// A clock that starts over does so near zero.
 const LOW_MS: MediaMs = 60_000;
 
+/// Starts that are out of order by less are of people who speak at once, or of an engine's pieces that overlap.
+const OVERLAP_MS: MediaMs = 5_000;
+
+/// The fewest lines in a row that are a part by their times alone: two may stand anywhere.
+const RUN_LINES_MIN: usize = 3;
+
 /// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words, all held to
-/// `0..=`[`SORT_MS_MAX`], where lines stand: a file may have any number.
+/// `0..=`[`SORT_MS_MAX`], where lines stand: a file may have any number. Beside them, who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineTimes {
     pub(super) start: MediaMs,
     pub(super) latest: MediaMs,
+    /// Stands for the speaker's label; none where nobody is named.
+    speaker: Option<u64>,
 }
 
 impl LineTimes {
     /// None for a line without a start.
     pub(super) fn of(line: &Content) -> Option<Self> {
-        Some(Self::new(line.start_ms?, line.end_ms, &line.words))
+        Some(Self::new(line.start_ms?, line.end_ms, &line.words, line.speaker.as_deref()))
     }
 
-    pub(super) fn new(start: MediaMs, end: Option<MediaMs>, words: &[Word]) -> Self {
+    pub(super) fn new(start: MediaMs, end: Option<MediaMs>, words: &[Word], speaker: Option<&str>) -> Self {
         let words = words.iter().flat_map(|word| [Some(word.start_ms), word.end_ms]);
         let latest = words.chain([end]).flatten().fold(start, MediaMs::max);
         let held = |ms: MediaMs| ms.clamp(0, SORT_MS_MAX);
-        Self { start: held(start), latest: held(latest) }
+        let hash = |label: &str| {
+            let mut hasher = DefaultHasher::new();
+            label.hash(&mut hasher);
+            hasher.finish()
+        };
+        Self { start: held(start), latest: held(latest), speaker: speaker.map(hash) }
     }
+}
+
+/// A place at which a file says that a part begins, whatever the times are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PartMark {
+    /// The index of the first line behind it.
+    pub(super) line: usize,
+    /// Somebody says so of the file: then any start that lies before the part's last one is of a new part.
+    pub(super) is_said: bool,
 }
 
 /// Adds `offset` to all times of a line.
@@ -69,54 +99,128 @@ pub(super) struct ClockRestart {
     pub(super) offset: MediaMs,
 }
 
-impl ClockRestart {
-    /// The words for it.
-    pub(super) fn message(&self) -> String {
-        let (from, to, offset) = (clock(self.from), clock(self.to), clock(self.offset));
-        format!("the clock starts over (from {from} to {to}): read as a new part; {offset} is added to its times")
+/// A line whose start falls within a part: it stands where its time says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClockFall {
+    /// The index of the line.
+    pub(super) line: usize,
+    /// The start before it, and its own, as the file has them.
+    from: MediaMs,
+    to: MediaMs,
+    /// How many lines from it on stand before one above it, where they do so by more than [`OVERLAP_MS`].
+    lines: usize,
+}
+
+/// A line at which the clock of a file goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClockStep {
+    Restart(ClockRestart),
+    Fall(ClockFall),
+}
+
+impl ClockStep {
+    /// The index of the line.
+    pub(super) fn line(&self) -> usize {
+        match self {
+            Self::Restart(ClockRestart { line, .. }) | Self::Fall(ClockFall { line, .. }) => *line,
+        }
+    }
+
+    /// The words for it. `at` is where in the file the line begins; none where lines before it begin on the same one.
+    pub(super) fn message(&self, at: Option<usize>) -> String {
+        match self {
+            Self::Restart(ClockRestart { from, to, offset, .. }) => {
+                let (from, to, offset) = (clock(*from), clock(*to), clock(*offset));
+                format!(
+                    "the clock starts over (from {from} to {to}): read as a new part; {offset} is added to its times"
+                )
+            }
+            Self::Fall(ClockFall { from, to, lines, .. }) => {
+                let (from, to) = (clock(*from), clock(*to));
+                let mend = match at {
+                    Some(at) => format!("--part-at {at} keeps them behind those"),
+                    None => "put its lines into a file of their own".to_owned(),
+                };
+                match lines.checked_sub(1) {
+                    None | Some(0) => {
+                        format!("time goes back from {from} to {to}; the line will stand where its time says")
+                    }
+                    Some(more) => format!(
+                        "time goes back from {from} to {to}: this line and {more} behind it are put among those above, by \
+                         their times; if another recording begins here, {mend}"
+                    ),
+                }
+            }
+        }
     }
 }
 
-/// The lines at which the clock starts over; `lines` holds the times of each line, none for a line without a start.
-pub(super) fn find(lines: &[Option<LineTimes>]) -> Vec<ClockRestart> {
+/// The lines at which the clock goes back; `lines` holds the times of each line, none for a line without a start, and `marks`
+/// where the file says itself that a part begins, in order.
+pub(super) fn steps(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
     let timed: Vec<(usize, LineTimes)> =
         lines.iter().enumerate().filter_map(|(index, times)| Some((index, (*times)?))).collect();
     let rises = next_greater(&timed);
-    let mut restarts = Vec::new();
-    let Some((_, first)) = timed.first() else { return restarts };
-    let mut part = Part { greatest: first.start, step: None };
-    let (mut offset, mut latest) = (0, first.latest);
+    let mut marks = marks.iter().peekable();
+    let mut steps = Vec::new();
+    let Some((_, first)) = timed.first() else { return steps };
+    let mut part = Part::begin(*first);
+    let (mut offset, mut latest, mut before) = (0, first.latest, first.start);
     for (place, (line, times)) in timed.iter().enumerate().skip(1) {
+        let mut mark = None;
+        while let Some(passed) = marks.next_if(|mark| mark.line <= *line) {
+            mark = mark.max(Some(passed.is_said).filter(|_| passed.line > timed[place - 1].0));
+        }
         let falls = part.greatest - times.start > FALL_MS && times.start < LOW_MS;
-        if let Some(rise) = rises[place].filter(|_| falls)
-            && !part.is_outlier(times.start, rise)
+        let falls = rises[place].is_some_and(|rise| falls && !part.is_outlier(times.start, rise));
+        if falls
+            || mark.is_some_and(|is_said| part.is_left(times.start, is_said))
+            || part.begins_again(&timed[place..], rises[place])
         {
             // The next whole second: strictly behind all that was said before, and decimals stay as they are.
             offset = (latest / 1000 + 1) * 1000;
-            restarts.push(ClockRestart { line: *line, from: part.greatest, to: times.start, offset });
-            part = Part { greatest: times.start, step: None };
+            steps.push(ClockStep::Restart(ClockRestart { line: *line, from: part.greatest, to: times.start, offset }));
+            part = Part::begin(*times);
         } else {
-            part.take(times.start);
+            if times.start < before {
+                steps.push(ClockStep::Fall(part.fall(&timed[place..], before)));
+            }
+            part.take(*times);
         }
+        before = times.start;
         latest = latest.max(times.latest.saturating_add(offset).min(SORT_MS_MAX));
     }
-    restarts
+    steps
 }
 
-/// The starts since the clock began, or started over.
+/// The lines since the clock began, or started over.
 #[derive(Debug)]
 struct Part {
+    first: MediaMs,
     greatest: MediaMs,
     /// The longest step forward.
     step: Option<MediaMs>,
+    lines: usize,
+    /// No start lies farther before an earlier one than people who speak at once have it.
+    is_in_order: bool,
+    /// Whoever is named.
+    speakers: BTreeSet<u64>,
 }
 
 impl Part {
-    fn take(&mut self, start: MediaMs) {
-        if start > self.greatest {
-            self.step = self.step.max(Some(start - self.greatest));
+    fn begin(first: LineTimes) -> Self {
+        let speakers = first.speaker.into_iter().collect();
+        Self { first: first.start, greatest: first.start, step: None, lines: 1, is_in_order: true, speakers }
+    }
+
+    fn take(&mut self, line: LineTimes) {
+        if line.start > self.greatest {
+            self.step = self.step.max(Some(line.start - self.greatest));
         }
-        self.greatest = self.greatest.max(start);
+        self.is_in_order &= self.greatest - line.start <= OVERLAP_MS;
+        self.greatest = self.greatest.max(line.start);
+        self.lines += 1;
+        self.speakers.extend(line.speaker);
     }
 
     /// True for a start that falls alone: `rise`, the next start above it, is where the clock was, at most two steps before, and
@@ -124,6 +228,54 @@ impl Part {
     fn is_outlier(&self, start: MediaMs, rise: MediaMs) -> bool {
         let usual = self.step.unwrap_or(self.greatest).saturating_mul(2);
         (-usual..=FALL_MS).contains(&(rise - self.greatest)) && rise - start > usual
+    }
+
+    /// True for a start that is not of this part, where the file, or somebody who knows it, says that another one begins.
+    fn is_left(&self, start: MediaMs, is_said: bool) -> bool {
+        let falls = self.greatest - start;
+        falls > OVERLAP_MS || falls >= 0 && start <= self.first || falls > 0 && is_said
+    }
+
+    /// True where `lines`, which stand behind the part, are as much a transcript as the part is: the clock is back where the part
+    /// began, some lines follow in order, as those of the part are, and go on for half of its time at least, so that they would
+    /// stand among all of its lines. People of the one are of the other too, or nobody is named: else it may be another
+    /// microphone of the same event.
+    fn begins_again(&self, lines: &[(usize, LineTimes)], rise: Option<MediaMs>) -> bool {
+        let Some((_, first)) = lines.first() else { return false };
+        let falls = self.greatest - first.start > OVERLAP_MS && first.start <= self.first + OVERLAP_MS;
+        if !falls || !self.is_in_order || self.lines < RUN_LINES_MIN {
+            return false;
+        }
+        let mut run = Self::begin(*first);
+        for (_, line) in lines.iter().skip(1).take_while(|(_, line)| line.start >= first.start) {
+            if run.greatest - line.start > OVERLAP_MS {
+                break;
+            }
+            run.take(*line);
+        }
+        let goes_on = (run.greatest - run.first).saturating_mul(2) >= self.greatest - self.first;
+        let are_others =
+            !self.speakers.is_empty() && !run.speakers.is_empty() && self.speakers.is_disjoint(&run.speakers);
+        run.lines >= RUN_LINES_MIN
+            && goes_on
+            && !are_others
+            && !rise.is_some_and(|rise| self.is_outlier(first.start, rise))
+    }
+
+    /// The fall to the first of `lines` from the start `before`.
+    fn fall(&self, lines: &[(usize, LineTimes)], before: MediaMs) -> ClockFall {
+        let (line, to) = lines.first().map_or((0, before), |(line, times)| (*line, times.start));
+        let mut last = to;
+        let is_among = |(_, times): &&(usize, LineTimes)| {
+            let is_one = times.start < self.greatest && times.start >= last;
+            last = times.start;
+            is_one
+        };
+        let among = lines.iter().take_while(is_among).count();
+        match self.greatest - to > OVERLAP_MS && among > 1 {
+            true => ClockFall { line, from: self.greatest, to, lines: among },
+            false => ClockFall { line, from: before, to, lines: 1 },
+        }
     }
 }
 
@@ -144,14 +296,99 @@ fn next_greater(timed: &[(usize, LineTimes)]) -> Vec<Option<MediaMs>> {
 mod tests {
     use super::*;
 
-    /// Starts in seconds; `-` is a line without one. Gives the line and the offset in seconds of each restart.
+    fn at(start: MediaMs, latest: MediaMs) -> Option<LineTimes> {
+        Some(LineTimes { start, latest, speaker: None })
+    }
+
+    fn restarts_of(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockRestart> {
+        let steps = steps(lines, marks).into_iter();
+        steps.filter_map(|step| if let ClockStep::Restart(restart) = step { Some(restart) } else { None }).collect()
+    }
+
+    /// Starts in seconds, with the letter of a speaker behind them or none; `-` is a line without a start, `|` a mark of the
+    /// file, and `!` one of somebody.
+    fn read(starts: &str) -> (Vec<Option<LineTimes>>, Vec<PartMark>) {
+        let (mut lines, mut marks) = (Vec::new(), Vec::new());
+        for start in starts.split(' ') {
+            if let "|" | "!" = start {
+                marks.push(PartMark { line: lines.len(), is_said: start == "!" });
+                continue;
+            }
+            let (seconds, speaker) = match start.strip_suffix(|c: char| c.is_ascii_alphabetic()) {
+                Some(seconds) => (seconds, Some(&start[seconds.len()..])),
+                None => (start, None),
+            };
+            let seconds = seconds.parse::<MediaMs>().ok();
+            lines.push(seconds.map(|seconds| LineTimes::new(seconds * 1000, None, &[], speaker)));
+        }
+        (lines, marks)
+    }
+
+    /// The line and the offset in seconds of each restart.
     fn restarts(starts: &str) -> Vec<(usize, MediaMs)> {
-        let times = |start: &str| {
-            let start = start.parse::<MediaMs>().ok()? * 1000;
-            Some(LineTimes { start, latest: start })
-        };
-        let lines: Vec<_> = starts.split(' ').map(times).collect();
-        find(&lines).into_iter().map(|found| (found.line, found.offset / 1000)).collect()
+        let (lines, marks) = read(starts);
+        restarts_of(&lines, &marks).into_iter().map(|found| (found.line, found.offset / 1000)).collect()
+    }
+
+    #[test]
+    fn short_parts_and_marks_as_a_table() {
+        for (starts, expected) in [
+            // A first part of 40 s, and one that begins where the first did.
+            ("0 10 20 30 40 0 10 20 30", vec![(5, 41)]),
+            ("1 11 21 31 41 3 9 19 29", vec![(5, 42)]),
+            ("90 100 200 600 91 120 400", vec![(4, 601)]),
+            ("0 20 40 0 15 30 0 10 25", vec![(3, 41), (6, 72)]),
+            ("0a 10b 20a 40b 0b 12c 25b", vec![(4, 41)]),
+            ("0 20 40 0 15", vec![]),
+            ("0 40 0 15 30", vec![]),
+            // Lines that were left out, put behind: they end where the file goes on.
+            ("0 12 25 50 1 3 5", vec![]),
+            ("0 12 25 50 30 35 40", vec![]),
+            // Microphones of one event, one behind the other.
+            ("0a 10a 20a 30a 5b 15b 25b", vec![]),
+            // A part that is in no order itself.
+            ("0 20 10 40 0 15 30", vec![]),
+            // Wherever the file itself begins anew.
+            ("0 100 600 | 90 190 290", vec![(3, 601)]),
+            ("0 40 | 0", vec![(2, 41)]),
+            ("0 | 0 5 | 0", vec![(1, 1), (3, 7)]),
+            ("0 40 | - 0 9", vec![(3, 41)]),
+            ("2 4 6 | 2 4", vec![(3, 7)]),
+            // But not where an engine's pieces overlap, or go on.
+            ("0 20 28 | 26 40", vec![]),
+            ("0 20 | 30 40", vec![]),
+            ("0 20 | 30 0 40", vec![]),
+            // Whoever knows it is believed.
+            ("0 20 28 ! 26 40", vec![(3, 29)]),
+            ("0 20 28 ! 30 40", vec![]),
+        ] {
+            assert_eq!(restarts(starts), expected, "{starts}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_put_among_others_are_told_once_with_how_many() {
+        for (starts, expected) in [
+            ("0 10 20 5 30", vec![(3, 1)]),
+            ("0 10 9 8 30", vec![(2, 1), (3, 1)]),
+            ("0 12 25 50 1 3 5", vec![(4, 3)]),
+            ("0 100 600 90 190 290 700", vec![(3, 3)]),
+            ("0 100 600 90 190 100 290", vec![(3, 2), (5, 2)]),
+            ("0 10 10 20", vec![]),
+        ] {
+            let (lines, marks) = read(starts);
+            let falls = steps(&lines, &marks).into_iter();
+            let falls = falls.filter_map(|step| if let ClockStep::Fall(fall) = step { Some(fall) } else { None });
+            assert_eq!(falls.map(|fall| (fall.line, fall.lines)).collect::<Vec<_>>(), expected, "{starts}");
+        }
+        let (lines, _) = read("0 12 25 50 1 3 5");
+        let [step] = steps(&lines, &[])[..] else { panic!("one step") };
+        let message = step.message(Some(17));
+        assert!(
+            message.contains("from 00:50 to 00:01: this line and 2 behind it") && message.contains("--part-at 17"),
+            "{message}"
+        );
+        assert!(step.message(None).contains("a file of their own"));
     }
 
     #[test]
@@ -188,14 +425,13 @@ mod tests {
 
     #[test]
     fn a_part_stands_behind_all_that_was_said_before_it() {
-        let at = |start, latest| Some(LineTimes { start, latest });
-        let found = find(&[at(10_000, 400_250), at(300_000, 301_000), at(0, 900), at(1_000, 2_000)]);
+        let found = restarts_of(&[at(10_000, 400_250), at(300_000, 301_000), at(0, 900), at(1_000, 2_000)], &[]);
         assert_eq!(found, [ClockRestart { line: 2, from: 300_000, to: 0, offset: 401_000 }]);
         // No time leaves the axis, and no number is too great to be compared.
         let lines = [(5, 5), (i64::MIN, i64::MAX), (i64::MAX, 0), (i64::MIN, 0), (1, 1)]
-            .map(|(start, end)| Some(LineTimes::new(start, Some(end), &[])));
-        assert!(find(&lines).iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000));
-        let found = find(&[at(SORT_MS_MAX, SORT_MS_MAX), at(0, 0), at(1, 1)]);
+            .map(|(start, end)| Some(LineTimes::new(start, Some(end), &[], None)));
+        assert!(restarts_of(&lines, &[]).iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000));
+        let found = restarts_of(&[at(SORT_MS_MAX, SORT_MS_MAX), at(0, 0), at(1, 1)], &[]);
         assert!(found.iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000), "{found:?}");
     }
 }

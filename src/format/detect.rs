@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::blocks::{excerpt, numbered};
-use super::places::{Fields, whole};
+use super::places::{Fields, values, whole};
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
 use super::{FileKind, Format, FormatError, headers, markdown, nlp, rttm, srt, ttml, webvtt};
@@ -100,29 +100,80 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
         let rows = text.lines().filter(|row| !row.trim().is_empty()).take(ROWS_MAX);
         let rows: Vec<Fields<'_>> = rows.filter_map(|row| serde_json::from_str(row).ok()).collect();
         let kind = rows.iter().find_map(|row| row_kind(row));
-        return kind.ok_or_else(|| match rows.first() {
-            Some(first) => is_no(format!("rows of JSON, the first of them {}", words(first))),
-            None => is_no("rows of JSON that are no objects"),
-        });
+        return kind.map_or_else(|| many(&rows, "rows of JSON, the first of them"), Ok);
     }
-    let fields: Fields<'_> = match text.trim_start().starts_with('[') {
-        true => match whole::<Vec<Fields<'_>>>(text) {
-            Ok(list) => {
-                return Err(is_no(
-                    list.first().map_or("an empty list".to_owned(), |first| format!("a list of {}", words(first))),
-                ));
-            }
-            Err(FormatError::Broken { why, .. }) if why.contains("invalid type") => {
-                return Err(is_no("a list in JSON"));
-            }
-            Err(broken) => return Err(broken),
-        },
-        false => whole(text)?,
+    if text.trim_start().starts_with('[') {
+        let list: Vec<&RawValue> = whole(text)?;
+        let items: Vec<Fields<'_>> =
+            list.iter().take(ROWS_MAX).filter_map(|item| serde_json::from_str(item.get()).ok()).collect();
+        return match items.iter().find(|item| is_plain_line(item) || whisper::is_segment(item)) {
+            _ if list.is_empty() => Err(is_no("an empty list")),
+            Some(item) if is_plain_line(item) => Ok(FileKind::Ndjson),
+            Some(_) => Ok(FileKind::Whisper),
+            None => many(&items, "a list of"),
+        };
+    }
+    // Transcripts of several runs, one behind the other.
+    let fields: Fields<'_> = match whole(text) {
+        Ok(fields) => fields,
+        Err(broken) => {
+            let objects: Option<Vec<Fields<'_>>> = values(text)
+                .ok()
+                .and_then(|values| values.iter().map(|value| serde_json::from_str(value.get()).ok()).collect());
+            let objects = objects.ok_or(broken)?;
+            return many(&objects, "several objects in JSON, the first of them");
+        }
     };
+    if let Some(text_alone) = text_without_times(&fields) {
+        return Err(text_alone);
+    }
     if let Some(kind) = object_kind(&fields) {
         return Ok(kind);
     }
     unread_json(&fields).map_or_else(|| row_kind(&fields).ok_or_else(|| is_no(words(&fields))), Err)
+}
+
+/// What a file is that holds several objects of JSON, rows or items of a list.
+fn many(objects: &[Fields<'_>], what: &str) -> Result<FileKind, FormatError> {
+    let Some(first) = objects.first() else { return Err(is_no(format!("{what} what is no object"))) };
+    match objects.iter().find_map(|object| object_kind(object)) {
+        Some(FileKind::Whisper) => match objects.iter().find_map(|object| text_without_times(object)) {
+            Some(refusal) if objects.iter().all(|object| text_without_times(object).is_some()) => Err(refusal),
+            _ => Ok(FileKind::Whisper),
+        },
+        Some(kind) => {
+            let one = FileKind::ALL.into_iter().find(|(known, ..)| *known == kind).map_or("", |(.., words)| words);
+            Err(is_no(format!("several transcripts in one file ({one}): give each as a file of its own")))
+        }
+        None => Err(unread_json(first).unwrap_or_else(|| is_no(format!("{what} {}", words(first))))),
+    }
+}
+
+/// A line as publishers send it: text, and its start in milliseconds or at least who says it.
+fn is_plain_line(fields: &Fields<'_>) -> bool {
+    let is_line = word(fields, "type").is_none_or(|kind| kind == "line");
+    let has = |name: &str| fields.contains_key(name);
+    is_line && has("text") && (has("start_ms") || has("speaker") && !has("start"))
+}
+
+/// The refusal of a transcript that says when nothing was said: its text stands beside lists without a segment or a word.
+fn text_without_times(fields: &Fields<'_>) -> Option<FormatError> {
+    let is_empty =
+        |name: &str| fields.get(name).is_none_or(|list| matches!(list.get(), "null" | "{}") || is_empty_list(list));
+    let lists = whisper::LISTS.iter().copied().chain(["words"]);
+    let has_lists = lists.clone().any(|name| fields.contains_key(name));
+    let is_of_line =
+        ["type", "start", "start_ms", "segment_id", "speaker"].iter().any(|name| fields.contains_key(*name));
+    let is_bare = has_lists && lists.clone().all(is_empty) && !is_of_line;
+    (is_bare && word(fields, "text").is_some_and(|text| !text.trim().is_empty())).then_some(FormatError::NotRead {
+        what: "a transcript in JSON that is text without times: it has no segments and no words",
+        instead: "ask the engine for segments (OpenAI: verbose_json or diarized_json), srt or vtt, or save the text as .txt with \
+                  names and times",
+    })
+}
+
+fn is_empty_list(list: &RawValue) -> bool {
+    list.get().strip_prefix('[').is_some_and(|inside| inside.trim() == "]")
 }
 
 fn word<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
@@ -160,6 +211,7 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
         }
         () if is_list("segments") && has("version") => Some(FileKind::Podcast),
         () if is_list("transcription") && any("transcription", whisper::is_segment) => Some(FileKind::Whisper),
+        () if is_list("chunks") && any("chunks", whisper::is_segment) => Some(FileKind::Whisper),
         // OpenAI, asked for words alone.
         () if is_list("words") && has("text") && has("duration") && any("words", |word| word.contains_key("word")) => {
             Some(FileKind::Whisper)
@@ -184,7 +236,7 @@ fn row_kind(fields: &Fields<'_>) -> Option<FileKind> {
         Some("feed" | "line" | "turn" | "speaker") => Some(FileKind::Ndjson),
         None if has("op") && has("received_at") => Some(FileKind::Ndjson),
         None if has("segment_id") && has("text") => Some(FileKind::Vexa),
-        None if has("text") && (has("start_ms") || has("start")) => Some(FileKind::Ndjson),
+        None if has("text") && (has("start_ms") || has("start") || has("speaker")) => Some(FileKind::Ndjson),
         _ => None,
     }
 }
@@ -323,6 +375,15 @@ mod tests {
                 "ElevenLabs",
             ),
             ("{\"text\":\"a\"}", "without times"),
+            ("{\"text\":\"a\",\"segments\":[]}", "without times"),
+            ("{\"text\":\"a\",\"segments\":null,\"language\":\"en\"}", "without times"),
+            ("{\"text\":\"a\",\"chunks\":[ ]}\n{\"text\":\"b\",\"chunks\":[]}\n", "without times"),
+            ("{\"task\":\"transcribe\",\"duration\":1,\"text\":\"a\",\"words\":[]}", "without times"),
+            ("{\"monologues\":[]}\n{\"monologues\":[]}\n", "several transcripts in one file (Rev's transcript JSON)"),
+            ("[{\"monologues\":[]}]", "several transcripts in one file"),
+            ("{\n\"a\":1}\n{\n\"b\":2}", "several objects in JSON"),
+            ("[\"a\"]", "a list of what is no object"),
+            ("[]", "an empty list"),
             (
                 "[Script Info]\nScriptType: v4.00+\n\n[Events]\nDialogue: 0,0:00:00.10,0:00:01.20,,Ann,0,0,0,,Hi: so.\n",
                 "ASS",
@@ -378,6 +439,15 @@ mod tests {
                 "{\"task\":\"transcribe\",\"duration\":1,\"text\":\"a\",\"words\":[{\"word\":\"a\",\"start\":0}]}",
                 FileKind::Whisper,
             ),
+            ("[{\"start\":0,\"end\":1,\"text\":\"a\"}]", FileKind::Whisper),
+            ("[{\"start_ms\":0,\"text\":\"a\"}]", FileKind::Ndjson),
+            ("{\"text\":\"a\",\"chunks\":[{\"timestamp\":[0.0,1.5],\"text\":\"a\"}]}", FileKind::Whisper),
+            (
+                "{\"text\":\"\",\"segments\":[]}\n{\"segments\":[{\"start\":0,\"end\":1,\"text\":\"a\"}]}\n",
+                FileKind::Whisper,
+            ),
+            ("{\n\"segments\":[{\"start\":0,\"text\":\"a\"}]}\n{\n\"segments\":[]}", FileKind::Whisper),
+            ("[{\"text\":\"a\",\"segments\":[{\"start\":0,\"text\":\"a\"}]}]", FileKind::Whisper),
             ("{\"version\":\"1.0.0\",\"segments\":[]}", FileKind::Podcast),
             ("{\"segments\":[{\"startTime\":0,\"body\":\"a\"}]}", FileKind::Podcast),
             ("{\"format\":\"2.9\",\"results\":[]}", FileKind::Speechmatics),

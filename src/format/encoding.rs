@@ -4,6 +4,9 @@
 //! A file that says it is UTF-8, or is mostly valid UTF-8, is read as UTF-8: invalid bytes become U+FFFD, and each line with
 //! such a place is told. A guess is always told, and can be overruled: [`TextEncoding`]. Zero bytes in what is
 //! neither UTF-16 nor UTF-32 are read as U+FFFD where they are few and all else is text; else it is no text.
+//!
+//! Encodings in seven bits look like ASCII: they are known by their escapes ([`super::seven_bit`]). Byte order marks at the
+//! head of a text are no text, however many there are.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,72 +15,159 @@ use std::str::FromStr;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::blocks::excerpt;
+use super::blocks::{excerpt, numbered};
+use super::seven_bit::{self, SevenBit};
+use super::webvtt::is_line_of_times;
 use super::{FormatError, Problem};
 
 /// Enough to see a pattern of zero bytes, or an XML declaration.
 const SNIFFED: usize = 4096;
+
+/// The words for what has no place in a text.
+pub(super) const IS_NO_CHARACTER: &str = "invalid bytes or control characters";
 
 /// What is told of a place with U+FFFD in it.
 pub(super) const NO_CHARACTER: &str = "invalid bytes or control characters were replaced by U+FFFD";
 
 /// `text` with U+FFFD for the control characters that nobody can say or see. Tabs, line ends and page breaks stay.
 pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
-    let is_odd = |c: char| matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}');
-    if text.contains(is_odd) { Cow::Owned(text.replace(is_odd, "\u{FFFD}")) } else { Cow::Borrowed(text) }
+    if text.contains(is_control) { Cow::Owned(text.replace(is_control, "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
+
+fn is_control(c: char) -> bool {
+    matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}')
+}
+
+/// A text whose lines of times (`00:00:01,000 --> 00:00:02,000`) hold nothing that is no character, as far as they are such
+/// lines without it; and which these are, from 1.
+pub(super) fn with_plain_times(text: &str) -> (Cow<'_, str>, Vec<usize>) {
+    let is_damage = |c: char| c == char::REPLACEMENT_CHARACTER || is_control(c);
+    let mut repaired = Vec::new();
+    if !text.contains(is_damage) {
+        return (Cow::Borrowed(text), repaired);
+    }
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for (at, line) in numbered(text).filter(|(_, line)| line.contains(is_damage)) {
+        let plain = line.replace(is_damage, "");
+        if is_line_of_times(&plain) {
+            let begin = line.as_ptr() as usize - text.as_ptr() as usize;
+            out.extend([&text[from..begin], &plain]);
+            from = begin + line.len();
+            repaired.push(at);
+        }
+    }
+    out.push_str(&text[from..]);
+    (Cow::Owned(out), repaired)
 }
 
 /// What is told of zero bytes in a text that else is sound.
 pub(super) const ZERO_BYTES: &str = "a zero byte (NUL) is read as U+FFFD, here and wherever it stands";
 
 /// An encoding by its name: a label of the Encoding Standard (<https://encoding.spec.whatwg.org/#names-and-labels>), such as
-/// `windows-1252`, `shift_jis` or `utf-16le`.
+/// `windows-1252`, `shift_jis` or `utf-16le`; `utf-32`, `utf-32le`, `utf-32be`; `hz-gb-2312` and `iso-2022-kr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextEncoding(&'static Encoding);
+pub struct TextEncoding(Charset);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    /// Of the Encoding Standard.
+    Standard(&'static Encoding),
+    Utf32(Order),
+    /// What the Encoding Standard does not decode any more.
+    SevenBit(SevenBit),
+}
 
 impl FromStr for TextEncoding {
     type Err = FormatError;
 
     fn from_str(name: &str) -> Result<Self, FormatError> {
-        let unknown = || FormatError::UnknownEncoding { name: excerpt(name) };
-        Encoding::for_label_no_replacement(name.as_bytes()).map(Self).ok_or_else(unknown)
+        let lower = name.trim().to_ascii_lowercase();
+        let charset = match &*lower {
+            "utf-32" | "utf-32le" => Some(Charset::Utf32(Order::Little)),
+            "utf-32be" => Some(Charset::Utf32(Order::Big)),
+            _ => SevenBit::of_name(&lower)
+                .map(Charset::SevenBit)
+                .or_else(|| Encoding::for_label_no_replacement(lower.as_bytes()).map(Charset::Standard)),
+        };
+        charset.map(Self).ok_or_else(|| FormatError::UnknownEncoding { name: excerpt(name) })
     }
 }
 
 impl fmt::Display for TextEncoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0.name())
+        f.pad(self.name())
     }
 }
 
 impl TextEncoding {
+    /// The encoding that a byte order mark at the head of `bytes` says.
+    #[must_use]
+    pub fn of_mark(bytes: &[u8]) -> Option<Self> {
+        marked(bytes).map(|(charset, _)| Self(charset))
+    }
+
+    /// The text of `bytes`, without byte order marks at its head; none if some of the bytes are nothing in this encoding.
+    #[must_use]
+    pub fn decode_strictly(self, bytes: &[u8]) -> Option<String> {
+        let (charset, mark_bytes) = marked(bytes).unwrap_or((self.0, 0));
+        let text = charset.decode(&bytes[mark_bytes..]);
+        (!text.is_repaired).then(|| without_marks(text.text).into_owned())
+    }
+
+    fn name(self) -> &'static str {
+        self.0.name()
+    }
+
     /// True for UTF-8, which needs not be said.
     #[must_use]
     pub fn is_utf8(self) -> bool {
-        self.0 == UTF_8
+        self.0 == Charset::Standard(UTF_8)
     }
 
     /// The text of `bytes`, without a byte order mark and zero bytes. A mark counts for more than what was said of the file:
     /// it tells the order of bytes, and nothing else begins with it. Where it says otherwise, that is told.
     pub(super) fn decode(self, bytes: &[u8]) -> Text<'_> {
-        if let Some((encoding, text)) = marked(bytes) {
-            // `utf-16` is either order of bytes.
-            let is_same = |name: &'static str| encoding.starts_with(name) && self.0.name().starts_with(name);
-            let problem = (encoding != self.0.name() && !is_same("UTF-16")).then(|| {
-                let message =
-                    format!("the byte order mark says {encoding}, and not {}: read as {encoding}", self.0.name());
+        if let Some((charset, mark_bytes)) = marked(bytes) {
+            // `utf-16` and `utf-32` are either order of bytes.
+            let (found, named) = (charset.name(), self.name());
+            let is_same = |family: &'static str| found.starts_with(family) && named.starts_with(family);
+            let problem = (found != named && !is_same("UTF-16") && !is_same("UTF-32")).then(|| {
+                let message = format!("the byte order mark says {found}, and not {named}: read as {found}");
                 Problem { line: 1, column: 1, message, is_left_out: false }
             });
-            return without_zeros(Text { problem, ..text });
+            return plain(Text { problem, ..charset.decode(&bytes[mark_bytes..]) });
         }
-        let (text, is_repaired) = self.0.decode_without_bom_handling(bytes);
-        let problem = is_repaired.then(|| {
-            let at = text.find(char::REPLACEMENT_CHARACTER).unwrap_or_default();
-            let (line, column) = place(text.as_bytes(), at);
-            let message = format!("bytes that are nothing in {} are read as U+FFFD, here and elsewhere", self.0.name());
+        let text = self.0.decode(bytes);
+        let problem = text.is_repaired.then(|| {
+            let at = text.text.find(char::REPLACEMENT_CHARACTER).unwrap_or_default();
+            let (line, column) = place(text.text.as_bytes(), at);
+            let message = format!("bytes that are nothing in {} are read as U+FFFD, here and elsewhere", self.name());
             Problem { line, column, message, is_left_out: false }
         });
-        without_zeros(Text { text, is_repaired, problem })
+        plain(Text { problem, ..text })
+    }
+}
+
+impl Charset {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Standard(encoding) => encoding.name(),
+            Self::Utf32(Order::Little) => "UTF-32LE",
+            Self::Utf32(Order::Big) => "UTF-32BE",
+            Self::SevenBit(charset) => charset.name(),
+        }
+    }
+
+    /// The text of bytes without a mark.
+    fn decode(self, bytes: &[u8]) -> Text<'_> {
+        match self {
+            Self::Standard(encoding) => by(encoding, bytes),
+            Self::Utf32(order) => utf32(bytes, order),
+            Self::SevenBit(charset) => {
+                let (text, is_repaired) = charset.decode(bytes);
+                Text { text: text.into(), is_repaired, problem: None }
+            }
+        }
     }
 }
 
@@ -100,10 +190,29 @@ enum Order {
 
 /// Gives text without zero bytes: where they may stand at all, each is U+FFFD (as W3C WebVTT has it).
 pub(super) fn decode(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
-    decode_any(bytes).map(without_zeros)
+    decode_any(bytes).map(plain)
 }
 
-fn without_zeros(text: Text<'_>) -> Text<'_> {
+/// A byte order mark in UTF-8 whose bytes a program took for Latin letters, and encoded again.
+const MARK_TWICE_ENCODED: &str = "\u{EF}\u{BB}\u{BF}";
+
+/// `text` without byte order marks at its head: programs put a mark before a file that has one.
+fn without_marks(text: Cow<'_, str>) -> Cow<'_, str> {
+    let mut rest = &*text;
+    while let Some(behind) = rest.strip_prefix('\u{FEFF}').or_else(|| rest.strip_prefix(MARK_TWICE_ENCODED)) {
+        rest = behind;
+    }
+    let cut = text.len() - rest.len();
+    match text {
+        text if cut == 0 => text,
+        Cow::Borrowed(text) => Cow::Borrowed(&text[cut..]),
+        Cow::Owned(text) => Cow::Owned(text[cut..].to_owned()),
+    }
+}
+
+/// `text` without byte order marks at its head, and U+FFFD for its zero bytes.
+fn plain(text: Text<'_>) -> Text<'_> {
+    let text = Text { text: without_marks(text.text), ..text };
     let Some(at) = text.text.find('\0') else { return text };
     let (line, column) = place(text.text.as_bytes(), at);
     let problem =
@@ -112,8 +221,8 @@ fn without_zeros(text: Text<'_>) -> Text<'_> {
 }
 
 fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
-    if let Some((_, text)) = marked(bytes) {
-        return Ok(text);
+    if let Some((charset, mark_bytes)) = marked(bytes) {
+        return Ok(charset.decode(&bytes[mark_bytes..]));
     }
     if bytes.contains(&0) && !is_cues(bytes) {
         match without_mark(bytes) {
@@ -121,8 +230,12 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
             unmarked => return unmarked,
         }
     }
-    if let Some(text) = iso_2022_jp(bytes) {
-        return Ok(text);
+    if bytes.is_ascii() {
+        if let Some(encoding) = seven_bit::undecoded(bytes) {
+            return Err(FormatError::NotDecoded { encoding });
+        }
+        let found = iso_2022_jp(bytes).or_else(|| other_seven_bit(bytes));
+        return Ok(found.unwrap_or_else(|| by(UTF_8, bytes)));
     }
     let Err(fault) = std::str::from_utf8(bytes) else { return Ok(by(UTF_8, bytes)) };
     if let Some(encoding) = xml_encoding(bytes).filter(|encoding| *encoding != UTF_8) {
@@ -140,17 +253,16 @@ fn decode_any(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     Ok(Text { problem: Some(Problem { line, column, message, is_left_out: false }), ..by(encoding, bytes) })
 }
 
-/// The text of bytes that begin with a byte order mark, and the name of the encoding that it says.
-fn marked(bytes: &[u8]) -> Option<(&'static str, Text<'_>)> {
+/// The encoding that a byte order mark at the head of `bytes` says, and the length of the mark.
+fn marked(bytes: &[u8]) -> Option<(Charset, usize)> {
     // The longer mark first: that of UTF-32LE begins as that of UTF-16LE does.
-    if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE\0\0") {
-        return Some(("UTF-32LE", utf32(rest, Order::Little)));
+    if bytes.starts_with(b"\xFF\xFE\0\0") {
+        return Some((Charset::Utf32(Order::Little), 4));
     }
-    if let Some(rest) = bytes.strip_prefix(b"\0\0\xFE\xFF") {
-        return Some(("UTF-32BE", utf32(rest, Order::Big)));
+    if bytes.starts_with(b"\0\0\xFE\xFF") {
+        return Some((Charset::Utf32(Order::Big), 4));
     }
-    let (encoding, mark) = Encoding::for_bom(bytes)?;
-    Some((encoding.name(), by(encoding, &bytes[mark..])))
+    Encoding::for_bom(bytes).map(|(encoding, mark_bytes)| (Charset::Standard(encoding), mark_bytes))
 }
 
 fn by<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Text<'a> {
@@ -227,14 +339,19 @@ fn is_text_with_zeros(bytes: &[u8]) -> bool {
 fn iso_2022_jp(bytes: &[u8]) -> Option<Text<'_>> {
     let escape = bytes.windows(3).position(|three| matches!(three, b"\x1B$B" | b"\x1B$@" | b"\x1B(I"))?;
     let (text, _, is_damaged) = encoding_rs::ISO_2022_JP.decode(bytes);
-    let is_one = bytes.is_ascii() && !is_damaged;
+    (!is_damaged).then(|| guessed_by_escape(bytes, escape, "ISO-2022-JP", text))
+}
+
+/// Chinese and Korean in seven bits.
+fn other_seven_bit(bytes: &[u8]) -> Option<Text<'_>> {
+    let (charset, escape, text) = SevenBit::detect(bytes)?;
+    Some(guessed_by_escape(bytes, escape, charset.name(), text.into()))
+}
+
+fn guessed_by_escape<'a>(bytes: &[u8], escape: usize, name: &str, text: Cow<'a, str>) -> Text<'a> {
     let (line, column) = place(bytes, escape);
-    let message = "read as ISO-2022-JP, which is a guess; --encoding says another one".to_owned();
-    is_one.then_some(Text {
-        text,
-        is_repaired: false,
-        problem: Some(Problem { line, column, message, is_left_out: false }),
-    })
+    let message = format!("read as {name}, which is a guess; --encoding says another one");
+    Text { text, is_repaired: false, problem: Some(Problem { line, column, message, is_left_out: false }) }
 }
 
 /// Line and byte of the byte at `at`, from 1.
@@ -367,6 +484,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_character_goes_from_lines_of_times_alone() {
+        for (line, plain) in [
+            ("00:00:0\u{fffd}1,000 --> 00:00:02,000", Some("00:00:01,000 --> 00:00:02,000")),
+            ("\u{1}00:01.000 -\u{fffd}-> 00:02.000 align:start", Some("00:01.000 --> 00:02.000 align:start")),
+            // A digit may be gone: nobody knows the time.
+            ("00:00:\u{fffd}1,000 --> 00:00:02,000", None),
+            ("It is\u{fffd} --> there", None),
+        ] {
+            let text = format!("a\u{fffd}\r\n{line}\r\nb");
+            let (read, repaired) = with_plain_times(&text);
+            assert_eq!(read, format!("a\u{fffd}\r\n{}\r\nb", plain.unwrap_or(line)));
+            assert_eq!(repaired, if plain.is_some() { vec![2] } else { vec![] }, "{line}");
+        }
+    }
+
+    #[test]
     fn japanese_in_seven_bits_is_known_and_other_escapes_are_not() {
         let said = "\u{4f1a}\u{8b70}\u{3092}\u{59cb}\u{3081}\u{307e}\u{3059}\u{3002}";
         let file = format!("1\n00:00:01,000 --> 00:00:02,000\n{said}\n");
@@ -377,6 +510,52 @@ mod tests {
         for other in ["\u{1b}[31mred\u{1b}[0m", "\u{1b}$B\u{1}", "\u{1b}$Bx \u{e9}"] {
             assert_eq!(decode(other.as_bytes()).expect("it is text").text, other);
         }
+    }
+
+    #[test]
+    fn chinese_and_korean_in_seven_bits_are_known_and_what_is_not_decoded_is_refused() {
+        for (file, text, name) in [
+            ("1\n00:00:01,000 --> 00:00:02,000\nA ~{<:Ky2;~} ~~ b\n", "A \u{5df1}\u{6240}\u{4e0d} ~ b\n", "HZ-GB-2312"),
+            ("\x1b$)C1\n00:00:01,000 --> 00:00:02,000\n\x0e>H3g\x0f a\n", "\u{c548}\u{b155} a\n", "ISO-2022-KR"),
+        ] {
+            let read = decode(file.as_bytes()).expect("it is text");
+            assert!(read.text.ends_with(&format!("02,000\n{text}")), "{:?}", read.text);
+            let problem = read.problem.expect("a guess is told");
+            assert!(problem.message.contains(name) && problem.message.contains("guess"), "{problem:?}");
+            let named = name.to_lowercase().parse::<TextEncoding>().expect("a name");
+            let named = named.decode(file.as_bytes());
+            assert_eq!((named.text, named.is_repaired, named.problem), (read.text, false, None), "{name}");
+            // Whoever says that it is ASCII is believed.
+            let ascii = "us-ascii".parse::<TextEncoding>().expect("a name").decode(file.as_bytes()).text;
+            assert_eq!(ascii, file);
+        }
+        for (file, name) in [("\x1b$)A\x0eVPND\x0f\n", "ISO-2022-CN"), ("+/v8-+T2BZfQ-\n", "UTF-7")] {
+            let refused = decode(file.as_bytes()).expect_err(name).to_string();
+            assert!(refused.contains(name) && refused.contains("iconv"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn byte_order_marks_at_the_head_are_no_text() {
+        let mark = '\u{feff}';
+        for bytes in [
+            format!("{mark}{mark}{mark}{SAID}").into_bytes(),
+            format!("\u{ef}\u{bb}\u{bf}{SAID}").into_bytes(),
+            utf16(&format!("{mark}{mark}{SAID}"), Order::Little),
+            utf32(&format!("{mark}{mark}{SAID}"), Order::Big),
+        ] {
+            assert_eq!(decode(&bytes).expect("it is text").text, SAID);
+            let named = "utf-8".parse::<TextEncoding>().expect("a name");
+            assert_eq!(named.decode(&bytes).text, SAID);
+            assert_eq!(named.decode_strictly(&bytes).as_deref(), Some(SAID));
+        }
+        // In the midst of a text it is a character.
+        assert_eq!(decode("a\u{feff}b\n\u{feff}c".as_bytes()).expect("text").text, "a\u{feff}b\n\u{feff}c");
+        let named = |name: &str, bytes: &[u8]| name.parse::<TextEncoding>().expect("a name").decode_strictly(bytes);
+        assert_eq!(named("windows-1251", b"\xc4\xe0").as_deref(), Some("\u{414}\u{430}"));
+        assert_eq!(named("utf-32", &utf32("ab", Order::Little)).as_deref(), Some("ab"));
+        assert_eq!(named("utf-8", b"a\xff"), None);
+        assert_eq!(named("hz", b"~{<:~} ~x"), None);
     }
 
     #[test]

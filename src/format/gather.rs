@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::clock_restart::{self, LineTimes};
+use super::clock_restart::{self, ClockStep, LineTimes, PartMark};
 use super::encoding::NO_CHARACTER;
 use super::kept::Kept;
 use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
@@ -91,6 +91,10 @@ pub(super) struct Gather {
     /// Times say where a line stands, whatever its place in the file.
     times_rule: bool,
     latest_ms: Option<MediaMs>,
+    /// Where the file itself begins anew, in order.
+    part_marks: Vec<PartMark>,
+    /// Lines of the file at which somebody says that a part begins.
+    parts_at: Vec<usize>,
 }
 
 impl Gather {
@@ -113,6 +117,30 @@ impl Gather {
         Self { is_repaired, ..Self::default() }
     }
 
+    /// For a text of which somebody says at which of its lines parts begin.
+    pub(super) fn with_parts_at(self, parts_at: &[usize]) -> Self {
+        Self { parts_at: parts_at.to_vec(), ..self }
+    }
+
+    /// The file begins anew with the next line: if its time falls, it is the first of a part.
+    pub(super) fn part_may_begin(&mut self) {
+        self.part_may_begin_at(self.lines.len());
+    }
+
+    /// The file begins anew with the line of this index.
+    pub(super) fn part_may_begin_at(&mut self, line: usize) {
+        self.part_marks.push(PartMark { line, is_said: false });
+    }
+
+    /// Where parts begin by what the file says, and somebody of it; `places` are those of all lines.
+    pub(super) fn part_marks(&self, places: &[usize]) -> Vec<PartMark> {
+        let said = self.parts_at.iter().filter_map(|at| places.iter().position(|place| place >= at));
+        let said = said.map(|line| PartMark { line, is_said: true });
+        let mut marks: Vec<_> = self.part_marks.iter().copied().chain(said).collect();
+        marks.sort_by_key(|mark| mark.line);
+        marks
+    }
+
     /// Tells of what is no character on line `at`.
     pub(super) fn check_characters(&mut self, at: usize, line: &str) {
         if self.is_repaired
@@ -130,6 +158,20 @@ impl Gather {
 
     /// Leaves these lines, in this order.
     pub(super) fn keep(&mut self, order: &[usize]) {
+        if !self.part_marks.is_empty() {
+            let mut kept_before = vec![0; self.lines.len() + 1];
+            order.iter().filter_map(|index| index.checked_add(1)).for_each(|behind| {
+                if let Some(count) = kept_before.get_mut(behind) {
+                    *count += 1;
+                }
+            });
+            for at in 1..kept_before.len() {
+                kept_before[at] += kept_before[at - 1];
+            }
+            for mark in &mut self.part_marks {
+                mark.line = kept_before.get(mark.line).copied().unwrap_or(mark.line);
+            }
+        }
         self.lines = order.iter().filter_map(|index| self.lines.get(*index).cloned()).collect();
         self.places = order.iter().filter_map(|index| self.places.get(*index).copied()).collect();
     }
@@ -193,24 +235,32 @@ impl Gather {
     /// Carries times on where the clock starts over, and tells of it; and of other times that go back.
     fn carry_on_times(&mut self) {
         let times: Vec<_> = self.lines.iter().map(LineTimes::of).collect();
-        let mut restarts = clock_restart::find(&times).into_iter().peekable();
+        let marks = self.part_marks(&self.places);
+        let mut steps = clock_restart::steps(&times, &marks).into_iter().peekable();
         let mut offset = 0;
         for (index, times) in times.iter().enumerate() {
-            let at = self.places[index];
-            if let Some(restart) = restarts.next_if(|restart| restart.line == index) {
-                self.problem(at, 1, restart.message());
-                (offset, self.latest_ms) = (restart.offset, None);
+            if let Some(step) = steps.next_if(|step| step.line() == index) {
+                let places = std::mem::take(&mut self.places);
+                self.clock_goes_back(&step, &places);
+                self.places = places;
+                if let ClockStep::Restart(restart) = step {
+                    offset = restart.offset;
+                }
             }
-            let Some(LineTimes { start, .. }) = times else { continue };
-            self.goes_back(at, *start);
-            self.latest_ms = Some(*start);
-            if offset > 0 {
+            if offset > 0 && times.is_some() {
                 clock_restart::shift(&mut self.lines[index], offset);
                 if let Some(kept) = &mut self.kept {
                     kept.shift(index, offset);
                 }
             }
         }
+    }
+
+    /// Tells of a clock that goes back; `places` are those of all lines.
+    pub(super) fn clock_goes_back(&mut self, step: &ClockStep, places: &[usize]) {
+        let at = places.get(step.line()).copied().unwrap_or(1);
+        let before = step.line().checked_sub(1).and_then(|before| places.get(before));
+        self.problem(at, 1, step.message(Some(at).filter(|at| before != Some(at))));
     }
 
     /// Says how many lines have no time.

@@ -10,7 +10,8 @@
 //! Two lists say what there is: [`FileKind`], what can be read, and [`Format`], what can be written. `docs/formats.md` says
 //! what of each survives.
 //!
-//! In reading order: [`Document`], what is written; `encoding` and `detect`, by which bytes become text of a known kind;
+//! In reading order: [`Document`], what is written; `encoding` (with `seven_bit`) and `detect`, by which bytes become text of a
+//! known kind;
 //! `gather`, where all readers put what they find, with `clock_restart`, and `kept`, what is kept beside lines; the readers of
 //! text, `plain_text` by way of `headers`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
 //! of JSON, by way of `places`, and of words, by way of `words`: `ours`,
@@ -41,6 +42,7 @@ mod rev;
 mod rev_json;
 mod rolling;
 mod rttm;
+mod seven_bit;
 mod srt;
 mod text;
 mod ttml;
@@ -419,6 +421,14 @@ pub enum FormatError {
         /// At which byte of it, from 1.
         column: usize,
     },
+    /// Text in an encoding that is known, and not decoded.
+    #[error(
+        "this is text in {encoding}, which captionwire does not decode: make UTF-8 of it first, as with `iconv -f {encoding} -t UTF-8`"
+    )]
+    NotDecoded {
+        /// The encoding.
+        encoding: &'static str,
+    },
     /// Text, but of no kind that can be read.
     #[error("this is no transcript that can be read; these can: {}", kinds_in_words())]
     UnknownFormat,
@@ -459,7 +469,7 @@ pub enum FormatError {
     },
     /// The name of no encoding.
     #[error(
-        "{name:?} is no encoding; there are utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, windows-1251, koi8-r, shift_jis, euc-jp, iso-2022-jp, gbk, gb18030, big5, euc-kr and others of the Encoding Standard"
+        "{name:?} is no encoding; there are utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, windows-1251, koi8-r, shift_jis, euc-jp, iso-2022-jp, gbk, gb18030, big5, euc-kr and others of the Encoding Standard, utf-32, hz-gb-2312 and iso-2022-kr; of a file in another one make UTF-8 first, as with iconv"
     )]
     UnknownEncoding {
         /// The name as it was given, shortened.
@@ -484,6 +494,9 @@ pub struct ReadOptions<'a> {
     pub encoding: Option<TextEncoding>,
     /// For words (`.nlp`) that have no times: an RTTM file of when their speakers speak.
     pub speaker_times: Option<&'a [u8]>,
+    /// Lines of the file at which another recording begins, whose times are carried on if they fall. What the file shows
+    /// itself need not be said.
+    pub parts_at: &'a [usize],
 }
 
 /// Reads a transcript. The content says what kind of file it is; `file_name` only decides where the content leaves it open.
@@ -528,6 +541,8 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     if text.trim().is_empty() {
         return Err(FormatError::NoLines);
     }
+    let text = places::with_numbers_of_json(&text);
+    let (text, repaired_times) = encoding::with_plain_times(&text);
     let kind = match (options.kind, options.speaker_times) {
         (Some(kind), _) => kind,
         (None, Some(_)) => FileKind::Nlp,
@@ -539,16 +554,17 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     };
     is_repaired |= matches!(plain, Cow::Owned(_));
     let text = plain;
-    let mut gather = Gather::of_text(is_repaired);
+    let mut gather = Gather::of_text(is_repaired).with_parts_at(options.parts_at);
+    for at in repaired_times {
+        gather.problem(at, 1, format!("{} in a line of times: left out", encoding::IS_NO_CHARACTER));
+    }
     let segments = match options.speaker_times {
         Some(times) => rttm::read(&encoding::decode(times)?.text, &mut gather.problems),
         None => Vec::new(),
     };
     let is_rows = || detect::is_rows(&text);
     let mut reading = spoken(match kind {
-        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => {
-            plain_text::read(kind, &text, is_repaired)
-        }
+        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => plain_text::read(kind, &text, gather),
         FileKind::Vtt => webvtt::read(&text, gather),
         FileKind::Srt => srt::read(&text, gather),
         FileKind::Markdown => markdown::read(&text, gather),
@@ -590,8 +606,8 @@ pub fn write(format: Format, document: &Document) -> String {
         Format::Ttml => ttml::write(document),
         Format::Podcast => podcast::write(document),
     };
-    // What is said first would be taken for a byte order mark, and be gone.
-    if written.starts_with('\u{FEFF}') { format!("\u{FEFF}{written}") } else { written }
+    // At the head of a file it would be taken for a byte order mark, and be gone.
+    if written.starts_with('\u{FEFF}') { format!("\n{written}") } else { written }
 }
 
 #[cfg(test)]

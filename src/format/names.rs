@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> super::super::Reading {
-        plain_text::read(FileKind::Names, text, false)
+        plain_text::read(FileKind::Names, text, super::super::gather::Gather::default())
     }
 
     #[test]

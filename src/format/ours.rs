@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::clock_restart::{self, LineTimes};
+use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::Gather;
 use super::places::{Fields, Label, Places, Seconds, whole};
 use super::{FileKind, FormatError, Reading};
@@ -68,6 +68,7 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
         let at = places.place(row.get()).0;
         match (word("type").as_deref(), word("op")) {
             (Some("feed"), _) => {
+                gather.part_may_begin_at(export.lines.len());
                 if let Some(facts) = places.read::<FeedFacts>(row, "what is said of the feed", &mut gather) {
                     (export.meta, export.state) = (facts.meta, facts.state);
                 }
@@ -101,8 +102,13 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
     export.finish(FileKind::Ndjson, gather)
 }
 
-/// The rows that are JSON; the others are told.
+/// The rows that are JSON, or the items of a list; the others are told.
 pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> {
+    if text.trim_start().starts_with('[')
+        && let Ok(items) = whole(text)
+    {
+        return items;
+    }
     let mut rows = Vec::new();
     for (at, row) in super::blocks::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
         match serde_json::from_str(row) {
@@ -160,16 +166,21 @@ impl Export {
         }
     }
 
-    /// Carries times on where the clock starts over. An export of ours is in the order of times; one that somebody put
-    /// together of two is not.
+    /// Carries times on where the clock starts over, and tells of it; and of other times that go back. An export of ours is in
+    /// the order of times; one that somebody put together of two is not.
     fn carry_on_times(&mut self, gather: &mut Gather) {
-        let times = self.lines.iter().map(|line| Some(LineTimes::new(line.start_ms, line.end_ms, &line.words)));
-        let mut restarts = clock_restart::find(&times.collect::<Vec<_>>()).into_iter().peekable();
+        let times =
+            |line: &Line| Some(LineTimes::new(line.start_ms, line.end_ms, &line.words, line.speaker.as_deref()));
+        let times: Vec<_> = self.lines.iter().map(times).collect();
+        let marks = gather.part_marks(&self.places);
+        let mut steps = clock_restart::steps(&times, &marks).into_iter().peekable();
         let mut offset = 0;
         for (index, line) in self.lines.iter_mut().enumerate() {
-            if let Some(restart) = restarts.next_if(|restart| restart.line == index) {
-                gather.problem(self.places[index], 1, restart.message());
-                offset = restart.offset;
+            if let Some(step) = steps.next_if(|step| step.line() == index) {
+                gather.clock_goes_back(&step, &self.places);
+                if let ClockStep::Restart(restart) = step {
+                    offset = restart.offset;
+                }
             }
             if offset > 0 {
                 line.start_ms = clock_restart::shifted(line.start_ms, offset);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::FormatError;
 use super::gather::Gather;
+use super::{FormatError, srt};
 use crate::parse_error::describe_json_value_error;
 
 /// The fields of an object, unread.
@@ -78,15 +78,72 @@ impl<'a> Places<'a> {
 
 /// A whole file that is one JSON value.
 pub(super) fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FormatError> {
-    serde_json::from_str(text).map_err(|error| FormatError::Broken {
+    serde_json::from_str(text).map_err(|error| broken(&error, text))
+}
+
+/// The JSON values of a file that holds one behind the other, on rows of their own or not.
+pub(super) fn values(text: &str) -> Result<Vec<&RawValue>, FormatError> {
+    let values: Result<Vec<&RawValue>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    values.map_err(|error| broken(&error, text))
+}
+
+fn broken(error: &serde_json::Error, text: &str) -> FormatError {
+    FormatError::Broken {
         what: "JSON",
         line: error.line().max(1),
         column: error.column().max(1),
-        why: describe_json_value_error(&error, text.as_bytes()),
-    })
+        why: describe_json_value_error(error, text.as_bytes()),
+    }
 }
 
-/// Seconds, as a number or as a string that is one.
+/// The numbers that Python writes and JSON does not know.
+const ODD_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+
+/// A file with `null` for `NaN`, `Infinity` and `-Infinity` where these alone keep it, or a row of it, from being JSON.
+pub(super) fn with_numbers_of_json(text: &str) -> Cow<'_, str> {
+    let begins_as_json = text.trim_start().starts_with(['{', '[']);
+    if !begins_as_json || !ODD_NUMBERS.iter().any(|odd| text.contains(odd)) {
+        return Cow::Borrowed(text);
+    }
+    let whole = without_odd_numbers(text);
+    if values(&whole).is_ok() {
+        return Cow::Owned(whole);
+    }
+    let is_json = |row: &str| serde_json::from_str::<serde::de::IgnoredAny>(row).is_ok();
+    let row = |row: &str| {
+        let mended = without_odd_numbers(row);
+        if is_json(row) || !is_json(&mended) { row.to_owned() } else { mended }
+    };
+    Cow::Owned(text.split_inclusive('\n').map(row).collect())
+}
+
+/// `text` with `null` for the numbers that JSON does not know. A blank before a shorter one goes, so that what stands behind it
+/// keeps its column.
+fn without_odd_numbers(text: &str) -> String {
+    let (mut out, mut from, mut is_quoted, mut at) = (String::new(), 0, false, 0);
+    let bytes = text.as_bytes();
+    while at < bytes.len() {
+        let odd = ODD_NUMBERS.iter().find(|odd| !is_quoted && bytes[at..].starts_with(odd.as_bytes()));
+        match (bytes[at], odd) {
+            (b'"', _) => is_quoted = !is_quoted,
+            (b'\\', _) if is_quoted => at += 1,
+            (_, Some(odd)) => {
+                let before = &text[from..at];
+                let before = before.strip_suffix(' ').filter(|_| odd.len() < "null".len()).unwrap_or(before);
+                out.extend([before, "null", &" ".repeat(odd.len().saturating_sub("null".len()))]);
+                from = at + odd.len();
+                at = from;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// Seconds, as a number, as a string that is one, or as a time such as `00:01:02.345`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Seconds(pub(super) Option<f64>);
 
@@ -111,10 +168,16 @@ impl<'de> Deserialize<'de> for Seconds {
         }
         Ok(match Option::<Written<'_>>::deserialize(deserializer)? {
             Some(Written::Number(seconds)) => Self(Some(seconds)),
-            Some(Written::Text(text)) => Self(text.trim().parse().ok()),
+            Some(Written::Text(text)) => Self(text.trim().parse().ok().or_else(|| clock_time(&text))),
             Some(Written::Other(_)) | None => Self(None),
         })
     }
+}
+
+/// The seconds of a time that is written by the clock, with its minutes at least.
+fn clock_time(text: &str) -> Option<f64> {
+    let (ms, rest) = srt::time(text.trim()).filter(|_| text.contains(':'))?;
+    rest.is_empty().then_some(ms as f64 / 1000.0)
 }
 
 /// A speaker's label: a name as it stands; a number, or a name of digits alone, as `Speaker 1`.
@@ -163,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_python_writes_are_null_and_columns_stay() {
+        for (text, mended) in [
+            (r#"{"a": NaN, "b": 1}"#, r#"{"a":null, "b": 1}"#),
+            (r#"[NaN,Infinity,-Infinity, 1]"#, r#"[null,null    ,null     , 1]"#),
+            (r#"{"NaN": "a \" NaN \\", "b": NaN}"#, r#"{"NaN": "a \" NaN \\", "b":null}"#),
+            (r#"{"a": "NaN"}"#, r#"{"a": "NaN"}"#),
+            (r#"{"a": 1}"#, r#"{"a": 1}"#),
+        ] {
+            assert_eq!(without_odd_numbers(text), mended);
+            serde_json::from_str::<serde::de::IgnoredAny>(mended).expect("JSON");
+        }
+        // What is no JSON for other reasons stays as it is.
+        for text in ["NaN of", "[NaN] It is NaN.\n", "{NaN", "{\"a\":NaN, \"b\"}\n[NaN"] {
+            assert_eq!(with_numbers_of_json(text), text);
+        }
+        let rows = "{\"a\": NaN}\n{\"a\": NaN,\n{\"a\": 1}\n";
+        assert_eq!(with_numbers_of_json(rows), "{\"a\":null}\n{\"a\": NaN,\n{\"a\": 1}\n");
+    }
+
+    #[test]
     fn one_bad_piece_spoils_no_other() {
         let text = "{\"list\": [{\"a\": 1},\n {\"a\": \"x\"},\n {\"a\": 3}]}";
         let fields: Fields<'_> = whole(text).expect("JSON");
@@ -201,6 +284,9 @@ mod tests {
         for (text, ms) in [
             ("1.5", Some(1_500)),
             ("\"12.340\"", Some(12_340)),
+            ("\"00:01:02,345\"", Some(62_345)),
+            ("\"1:02.5\"", Some(62_500)),
+            ("\"1:99\"", None),
             ("null", None),
             ("-1", None),
             ("1e300", None),

@@ -5,17 +5,18 @@
 //! part of the preamble, wherever they stand.
 
 use super::blocks::{Blocks, LABEL_MAX, excerpt, numbered};
+use super::gather::Gather;
 use super::headers::{Header, Headers, NearMiss, near_miss, time_alone};
 use super::names::{front_matter, is_heading};
 use super::rev::{TRAILER, unescaped};
 use super::{FileKind, Reading};
 use crate::transcript::Meta;
 
-pub(super) fn read(kind: FileKind, text: &str, is_repaired: bool) -> Reading {
+pub(super) fn read(kind: FileKind, text: &str, gather: Gather) -> Reading {
     let front = if kind == FileKind::Names { front_matter(text) } else { Default::default() };
     let lines: Vec<&str> = numbered(text).filter(|(at, _)| *at > front.lines).map(|(_, line)| line).collect();
     let headers = Headers::of(kind, &lines);
-    let mut blocks = Blocks::new(Meta { ..front.meta }, is_repaired);
+    let mut blocks = Blocks::new(Meta { ..front.meta }, gather);
     if !front.others.is_empty() {
         let others = front.others.join(", ");
         blocks.problem(1, 1, format!("of the front matter title and language are kept; left out: {others}"));

@@ -192,9 +192,12 @@ fn write_line<'a>(line: &'a Line, elements: &mut Vec<Written<'a>>) {
         if let Some(last) = texts.last_mut() {
             last.end_ts = last.end_ts.or(line.end_ms.map(seconds));
         }
-    } else if let Some(last) = elements[first..].iter_mut().rfind(|element| element.kind == "text") {
-        // The line ends with its last word.
-        last.end_ts = last.end_ts.or(line.end_ms.filter(|_| last.ts.is_some()).map(seconds));
+    } else if line.words.iter().all(|word| word.end_ms < line.end_ms)
+        && let Some(last) = elements[first..].iter_mut().rfind(|element| element.kind == "text")
+    {
+        // The line ends with its last word, and no other word says so.
+        let is_behind = |end: &MediaMs| last.ts.is_some_and(|start| seconds(*end) > start);
+        last.end_ts = last.end_ts.or(line.end_ms.filter(is_behind).map(seconds));
     }
 }
 
@@ -223,4 +226,44 @@ pub(super) fn written_times(line: &Line) -> (Option<MediaMs>, Option<MediaMs>) {
         (ms(element.ts).is_none_or(|start| end >= start)).then_some(end)
     });
     (start, ends.max().filter(|end| start.is_some_and(|start| *end > start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Document, Format};
+    use crate::position::FeedId;
+    use crate::transcript::Timestamp;
+
+    /// The times of words are written as they were read: no word has the end of another.
+    #[test]
+    fn a_word_without_an_end_keeps_none() {
+        for (ends, line_end) in [
+            ([Some(0.5), None, None], None),
+            ([None, Some(1.25), None], None),
+            ([Some(4.0), None, None], None),
+            ([Some(4.0), Some(1.25), Some(2.5)], Some(4_000)),
+            ([Some(0.5), Some(1.25), Some(2.5)], Some(2_500)),
+            ([None, None, Some(2.5)], Some(2_500)),
+        ] {
+            let element = |(index, end): (usize, &Option<f64>)| {
+                let mut element = serde_json::json!({"type": "text", "value": "a", "ts": index as f64});
+                if let Some(end) = end {
+                    element["end_ts"] = (*end).into();
+                }
+                [element, serde_json::json!({"type": "punct", "value": " "})]
+            };
+            let elements: Vec<_> = ends.iter().enumerate().flat_map(element).collect();
+            let mut file = serde_json::json!({"monologues": [{"speaker": 0, "elements": elements}]}).to_string();
+            // Read, written and read again it stays so.
+            for _ in 0..3 {
+                let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+                let content = &reading.lines[0].content;
+                let read: Vec<_> =
+                    content.words.iter().map(|word| word.end_ms.map(|end| end as f64 / 1000.0)).collect();
+                assert_eq!((&read[..], content.end_ms), (&ends[..], line_end), "{file}");
+                let feed = FeedId::new("x").expect("a name");
+                file = super::super::write(Format::RevJson, &Document::of_reading(&feed, &reading, Timestamp(0)));
+            }
+        }
+    }
 }

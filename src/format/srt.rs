@@ -150,9 +150,10 @@ fn settings_and_text(behind: &str) -> (&str, &str) {
     (behind[..behind.len() - text.len()].trim_end(), text)
 }
 
-/// The number of a cue, which stands alone on its line.
+/// The number of a cue, which stands alone on its line. Where two files were put together the second one's byte order mark
+/// stands before it.
 fn number_of(line: &str) -> Option<u64> {
-    let line = line.trim();
+    let line = line.trim_start_matches('\u{FEFF}').trim();
     line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
 }
 
@@ -341,6 +342,9 @@ impl<'a> Reader<'a> {
                 self.gather.problem(at - 1, 1, format!("the number {number} stands twice"));
             }
             (Some(number), Some(last)) if number < last => {
+                if number <= 1 {
+                    self.gather.part_may_begin();
+                }
                 self.gather.problem(at - 1, 1, format!("the number {number} follows {last}"));
             }
             _ => {}

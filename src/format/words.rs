@@ -39,7 +39,10 @@ pub(super) struct WordLines {
     text: String,
     words: Vec<Word>,
     start_ms: Option<MediaMs>,
+    /// When its last word ends, if that is known.
     end_ms: Option<MediaMs>,
+    /// The greatest time of its words.
+    latest_ms: Option<MediaMs>,
     /// The source says where lines end: nothing else ends one.
     pub(super) has_line_ends: bool,
 }
@@ -78,10 +81,15 @@ impl WordLines {
                 let end_ms = end_ms.filter(|end| *end >= start_ms);
                 self.words.push(Word { text: token.text.trim().into(), start_ms, end_ms, confidence });
                 self.start_ms = self.start_ms.or(Some(start_ms));
-                self.end_ms = end_ms.max(self.end_ms);
+                self.latest_ms = self.latest_ms.max(end_ms).max(Some(start_ms));
+                // Of a word without an end nobody knows how far its line goes: that of a word before it is not its end.
+                self.end_ms = end_ms.and(self.latest_ms);
             }
             // Those that have a time keep it.
-            (None, false) => self.end_ms = token.end_ms.max(self.end_ms),
+            (None, false) => {
+                self.latest_ms = self.latest_ms.max(token.end_ms);
+                self.end_ms = token.end_ms.max(self.end_ms);
+            }
             (_, true) => {}
         }
     }
@@ -91,7 +99,7 @@ impl WordLines {
             return false;
         }
         let length = self.text.chars().count();
-        let is_pause = match (self.end_ms, token.start_ms) {
+        let is_pause = match (self.latest_ms, token.start_ms) {
             (Some(end), Some(start)) => start.saturating_sub(end) >= PAUSE_MS,
             _ => false,
         };
@@ -106,6 +114,7 @@ impl WordLines {
         let text = std::mem::take(&mut self.text);
         let words = std::mem::take(&mut self.words);
         let (start_ms, end_ms) = (self.start_ms.take(), self.end_ms.take());
+        self.latest_ms = None;
         let text = super::blocks::tidy(text.trim()).into();
         let (speaker, lang) = (self.speaker.clone(), self.lang.clone());
         // An engine that counts a word before the one said earlier has its line start at the earlier one.
@@ -135,6 +144,26 @@ mod tests {
             .iter()
             .map(|line| (line.content.text.to_string(), line.content.start_ms, line.content.words.len()));
         facts.collect()
+    }
+
+    #[test]
+    fn a_line_whose_last_word_has_no_end_has_none() {
+        let read = |ends: [Option<MediaMs>; 3]| {
+            let (mut lines, mut gather) = (WordLines::default(), Gather::default());
+            for (start, end_ms) in [0, 1_000, 2_000].into_iter().zip(ends) {
+                lines.push(1, &Token { text: "a", start_ms: Some(start), end_ms, ..Token::default() }, &mut gather);
+            }
+            lines.flush(&mut gather);
+            let line = gather.finish(FileKind::Srt).lines.remove(0).content;
+            assert_eq!(line.words.iter().map(|word| word.end_ms).collect::<Vec<_>>(), ends);
+            line.end_ms
+        };
+        assert_eq!(read([Some(500), Some(1_500), Some(2_500)]), Some(2_500));
+        assert_eq!(read([Some(500), None, Some(2_500)]), Some(2_500));
+        assert_eq!(read([Some(500), Some(1_500), None]), None);
+        assert_eq!(read([Some(2_600), Some(1_500), None]), None);
+        // Of words said at once the line ends with the last of them.
+        assert_eq!(read([Some(2_600), Some(1_500), Some(2_500)]), Some(2_600));
     }
 
     #[test]

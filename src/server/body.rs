@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::app::App;
 use super::problem::{Problem, ProblemCode};
 use crate::config::TimesConfig;
+use crate::format::TextEncoding;
 use crate::parse_error::describe_json_error;
 
 /// Reads a body of at most `bytes_max`. One that stops coming, or comes too slowly, is given up.
@@ -55,4 +56,15 @@ pub(super) async fn read_json<T: DeserializeOwned>(app: &App, headers: &HeaderMa
 pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(str::trim)
+}
+
+/// The encoding that `Content-Type` names. UTF-8 is what clients write there without looking, and seen without it.
+pub(super) fn charset(headers: &HeaderMap) -> Result<Option<TextEncoding>, Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    let parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let named = parameters.map(|(name, value)| (name.trim(), value.trim().trim_matches('"')));
+    let named = named.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let encoding = named.map(|(_, name)| name.parse::<TextEncoding>()).transpose();
+    let encoding = encoding.map_err(|error| Problem::bad(format!("the charset of Content-Type: {error}")))?;
+    Ok(encoding.filter(|encoding| !encoding.is_utf8()))
 }

@@ -14,20 +14,19 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
-use encoding_rs::{Encoding, UTF_8};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use super::app::App;
 use super::auth::Access;
-use super::body::read;
+use super::body::{charset, read};
 use super::frames::{Full, Keeping, Reading};
 use super::ingest::{AppendMode, CommitError, IngestPipeline, MessageArrival, Publisher, is_correcting};
 use super::problem::{Problem, ProblemCode};
 use crate::client::wall_time;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
 use crate::feed::{Opened, View};
+use crate::format::TextEncoding;
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::{FoldView, MediaMs};
@@ -310,32 +309,15 @@ async fn text(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Prob
     String::from_utf8(body.into()).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))
 }
 
-/// A body in the encoding that it has by its `Content-Type`, or by a byte order mark at its head, as UTF-8 without the mark.
+/// A body in the encoding that a byte order mark at its head says, or its `Content-Type`, as UTF-8 without marks at its head.
 /// Without both it stays as it is.
 fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let charset = content_type.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    });
-    let declared = match charset {
-        None => None,
-        Some(charset) => Some(Encoding::for_label(charset.as_bytes()).ok_or_else(|| {
-            let charset: String = charset.chars().filter(|c| !c.is_control()).take(32).collect();
-            Problem::bad(format!("the charset {charset:?} of Content-Type is not known: send UTF-8"))
-        })?),
-    };
-    let (encoding, mark_bytes) = match Encoding::for_bom(&body) {
-        Some((encoding, mark_bytes)) => (encoding, mark_bytes),
-        None => (declared.unwrap_or(UTF_8), 0),
-    };
-    let body = body.slice(mark_bytes..);
-    if encoding == UTF_8 {
-        return Ok(body);
-    }
-    match encoding.decode_without_bom_handling_and_without_replacement(&body) {
-        Some(text) => Ok(Bytes::from(text.into_owned())),
-        None => Err(Problem::bad(format!("the body is not {}, as it says", encoding.name()))),
+    match TextEncoding::of_mark(&body).or(charset(headers)?) {
+        None => Ok(body),
+        Some(encoding) => match encoding.decode_strictly(&body) {
+            Some(text) => Ok(Bytes::from(text)),
+            None => Err(Problem::bad(format!("the body is not {encoding}, as it says"))),
+        },
     }
 }
 
@@ -534,7 +516,7 @@ mod tests {
     fn bodies_as_a_table() {
         let check = |content_type: &str, body: &[u8], expected: Option<&str>| {
             let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, content_type.parse().expect("a header"));
+            headers.insert(http::header::CONTENT_TYPE, content_type.parse().expect("a header"));
             let found = in_utf8(&headers, Bytes::copy_from_slice(body));
             assert_eq!(found.ok().as_deref(), expected.map(str::as_bytes), "{content_type}");
         };
@@ -547,6 +529,9 @@ mod tests {
         check("text/plain", b"\xef\xbb\xbfa", Some("a"));
         check("text/plain; charset=iso-8859-1", b"\xef\xbb\xbf\xc3\xa9", Some("é"));
         check("text/plain", b"\xff\xfea\0", Some("a"));
+        check("text/plain", b"\xef\xbb\xbf\xef\xbb\xbfa", Some("a"));
+        check("text/plain; charset=utf-16", b"\xff\xfe\xff\xfea\0", Some("a"));
+        check("text/plain; charset=hz-gb-2312", b"~{VP~}", Some("\u{4e2d}"));
         check("text/plain; charset=klingon", b"a", None);
         check("text/plain; charset=utf-16le", b"a", None);
     }

@@ -15,12 +15,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::app::App;
-use super::body::read;
+use super::body::{charset, read};
 use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
 use crate::client::LOSSES_HEADER;
 use crate::feed::{Feed, Opened};
-use crate::format::{Document, Format, Range, ReadOptions, Reading, TextEncoding};
+use crate::format::{Document, Format, Range, ReadOptions, Reading};
 use crate::position::{Cursor, FeedId, Offset};
 use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript, Version};
 use crate::wire::publish::is_line_within;
@@ -324,17 +324,6 @@ pub(super) async fn put(
     let imported = Imported { feed: name, lines: count, turns, speakers, problems, problem_counts, notices };
     let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(imported)).into_response())
-}
-
-/// The encoding that `Content-Type` names. UTF-8 is what clients write there without looking, and seen without it.
-fn charset(headers: &HeaderMap) -> Result<Option<TextEncoding>, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
-    let parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let named = parameters.map(|(name, value)| (name.trim(), value.trim().trim_matches('"')));
-    let named = named.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("charset"));
-    let encoding = named.map(|(_, name)| name.parse::<TextEncoding>()).transpose();
-    let encoding = encoding.map_err(|error| Problem::bad(format!("the charset of Content-Type: {error}")))?;
-    Ok(encoding.filter(|encoding| !encoding.is_utf8()))
 }
 
 /// Leaves out the words of lines that are larger than a publisher could send them: their text stays. It is told.

@@ -1,5 +1,7 @@
 //! Whisper's JSON, as openai-whisper, faster-whisper and whisperX write it, OpenAI's `verbose_json` and `diarized_json`, and
-//! that of whisper.cpp: segments with start, end and text, with a speaker and words where the program knows them.
+//! that of whisper.cpp: segments with start, end and text, with a speaker and words where the program knows them. Also the
+//! bare list of segments, `chunks` with a pair of times (Hugging Face), and several such objects one behind the other, as
+//! runs that are put into one file leave them: each is a part of its own, whose clock may start over.
 //!
 //! whisperX gives each word a speaker. A segment in which several people speak is a line for each of them.
 
@@ -10,8 +12,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::blocks::tidy;
+use super::super::detect::is_rows;
 use super::super::gather::Gather;
-use super::super::places::{Fields, Label, Places, Seconds, whole};
+use super::super::ours::rows;
+use super::super::places::{Fields, Label, Places, Seconds, values};
 use super::super::words::{Token, WordLines};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
@@ -32,6 +36,9 @@ struct Segment<'a> {
     /// whisper.cpp, in milliseconds.
     #[serde(default)]
     offsets: Option<Offsets>,
+    /// Hugging Face: start and end.
+    #[serde(default)]
+    timestamp: (Seconds, Seconds),
 }
 
 #[derive(Deserialize)]
@@ -48,9 +55,9 @@ struct TimedWord<'a> {
     start: Seconds,
     #[serde(default)]
     end: Seconds,
-    /// whisperX calls it score.
-    #[serde(default, alias = "score")]
-    probability: Option<f64>,
+    /// whisperX calls it score, whisper-timestamped confidence.
+    #[serde(default, alias = "score", alias = "confidence")]
+    probability: Seconds,
     #[serde(default)]
     speaker: Label,
 }
@@ -58,25 +65,74 @@ struct TimedWord<'a> {
 /// True for an object that is a segment of this kind.
 pub(in super::super) fn is_segment(fields: &Fields<'_>) -> bool {
     let has = |name: &str| fields.contains_key(name);
-    has("text") && (has("start") || has("end") || has("offsets"))
+    has("text") && (has("start") || has("end") || has("offsets") || has("timestamp"))
 }
 
+/// The names of lists of segments.
+pub(in super::super) const LISTS: [&str; 3] = ["segments", "transcription", "chunks"];
+
 pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
-    let fields: Fields<'_> = whole(text)?;
     let places = Places::of(text);
-    language(&fields, &places, &mut gather);
-    let named = if fields.contains_key("transcription") { "transcription" } else { "segments" };
-    let segments = places.list(&fields, named, &mut gather);
-    let has_segments = !segments.is_empty();
+    let values = if is_rows(text) { rows(text, &mut gather) } else { values(text)? };
+    for (index, value) in values.into_iter().enumerate() {
+        if index > 0 {
+            gather.part_may_begin();
+        }
+        if value.get().starts_with('[') {
+            items(value, &places, &mut gather);
+        } else if let Some(fields) = places.read(value, "this transcript", &mut gather) {
+            transcript(&fields, &places, &mut gather);
+        }
+    }
+    Ok(gather.finish(FileKind::Whisper))
+}
+
+/// A bare list: of segments, or of whole transcripts.
+fn items<'a>(list: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
+    let items: Vec<&RawValue> = places.read(list, "this list", gather).unwrap_or_default();
+    let mut bare = Vec::new();
+    for item in items {
+        match serde_json::from_str::<Fields<'_>>(item.get()) {
+            Ok(fields) if !is_segment(&fields) && LISTS.iter().any(|list| fields.contains_key(*list)) => {
+                segments(std::mem::take(&mut bare), places, gather);
+                if gather.len() > 0 {
+                    gather.part_may_begin();
+                }
+                transcript(&fields, places, gather);
+            }
+            _ => bare.push(item),
+        }
+    }
+    segments(bare, places, gather);
+}
+
+/// One transcript of a program.
+fn transcript<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+    language(fields, places, gather);
+    let lists = LISTS.into_iter().map(|name| places.list(fields, name, gather));
+    match lists.collect::<Vec<_>>().into_iter().find(|list| !list.is_empty()) {
+        Some(list) => segments(list, places, gather),
+        // OpenAI, asked for words alone.
+        None => {
+            let words = places.list(fields, "words", gather);
+            let at = words.first().map_or(1, |word| places.place(word.get()).0);
+            let words: Vec<TimedWord<'_>> =
+                words.into_iter().filter_map(|word| places.read(word, "this word", gather)).collect();
+            spoken(at, words.iter().map(|word| (word, word.word.trim())), None, gather);
+        }
+    }
+}
+
+fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) {
     for segment in segments {
         let at = places.place(segment.get()).0;
-        let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
+        let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", gather) else { continue };
         let words = segment.words.as_deref().unwrap_or_default();
         let words: Vec<TimedWord<'_>> =
-            words.iter().filter_map(|word| places.read(word, "this word", &mut gather)).collect();
+            words.iter().filter_map(|word| places.read(word, "this word", gather)).collect();
         if has_several_speakers(&words) {
             if let Some(pieces) = pieces_of(&segment.text, &words) {
-                spoken(at, words.iter().zip(pieces), segment.speaker.0.as_deref(), &mut gather);
+                spoken(at, words.iter().zip(pieces), segment.speaker.0.as_deref(), gather);
                 continue;
             }
             let message = "the words of this segment are by several speakers, and are not its text: all of it is read as said \
@@ -88,11 +144,11 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             text: word.word.trim(),
             start_ms: word.start.ms(),
             end_ms: word.end.ms(),
-            confidence: word.probability,
+            confidence: word.probability.0,
         });
         let content = Content {
-            start_ms: segment.start.ms().or(offsets.and_then(|offsets| offsets.from)),
-            end_ms: segment.end.ms().or(offsets.and_then(|offsets| offsets.to)),
+            start_ms: segment.start.ms().or(segment.timestamp.0.ms()).or(offsets.and_then(|offsets| offsets.from)),
+            end_ms: segment.end.ms().or(segment.timestamp.1.ms()).or(offsets.and_then(|offsets| offsets.to)),
             speaker: segment.speaker.0.map(Arc::from),
             text: tidy(segment.text.trim()).into(),
             words: as_in_text(&segment.text, timed.collect()),
@@ -102,15 +158,6 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             gather.left_out(at, 1, "this segment has no text: left out");
         }
     }
-    if !has_segments {
-        // OpenAI, asked for words alone.
-        let words = places.list(&fields, "words", &mut gather);
-        let at = words.first().map_or(1, |word| places.place(word.get()).0);
-        let words: Vec<TimedWord<'_>> =
-            words.into_iter().filter_map(|word| places.read(word, "this word", &mut gather)).collect();
-        spoken(at, words.iter().map(|word| (word, word.word.trim())), None, &mut gather);
-    }
-    Ok(gather.finish(FileKind::Whisper))
 }
 
 /// A tag (`en`) is kept; OpenAI writes the language as a word (`english`), which is none.
@@ -180,7 +227,7 @@ fn spoken<'w>(
             text,
             start_ms: word.start.ms(),
             end_ms: word.end.ms(),
-            confidence: word.probability,
+            confidence: word.probability.0,
             ..Token::default()
         };
         if !token.text.is_empty() {
@@ -208,6 +255,46 @@ mod tests {
             (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
         };
         (reading.lines.iter().map(line).collect(), reading.problems.len())
+    }
+
+    #[test]
+    fn every_form_of_segments_is_read() {
+        let segment = |start: u32| format!("{{\"start\":{start},\"end\":{},\"text\":\" at {start}\"}}", start + 1);
+        let object = |starts: &[u32]| {
+            let segments: Vec<_> = starts.iter().map(|start| segment(*start)).collect();
+            format!("{{\"text\":\"x\",\"segments\":[{}],\"language\":\"en\"}}", segments.join(","))
+        };
+        let (one, two) = (object(&[1, 4]), object(&[0, 3]));
+        let whole = [(Some(1_000), "at 1"), (Some(4_000), "at 4")];
+        let both = [(Some(1_000), "at 1"), (Some(4_000), "at 4"), (Some(6_000), "at 0"), (Some(9_000), "at 3")];
+        for (file, expected, problems) in [
+            (one.clone(), &whole[..], 0),
+            (format!("[{}, {}]", segment(1), segment(4)), &whole, 0),
+            (
+                "{\"text\":\"x\",\"chunks\":[{\"timestamp\":[1.0,2.0],\"text\":\" at 1\"},\
+              {\"timestamp\":[4.0,null],\"text\":\" at 4\"}]}"
+                    .to_owned(),
+                &whole,
+                0,
+            ),
+            (
+                "[{\"start\":\"00:00:01,000\",\"text\":\"at 1\"},{\"start\":\"0:04\",\"text\":\"at 4\"}]".to_owned(),
+                &whole,
+                0,
+            ),
+            // Two runs: the second one's clock starts over, however little it falls.
+            (format!("{one}\n{two}\n"), &both, 1),
+            (format!("{}\n{}", one.replace(",\"segments", ",\n\"segments"), two), &both, 1),
+            (format!("[{one},{two}]"), &both, 1),
+            // A bad row spoils no other.
+            (format!("{one}\n{{\"segments\":[\n{two}\n"), &both, 2),
+        ] {
+            let reading = read(&file, Gather::default()).expect("it can be read");
+            let lines = reading.lines.iter().map(|line| (line.content.start_ms, &*line.content.text));
+            assert_eq!(lines.collect::<Vec<_>>(), expected, "{file}");
+            assert_eq!(reading.problems.len(), problems, "{:?}\n{file}", reading.problems);
+            assert_eq!(super::super::super::detect::detect(&file, None), Ok(FileKind::Whisper), "{file}");
+        }
     }
 
     #[test]

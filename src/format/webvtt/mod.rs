@@ -30,6 +30,11 @@ pub(super) fn is_one(text: &str) -> bool {
     file::parse(text.split(['\n', '\r']).next().unwrap_or_default()).is_some()
 }
 
+/// True for a line of times as a cue has one, with a comma before its thousandths or a dot.
+pub(super) fn is_line_of_times(line: &str) -> bool {
+    timing::timings(&line.replace(',', ".")).is_ok()
+}
+
 pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
     let mut parts = segments::split(text).into_iter();
@@ -169,6 +174,10 @@ impl Reader {
             }
             BlockKind::Other => {
                 let first = block.lines[0];
+                // The header of another file, put behind the first.
+                if first.trim_start_matches('\u{FEFF}').starts_with("WEBVTT") {
+                    self.gather.part_may_begin();
+                }
                 // "A WebVTT comment block": a parser skips it as it does all that is no cue.
                 let note = first.strip_prefix("NOTE").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
                 match note.map(str::trim) {
