@@ -648,6 +648,15 @@ async fn a_vendors_frames_are_published_from_a_file_and_from_a_pipe() {
     let published = run(&server, &["publish", "vosk", &path, "--format", "vosk"]).await;
     assert_eq!(published.status.code(), Some(1));
     assert!(stderr(&published).contains("frame 2"), "{}", stderr(&published));
+
+    // Where the session begins holds for lines without a time too; a guess and its line stand at one place.
+    let (_dir, path) =
+        file("frames.ndjson", "{\"partial\":\"it is\"}\n{\"text\":\"It is noon.\"}\n{\"text\":\"All rise.\"}\n");
+    done(&run(&server, &["publish", "later", &path, "--format", "vosk", "--offset-ms", "3600000"]).await);
+    let text = done(&run(&server, &["export", "later", "--format", "ndjson"]).await);
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let starts: Vec<i64> = lines.iter().filter_map(|line| line["start_ms"].as_i64()).collect();
+    assert!(starts.len() >= 2 && starts.iter().all(|start| (3_600_000..3_660_000).contains(start)), "{text}");
 }
 
 /// A vendor's socket that breaks once: after `before` it is gone, and who comes again hears `after`, and a good end.

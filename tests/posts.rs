@@ -200,3 +200,37 @@ async fn a_vendors_message_is_no_caption() {
     said.sort();
     assert_eq!(said, ["ALL RISE.", "{music}"]);
 }
+
+/// `offset_ms` says where the software's clock stands; without it that is where the feed's is.
+#[tokio::test]
+async fn posts_stand_at_the_feeds_media_time_or_at_the_offset() {
+    const HOUR: i64 = 3_600_000;
+    let server = Server::start();
+    let starts = async || {
+        let mut screen = Screen::default();
+        let mut reader = server.subscribe("hearing/subscribe?until=head").await;
+        screen.read_to_close(&mut reader).await;
+        let start = |line: &serde_json::Value| (line["text"].to_string(), line["start_ms"].as_i64().expect("a time"));
+        screen.lines.values().map(start).collect::<std::collections::HashMap<_, _>>()
+    };
+    let headers = [("Content-Type", "application/json")];
+    let line = format!(r#"{{"id":"1","text":"an hour in","start_ms":{HOUR}}}"#);
+    assert_eq!(server.http("POST", "/v1/feeds/hearing/lines", &headers, line.as_bytes()).await.status, 200);
+    fine(&post(&server, "zoom?seq=1", "PRESENT").await);
+    fine(&post(&server, "streamtext?seq=1", "WRITTEN\n").await);
+    for (seq, text) in [(1, "FIRST"), (2, "SECOND"), (4, "FOURTH"), (3, "THIRD")] {
+        fine(&post(&server, &format!("zoom?seq={seq}&offset_ms={}", 5 * HOUR), text).await);
+    }
+    fine(&post(&server, &format!("streamtext?seq=1&offset_ms={}", 5 * HOUR), "ELSEWHERE\n").await);
+    let now = fine(&post(&server, "youtube", "").await);
+    fine(&post(&server, &format!("youtube?seq=1&offset_ms={}", 5 * HOUR), &format!("{now}\nTIMED\n")).await);
+    post(&server, "zoom?seq=1&offset_ms=soon", "BAD").await.assert_problem(400, "bad_request");
+    let starts = starts().await;
+    for (text, hour) in
+        [("PRESENT", 1), ("WRITTEN", 1), ("FIRST", 5), ("SECOND", 5), ("FOURTH", 5), ("ELSEWHERE", 5), ("TIMED", 5)]
+    {
+        let start_ms = starts[&format!("{text:?}")];
+        assert!((hour * HOUR..hour * HOUR + 60_000).contains(&start_ms), "{text}: {start_ms}");
+    }
+    assert_eq!(starts["\"THIRD\""], starts["\"FOURTH\""]);
+}

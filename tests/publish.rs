@@ -1386,3 +1386,75 @@ async fn an_engine_that_counts_from_one_again_overwrites_nothing() {
         }
     }
 }
+
+/// The start of a line, once it is there.
+async fn start_of(server: &Server, feed: &str, text: &str) -> i64 {
+    let screen = seen(server, feed).await;
+    let line = screen.lines.values().find(|line| line["text"] == text);
+    line.unwrap_or_else(|| panic!("{text} is not there"))["start_ms"].as_i64().expect("a time")
+}
+
+#[tokio::test]
+async fn lines_without_a_time_stand_at_the_feeds_present_media_time() {
+    const HOUR: i64 = 3_600_000;
+    let server = Server::start();
+    let mut timed = server.publish("geneva/publish").await;
+    timed.expect_next("welcome").await;
+    timed.send(line("1", HOUR, "A", "an hour in")).await;
+    timed.acked(1).await;
+    // Of our own format, of a vendor's, a guess, and in a request.
+    for (format, frame, text) in [
+        ("captionwire", r#"{"type":"line","id":"t","text":"typed"}"#, "typed"),
+        ("text", "captioned", "captioned"),
+        ("vosk", r#"{"partial":"a guess"}"#, "a guess"),
+        ("vosk", r#"{"text":"a line"}"#, "a line"),
+    ] {
+        let mut engine = server.publish(&format!("geneva/publish?format={format}&takeover=true")).await;
+        engine.expect_next("welcome").await;
+        engine.send_text(frame).await;
+        engine.acked(1).await;
+        let start_ms = start_of(&server, "geneva", text).await;
+        assert!((HOUR..HOUR + 60_000).contains(&start_ms), "{format} {text}: {start_ms}");
+    }
+    let headers = [("Content-Type", "application/json")];
+    let body = br#"{"id":"p","text":"posted"}"#;
+    assert_eq!(server.http("POST", "/v1/feeds/geneva/lines", &headers, body).await.status, 200);
+    let start_ms = start_of(&server, "geneva", "posted").await;
+    assert!((HOUR..HOUR + 60_000).contains(&start_ms), "{start_ms}");
+    // They do not stand before what their own session has said.
+    let mut own = server.publish("geneva/publish?takeover=true").await;
+    own.expect_next("welcome").await;
+    own.send(line("2", 2 * HOUR, "A", "further on")).await;
+    own.send(json!({"type": "line", "id": "3", "text": "typed behind it"})).await;
+    own.acked(2).await;
+    assert!(start_of(&server, "geneva", "typed behind it").await >= 2 * HOUR);
+}
+
+#[tokio::test]
+async fn an_offset_holds_for_lines_without_a_time_too() {
+    const HOUR: i64 = 3_600_000;
+    let server = Server::start();
+    let mut timed = server.publish("geneva/publish").await;
+    timed.expect_next("welcome").await;
+    timed.send(line("1", 5 * HOUR, "A", "elsewhere")).await;
+    timed.acked(1).await;
+    for (query, frame, text) in [
+        ("format=text", "captioned", "captioned"),
+        ("format=vosk", r#"{"partial":"a guess"}"#, "a guess"),
+        ("labels=names", r#"{"type":"line","id":"t","text":"typed"}"#, "typed"),
+    ] {
+        let path = format!("geneva/publish?takeover=true&offset_ms={HOUR}&{query}");
+        let mut publisher = server.publish(&path).await;
+        publisher.expect_next("welcome").await;
+        publisher.send_text(frame).await;
+        publisher.acked(1).await;
+        let start_ms = start_of(&server, "geneva", text).await;
+        assert!((HOUR..HOUR + 60_000).contains(&start_ms), "{query}: {start_ms}");
+    }
+    // It is held to what every time is held to: a feed's clock does not leap.
+    let mut far = server.publish(&format!("geneva/publish?takeover=true&format=text&offset_ms={}", 50 * HOUR)).await;
+    far.expect_next("welcome").await;
+    far.send_text("far away").await;
+    let refusal = far.expect("nack").await;
+    assert_eq!((&refusal["code"], &refusal["field"]), (&json!("bad_time"), &json!("offset_ms")));
+}

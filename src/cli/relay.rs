@@ -13,7 +13,7 @@ use super::output::note;
 use super::reach::Url;
 use super::sending::{Sending, SourceWait};
 use super::signals::Signals;
-use super::vendor::{Session, Vendor, say};
+use super::vendor::{Vendor, say};
 use crate::client::{Followed, Follower, FollowerOptions, SocketUrl};
 use crate::dialect::Format;
 
@@ -106,7 +106,7 @@ impl Relay {
         publisher: &CountingPublisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
-        let mut session = Session::begin(format, self.vendor.options(self.source.as_deref(), 0));
+        let mut session = self.vendor.begin(format, self.source.as_deref());
         let mut began: Option<Instant> = None;
         loop {
             let due = began.and_then(|began| Some((began, session.due(began)?)));

@@ -1,5 +1,7 @@
 //! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -20,9 +22,10 @@ pub(super) struct Vendor {
     /// The input is what a vendor's engine says, not lines of ours: deepgram, rev, text, …
     #[arg(long, value_parser = parse_format)]
     pub(super) format: Option<Format>,
-    /// With --format: media time at the start of the vendor's session, in milliseconds
-    #[arg(long, requires = "format", default_value_t = 0, allow_negative_numbers = true)]
-    offset_ms: MediaMs,
+    /// With --format: media time at the start of the vendor's session, in milliseconds. Without it, what says no time stands at
+    /// the feed's present media time
+    #[arg(long, requires = "format", allow_negative_numbers = true)]
+    offset_ms: Option<MediaMs>,
     /// With --format: the language of what does not say its own
     #[arg(long, requires = "format")]
     lang: Option<String>,
@@ -54,7 +57,7 @@ impl Vendor {
         let tag = random_name();
         Options {
             label_source: (!self.names).then(|| source.unwrap_or("main").into()),
-            offset_ms: self.offset_ms.saturating_add(after_ms),
+            offset_ms: self.offset_ms.unwrap_or(0).saturating_add(after_ms),
             lang: self.lang.as_deref().map(Into::into),
             turn_gap_ms: self.turn_gap_ms,
             ..Options::new(&tag)
@@ -80,7 +83,14 @@ impl Vendor {
         let named = read_as.map(|read_as| parse_format(&read_as.format)).transpose().map_err(anyhow::Error::msg)?;
         let Some(format) = self.format.or(named) else { bail!("say in which format the vendor spoke: --format") };
         let options = read_as.map_or_else(|| self.options(None, after_ms), |read_as| self.options_as(read_as));
-        Ok(Session::begin(format, options))
+        let is_given = self.offset_ms.is_some() || read_as.is_some_and(|read_as| read_as.offset_ms != 0);
+        let begins_at = is_given.then_some(options.offset_ms);
+        Ok(Session::begin(format, options, begins_at))
+    }
+
+    /// The first session of a run.
+    pub(super) fn begin(&self, format: Format, source: Option<&str>) -> Session {
+        Session::begin(format, self.options(source, 0), self.offset_ms)
     }
 
     /// Publishes all that `input` says; counts what could not be read.
@@ -92,7 +102,7 @@ impl Vendor {
         publisher: &CountingPublisher,
         problems: &mut u64,
     ) -> anyhow::Result<()> {
-        let mut session = Session::begin(format, self.options(source, 0));
+        let mut session = self.begin(format, source);
         let began = Instant::now();
         let mut bytes = Vec::new();
         for number in 1.. {
@@ -191,15 +201,65 @@ async fn say_lines(
 pub(super) struct Session {
     dialect: Box<dyn Dialect>,
     framing: Framing,
+    /// Where lines without a time stand, if somebody said where the session begins; else the server knows better.
+    places: Option<Places>,
+}
+
+/// Lines that say no time, by the clock of who reads.
+struct Places {
+    /// Media time now.
+    now_ms: MediaMs,
+    begins_at_ms: MediaMs,
+    /// Where lines were put, the last ones: a line stays where it came first.
+    known: VecDeque<(Arc<str>, MediaMs)>,
+}
+
+/// Lines whose places are remembered: far more than are open at a time.
+const PLACES_MAX: usize = 1_024;
+
+impl Places {
+    fn put(&mut self, line: &mut Version) {
+        if line.content.start_ms.is_some() {
+            return;
+        }
+        let known = self.known.iter().rev().find(|(id, _)| *id == line.id).map(|(_, at_ms)| *at_ms);
+        line.content.start_ms = Some(known.unwrap_or_else(|| {
+            if self.known.len() == PLACES_MAX {
+                self.known.pop_front();
+            }
+            let at_ms = self.now_ms.max(0);
+            self.known.push_back((line.id.clone(), at_ms));
+            at_ms
+        }));
+    }
 }
 
 impl Session {
-    pub(super) fn begin(format: Format, options: Options) -> Self {
-        Self { dialect: format.open(options), framing: format.framing() }
+    fn begin(format: Format, options: Options, begins_at_ms: Option<MediaMs>) -> Self {
+        let places = |begins_at_ms| Places { now_ms: begins_at_ms, begins_at_ms, known: VecDeque::new() };
+        Self { dialect: format.open(options), framing: format.framing(), places: begins_at_ms.map(places) }
+    }
+
+    fn placed(&mut self, mut decoded: Decoded) -> Decoded {
+        if let Some(places) = &mut self.places {
+            for said in &mut decoded.says {
+                if let Said::Lines(lines) = said {
+                    lines.iter_mut().for_each(|line| places.put(line));
+                }
+            }
+        }
+        decoded
+    }
+
+    fn note_elapsed(&mut self, elapsed: Duration) {
+        if let Some(places) = &mut self.places {
+            places.now_ms = places.begins_at_ms.saturating_add(ms(elapsed));
+        }
     }
 
     /// So much time has passed since the first connection began.
     pub(super) fn elapsed(&mut self, elapsed: Duration) {
+        self.note_elapsed(elapsed);
         self.dialect.elapsed(ms(elapsed));
     }
 
@@ -216,8 +276,9 @@ impl Session {
     /// Nothing came until `elapsed`: what the vendor settled is final by now.
     pub(super) fn rest(&mut self, elapsed: Duration) -> Decoded {
         let mut decoded = Decoded::default();
+        self.note_elapsed(elapsed);
         self.dialect.rest(ms(elapsed), &mut decoded);
-        decoded
+        self.placed(decoded)
     }
 
     /// What a message says. A line ends with it.
@@ -227,14 +288,14 @@ impl Session {
         if self.framing == Framing::Lines {
             self.dialect.decode(b"\n", &mut decoded);
         }
-        decoded
+        self.placed(decoded)
     }
 
     /// What the next of a file or a pipe says, wherever that ends.
     fn read(&mut self, bytes: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.decode(bytes, &mut decoded);
-        decoded
+        self.placed(decoded)
     }
 
     /// The vendor's session is over. What is still a guess stands as it is: nobody will say it better, while the source
@@ -242,14 +303,15 @@ impl Session {
     pub(super) fn end(&mut self) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.close_session(&mut decoded);
-        decoded
+        self.placed(decoded)
     }
 
     /// The vendor was connected to anew, `elapsed` after the first time.
     pub(super) fn reconnect(&mut self, elapsed: Duration) -> Decoded {
         let mut decoded = Decoded::default();
+        self.note_elapsed(elapsed);
         self.dialect.reconnect(ms(elapsed), &mut decoded);
-        decoded
+        self.placed(decoded)
     }
 }
 

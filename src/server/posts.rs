@@ -29,7 +29,7 @@ use crate::feed::{Opened, View};
 use crate::format::TextEncoding;
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
-use crate::transcript::{FoldView, MediaMs};
+use crate::transcript::{FoldView, Line, MediaMs};
 use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
@@ -39,7 +39,7 @@ const GAP: &str = "numbers are missing before this one: what was posted under th
 const LATE: &str = "this number was missing: it was taken into its place\n";
 /// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
 const LATE_NUMBERS_MAX: u64 = 16;
-/// The longest that a number is waited for, in milliseconds of the feed: by then a request has failed, and what comes is
+/// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
 /// another run of the software.
 const LATE_MS_MAX: MediaMs = 30_000;
 
@@ -96,6 +96,8 @@ struct Post {
     /// Whether what is posted is kept as it came.
     is_kept: bool,
     lang: Option<Box<str>>,
+    /// Added to all times.
+    offset_ms: MediaMs,
 }
 
 impl Post {
@@ -110,13 +112,20 @@ impl Post {
         if base.len() > 64 {
             return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
         }
+        let offset_ms = asked.get("offset_ms").map(|offset_ms| {
+            offset_ms.parse().map_err(|_| Problem::bad("offset_ms is a whole number of milliseconds"))
+        });
+        let offset_ms: Option<MediaMs> = offset_ms.transpose()?;
         let keep_raw = asked.get("keep_raw").map(String::as_str);
         let is_kept = Keeping::is_wanted(&app, &name, keep_raw).map_err(Problem::bad)?;
         let feed = access.open_to_publish(&app, &name).await??;
-        let pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+        let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+        if let Some(offset_ms) = offset_ms {
+            pipeline.begin_at(offset_ms);
+        }
         let lang =
             asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
-        Ok(Self { app, pipeline, base, is_kept, lang })
+        Ok(Self { app, pipeline, base, is_kept, lang, offset_ms: offset_ms.unwrap_or(0) })
     }
 
     /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line `id` with
@@ -164,7 +173,7 @@ impl Post {
         let line = |id: &str| transcript.line(source, id);
         if let Some(line) = line(&id) {
             // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
-            let is_repeat = *line.text == *text && (behind == 0 || self.is_recent(line.start_ms));
+            let is_repeat = *line.text == *text && (behind == 0 || self.is_recent(&line));
             return is_repeat.then_some(Placed::Repeat);
         }
         if behind == 0 || transcript.knows(source, &id) {
@@ -173,19 +182,12 @@ impl Post {
         let next = (number + 1..=number + behind).find_map(|later| line(&said(later)?.0))?;
         let late: Arc<str> = format!("{session}.late").into();
         let seq = transcript.seq(source, &late) + 1;
-        self.is_recent(next.start_ms).then(|| Placed::Late {
-            session: session.clone(),
-            late,
-            seq,
-            at_ms: next.start_ms,
-        })
+        self.is_recent(&next).then(|| Placed::Late { session: session.clone(), late, seq, at_ms: next.start_ms })
     }
 
-    /// Whether a line of the media time `start_ms` came within the last seconds.
-    fn is_recent(&self, start_ms: MediaMs) -> bool {
-        let opened_at = self.pipeline.view.transcript().opened_at().unwrap_or_default();
-        let now_ms = self.app.clock_history.since(opened_at, self.app.clock.now());
-        now_ms.saturating_sub(start_ms) <= LATE_MS_MAX
+    /// Whether a line came within the last seconds.
+    fn is_recent(&self, line: &Line) -> bool {
+        self.app.clock_history.since(line.received_at, self.app.clock.now()) <= LATE_MS_MAX
     }
 
     fn options(&self, tag: &str) -> Options {
@@ -193,6 +195,7 @@ impl Post {
             media_ms_max: self.app.config.captions.max_media_ms,
             text_bytes_max: self.app.limits().text_bytes,
             lang: self.lang.as_deref().map(Into::into),
+            offset_ms: self.offset_ms,
             wall_start: self.pipeline.view.transcript().opened_at(),
             ..Options::new(tag)
         }
@@ -206,8 +209,14 @@ impl Post {
         let (mut refusal, mut full) = (None, None);
         if self.is_kept {
             let (source, lang) = (&pipeline.publisher.source, self.lang.as_deref());
-            let reading =
-                Reading { source, connection: session, format: posted.format, offset_ms: 0, has_names: true, lang };
+            let reading = Reading {
+                source,
+                connection: session,
+                format: posted.format,
+                offset_ms: self.offset_ms,
+                has_names: true,
+                lang,
+            };
             match Keeping::new(app, pipeline.view.clone(), &reading).keep(posted.frame) {
                 Ok(op) => op.into_iter().for_each(|op| pipeline.push_own(op, came.at)),
                 Err(error) => full = Some(error),

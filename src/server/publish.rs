@@ -74,7 +74,9 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     if is_anonymous {
         pipeline.name_speakers();
     }
-    if vendor.is_none() {
+    if vendor.is_none()
+        && let Some(offset_ms) = offset_ms
+    {
         pipeline.shift_times(offset_ms);
     }
     for name in asked.names().filter(|name| !PARAMETERS.contains(name)) {

@@ -105,7 +105,7 @@ pub enum Break {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeSource {
-    /// When its first version came, counted from the opening of the feed.
+    /// The feed's media time when its first version came.
     Arrival,
     /// Its place in the file it was read from.
     Order,
@@ -186,7 +186,8 @@ pub struct Version {
     /// Its revision as the source numbered it; without one the fold numbers it in log order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rev: Option<u64>,
-    /// For a version without a usable time: its arrival counted from the feed's opening, or its place in a file.
+    /// For a version without a usable time: the feed's media time when it arrived, as the server that took it knew it, or its
+    /// place in a file. Records without it count their arrival from the feed's opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrival_ms: Option<MediaMs>,
     /// What `arrival_ms` counts, where it is not the arrival.

@@ -7,6 +7,7 @@
 //! `rate_limit` is the pace at which a socket is read. How messages arrive and how answers leave belongs to the callers:
 //! `publish`, `lines` and `posts`.
 
+mod arrival_clock;
 mod identity;
 mod media_clock;
 mod pending_acks;

@@ -250,9 +250,17 @@ impl IngestPipeline {
         self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
     }
 
-    /// Adds `offset_ms` to all times of what is published in our own format from now on.
+    /// Adds `offset_ms` to all times of what is published in our own format from now on; lines without a time go by it too.
     pub(in crate::server) fn shift_times(&mut self, offset_ms: MediaMs) {
         self.offset_ms = offset_ms;
+        self.begin_at(offset_ms);
+    }
+
+    /// The publisher's clock begins now, at the media time `offset_ms`: lines without a time stand by it. A request goes on with
+    /// its source's clock, and a session that comes again with its own.
+    pub(in crate::server) fn begin_at(&mut self, offset_ms: MediaMs) {
+        let goes_on = self.session_lock.is_some() || self.began_behind.0 > 0;
+        self.validator.begin_at(offset_ms, &self.publisher.source, goes_on, self.app.clock.now());
     }
 
     /// Takes what was read of a message in our own format: shifts its times and notes unknown fields of it.

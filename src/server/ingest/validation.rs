@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::Publisher;
+use super::arrival_clock::ArrivalClock;
 use crate::feed::View;
 use crate::server::app::App;
 use crate::server::clock::ClockHistory;
 use crate::transcript::fold::Reached;
-use crate::transcript::{FeedState, MediaMs, Timestamp, Transcript, Version};
+use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Transcript, Version};
 use crate::wire::publish::NUMBER_MAX;
 use crate::wire::{NackCode, Refusal};
 
@@ -16,7 +17,7 @@ use crate::wire::{NackCode, Refusal};
 pub(in crate::server) struct FeedValidator {
     view: Arc<View>,
     clock_history: Arc<ClockHistory>,
-    opened_at: Timestamp,
+    arrival_clock: ArrivalClock,
     max_jump_ms: MediaMs,
     max_media_ms: MediaMs,
     /// The greatest time that this publisher has sent; what was folded is asked of the view.
@@ -30,7 +31,15 @@ impl FeedValidator {
         let captions = &app.config.captions;
         let (max_jump_ms, max_media_ms) = (captions.max_jump_ms, captions.max_media_ms);
         let clock_history = app.clock_history.clone();
-        Self { view, clock_history, opened_at, max_jump_ms, max_media_ms, reach: None }
+        let arrival_clock = ArrivalClock::new(opened_at);
+        Self { view, clock_history, arrival_clock, max_jump_ms, max_media_ms, reach: None }
+    }
+
+    /// The publisher's session begins `now`, at the media time `offset_ms`. It goes on behind what its source has said so far,
+    /// if `goes_on`.
+    pub(in crate::server) fn begin_at(&mut self, offset_ms: MediaMs, source: &str, goes_on: bool, now: Timestamp) {
+        let behind = self.view.transcript().source_reach(source).filter(|_| goes_on);
+        self.arrival_clock.begin(offset_ms, now, behind);
     }
 
     /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
@@ -43,6 +52,13 @@ impl FeedValidator {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
         {
             let transcript = self.view.transcript();
+            if start_ms.is_none() && version.arrival_ms.is_none() {
+                let reached = self.reach.into_iter().chain(transcript.reach());
+                let arrival_ms = self.arrival_clock.media_ms(reached, &self.clock_history, now);
+                // Whatever the clocks say: no line stands behind the last time that one may have. One that takes the place of a
+                // number that was missing has that place already.
+                version.arrival_ms = Some(arrival_ms.clamp(0, self.max_media_ms));
+            }
             if transcript.state() == FeedState::Ended && transcript.begins_line(&publisher.published(0), version, now) {
                 let mut message =
                     "the feed has ended: only corrections of its lines are taken, until it is reopened".to_owned();
@@ -61,15 +77,16 @@ impl FeedValidator {
         }
         if let Some(start_ms) = start_ms {
             self.check_jump("start_ms", start_ms, now)?;
+        } else if let Some(arrival_ms) = version.arrival_ms.filter(|_| self.arrival_clock.goes_by_offset()) {
+            self.check_jump("offset_ms", arrival_ms, now)?;
         }
         if let Some(end_ms) = end_ms {
             self.check_jump("end_ms", end_ms, now)?;
         }
-        if start_ms.is_none() {
-            // Whatever the time of day says: no line stands behind the last time that one may have. One that takes the place
-            // of a number that was missing has that place already.
-            let since_opened = || self.clock_history.since(self.opened_at, now).clamp(0, self.max_media_ms);
-            version.arrival_ms.get_or_insert_with(since_opened);
+        // What is a guess may be given its time later.
+        if start_ms.is_some() || version.content.status == Status::Final {
+            let greatest_ms = start_ms.or(version.arrival_ms).max(start_ms.and(end_ms));
+            greatest_ms.into_iter().for_each(|media_ms| self.arrival_clock.note(media_ms));
         }
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(())

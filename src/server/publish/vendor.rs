@@ -29,7 +29,7 @@ const ONLY_HERE: [&str; 3] = ["lang", "ack", "keep_raw"];
 #[derive(Debug)]
 pub(super) struct VendorAsked {
     format: Format,
-    offset_ms: MediaMs,
+    offset_ms: Option<MediaMs>,
     lang: Option<Box<str>>,
     is_kept: bool,
     /// Whether the client is answered.
@@ -60,11 +60,11 @@ impl VendorAsked {
     }
 }
 
-/// What is added to all times.
-pub(super) fn offset_ms(asked: &Asked) -> Result<MediaMs, End> {
+/// What is added to all times, if anything is said of it.
+pub(super) fn offset_ms(asked: &Asked) -> Result<Option<MediaMs>, End> {
     match asked.get("offset_ms").map(str::parse) {
-        None => Ok(0),
-        Some(Ok(offset_ms)) => Ok(offset_ms),
+        None => Ok(None),
+        Some(Ok(offset_ms)) => Ok(Some(offset_ms)),
         Some(Err(_)) => Err(End::close(CloseCode::BadRequest, "offset_ms is a whole number of milliseconds")),
     }
 }
@@ -107,6 +107,10 @@ impl Connection<'_> {
     /// From now on its frames are a vendor's.
     pub(super) fn speak(&mut self, asked: VendorAsked) {
         let VendorAsked { format, offset_ms, lang, is_kept, .. } = asked;
+        if let Some(offset_ms) = offset_ms {
+            self.pipeline.begin_at(offset_ms);
+        }
+        let offset_ms = offset_ms.unwrap_or(0);
         let has_names = self.pipeline.speaker_names.is_none();
         let source = &self.pipeline.publisher.source;
         // New for each connection, also within a session: a vendor's numbers start over when it is called anew.

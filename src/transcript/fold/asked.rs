@@ -416,8 +416,14 @@ impl Transcript {
     /// The greatest media time of a line or clock of `source`, once it gave one.
     #[must_use]
     pub fn source_reach_ms(&self, source: &str) -> Option<MediaMs> {
+        self.source_reach(source).map(|reach| reach.media_ms)
+    }
+
+    /// The same, and when it was taken. Times of arrival and the server's own clocks count as well.
+    #[must_use]
+    pub fn source_reach(&self, source: &str) -> Option<Reached> {
         let source = self.source_index.get(source)?;
-        self.sources[*source as usize].reach.map(|reach| reach.media_ms)
+        self.sources[*source as usize].reach
     }
 
     /// The revision of a line, and whether it was taken back; `None` for one that was never met.

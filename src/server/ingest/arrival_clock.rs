@@ -1,0 +1,101 @@
+//! Where a line without a time stands: at the feed's present media time, as far as anybody knows it.
+//!
+//! That is the greatest time that a source gave the feed, and what has passed since; before the first, the time since the feed
+//! was opened. A publisher who says `offset_ms` says where its own clock stands, and its lines go by that. Whatever the clocks
+//! say, a line does not stand before what its publisher said for good. The place is written into the record, before the log: all nodes
+//! and each replay have the same one.
+
+use crate::server::clock::ClockHistory;
+use crate::transcript::fold::Reached;
+use crate::transcript::{MediaMs, Timestamp};
+
+/// The media time at which lines without a time arrive.
+#[derive(Debug)]
+pub(super) struct ArrivalClock {
+    /// Media time 0, where nobody gave a time.
+    opened_at: Timestamp,
+    /// Where the publisher's session began, and when, if its `offset_ms` says so.
+    began: Option<Reached>,
+    /// How far its source had come then.
+    behind: Option<Reached>,
+    /// The greatest time of what the publisher said for good.
+    said_ms: MediaMs,
+}
+
+impl ArrivalClock {
+    /// For a feed that was opened `at`.
+    pub(super) fn new(opened_at: Timestamp) -> Self {
+        Self { opened_at, began: None, behind: None, said_ms: 0 }
+    }
+
+    /// The publisher's session begins `at` a moment that is `offset_ms` of media time; it goes on behind what its source has said
+    /// so far, if that is its own.
+    pub(super) fn begin(&mut self, offset_ms: MediaMs, at: Timestamp, behind: Option<Reached>) {
+        (self.began, self.behind) = (Some(Reached { media_ms: offset_ms, at }), behind);
+    }
+
+    /// Whether the publisher's `offset_ms` says where lines stand: then they are held to what its times are held to.
+    pub(super) fn goes_by_offset(&self) -> bool {
+        self.began.is_some()
+    }
+
+    /// Notes a time of what was said for good.
+    pub(super) fn note(&mut self, media_ms: MediaMs) {
+        self.said_ms = self.said_ms.max(media_ms);
+    }
+
+    /// The media time `now`, where the feed has come to `reached`.
+    pub(super) fn media_ms(
+        &self,
+        reached: impl IntoIterator<Item = Reached>,
+        clock_history: &ClockHistory,
+        now: Timestamp,
+    ) -> MediaMs {
+        let present = |reached: Reached| reached.media_ms.saturating_add(clock_history.since(reached.at, now).max(0));
+        let present_ms = match self.began {
+            Some(began) => Some(present(began)).max(self.behind.map(present)),
+            None => reached.into_iter().map(present).max(),
+        };
+        let present_ms = present_ms.unwrap_or_else(|| clock_history.since(self.opened_at, now));
+        present_ms.max(self.said_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_stand_by_the_feeds_clock_as_a_table() {
+        let opened_at = Timestamp(1_000_000);
+        let clock_history = ClockHistory::new(opened_at);
+        tokio::time::advance(std::time::Duration::from_secs(600)).await;
+        let now = Timestamp(1_600_000);
+        clock_history.note(now);
+        let reached = |media_ms: MediaMs, ago_ms: i64| Reached { media_ms, at: Timestamp(now.0 - ago_ms) };
+        for (offset, behind, reaches, said_ms, expected) in [
+            // Nobody gave a time.
+            (None, None, vec![], 0, 600_000),
+            // Somebody did, and time goes on; the furthest counts.
+            (None, None, vec![reached(3_600_000, 5_000)], 0, 3_605_000),
+            (None, None, vec![reached(3_600_000, 5_000), reached(3_602_000, 1_000)], 0, 3_605_000),
+            // Not before what was said for good.
+            (None, None, vec![reached(3_000, 1_000)], 9_000, 9_000),
+            // The publisher says where it is.
+            (Some(reached(7_200_000, 10_000)), None, vec![reached(3_600_000, 5_000)], 0, 7_210_000),
+            (Some(reached(7_200_000, 10_000)), None, vec![], 7_300_000, 7_300_000),
+            // It goes on with what it said in other requests.
+            (Some(reached(7_200_000, 0)), Some(reached(7_200_000, 20_000)), vec![], 0, 7_220_000),
+            (Some(reached(7_200_000, 0)), Some(reached(5_000, 0)), vec![], 0, 7_200_000),
+            (Some(reached(-9_000, 10_000)), None, vec![], 0, 1_000),
+        ] {
+            let mut clock = ArrivalClock::new(opened_at);
+            if let Some(offset) = offset {
+                clock.begin(offset.media_ms, offset.at, behind);
+            }
+            clock.note(said_ms);
+            let found = clock.media_ms(reaches.clone(), &clock_history, now);
+            assert_eq!(found, expected, "{offset:?} {behind:?} {reaches:?} {said_ms}");
+        }
+    }
+}
