@@ -15,7 +15,7 @@ use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::line_id;
 use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
-use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, is_another_line};
+use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, counts_anew, is_another_line};
 use super::token::{Label, ListedWord, align, needs_space};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;
@@ -194,13 +194,15 @@ impl Engine for AssemblyAi {
             let now = NumberedLine { text: &text, start_ms: on_axis(start), end_ms: on_axis(end), is_over };
             is_another_line(&turn.piece, last - turn.order, &now)
         });
+        let latest = self.turns.iter().map(|turn| turn.order).max();
+        let is_anew = known.is_none() && order.zip(latest).is_some_and(|(order, latest)| counts_anew(order, latest));
         SessionSign {
             begins: kind == Some("Begin"),
             ends: kind == Some("Termination"),
             name: raw_text(message, &["id"]).filter(|_| kind == Some("Begin")),
             says: is_turn,
             span: start.and_then(|start| Span::new(Some(start), end)).filter(|_| known.is_none() || is_another),
-            reuses_id: is_another,
+            reuses_id: is_another || is_anew,
             text,
             is_settled: is_over,
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::json::{Node, raw_ms, raw_text};
 use super::keyed::Keyed;
 use super::lines::{Facts, Saying};
-use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, is_another_line};
+use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, counts_anew, is_another_line};
 use super::token::{ListedWord, align};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;
@@ -113,6 +113,7 @@ impl Engine for Flux {
             let now = NumberedLine { text, start_ms: on_axis(start), end_ms: on_axis(end), is_over };
             is_another_line(piece, self.latest.saturating_sub(index), &now)
         });
+        let is_anew = is_turn && known.is_none() && index.is_some_and(|index| counts_anew(index, self.latest));
         let span = Span::new(start, end);
         SessionSign {
             begins: kind == Some("Connected"),
@@ -120,7 +121,7 @@ impl Engine for Flux {
             says: is_turn,
             // The same turn again, as it stands now.
             span: span.filter(|_| is_turn && (known.is_none() || is_another)),
-            reuses_id: is_another,
+            reuses_id: is_another || is_anew,
             text: text.into(),
             is_settled: is_over,
             ..SessionSign::default()

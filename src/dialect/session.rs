@@ -72,6 +72,8 @@ pub(super) const MOVED_MS: MediaMs = 2_000;
 const SAME_PLACE_MS: MediaMs = 100;
 /// Of so many words marks and numbers may leave none as it was: `nine one one`. Of more words they leave some.
 const MARKED_WORDS_MAX: usize = 3;
+/// Numbers of lines that may overtake each other.
+const NEIGHBOURS_MAX: u64 = 3;
 /// A guess of so many words does not vanish but with its session.
 const GUESS_WORDS_MIN: usize = 3;
 
@@ -248,9 +250,7 @@ impl Heard {
 
     /// Whether `text` is mostly the same words.
     fn says(&self, text: &str) -> bool {
-        let (known, now) = (words(&self.text), words(text));
-        let shared = now.iter().filter(|word| known.contains(word)).count();
-        shared * 2 > known.len().min(now.len())
+        are_alike(&words(&self.text), &words(text))
     }
 
     /// Whether `guess` can have been a guess of it.
@@ -311,7 +311,7 @@ impl Reach {
         }
         if is_in_order {
             self.step_in_order(span, sign)
-        } else if back > FALL_MS {
+        } else if back > MOVED_MS as f64 {
             Step::Back
         } else {
             Step::On
@@ -555,7 +555,9 @@ impl<E: Engine> Sessions<E> {
             }
             let step = self.current.reach(&span).map_or(Step::On, |reach| reach.step_to(&span, &no_text, false));
             let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, step, reach.latest_ms));
-            if fell.is_none() && step == Step::Back {
+            // Participants are confirmed late, by some seconds.
+            let is_far = self.current.reach(&span).is_some_and(|reach| reach.latest_ms - span.start_ms > FALL_MS);
+            if fell.is_none() && step == Step::Back && is_far {
                 self.tell_step_back(out);
             }
             if let Some(offset_ms) = fell {
@@ -826,6 +828,12 @@ fn begins_as(text: &str, guess: &str) -> bool {
     same * 2 > guess.len()
 }
 
+/// Whether the shorter of two texts has most of its words in the other.
+fn are_alike(known: &[String], now: &[String]) -> bool {
+    let shared = now.iter().filter(|word| known.contains(word)).count();
+    shared * 2 > known.len().min(now.len())
+}
+
 fn is_letters(word: &str) -> bool {
     word.chars().any(char::is_alphabetic)
 }
@@ -845,6 +853,12 @@ pub(super) struct NumberedLine<'a> {
     pub(super) is_over: bool,
 }
 
+/// Whether the number of a line that is not known is that of a session that counts anew, where the greatest was `latest`: numbers
+/// rise, and neighbours may overtake each other.
+pub(super) fn counts_anew(number: u64, latest: u64) -> bool {
+    number.saturating_add(NEIGHBOURS_MAX) < latest
+}
+
 /// Whether a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
 /// each session say a line again to give it marks and capitals, soon after it and at its place.
 pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>) -> bool {
@@ -852,7 +866,7 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
     let by = apart(known.start_ms(), now.start_ms);
     let is_near = |by: Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
     let (text, known_words) = (now.text.trim(), words(&known.text()));
-    let is_unlike = !text.is_empty() && !share_a_word(&known.text(), text);
+    let is_unlike = !text.is_empty() && !are_alike(&known_words, &words(text));
     let is_spelled_anew =
         known_words.len() <= MARKED_WORDS_MAX || words(text).iter().filter(|word| is_letters(word)).count() < 2;
     if newer <= 1 && is_near(by) && (!is_unlike || is_spelled_anew && is_near(apart(known.end_ms(), now.end_ms))) {
@@ -1037,14 +1051,14 @@ mod tests {
             (4.0, 12.0, 1.9, Anew, Anew),
             (0.4, 62.5, 2.9, Anew, Anew),
             (5.0, 14.0, 2.0, Anew, Anew),
-            (5.0, 11.0, 2.0, On, On),
+            (5.0, 11.0, 2.0, On, Back),
             // By far: some say late what they said of before.
             (0.3, 33.0, 10.0, Anew, Back),
             (0.3, 300.0, 110.0, Anew, Back),
             (0.3, 300.0, 90.0, Anew, Anew),
             (0.3, 40.0, 5.0, Anew, Anew),
             // Late lines.
-            (0.3, 300.0, 292.0, On, On),
+            (0.3, 300.0, 292.0, On, Back),
             (2.0, 2.5, 1.5, On, On),
             // On.
             (0.3, 2.1, 2.1, On, On),

@@ -123,21 +123,7 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
             let is_result = has(value, &REASONS) || has(value, &TEXTS) && has(value, &OFFSETS);
             // Turns and the edges of speech, and the events of a session.
             const EVENTS: [&str; 6] = ["Offset", "privOffset", "context", "SessionId", "sessionId", "privSessionId"];
-            let is_event = has(value, &EVENTS)
-                && only(
-                    value,
-                    &[
-                        "Offset",
-                        "Duration",
-                        "context",
-                        "SessionId",
-                        "sessionId",
-                        "privSessionId",
-                        "privOffset",
-                        "Id",
-                        "Type",
-                    ],
-                );
+            let is_event = has(value, &EVENTS) && only(value, &EVENTS);
             is_result && kind.is_none_or(|kind| !kind.contains('.'))
                 || is_event
                 || has(value, &["CancellationReason", "privCancellationReason"])
@@ -317,7 +303,7 @@ pub(super) fn unknown(format: Format, value: &Value) -> String {
     let likeness = looks_like(value).filter(|likeness| *likeness != Likeness::Read(format));
     match likeness {
         Some(likeness) => format!("this is no message of {name}: it was left out. It looks like {likeness}"),
-        None if only(value, &["text"]) => format!(
+        None if only(value, &["text"]) && has(value, &["text"]) => format!(
             "this is no message of {name}: it was left out. It looks like Vosk or a caption that is posted to Zoom: use \
              format=vosk or format=zoom"
         ),

@@ -215,6 +215,52 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whenever an engine crashes and whatever its clock says then, each line is there once, and a clock that fell is told.
+    #[test]
+    fn a_restart_at_any_moment_loses_nothing_untold(
+        format in prop::sample::select(&TIMED[..]),
+        first in spoken("a", 1..8),
+        second in spoken("b", 1..8),
+        from in 0.0..20.0f64,
+        has_guesses: bool,
+    ) {
+        let words = |spoken: &Spoken| -> String {
+            let name: String = spoken.text.chars().take_while(|c| *c != ' ').collect();
+            format!("the {name}x {name}y {name}z.")
+        };
+        let first: Vec<Spoken> = first.iter().map(|spoken| Spoken { text: words(spoken), ..spoken.clone() }).collect();
+        let at = |spoken: &Spoken| Spoken { start: spoken.start + from, end: spoken.end + from, text: words(spoken) };
+        let second: Vec<Spoken> = second.iter().map(at).collect();
+        let mut messages: Vec<Vec<u8>> = Vec::new();
+        for spoken in [&first, &second] {
+            for (number, spoken) in spoken.iter().enumerate() {
+                if has_guesses && format != Format::WhisperStreaming {
+                    let guess = spoken.text.rsplit_once(' ').expect("words").0;
+                    let mut guess = timed(format, number, spoken.start, guess, false);
+                    if format == Format::Flux {
+                        guess["audio_window_end"] = json!(spoken.end);
+                    }
+                    messages.push(guess.to_string().into_bytes());
+                }
+                messages.push(frame(format, number, spoken));
+            }
+        }
+        let mut dialect = format.open(options());
+        let mut screen = Screen::new();
+        let told: String = messages.iter().map(|message| screen.decode(&mut *dialect, message)).collect();
+        screen.close(&mut *dialect);
+        for spoken in first.iter().chain(&second) {
+            prop_assert_eq!(screen.text().matches(&spoken.text).count(), 1, "{} {}: {}", format, spoken.text, screen.turns());
+        }
+        if second[0].start + 2.0 < first[first.len() - 1].start {
+            prop_assert!(told.contains("ClockRestarted"), "{}: {}", format, screen.turns());
+        }
+    }
+}
+
 /// Messages of `format` that are read in turn, with what they say of lines and of faults.
 fn told(format: Format, messages: &[serde_json::Value]) -> (String, Vec<(FaultKind, String)>) {
     let mut dialect = format.open(options());
@@ -818,9 +864,33 @@ fn a_numbered_line_that_says_something_else_is_another_line() {
             }
             assert!(!faults.is_empty() || start < 0.5, "{format} {start}: it is told");
         }
+        // One that was not there, far below the others.
+        let messages: Vec<Value> = (5..10)
+            .map(|n| timed(format, n, n as f64 * 5.0, &format!("the {n} item"), true))
+            .chain([timed(format, 0, 50.0, "We go on.", true)])
+            .collect();
+        let (_, faults) = told(format, &messages);
+        assert!(matches!(&faults[..], [(FaultKind::ClockRestarted, _)]), "{format}: {faults:?}");
         // A guess of some words that is gone with its engine.
         let messages = [timed(format, 0, 3.0, "the first item is", false), timed(format, 0, 0.4, "are there", false)];
         let (turns, _) = told(format, &messages);
         assert!(turns.contains("the first item is") && turns.contains("are there"), "{format}: {turns}");
+    }
+}
+
+/// Amazon's results have new ids in each session and are said late at times: a small step back is told.
+#[test]
+fn a_small_step_back_of_amazons_is_told() {
+    let result = |n: u64, start: f64| {
+        json!({"Transcript": {"Results": [{"ResultId": format!("a2bd0b2b-5b3a-4b1c-9f0d-{n:012}"), "IsPartial": false,
+            "StartTime": start, "EndTime": start + 1.0, "Alternatives": [{"Transcript": format!("the {n} item")}]}]}})
+    };
+    for (again_at, is_new) in [(0.5, true), (3.5, false), (11.0, false)] {
+        let (turns, faults) =
+            told(Format::Aws, &[result(1, 2.0), result(2, 6.0), result(3, 12.0), result(4, again_at)]);
+        assert_eq!(turns.matches(" item").count(), 4, "{turns}");
+        let kinds: Vec<_> = faults.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds.is_empty(), again_at == 11.0, "{again_at}: {faults:?}");
+        assert_eq!(faults.iter().any(|(_, told)| told.starts_with("a new session")), is_new, "{again_at}: {faults:?}");
     }
 }

@@ -429,6 +429,7 @@ fn a_message_that_lacks_its_text_is_refused_in_every_format() {
         ),
         (Format::Azure, json!({}), "fields"),
         (Format::Azure, json!({"Id": "a"}), "fields"),
+        (Format::Azure, json!({"Id": "a", "Offset": 1, "Duration": 2, "Type": "ConversationTranscription"}), "fields"),
         (Format::Azure, json!({"Reason": 3, "Offset": 0}), "DisplayText"),
         (Format::Azure, json!({"Reason": "RecognizingSpeech"}), "DisplayText"),
         (Format::Azure, json!({"RecognitionStatus": "Success", "NBest": [{"Confidence": 0.9}]}), "DisplayText"),
