@@ -4,6 +4,7 @@
 mod support;
 
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use futures::SinkExt;
 use serde_json::Value;
@@ -74,6 +75,13 @@ async fn what_was_kept_is_said_again_and_gives_the_same_turns() {
             engine.stream.send(frame).await.expect("sent");
         }
         close(engine).await;
+        // What it had under way is there once it has left.
+        soon(async {
+            while server.get("/v1/feeds/geneva").await.json()["publishers"] != 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
     }
     // What was acknowledged is there with its frames, whatever happens.
     let before = shown(&server, "geneva").await;
