@@ -19,6 +19,7 @@ use super::ask::{AGAIN_AFTER, Letter, Put};
 use super::lives::Entered;
 use super::mark::StreamMark;
 use super::names::{Names, Subject};
+use super::starts::FirstMessage;
 use super::{APPEND_BYTES, Credentials, JetStreamLog, JetStreamOptions, Shared};
 use crate::log::{LogError, LogId};
 use crate::parse_error::describe_json_error;
@@ -380,14 +381,23 @@ impl Shared {
 
     /// Holds the stream to being the one that was opened, and as long as it was.
     pub(super) async fn check_stream(&self) -> Result<(), LogError> {
-        let is_other =
-            || Err(self.lose("the stream is not the one that was opened: somebody deleted or emptied it".into()));
+        let is_other = |how: &str| {
+            let cause = format!("the stream is not the one that was opened: somebody deleted or emptied it ({how})");
+            Err(self.lose(cause))
+        };
         match self.context.get_stream(&self.names.stream).await {
             Ok(there) => match self.base_of_stream().await? {
                 Some(begun) if begun == (self.begun_at, self.base) => self.check_starts(there.cached_info()).await,
-                // A leader that was just elected may not have all at hand.
-                None if !self.is_emptied(there.cached_info()) => Err(LogError::Unavailable(FIRST_IS_MISSING.into())),
-                _ => is_other(),
+                None => match self.find_first(there.cached_info()) {
+                    FirstMessage::Gone => is_other("its first message is gone"),
+                    lacked => {
+                        if lacked == FirstMessage::LackedByLeader {
+                            self.ask_leader_to_step_down(there.cached_info()).await;
+                        }
+                        Err(LogError::Unavailable(FIRST_IS_MISSING.into()))
+                    }
+                },
+                Some(_) => is_other("it begins with another first message"),
             },
             Err(error) => match error.kind() {
                 // Servers that just began may not know all of their streams yet: whether it is gone, the probe finds out.

@@ -75,12 +75,25 @@ impl Shared {
         for (log, messages) in lives {
             // Of one that ended nothing but its fence is left. Lives only rise: one that is younger than what the feed's subject
             // says has not begun yet, or was begun aside.
-            let is_over = names
-                .get(&log.feed)
-                .is_some_and(|entered| entered.life > log.life || (entered.life == log.life && !entered.is_here));
-            if is_over && messages != (1, 0) && !stages.iter().any(|(staged, _)| *staged == log) {
+            let Some(entered) = names.get(&log.feed) else { continue };
+            let is_over = entered.life > log.life || (entered.life == log.life && !entered.is_here);
+            if !is_over || messages == (1, 0) || stages.iter().any(|(staged, _)| *staged == log) {
+                continue;
+            }
+            // The number of a life is the place of a message. A server that gives a message another place, as old ones did, must
+            // not be able to have a transcript deleted: that takes a fence, or the word of the feed's subject for this very life.
+            let is_said = entered.life == log.life;
+            let last = self.last_piece(&self.names.records(&log)).await?;
+            if is_said || last.is_some_and(|last| last.fence.is_some()) {
                 tracing::info!(feed = %log.feed, "a deletion that was cut short is finished");
                 self.purge_life(&log).await?;
+            } else {
+                tracing::warn!(
+                    feed = %log.feed,
+                    life = log.life,
+                    "messages of an earlier transcript of this feed are left in the stream: nothing says that it was deleted, \
+                     so they stay"
+                );
             }
         }
         let consumer = self.consumer_from(&self.names.all_kept(), DeliverPolicy::LastPerSubject).await?;

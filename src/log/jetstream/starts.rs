@@ -43,6 +43,10 @@ const LOOK_FOR: Duration = Duration::from_millis(1_500);
 /// just elected may need a moment to have all at hand.
 const SHORT_FOR: Duration = Duration::from_secs(5);
 
+/// So many leaders are asked to step down for each copy of the stream before its first message counts as gone. Several processes
+/// ask, and one of them may hit the wrong one.
+const LEADERS_ASKED_FOR_EACH: usize = 2;
+
 /// Whether what the stream's leader has told since then counts.
 fn is_told_for_long(info: &Info, since: Instant) -> bool {
     info.config.num_replicas <= 1 || since.elapsed() >= SHORT_FOR
@@ -113,6 +117,8 @@ pub(super) struct Suspicion {
     short_since: Option<Instant>,
     /// Since when its first message is gone, as far as the leader tells.
     emptied_since: Option<Instant>,
+    /// Leaders that were asked to step down because they lacked it.
+    leaders_asked: usize,
     /// The first place that may be another one, of which there was no room to say so in a row.
     owed: Option<u64>,
     /// The last row of another process that was heard of.
@@ -125,11 +131,33 @@ impl Suspicion {
     /// Since when the leader has told each time that it lacks the stream's first message; none if it has it `now`.
     fn lacks_first_since(&mut self, has_first: bool, now: Instant) -> Option<Instant> {
         if has_first {
-            self.emptied_since = None;
+            (self.emptied_since, self.leaders_asked) = (None, 0);
             return None;
         }
         Some(*self.emptied_since.get_or_insert(now))
     }
+
+    /// What is to be thought of a stream of so many copies whose leader has lacked the first message for long enough. The next
+    /// leader is given as much time.
+    fn judge_leader(&mut self, replicas: usize, now: Instant) -> FirstMessage {
+        if replicas <= 1 || self.leaders_asked >= LEADERS_ASKED_FOR_EACH * replicas {
+            return FirstMessage::Gone;
+        }
+        self.leaders_asked += 1;
+        self.emptied_since = Some(now);
+        FirstMessage::LackedByLeader
+    }
+}
+
+/// Where the stream's first message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstMessage {
+    /// That is not known yet.
+    Unknown,
+    /// Another one that has the stream may have it: the leader's files were damaged, say.
+    LackedByLeader,
+    /// In no copy.
+    Gone,
 }
 
 /// Who follows, as the servers list it.
@@ -383,9 +411,29 @@ impl Shared {
         self.suspicion().times
     }
 
-    /// True if the stream's leader has told for long enough that the first message is not there, and never otherwise meanwhile.
-    pub(super) fn is_emptied(&self, info: &Info) -> bool {
-        self.lacks_first_since(info).is_some_and(|since| hears_of_most(info) && is_told_for_long(info, since))
+    /// Finds out what has become of the first message, which the stream's leader does not have.
+    pub(super) fn find_first(&self, info: &Info) -> FirstMessage {
+        match self.lacks_first_since(info) {
+            Some(since) if hears_of_most(info) && is_told_for_long(info, since) => {
+                self.suspicion().judge_leader(info.config.num_replicas, Instant::now())
+            }
+            _ => FirstMessage::Unknown,
+        }
+    }
+
+    /// Has another server lead the stream, if one will. Whether it does, its answers tell.
+    pub(super) async fn ask_leader_to_step_down(&self, info: &Info) {
+        let leader = info.cluster.as_ref().and_then(|cluster| cluster.leader.as_deref()).unwrap_or_default();
+        tracing::warn!(
+            stream = self.names.stream,
+            leader,
+            "the stream's leader has lost the stream's first message: it is asked to let another server lead"
+        );
+        let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", self.names.stream);
+        let request = Request::new().payload(Bytes::new()).timeout(Some(self.options.ack_timeout));
+        if let Err(error) = self.client.send_request(subject, request).await {
+            tracing::debug!(%error, "the stream's leader does not say that it steps down");
+        }
     }
 
     /// Finds out whether the stream is what it was. Where it is not, says so in it, and forgets what was known of it.
@@ -592,6 +640,21 @@ mod tests {
         ] {
             assert_eq!(suspicion.lacks_first_since(has_first, at(second)), since.map(at), "{second}");
         }
+    }
+
+    #[test]
+    fn a_first_message_is_gone_when_no_leader_has_it() {
+        let now = Instant::now();
+        assert_eq!(Suspicion::default().judge_leader(1, now), FirstMessage::Gone, "there is no other copy");
+        let mut suspicion = Suspicion::default();
+        let mut asked = 0;
+        while suspicion.judge_leader(3, now) == FirstMessage::LackedByLeader {
+            assert_eq!(suspicion.emptied_since, Some(now), "the next leader has its time");
+            asked += 1;
+        }
+        assert_eq!(asked, 6);
+        suspicion.lacks_first_since(true, now);
+        assert_eq!(suspicion.judge_leader(3, now), FirstMessage::LackedByLeader, "one had it meanwhile");
     }
 
     fn listed(consumers: serde_json::Value) -> Listed {
