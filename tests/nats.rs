@@ -203,7 +203,7 @@ async fn a_stream_that_was_made_again_has_other_lives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_stored_behind_the_end_of_a_life() {
     const ROUNDS: usize = 8;
-    let Some(servers) = nats::Servers::start(3) else { return };
+    let Some(mut servers) = nats::Servers::start(3) else { return };
     let tasks = tokio_util::task::TaskTracker::new();
     let (deleter, writer) = (open_patient(&servers).await, std::sync::Arc::new(open_patient(&servers).await));
     for round in 0..ROUNDS {
@@ -241,6 +241,20 @@ async fn nothing_is_stored_behind_the_end_of_a_life() {
         }
         assert_eq!(messages_of(&servers, &id).await, 1, "nothing but the end is left");
     }
+    // Nor does anything else go with it, when servers that crash do again what they have in their own logs.
+    let said: Vec<String> = (0..5).map(|number| format!("line {number}")).collect();
+    let kept = create(&writer, "basel").await;
+    for text in &said {
+        append(&writer, &kept, text).await.expect("appended");
+    }
+    let gone = create(&writer, "bern").await;
+    append(&writer, &gone, "gone").await.expect("appended");
+    soon(deleter.delete(&gone)).await.expect("deleted");
+    (0..3).for_each(|number| servers.kill(number));
+    (0..3).for_each(|number| servers.restart(number));
+    servers.wait_until("they answer again", nats::Servers::is_ready);
+    servers.wait_until("it is reached again", |_| writer.trouble().is_none());
+    assert_eq!(read(&writer, &kept, 0).await, said);
 }
 
 /// How many messages the stream has of a life.

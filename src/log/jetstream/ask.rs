@@ -152,6 +152,9 @@ impl Shared {
 
     /// Deletes the messages of some subjects that stand before `sequence`.
     pub(super) async fn purge_before(&self, subjects: &str, sequence: u64) -> Result<(), LogError> {
+        if self.forgets_all_by_a_purge() {
+            return self.remove_each_before(subjects, sequence).await;
+        }
         self.patiently(|| async {
             match self.stream.purge().filter(subjects).sequence(sequence).await {
                 Ok(_) => Ok(()),
@@ -163,6 +166,9 @@ impl Shared {
 
     /// Deletes all messages of some subjects.
     pub(super) async fn purge(&self, subjects: &str) -> Result<(), LogError> {
+        if self.forgets_all_by_a_purge() {
+            return self.remove_each_before(subjects, u64::MAX).await;
+        }
         self.patiently(|| async {
             match self.stream.purge().filter(subjects).await {
                 Ok(_) => Ok(()),
@@ -170,6 +176,22 @@ impl Shared {
             }
         })
         .await
+    }
+
+    /// Whether the servers are of those that, started again after a crash, take each purge of some subjects for one of all that
+    /// was stored before it (nats-server before 2.9.18, pull request 4212).
+    fn forgets_all_by_a_purge(&self) -> bool {
+        !self.client.is_server_compatible(2, 9, 18)
+    }
+
+    /// Deletes the messages of some subjects that stand before `sequence`, one after another.
+    async fn remove_each_before(&self, subjects: &str, sequence: u64) -> Result<(), LogError> {
+        let mut from = 1;
+        while let Some(message) = self.next(subjects, from).await?.filter(|message| message.sequence < sequence) {
+            self.remove(message.sequence).await?;
+            from = message.sequence + 1;
+        }
+        Ok(())
     }
 
     /// Puts a message behind another one of its subject. It is sent again until it is known what became of it: it is
