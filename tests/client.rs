@@ -204,13 +204,15 @@ async fn what_is_not_acknowledged_is_sent_again_in_order_wherever_the_cut() {
                 assert_eq!(second.asked("session").map(str::to_owned), session);
                 assert_eq!(second.asked("token"), Some("secret"));
                 second.welcome(durable, 100).await;
+                // What was answered is not sent again, and what is durable without an answer is: it may have been refused.
+                let answered = if durable % 2 == 1 { durable - 1 } else { 0 };
                 let mut again = Vec::new();
-                for _ in durable..count {
+                for _ in answered..count {
                     again.push(second.hear().await);
                 }
-                assert_eq!(seqs(&again), (durable + 1..=count).collect::<Vec<_>>(), "{received} {durable}");
+                assert_eq!(seqs(&again), (answered + 1..=count).collect::<Vec<_>>(), "{received} {durable}");
                 // The same words under the same number, whichever connection carries them.
-                for (message, expected) in again.iter().zip(&messages[durable as usize..]) {
+                for (message, expected) in again.iter().zip(&messages[answered as usize..]) {
                     let seq = message["seq"].as_u64();
                     assert_eq!(message, &serde_json::from_str::<Value>(&expected.encode(seq)).expect("JSON"));
                 }
@@ -257,9 +259,10 @@ async fn the_outbox_is_bounded_and_send_waits_for_room() {
         let mut peer = script.accept().await;
         assert!(publisher.send(&line(4, "given up")).now_or_never().is_none());
         peer.welcome(42, 3).await;
+        peer.ack(42).await;
         assert_eq!(publisher.send(&line(4, "taken")).await, Ok(45));
         assert!(publisher.send(&line(5, "five")).now_or_never().is_none());
-        for seq in 43..=45 {
+        for seq in 42..=45 {
             let message = peer.hear().await;
             assert_eq!((message["seq"].as_u64(), message["text"].as_str() == Some("taken")), (Some(seq), seq == 45));
         }
@@ -378,6 +381,40 @@ async fn refusals_and_warnings_surface() {
         let big = line(5, &"x".repeat(2000));
         assert!(matches!(publisher.send(&big).await, Err(PublishError::TooLarge { bytes_max: 2000, .. })));
         assert_eq!(publisher.send(&line(5, "small")).await, Ok(5), "no number was lost");
+    })
+    .await;
+}
+
+/// The server has all three and refused the second one, and the connection broke before it could say so.
+#[tokio::test]
+async fn a_refusal_that_was_lost_with_the_connection_is_learned_of() {
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        for id in 1..=3 {
+            publisher.send(&line(id, "text")).await.expect("taken");
+            peer.hear().await;
+        }
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(3, 10).await;
+        let again = [peer.hear().await, peer.hear().await, peer.hear().await];
+        assert_eq!(seqs(&again), [1, 2, 3]);
+        assert!(publisher.flush().now_or_never().is_none(), "nothing is answered");
+        peer.ack(1).await;
+        peer.say(json!({"type": "nack", "seq": 2, "code": "bad_seq", "message": "no", "retry": false})).await;
+        peer.ack(3).await;
+        publisher.flush().await.expect("all is answered");
+        assert_eq!(publisher.progress(), Progress { sent: 3, settled: 3, refused: 1 });
+        // Who wants to have heard everything asks with a message that says nothing.
+        let asking = async {
+            assert_eq!(peer.hear().await, json!({"type": "lines", "lines": [], "seq": 4}));
+            peer.ack(4).await;
+        };
+        let (heard, ()) = futures::join!(publisher.hear_all(), asking);
+        assert_eq!(heard, Ok(()));
     })
     .await;
 }

@@ -194,6 +194,46 @@ async fn typed_text_is_published() {
     assert!(text.contains("Clerk") && text.contains("Please be seated."), "{text}");
 }
 
+/// A program that comes back at once: what it replaced, and what it could not take back, is in the summary and in the exit code.
+#[tokio::test]
+async fn the_summary_says_what_was_replaced_and_what_was_not_taken_back() {
+    let server = Server::start();
+    let row = |id: &str, start_ms: i64, speaker: &str, text: &str| {
+        format!(r#"{{"id":"{id}","start_ms":{start_ms},"speaker":"{speaker}","text":"{text}"}}"#)
+    };
+    let first = [
+        row("1", 1000, "Clerk", "All rise."),
+        row("2", 2000, "Clerk", "The hearing is open."),
+        row("3", 3000, "Clerk", "Sit."),
+    ];
+    let (_dir, first) = file("first.ndjson", &first.join("\n"));
+    let second = [
+        row("1", 5000, "Chair", "Item one."),
+        row("2", 2000, "Clerk", "The hearing is open now."),
+        r#"{"type":"retract","id":"3"}"#.to_owned(),
+        r#"{"type":"retract","id":"33"}"#.to_owned(),
+    ];
+    let (_dir, second) = file("second.ndjson", &second.join("\n"));
+    done(&run(&server, &["publish", "day", &first]).await);
+    let output = run(&server, &["publish", "day", &second, "--json"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let count = |name: &str| told[name].as_u64();
+    assert_eq!(
+        ["new", "repeated", "corrected", "refused", "messages"].map(count),
+        [1, 0, 1, 2, 4].map(Some),
+        "{told} {}",
+        stderr(&output)
+    );
+    for word in ["1~s2", "(line_replaced)", "(id_reused)", "(no_such_line)"] {
+        assert!(stderr(&output).contains(word), "{word}: {}", stderr(&output));
+    }
+    let text = done(&run(&server, &["export", "day", "--format", "txt"]).await);
+    for said in ["All rise.", "The hearing is open now.", "Sit.", "Item one."] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
 /// The second run of a program that counts from 1 overwrites nothing and says so; what it left is exported, imported and
 /// replayed as it stands.
 #[tokio::test]

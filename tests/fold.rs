@@ -140,10 +140,10 @@ fn agrees_with(mut book: Book, view: FoldView, log: &[Record]) -> TestCaseResult
         prop_assert_eq!(Whole::of(&transcript), Whole::of_book(&book), "after record {}", offset);
         prop_assert_eq!(applied.changed, book.changes() != changes, "record {}", offset);
         let found: Vec<_> = applied.conflicts.iter().map(|(key, rev)| (key.to_string(), *rev)).collect();
-        let reused = applied.reused.iter().map(|reused| {
-            let kept_as = reused.kept_as.as_ref().map(ToString::to_string);
-            (reused.key.to_string(), kept_as, reused.session.to_string())
-        });
+        let reused = applied
+            .reused
+            .iter()
+            .map(|reused| (reused.key.to_string(), reused.outcome.clone(), reused.session.to_string()));
         let found = Reports { conflicts: found, reused: reused.collect() };
         prop_assert_eq!(found, reports, "record {}", offset);
     }

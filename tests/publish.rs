@@ -282,7 +282,7 @@ async fn no_number_is_above_what_every_client_can_count() {
     drop(publisher);
 
     let rev = |rev: Value, text: &str| json!({"id": "r", "start_ms": 0, "text": text, "rev": rev});
-    let post = async |line: Value| server.json("POST", "/v1/feeds/huge/lines", line).await.json();
+    let post = async |line: Value| server.json("POST", "/v1/feeds/huge/lines?session=p", line).await.json();
     assert_eq!(post(rev(json!(greatest + 1), "a")).await["refused"][0]["code"], "bad_field");
     assert_eq!(post(rev(json!(greatest), "a")).await["accepted"], 1);
     // The fold could not number what comes behind it.
@@ -487,7 +487,11 @@ async fn who_takes_back_what_is_not_there_is_told() {
     for number in 5..25 {
         publisher.send(json!({"type": "retract", "id": format!("n{number}")})).await;
     }
-    assert_eq!(publisher.acked(24).await.len(), 7, "whoever has more of them has seen enough");
+    assert_eq!(
+        publisher.acked(24).await.len(),
+        20,
+        "each of them, since whoever counts what was taken back has to know"
+    );
     let body = json!([line("5", 0, "A", "five"), {"type": "retract", "id": "5"}, {"type": "retract", "id": "9"}]);
     let answer = server.json("POST", "/v1/feeds/geneva/lines", body).await.json();
     assert_eq!((&answer["accepted"], &answer["warnings"].as_array().map(Vec::len)), (&json!(3), &Some(1)), "{answer}");
@@ -790,6 +794,66 @@ async fn two_contents_of_one_revision_are_a_warning() {
     }
     let warning = publisher.expect("warning").await;
     assert_eq!((&warning["code"], &warning["id"], &warning["rev"]), (&json!("conflict"), &json!("1"), &json!(3)));
+    // Whoever sends an empty message last has heard of all when it is answered.
+    for text in ["yet another", "and another"] {
+        let mut line = line("2", 0, "A", text);
+        line["rev"] = json!(3);
+        publisher.send(line).await;
+    }
+    publisher.send(json!({"type": "lines", "lines": []})).await;
+    let told = publisher.acked(5).await;
+    assert!(matches!(&told[..], [warning] if warning["code"] == "conflict" && warning["id"] == "2"), "{told:?}");
+}
+
+/// A program that starts again within seconds: what cannot be the sentence that was being said is kept, and of what it takes back
+/// or replaces it is told before its last acknowledgement, whatever is still under way.
+#[tokio::test]
+async fn who_starts_again_at_once_replaces_nothing_untold() {
+    let server = Server::start();
+    let mut first = server.publish("geneva/publish?session=a").await;
+    first.expect_next("welcome").await;
+    let said = [line("1", 0, "A", "one"), line("2", 1000, "A", "We begin."), line("3", 2000, "A", "three")];
+    for said in said {
+        first.send(said).await;
+    }
+    first.acked(3).await;
+    drop(first);
+    let mut second = server.publish("geneva/publish?session=b").await;
+    second.expect_next("welcome").await;
+    // Behind its own line, as whose it is not known yet.
+    second.send(line("1", 5000, "B", "ONE")).await;
+    second.send(json!({"type": "retract", "id": "1"})).await;
+    second.send(json!({"type": "retract", "id": "3"})).await;
+    second.send(line("2", 1000, "A", "We begin, at last.")).await;
+    let told = second.acked(4).await;
+    let told: Vec<_> =
+        told.iter().map(|told| (told["type"].as_str(), told["code"].as_str(), told["id"].as_str())).collect();
+    let warning = Some("warning");
+    assert_eq!(
+        told,
+        [
+            (warning, Some("id_reused"), Some("1~s2")),
+            (Some("nack"), Some("id_reused"), None),
+            (warning, Some("line_replaced"), Some("2")),
+        ]
+    );
+    drop(second);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "We begin, at last.", "three"]);
+    // A refused message is in no log: sent again, it is refused again.
+    let mut again = server.publish("geneva/publish?session=b").await;
+    again.expect_next("welcome").await;
+    again.send(json!({"type": "retract", "id": "3", "seq": 3})).await;
+    assert_eq!(again.expect_next("nack").await["seq"], 3);
+    drop(again);
+    // A request is answered likewise.
+    let answer = server.json("POST", "/v1/feeds/geneva/lines", json!([{"type": "retract", "id": "3"}])).await.json();
+    assert_eq!((&answer["accepted"], &answer["refused"][0]["code"]), (&json!(0), &json!("id_reused")), "{answer}");
+    let own = json!([line("3", 8000, "B", "THREE"), {"type": "retract", "id": "3"}]);
+    let answer = server.json("POST", "/v1/feeds/geneva/lines", own).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"][0]["id"]), (&json!(2), &json!("3~s2")), "{answer}");
+    let answer = server.json("POST", "/v1/feeds/geneva/lines", line("3", 2000, "A", "three.")).await.json();
+    assert_eq!(answer["warnings"][0]["code"], "line_replaced", "{answer}");
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "We begin, at last.", "three."]);
 }
 
 /// A program that starts again counts from 1 again: what it says stands beside what was said, and it is told so before it is

@@ -503,6 +503,7 @@ fn the_codes_of_refusals_are_in_the_document() {
             NackCode::ControlCharacters => 10,
             NackCode::Ended => 11,
             NackCode::Unsupported => 12,
+            NackCode::IdReused => 13,
         };
         assert_eq!(place, expected);
     }

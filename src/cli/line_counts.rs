@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sending::Published;
-use crate::client::{Nack, PublishError, Publisher, PublisherOptions, SocketUrl};
+use crate::client::{PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
 use crate::transcript::line::sent_id;
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
@@ -36,6 +36,10 @@ struct Lines {
     beside: HashMap<Arc<str>, Vec<LastSaid>>,
     /// The last messages, by their numbers.
     messages: VecDeque<SentMessage>,
+    /// How many there were.
+    sent: u64,
+    /// Words of the server that were not heard: refusals may be among them.
+    missed: u64,
     counts: LineCounts,
 }
 
@@ -65,6 +69,8 @@ enum LineKind {
     Corrected,
     /// A guess that grew, or became final: no line more.
     Guess,
+    /// A retraction that the server took, and that took nothing back.
+    NotTaken,
 }
 
 /// How many lines were what.
@@ -75,7 +81,7 @@ pub(super) struct LineCounts {
     pub(super) repeated: u64,
     /// Said otherwise than before, or taken back.
     pub(super) corrected: u64,
-    /// Lines, and messages that hold none, that the server did not take.
+    /// Lines, and messages that hold none, that the server did not take; and retractions that took nothing back.
     pub(super) refused: u64,
     #[serde(skip)]
     guesses: u64,
@@ -104,20 +110,32 @@ impl CountingPublisher {
         Ok(seq)
     }
 
-    /// Takes note of a refusal.
-    pub(super) fn refused(&self, nack: &Nack) {
-        self.lines().refuse(nack.seq, nack.index);
+    /// Waits until all is answered, and all there is to say of it was said.
+    pub(super) async fn hear_all(&self) -> Result<(), PublishError> {
+        self.publisher.hear_all().await
+    }
+
+    /// Takes note of what the server says of lines.
+    pub(super) fn heard(&self, event: &PublisherEvent) {
+        match event {
+            PublisherEvent::Refused(nack) => self.lines().refuse(nack.seq, nack.index),
+            PublisherEvent::Warning { code, id: Some(id), .. } => self.lines().warn(code, id),
+            PublisherEvent::Missed(count) => self.lines().missed += count,
+            _ => {}
+        }
     }
 
     /// What became of all that was sent and answered; `unreadable` is what was not even sent.
     pub(super) fn published(&self, feed: &str, unreadable: u64) -> Published {
+        let Lines { sent, counts, missed, .. } = &*self.lines();
         Published {
             feed: feed.to_owned(),
             session: self.session().to_owned(),
-            messages: self.progress().settled,
-            lines: self.lines().counts,
+            messages: *sent,
+            lines: *counts,
             unreadable,
             repaired: 0,
+            missed: *missed,
         }
     }
 
@@ -162,6 +180,24 @@ impl Lines {
             self.messages.pop_front();
         }
         self.messages.push_back(SentMessage { seq, lines: kinds, refused: HashSet::new() });
+        self.sent += 1;
+    }
+
+    /// Counts a line as what the server says it was. It was counted as what is known here.
+    fn warn(&mut self, code: &str, id: &str) {
+        let (was, is) = match code {
+            // Of a line that the fold keeps beside another, or of one that was not taken back.
+            "id_reused" if sent_id(id).is_some() => return,
+            "id_reused" | "no_such_line" => (LineKind::Corrected, LineKind::NotTaken),
+            "line_replaced" => (LineKind::New, LineKind::Corrected),
+            _ => return,
+        };
+        let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
+        if let Some((kind, _)) = lines.into_iter().find(|(kind, sent)| *kind == was && **sent == *id) {
+            *kind = is;
+            *self.counts.of(was) -= 1;
+            *self.counts.of(is) += 1;
+        }
     }
 
     fn kind(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
@@ -174,7 +210,11 @@ impl Lines {
         let before = self.said.get(&line.id).copied();
         let kind = match before {
             None => LineKind::New,
-            Some(before) if before.mark == mark && before.status == *status => LineKind::Repeated,
+            Some(before) if before.mark == mark && before.status == *status => {
+                // Whoever has said a line again means that line from then on.
+                self.said.insert(line.id.clone(), LastSaid { is_own: true, ..before });
+                LineKind::Repeated
+            }
             Some(before) if !before.is_own && self.is_beside(&line.id, mark, *status) => LineKind::Repeated,
             // The server keeps it beside the other session's.
             Some(before) if !before.is_own && !corrects => LineKind::New,
@@ -226,6 +266,7 @@ impl LineCounts {
             LineKind::Repeated => &mut self.repeated,
             LineKind::Corrected => &mut self.corrected,
             LineKind::Guess => &mut self.guesses,
+            LineKind::NotTaken => &mut self.refused,
         }
     }
 }
@@ -300,6 +341,34 @@ mod tests {
         lines.said.insert("10".into(), other);
         lines.note(11, &line("10", "Of now.", last), true);
         assert_eq!(counts(&lines), [2, 3, 4, 0]);
+    }
+
+    #[test]
+    fn the_server_knows_better_what_a_line_was() {
+        let mut lines = Lines::default();
+        let other = LastSaid { mark: mark(7, None, None, "Of before."), status: Status::Final, is_own: false };
+        for id in ["1", "2"] {
+            lines.know(&id.into(), other);
+        }
+        lines.note(1, &line("1", "Of before, and now.", Status::Final), false);
+        lines.note(2, &Outgoing::Retract { id: "2".into(), rev: None }, false);
+        lines.note(3, &Outgoing::Retract { id: "3".into(), rev: None }, false);
+        lines.note(4, &line("2", "Of before.", Status::Final), false);
+        lines.note(5, &line("2", "Of now.", Status::Final), false);
+        assert_eq!(counts(&lines), [1, 1, 3, 0], "what was said again is known, and corrected then");
+        for (code, id, expected) in [
+            ("line_replaced", "1", [0, 1, 4, 0]),
+            ("line_replaced", "2", [0, 1, 4, 0]),
+            ("id_reused", "2~s2", [0, 1, 4, 0]),
+            ("no_such_line", "3", [0, 1, 3, 1]),
+            ("no_such_line", "3", [0, 1, 3, 1]),
+            ("conflict", "1", [0, 1, 3, 1]),
+        ] {
+            lines.warn(code, id);
+            assert_eq!(counts(&lines), expected, "{code} {id}");
+        }
+        lines.refuse(2, None);
+        assert_eq!(counts(&lines), [0, 1, 2, 2]);
     }
 
     #[test]

@@ -98,7 +98,11 @@ impl Push {
             () = signals.next() => Ok(()),
         };
         pushing.tell(self.json)?;
-        pushed.map(|()| Outcome::of_problems(pushing.counts.refused + pushing.counts.unreadable))
+        if pushing.waiting > 0 {
+            note(&format!("{} lines were not taken yet, and are not posted any more", pushing.waiting));
+        }
+        let PushCounts { refused, unreadable, .. } = pushing.counts;
+        pushed.map(|()| Outcome::of_problems(refused + unreadable + pushing.waiting))
     }
 }
 
@@ -130,6 +134,8 @@ struct Pushing<'a> {
     is_begun: bool,
     seq: u64,
     counts: PushCounts,
+    /// Lines that are to be posted and were not taken yet.
+    waiting: u64,
     spoke: Instant,
 }
 
@@ -142,7 +148,15 @@ impl<'a> Pushing<'a> {
         let wait = ms(limits.timeout_ms);
         let seq = match push.seq {
             Some(seq) => seq,
-            None => to.last_seq(wait).await.map_or(1, |last| last.saturating_add(1)),
+            None => {
+                let last = to.last_seq(wait).await;
+                if last.is_none() && push.format == CaptionFormat::Zoom {
+                    note(
+                        "the URL does not say which number it has last: the first is 1. If it has that, give --seq, or it may pass over what is posted",
+                    );
+                }
+                last.map_or(1, |last| last.saturating_add(1))
+            }
         };
         Self {
             to,
@@ -154,6 +168,7 @@ impl<'a> Pushing<'a> {
             is_begun: push.from == From::Start,
             seq,
             counts: PushCounts::default(),
+            waiting: 0,
             spoke: Instant::now(),
         }
     }
@@ -223,8 +238,10 @@ impl<'a> Pushing<'a> {
         }
         let mut lines: Vec<&Line> = new.into_iter().filter_map(|key| screen.line(key)).collect();
         lines.sort_by(|a, b| a.sort.cmp(&b.sort));
+        self.waiting = lines.len() as u64;
         for line in lines {
             self.push(line).await?;
+            self.waiting -= 1;
         }
         Ok(())
     }
@@ -236,13 +253,25 @@ impl<'a> Pushing<'a> {
             return Ok(());
         }
         let (url, body) = self.to.caption(self.seq, line.received_at, &line.text);
+        // Whether it may have been taken though nothing says so.
+        let mut is_unanswered = false;
         for failures in 0.. {
             let posted = post(&url, Method::POST, &CaptionUrl::headers(), body.clone(), self.wait).await;
             self.spoke = Instant::now();
-            let (cause, verdict) = match posted {
+            let (cause, mut verdict) = match posted {
                 Ok(answer) => (answer.cause(), answer.verdict(self.clock.now())),
-                Err(error) => (error.to_string(), Verdict::Later(None)),
+                Err(error) => {
+                    is_unanswered = true;
+                    (error.to_string(), Verdict::Later(None))
+                }
             };
+            // Its number may be refused because it was taken the first time.
+            if verdict == Verdict::Refused
+                && is_unanswered
+                && self.to.last_seq(self.wait).await.is_some_and(|last| last >= self.seq)
+            {
+                verdict = Verdict::Taken;
+            }
             let age_ms = self.clock.now().since(line.received_at);
             let after = match verdict {
                 Verdict::Taken => {
@@ -254,7 +283,9 @@ impl<'a> Pushing<'a> {
                 Verdict::Gone => bail!("{url}: {cause}: there is nobody to push to any more"),
                 Verdict::Refused if age_ms >= GIVE_UP_AFTER_MS as i64 => {
                     self.counts.refused += 1;
-                    note(&format!("a line was passed over: {cause}"));
+                    let maybe =
+                        if is_unanswered { "; it may be there all the same: one attempt had no answer" } else { "" };
+                    note(&format!("a line was passed over: {cause}{maybe}"));
                     return Ok(());
                 }
                 Verdict::Refused => None,

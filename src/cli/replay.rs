@@ -394,7 +394,7 @@ impl Play {
         if self.end {
             publisher.send(&Outgoing::End).await?;
         }
-        Ok(())
+        Ok(publisher.hear_all().await?)
     }
 }
 

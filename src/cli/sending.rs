@@ -29,12 +29,15 @@ pub(super) struct Published {
     pub(super) unreadable: u64,
     /// Pieces of the input that were read otherwise than they stand.
     pub(super) repaired: u64,
+    /// Words of the server that came faster than they were counted: some of the lines may have been refused.
+    #[serde(skip)]
+    pub(super) missed: u64,
 }
 
 impl Published {
     /// How the command ended.
     pub(super) fn outcome(&self) -> Outcome {
-        Outcome::of_problems(self.lines.refused + self.unreadable + self.repaired)
+        Outcome::of_problems(self.lines.refused + self.unreadable + self.repaired + self.missed)
     }
 
     pub(super) fn tell(&self, is_json: bool) -> anyhow::Result<()> {
@@ -99,11 +102,11 @@ impl Sending<'_> {
             if end {
                 publisher.send(&Outgoing::End).await?;
             }
-            let flushed = tokio::select! {
-                flushed = publisher.flush() => flushed,
+            let heard = tokio::select! {
+                heard = publisher.hear_all() => heard,
                 () = signals.next() => bail!("stopped before the server had acknowledged everything"),
             };
-            flushed?;
+            heard?;
             // Who has nothing to say wants to know all the same whether it could.
             if publisher.progress().sent == 0
                 && let Some(why) = publisher.reached().await?
@@ -129,12 +132,12 @@ pub(super) async fn with_events(
     patience: Option<Duration>,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
+    let mut told = Told::default();
     let work = async {
         work.await?;
         publisher.flush().await.map_err(anyhow::Error::from)
     };
     let events = async {
-        let mut was_lost = false;
         let mut taken: Option<(Instant, String)> = None;
         loop {
             let give_up_at = taken.as_ref().zip(patience).map(|((since, _), patience)| *since + patience);
@@ -146,9 +149,7 @@ pub(super) async fn with_events(
                 }
             };
             let Some(event) = event else { break };
-            if let PublisherEvent::Refused(nack) = &event {
-                publisher.refused(nack);
-            }
+            publisher.heard(&event);
             match &event {
                 PublisherEvent::Disconnected { why, .. } => {
                     taken = why
@@ -158,7 +159,7 @@ pub(super) async fn with_events(
                 PublisherEvent::Connected { .. } => taken = None,
                 _ => {}
             }
-            bar.suspend(|| tell(&event, &mut was_lost));
+            bar.suspend(|| told.tell(&event));
         }
         // It is over, and this says why.
         Ok(publisher.settled(u64::MAX).await?)
@@ -170,10 +171,8 @@ pub(super) async fn with_events(
     };
     // What came with the last answer.
     while let Some(event) = publisher.next_event().now_or_never().flatten() {
-        if let PublisherEvent::Refused(nack) = &event {
-            publisher.refused(nack);
-        }
-        bar.suspend(|| tell(&event, &mut true));
+        publisher.heard(&event);
+        bar.suspend(|| told.tell(&event));
     }
     let progress = publisher.progress();
     if ended.is_err() && progress.sent > progress.settled {
@@ -182,28 +181,45 @@ pub(super) async fn with_events(
     ended.context("publishing ended")
 }
 
-fn tell(event: &PublisherEvent, was_lost: &mut bool) {
-    match event {
-        PublisherEvent::Connected { .. } if std::mem::take(was_lost) => note("connected again"),
-        PublisherEvent::Connected { .. } => {}
-        PublisherEvent::Disconnected { why, retry_in } if why.source_taken().is_some() => {
-            let (by, retry) = (why.source_taken().unwrap_or_default(), retry_in.as_secs_f32());
-            note(&format!("the source is taken: {by}; trying again in {retry:.1} s (--take-over takes its place)"));
+/// What people were told.
+#[derive(Debug, Default)]
+struct Told {
+    was_lost: bool,
+    /// Lines that replaced final ones of other sessions: the first is told, the others are counted.
+    replaced: u64,
+}
+
+impl Told {
+    fn tell(&mut self, event: &PublisherEvent) {
+        match event {
+            PublisherEvent::Connected { .. } if std::mem::take(&mut self.was_lost) => note("connected again"),
+            PublisherEvent::Connected { .. } => {}
+            PublisherEvent::Disconnected { why, retry_in } if why.source_taken().is_some() => {
+                let (by, retry) = (why.source_taken().unwrap_or_default(), retry_in.as_secs_f32());
+                note(&format!("the source is taken: {by}; trying again in {retry:.1} s (--take-over takes its place)"));
+            }
+            PublisherEvent::Disconnected { why, retry_in } => {
+                self.was_lost = true;
+                note(&format!("{why}; trying again in {:.1} s, nothing is lost", retry_in.as_secs_f32()));
+            }
+            PublisherEvent::Refused(nack) => {
+                let place = nack.index.map_or(String::new(), |index| format!(", line {}", index + 1));
+                note(&format!("message {}{place} was refused: {} ({})", nack.seq, nack.message, nack.code));
+            }
+            PublisherEvent::Warning { code, message, .. } => {
+                self.replaced += u64::from(**code == *"line_replaced");
+                if **code != *"line_replaced" || self.replaced == 1 {
+                    note(&format!("{message} ({code})"));
+                }
+            }
+            PublisherEvent::OnAir { on_air, holder } => match (on_air, holder) {
+                (true, _) => note("this source is on air"),
+                (false, Some(holder)) => note(&format!("not on air: {holder} is")),
+                (false, None) => note("not on air"),
+            },
+            PublisherEvent::Missed(count) => note(&format!(
+                "{count} messages of the server are not shown: lines that are counted as taken may have been refused"
+            )),
         }
-        PublisherEvent::Disconnected { why, retry_in } => {
-            *was_lost = true;
-            note(&format!("{why}; trying again in {:.1} s, nothing is lost", retry_in.as_secs_f32()));
-        }
-        PublisherEvent::Refused(nack) => {
-            let place = nack.index.map_or(String::new(), |index| format!(", line {}", index + 1));
-            note(&format!("message {}{place} was refused: {} ({})", nack.seq, nack.message, nack.code));
-        }
-        PublisherEvent::Warning { code, message, .. } => note(&format!("{message} ({code})")),
-        PublisherEvent::OnAir { on_air, holder } => match (on_air, holder) {
-            (true, _) => note("this source is on air"),
-            (false, Some(holder)) => note(&format!("not on air: {holder} is")),
-            (false, None) => note("not on air"),
-        },
-        PublisherEvent::Missed(count) => note(&format!("{count} messages of the server are not shown")),
     }
 }

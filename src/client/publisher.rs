@@ -74,7 +74,7 @@ pub enum PublishError {
 /// What the server says beside acknowledgements, and what becomes of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublisherEvent {
-    /// The server said welcome; what it had not yet has been sent again by now.
+    /// The server said welcome; what is not answered yet is sent again.
     Connected {
         /// The last message of this session that the server has.
         seq: u64,
@@ -92,7 +92,7 @@ pub enum PublisherEvent {
     },
     /// A message, or one line of it, was refused.
     Refused(Nack),
-    /// Something was taken, but people should look at it: `conflict`, `id_reused`.
+    /// Something was taken, but people should look at it: `conflict`, `id_reused`, `line_replaced`.
     Warning {
         /// What.
         code: Arc<str>,
@@ -379,6 +379,20 @@ impl Publisher {
         Progress { sent: state.sent, settled: state.settled(), refused: state.refused }
     }
 
+    /// Waits until all that was sent is answered and the server has said what else there is to say of it, such as warnings
+    /// that come once lines are folded: sends an empty message, which the server answers behind all that. Cancel-safe.
+    ///
+    /// # Errors
+    /// The publisher's end, if it comes before.
+    pub async fn hear_all(&self) -> Result<(), PublishError> {
+        self.flush().await?;
+        if self.state.borrow().sent == 0 {
+            return Ok(());
+        }
+        let seq = self.send(&Outgoing::Lines(Vec::new())).await?;
+        self.settled(seq).await
+    }
+
     /// Flushes, and closes the connection. Events that were not asked for are gone with it.
     ///
     /// # Errors
@@ -477,7 +491,9 @@ async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
     }
 }
 
-/// Takes a welcome to heart; gives the number after which all has to be sent (again).
+/// Takes a welcome to heart; gives the number after which all has to be sent (again). That is the last one that was answered,
+/// and not the last one that the server has: a message below that may have been refused, and the refusal lost with the
+/// connection. The server answers a message that it has as it did before.
 fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, PublishError> {
     let ToPublisher::Welcome { seq, epoch, on_air, limits, .. } = welcome else { return Ok(0) };
     let mut entered = Ok(seq);
@@ -490,7 +506,7 @@ fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, Publ
             entered = Err(PublishError::SessionTaken { theirs: seq, ours: state.sent });
             return;
         }
-        state.settle(seq);
+        entered = Ok(state.settled());
         state.room = limits.unacked.max(1);
         state.message_bytes = limits.message_bytes;
         state.event(PublisherEvent::Connected { seq, epoch, on_air });

@@ -205,6 +205,11 @@ async fn take(
     let came = MessageArrival::now(&pipeline.app);
     let admitted = pipeline.admit(says, came.at);
     if let Some(op) = admitted.op {
+        if admitted.is_foreign
+            && let Err(refusal) = pipeline.tell_reuse_in_request(&op, came.at)
+        {
+            return Ok(Err(refusal));
+        }
         given.extend(own.map(|seq| (seq, index)));
         pipeline.watch_times(&op, came);
         pipeline.push(seq, op, came);

@@ -26,7 +26,7 @@ use super::upgrade::{Asked, SocketEnd};
 use crate::config::TimesConfig;
 use crate::feed::Bell;
 use crate::position::FeedId;
-use crate::transcript::Transcript;
+use crate::transcript::{Op, Transcript};
 use crate::wire::publish::{FieldPlace, UnknownField};
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
@@ -414,6 +414,12 @@ impl<'a> Connection<'a> {
             self.nack(seq, index, refusal).await?;
         }
         let Some(op) = admitted.op else {
+            if is_empty {
+                // Whoever waits for this answer has heard all else there is to say.
+                self.append_batch().await?;
+                self.see_all().await?;
+                self.queue_reports().await?;
+            }
             if are_lines_refused || is_empty {
                 // Each line was answered, or there is none; the message itself is done with.
                 self.append_batch().await?;
@@ -424,6 +430,12 @@ impl<'a> Connection<'a> {
             }
             return Ok(false);
         };
+        if admitted.is_foreign
+            && let Err(refusal) = self.tell_reuse(&op, came).await?
+        {
+            self.refuse(seq, None, refusal).await?;
+            return Ok(false);
+        }
         if self.vendor.is_none() {
             self.pipeline.watch_times(&op, came);
         }
@@ -433,6 +445,19 @@ impl<'a> Connection<'a> {
         self.queue_warnings().await?;
         self.pipeline.push(seq, op, came);
         Ok(true)
+    }
+
+    /// Tells what becomes of ids that name other sessions' lines, before the message is acknowledged; gives why a retraction is
+    /// refused.
+    async fn tell_reuse(&mut self, op: &Op, came: MessageArrival) -> Result<Result<(), Refusal>, End> {
+        if self.pipeline.foresee_reuse(op, came.at).is_empty() {
+            return Ok(Ok(()));
+        }
+        // What this publisher sent a moment ago may have made it a line of its own.
+        self.append_batch().await?;
+        self.see_all().await?;
+        let foreseen = self.pipeline.foresee_reuse(op, came.at);
+        Ok(self.pipeline.tell_foreseen(foreseen))
     }
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.

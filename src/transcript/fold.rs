@@ -30,7 +30,7 @@ use super::turn::{Turn, TurnSettings, TurnState};
 use crate::position::{Epoch, Offset, StartChanges, Starts};
 
 pub use self::asked::Astray;
-pub use self::identity::ReusedId;
+pub use self::identity::{NamedLine, ReuseOutcome, ReusedId};
 pub use self::told::{Applied, Changes, FeedState, FoldView, TurnChange};
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
@@ -101,11 +101,30 @@ struct Source {
     reach: Option<Reached>,
 }
 
+/// How many numbers of a session are between two places that are noted of it: as many as may be without an answer by default.
+const SESSION_PLACE_EVERY: u64 = 1_024;
+
 #[derive(Debug, Clone, Copy)]
 struct Session {
     index: SessionIndex,
     /// The greatest number of its messages.
     seq: u64,
+    /// Numbers and where they stand: the first one, and two of the last.
+    places: [(u64, Offset); 3],
+}
+
+impl Session {
+    fn new(index: SessionIndex, seq: u64, offset: Offset) -> Self {
+        Self { index, seq, places: [(seq, offset); 3] }
+    }
+
+    fn reach(&mut self, seq: u64, offset: Offset) {
+        self.seq = seq;
+        let [first, _, last] = self.places;
+        if seq >= last.0.saturating_add(SESSION_PLACE_EVERY) {
+            self.places = [first, last, (seq, offset)];
+        }
+    }
 }
 
 /// A moment of media time and when the server learned of it.
@@ -184,7 +203,7 @@ impl Transcript {
         }
         self.next = offset.next();
         self.starts.pass(offset, self.changes);
-        if let Some(session) = self.session_of_new(&record) {
+        if let Some(session) = self.session_of_new(&record, offset) {
             self.operate(record, session, &mut applied);
             self.show_new_heads();
             self.settle_turns();
@@ -194,7 +213,7 @@ impl Transcript {
     }
 
     /// The session of a record that was not taken before, 0 for one that no publisher sent; none for a repeat.
-    fn session_of_new(&mut self, record: &Record) -> Option<SessionIndex> {
+    fn session_of_new(&mut self, record: &Record, offset: Offset) -> Option<SessionIndex> {
         if let Some(op_id) = &record.op_id {
             if self.op_ids.contains_key(op_id) {
                 return None;
@@ -207,12 +226,12 @@ impl Transcript {
         match sessions.get_mut(session) {
             Some(known) if *seq <= known.seq => None,
             Some(known) => {
-                known.seq = *seq;
+                known.reach(*seq, offset);
                 Some(known.index)
             }
             None => {
                 self.session_count += 1;
-                sessions.insert(session.clone(), Session { index: self.session_count, seq: *seq });
+                sessions.insert(session.clone(), Session::new(self.session_count, *seq, offset));
                 Some(self.session_count)
             }
         }
@@ -378,10 +397,11 @@ impl Transcript {
             }
             Destination::Nowhere => return None,
         };
+        let (rev, Comparison { order, conflict }) = self.lines[slot as usize].head.compare(rev, &said);
+        if order.is_gt() {
+            applied.reused.extend(self.replacement(slot, sender, &said));
+        }
         let line = &mut self.lines[slot as usize];
-        let head = &line.head;
-        let rev = rev.unwrap_or_else(|| if said == head.said { head.rev } else { head.rev.saturating_add(1) });
-        let Comparison { order, conflict } = compare_versions((rev, &said), (head.rev, &head.said));
         if order.is_ne() {
             line.keep_in_history(&said);
         }
@@ -624,6 +644,15 @@ impl Transcript {
 
     fn is_on_air(&self, source: &str) -> bool {
         self.holder.is_none_or(|holder| &*self.sources[holder as usize].name == source)
+    }
+}
+
+impl Head {
+    /// The revision of what is said of the line next, and how it stands to the head. Without a revision it is numbered by what
+    /// the head says.
+    fn compare(&self, rev: Option<u64>, said: &Said) -> (u64, Comparison) {
+        let rev = rev.unwrap_or_else(|| if *said == self.said { self.rev } else { self.rev.saturating_add(1) });
+        (rev, compare_versions((rev, said), (self.rev, &self.said)))
     }
 }
 

@@ -68,11 +68,13 @@ pub enum NackCode {
     Ended,
     /// The server cannot do this (yet).
     Unsupported,
+    /// A retraction names another session's line.
+    IdReused,
 }
 
 impl NackCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadJson,
         Self::NotText,
         Self::UnknownType,
@@ -86,6 +88,7 @@ impl NackCode {
         Self::ControlCharacters,
         Self::Ended,
         Self::Unsupported,
+        Self::IdReused,
     ];
 
     /// The name on the wire.
@@ -105,6 +108,7 @@ impl NackCode {
             Self::ControlCharacters => "control_characters",
             Self::Ended => "ended",
             Self::Unsupported => "unsupported",
+            Self::IdReused => "id_reused",
         }
     }
 }
@@ -131,11 +135,13 @@ pub enum WarningCode {
     ClockRestarted,
     /// A line was taken back that is not there.
     NoSuchLine,
+    /// A final line of another session was replaced.
+    LineReplaced,
 }
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Conflict,
         Self::Format,
         Self::Engine,
@@ -145,6 +151,7 @@ impl WarningCode {
         Self::MediaTime,
         Self::ClockRestarted,
         Self::NoSuchLine,
+        Self::LineReplaced,
     ];
 
     /// The name on the wire.
@@ -160,6 +167,7 @@ impl WarningCode {
             Self::MediaTime => "media_time",
             Self::ClockRestarted => "clock_restarted",
             Self::NoSuchLine => "no_such_line",
+            Self::LineReplaced => "line_replaced",
         }
     }
 }

@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use captionwire::transcript::{
-    Break, Content, FeedState, FoldView, Meta, Op, Record, Speaker, Status, TimeSource, Timestamp, TurnSettings, Word,
+    Break, Content, FeedState, FoldView, Meta, Op, Record, ReuseOutcome, Speaker, Status, TimeSource, Timestamp,
+    TurnSettings, Word,
 };
 use sha2::{Digest, Sha256};
 
@@ -110,6 +111,10 @@ pub(crate) enum Rule {
     MidSentenceJoins,
     MidSentenceNeedsTheLineNow,
     MidSentenceNeedsTheVersionNow,
+    OneSentenceGoesOn,
+    AFinalLineGoesOnAsItIs,
+    NoStrangerTakesAFinalLineBack,
+    WhoReplacesAFinalLineIsTold,
     TheNewestLineJoins,
     TheClockBeforeTheRecordCounts,
     MembersStayMembers,
@@ -120,7 +125,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 56] = [
+    pub(crate) const ALL: [Self; 60] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -170,6 +175,10 @@ impl Rule {
         Self::MidSentenceJoins,
         Self::MidSentenceNeedsTheLineNow,
         Self::MidSentenceNeedsTheVersionNow,
+        Self::OneSentenceGoesOn,
+        Self::AFinalLineGoesOnAsItIs,
+        Self::NoStrangerTakesAFinalLineBack,
+        Self::WhoReplacesAFinalLineIsTold,
         Self::TheNewestLineJoins,
         Self::TheClockBeforeTheRecordCounts,
         Self::MembersStayMembers,
@@ -205,8 +214,8 @@ struct Sent {
 pub(crate) struct Reports {
     /// The line and the revision that has two contents.
     pub(crate) conflicts: Vec<(String, u64)>,
-    /// The line whose id was used again, the id of the one beside it, and the session.
-    pub(crate) reused: Vec<(String, Option<String>, String)>,
+    /// The line whose id was used again, what became of it, and the session.
+    pub(crate) reused: Vec<(String, ReuseOutcome, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -215,6 +224,8 @@ struct Known {
     rev: u64,
     /// None for a retraction.
     said: Option<Content>,
+    /// The session that changed it last.
+    by: Option<String>,
     received_at: Timestamp,
     abandoned: bool,
 }
@@ -364,7 +375,7 @@ impl Book {
                         continue;
                     };
                     if let Ok(id) = &id {
-                        self.take_version((source, id), line.rev, said, arrival, at, &mut reports.conflicts);
+                        self.take_version((source, id), (line.rev, said), arrival, (&sent, &line.id, at), reports);
                     }
                     let id = id.unwrap_or_else(|id| id);
                     let known = &self.keys[&(source.to_string(), id)];
@@ -386,8 +397,8 @@ impl Book {
                 if !self.has(Rule::OnlyLinesTakeTheAir) {
                     self.holder.get_or_insert_with(|| source.to_string());
                 }
-                if let Some(Ok(id)) = self.line_of((source, id), (*rev, &None), None, &sent, at, reports) {
-                    self.take_version((source, &id), *rev, None, None, at, &mut reports.conflicts);
+                if let Some(Ok(kept)) = self.line_of((source, id), (*rev, &None), None, &sent, at, reports) {
+                    self.take_version((source, &kept), (*rev, None), None, (&sent, id, at), reports);
                 }
             }
             Op::Clock { source, media_ms } => {
@@ -521,11 +532,13 @@ impl Book {
         }
         let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
         let is_now = |ms: i64| sent.clock.is_some_and(|clock| (i128::from(clock) - i128::from(ms)).abs() <= 10_000);
-        let version_is_now = start.is_none_or(|start| is_now(start.unwrap_or(since_opening)));
+        let version_ms = start.map(|start| start.unwrap_or(since_opening));
+        let version_is_now = version_ms.is_none_or(is_now);
         let joined = lines.iter().find(|line| {
             let known = &self.keys[&(source.to_owned(), (*line).clone())];
             let start = known.said.as_ref().map(|said| self.times(known, said).0);
-            start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow)
+            let is_now = start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow);
+            is_now && self.is_one_sentence(known, said, start.zip(version_ms))
         });
         if let Some(line) = joined
             && (version_is_now || !self.has(Rule::MidSentenceNeedsTheVersionNow))
@@ -540,16 +553,35 @@ impl Book {
             if !self.has(Rule::ForeignRetractionsChangeNothing) {
                 return Some(Ok(id.to_owned()));
             }
-            reports.reused.push((key, None, session.clone()));
+            reports.reused.push((key, ReuseOutcome::NotTakenBack, session.clone()));
             return None;
         }
         let number = (2..).find(|n| !self.has_line(source, &format!("{id}~s{n}"))).expect("there are more numbers");
         let kept = format!("{id}~s{number}");
-        reports.reused.push((key, Some(kept.clone()), session.clone()));
+        reports.reused.push((key, ReuseOutcome::Beside(kept.as_str().into()), session.clone()));
         if self.has(Rule::LinesBesideStay) {
             self.meant.insert(meant, member(&kept));
         }
         Some(Ok(kept))
+    }
+
+    /// Whether what a session says can be one sentence with what another one's line says; `starts` are of both.
+    fn is_one_sentence(&self, line: &Known, said: &Option<Content>, starts: Option<(i64, i64)>) -> bool {
+        let Some(head) = &line.said else { return !self.has(Rule::OneSentenceGoesOn) };
+        let is_final = head.status == Status::Final && self.has(Rule::AFinalLineGoesOnAsItIs);
+        let Some(said) = said else { return !is_final || !self.has(Rule::NoStrangerTakesAFinalLineBack) };
+        let letters = |text: &str| -> Vec<char> {
+            text.to_lowercase().chars().filter(|letter| letter.is_alphanumeric()).collect()
+        };
+        let (a, b) = (letters(&head.text), letters(&said.text));
+        let common = (0..a.len().min(b.len())).take_while(|at| a[*at] == b[*at]).count();
+        let differs = [
+            head.speaker.is_some() && said.speaker.is_some() && head.speaker != said.speaker,
+            starts.is_none_or(|(line, version)| (i128::from(line) - i128::from(version)).abs() > 1_000),
+            2 * common <= a.len().min(b.len()) && head.text != said.text,
+        ];
+        let count = differs.into_iter().filter(|differs| *differs).count();
+        count == 0 || count == 1 && !is_final || !self.has(Rule::OneSentenceGoesOn)
     }
 
     fn has_line(&self, source: &str, id: &str) -> bool {
@@ -559,11 +591,10 @@ impl Book {
     fn take_version(
         &mut self,
         (source, id): (&str, &str),
-        rev: Option<u64>,
-        said: Option<Content>,
+        (rev, said): (Option<u64>, Option<Content>),
         arrival: Option<(i64, TimeSource)>,
-        at: Timestamp,
-        conflicts: &mut Vec<(String, u64)>,
+        (sent, sent_id, at): (&Sent, &str, Timestamp),
+        reports: &mut Reports,
     ) {
         let key = (source.to_owned(), id.to_owned());
         let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
@@ -575,7 +606,8 @@ impl Book {
             contents.push(canonical(&said));
         }
         let Some(known) = self.keys.get(&key) else {
-            let new = Known { arrival, rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
+            let by = sent.session.clone();
+            let new = Known { arrival, rev: rev.unwrap_or(0), said, by, received_at: at, abandoned: false };
             self.keys.insert(key, new);
             if said_line {
                 self.last_line_at = self.last_line_at.max(Some(at));
@@ -588,7 +620,8 @@ impl Book {
             _ if self.has(Rule::NextRevWithoutOne) => known.rev.saturating_add(1),
             _ => known.rev,
         });
-        let mut new = Known { arrival: known.arrival, rev, said, received_at: at, abandoned: false };
+        let by = known.by.clone();
+        let mut new = Known { arrival: known.arrival, rev, said, by, received_at: at, abandoned: false };
         if !self.has(Rule::ArrivalIsOfTheFirstRecord) {
             new.arrival = arrival;
         }
@@ -597,9 +630,20 @@ impl Book {
         }
         let (interim, rev_order, retracted, hash) = self.compare(&new, known);
         if (interim, rev_order, retracted) == (Ordering::Equal, Ordering::Equal, Ordering::Equal) {
-            conflicts.push((format!("{source}/{id}"), rev));
+            reports.conflicts.push((format!("{source}/{id}"), rev));
         }
         if interim.then(rev_order).then(retracted).then(hash).is_gt() {
+            if let Some(session) = &sent.session {
+                let was_final = known.said.as_ref().is_some_and(|said| said.status == Status::Final);
+                let is_told = sent.own_ids && known.by.as_ref() != Some(session) && was_final && !same;
+                if is_told && self.has(Rule::WhoReplacesAFinalLineIsTold) {
+                    reports.reused.push((format!("{source}/{id}"), ReuseOutcome::Replaced, session.clone()));
+                }
+                let meant = self.meant.get(&(source.to_owned(), session.clone(), sent_id.to_owned()));
+                if meant.is_some_and(|meant| meant.is_member && meant.id == id) {
+                    new.by = Some(session.clone());
+                }
+            }
             if !self.has(Rule::MembersStayMembers) {
                 self.meant.retain(|_, meant| meant.id != id);
             }

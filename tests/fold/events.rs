@@ -172,11 +172,19 @@ pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<R
     })
 }
 
+/// Status, start, text and speaker.
+type RivalsLine = (Status, i64, Arc<str>, Option<Arc<str>>);
+
 /// A log in which sessions do nothing but say the same few things of the same two lines, for themselves and of each other.
 pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
     let session = select(&["one", "two", "3", "4"]);
-    let start = select(&[0, 9_000, 20_000]);
-    let said = (select(&[Status::Final, Status::Final, Status::Interim]), start, text(&["yes", "no"]));
+    let start = select(&[0, 900, 9_000, 20_000]);
+    let said = (
+        select(&[Status::Final, Status::Final, Status::Interim]),
+        start,
+        text(&["yes", "yes!", "no"]),
+        of(text(&["A", "B"])),
+    );
     let said = prop_oneof![4 => said.prop_map(Some), 1 => Just(None)];
     let id = text(&["1", "1", "2"]);
     let rev = prop_oneof![3 => Just(None), 1 => (0..4_u64).prop_map(Some)];
@@ -185,12 +193,12 @@ pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
         let source: Arc<str> = "main".into();
         let record = |(n, (session, own, id, rev, said, clock)): (usize, _)| {
             let own: Option<()> = own;
-            let said: Option<(Status, i64, Arc<str>)> = said;
+            let said: Option<RivalsLine> = said;
             let op = match (clock, said) {
                 (Some(media_ms), _) => Op::Clock { source: source.clone(), media_ms },
                 (None, None) => Op::Retract { source: source.clone(), id, rev },
-                (None, Some((status, start_ms, text))) => {
-                    let content = Content { status, start_ms: Some(start_ms), text, ..Content::default() };
+                (None, Some((status, start_ms, text, speaker))) => {
+                    let content = Content { status, start_ms: Some(start_ms), text, speaker, ..Content::default() };
                     let version = Version { id, rev, content, ..Version::default() };
                     Op::Line { source: source.clone(), lines: vec![version] }
                 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use captionwire::position::Offset;
 use captionwire::transcript::{
-    Applied, Content, FoldView, Op, Published, Record, Status, Timestamp, Transcript, TurnSettings, Version,
+    Applied, Content, FoldView, Op, Published, Record, ReuseOutcome, ReusedId, Status, Timestamp, Transcript,
+    TurnSettings, Version,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -62,10 +63,15 @@ impl Feed {
     }
 }
 
-/// What is told of ids that were used again, as `id>kept_as`.
+/// What is told of ids that were used again: `7>7~s2` for a line that is kept beside another, `7!` for a final one that was
+/// replaced, `7>-` for one that was not taken back.
 fn reused(applied: &Applied) -> Vec<String> {
-    let told = |kept_as: &Option<Arc<str>>| kept_as.as_deref().unwrap_or("-").to_owned();
-    applied.reused.iter().map(|reused| format!("{}>{}", reused.key.id, told(&reused.kept_as))).collect()
+    let told = |reused: &ReusedId| match &reused.outcome {
+        ReuseOutcome::Beside(id) => format!("{}>{id}", reused.key.id),
+        ReuseOutcome::Replaced => format!("{}!", reused.key.id),
+        ReuseOutcome::NotTakenBack => format!("{}>-", reused.key.id),
+    };
+    applied.reused.iter().map(told).collect()
 }
 
 fn line(id: &str, start_ms: i64, text: &str) -> Version {
@@ -98,7 +104,9 @@ fn a_script_sent_again_after_any_cut_is_there_once() {
             for (n, op) in ops.iter().enumerate() {
                 let at = Timestamp(OPENED_AT.0 + n as i64 * 700);
                 let applied = feed.says_at(at, session, op.clone());
-                prop_assert_eq!(reused(&applied), Vec::<String>::new(), "message {}", n);
+                // A correction behind the cut replaces what the run before said, and is told.
+                let is_replaced = |reused: &ReusedId| reused.outcome == ReuseOutcome::Replaced;
+                prop_assert!(applied.reused.iter().all(is_replaced), "message {}: {:?}", n, reused(&applied));
             }
             Ok(())
         };
@@ -117,18 +125,20 @@ fn a_script_sent_again_after_any_cut_is_there_once() {
 }
 
 /// Programs that know nothing of each other number their lines from 1, one after the other: each line of each of them is
-/// there in the end as that program alone would have left it.
+/// there in the end as that program alone would have left it. An hour later, and within seconds, where other people speak.
 #[test]
 fn a_counter_that_starts_again_replaces_no_line() {
-    property(vec((script(), 0..4_i64), 2..4), |runs| {
+    property((vec((script(), 0..4_i64), 2..4), any::<bool>()), |(runs, is_soon)| {
         for view in VIEWS {
             let mut together = Feed::new(view);
             let mut expected: Vec<(i64, String)> = Vec::new();
             for (n, (script, begins)) in runs.iter().enumerate() {
                 let mut alone = Feed::new(view);
-                // Nobody is in mid-sentence when the next one starts, wherever its own clock begins.
-                let clock = together.transcript.clock().map_or(0, |clock| clock.media_ms);
-                together.clock(clock + 20_001);
+                if !is_soon {
+                    // Nobody is in mid-sentence when the next one starts, wherever its own clock begins.
+                    let clock = together.transcript.clock().map_or(0, |clock| clock.media_ms);
+                    together.clock(clock + 20_001);
+                }
                 let mut said: BTreeSet<Arc<str>> = BTreeSet::new();
                 for op in script {
                     let mut op = op.clone();
@@ -136,7 +146,9 @@ fn a_counter_that_starts_again_replaces_no_line() {
                         Op::Line { lines, .. } => lines.iter_mut().for_each(|line| {
                             said.insert(line.id.clone());
                             // No two of them say the same, and no line of theirs is hidden.
-                            line.content.text = format!("run {n}: {}", line.content.text).into();
+                            line.content.text =
+                                format!("{} {}", ["Alpha", "Beta", "Gamma"][n], line.content.text).into();
+                            line.content.speaker = Some(format!("speaker of run {n}").into());
                             line.content.start_ms = line.content.start_ms.map(|ms| begins * 3_600_000 + ms);
                             line.content.end_ms = None;
                             line.arrival_ms = line.arrival_ms.map(|ms| begins * 3_600_000 + ms);
@@ -216,10 +228,10 @@ fn a_reconnect_in_mid_sentence_goes_on_with_the_line() {
             // It is a member from now on, and so is the first one.
             feed.clock(clock + 60_000);
             assert!(feed.says("b", &[line("7", line_ms, "so we begin")]).is_empty());
-            assert!(feed.says("a", &[line("7", line_ms, "So we begin.")]).is_empty());
+            assert_eq!(feed.says("a", &[line("7", line_ms, "So we begin.")]), ["7!"], "b had finished it");
             assert_eq!(feed.shown(), ["7: So we begin."]);
             assert_eq!(feed.takes_back("c", "7"), ["7>-"]);
-            assert!(feed.takes_back("b", "7").is_empty());
+            assert_eq!(feed.takes_back("b", "7"), ["7!"]);
             assert!(feed.shown().is_empty());
         }
     }
@@ -233,8 +245,62 @@ fn a_reconnect_in_mid_sentence_goes_on_with_the_line() {
     // The clock is that of before the message, whatever the message holds.
     let mut feed = Feed::new(FoldView::Interim);
     feed.says("a", &[line("7", 0, "just now")]);
-    assert!(feed.says("b", &[line("8", 90_000, "ahead"), line("7", 500, "just so")]).is_empty());
+    assert_eq!(feed.says("b", &[line("8", 90_000, "ahead"), line("7", 500, "just so")]), ["7!"]);
     assert_eq!(feed.shown(), ["7: just so", "8: ahead"]);
+}
+
+/// A program that starts again within ten seconds, under the ids of the run before: what cannot be the sentence that was being
+/// said is kept beside it, and what can be it replaces no final line untold.
+#[test]
+fn within_ten_seconds_only_the_sentence_itself_goes_on() {
+    let by = |speaker: &str, line: Version| {
+        let speaker = (!speaker.is_empty()).then(|| speaker.into());
+        Version { content: Content { speaker, ..line.content }, ..line }
+    };
+    let (said, guessed) =
+        (|speaker, text| by(speaker, line("1", 5_000, text)), |text| by("A", guess("1", 5_000, text)));
+    let beside = || vec!["1>1~s2".to_owned()];
+    for (before, version, told, shown) in [
+        // A final line: with its speaker, its start and its first words.
+        (said("A", "We begin."), said("A", "We begin, at last."), vec!["1!".to_owned()], 1),
+        (said("A", "We begin."), said("", "We begin!"), vec!["1!".to_owned()], 1),
+        (said("A", "We begin."), said("B", "We begin, at last."), beside(), 2),
+        (said("A", "We begin."), said("A", "No questions."), beside(), 2),
+        (said("A", "We begin."), by("A", line("1", 6_001, "We begin, at last.")), beside(), 2),
+        (said("A", "We begin."), by("B", line("1", 9_000, "No questions.")), beside(), 2),
+        (said("", "We begin."), said("", "No questions."), beside(), 2),
+        // A guess of it is overtaken already.
+        (said("A", "We begin."), guessed("We be"), vec![], 1),
+        // A guess: with two of them.
+        (guessed("I scream"), said("A", "Ice cream."), vec![], 1),
+        (guessed("I scream"), said("B", "I scream."), vec![], 1),
+        (guessed("I scream"), by("A", line("1", 9_000, "I scream!")), vec![], 1),
+        (guessed("I scream"), said("B", "Ice cream."), beside(), 2),
+        (guessed("I scream"), by("A", line("1", 9_000, "Ice cream.")), beside(), 2),
+        (guessed("I scream"), by("B", line("1", 9_000, "I scream!")), beside(), 2),
+    ] {
+        let mut feed = Feed::new(FoldView::Interim);
+        feed.says("a", std::slice::from_ref(&before));
+        assert_eq!(feed.says("b", std::slice::from_ref(&version)), told, "{before:?} {version:?}");
+        assert_eq!(feed.shown().len(), shown, "{before:?} {version:?}");
+    }
+    // A retraction says nothing of a sentence.
+    for (before, told, shown) in [(said("A", "We begin."), vec!["1>-"], 1), (guessed("We be"), vec![], 0)] {
+        let mut feed = Feed::new(FoldView::Interim);
+        feed.says("a", &[before]);
+        assert_eq!(feed.takes_back("b", "1"), told);
+        assert_eq!(feed.shown().len(), shown);
+    }
+    // What is foreseen is what is told then.
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[said("A", "We begin.")]);
+    let by = Published { source: "main".into(), session: "b".into(), seq: 9, own_ids: true };
+    let foreseen = |version| feed.transcript.foresee_reuse(&by, &version, OPENED_AT).map(|reused| reused.outcome);
+    assert_eq!(foreseen(said("A", "We begin, at last.")), Some(ReuseOutcome::Replaced));
+    assert_eq!(foreseen(said("B", "We begin.")), Some(ReuseOutcome::Beside("1~s2".into())));
+    assert_eq!((foreseen(said("A", "We begin.")), foreseen(guessed("We be"))), (None, None));
+    let retraction = feed.transcript.foresee_retraction(&by, "1", None).map(|reused| reused.outcome);
+    assert_eq!(retraction, Some(ReuseOutcome::NotTakenBack));
 }
 
 #[test]
@@ -247,7 +313,7 @@ fn what_was_said_before_changes_nothing_and_shows_who_knows_the_line() {
     assert!(feed.says("b", &[guess("1", 0, "so"), line("1", 0, "so be it"), line("1", 0, "So be it.")]).is_empty());
     assert_eq!(Whole::of(&feed.transcript).picture, before.picture);
     // And on with it: who has said a final text of the line again means that line.
-    assert!(feed.says("b", &[line("1", 0, "So be it!")]).is_empty());
+    assert_eq!(feed.says("b", &[line("1", 0, "So be it!")]), ["1!"]);
     assert_eq!(feed.shown(), ["1: So be it!"]);
     // A first word that two runs of an engine have in common shows nothing.
     assert!(feed.says("c", &[guess("1", 0, "so")]).is_empty());
@@ -279,7 +345,7 @@ fn who_says_that_it_corrects_changes_any_line() {
     assert!(feed.takes_back("corrects-2", "2").is_empty());
     assert_eq!(feed.shown(), ["1: One."]);
     // Who sent the line first goes on with it, and so does who corrected it.
-    assert!(feed.says("a", &[line("1", 0, "one")]).is_empty());
+    assert_eq!(feed.says("a", &[line("1", 0, "one")]), ["1!"]);
     assert_eq!(feed.shown(), ["1: one"], "its own line, as it says it again");
     // A line that no session sent is everybody's to repeat, and nobody's to change.
     feed.take(OPENED_AT, None, Op::Line { source: "main".into(), lines: vec![line("3", 5_000, "from a file")] });

@@ -32,18 +32,15 @@ use crate::position::Offset;
 use crate::server::app::App;
 use crate::server::metrics::Lines;
 use crate::server::slots::Held;
-use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, ReusedId, Timestamp, Version};
+use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, ReuseOutcome, ReusedId, Timestamp, Version};
 use crate::wire::publish::{UnknownField, check_version, is_line_within};
-use crate::wire::{FromPublisher, Incoming, Refusal, ToPublisher, WarningCode};
+use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, ToPublisher, WarningCode};
 
 /// Unknown fields that a publisher is warned of: whoever has more of them has seen enough.
 const UNKNOWN_TOLD_MAX: usize = 8;
-/// Retractions of lines that are not there that a publisher is warned of, likewise.
-const MISSING_TOLD_MAX: usize = 8;
-/// Versions of lines whose ids are looked up in the feed before they go to the log, so that a publisher which uses another
-/// session's ids hears of it before its acknowledgement. A program that counts from 1 again does so with its first lines; of
-/// what comes later the fold tells, a moment behind the acknowledgement.
-const IDS_LOOKED_UP: usize = 64;
+/// Lines whose replacement was foreseen and told, until the fold reports it: more than a message holds, so that few are told
+/// twice, and none is not told.
+const FORESEEN_MAX: usize = 4096;
 
 /// How often a request's lines are numbered anew, where another node takes their numbers at the same time.
 const NUMBERED_MAX: usize = 8;
@@ -69,8 +66,6 @@ pub(in crate::server) struct IngestPipeline {
     offset_ms: MediaMs,
     /// Unknown fields that the publisher was warned of.
     unknown_told: HashSet<UnknownField>,
-    /// Retractions of lines that are not there that were told.
-    missing_told: usize,
     validator: FeedValidator,
     /// What was taken and is not in the log's queue yet.
     batch: AppendBatch,
@@ -78,12 +73,12 @@ pub(in crate::server) struct IngestPipeline {
     began_behind: (u64, Offset),
     /// Held by a request; a connection holds its own.
     session_lock: Option<Held>,
-    /// Versions whose ids have still to be looked up.
-    ids_to_look_up: usize,
     /// The feed's reports of reused ids that this has counted.
     reused_seen: u64,
-    /// Whether the publisher was warned of one.
-    is_reuse_told: bool,
+    /// Whether the publisher was warned of a line that is kept beside another session's.
+    is_beside_told: bool,
+    /// Lines of other sessions whose replacement was foreseen, and told.
+    foreseen: HashSet<Arc<str>>,
     /// Whether the publisher was warned of words with times that cannot be meant.
     are_words_told: bool,
 }
@@ -134,15 +129,17 @@ pub(in crate::server) struct Admitted {
     pub(in crate::server) op: Option<Op>,
     /// What is refused: the whole message, or the line with this index.
     pub(in crate::server) refusals: Vec<(Option<usize>, Refusal)>,
+    /// Whether an id in it names a line that another session changed last.
+    pub(in crate::server) is_foreign: bool,
 }
 
 impl Admitted {
-    fn all(op: Op) -> Self {
-        Self { op: Some(op), refusals: Vec::new() }
+    fn all(op: Op, is_foreign: bool) -> Self {
+        Self { op: Some(op), refusals: Vec::new(), is_foreign }
     }
 
     fn none(refusal: Refusal) -> Self {
-        Self { op: None, refusals: vec![(None, refusal)] }
+        Self { op: None, refusals: vec![(None, refusal)], is_foreign: false }
     }
 }
 
@@ -192,7 +189,6 @@ impl IngestPipeline {
         if state == FeedState::Scheduled {
             feed.append_all(&[app.record(Op::Resume)]).await?;
         }
-        let ids_to_look_up = if publisher.corrects { 0 } else { IDS_LOOKED_UP };
         Ok(Self {
             validator: FeedValidator::new(app, view.clone()),
             counters: app.metrics.lines_of(&publisher.source),
@@ -209,13 +205,12 @@ impl IngestPipeline {
             media_clock,
             offset_ms: 0,
             unknown_told: HashSet::new(),
-            missing_told: 0,
             batch: AppendBatch::default(),
             began_behind: (seq, from),
             session_lock: None,
-            ids_to_look_up,
             reused_seen: view.last_reused(),
-            is_reuse_told: false,
+            is_beside_told: false,
+            foreseen: HashSet::new(),
             are_words_told: false,
         })
     }
@@ -294,8 +289,7 @@ impl IngestPipeline {
 
     /// Whether the session's log has `message` under the number `seq`. All that was appended for it is durable. Cancel-safe.
     pub(in crate::server) async fn find_resend(&mut self, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
-        let is_shared = self.app.cluster.is_some();
-        let log = self.session_log.get_or_insert_with(|| SessionLog::new(self.publisher.clone(), is_shared));
+        let log = self.session_log.get_or_insert_with(|| SessionLog::new(self.publisher.clone(), self.view.clone()));
         log.find(&self.feed, seq, message).await
     }
 
@@ -355,15 +349,16 @@ impl IngestPipeline {
     pub(in crate::server) fn admit(&mut self, message: Incoming, at: Timestamp) -> Admitted {
         let source = self.publisher.source.clone();
         match message {
-            Incoming::Line(mut version) => match self.admit_line(&mut version, at) {
-                Ok(()) => Admitted::all(Op::Line { source, lines: vec![version] }),
+            Incoming::Line(mut version) => match self.validator.line(&mut version, &self.publisher, at) {
+                Ok(is_foreign) => Admitted::all(Op::Line { source, lines: vec![version] }, is_foreign),
                 Err(refusal) => Admitted::none(refusal),
             },
             Incoming::Lines(read) => {
                 let (mut lines, mut refusals) = (Vec::with_capacity(read.len()), Vec::new());
+                let mut is_foreign = false;
                 for (index, version) in read.into_iter().enumerate() {
                     let admitted = version.and_then(|mut version| {
-                        self.admit_line(&mut version, at)?;
+                        is_foreign |= self.validator.line(&mut version, &self.publisher, at)?;
                         Ok(version)
                     });
                     match admitted {
@@ -371,31 +366,56 @@ impl IngestPipeline {
                         Err(refusal) => refusals.push((Some(index), refusal)),
                     }
                 }
-                Admitted { op: (!lines.is_empty()).then_some(Op::Line { source, lines }), refusals }
+                Admitted { op: (!lines.is_empty()).then_some(Op::Line { source, lines }), refusals, is_foreign }
             }
-            Incoming::Retract { id, rev } => match self.validator.retract(&source, &id, rev) {
-                Ok(()) => Admitted::all(Op::Retract { source, id, rev }),
+            Incoming::Retract { id, rev } => match self.validator.retract(&self.publisher, &id, rev) {
+                Ok(is_foreign) => Admitted::all(Op::Retract { source, id, rev }, is_foreign),
                 Err(refusal) => Admitted::none(refusal),
             },
             Incoming::Clock { media_ms } => match self.validator.clock(media_ms, at) {
-                Ok(()) => Admitted::all(Op::Clock { source, media_ms }),
+                Ok(()) => Admitted::all(Op::Clock { source, media_ms }, false),
                 Err(refusal) => Admitted::none(refusal),
             },
-            Incoming::End => Admitted::all(Op::End),
+            Incoming::End => Admitted::all(Op::End, false),
         }
     }
 
-    fn admit_line(&mut self, version: &mut Version, at: Timestamp) -> Result<(), Refusal> {
-        self.validator.line(version, &self.publisher, at)?;
-        if self.ids_to_look_up > 0 && !self.is_reuse_told {
-            self.ids_to_look_up -= 1;
-            let foreseen = self.view.transcript().foresee_reuse(&self.publisher.published(0), version, at);
-            foreseen.iter().for_each(|reused| self.warn_of_reuse(reused));
+    /// What the feed would report of the ids of `op` if it were published now, as far as the publisher has to be told. Right
+    /// where all that this publisher sent before is folded, and nobody else writes of these lines.
+    pub(in crate::server) fn foresee_reuse(&self, op: &Op, at: Timestamp) -> Vec<ReusedId> {
+        let by = self.publisher.published(0);
+        let transcript = self.view.transcript();
+        let foreseen: Vec<ReusedId> = match op {
+            Op::Line { lines, .. } => lines.iter().filter_map(|line| transcript.foresee_reuse(&by, line, at)).collect(),
+            Op::Retract { id, rev, .. } => transcript.foresee_retraction(&by, id, *rev).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let is_told = |reused: &ReusedId| self.is_beside_told && matches!(reused.outcome, ReuseOutcome::Beside(_));
+        foreseen.into_iter().filter(|reused| !is_told(reused)).collect()
+    }
+
+    /// Tells what was foreseen of lines, before they are acknowledged; gives why a retraction is refused.
+    pub(in crate::server) fn tell_foreseen(&mut self, foreseen: Vec<ReusedId>) -> Result<(), Refusal> {
+        for reused in foreseen {
+            match reused.outcome {
+                ReuseOutcome::NotTakenBack => {
+                    self.counters.reused_ids.inc();
+                    return Err(Refusal::new(NackCode::IdReused, "id", describe_reuse(&reused)));
+                }
+                ReuseOutcome::Replaced => {
+                    if self.foreseen.len() == FORESEEN_MAX {
+                        self.foreseen.clear();
+                    }
+                    self.foreseen.insert(reused.key.id.clone());
+                    self.warn_of_reuse(&reused);
+                }
+                ReuseOutcome::Beside(_) => self.warn_of_reuse(&reused),
+            }
         }
         Ok(())
     }
 
-    /// Counts the ids of the session that the feed knows for another session's since the last time, and warns of the first.
+    /// Counts the ids of the session that name other sessions' lines since the last time, and tells what was not foreseen.
     pub(in crate::server) fn note_reused_ids(&mut self) {
         if self.view.last_reused() == self.reused_seen {
             return;
@@ -404,30 +424,24 @@ impl IngestPipeline {
             self.reused_seen = number;
             if reused.session == self.publisher.session && reused.key.source == self.publisher.source {
                 self.counters.reused_ids.inc();
-                self.warn_of_reuse(&reused);
+                let was_foreseen = reused.outcome == ReuseOutcome::Replaced && self.foreseen.remove(&reused.key.id);
+                if !was_foreseen {
+                    self.warn_of_reuse(&reused);
+                }
             }
         }
     }
 
-    /// Warns of an id that names another session's line; once, however many there are.
+    /// Warns of an id that names another session's line. Of those that are kept beside it once, however many there are.
     fn warn_of_reuse(&mut self, reused: &ReusedId) {
-        if std::mem::replace(&mut self.is_reuse_told, true) {
-            return;
-        }
-        let id = &reused.key.id;
-        let message = match &reused.kept_as {
-            Some(kept_as) => format!(
-                "another session sent a line {id} before: this one is kept beside it, as {kept_as}, and so is all else that \
-                 this session sends under such ids. Use ids that are new in each session; to change lines of earlier \
-                 sessions, say corrects=true or keep their session"
-            ),
-            None => format!(
-                "line {id} is another session's and was not taken back: to change lines of earlier sessions, say \
-                 corrects=true or keep their session"
-            ),
+        let (code, id) = match &reused.outcome {
+            ReuseOutcome::Beside(_) if std::mem::replace(&mut self.is_beside_told, true) => return,
+            ReuseOutcome::Beside(id) => (WarningCode::IdReused, id),
+            ReuseOutcome::NotTakenBack => (WarningCode::IdReused, &reused.key.id),
+            ReuseOutcome::Replaced => (WarningCode::LineReplaced, &reused.key.id),
         };
-        let line = Some((reused.kept_as.clone().unwrap_or_else(|| id.clone()), None));
-        self.warnings.push(IngestWarning { code: WarningCode::IdReused, message, line });
+        let line = Some((id.clone(), None));
+        self.warnings.push(IngestWarning { code, message: describe_reuse(reused), line });
     }
 
     /// True if a line of the source is called so, as far as the feed is folded, or in the batch.
@@ -437,16 +451,27 @@ impl IngestPipeline {
             || self.batch.records.iter().any(|record| is_in(&record.op))
     }
 
-    /// Warns that a line was taken back that is not there; of a few. A retraction with a revision may come before its line.
-    pub(in crate::server) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
-        if self.missing_told < MISSING_TOLD_MAX {
-            self.missing_told += 1;
-            let source = &self.publisher.source;
-            let message =
-                format!("there is no line {source}/{id}: nothing was taken back, see whether the id is right");
-            let line = Some((id.clone(), None));
-            self.warnings.push(IngestWarning { code: WarningCode::NoSuchLine, message, line });
+    /// Tells what is foreseen of a message of a request; gives why a retraction is refused. Not where the batch says something
+    /// of its line: that is not folded yet, and the fold reports it before the answer.
+    pub(in crate::server) fn tell_reuse_in_request(&mut self, op: &Op, at: Timestamp) -> Result<(), Refusal> {
+        let id = match op {
+            Op::Line { lines, .. } => lines.first().map(|line| &line.id),
+            Op::Retract { id, .. } => Some(id),
+            _ => None,
+        };
+        let says_so = |op: &Op| matches!(op, Op::Line { lines, .. } if lines.iter().any(|line| Some(&line.id) == id));
+        if self.batch.records.iter().any(|record| says_so(&record.op)) {
+            return Ok(());
         }
+        self.tell_foreseen(self.foresee_reuse(op, at))
+    }
+
+    /// Warns that a line was taken back that is not there. A retraction with a revision may come before its line.
+    pub(in crate::server) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
+        let source = &self.publisher.source;
+        let message = format!("there is no line {source}/{id}: nothing was taken back, see whether the id is right");
+        let line = Some((id.clone(), None));
+        self.warnings.push(IngestWarning { code: WarningCode::NoSuchLine, message, line });
     }
 
     /// Notes a warning for the caller to tell the publisher.
@@ -586,5 +611,25 @@ impl IngestPipeline {
         }
         self.app.metrics.durable_after(since.elapsed(), 1);
         Ok(committed)
+    }
+}
+
+/// What became of an id that names another session's line, and the mend, for people.
+fn describe_reuse(reused: &ReusedId) -> String {
+    let id = &reused.key.id;
+    match &reused.outcome {
+        ReuseOutcome::Beside(beside) => format!(
+            "another session sent a line {id} before: this one is kept beside it, as {beside}, and so is all else that this \
+             session sends under such ids. Use ids that are new in each session; to change lines of earlier sessions, say \
+             corrects=true or keep their session"
+        ),
+        ReuseOutcome::Replaced => format!(
+            "line {id} was final, and another session had changed it last: this session has replaced it. If it was to be a \
+             line of its own, use ids that are new in each session"
+        ),
+        ReuseOutcome::NotTakenBack => format!(
+            "line {id} is another session's and was not taken back: to change lines of earlier sessions, say corrects=true or \
+             keep their session"
+        ),
     }
 }

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::Publisher;
-use crate::feed::Feed;
+use crate::feed::{Feed, View};
 use crate::log::{Entry, LogError};
 use crate::position::Offset;
 use crate::transcript::{Op, Published, Record, Timestamp, Version};
@@ -22,8 +22,6 @@ use crate::wire::Incoming;
 const REMEMBERED_MAX: usize = 2048;
 /// Places in the log that are remembered, one for each page that was read: whoever goes back is found near one.
 const MARKS_MAX: usize = 1024;
-/// How far back from the end of the log the first look goes; each further one goes eight times as far.
-const LOOK_BACK: u64 = 256;
 
 /// What a message under a used number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +60,9 @@ impl RecentMessages {
 /// The messages of one session as the log has them, read forward for as long as they are asked for in their order.
 pub(super) struct SessionLog {
     publisher: Publisher,
-    /// Other nodes write to the log too: of two records with one number the first counts, so all is read from the start.
-    is_shared: bool,
+    /// Knows places of the session in the log. Of two records with one number the first counts, so it is read from none but
+    /// these.
+    view: Arc<View>,
     reading: Option<Reading>,
     /// Numbers, and places before which there is nothing of the session from that number on.
     marks: BTreeMap<u64, Offset>,
@@ -118,8 +117,8 @@ impl Reading {
 }
 
 impl SessionLog {
-    pub(super) fn new(publisher: Publisher, is_shared: bool) -> Self {
-        Self { publisher, is_shared, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
+    pub(super) fn new(publisher: Publisher, view: Arc<View>) -> Self {
+        Self { publisher, view, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
     }
 
     /// The lines of the message that was found last, by their index, which were not taken with it.
@@ -132,7 +131,7 @@ impl SessionLog {
         let end = feed.head().await?;
         let is_behind = self.reading.as_ref().is_some_and(|reading| reading.floor < seq);
         if !is_behind {
-            let (floor, from) = self.place_before(feed, seq, end).await?;
+            let (floor, from) = self.place_before(seq);
             self.reading = Some(Reading::at(feed, from, floor));
         }
         let Some(reading) = &mut self.reading else { return Ok(Resend::NotTaken) };
@@ -165,30 +164,11 @@ impl SessionLog {
     }
 
     /// A place of the log, and the number above which there is nothing of the session before it; that is below `seq`.
-    async fn place_before(&mut self, feed: &Feed, seq: u64, end: Offset) -> Result<(u64, Offset), LogError> {
-        if let Some((number, offset)) = self.marks.range(..=seq).next_back() {
-            return Ok((number - 1, *offset));
-        }
-        if self.is_shared {
-            return Ok((0, Offset::START));
-        }
-        // What is sent again was mostly sent a moment ago.
-        let mut end = self.marks.values().next().copied().unwrap_or(end);
-        let mut back = LOOK_BACK;
-        loop {
-            let from = Offset(end.0.saturating_sub(back));
-            if from == Offset::START {
-                return Ok((0, from));
-            }
-            let mut reading = Reading::at(feed, from, 0);
-            if let Some((found, offset)) = reading.advance(&self.publisher, end).await? {
-                mark(&mut self.marks, found, offset);
-                if found <= seq {
-                    return Ok((found - 1, offset));
-                }
-            }
-            (end, back) = (from, back.saturating_mul(8));
-        }
+    fn place_before(&self, seq: u64) -> (u64, Offset) {
+        let read = self.marks.range(..=seq).next_back().map(|(number, offset)| (number - 1, *offset));
+        let Publisher { source, session, .. } = &self.publisher;
+        let folded = self.view.transcript().session_place(source, session, seq);
+        read.max(folded).unwrap_or((0, Offset::START))
     }
 }
 
@@ -262,7 +242,7 @@ mod tests {
     use crate::config::Config;
     use crate::log::MemoryLog;
     use crate::server::{Chance, Clock, Server};
-    use crate::transcript::{Content, Word};
+    use crate::transcript::{Content, FoldView, Word};
     use crate::wire::{NackCode, Refusal};
 
     fn line(id: u64, text: &str) -> Version {
@@ -345,8 +325,12 @@ mod tests {
             records.push(Record { published: Some(published), ..app.record(op(vec![line(number, "a")])) });
         }
         feed.append_all(&records).await.expect("kept");
-        for is_shared in [false, true] {
-            let mut session = SessionLog::new(publisher.clone(), is_shared);
+        let view = feed.view(FoldView::Interim).await.expect("folded");
+        // Whoever comes anew and asks for the last ones reads no further back than to a place that the fold has noted.
+        let (floor, from) = SessionLog::new(publisher.clone(), view.clone()).place_before(2999);
+        assert!(floor > 900 && from > Offset(900), "{floor} {from:?}");
+        {
+            let mut session = SessionLog::new(publisher.clone(), view.clone());
             let forward = 1..=3001;
             let backward = (1..=3001).rev().step_by(7);
             let about = (1..=60).map(|n: u64| (n * 7919) % 3001 + 1);
@@ -361,9 +345,8 @@ mod tests {
             }
             // None of these reads the log from its start again.
             let end = feed.head().await.expect("known");
-            let place = session.place_before(&feed, 3000, end).await.expect("read");
-            assert_eq!(place, (2999, end), "it is known that there is none");
-            let (floor, from) = session.place_before(&feed, 2999, end).await.expect("read");
+            assert_eq!(session.place_before(3000), (2999, end), "it is known that there is none");
+            let (floor, from) = session.place_before(2999);
             assert!(floor > 0 && from > Offset::START, "{floor} {from:?}");
         }
     }

@@ -7,8 +7,8 @@ use super::arrival_clock::ArrivalClock;
 use crate::feed::View;
 use crate::server::app::App;
 use crate::server::clock::ClockHistory;
-use crate::transcript::fold::Reached;
-use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Transcript, Version};
+use crate::transcript::fold::{NamedLine, Reached};
+use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Version};
 use crate::wire::publish::NUMBER_MAX;
 use crate::wire::{NackCode, Refusal};
 
@@ -42,15 +42,16 @@ impl FeedValidator {
         self.arrival_clock.begin(offset_ms, now, behind);
     }
 
-    /// Takes a version of a line that came `now`, or says why not. One without a time is given that of its arrival.
+    /// Takes a version of a line that came `now`, or says why not; gives whether its id names a line that another session
+    /// changed last. One without a time is given that of its arrival.
     pub(in crate::server) fn line(
         &mut self,
         version: &mut Version,
         publisher: &Publisher,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
-        {
+        let named = {
             let transcript = self.view.transcript();
             if start_ms.is_none() && version.arrival_ms.is_none() {
                 let reached = self.reach.into_iter().chain(transcript.reach());
@@ -68,13 +69,15 @@ impl FeedValidator {
                 }
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }
+            let named = transcript.named_line(&publisher.source, &publisher.session, &version.id);
             if version.rev.is_none()
-                && let Err(refusal) = check_next_rev(&transcript, &publisher.source, &version.id)
+                && let Err(refusal) = check_next_rev(named)
                 && !transcript.begins_line(&publisher.published(0), version, now)
             {
                 return Err(refusal);
             }
-        }
+            named
+        };
         if let Some(start_ms) = start_ms {
             self.check_jump("start_ms", start_ms, now)?;
         } else if let Some(arrival_ms) = version.arrival_ms.filter(|_| self.arrival_clock.goes_by_offset()) {
@@ -89,15 +92,21 @@ impl FeedValidator {
             greatest_ms.into_iter().for_each(|media_ms| self.arrival_clock.note(media_ms));
         }
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
-        Ok(())
+        Ok(is_foreign(named, publisher))
     }
 
-    /// Takes a retraction, or says why not.
-    pub(in crate::server) fn retract(&self, source: &str, id: &str, rev: Option<u64>) -> Result<(), Refusal> {
-        match rev {
-            Some(_) => Ok(()),
-            None => check_next_rev(&self.view.transcript(), source, id),
+    /// Takes a retraction, or says why not; gives whether its id names a line that another session changed last.
+    pub(in crate::server) fn retract(
+        &self,
+        publisher: &Publisher,
+        id: &str,
+        rev: Option<u64>,
+    ) -> Result<bool, Refusal> {
+        let named = self.view.transcript().named_line(&publisher.source, &publisher.session, id);
+        if rev.is_none() {
+            check_next_rev(named)?;
         }
+        Ok(is_foreign(named, publisher))
     }
 
     /// Takes the time of a clock that came `now`, or says why not.
@@ -140,10 +149,15 @@ impl FeedValidator {
     }
 }
 
+/// True if the publisher's id names a line that another session changed last, and its ids are its own.
+fn is_foreign(named: Option<NamedLine>, publisher: &Publisher) -> bool {
+    !publisher.corrects && named.is_some_and(|line| line.is_foreign)
+}
+
 /// What comes without a revision is given the next one by the fold: there has to be one.
-fn check_next_rev(transcript: &Transcript, source: &str, id: &str) -> Result<(), Refusal> {
-    match transcript.line_rev(source, id) {
-        Some((rev, _)) if rev >= NUMBER_MAX => {
+fn check_next_rev(named: Option<NamedLine>) -> Result<(), Refusal> {
+    match named {
+        Some(NamedLine { rev, .. }) if rev >= NUMBER_MAX => {
             let message = format!(
                 "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
             );

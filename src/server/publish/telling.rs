@@ -58,11 +58,17 @@ impl Connection<'_> {
             self.on_air = on_air;
             socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
         }
+        self.queue_reports().await
+    }
+
+    /// Tells what the feed has to report of this publisher's lines, in its turn.
+    pub(super) async fn queue_reports(&mut self) -> Result<(), End> {
         self.pipeline.note_reused_ids();
         self.queue_warnings().await?;
         if self.pipeline.view.last_conflict() == self.conflicts_seen {
             return Ok(());
         }
+        self.append_batch().await?;
         for conflict in self.pipeline.view.conflicts(self.conflicts_seen) {
             self.conflicts_seen = conflict.number;
             if conflict.key.source == self.pipeline.publisher.source {
@@ -71,7 +77,7 @@ impl Connection<'_> {
                     conflict.rev, conflict.key.id
                 );
                 let (id, rev) = (Some(conflict.key.id), Some(conflict.rev));
-                socket.send(&ToPublisher::Warning { code: "conflict".into(), message, id, rev }.encode()).await?;
+                self.acks.nack(ToPublisher::Warning { code: "conflict".into(), message, id, rev });
             }
         }
         Ok(())

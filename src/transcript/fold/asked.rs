@@ -458,6 +458,16 @@ impl Transcript {
         source.and_then(|source| source.sessions.get(session)).map_or(0, |session| session.seq)
     }
 
+    /// A place of the log at or before that of the message `seq` of a session, and a number below `seq`: before the place
+    /// there is nothing of the session above that number. None for a session that is not known.
+    #[must_use]
+    pub fn session_place(&self, source: &str, session: &str, seq: u64) -> Option<(u64, Offset)> {
+        let source = &self.sources[*self.source_index.get(source)? as usize];
+        let places = source.sessions.get(session)?.places;
+        let (number, offset) = places.into_iter().rev().find(|(number, _)| *number <= seq).unwrap_or(places[0]);
+        Some((number.min(seq).saturating_sub(1), offset))
+    }
+
     /// The greatest id of a source, by natural order.
     #[must_use]
     pub fn last_id(&self, source: &str) -> Option<&Arc<str>> {

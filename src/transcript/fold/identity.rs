@@ -8,9 +8,12 @@
 //!   even where the line was corrected since: a whole session that is sent again leaves everything as it is. It is read
 //!   along with what the line has had, so that a text which comes back after another one is not taken for the first.
 //! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's clock as
-//!   it stood before the record. The session becomes a member.
+//!   it stood before the record, and they can be one sentence: speaker, start and first words are the line's, or two of
+//!   these where the line is still a guess. The session becomes a member. A retraction says nothing of a sentence: it takes
+//!   a guess back, and no final line.
 //! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
-//!   `7` from then on goes there. A retraction has nothing to keep: it changes nothing. Both are reported.
+//!   `7` from then on goes there. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a
+//!   final line that a session replaced which did not say what it said last.
 //!
 //! A session that says a line's head again, or any final version of it, has shown that it knows the line: what it says of
 //! it for the first time is a correction. Repeating a guess that was overtaken shows nothing: two runs of one engine may
@@ -24,7 +27,7 @@ use foldhash::HashMap;
 
 use super::{LineSlot, Transcript};
 use crate::transcript::assembly::Slot;
-use crate::transcript::line::{LineKey, Said, Version, beside, content_mark};
+use crate::transcript::line::{LineKey, Said, Status, Version, beside, content_mark};
 use crate::transcript::record::Published;
 use crate::transcript::time::{MediaMs, Timestamp};
 
@@ -32,6 +35,9 @@ use crate::transcript::time::{MediaMs, Timestamp};
 /// milliseconds. Longer than a connection takes to come back and shorter than two sentences an hour apart; a rule of the
 /// fold, so that it is no setting.
 const MID_SENTENCE_MS: u64 = 10_000;
+/// How far apart two versions of one sentence start at most, in milliseconds: engines move a start by some frames. A rule of
+/// the fold, too.
+const SAME_START_MS: u64 = 1_000;
 
 /// Stands for a session within one fold; 0 for none: the server itself, or a file.
 pub(super) type SessionIndex = u32;
@@ -45,15 +51,35 @@ pub(super) struct Sender<'a> {
     pub(super) clock: Option<MediaMs>,
 }
 
-/// An id that a session used for something else than the session that had it first.
+/// An id that a session used which names another session's line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReusedId {
     /// The line that the id names already.
     pub key: LineKey,
-    /// The id under which the new line is kept beside it. None for a retraction: it changed nothing.
-    pub kept_as: Option<Arc<str>>,
+    /// What became of the two.
+    pub outcome: ReuseOutcome,
     /// The session that sent it.
     pub session: Arc<str>,
+}
+
+/// What became of a line and of what another session sent under its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReuseOutcome {
+    /// Both are there: the new one is called so.
+    Beside(Arc<str>),
+    /// The line was final, and says otherwise now or is taken back.
+    Replaced,
+    /// A retraction changed nothing.
+    NotTakenBack,
+}
+
+/// What is known of a line that a publisher names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedLine {
+    /// The revision of its head.
+    pub rev: u64,
+    /// True if another session changed it last.
+    pub is_foreign: bool,
 }
 
 /// What a session, other than the one that changed a line last, has to do with it.
@@ -157,12 +183,25 @@ impl Transcript {
             }
             Meaning::Another => {
                 let key = self.key(base);
-                let kept_as = (!said.is_retracted()).then(|| self.free_id(&key));
+                let beside = (!said.is_retracted()).then(|| self.free_id(&key));
                 let session = sender.by.map(|by| by.session.clone()).unwrap_or_default();
-                reused.push(ReusedId { key, kept_as: kept_as.clone(), session });
-                kept_as.map_or(Destination::Nowhere, Destination::Beside)
+                let outcome = beside.clone().map_or(ReuseOutcome::NotTakenBack, ReuseOutcome::Beside);
+                reused.push(ReusedId { key, outcome, session });
+                beside.map_or(Destination::Nowhere, Destination::Beside)
             }
         }
+    }
+
+    /// What is reported if the sender makes `said` the head of the line `slot`; none if the line is its own to change.
+    pub(super) fn replacement(&self, slot: Slot, sender: Sender<'_>, said: &Said) -> Option<ReusedId> {
+        let line = &self.lines[slot as usize];
+        let by = sender.by.filter(|by| by.own_ids && line.session != sender.session)?;
+        let was_final = matches!(&line.head.said, Said::Content(head) if head.status == Status::Final);
+        (was_final && line.head.said != *said).then(|| ReusedId {
+            key: self.key(slot),
+            outcome: ReuseOutcome::Replaced,
+            session: by.session.clone(),
+        })
     }
 
     fn meaning(
@@ -205,7 +244,10 @@ impl Transcript {
             return Meaning::Joins(known.slot);
         }
         let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
-        let mut in_mid_sentence = called_so.filter(|slot| self.lines[*slot as usize].start_ms().is_some_and(is_now));
+        let mut in_mid_sentence = called_so.filter(|slot| {
+            let line = &self.lines[*slot as usize];
+            line.start_ms().is_some_and(|line_ms| is_now(line_ms) && line.can_go_on_as(said, line_ms, start_ms))
+        });
         match in_mid_sentence.next() {
             Some(slot) if start_ms.is_none_or(is_now) => Meaning::Joins(slot),
             _ => Meaning::Another,
@@ -255,30 +297,66 @@ impl Transcript {
     /// line that another session sent under it.
     #[must_use]
     pub fn begins_line(&self, by: &Published, version: &Version, at: Timestamp) -> bool {
-        self.slot(&by.source, &version.id).is_none() || self.foresee_reuse(by, version, at).is_some()
+        let is_beside = || self.foresee_reuse(by, version, at).is_some_and(|reused| reused.is_beside());
+        self.slot(&by.source, &version.id).is_none() || is_beside()
     }
 
     /// What would be reported if `version` were published now as `by` says. The log decides: another record may come first.
     #[must_use]
     pub fn foresee_reuse(&self, by: &Published, version: &Version, at: Timestamp) -> Option<ReusedId> {
-        let base = self.slot(&by.source, &version.id)?;
-        let line = &self.lines[base as usize];
-        let sessions = &self.sources[line.source as usize].sessions;
-        let session = sessions.get(&by.session).map_or(SessionIndex::MAX, |session| session.index);
-        if !by.own_ids || line.session == session {
+        if !self.names_foreign_line(by, &version.id) {
             return None;
         }
-        let clock = self.clock().map(|clock| clock.media_ms);
         let arrival = version.arrival_ms.unwrap_or_else(|| self.since_opening(at));
         let start_ms = version.content.start_ms.unwrap_or(arrival);
-        let said = Said::Content(version.content.clone());
-        match self.meaning(base, Sender { by: Some(by), session, clock }, (version.rev, &said), Some(start_ms)) {
+        self.foresee(by, &version.id, (version.rev, &Said::Content(version.content.clone())), Some(start_ms))
+    }
+
+    /// What would be reported if `by` took the line `id` back now. The log decides, as for a version.
+    #[must_use]
+    pub fn foresee_retraction(&self, by: &Published, id: &str, rev: Option<u64>) -> Option<ReusedId> {
+        if !self.names_foreign_line(by, id) {
+            return None;
+        }
+        self.foresee(by, id, (rev, &Said::Retracted), None)
+    }
+
+    /// The line of a source that has this id, and whether another session than this one changed it last.
+    #[must_use]
+    pub fn named_line(&self, source: &str, session: &str, id: &str) -> Option<NamedLine> {
+        let source = &self.sources[*self.source_index.get(source)? as usize];
+        let line = &self.lines[*source.slots.get(id)? as usize];
+        let is_foreign = source.sessions.get(session).is_none_or(|known| known.index != line.session);
+        Some(NamedLine { rev: line.head.rev, is_foreign })
+    }
+
+    fn names_foreign_line(&self, by: &Published, id: &str) -> bool {
+        by.own_ids && self.named_line(&by.source, &by.session, id).is_some_and(|line| line.is_foreign)
+    }
+
+    fn foresee(
+        &self,
+        by: &Published,
+        id: &str,
+        (rev, said): (Option<u64>, &Said),
+        start_ms: Option<MediaMs>,
+    ) -> Option<ReusedId> {
+        let base = self.slot(&by.source, id)?;
+        let sessions = &self.sources[self.lines[base as usize].source as usize].sessions;
+        let session = sessions.get(&by.session).map_or(SessionIndex::MAX, |session| session.index);
+        let sender = Sender { by: Some(by), session, clock: self.clock().map(|clock| clock.media_ms) };
+        match self.meaning(base, sender, (rev, said), start_ms) {
+            Meaning::Line(slot) | Meaning::Joins(slot) => {
+                let is_head = self.lines[slot as usize].head.compare(rev, said).1.order.is_gt();
+                self.replacement(slot, sender, said).filter(|_| is_head)
+            }
+            Meaning::Repeat(..) => None,
             Meaning::Another => {
                 let key = self.key(base);
-                let kept_as = Some(self.free_id(&key));
-                Some(ReusedId { key, kept_as, session: by.session.clone() })
+                let beside = (!said.is_retracted()).then(|| self.free_id(&key));
+                let outcome = beside.map_or(ReuseOutcome::NotTakenBack, ReuseOutcome::Beside);
+                Some(ReusedId { key, outcome, session: by.session.clone() })
             }
-            _ => None,
         }
     }
 
@@ -296,6 +374,12 @@ impl Transcript {
             Some(membership) => Some(&self.lines[membership.slot as usize].id),
             None => (!by.own_ids).then_some(&line.id),
         }
+    }
+}
+
+impl ReusedId {
+    fn is_beside(&self) -> bool {
+        matches!(self.outcome, ReuseOutcome::Beside(_))
     }
 }
 
@@ -324,6 +408,24 @@ impl LineSlot {
         history.position(mark, from)
     }
 
+    /// Whether what another session says can be the line's sentence, which starts at `line_ms` and is being said. A guess may
+    /// change its speaker, its start or its first words, and a final line none of them; a retraction has none of them.
+    fn can_go_on_as(&self, said: &Said, line_ms: MediaMs, start_ms: Option<MediaMs>) -> bool {
+        let Said::Content(head) = &self.head.said else { return false };
+        let is_guess = head.status == Status::Interim;
+        let Said::Content(version) = said else { return is_guess };
+        let has_speaker = match (&head.speaker, &version.speaker) {
+            (Some(head), Some(version)) => head == version,
+            _ => true,
+        };
+        let has_start = start_ms.is_some_and(|start_ms| line_ms.abs_diff(start_ms) <= SAME_START_MS);
+        let has_words = begin_alike(&head.text, &version.text);
+        match (is_guess, usize::from(has_speaker) + usize::from(has_start) + usize::from(has_words)) {
+            (true, agreeing) => agreeing >= 2,
+            (false, agreeing) => agreeing == 3,
+        }
+    }
+
     /// Where it starts; none if it is taken back.
     fn start_ms(&self) -> Option<MediaMs> {
         match &self.head.said {
@@ -333,9 +435,39 @@ impl LineSlot {
     }
 }
 
+/// Whether two texts can be one sentence that went on or was heard better: more than half of the letters and digits of the
+/// shorter one are the first of the other one too.
+fn begin_alike(a: &str, b: &str) -> bool {
+    fn letters(text: &str) -> impl Iterator<Item = char> {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+    }
+    let shorter = letters(a).count().min(letters(b).count());
+    let common = letters(a).zip(letters(b)).take_while(|(a, b)| a == b).count();
+    common > shorter / 2 || a == b
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beginnings_as_a_table() {
+        for (a, b, alike) in [
+            ("so", "So we begin.", true),
+            ("good evning", "Good evening.", true),
+            ("добрый", "Добрый вечер!", true),
+            ("今日は", "今日は、皆さん", true),
+            ("♪", "♪", true),
+            ("First hour, sentence 1.", "Second hour, sentence 1.", false),
+            ("We will now hear", "We will take a break", false),
+            ("no", "yes", false),
+            ("no", "not yet", true),
+            ("", "so", false),
+            ("…", "so", false),
+        ] {
+            assert_eq!((begin_alike(a, b), begin_alike(b, a)), (alike, alike), "{a} / {b}");
+        }
+    }
 
     /// With an index or without one, a mark is found where looking through all of them finds it.
     #[test]

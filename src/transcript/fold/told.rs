@@ -58,7 +58,7 @@ pub struct Applied {
     pub changed: bool,
     /// Lines of which one revision was given two contents.
     pub conflicts: Vec<(LineKey, u64)>,
-    /// Ids that a session used for something else than the session that had them first, in the order in which it did.
+    /// Ids that a session used which name another session's lines, in the order in which it did.
     pub reused: Vec<ReusedId>,
 }
 
