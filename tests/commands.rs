@@ -629,6 +629,40 @@ async fn what_is_repaired_left_out_and_lost_is_counted() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_too_long_for_a_line_is_published_as_several() {
+    let server = Server::start();
+    let long = "It was said. ".repeat(4_000);
+    let (_dir, path) = file("long.srt", &format!("1\n00:00:01,000 --> 00:10:00,000\n{long}\n"));
+    for (feed, args) in [
+        ("replayed", &["replay", "--pace", "max", "--to"][..]),
+        ("imported", &["import", "--as"]),
+        ("named", &["import", "--encoding", "utf-8", "--as"]),
+    ] {
+        let args: Vec<&str> = args.iter().copied().chain([feed, &*path]).collect();
+        let ran = run(&server, &args).await;
+        // It is a repair.
+        assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+        assert!(stderr(&ran).contains("long.srt:2:1: the text has") && stderr(&ran).contains("read as"), "{ran:?}");
+        assert!(!stdout(&ran).contains("0 new") && !stderr(&ran).contains("refused:"), "{ran:?}");
+        let text = done(&run(&server, &["export", feed, "-f", "txt"]).await).matches("It was said.").count();
+        assert_eq!(text, 4_000, "{feed}");
+    }
+    // What a server with lower limits has no room for is told, and the rest goes on.
+    let narrow = Server::start_with("[limits]\nmessage_bytes = 2000\ntext_bytes = 1000");
+    let rows =
+        format!("{{\"start_ms\":0,\"text\":\"{}\"}}\n{{\"start_ms\":9000,\"text\":\"Short.\"}}\n", "x".repeat(3_000));
+    let (_dir, path) = file("rows.ndjson", &rows);
+    let ran = run(&narrow, &["replay", &path, "--pace", "max"]).await;
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(
+        stderr(&ran).contains("was not sent")
+            && stdout(&ran).contains("1 new")
+            && stdout(&ran).contains("1 unreadable"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_configuration_is_checked_with_its_place() {
     let check = |dir: &str, rest: &str| {
         let binary = env!("CARGO_BIN_EXE_captionwire");

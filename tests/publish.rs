@@ -507,6 +507,42 @@ async fn a_line_is_no_larger_than_a_message_however_it_comes() {
         server.json("POST", "/v1/feeds/geneva/lines", json!({"id": "1", "start_ms": 0, "text": "a", "words": words}));
     let answer = answer.await.json();
     assert_eq!((&answer["accepted"], &answer["refused"][0]["code"]), (&json!(0), &json!("line_too_large")));
+
+    // In a file it becomes several lines, or loses the times of its words; all of its text stays, and it is told where.
+    let small = server.http("PUT", "/v1/feeds/small/transcript", &[], b"Ann: (00:01)\nTEXT\n").await;
+    assert_eq!(small.status, 201);
+    let export = server.get("/v1/feeds/small/transcript.json").await.text();
+    let rows = server.get("/v1/feeds/small/transcript").await.text();
+    let long = "It was said. ".repeat(40_000);
+    let words = json!({"start_ms": 0, "text": "a", "words": words}).to_string();
+    for (feed, file, told, count) in [
+        ("srt", format!("1\n00:00:01,000 --> 00:10:00,000\n{long}\n"), (2, "limits.text_bytes"), 40_000),
+        ("export", export.replace("TEXT", &long), (1, "limits.text_bytes"), 40_000),
+        ("words", format!("{{\"text\":\"b\",\"start_ms\":0}}\n{words}\n"), (2, "limits.message_bytes"), 0),
+        ("name", export.replace("\"Ann\"", &format!("\"{}\"", "n".repeat(100_000))), (1, "may have 256: cut"), 0),
+        (
+            "log",
+            format!("{rows}{}", rows.replace("TEXT", &long).replace("\"id\":\"1\"", "\"id\":\"9\"")),
+            (7, "limits.text_bytes"),
+            0,
+        ),
+    ] {
+        let answer = server.http("PUT", &format!("/v1/feeds/{feed}/transcript"), &[], file.as_bytes()).await;
+        assert_eq!(answer.status, 201, "{feed}: {}", answer.text());
+        let problems = answer.json()["problems"].as_array().cloned().unwrap_or_default();
+        let is_told = |problem: &&Value| problem["message"].as_str().is_some_and(|message| message.contains(told.1));
+        let found = problems.iter().find(is_told).unwrap_or_else(|| panic!("{feed}: {problems:?}"));
+        assert_eq!(found["line"], told.0, "{feed}: {found}");
+        let transcript = server.get(&format!("/v1/feeds/{feed}/transcript.json")).await.json();
+        let turns = transcript["turns"].as_array().cloned().unwrap_or_default();
+        let lines: Vec<Value> =
+            turns.iter().flat_map(|turn| turn["lines"].as_array().cloned().unwrap_or_default()).collect();
+        assert!(lines.iter().all(|line| line.to_string().len() <= 65_536), "{feed}");
+        let text = |line: &Value| line["text"].as_str().unwrap_or_default().matches("It was said.").count();
+        assert_eq!(lines.iter().map(text).sum::<usize>(), count, "{feed}");
+        let seen = seen(&server, feed).await;
+        assert_eq!(texts(&seen).len(), lines.len(), "{feed}");
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use super::import::feed_name;
 use super::output::{note, print_data, save};
 use super::problem_summary::ProblemSummary;
 use crate::format::{
-    Document, FileKind, Format, FormatError, Losses, Problem, ReadOptions, Reading, TextEncoding, losses, read_with,
-    write,
+    Document, FileKind, Format, FormatError, LineLimits, Losses, Problem, ReadOptions, Reading, TextEncoding, losses,
+    read_with, write,
 };
 use crate::position::FeedId;
 use crate::server::Clock;
@@ -76,6 +76,7 @@ impl Convert {
             rttm: self.rttm.as_deref(),
             encoding: self.encoding,
             parts_at: &self.part_at,
+            is_published: false,
         };
         let reading = read_file(&bytes, &self.input, &known)
             .with_context(|| format!("{} cannot be converted", self.input.display()))?;
@@ -145,19 +146,28 @@ pub(super) struct KnownOfFile<'a> {
     pub(super) rttm: Option<&'a Path>,
     pub(super) encoding: Option<TextEncoding>,
     pub(super) parts_at: &'a [usize],
+    /// Whether its lines go to a server: then each of them is one that a server takes.
+    pub(super) is_published: bool,
 }
 
 /// Reads a file as what it is, or as what somebody says it is.
 pub(super) fn read_file(bytes: &[u8], name: &Path, known: &KnownOfFile<'_>) -> anyhow::Result<Reading> {
-    let KnownOfFile { from, rttm, encoding, parts_at } = *known;
+    let KnownOfFile { from, rttm, encoding, parts_at, is_published } = *known;
     let times = match (rttm, from) {
         (Some(_), Some(kind)) if kind != FileKind::Nlp => bail!("--rttm goes with words (.nlp), not with {kind}"),
         (Some(rttm), _) => Some(std::fs::read(rttm).with_context(|| format!("cannot read {}", rttm.display()))?),
         (None, _) => None,
     };
     let file_name = name.to_string_lossy();
-    let options =
-        ReadOptions { file_name: Some(&file_name), kind: from, encoding, speaker_times: times.as_deref(), parts_at };
+    let limits = is_published.then(LineLimits::default);
+    let options = ReadOptions {
+        file_name: Some(&file_name),
+        kind: from,
+        encoding,
+        speaker_times: times.as_deref(),
+        parts_at,
+        limits,
+    };
     read_with(bytes, &options).map_err(|error| {
         let is_text = matches!(error, FormatError::NotText { .. });
         let hint = if is_text { "; if it is text, --encoding says in which encoding" } else { "" };

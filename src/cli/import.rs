@@ -115,14 +115,20 @@ impl Import {
             return imported.map_err(|error| server.explain(error));
         }
         // What the server cannot know is read here, and goes to it in our own format, which loses nothing.
-        let known =
-            KnownOfFile { from: self.from, rttm: rttm.as_deref(), encoding: self.encoding, parts_at: &self.part_at };
+        let known = KnownOfFile {
+            from: self.from,
+            rttm: rttm.as_deref(),
+            encoding: self.encoding,
+            parts_at: &self.part_at,
+            is_published: true,
+        };
         let reading = read_file(&bytes, file, &known)?;
         let written = write(Format::Ndjson, &Document::of_reading(&feed, &reading, now()));
         let imported = server.http.import(&feed, written.into(), self.replace).await;
         let mut imported = imported.map_err(|error| server.explain(error))?;
-        imported.problem_counts = ProblemSummary::of(&reading).counts();
-        imported.problems = problems(reading.problems);
+        // Beside what was odd about the file, the server may have told of its limits.
+        imported.problem_counts.extend(ProblemSummary::of(&reading).counts());
+        imported.problems.splice(0..0, problems(reading.problems));
         imported.notices = problems(reading.losses.into_iter().chain(reading.estimated).collect());
         Ok(imported)
     }

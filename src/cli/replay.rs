@@ -20,7 +20,7 @@ use super::raw::RawPlay;
 use super::reach::Url;
 use super::sending::{Published, SourceWait, with_events};
 use super::vendor::Vendor;
-use crate::client::{HttpClient, PublisherOptions, SocketUrl, TranscriptQuery, read_answer};
+use crate::client::{HttpClient, PublishError, PublisherOptions, SocketUrl, TranscriptQuery, read_answer};
 use crate::format::TextEncoding;
 use crate::position::FeedId;
 use crate::transcript::line::check_line_id;
@@ -121,7 +121,8 @@ impl Replay {
         let mut published = play.publish(publisher, &feed, &bar, self.wait.patience(true)).await?;
         bar.finish_and_clear();
         if let Some(problems) = problems {
-            (published.repaired, published.unreadable) = (problems.repaired(), problems.left_out());
+            published.repaired += problems.repaired();
+            published.unreadable += problems.left_out();
             let reasons = problems.reasons().unwrap_or_else(|| "nothing repaired or left out".to_owned());
             note(&format!("{}: {count} lines by {speakers} speakers, {reasons}", self.what));
         }
@@ -279,7 +280,7 @@ pub(super) fn file_lines(
     encoding: Option<TextEncoding>,
     parts_at: &[usize],
 ) -> anyhow::Result<(Vec<Version>, ProblemSummary)> {
-    let known = KnownOfFile { encoding, parts_at, ..KnownOfFile::default() };
+    let known = KnownOfFile { encoding, parts_at, is_published: true, ..KnownOfFile::default() };
     let reading = read_file(bytes, path, &known).with_context(|| format!("cannot read {}", path.display()))?;
     tell(path, &reading.problems);
     tell(path, reading.estimated.as_slice());
@@ -363,13 +364,20 @@ impl Play {
         bar: &indicatif::ProgressBar,
         patience: Option<Duration>,
     ) -> anyhow::Result<Published> {
-        with_events(&publisher, bar, patience, self.send(&publisher, bar)).await?;
-        let published = publisher.published(feed.as_str(), 0);
+        let mut cut = LinesCut::default();
+        with_events(&publisher, bar, patience, self.send(&publisher, bar, &mut cut)).await?;
+        let mut published = publisher.published(feed.as_str(), cut.not_sent);
+        published.repaired = cut.without_words;
         publisher.close().await?;
         Ok(published)
     }
 
-    async fn send(&self, publisher: &CountingPublisher, bar: &indicatif::ProgressBar) -> anyhow::Result<()> {
+    async fn send(
+        &self,
+        publisher: &CountingPublisher,
+        bar: &indicatif::ProgressBar,
+        cut: &mut LinesCut,
+    ) -> anyhow::Result<()> {
         let first_ms = self.lines.first().and_then(|line| line.content.start_ms).unwrap_or(0);
         let began = Instant::now();
         let due_at = |line: &Version| {
@@ -387,7 +395,7 @@ impl Play {
                     grow(publisher, line, next_due.map_or(Duration::ZERO, |next| next - due)).await?;
                 }
             }
-            publisher.send(&Outgoing::Line(line.clone())).await?;
+            cut.send(publisher, line, bar).await?;
             bar.set_message(line.content.start_ms.map(clock).unwrap_or_default());
             bar.inc(1);
         }
@@ -395,6 +403,41 @@ impl Play {
             publisher.send(&Outgoing::End).await?;
         }
         Ok(publisher.hear_all().await?)
+    }
+}
+
+/// Lines that the server has no room for as they are.
+#[derive(Debug, Default)]
+struct LinesCut {
+    without_words: u64,
+    not_sent: u64,
+}
+
+impl LinesCut {
+    /// Sends a line; without the times of its words, or not at all, if the server has no room for it. That is told, and the
+    /// others go on.
+    async fn send(
+        &mut self,
+        publisher: &CountingPublisher,
+        line: &Version,
+        bar: &indicatif::ProgressBar,
+    ) -> anyhow::Result<()> {
+        let mut line = line.clone();
+        loop {
+            let error = match publisher.send(&Outgoing::Line(line.clone())).await {
+                Ok(_) => return Ok(()),
+                Err(error @ PublishError::TooLarge { .. }) => error,
+                Err(error) => return Err(error.into()),
+            };
+            let at = clock(line.content.start_ms.unwrap_or_default());
+            if std::mem::take(&mut line.content.words).is_empty() {
+                self.not_sent += 1;
+                bar.suspend(|| note(&format!("line {} ({at}) was not sent: {error}", line.id)));
+                return Ok(());
+            }
+            self.without_words += 1;
+            bar.suspend(|| note(&format!("line {} ({at}) is sent without the times of its words: {error}", line.id)));
+        }
     }
 }
 
@@ -413,7 +456,11 @@ async fn grow(publisher: &CountingPublisher, line: &Version, spoken_for: Duratio
             (guess.content.text, guess.content.status) = (text[..*end].into(), Status::Interim);
             guess.content.end_ms = None;
             guess.content.words = Vec::new();
-            publisher.send(&Outgoing::Line(guess)).await?;
+            match publisher.send(&Outgoing::Line(guess)).await {
+                // The line itself is told.
+                Ok(_) | Err(PublishError::TooLarge { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         sleep_until(began + STEP * step as u32).await;
     }

@@ -62,7 +62,9 @@ pub enum PublishError {
         ours: u64,
     },
     /// This one message is larger than the server takes. Nothing of it was kept; the publisher goes on.
-    #[error("the message has {bytes} bytes and may have {bytes_max}: send its lines one by one")]
+    #[error(
+        "the message has {bytes} bytes and may have {bytes_max}: send its lines one by one, and a long line as several"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,

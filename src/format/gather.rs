@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::clock_restart::{self, ClockStep, LineTimes, PartMark};
 use super::encoding::NO_CHARACTER;
 use super::kept::Kept;
+use super::line_limits::{LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, TITLE_BYTES_MAX, cut_name};
 use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::clock;
@@ -20,7 +21,7 @@ use crate::transcript::{Content, MediaMs, Meta, TimeSource, Version};
 
 /// About the pace of speech: what text without times is laid out by. 178,000 words of earnings calls come out at 19.8 hours;
 /// they took 19.2.
-const SPOKEN_CHARS_PER_SECOND: i64 = 15;
+pub(super) const SPOKEN_CHARS_PER_SECOND: i64 = 15;
 
 /// Problems by place; the first [`PROBLEMS_MAX`] of them.
 #[derive(Debug, Default)]
@@ -95,6 +96,8 @@ pub(super) struct Gather {
     part_marks: Vec<PartMark>,
     /// Lines of the file at which somebody says that a part begins.
     parts_at: Vec<usize>,
+    /// What lines are held to; none for a file that becomes another file.
+    limits: Option<LineLimits>,
 }
 
 impl Gather {
@@ -120,6 +123,15 @@ impl Gather {
     /// For a text of which somebody says at which of its lines parts begin.
     pub(super) fn with_parts_at(self, parts_at: &[usize]) -> Self {
         Self { parts_at: parts_at.to_vec(), ..self }
+    }
+
+    /// For a text whose lines are to be published.
+    pub(super) fn with_limits(self, limits: Option<LineLimits>) -> Self {
+        Self { limits, ..self }
+    }
+
+    pub(super) fn limits(&self) -> Option<LineLimits> {
+        self.limits
     }
 
     /// The file begins anew with the next line: if its time falls, it is the first of a part.
@@ -219,9 +231,50 @@ impl Gather {
             self.goes_back(at, start);
             self.latest_ms = Some(start);
         }
-        self.lines.push(content);
-        self.places.push(at);
+        self.push(at, content);
         true
+    }
+
+    /// Takes a line as it is, or as several that say the same, where lines are held to limits; that is told.
+    fn push(&mut self, at: usize, mut content: Content) {
+        let Some(limits) = self.limits else {
+            self.lines.push(content);
+            self.places.push(at);
+            return;
+        };
+        self.hold_names(at, &mut content.speaker, &mut content.lang);
+        let text_bytes = content.text.len();
+        let fitted = limits.fit(content);
+        for message in limits.messages(text_bytes, fitted.lines.len(), fitted.are_words_left_out) {
+            self.problem(at, 1, message);
+        }
+        self.places.extend(fitted.lines.iter().map(|_| at));
+        self.lines.extend(fitted.lines);
+    }
+
+    /// Cuts a speaker's label and a language that are longer than the protocol has them, and tells of it.
+    pub(super) fn hold_names(&mut self, at: usize, speaker: &mut Option<Arc<str>>, lang: &mut Option<Arc<str>>) {
+        for (what, name, bytes_max) in
+            [("the speaker's name", speaker, SPEAKER_BYTES_MAX), ("the language", lang, LANG_BYTES_MAX)]
+        {
+            if let Some(cut) = name.as_deref().and_then(|name| cut_name(name, bytes_max)) {
+                let bytes = name.as_deref().map_or(0, str::len);
+                self.problem(at, 1, format!("{what} has {bytes} bytes and may have {bytes_max}: cut"));
+                *name = Some(cut);
+            }
+        }
+    }
+
+    /// Cuts what is known of a feed as a whole, and tells of it.
+    pub(super) fn hold_meta(&mut self, meta: &mut Meta) {
+        let (mut title, mut language) = (meta.title.take(), meta.language.take());
+        if let Some(cut) = title.as_deref().and_then(|title| cut_name(title, TITLE_BYTES_MAX)) {
+            let bytes = title.as_deref().map_or(0, str::len);
+            self.problem(1, 1, format!("the title has {bytes} bytes and may have {TITLE_BYTES_MAX}: cut"));
+            title = Some(cut);
+        }
+        self.hold_names(1, &mut None, &mut language);
+        (meta.title, meta.language) = (title, language);
     }
 
     /// Tells of a start that is before the one before.
@@ -274,12 +327,28 @@ impl Gather {
         Some(Problem { line: self.places[first], column: 1, message, is_left_out: false })
     }
 
+    /// Takes the text of a line back, which a later one replaces.
+    pub(super) fn take_back(&mut self, index: usize) {
+        if let Some(line) = self.lines.get_mut(index) {
+            line.text = "".into();
+        }
+    }
+
     /// The lines so far.
     pub(super) fn contents(&mut self) -> &mut [Content] {
         &mut self.lines
     }
 
     pub(super) fn finish(mut self, kind: FileKind) -> Reading {
+        if self.limits.is_some() {
+            let mut meta = std::mem::take(&mut self.meta);
+            self.hold_meta(&mut meta);
+            self.meta = meta;
+        }
+        if self.lines.iter().any(|line| line.text.is_empty()) {
+            let order: Vec<usize> = (0..self.lines.len()).filter(|index| !self.lines[*index].text.is_empty()).collect();
+            self.keep(&order);
+        }
         if !self.times_rule {
             self.carry_on_times();
         }

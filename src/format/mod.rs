@@ -12,7 +12,7 @@
 //!
 //! In reading order: [`Document`], what is written; `encoding` (with `seven_bit`) and `detect`, by which bytes become text of a
 //! known kind;
-//! `gather`, where all readers put what they find, with `clock_restart`, and `kept`, what is kept beside lines; the readers of
+//! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the readers of
 //! text, `plain_text` by way of `headers`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
 //! of JSON, by way of `places`, and of words, by way of `words`: `ours`,
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
@@ -31,6 +31,7 @@ pub mod hls;
 mod json;
 mod kept;
 mod labels;
+mod line_limits;
 mod markdown;
 mod names;
 mod nlp;
@@ -61,6 +62,7 @@ pub use self::encoding::TextEncoding;
 pub use self::fidelity::{Fidelity, Loss, LossKind, Losses, StartPrecision, losses};
 use self::gather::Gather;
 pub use self::kept::Kept;
+pub use self::line_limits::LineLimits;
 pub use self::text::one_line;
 use crate::transcript::{Meta, Record, Version};
 
@@ -497,6 +499,9 @@ pub struct ReadOptions<'a> {
     /// Lines of the file at which another recording begins, whose times are carried on if they fall. What the file shows
     /// itself need not be said.
     pub parts_at: &'a [usize],
+    /// What its lines are held to, where they are to be published: longer texts are read as several lines. None for a file that
+    /// becomes another file.
+    pub limits: Option<LineLimits>,
 }
 
 /// Reads a transcript. The content says what kind of file it is; `file_name` only decides where the content leaves it open.
@@ -554,7 +559,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     };
     is_repaired |= matches!(plain, Cow::Owned(_));
     let text = plain;
-    let mut gather = Gather::of_text(is_repaired).with_parts_at(options.parts_at);
+    let mut gather = Gather::of_text(is_repaired).with_parts_at(options.parts_at).with_limits(options.limits);
     for at in repaired_times {
         gather.problem(at, 1, format!("{} in a line of times: left out", encoding::IS_NO_CHARACTER));
     }

@@ -6,6 +6,7 @@
 //! no type is a line as publishers send it.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -13,12 +14,13 @@ use serde_json::value::RawValue;
 
 use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::Gather;
+use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
 use super::places::{Fields, Label, Places, Seconds, whole};
 use super::{FileKind, FormatError, Reading};
 use crate::position::Offset;
 use crate::transcript::line::{check_kept_line_id, check_source};
 use crate::transcript::{
-    Content, FeedState, FoldView, Line, MarkKind, Meta, Op, Record, Speaker, Status, Transcript, Version,
+    Content, FeedState, FoldView, Line, MarkKind, Meta, Op, Record, Speaker, Status, Transcript, Version, Word,
 };
 
 /// What the records of an export are made of.
@@ -62,6 +64,7 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
     let mut export = Export::default();
     let mut records: Vec<Record> = Vec::new();
     let mut plain = 0;
+    let mut guesses: HashMap<String, usize> = HashMap::new();
     for row in rows(text, &mut gather) {
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
         let word = |name: &str| fields.get(name).and_then(|word| serde_json::from_str::<Cow<'_, str>>(word.get()).ok());
@@ -81,11 +84,11 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
                 Record { op: Op::Unknown, .. } => {
                     gather.left_out(at, 1, format!("this record ({op}) cannot be read: left out"));
                 }
-                record => records.push(record),
+                record => records.push(held_record(record, at, &mut gather)),
             },
             (Some("line") | None, _) if fields.contains_key("text") => {
                 plain += 1;
-                plain_line(row, at, &places, &mut gather);
+                plain_line(row, at, &places, &mut guesses, &mut gather);
             }
             (kind, _) => {
                 let kind = super::blocks::excerpt(kind.unwrap_or("none"));
@@ -100,6 +103,49 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
         return gather.finish(FileKind::Ndjson);
     }
     export.finish(FileKind::Ndjson, gather)
+}
+
+/// Cuts the name or the id of a speaker, and tells of it.
+fn hold_speaker_name(name: &mut Arc<str>, at: usize, gather: &mut Gather) {
+    if let Some(cut) = cut_name(name, SPEAKER_BYTES_MAX) {
+        let bytes = name.len();
+        gather.problem(
+            at,
+            1,
+            format!("a speaker's name or id has {bytes} bytes and may have {SPEAKER_BYTES_MAX}: cut"),
+        );
+        *name = cut;
+    }
+}
+
+/// A record of a log whose lines are no larger than lines may be. One that is, cannot become several: its corrections name it.
+fn held_record(mut record: Record, at: usize, gather: &mut Gather) -> Record {
+    let Some(limits) = gather.limits() else { return record };
+    if let Op::Meta(meta) = &mut record.op {
+        gather.hold_meta(meta);
+    }
+    if let Op::Rename { name, .. } = &mut record.op {
+        hold_speaker_name(name, at, gather);
+    }
+    let Op::Line { lines, .. } = &mut record.op else { return record };
+    lines.retain_mut(|line| {
+        gather.hold_names(at, &mut line.content.speaker, &mut line.content.lang);
+        if !limits.is_within(&line.content) && !line.content.words.is_empty() {
+            line.content.words.clear();
+            limits.messages(0, 1, true).into_iter().for_each(|message| gather.problem(at, 1, message));
+        }
+        let is_within = limits.is_within(&line.content);
+        if !is_within {
+            let (bytes, LineLimits { text_bytes, .. }) = (line.content.text.len(), limits);
+            let message = format!(
+                "a line of this record has a text of {bytes} bytes and may have {text_bytes} (limits.text_bytes): left out; an \
+                 export without --history is read with such lines as several"
+            );
+            gather.left_out(at, 1, message);
+        }
+        is_within
+    });
+    record
 }
 
 /// The rows that are JSON, or the items of a list; the others are told.
@@ -119,8 +165,15 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
     rows
 }
 
-/// A line as a publisher sends it, or as others write theirs: `start`, or `start_ms`, `speaker` and `text`.
-fn plain_line<'a>(row: &'a RawValue, at: usize, places: &Places<'a>, gather: &mut Gather) {
+/// A line as a publisher sends it, or as others write theirs: `start`, or `start_ms`, `speaker` and `text`. What is said under the
+/// id of a guess (`"status":"interim"`) takes its place: `guesses` has the line of each.
+fn plain_line<'a>(
+    row: &'a RawValue,
+    at: usize,
+    places: &Places<'a>,
+    guesses: &mut HashMap<String, usize>,
+    gather: &mut Gather,
+) {
     #[derive(Deserialize)]
     struct Plain<'a> {
         #[serde(default)]
@@ -137,9 +190,20 @@ fn plain_line<'a>(row: &'a RawValue, at: usize, places: &Places<'a>, gather: &mu
         text: Cow<'a, str>,
         #[serde(default)]
         lang: Option<Arc<str>>,
+        #[serde(borrow, default)]
+        words: Option<Vec<&'a RawValue>>,
+        #[serde(borrow, default)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        status: Option<&'a RawValue>,
     }
     let Some(line) = places.read::<Plain<'_>>(row, "this row", gather) else { return };
+    let words =
+        line.words.unwrap_or_default().into_iter().filter_map(|word| places.read::<Word>(word, "this word", gather));
+    let words: Vec<Word> =
+        words.filter(|word| word.start_ms >= 0 && word.end_ms.is_none_or(|end| end >= word.start_ms)).collect();
     let content = Content {
+        words,
         start_ms: line.start_ms.or(line.start.ms()),
         end_ms: line.end_ms.or(line.end.ms()),
         speaker: line.speaker.0.map(Arc::from),
@@ -147,8 +211,16 @@ fn plain_line<'a>(row: &'a RawValue, at: usize, places: &Places<'a>, gather: &mu
         lang: line.lang,
         ..Content::default()
     };
+    let id = line.id.map(|id| id.get().to_owned());
+    let is_guess = line.status.is_some_and(|status| status.get() == "\"interim\"");
+    if let Some(guess) = id.as_ref().and_then(|id| guesses.remove(id)) {
+        gather.take_back(guess);
+    }
+    let index = gather.len();
     if !gather.line(at, content) {
         gather.left_out(at, 1, "this row has no text: left out");
+    } else if let (Some(id), true) = (id, is_guess) {
+        guesses.insert(id, index);
     }
 }
 
@@ -163,6 +235,31 @@ impl Export {
         } else {
             self.lines.push(read);
             self.places.push(at);
+        }
+    }
+
+    /// Holds lines, and names of speakers, to what they may be; that is told.
+    fn hold_to(&mut self, limits: &LineLimits, gather: &mut Gather) {
+        gather.hold_meta(&mut self.meta);
+        for speaker in &mut self.speakers {
+            for name in [Some(&mut speaker.id), Some(&mut speaker.name), speaker.into.as_mut()].into_iter().flatten() {
+                hold_speaker_name(name, 1, gather);
+            }
+        }
+        let mut taken: HashSet<Arc<str>> = self.lines.iter().map(|line| line.id.clone()).collect();
+        let lines = std::mem::take(&mut self.lines).into_iter().zip(std::mem::take(&mut self.places));
+        for (mut line, at) in lines {
+            gather.hold_names(at, &mut line.speaker, &mut line.lang);
+            let text_bytes = line.text.len();
+            let (lines, are_words_left_out) = limits.fit_line(line, |id| !taken.contains(id));
+            for message in limits.messages(text_bytes, lines.len(), are_words_left_out) {
+                gather.problem(at, 1, message);
+            }
+            if lines.len() > 1 {
+                taken.extend(lines.iter().map(|line| line.id.clone()));
+            }
+            self.places.extend(lines.iter().map(|_| at));
+            self.lines.extend(lines);
         }
     }
 
@@ -193,6 +290,9 @@ impl Export {
     /// The records that lead to what was exported, and what they lead to.
     fn finish(mut self, kind: FileKind, mut gather: Gather) -> Reading {
         self.carry_on_times(&mut gather);
+        if let Some(limits) = gather.limits() {
+            self.hold_to(&limits, &mut gather);
+        }
         let at = self.lines.iter().map(|line| line.received_at).max().unwrap_or_default();
         let mut records = Vec::new();
         if self.meta != Meta::default() {
@@ -254,4 +354,67 @@ fn history(records: Vec<Record>, gather: Gather) -> Reading {
     let lines = transcript.assembled().flat_map(|(_, lines)| lines).map(|line| version(line, false)).collect();
     let meta = transcript.meta().clone();
     Reading { meta, lines, history: Some(kept), ..gather.finish(FileKind::Ndjson) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ReadOptions, read_with};
+    use super::*;
+
+    /// Start, text and number of words of a line.
+    type LineFacts = (Option<i64>, String, usize);
+
+    /// The lines of a file, and the lines of its problems.
+    fn lines(file: &str) -> (Vec<LineFacts>, Vec<usize>) {
+        let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+        let line = |line: Version| (line.content.start_ms, line.content.text.to_string(), line.content.words.len());
+        let problems = reading.problems.iter().map(|problem| problem.line).collect();
+        (reading.lines.into_iter().map(line).collect(), problems)
+    }
+
+    #[test]
+    fn rows_of_publishers_keep_their_words_and_the_last_of_each_guess() {
+        let file = r#"{"id":"1","start_ms":5,"text":"He","status":"interim"}
+{"id":"1","start_ms":5,"text":"Hello there","words":[{"text":"Hello","start_ms":5,"end_ms":9},{"text":"there","start_ms":7}]}
+{"id":"2","start_ms":20,"text":"Yes","status":"interim"}
+{"id":"1","start_ms":30,"text":"Of a second run"}
+{"start_ms":40,"text":"bad words","words":[{"text":"bad"},{"text":"words","start_ms":-1}]}
+"#;
+        let (lines, problems) = lines(file);
+        let line = |start, text: &str, words| (Some(start), text.to_owned(), words);
+        assert_eq!(
+            lines,
+            [line(5, "Hello there", 2), line(20, "Yes", 0), line(30, "Of a second run", 0), line(40, "bad words", 0)]
+        );
+        assert_eq!(problems, [5]);
+    }
+
+    #[test]
+    fn a_list_of_lines_is_read_as_rows_are() {
+        let (lines, problems) = lines(r#"[{"start_ms":5,"text":"a"}, {"speaker":"Ann","text":"b"}]"#);
+        assert_eq!((lines.len(), lines[0].0, lines[1].0, problems.len()), (2, Some(5), None, 0));
+    }
+
+    #[test]
+    fn lines_of_an_export_that_are_too_long_become_several() {
+        let line = |id: &str, text: &str| {
+            let received_at = "2026-01-01T00:00:00.000Z";
+            serde_json::json!({"source": "main", "id": id, "rev": 0, "sort": "", "start_ms": 1_000, "text": text,
+                "status": "final", "marks": [], "received_at": received_at})
+        };
+        let said = "One two. Three four. Five six.";
+        let lines = [line("7", said), line("7.2", "Another."), line("8~s2", said)];
+        let file = serde_json::json!({"feed": "x", "turns": [{"lines": lines}]}).to_string();
+        let limits = Some(LineLimits { text_bytes: 12, ..LineLimits::default() });
+        let options = ReadOptions { limits, ..ReadOptions::default() };
+        let reading = read_with(file.as_bytes(), &options).expect("it can be read");
+        let ids: Vec<_> = reading.lines.iter().map(|line| (&*line.id, &*line.content.text)).collect();
+        for id in ["7", "7.3", "7.4", "8~s2", "8:s2.2", "8:s2.3"] {
+            assert!(ids.iter().any(|(known, _)| *known == id), "{id}: {ids:?}");
+        }
+        assert!(ids.contains(&("7.2", "Another.")) && ids.contains(&("7.3", "Three four.")), "{ids:?}");
+        assert!(reading.lines.iter().all(|line| line.time_source.is_some()
+            == (line.id.contains(".3") || line.id.contains(".4") || *line.id == *"8:s2.2")));
+        assert_eq!(reading.problems.len(), 2);
+    }
 }

@@ -20,9 +20,9 @@ use super::feeds::open;
 use super::problem::{Problem, ProblemCode};
 use crate::client::LOSSES_HEADER;
 use crate::feed::{Feed, Opened};
-use crate::format::{Document, Format, Range, ReadOptions, Reading};
+use crate::format::{Document, Format, LineLimits, Range, ReadOptions, Reading};
 use crate::position::{Cursor, FeedId, Offset};
-use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript, Version};
+use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
 use crate::wire::publish::is_line_within;
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
@@ -277,14 +277,15 @@ pub(super) async fn put(
     };
     let body = read(&app, &headers, body, app.config.limits.import_bytes).await?;
     let encoding = charset(&headers)?;
-    let options = ReadOptions { encoding, ..ReadOptions::default() };
+    let limits = app.limits();
+    let limits = Some(LineLimits { text_bytes: limits.text_bytes, line_bytes: limits.message_bytes });
+    let options = ReadOptions { encoding, limits, ..ReadOptions::default() };
     let reading = tokio::task::spawn_blocking(move || crate::format::read_with(&body, &options)).await;
-    let mut reading = match reading {
+    let reading = match reading {
         Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
         Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
     };
     check(&app, &reading)?;
-    leave_out_large_words(&mut reading, app.config.limits.message_bytes);
     let old = match app.feeds.open(&name).await? {
         Opened::Here(feed) if replace => Some(feed),
         Opened::Here(_) => {
@@ -326,32 +327,19 @@ pub(super) async fn put(
     Ok((status, Json(imported)).into_response())
 }
 
-/// Leaves out the words of lines that are larger than a publisher could send them: their text stays. It is told.
-fn leave_out_large_words(reading: &mut Reading, message_bytes: usize) {
-    let leave_out = |line: &mut Version| {
-        let is_large = !line.content.words.is_empty() && !is_line_within(line, message_bytes);
-        if is_large {
-            line.content.words.clear();
-        }
-        is_large
-    };
-    let history = reading.history.iter_mut().flatten().filter_map(|record| match &mut record.op {
-        Op::Line { lines, .. } => Some(lines),
-        _ => None,
-    });
-    let in_history = history.flatten().map(leave_out).filter(|is_large| *is_large).count();
-    let in_lines = reading.lines.iter_mut().map(leave_out).filter(|is_large| *is_large).count();
-    if in_lines.max(in_history) > 0 {
-        let message = format!(
-            "the words of {} lines were left out: with them the lines are larger than limits.message_bytes ({message_bytes})",
-            in_lines.max(in_history)
-        );
-        reading.problems.insert(0, crate::format::Problem { line: 1, column: 1, message, is_left_out: false });
-    }
-}
-
-/// A file is held to the limits of times only where they would break the axis of media time.
+/// A file is held to the limits of times only where they would break the axis of media time. Its reader has held its lines to
+/// the limits of lines.
 fn check(app: &App, reading: &Reading) -> Result<(), Problem> {
+    let message_bytes = app.config.limits.message_bytes;
+    let in_history = reading.history.iter().flatten().flat_map(|record| match &record.op {
+        Op::Line { lines, .. } => lines.as_slice(),
+        _ => &[],
+    });
+    if let Some(line) = reading.lines.iter().chain(in_history).find(|line| !is_line_within(line, message_bytes)) {
+        let detail =
+            format!("line {} is larger than limits.message_bytes ({message_bytes}): give it as several lines", line.id);
+        return Err(Problem::bad(detail));
+    }
     let max = app.config.captions.max_media_ms;
     match reading.lines.iter().find(|line| line.content.start_ms.is_some_and(|start| start > max)) {
         None => Ok(()),
