@@ -22,6 +22,7 @@ const CASES: &[(&str, &str)] = &[
     ("format_rev_editor", "rev-editor"),
     ("format_speechmatics", "speechmatics"),
     ("format_aws", "aws"),
+    ("format_names", "names"),
     ("format_otter", "otter"),
     ("format_timed", "timed"),
     ("format_whisper", "whisper"),

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::gather::Gather;
-use super::headers::{Header, is_part_of_text};
+use super::headers::Header;
+use super::stamp::is_part_of_text;
 use super::{FileKind, Reading};
 use crate::transcript::{Content, MediaMs, Meta};
 
@@ -110,8 +111,9 @@ struct Open {
     label: Option<Arc<str>>,
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
-    /// What the header has in place of a time.
+    /// What the header has in place of a time, and whether it has no brackets around it.
     remark: String,
+    is_plain_remark: bool,
     text: Paragraphs,
     /// Goes on with the block before.
     is_paragraph: bool,
@@ -143,27 +145,49 @@ impl Blocks {
             text.push(header.text);
         }
         let label = Some(header.label).filter(|label| !label.is_empty()).map(Arc::from);
-        let Header { start_ms, end_ms, remark, .. } = *header;
+        let Header { start_ms, end_ms, remark, is_plain_remark, .. } = *header;
         self.open = Some(Open {
             at,
             label,
             start_ms,
             end_ms,
             remark: remark.to_owned(),
+            is_plain_remark,
             text,
             is_paragraph: false,
             ends_in_text: false,
         });
     }
 
-    /// Begins a line of the same speaker; false before the first block.
+    /// Begins a line of the same speaker; false before the first block. A block that has neither a time nor text yet gets
+    /// this time.
     pub(super) fn goes_on(&mut self, at: usize, start_ms: MediaMs) -> bool {
+        if self.take_time(start_ms) {
+            return true;
+        }
         let Some(Open { label, .. }) = &self.open else { return false };
         let (label, start_ms) = (label.clone(), Some(start_ms));
         self.end();
-        let (remark, text) = (String::new(), Paragraphs::default());
-        self.open =
-            Some(Open { at, label, start_ms, end_ms: None, remark, text, is_paragraph: true, ends_in_text: false });
+        self.open = Some(Open {
+            at,
+            label,
+            start_ms,
+            end_ms: None,
+            remark: String::new(),
+            is_plain_remark: false,
+            text: Paragraphs::default(),
+            is_paragraph: true,
+            ends_in_text: false,
+        });
+        true
+    }
+
+    /// Gives the block that has neither a time nor text yet this time; false if there is none.
+    pub(super) fn take_time(&mut self, start_ms: MediaMs) -> bool {
+        let Some(open) = self.open.as_mut().filter(|open| open.start_ms.is_none() && open.text.text.is_empty()) else {
+            return false;
+        };
+        open.start_ms = Some(start_ms);
         true
     }
 
@@ -197,19 +221,23 @@ impl Blocks {
     }
 
     fn end(&mut self) {
-        let Some(Open { at, label, start_ms, end_ms, remark, text, is_paragraph, .. }) = self.open.take() else {
+        let Some(Open { at, label, start_ms, end_ms, remark, is_plain_remark, text, is_paragraph, .. }) =
+            self.open.take()
+        else {
             return;
         };
         let mut text = text.text;
-        if is_part_of_text(&remark, !text.is_empty()) {
+        if is_part_of_text(&remark, is_plain_remark, !text.is_empty()) {
             let gap = if text.is_empty() { "" } else { "\n" };
-            text.insert_str(0, &format!("({remark}){gap}"));
+            let said = if is_plain_remark { remark } else { format!("({remark})") };
+            text.insert_str(0, &format!("{said}{gap}"));
         }
-        let whose = label.as_deref().unwrap_or("nobody known").to_owned();
+        let whose = label.as_deref().map(|label| format!(" of {:?}", excerpt(label)));
         let content = Content { start_ms, end_ms, speaker: label, text: text.into(), ..Content::default() };
         if !self.gather.line(at, content) {
             let what = if is_paragraph { "the paragraph" } else { "the block" };
-            self.gather.left_out(at, 1, format!("{what} of {:?} has no text: left out", excerpt(&whose)));
+            let whose = whose.as_deref().unwrap_or(" without a speaker");
+            self.gather.left_out(at, 1, format!("{what}{whose} has no text: left out"));
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::blocks::{excerpt, numbered};
 use super::places::{Fields, values, whole};
+use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
 use super::{FileKind, Format, FormatError, headers, markdown, nlp, rttm, srt, ttml, webvtt};
@@ -56,25 +57,44 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         1 if headers::count(kind, first.into_iter()) == 0 => 0,
         count => count,
     };
-    let timed = sure(FileKind::Timed);
+    let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
+    // Names alone behind the times of rows, with the text below, are headers.
+    let names = headers::count_loose(FileKind::Otter, &lines);
+    let timed = match sure(FileKind::Timed) {
+        rows if names * 2 > rows => 0,
+        rows => rows,
+    };
     // Rows with two times and text behind them are no cues, where they can be read as rows.
     let (cues, rows) = srt::count(text);
     let cues = if rows * 2 > cues && timed >= rows { cues - rows } else { cues };
+    let bold = markdown::count(text);
     let counts = [
         (FileKind::Rev, headers(FileKind::Rev)),
         (FileKind::Names, headers(FileKind::Names)),
         (FileKind::Srt, cues),
-        (FileKind::Markdown, markdown::count(text)),
+        (FileKind::Markdown, bold),
         (FileKind::Otter, sure(FileKind::Otter)),
         (FileKind::Timed, timed),
     ];
     if let Some((kind, 1..)) = counts.into_iter().find(|(kind, _)| Some(*kind) == named) {
         return Ok(kind);
     }
-    match counts.into_iter().rev().max_by_key(|(_, count)| *count) {
-        Some((kind, 1..)) => Ok(kind),
-        _ if refusal.is_some() => Err(refusal.unwrap_or(FormatError::UnknownFormat)),
-        _ => Err(other(text)),
+    let most = |counts: &[(FileKind, usize)]| counts.iter().rev().copied().max_by_key(|(_, count)| *count);
+    let sure = most(&counts).filter(|(_, count)| *count > 0);
+    // `**Name** (00:01):` is both.
+    let sure = sure.map(|found| if found == (FileKind::Rev, bold) { (FileKind::Markdown, bold) } else { found });
+    let times = TimeLines::of(&lines).map(|times| (times.kind(), times.count));
+    let loose = [
+        (FileKind::Otter, names),
+        (FileKind::Timed, headers::count_loose(FileKind::Timed, &lines)),
+        (FileKind::Names, headers::count_loose(FileKind::Names, &lines)),
+        times.unwrap_or((FileKind::Otter, 0)),
+    ];
+    // Forms that other texts have as well count only where hardly anything is of another.
+    let loose = most(&loose).filter(|(_, count)| *count > sure.map_or(0, |(_, sure)| sure * 4));
+    match loose.or(sure) {
+        Some((kind, _)) => Ok(kind),
+        None => Err(refusal.unwrap_or_else(|| other(text))),
     }
 }
 
@@ -421,6 +441,118 @@ mod tests {
         ] {
             for name in [None, Some("a.txt")] {
                 assert_eq!(detect(file, name), Ok(kind), "{file}");
+            }
+        }
+    }
+
+    /// Forms that other texts have too, each as a file of its own.
+    #[test]
+    fn transcripts_of_loose_forms_are_known() {
+        let two = |one: &str, other: &str| format!("{one}\n\n{other}\n");
+        for (kind, first, second) in [
+            (FileKind::Otter, "[00:00:01] Ann Lee\nGood morning.", "[00:00:05] Ben Roth\nMorning."),
+            (FileKind::Otter, "00:00:01 Ann Lee\nGood morning.", "00:00:05 Ben Roth\nMorning."),
+            (FileKind::Otter, "0:01 - Ann Lee\n  Good morning.", "0:05 - Ben Roth\n  Morning."),
+            (FileKind::Otter, "0:01 | Ann Lee\nGood morning.", "0:05 | Ben Roth\nMorning."),
+            (FileKind::Otter, "Ann Lee - 00:01\nGood morning.", "Ben Roth - 00:05\nMorning."),
+            (FileKind::Otter, "Ann Lee, 00:01\nGood morning.", "Ben Roth, 00:05\nMorning."),
+            (FileKind::Otter, "Ann Lee 0:01\nGood morning.", "Ben Roth 0:05\nMorning."),
+            (FileKind::Otter, "Ann Lee 10:02 AM\nGood morning.", "Ben Roth 10:03 AM\nMorning."),
+            (FileKind::Otter, "[Ann Lee 0:01]\nGood morning.", "[Ben Roth 0:05]\nMorning."),
+            (FileKind::Otter, "[Ann Lee, 0:01]\nGood morning.", "[Ben Roth, 0:05]\nMorning."),
+            (FileKind::Otter, "**Ann Lee**  0:01\nGood morning.", "**Ben Roth**  0:05\nMorning."),
+            (FileKind::Otter, "Ann Lee\n0:01\nGood morning.", "Ben Roth\n0:05\nMorning."),
+            (FileKind::Otter, "Ann Lee\n\n0:01\n\nGood morning.", "Ben Roth\n\n0:05\n\nMorning."),
+            (FileKind::Otter, "0:01\nAnn Lee\nGood morning.", "0:05\nBen Roth\nMorning."),
+            (
+                FileKind::Otter,
+                "00:00:01:05 - 00:00:04:10\nAnn Lee\nGood.",
+                "00:00:05:05 - 00:00:06:00\nBen Roth\nMorning.",
+            ),
+            (
+                FileKind::Otter,
+                "00;00;01;05 - 00;00;04;10\nAnn Lee\nGood.",
+                "00;00;05;05 - 00;00;06;00\nBen Roth\nMorning.",
+            ),
+            (FileKind::Names, "Ann Lee: 0:01\nGood morning.", "Ben Roth: 0:05\nMorning."),
+            (FileKind::Timed, "Ann Lee: [0:01] Good morning.", "Ben Roth: [0:05] Morning."),
+            (FileKind::Timed, "Ann Lee (0:01): Good morning.", "Ben Roth (0:05): Morning."),
+            (FileKind::Timed, "Ann Lee [00:00:01] Good morning.", "Ben Roth [00:00:05] Morning."),
+            (FileKind::Timed, "[Ann Lee 0:01] Good morning.", "[Ben Roth 0:05] Morning."),
+            (FileKind::Timed, "Ann Lee: 00:00:01 Good morning.", "Ben Roth: 00:00:05 Morning."),
+            (FileKind::Timed, "Ann Lee 00:00:01: Good morning.", "Ben Roth 00:00:05: Morning."),
+            (FileKind::Timed, "0:01\tAnn Lee\tGood morning.", "0:05\tBen Roth\tMorning."),
+            (FileKind::Timed, "Ann Lee\t0:01\tGood morning.", "Ben Roth\t0:05\tMorning."),
+            (FileKind::Timed, "0:01\t0:04\tAnn Lee\tGood morning.", "0:05\t0:07\tBen Roth\tMorning."),
+            (FileKind::Timed, "00:00:00\nAnn Lee: Good morning.\nBen Roth: So.", "00:05:00\nBen Roth: Morning."),
+            (FileKind::Timed, "- [00:01] Ann Lee: Good morning.", "- [00:05] Ben Roth: Morning."),
+        ] {
+            for ending in ["\n", "\r\n", "\u{A0}\n"] {
+                let file = two(first, second).replace('\n', ending);
+                assert_eq!(detect(&file, None), Ok(kind), "{file}");
+                let reading = super::super::read(file.as_bytes(), None).expect("a transcript");
+                let said =
+                    reading.lines.iter().map(|line| (line.content.speaker.as_deref(), line.content.start_ms.is_some()));
+                let named = |name: &str| said.clone().any(|one| one == (Some(name), true));
+                assert!(named("Ann Lee") && named("Ben Roth"), "{file}{reading:?}");
+                let is_clean = |text: &str| !text.contains([':', '[', '(', '\t']) && !text.contains("Lee");
+                assert!(reading.lines.iter().all(|line| is_clean(&line.content.text)), "{file}{reading:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bold_names_with_a_time_are_markdown() {
+        let text = "**Ann Lee** (00:01):\nGood morning.\n\n**Ben Roth** (00:05):\nMorning.\n";
+        assert_eq!(detect(text, None), Ok(FileKind::Markdown));
+    }
+
+    #[test]
+    fn prose_and_lists_with_times_are_no_transcripts() {
+        for text in [
+            // Prose.
+            "It was 1999: a year to remember.\nNote: something. At 10:30 we left.\n\nThe score was 3:2.\n",
+            "10:30\nWe left the house and it rained all day.\n\nNote: bring shoes.\n",
+            "We met at\n10:30\nand left at\n12:45\nto eat.\n",
+            "Ann Lee 10:30\nWe met and talked about it all day long.\n",
+            "Ann: Where is it?\nBen: There.\nAnn: When?\nBen: At 10:30.\n",
+            "ANN: Where?\nBEN: There.\n12:30\nANN: So.\n",
+            "In 1999: a year of change.\nAnn Lee: a life in letters.\nShe was born at 10:30 on a cold day.\n",
+            "See [Knuth 12:30] for this.\n[Smith 10:12] says so and more.\n",
+            "**Note:** something.\n\nThe score was 3:2 in 1999.\n",
+            "Some **bold** (12:30) text.\n\n**Result** (12:30) was good.\n\n**Time** (10:30) too.\n",
+            "From: Ann Lee\nDate: Mon, 30 Nov 2026 10:02:11\nSubject: It\n\nDear Ben,\nplease come at 10:30.\n",
+            "Minutes of the meeting\nStart: 10:30\nEnd: 11:45\nPresent: Ann Lee, Ben Roth\nNote: nothing was decided.\n",
+            "Time: 12:30\nServes: 4\nNote: something\nMix it all and bake.\n",
+            // Scores and results.
+            "Results\nKiel 31:28\nA close game for them all.\nFlensburg 27:25\nThe last goal fell late.\n",
+            "Kiel - Flensburg 31:28\nA close game.\nBerlin - Bonn 27:25\nA late goal.\n",
+            "Kiel won again.\nGermany 3:21\nIt was Note: something.\n",
+            "Ann Lee - 12:31\nBerlin\nBen Roth - 12:44\nBonn\nCarl Oss - 13:02\nKiel\n",
+            "Ann Lee\t12:31\tClub A\nBen Roth\t12:44\tClub B\nCarl Oss\t13:02\tClub C\n",
+            // Verses.
+            "John 3:16\nFor God so loved the world.\n",
+            "Genesis 12:30\nAnd he went down into the land.\nGenesis 12:31\nAnd it came to pass.\n",
+            "1 Samuel 12:03\nAnd he went down into the land.\n2 Samuel 12:31\nAnd it came to pass.\n",
+            "Surah (2:25) says that it is so.\nSurah (2:26) says otherwise, as we know.\n",
+            "For God so loved the world (John 3:16)\nBlessed be ye poor (Luke 6:20)\n",
+            "John 3:16 - For God so loved.\nJohn 3:17 - For God sent not.\n",
+            // Programmes, timetables, chapters, songs.
+            "Opening Remarks - 10:00\nAnn Lee, chair\nKeynote Address - 10:30\nBen Roth\n",
+            "10:00\nOpening Remarks\nAnn Lee, chair\n10:30\nKeynote Address\nBen Roth\n",
+            "10:00\nChair: Ann Lee\n10:30\nChair: Ben Roth\nSpeaker: Carl Oss\n",
+            "08:00 Breakfast\nIn the hall.\n09:30 Opening Session\nAnn Lee speaks to us all.\n10:15 Coffee Break\nOutside.\n",
+            "**Keynote Address** 10:30\n\nAnn Lee speaks.\n\n**Final Words** 11:00\n\nBen Roth speaks.\n",
+            "Ann Lee\t10:00\tRoom 1 is where it is.\nBen Roth\t10:30\tRoom 2 is where it is.\n",
+            "10:02\tBerlin\tPlatform 1\n12:31\tBonn\tPlatform 4\n13:02\tBerlin\tPlatform 2\n",
+            "0:00 Introduction\n1:12 The Budget\n5:30 Final Words\n",
+            "0:00\nIntroduction\n1:12\nThe Budget\n5:30\nFinal Words\n",
+            "1. Opening Song 3:21\n2. The Second Song 4:02\n3. Last Song 5:17\n",
+            "Opening Song\t3:21\tAnn Lee\nSecond Song\t4:02\tAnn Lee\nLast Song\t5:17\tBen Roth\n",
+            "10:02 <ann> hello\n10:03 <ben> hi\n",
+        ] {
+            for name in [None, Some("a.txt"), Some("a.md")] {
+                assert!(detect(text, name).is_err(), "{text}{:?}", detect(text, name));
             }
         }
     }

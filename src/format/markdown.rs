@@ -1,13 +1,18 @@
 //! Markdown turns, read: `**Name:** text`, with `\[mm:ss]` where the file knows the time, as those of changelog.com and those
-//! that `text` writes.
+//! that `text` writes. The time may have round brackets and stand before the name, within what is bold, or before the colon:
+//! `**Name** (00:01):`.
 //!
 //! A paragraph is a line. A time at its head is its start; one alone, without a name, begins a turn of nobody known. A
 //! heading before the first turn is the title, others are part of the preamble, for nobody said them.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
+use super::headers::name_with_time;
+use super::person::is_name;
+use super::stamp::{When, bracketed_end, is_colon, leading_span, placeholder, when};
 use super::{FileKind, Reading, srt};
 use crate::transcript::{Content, MediaMs, Meta};
 
@@ -18,19 +23,88 @@ pub(super) const TRAILER: &str = "Published at ";
 struct Head<'a> {
     label: &'a str,
     start_ms: Option<MediaMs>,
+    /// What stands in the place of a time, and is none.
+    remark: Option<&'a str>,
     text: &'a str,
+    /// It has a colon: other bold words have none, and may have a time behind them.
+    has_colon: bool,
 }
 
-/// `**Name:** text`, `**Name**: text`, either with a time before the text.
-fn head(line: &str) -> Option<Head<'_>> {
-    let (bold, after) = line.strip_prefix("**")?.split_once("**")?;
-    let (label, text) = match bold.strip_suffix(':') {
-        Some(label) => (label, after),
-        None => (bold, after.strip_prefix(':')?),
+/// A time, or what stands for one, in brackets at the head of `text`, and what follows them.
+fn bracketed(text: &str) -> Option<(When<'_>, &str)> {
+    let text = text.trim_start();
+    let (inner, close) = match text.strip_prefix("\\[").or_else(|| text.strip_prefix('[')) {
+        Some(inner) => (inner, ']'),
+        None => (text.strip_prefix("\\(").or_else(|| text.strip_prefix('('))?, ')'),
     };
-    let (start_ms, text) = time(text.trim_start()).map_or((None, text), |(at, text)| (Some(at), text));
-    let label = label.trim();
-    ((1..=LABEL_MAX).contains(&unescape(label).chars().count())).then_some(Head { label, start_ms, text: text.trim() })
+    let (content, after) = inner.split_once(close)?;
+    let content = content.strip_suffix('\\').unwrap_or(content);
+    match when(content) {
+        known @ When::Known(..) => Some((known, after)),
+        unknown @ When::Unknown(remark) if placeholder(remark) => Some((unknown, after)),
+        _ => None,
+    }
+}
+
+/// `**Name:** text`, `**Name**: text`, either with a time before the text, and the other places of a time.
+fn head(line: &str) -> Option<Head<'_>> {
+    let (above, line) = match line.strip_prefix("**") {
+        Some(line) => (None, line),
+        // `[00:01] **Name:** text`
+        None => bracketed(line).and_then(|(at, after)| Some((Some(at), after.trim_start().strip_prefix("**")?)))?,
+    };
+    let (bold, after) = line.split_once("**")?;
+    let bold = bold.trim();
+    let (bold, within) = match bold.strip_suffix(is_colon) {
+        Some(name) => (name.trim(), true),
+        None => (bold, false),
+    };
+    let colon = |text: &'_ str| text.trim_start().strip_prefix(is_colon).map(str::len);
+    let behind = |text: &'_ str, length: Option<usize>| text.len() - length.unwrap_or(text.len());
+    let first = colon(after).filter(|_| !within);
+    let after = &after[behind(after, first)..];
+    let beside = bracketed(after);
+    let after = beside.map_or(after, |(_, after)| after);
+    // `**[00:01] Name:**`, `**Name (00:01):**`, `**00:01 Name:**`; with a time beside it the name is as it stands.
+    let is_open = beside.is_none() && above.is_none();
+    let (label, inner) = match (bracketed(bold), bracketed_end(bold)) {
+        (Some((at, name)), _) if is_open => (name.trim(), Some(at)),
+        (None, Some((name, content))) if is_open && matches!(when(content), When::Known(..)) => {
+            (name.trim_end_matches('\\').trim(), Some(when(content)))
+        }
+        _ if is_open && within => name_with_time(bold).map_or((bold, None), |(name, at)| (name, Some(at))),
+        _ => (bold, None),
+    };
+    let bare = label.strip_suffix(is_colon).filter(|_| inner.is_some());
+    let (label, more) = (bare.map_or(label, str::trim), bare.is_some());
+    let second = colon(after).filter(|_| beside.is_some() && first.is_none());
+    let after = &after[behind(after, second)..];
+    let has_colon = within || more || first.is_some() || second.is_some();
+    let is_bracketed = above.is_some() || inner.is_some() || beside.is_some();
+    let has_colon = has_colon || is_bracketed && is_name(label);
+    // `**Name** 00:15`
+    let (at, after) = match above.or(inner).or(beside.map(|(at, _)| at)) {
+        Some(at) => (Some(at), after),
+        None if !has_colon && is_name(label) => {
+            let ((start, end), after) = leading_span(after.trim_start())?;
+            (Some(When::Known(start, end)), after)
+        }
+        None => (None, after),
+    };
+    let (start_ms, remark) = match at {
+        Some(When::Known(start, _)) => (Some(start), None),
+        Some(When::Unknown(remark)) => (None, Some(remark)),
+        _ => (None, None),
+    };
+    let is_label = (1..=LABEL_MAX).contains(&unescape(label).chars().count());
+    let is_one = is_label && (has_colon || at.is_some());
+    is_one.then_some(Head { label, start_ms, remark, text: after.trim(), has_colon })
+}
+
+/// The name in a line that is bold, and nothing else.
+fn bold_line(line: &str) -> Option<&str> {
+    let label = line.trim().strip_prefix("**")?.strip_suffix("**")?.trim();
+    (!label.is_empty() && !label.contains("**")).then_some(label)
 }
 
 /// A time in square brackets at the head of `text`, escaped or not, and what follows it.
@@ -51,7 +125,10 @@ pub(super) fn begins_with_time(paragraph: &str) -> bool {
 /// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
-    let heads: Vec<_> = numbered(text).filter_map(|(_, line)| head(line)).collect();
+    let mut heads: Vec<_> = numbered(text).filter_map(|(_, line)| head(line)).collect();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    heads.iter().for_each(|head| *counts.entry(head.label).or_default() += 1);
+    heads.retain(|head| head.has_colon || counts[head.label] > 1);
     let is_alone = |line: &str| line.starts_with("\\[") && time(line).is_some_and(|(_, after)| after.trim().is_empty());
     let of_nobody = numbered(text).filter(|(_, line)| is_alone(line)).count();
     let is_sure = of_nobody > 0 || heads.len() > 1 || heads.iter().any(|head| head.start_ms.is_some());
@@ -118,7 +195,8 @@ impl Paragraph<'_> {
     }
 }
 
-fn paragraphs(text: &str) -> Vec<Paragraph<'_>> {
+/// The paragraphs of `text`, in which `is_turn` says which lines begin a turn.
+fn paragraphs(text: &str, is_turn: impl Fn(&str) -> bool) -> Vec<Paragraph<'_>> {
     let mut all: Vec<Paragraph<'_>> = Vec::new();
     let mut is_open = false;
     for (at, line) in numbered(text) {
@@ -128,7 +206,7 @@ fn paragraphs(text: &str) -> Vec<Paragraph<'_>> {
         }
         // A turn or a heading begins a paragraph wherever it stands.
         match all.last_mut() {
-            Some(last) if is_open && head(line).is_none() && !is_heading(line) => last.lines.push(line),
+            Some(last) if is_open && !is_turn(line) && !is_heading(line) => last.lines.push(line),
             _ => all.push(Paragraph { at, lines: vec![line] }),
         }
         is_open = !is_heading(line);
@@ -144,7 +222,12 @@ fn is_heading(line: &str) -> bool {
 pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut meta = Meta::default();
     let mut preamble: Vec<String> = Vec::new();
-    let mut all = paragraphs(text);
+    // Who is named with a colon or a time may be named without.
+    let heads = numbered(text).filter_map(|(_, line)| head(line));
+    let named: HashSet<&str> = heads.filter(|head| head.has_colon).map(|head| head.label).collect();
+    let turn = |head: &Head<'_>| head.has_colon || named.contains(head.label) || is_name(head.label);
+    let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
+    let mut all = paragraphs(text, |line| head(line).is_some_and(|head| turn(&head)) || bold_name(line));
     if let Some(last) = all.pop_if(|last| last.lines[0].starts_with(TRAILER)) {
         meta.trailer = Some(unescape(&last.text()).into());
     }
@@ -152,7 +235,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut has_begun = false;
     // The time of a turn that stands alone: that of its first paragraph.
     let mut turn_starts: Option<(usize, MediaMs)> = None;
-    for paragraph in &all {
+    for paragraph in &mut all {
         let at = paragraph.at;
         for (at, line) in (at..).zip(&paragraph.lines) {
             gather.check_characters(at, line);
@@ -166,13 +249,34 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
             }
             continue;
         }
+        if let Some(label) = bold_line(paragraph.lines[0]).filter(|label| named.contains(label)) {
+            empty_turn(turn_starts.take(), &mut gather);
+            let label = unescape(label);
+            gather.problem(
+                at,
+                1,
+                format!("there is no colon after the name; read as the turn of {:?} all the same", excerpt(&label)),
+            );
+            (speaker, has_begun) = (Some(label.into()), true);
+            paragraph.lines.remove(0);
+            if paragraph.lines.is_empty() {
+                continue;
+            }
+        }
         let whole = paragraph.text();
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
-        let (mut start_ms, said) = match (head(&whole), alone) {
+        let (mut start_ms, said) = match (head(&whole).filter(turn), alone) {
             (Some(head), _) => {
                 empty_turn(turn_starts.take(), &mut gather);
                 speaker = Some(unescape(head.label).into());
                 has_begun = true;
+                if let Some(remark) = head.remark {
+                    let whose = speaker.as_deref().unwrap_or_default();
+                    let message = format!(
+                        "the turn of {whose:?} has {remark:?} in place of a time ([MM:SS]): it stands where the file has it"
+                    );
+                    gather.problem(at, 1, message);
+                }
                 if head.text.is_empty() {
                     turn_starts = head.start_ms.map(|start| (at, start));
                     continue;
@@ -224,12 +328,57 @@ mod tests {
             ("**Break**: \\[28:20.50\\]", "Break", Some(1_700_500), ""),
             ("**Ann B. C:**", "Ann B. C", None, ""),
             ("**Ann:** \\[laughter\\] x", "Ann", None, "\\[laughter\\] x"),
+            ("**Ann:** \\[inaudible\\] x", "Ann", None, "\\[inaudible\\] x"),
+            ("**Ann** (08:13):", "Ann", Some(493_000), ""),
+            ("**Ann** [08:13]: Hello.", "Ann", Some(493_000), "Hello."),
+            ("**Ann** (08:13) Hello.", "Ann", Some(493_000), "Hello."),
+            ("**Ann (08:13):** Hello.", "Ann", Some(493_000), "Hello."),
+            ("**Ann: (08:13)** Hello.", "Ann", Some(493_000), "Hello."),
+            ("**\\[08:13\\] Ann:** Hello.", "Ann", Some(493_000), "Hello."),
+            ("[08:13] **Ann:** Hello.", "Ann", Some(493_000), "Hello."),
+            ("**Ann:** (08:13) Hello.", "Ann", Some(493_000), "Hello."),
+            ("**Ann\u{FF1A}** Hello.", "Ann", None, "Hello."),
+            ("**Ann Lee** 08:13 Hello.", "Ann Lee", Some(493_000), "Hello."),
         ] {
-            assert_eq!(head(line), Some(Head { label, start_ms, text }), "{line}");
+            let found = head(line).map(|head| (head.label, head.start_ms, head.text));
+            assert_eq!(found, Some((label, start_ms, text)), "{line}");
         }
-        for plain in ["", "Ann: x", "**Ann** x", "**:** x", "*Ann:* x", " **Ann:** x", "**Ann: x"] {
+        for (line, remark) in [("**Ann:** [--:--] x", "--:--"), ("**Ann** (NA): x", "NA")] {
+            let found = head(line).map(|head| (head.start_ms, head.remark, head.text));
+            assert_eq!(found, Some((None, Some(remark), "x")), "{line}");
+        }
+        for plain in [
+            "",
+            "Ann: x",
+            "**Ann** x",
+            "**Ann** at 12:30 x",
+            "**Note** 12:30",
+            "(12:30) x",
+            "**Ann** (aside) x",
+            "**:** x",
+            "*Ann:* x",
+            " **Ann:** x",
+            "**Ann: x",
+        ] {
             assert_eq!(head(plain), None, "{plain}");
         }
+    }
+
+    #[test]
+    fn who_is_named_without_a_colon_begins_a_turn_if_known() {
+        let reading = read("**Ann:** one\n\n**Ben** (0:05):\ntwo\n\n**Ann**\nthree\n\n**Carl**\n", Gather::default());
+        let lines: Vec<_> =
+            reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+        assert_eq!(
+            lines,
+            [(Some("Ann"), "one"), (Some("Ben"), "two"), (Some("Ann"), "three"), (Some("Ann"), "**Carl**")]
+        );
+        let told: Vec<_> = reading.problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(told, [6]);
+        assert_eq!(
+            (count("**Keynote Address** 10:30\n\n**Final Words** 11:00\n"), count("**Ann** (0:01): x\n")),
+            (0, 1)
+        );
     }
 
     #[test]

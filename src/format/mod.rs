@@ -12,8 +12,9 @@
 //!
 //! In reading order: [`Document`], what is written; `encoding` (with `seven_bit`) and `detect`, by which bytes become text of a
 //! known kind;
-//! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the readers of
-//! text, `plain_text` by way of `headers`, `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
+//! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
+//! readers of text, `plain_text` by way of `headers` (with `stamp`, `person` and `time_lines`: times, names, times alone on a
+//! line), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
 //! of JSON, by way of `places`, and of words, by way of `words`: `ours`,
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
@@ -36,6 +37,7 @@ mod markdown;
 mod names;
 mod nlp;
 mod ours;
+mod person;
 mod places;
 mod plain_text;
 mod podcast;
@@ -45,7 +47,9 @@ mod rolling;
 mod rttm;
 mod seven_bit;
 mod srt;
+mod stamp;
 mod text;
+mod time_lines;
 mod ttml;
 mod vendors;
 mod webvtt;

@@ -1,75 +1,444 @@
 //! Plain-text transcripts, read: blocks below headers (`rev`, `names`, `otter`), and rows with a time each (`timed`).
 //!
-//! What stands before the first header is the preamble. Of rev.com's text a last line `Published at …` is the trailer; a time
-//! alone on a line begins a line of the same speaker. Of `names` the front matter gives title and language, and headings are
+//! What stands before the first header is the preamble. Of rev.com's text a last line `Published at …` is the trailer. A time
+//! in brackets begins a line of the same speaker. Of `names` the front matter gives title and language, and headings are
 //! part of the preamble, wherever they stand.
 
 use super::blocks::{Blocks, LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
-use super::headers::{Header, Headers, NearMiss, near_miss, time_alone};
+use super::headers::{Header, Headers, NearMiss, Place, paragraph};
 use super::names::{front_matter, is_heading};
 use super::rev::{TRAILER, unescaped};
+use super::stamp::{bare, time};
+use super::time_lines::{self, At, Layout, TimeLines};
 use super::{FileKind, Reading};
-use crate::transcript::Meta;
+use crate::transcript::{MediaMs, Meta};
 
 pub(super) fn read(kind: FileKind, text: &str, gather: Gather) -> Reading {
     let front = if kind == FileKind::Names { front_matter(text) } else { Default::default() };
-    let lines: Vec<&str> = numbered(text).filter(|(at, _)| *at > front.lines).map(|(_, line)| line).collect();
-    let headers = Headers::of(kind, &lines);
     let mut blocks = Blocks::new(Meta { ..front.meta }, gather);
     if !front.others.is_empty() {
         let others = front.others.join(", ");
-        blocks.problem(1, 1, format!("of the front matter title and language are kept; left out: {others}"));
+        let message =
+            format!("the front matter says more than title and language; left out is what it says of {others:?}");
+        blocks.problem(1, 1, message);
     }
-    for (at, line) in numbered(text) {
-        blocks.check_encoding(at, line);
-        if at <= front.lines {
-            continue;
+    let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
+    (0..front.lines).for_each(|index| blocks.check_encoding(index + 1, lines[index]));
+    let body = &lines[front.lines..];
+    let times = TimeLines::of(body).filter(|times| times.kind() == kind && times.leads(kind, body));
+    let mut headers = Headers::of(kind, body);
+    if let Some(times) = &times {
+        headers.take_time_lines(times);
+        if let Some(rate) = times.frames {
+            let message =
+                format!("the times count frames, and do not say how many make a second: {rate} are taken for one");
+            blocks.problem(front.lines + 1, 1, message);
         }
+    }
+    let reader = Reader {
+        kind,
+        first: front.lines + 1,
+        places: places(&headers, times.as_ref(), body),
+        lines: body,
+        headers,
+        times,
+    };
+    reader.read(&mut blocks);
+    blocks.finish(kind, (kind == FileKind::Rev).then_some(TRAILER))
+}
+
+/// Where each line stands, but for whether somebody speaks already.
+fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) -> Vec<Place> {
+    let mut has_text_below = false;
+    let is_time = |line: &str| {
+        time(line).or_else(|| paragraph(line).filter(|(_, text)| text.is_empty()).map(|(start, _)| start)).is_some()
+    };
+    let mut places: Vec<Place> = lines
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(index, line)| {
+            let has_time_below = times.is_none() && lines.get(index + 1).is_some_and(|below| is_time(below));
+            let place = Place { is_open: false, has_text_below, has_time_below };
+            if !bare(line).is_empty() {
+                let is_header = headers.is_own(line) || times.is_some_and(|times| times.at(index).is_some());
+                has_text_below = !is_header && !is_time(line);
+            }
+            place
+        })
+        .collect();
+    places.reverse();
+    places
+}
+
+struct Reader<'a> {
+    kind: FileKind,
+    /// The number of the first line.
+    first: usize,
+    lines: &'a [&'a str],
+    places: Vec<Place>,
+    headers: Headers<'a>,
+    times: Option<TimeLines<'a>>,
+}
+
+impl Reader<'_> {
+    fn read(&self, blocks: &mut Blocks) {
+        let mut index = 0;
+        // The time above a row, in a file of such rows.
+        let mut above: Option<(Option<MediaMs>, Option<MediaMs>)> = None;
+        let mut is_over = false;
+        while index < self.lines.len() {
+            let (at, line) = (self.first + index, self.lines[index]);
+            blocks.check_encoding(at, line);
+            is_over |= self.times.is_some() && time_lines::is_end(line);
+            if is_over {
+                blocks.aside(line.trim_end());
+                index += 1;
+                continue;
+            }
+            match self.times.as_ref().and_then(|times| times.at(index)) {
+                Some(At::Header { label, start_ms, end_ms, remark, lines }) => {
+                    (1..lines).for_each(|below| blocks.check_encoding(at + below, self.lines[index + below]));
+                    self.begin_at_time(blocks, at, Header { start_ms, end_ms, remark, ..Header::of_label(label) });
+                    index += lines;
+                    continue;
+                }
+                Some(At::Time(start_ms, end_ms)) => {
+                    if let Some((Some(_), _)) = above {
+                        blocks.problem(at, 1, "no text stands between this time and the one before".to_owned());
+                    }
+                    above = Some((start_ms, end_ms));
+                }
+                None => {
+                    let is_row = !bare(line).is_empty();
+                    self.line(blocks, index, above.filter(|_| is_row));
+                    above = above.filter(|_| !is_row);
+                }
+            }
+            index += 1;
+        }
+        if let Some((Some(_), _)) = above {
+            blocks.problem(self.first + self.lines.len() - 1, 1, "no text stands below the last time".to_owned());
+        }
+    }
+
+    /// Begins a block whose time stands alone on its line.
+    fn begin_at_time(&self, blocks: &mut Blocks, at: usize, header: Header<'_>) {
+        let is_nobody =
+            header.label.is_empty() && self.times.as_ref().is_some_and(|times| times.layout != Layout::Nobody);
+        if is_nobody {
+            let message = "there is no name beside this time; read as a block without a speaker: write the name above the time, or below it, as in the rest of the file";
+            blocks.problem(at, 1, message.to_owned());
+        }
+        if header.start_ms.is_none() {
+            blocks.problem(at, 1, without_time(&header, ""));
+        }
+        blocks.begin(at, &header);
+    }
+
+    /// Reads a line that is no time alone; `above` is the time above a row.
+    fn line(&self, blocks: &mut Blocks, index: usize, above: Option<(Option<MediaMs>, Option<MediaMs>)>) {
+        let (kind, at, line) = (self.kind, self.first + index, self.lines[index]);
         if kind == FileKind::Names && at == 1 && line.trim_end() == "---" {
             blocks.problem(1, 1, "front matter that does not end: read as text".to_owned());
         }
         if kind == FileKind::Rev
-            && let Some(line) = unescaped(line, &headers)
+            && let Some(line) = unescaped(line, &self.headers)
         {
-            blocks.escaped_text(line);
-        } else if let Some(header) = headers.find(line, blocks.is_open()) {
-            begin(&mut blocks, kind, at, line, header);
-        } else if kind == FileKind::Rev
-            && let Some(start_ms) = time_alone(line)
-            && blocks.goes_on(at, start_ms)
-        {
-        } else if kind == FileKind::Names && is_heading(line) {
-            blocks.aside(line.trim_end());
-        } else {
-            if let Some(NearMiss { at: byte, why }) = near_miss(line) {
-                let column = line[..byte].chars().count() + 1;
-                let kept = if blocks.is_open() { "text of the block before" } else { "part of the preamble" };
-                blocks.problem(at, column, format!("{:?} begins no block: {why}; kept as {kept}", excerpt(line)));
-            }
-            blocks.text(if kind == FileKind::Rev { line } else { line.trim_end() });
+            return blocks.escaped_text(line);
         }
+        let place = Place { is_open: blocks.is_open() || above.is_some(), ..self.places[index] };
+        let header = self.headers.find(line, place);
+        if let Some((start_ms, end_ms)) = above {
+            let header = header.unwrap_or(Header { text: bare(line), ..Header::of_label("") });
+            let is_own = header.start_ms.is_some();
+            let header = if is_own { header } else { Header { start_ms, end_ms, ..header } };
+            return self.begin_at_time(blocks, at, header);
+        }
+        if let Some(header) = header {
+            return self.begin(blocks, at, line, header);
+        }
+        if kind == FileKind::Names && is_heading(line) {
+            return blocks.aside(line.trim_end());
+        }
+        if let Some((start_ms, text)) = paragraph(line)
+            && self.begin_paragraph(blocks, at, start_ms, text)
+        {
+            return;
+        }
+        if let Some(start_ms) = time(line).filter(|_| blocks.is_open()) {
+            if blocks.take_time(start_ms) {
+                return;
+            }
+            let message = "a time alone on a line, without brackets: kept as text of the block before; in brackets it begins a line";
+            blocks.problem(at, 1, message.to_owned());
+        } else if let Some(NearMiss { at: byte, why }) = self.headers.near_miss(line, place) {
+            let column = line[..byte].chars().count() + 1;
+            let kept = if blocks.is_open() { "text of the block before" } else { "part of the preamble" };
+            blocks.problem(at, column, format!("{:?} begins no block: {why}; kept as {kept}", excerpt(line)));
+        }
+        blocks.text(match kind {
+            FileKind::Rev => line,
+            FileKind::Names => line.trim_end(),
+            // Some indent the text below its header.
+            _ => bare(line),
+        });
     }
-    blocks.finish(kind, (kind == FileKind::Rev).then_some(TRAILER))
+
+    /// Begins a line at a time in brackets, with the text behind it. In rows it is of nobody known.
+    fn begin_paragraph(&self, blocks: &mut Blocks, at: usize, start_ms: MediaMs, text: &str) -> bool {
+        if self.kind == FileKind::Timed {
+            blocks.begin(at, &Header { start_ms: Some(start_ms), text, ..Header::of_label("") });
+            return true;
+        }
+        if !blocks.goes_on(at, start_ms) {
+            return false;
+        }
+        if !text.is_empty() {
+            let message = "the time before this text is read as that of a paragraph of the same speaker";
+            blocks.problem(at, 1, message.to_owned());
+            blocks.text(text);
+        }
+        true
+    }
+
+    /// Begins the block of `header`, and tells of what is odd about it.
+    fn begin(&self, blocks: &mut Blocks, at: usize, line: &str, header: Header<'_>) {
+        let Header { label, start_ms, odd, .. } = header;
+        debug_assert!(label.chars().count() <= LABEL_MAX);
+        let block = block_of(label);
+        if label.is_empty() && self.kind == FileKind::Rev {
+            blocks.problem(at, 1, "there is no name before the time; read as a block without a speaker".to_owned());
+        } else if let Some(odd) = odd {
+            blocks.problem(at, 1, format!("{odd}; read as {block} all the same"));
+        } else if line.trim_end() != line && start_ms.is_some() {
+            blocks.problem(at, 1, format!("there are blanks after the time; read as {block} all the same"));
+        }
+        // Of rows below a time only the first has one.
+        let has_rows = self.times.as_ref().is_some_and(|times| times.layout == Layout::Rows);
+        if start_ms.is_none() && !(has_rows && header.remark.is_empty()) {
+            blocks.problem(at, 1, without_time(&header, " (MM:SS or H:MM:SS)"));
+        }
+        blocks.begin(at, &header);
+    }
 }
 
-/// Begins the block of `header`, and tells of what is odd about it.
-fn begin(blocks: &mut Blocks, kind: FileKind, at: usize, line: &str, header: Header<'_>) {
-    let Header { label, start_ms, remark, odd, .. } = header;
-    debug_assert!(label.chars().count() <= LABEL_MAX);
-    let whose = if label.is_empty() { "of nobody known".to_owned() } else { format!("of {:?}", excerpt(label)) };
-    if label.is_empty() && kind == FileKind::Rev {
-        blocks.problem(at, 1, "there is no name before the time; read as a block without a speaker".to_owned());
-    } else if let Some(odd) = odd {
-        blocks.problem(at, 1, format!("{odd}; read as the block {whose} all the same"));
-    } else if line.trim_end() != line && start_ms.is_some() {
-        blocks.problem(at, 1, format!("there are blanks after the time; read as the block {whose} all the same"));
+/// The words for a block, in a message.
+fn block_of(label: &str) -> String {
+    if label.is_empty() {
+        "the block without a speaker".to_owned()
+    } else {
+        format!("the block of {:?}", excerpt(label))
     }
-    if start_ms.is_none() {
-        let why =
-            if remark.is_empty() { "says no time".to_owned() } else { format!("has {remark:?} in place of a time") };
-        let message = format!("this header {why} (MM:SS or H:MM:SS): the block {whose} stands where the file has it");
-        blocks.problem(at, 1, message);
+}
+
+/// Says of a header without a time where its block stands.
+fn without_time(header: &Header<'_>, form: &str) -> String {
+    let why = match header.remark {
+        "" => "says no time".to_owned(),
+        remark => format!("has {remark:?} in place of a time"),
+    };
+    format!("this header {why}{form}: {} stands where the file has it", block_of(header.label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who says what of `text`, with `header` in it, and whether the line of the header is told.
+    fn said(kind: FileKind, text: &str, header: &str) -> (Vec<String>, bool) {
+        let text = text.replace("HEADER", header);
+        let at =
+            1 + text.lines().position(|line| line == header.lines().next().unwrap_or_default()).expect("the header");
+        let reading = read(kind, &text, Gather::default());
+        let lines = reading.lines.iter().map(|line| {
+            let content = &line.content;
+            let start = content.start_ms.map_or_else(|| "?".to_owned(), |start| (start / 1000).to_string());
+            format!("{start} {}: {}", content.speaker.as_deref().unwrap_or("-"), content.text.replace('\n', "/"))
+        });
+        (lines.collect(), reading.problems.iter().any(|problem| problem.line == at))
     }
-    blocks.begin(at, &header);
+
+    /// What stands below a header without a usable time is of the speaker whom it names, and that is told.
+    #[test]
+    fn who_has_no_time_speaks_all_the_same() {
+        let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nI ask.\nBen Roth: (00:20)\nWhy?\n";
+        let names = "Ann Lee: 00:00:01\nGood.\nHEADER\nI ask.\nBen Roth: 00:00:20\nWhy?\n";
+        let otter = "Ann Lee  0:01\nGood.\nHEADER\nI ask.\nBen Roth  0:20\nWhy?\n";
+        let zoom = "[Ann Lee] 0:01\nGood.\nHEADER\nI ask.\n[Ben Roth] 0:20\nWhy?\n";
+        let timed = "[0:01] Ann Lee: Good.\nHEADER\nI ask.\n[0:20] Ben Roth: Why?\n[0:21] Ben Roth: Yes?\n[0:22] Ann Lee: So.\n";
+        let below = "Ann Lee\n0:01\nGood.\n\nHEADER\nI ask.\n\nBen Roth\n0:20\nWhy?\n";
+        for (kind, text, headers) in [
+            (
+                FileKind::Rev,
+                rev,
+                &[
+                    "Ben Roth: (NA)",
+                    "Ben Roth: NA",
+                    "Ben Roth: --:--",
+                    "Ben Roth: \u{2014}",
+                    "Ben Roth: none",
+                    "Ben Roth",
+                    "Ben Roth:",
+                    "[Ben Roth]",
+                    "Ben Roth ()",
+                    "Ben Roth: [??:??]",
+                    "Ben Roth\u{FF1A}",
+                ][..],
+            ),
+            (
+                FileKind::Names,
+                names,
+                &[
+                    "Ben Roth: NA",
+                    "Ben Roth: --:--:--",
+                    "Ben Roth: n/a",
+                    "Ben Roth: -",
+                    "Ben Roth: 00:XX:00",
+                    "Ben Roth",
+                    "Ben Roth:",
+                    "Ben Roth (no time)",
+                ],
+            ),
+            (
+                FileKind::Otter,
+                otter,
+                &[
+                    "Ben Roth  --:--",
+                    "Ben Roth  NA",
+                    "Ben Roth NA",
+                    "Ben Roth\t--:--",
+                    "Ben Roth  \u{2013}:\u{2013}",
+                    "Ben Roth  ??:??",
+                    "Ben Roth  time unknown",
+                    "Ben Roth\u{A0}\u{A0}--:--\u{A0}",
+                    "Ben Roth  12:75",
+                    "Ben Roth",
+                    "[Ben Roth]",
+                    "Ben Roth:",
+                    "Ben Roth ()",
+                    "**Ben Roth**",
+                ],
+            ),
+            (
+                FileKind::Otter,
+                zoom,
+                &[
+                    "[Ben Roth]",
+                    "[Ben Roth] --:--",
+                    "[Ben Roth] NA",
+                    "[Ben Roth]--:--:--",
+                    "Ben Roth",
+                    "[Ben Roth]:",
+                    "\u{3010}Ben Roth\u{3011}",
+                ],
+            ),
+            (
+                FileKind::Timed,
+                timed,
+                &[
+                    "[] Ben Roth:",
+                    "[NA] Ben Roth:",
+                    "[ ] Ben Roth",
+                    "[--:--] Ben Roth",
+                    "--:-- Ben Roth",
+                    "NA Ben Roth:",
+                    "Ben Roth",
+                    "Ben Roth:",
+                    "[Ben Roth]",
+                    "[0:XX] Ben Roth:",
+                ],
+            ),
+            (FileKind::Otter, below, &["Ben Roth\n--:--", "Ben Roth\nNA", "Ben Roth", "Ben Roth  --:--", "[Ben Roth]"]),
+        ] {
+            for header in headers {
+                let (lines, is_told) = said(kind, text, header);
+                assert_eq!(
+                    lines[..3],
+                    ["1 Ann Lee: Good.", "? Ben Roth: I ask.", "20 Ben Roth: Why?"],
+                    "{kind}: {header}"
+                );
+                assert!(is_told, "{kind}: {header}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_that_stands_elsewhere_is_no_speech() {
+        let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nI ask.\nBen Roth: (00:20)\nWhy?\n";
+        for header in [
+            "Ben Roth: (00:10",
+            "Ben Roth: 00:10)",
+            "Ben Roth (00:10:",
+            "Ben Roth: (00:10).",
+            "Ben Roth: (00:10) -",
+            "Ben Roth:\u{A0}(00:10)",
+            "[00:10] Ben Roth",
+            "00:10 - Ben Roth",
+            "Ben Roth \u{2013} 00:10",
+            "[Ben Roth 00:10]",
+            "Ben Roth\n(00:10)",
+        ] {
+            let (lines, is_told) = said(FileKind::Rev, rev, header);
+            assert_eq!(lines, ["1 Ann Lee: Good.", "10 Ben Roth: I ask.", "20 Ben Roth: Why?"], "{header}");
+            assert!(is_told, "{header}");
+        }
+        for header in [
+            "Ben Roth: (00:10) Sir,",
+            "Ben Roth (00:10): Sir,",
+            "Ben Roth: [00:00:10] Sir,",
+            "Ben Roth: 00:00:10 Sir,",
+            "[00:10] Ben Roth: Sir,",
+        ] {
+            let (lines, is_told) = said(FileKind::Rev, rev, header);
+            assert_eq!(lines, ["1 Ann Lee: Good.", "10 Ben Roth: Sir,/I ask.", "20 Ben Roth: Why?"], "{header}");
+            assert!(is_told, "{header}");
+        }
+        for (header, line) in [("(00:10)", "10 Ann Lee: I ask."), ("(00:10) Well,", "10 Ann Lee: Well,/I ask.")] {
+            assert_eq!(said(FileKind::Rev, rev, header).0[1], line);
+        }
+    }
+
+    /// What may be a header and is not taken for one stays text of the one before, and is told; text that is none is not.
+    #[test]
+    fn what_is_ambiguous_is_told() {
+        let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nI ask.\nBen Roth: (00:20)\nWhy?\n";
+        let zoom = "[Ann Lee] 0:01\nGood.\nHEADER\nI ask.\n[Ben Roth] 0:20\nWhy?\n";
+        let timed = "[0:01] Ann Lee: Good.\nHEADER\nI ask.\n[0:20] Ben Roth: Why?\n[0:21] Ben Roth: Yes?\n[0:22] Ann Lee: So.\n";
+        for (kind, text, line, expected) in [
+            (FileKind::Rev, rev, "Dora Fox: yes.", true),
+            (FileKind::Rev, rev, "0:10", true),
+            (FileKind::Rev, rev, "[Dora Fox]", true),
+            (FileKind::Otter, zoom, "[Dora]", true),
+            (FileKind::Timed, timed, "Dora: yes.", true),
+            (FileKind::Rev, rev, "Note: yes.", false),
+            (FileKind::Rev, rev, "The answer is this: yes.", false),
+            (FileKind::Rev, rev, "[inaudible 00:10]", false),
+            (FileKind::Rev, rev, "[Dora 00:10] says so.", false),
+            (FileKind::Rev, rev, "He said (12:30) yes.", false),
+            (FileKind::Otter, zoom, "[Applause]", false),
+            (FileKind::Timed, timed, "[inaudible] yes.", false),
+            (FileKind::Timed, timed, "[...] yes.", false),
+        ] {
+            let (lines, is_told) = said(kind, text, line);
+            assert_eq!(
+                (&*lines[0], is_told),
+                (&*format!("1 Ann Lee: Good./{line}/I ask."), expected),
+                "{kind}: {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn frames_are_counted_at_the_least_usual_rate() {
+        for (frame, start_ms, rate) in [("12", 1_500, 24), ("24", 1_960, 25), ("29", 1_966, 30), ("49", 1_980, 50)] {
+            let text = format!(
+                "00:00:01:{frame} - 00:00:09:00\nAnn Lee\nGood.\n\n00:00:09:00 - 00:00:10:00\nBen Roth\nYes.\n"
+            );
+            let reading = read(FileKind::Otter, &text, Gather::default());
+            assert_eq!(reading.lines[0].content.start_ms, Some(start_ms));
+            assert!(reading.problems[0].message.contains(&format!("{rate} are taken")), "{:?}", reading.problems);
+        }
+    }
 }
