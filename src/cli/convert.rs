@@ -89,10 +89,8 @@ impl Convert {
             print_data(written.as_bytes())?;
         }
         tell(&self.input, &reading.problems);
-        if FileKind::of(to) != Some(reading.kind) {
-            tell(&self.input, &reading.losses);
-        }
-        tell(&self.input, reading.estimated.as_slice());
+        tell(&self.input, reading.losses_in(FileKind::of(to)));
+        tell(&self.input, &reading.estimated);
         tell_losses(&self.output.display().to_string(), to, &losses(to, &document));
         if let Some(reasons) = ProblemSummary::of(&reading).reasons() {
             let lines = reading.lines.len();
@@ -133,7 +131,7 @@ pub(super) fn tell_losses(place: &str, format: Format, losses: &Losses) {
     }
 }
 
-pub(super) fn tell(file: &Path, problems: &[Problem]) {
+pub(super) fn tell<'a>(file: &Path, problems: impl IntoIterator<Item = &'a Problem>) {
     for Problem { line, column, message, .. } in problems {
         note(&format!("{}:{line}:{column}: {message}", file.display()));
     }

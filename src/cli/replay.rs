@@ -283,7 +283,8 @@ pub(super) fn file_lines(
     let known = KnownOfFile { encoding, parts_at, is_published: true, ..KnownOfFile::default() };
     let reading = read_file(bytes, path, &known).with_context(|| format!("cannot read {}", path.display()))?;
     tell(path, &reading.problems);
-    tell(path, reading.estimated.as_slice());
+    tell(path, &reading.losses);
+    tell(path, &reading.estimated);
     let problems = ProblemSummary::of(&reading);
     let mut lines: Vec<_> = reading.lines.into_iter().map(in_its_place).collect();
     give_sendable_ids(&mut lines);

@@ -240,12 +240,16 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
     }
 }
 
-/// What a file is that has such a row.
+/// Finds the kind of a file that has such a row, which may wrap its message once, as recordings do: readers look no deeper.
 fn row_kind(fields: &Fields<'_>) -> Option<FileKind> {
     let inner = |name: &str| fields.get(name).and_then(|inner| serde_json::from_str::<Fields<'_>>(inner.get()).ok());
-    if let Some(message) = inner("payload").or_else(|| inner("message")) {
-        return row_kind(&message);
+    match inner("payload").or_else(|| inner("message")) {
+        Some(message) => message_kind(&message),
+        None => message_kind(fields),
     }
+}
+
+fn message_kind(fields: &Fields<'_>) -> Option<FileKind> {
     if is_message(fields, "AddTranscript") {
         return Some(FileKind::Speechmatics);
     }
@@ -424,6 +428,22 @@ mod tests {
             for file_name in [None, Some("a.rev.txt"), Some("a.json")] {
                 let refusal = detect(file, file_name).expect_err(name).to_string();
                 assert!(refusal.contains(name), "{name}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_wrapped_once() {
+        let line = "{\"text\":\"a\",\"start\":1}";
+        for name in ["payload", "message"] {
+            let wrapped =
+                |count: usize| format!("{}{line}{}", format!("{{\"{name}\":").repeat(count), "}".repeat(count));
+            assert_eq!(detect(&wrapped(1), None), Ok(FileKind::Ndjson), "{name}");
+            for count in [2, 20_000] {
+                assert!(
+                    matches!(detect(&wrapped(count), None), Err(FormatError::NotATranscript { .. })),
+                    "{name} {count}"
+                );
             }
         }
     }

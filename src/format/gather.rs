@@ -10,13 +10,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::blocks::numbered;
 use super::clock_restart::{self, ClockStep, LineTimes, PartMark};
 use super::encoding::NO_CHARACTER;
 use super::kept::Kept;
 use super::line_limits::{LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, TITLE_BYTES_MAX, cut_name};
 use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
 use crate::transcript::order::SORT_MS_MAX;
-use crate::transcript::time::clock;
+use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Meta, TimeSource, Version};
 
 /// About the pace of speech: what text without times is laid out by. 178,000 words of earnings calls come out at 19.8 hours;
@@ -76,6 +77,31 @@ impl Problems {
     }
 }
 
+/// Where in a file something stands: line and column, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FilePlace {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+impl Default for FilePlace {
+    fn default() -> Self {
+        Self { line: 1, column: 1 }
+    }
+}
+
+impl From<usize> for FilePlace {
+    fn from(line: usize) -> Self {
+        Self { line, column: 1 }
+    }
+}
+
+impl From<(usize, usize)> for FilePlace {
+    fn from((line, column): (usize, usize)) -> Self {
+        Self { line, column }
+    }
+}
+
 /// Gathers a file's lines.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
@@ -88,7 +114,7 @@ pub(super) struct Gather {
     is_repaired: bool,
     lines: Vec<Content>,
     /// Where in the file each line stands.
-    places: Vec<usize>,
+    places: Vec<FilePlace>,
     /// Times say where a line stands, whatever its place in the file.
     times_rule: bool,
     latest_ms: Option<MediaMs>,
@@ -145,8 +171,8 @@ impl Gather {
     }
 
     /// Where parts begin by what the file says, and somebody of it; `places` are those of all lines.
-    pub(super) fn part_marks(&self, places: &[usize]) -> Vec<PartMark> {
-        let said = self.parts_at.iter().filter_map(|at| places.iter().position(|place| place >= at));
+    pub(super) fn part_marks(&self, places: &[FilePlace]) -> Vec<PartMark> {
+        let said = self.parts_at.iter().filter_map(|at| places.iter().position(|place| place.line >= *at));
         let said = said.map(|line| PartMark { line, is_said: true });
         let mut marks: Vec<_> = self.part_marks.iter().copied().chain(said).collect();
         marks.sort_by_key(|mark| mark.line);
@@ -159,6 +185,13 @@ impl Gather {
             && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
         {
             self.problem(at, column + 1, NO_CHARACTER);
+        }
+    }
+
+    /// As [`check_characters`](Self::check_characters), for all lines of a file whose reader takes it apart otherwise.
+    pub(super) fn check_all_characters(&mut self, text: &str) {
+        if self.is_repaired {
+            numbered(text).for_each(|(at, line)| self.check_characters(at, line));
         }
     }
 
@@ -190,7 +223,12 @@ impl Gather {
 
     /// Where in the file a line stands.
     pub(super) fn place_of(&self, index: usize) -> usize {
-        self.places.get(index).copied().unwrap_or(1)
+        self.places.get(index).map_or(1, |place| place.line)
+    }
+
+    /// Takes the lines so far with their places, for a reader that puts them together with others.
+    pub(super) fn take_lines(&mut self) -> Vec<(FilePlace, Content)> {
+        std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.lines)).collect()
     }
 
     /// How many lines there are so far: the index of the next one.
@@ -200,7 +238,8 @@ impl Gather {
 
     /// Takes a line that stands at `at` in the file. Times that are no times of a line are taken off, and told; a line
     /// without text is left out, which is its reader's to tell.
-    pub(super) fn line(&mut self, at: usize, mut content: Content) -> bool {
+    pub(super) fn line(&mut self, at: impl Into<FilePlace>, mut content: Content) -> bool {
+        let at = at.into();
         if content.text.trim().is_empty() {
             return false;
         }
@@ -208,11 +247,12 @@ impl Gather {
             content.text = content.text.replace('\0', "\u{FFFD}").into();
         }
         content.speaker = content.speaker.filter(|label| !label.trim().is_empty());
+        self.hold_names(at, &mut content.speaker, &mut content.lang);
         let sane = |ms: &MediaMs| (0..=SORT_MS_MAX).contains(ms);
         if let Some(start) = content.start_ms.filter(|start| !sane(start)) {
             self.problem(
-                at,
-                1,
+                at.line,
+                at.column,
                 format!("{start} ms is no time at which a line can start: it stands where the file has it"),
             );
             content.start_ms = None;
@@ -220,8 +260,12 @@ impl Gather {
         if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
             && (end <= start || !sane(&end))
         {
-            let (from, to) = (clock(start), clock(end));
-            self.problem(at, 1, format!("the end ({to}) does not lie behind the start ({from}): the line has no end"));
+            let (from, to) = (precise_clock(start), precise_clock(end));
+            self.problem(
+                at.line,
+                at.column,
+                format!("the end ({to}) does not lie behind the start ({from}): the line has no end"),
+            );
             content.end_ms = None;
         }
         if content.start_ms.is_none() {
@@ -236,30 +280,30 @@ impl Gather {
     }
 
     /// Takes a line as it is, or as several that say the same, where lines are held to limits; that is told.
-    fn push(&mut self, at: usize, mut content: Content) {
+    fn push(&mut self, at: FilePlace, content: Content) {
         let Some(limits) = self.limits else {
             self.lines.push(content);
             self.places.push(at);
             return;
         };
-        self.hold_names(at, &mut content.speaker, &mut content.lang);
         let text_bytes = content.text.len();
         let fitted = limits.fit(content);
         for message in limits.messages(text_bytes, fitted.lines.len(), fitted.are_words_left_out) {
-            self.problem(at, 1, message);
+            self.problem(at.line, at.column, message);
         }
         self.places.extend(fitted.lines.iter().map(|_| at));
         self.lines.extend(fitted.lines);
     }
 
     /// Cuts a speaker's label and a language that are longer than the protocol has them, and tells of it.
-    pub(super) fn hold_names(&mut self, at: usize, speaker: &mut Option<Arc<str>>, lang: &mut Option<Arc<str>>) {
+    pub(super) fn hold_names(&mut self, at: FilePlace, speaker: &mut Option<Arc<str>>, lang: &mut Option<Arc<str>>) {
         for (what, name, bytes_max) in
             [("the speaker's name", speaker, SPEAKER_BYTES_MAX), ("the language", lang, LANG_BYTES_MAX)]
         {
             if let Some(cut) = name.as_deref().and_then(|name| cut_name(name, bytes_max)) {
-                let bytes = name.as_deref().map_or(0, str::len);
-                self.problem(at, 1, format!("{what} has {bytes} bytes and may have {bytes_max}: cut"));
+                // Of many that are long, readers give no more than tells it.
+                let message = format!("{what} has too many bytes and may have {bytes_max}: cut");
+                self.problem(at.line, at.column, message);
                 *name = Some(cut);
             }
         }
@@ -273,15 +317,19 @@ impl Gather {
             self.problem(1, 1, format!("the title has {bytes} bytes and may have {TITLE_BYTES_MAX}: cut"));
             title = Some(cut);
         }
-        self.hold_names(1, &mut None, &mut language);
+        self.hold_names(FilePlace::default(), &mut None, &mut language);
         (meta.title, meta.language) = (title, language);
     }
 
     /// Tells of a start that is before the one before.
-    fn goes_back(&mut self, at: usize, start: MediaMs) {
+    fn goes_back(&mut self, at: FilePlace, start: MediaMs) {
         if let Some(before) = self.latest_ms.filter(|before| start < *before) {
-            let (from, to) = (clock(before), clock(start));
-            self.problem(at, 1, format!("time goes back from {from} to {to}; the line will stand where its time says"));
+            let (from, to) = (precise_clock(before), precise_clock(start));
+            self.problem(
+                at.line,
+                at.column,
+                format!("time goes back from {from} to {to}; the line will stand where its time says"),
+            );
         }
     }
 
@@ -310,10 +358,11 @@ impl Gather {
     }
 
     /// Tells of a clock that goes back; `places` are those of all lines.
-    pub(super) fn clock_goes_back(&mut self, step: &ClockStep, places: &[usize]) {
-        let at = places.get(step.line()).copied().unwrap_or(1);
+    pub(super) fn clock_goes_back(&mut self, step: &ClockStep, places: &[FilePlace]) {
+        let at = places.get(step.line()).copied().unwrap_or_default();
         let before = step.line().checked_sub(1).and_then(|before| places.get(before));
-        self.problem(at, 1, step.message(Some(at).filter(|at| before != Some(at))));
+        let is_first = before.is_none_or(|before| before.line != at.line);
+        self.problem(at.line, at.column, step.message(Some(at.line).filter(|_| is_first)));
     }
 
     /// Says how many lines have no time.
@@ -324,14 +373,8 @@ impl Gather {
             true => format!("the file has no times: those of its {all} lines are estimated from their length"),
             false => format!("{count} of {all} lines have no time: theirs are estimated from their length"),
         };
-        Some(Problem { line: self.places[first], column: 1, message, is_left_out: false })
-    }
-
-    /// Takes the text of a line back, which a later one replaces.
-    pub(super) fn take_back(&mut self, index: usize) {
-        if let Some(line) = self.lines.get_mut(index) {
-            line.text = "".into();
-        }
+        let FilePlace { line, column } = self.places[first];
+        Some(Problem { line, column, message, is_left_out: false })
     }
 
     /// The lines so far.
@@ -374,6 +417,12 @@ impl Gather {
             kept: self.kept.map(Arc::new),
         }
     }
+}
+
+/// The head of a text that may be a label of `bytes_max` bytes: where many lines have one label, none takes more than it can
+/// have, however long the file has it.
+pub(super) fn label_start(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// Where lines stand that have no start: none for those that have one.
@@ -453,6 +502,36 @@ mod tests {
         let said = |text: &str| Content { text: text.into(), ..Content::default() };
         let whole = places(&[said("One two.\n\nThree  four."), line(None, 10)]);
         assert_eq!(whole, places(&[said("One two.\nThree four."), line(None, 10)]));
+    }
+
+    #[test]
+    fn labels_and_languages_are_as_publishers_may_send_them() {
+        let fits = "é".repeat(SPEAKER_BYTES_MAX / 2);
+        for (speaker, lang, kept, kept_lang, told) in [
+            ("Ann", "en-GB", "Ann", Some("en-GB"), &[][..]),
+            (&*fits, "en", &*fits, Some("en"), &[]),
+            (&*format!("{fits} "), "en", &*fits, Some("en"), &["may have 256: cut"]),
+            (&*format!("{fits}x"), "en", &*fits, Some("en"), &["may have 256: cut"]),
+            (&*format!("x{fits}"), "en", &format!("x{}", &fits[2..]), Some("en"), &["may have 256: cut"]),
+            (
+                "Ann",
+                &*"x".repeat(LANG_BYTES_MAX + 1),
+                "Ann",
+                Some(&"x".repeat(LANG_BYTES_MAX)),
+                &["the language has too many"],
+            ),
+        ] {
+            let mut gather = Gather::default();
+            let content = Content { speaker: Some(speaker.into()), lang: Some(lang.into()), ..line(Some(1), 1) };
+            assert!(gather.line((7, 9), content));
+            let reading = gather.finish(FileKind::Srt);
+            let content = &reading.lines[0].content;
+            assert_eq!((content.speaker.as_deref(), content.lang.as_deref()), (Some(kept), kept_lang));
+            assert_eq!(reading.problems.len(), told.len(), "{:?}", reading.problems);
+            for (problem, told) in reading.problems.iter().zip(told) {
+                assert!(problem.message.contains(told) && (problem.line, problem.column) == (7, 9), "{problem}");
+            }
+        }
     }
 
     #[test]

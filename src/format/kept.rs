@@ -11,6 +11,9 @@ use super::{FileKind, srt};
 use crate::transcript::MediaMs;
 use crate::transcript::time::cue_clock;
 
+/// What is told of what lines cannot hold and this can.
+pub(super) const HELD: &str = "are not kept";
+
 /// What is kept of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {

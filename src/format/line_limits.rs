@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::gather::SPOKEN_CHARS_PER_SECOND;
 use crate::transcript::line::check_line_id;
+pub(super) use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 use crate::transcript::{Content, Line, MediaMs, TimeSource, Word};
 
 /// How large a line of a file may become. The default is that of a server with its own defaults (`limits.text_bytes`,
@@ -26,9 +27,7 @@ impl Default for LineLimits {
     }
 }
 
-/// Bytes of a speaker's label, of a language and of a title, as the protocol has them.
-pub(super) const SPEAKER_BYTES_MAX: usize = 256;
-pub(super) const LANG_BYTES_MAX: usize = 35;
+/// Bytes of a title, as the protocol has it.
 pub(super) const TITLE_BYTES_MAX: usize = 512;
 
 /// Room for the fields of a published line that no file gives: its id and number, and where its time is from.

@@ -15,7 +15,8 @@
 //! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
 //! readers of text, `plain_text` by way of `headers` (with `stamp`, `person` and `time_lines`: times, names, times alone on a
 //! line), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
-//! of JSON, by way of `places`, and of words, by way of `words`: `ours`,
+//! of JSON, by way of `places`, and of words, by way of `words`: `ours` (with `sent_rows` and
+//! `joined_parts`),
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
 
@@ -29,6 +30,7 @@ mod fidelity;
 mod gather;
 mod headers;
 pub mod hls;
+mod joined_parts;
 mod json;
 mod kept;
 mod labels;
@@ -45,6 +47,7 @@ mod rev;
 mod rev_json;
 mod rolling;
 mod rttm;
+mod sent_rows;
 mod seven_bit;
 mod srt;
 mod stamp;
@@ -361,8 +364,7 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// Those that are not in that list, counted.
     pub unlisted: Vec<ProblemCount>,
-    /// What the file says and lines cannot hold: each kind of thing once, where it was met first. A file of the same kind
-    /// written of this reading has it again.
+    /// What the file says and lines cannot hold: each kind of thing once, where it was met first.
     pub losses: Vec<Problem>,
     /// Lines without a time, if there are any: where the first of them stands, and how many they are. Their times are estimated
     /// from the length of their texts.
@@ -374,6 +376,13 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// What a file of this kind that is written of this reading does not have: all of [`losses`](Self::losses), but for what
+    /// goes with cues into another file of theirs.
+    pub fn losses_in(&self, kind: Option<FileKind>) -> impl Iterator<Item = &Problem> {
+        let is_held = self.kept.as_ref().is_some_and(|kept| kind == Some(kept.kind));
+        self.losses.iter().filter(move |loss| !(is_held && loss.message.contains(kept::HELD)))
+    }
+
     /// How many problems there are of each kind, the most frequent first, those that are not listed too.
     #[must_use]
     pub fn problem_counts(&self) -> Vec<ProblemCount> {
@@ -571,6 +580,20 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         Some(times) => rttm::read(&encoding::decode(times)?.text, &mut gather.problems),
         None => Vec::new(),
     };
+    // The readers of texts and subtitles tell of each line of theirs, as they read it.
+    let tells_itself = matches!(
+        kind,
+        FileKind::Rev
+            | FileKind::Names
+            | FileKind::Otter
+            | FileKind::Timed
+            | FileKind::Vtt
+            | FileKind::Srt
+            | FileKind::Markdown
+    );
+    if !tells_itself {
+        gather.check_all_characters(&text);
+    }
     let is_rows = || detect::is_rows(&text);
     let mut reading = spoken(match kind {
         FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => plain_text::read(kind, &text, gather),
@@ -667,6 +690,45 @@ mod tests {
         ] {
             let problem = Problem { line: 1, column: 1, message: message.to_owned(), is_left_out: false };
             assert_eq!(problem.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn what_goes_into_a_file_of_the_same_kind_is_no_loss_there() {
+        let cues = ["a", "a\nb", "b\nc", "c\nd", "d\ne", "e\nf"].iter().zip(1..);
+        let cues: String =
+            cues.map(|(text, at)| format!("00:0{at}.000 --> 00:0{}.000 line:1\n{text}\n\n", at + 1)).collect();
+        let reading = read(format!("WEBVTT\n\n{cues}").as_bytes(), None).expect("cues");
+        let told = |kind| reading.losses_in(kind).map(|loss| loss.message.as_str()).collect::<Vec<_>>();
+        let all = told(Some(FileKind::Srt));
+        assert!(all.len() == 2 && all.iter().any(|told| told.contains("the place on the screen")), "{all:?}");
+        let rest = told(Some(FileKind::Vtt));
+        assert!(rest.len() == 1 && rest[0].contains("rolling captions"), "{rest:?}");
+    }
+
+    #[test]
+    fn damaged_characters_are_told_with_their_line_in_every_kind_of_file() {
+        for (file, line) in [
+            ("{\"turns\":[],\n\"title\":\"~\",\"feed\":\"x\"}", 2),
+            ("{\"start_ms\":1,\"text\":\"\u{e9}\u{e9}\u{e9}\"}\n{\"start_ms\":2,\"text\":\"~\"}\n", 2),
+            ("{\"monologues\":[{\"elements\":[\n{\"type\":\"text\",\"value\":\"~\",\"ts\":1}]}]}", 2),
+            ("<tt xmlns='http://www.w3.org/ns/ttml'><body><div>\n<p end='1s'>~</p></div></body></tt>", 2),
+            ("token|speaker|ts\na|1|0.1\n~|1|0.2\n", 3),
+            ("A: (00:01)\n~\n", 2),
+            ("WEBVTT\n\n00:01.000 --> 00:02.000\n~\n", 4),
+        ] {
+            let bytes = format!("{file}\u{e9}\u{e9}").replace('~', "a\u{e9}\u{e9}\0").into_bytes();
+            let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == 0 { 0xFF } else { byte }).collect();
+            let end = bytes.len() - 4;
+            let encoding = "utf-8".parse().ok();
+            let options = ReadOptions { encoding, ..ReadOptions::default() };
+            match read_with(&bytes[..end], &options) {
+                Ok(reading) => {
+                    let told = reading.problems.iter().find(|problem| problem.message == encoding::NO_CHARACTER);
+                    assert_eq!(told.map(|told| told.line), Some(line), "{file}: {:?}", reading.problems);
+                }
+                Err(error) => assert_eq!(error, FormatError::NoLines, "{file}"),
+            }
         }
     }
 

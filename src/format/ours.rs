@@ -2,8 +2,11 @@
 //!
 //! Of an export the records are made that lead to it: each line as it was shown last, in its revision and with the time at
 //! which it came, then names and merges. What an export does not hold, it cannot give back: earlier revisions, what was
-//! retracted, the settings of turns. The rows of a log (`{"op":…}`) give back all of it. A row of NDJSON that has text and
-//! no type is a line as publishers send it.
+//! retracted, the settings of turns. The rows of a log (`{"op":…}`) give back all of it. Other rows that have text are lines as
+//! publishers send them ([`super::sent_rows`]).
+//!
+//! All of these may stand in one file, and a file may be several put together: nothing of it takes the place of anything else.
+//! An id that comes again for another line, and a speaker's id that comes again for another name, get a new one, and it is told.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -12,26 +15,60 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::blocks::excerpt;
 use super::clock_restart::{self, ClockStep, LineTimes};
-use super::gather::Gather;
+use super::gather::{FilePlace, Gather};
+use super::joined_parts::{FilePart, LineIds, join, shown_lines};
 use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
-use super::places::{Fields, Label, Places, Seconds, whole};
+use super::places::{Fields, Places, whole};
+use super::sent_rows::SentRows;
 use super::{FileKind, FormatError, Reading};
-use crate::position::Offset;
-use crate::transcript::line::{check_kept_line_id, check_source};
+use crate::position::{Epoch, Offset};
+use crate::transcript::line::{DEFAULT_SOURCE, check_kept_line_id, check_source};
+use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{
-    Content, FeedState, FoldView, Line, MarkKind, Meta, Op, Record, Speaker, Status, Transcript, Version, Word,
+    Content, FeedState, FoldView, Line, MarkKind, MediaMs, Meta, Op, Record, Speaker, Status, TimeSource, Transcript,
+    Version,
 };
+
+/// Two versions of a line start no farther apart than this, in milliseconds; else a higher revision of an id is another line,
+/// of another file that was put behind. As the fold has it for two sessions.
+pub(super) const SAME_LINE_MS: MediaMs = 10_000;
+
+/// A line of an export, and where it stands.
+#[derive(Debug)]
+struct ExportLine {
+    at: FilePlace,
+    /// Which of the exports that were put together.
+    part: usize,
+    line: Line,
+    /// A later revision of the line at this index.
+    of: Option<usize>,
+}
+
+/// One export of those that a file was put together of: its lines stand beside those of all.
+#[derive(Debug, Default)]
+struct ExportPart {
+    at: FilePlace,
+    meta: Meta,
+    state: Option<FeedState>,
+    epoch: Option<Epoch>,
+    speakers: Vec<Speaker>,
+}
 
 /// What the records of an export are made of.
 #[derive(Debug, Default)]
-struct Export {
-    meta: Meta,
-    state: Option<FeedState>,
-    speakers: Vec<Speaker>,
-    lines: Vec<Line>,
-    /// Where in the file each line stands.
-    places: Vec<usize>,
+struct Export<'a> {
+    parts: Vec<ExportPart>,
+    by_epoch: HashMap<Epoch, usize>,
+    /// Which of them the rows are of that come now.
+    part: usize,
+    lines: Vec<ExportLine>,
+    /// The rows of lines, as they stand in the file.
+    rows: HashSet<&'a str>,
+    /// Where each line of a part is, by source and id.
+    by_key: HashMap<(usize, Arc<str>, Arc<str>), usize>,
+    ids: LineIds,
 }
 
 #[derive(Deserialize)]
@@ -40,15 +77,18 @@ struct FeedFacts {
     meta: Meta,
     #[serde(default)]
     state: Option<FeedState>,
+    #[serde(default)]
+    epoch: Option<Epoch>,
 }
 
 pub(super) fn read_json(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
     let fields: Fields<'_> = whole(text)?;
     let places = Places::of(text);
     let facts: FeedFacts = whole(text)?;
-    let mut export = Export { meta: facts.meta, state: facts.state, ..Export::default() };
+    let mut export = Export::default();
+    export.feed(FilePlace::default(), facts);
     for speaker in places.list(&fields, "speakers", &mut gather) {
-        export.speakers.extend(places.read::<Speaker>(speaker, "this speaker", &mut gather));
+        export.speaker(speaker, &places, &mut gather);
     }
     for turn in places.list(&fields, "turns", &mut gather) {
         let Some(turn) = places.read::<Fields<'_>>(turn, "this turn", &mut gather) else { continue };
@@ -56,62 +96,93 @@ pub(super) fn read_json(text: &str, mut gather: Gather) -> Result<Reading, Forma
             export.line(line, &places, &mut gather);
         }
     }
-    Ok(export.finish(FileKind::Json, gather))
+    let records = join(export.finish(&mut gather), &mut gather);
+    Ok(Reading { kind: FileKind::Json, ..history(records, gather) })
 }
 
 pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
     let places = Places::of(text);
-    let mut export = Export::default();
-    let mut records: Vec<Record> = Vec::new();
-    let mut plain = 0;
-    let mut guesses: HashMap<String, usize> = HashMap::new();
+    let (mut export, mut sent) = (Export::default(), SentRows::default());
+    let mut logs: Vec<FilePart> = Vec::new();
     for row in rows(text, &mut gather) {
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
         let word = |name: &str| fields.get(name).and_then(|word| serde_json::from_str::<Cow<'_, str>>(word.get()).ok());
-        let at = places.place(row.get()).0;
+        let at = FilePlace::from(places.place(row.get()));
+        let has = |name: &str| fields.contains_key(name);
         match (word("type").as_deref(), word("op")) {
             (Some("feed"), _) => {
                 gather.part_may_begin_at(export.lines.len());
                 if let Some(facts) = places.read::<FeedFacts>(row, "what is said of the feed", &mut gather) {
-                    (export.meta, export.state) = (facts.meta, facts.state);
+                    export.feed(at, facts);
                 }
             }
-            (Some("speaker"), _) => export.speakers.extend(places.read::<Speaker>(row, "this speaker", &mut gather)),
+            (Some("speaker"), _) => export.speaker(row, &places, &mut gather),
             // Its lines say the same.
             (Some("turn"), _) => {}
-            (Some("line"), _) if fields.contains_key("received_at") => export.line(row, &places, &mut gather),
-            (None, Some(op)) if fields.contains_key("received_at") => match Record::decode(row.get().as_bytes()) {
+            (Some("line"), _) if has("received_at") => export.line(row, &places, &mut gather),
+            (None, Some(op)) if has("received_at") => match Record::decode(row.get().as_bytes()) {
                 Record { op: Op::Unknown, .. } => {
-                    gather.left_out(at, 1, format!("this record ({op}) cannot be read: left out"));
+                    gather.left_out(at.line, at.column, format!("this record ({op}) cannot be read: left out"));
                 }
-                record => records.push(held_record(record, at, &mut gather)),
+                record => log_record(&mut logs, at, record, &mut gather),
             },
-            (Some("line") | None, _) if fields.contains_key("text") => {
-                plain += 1;
-                plain_line(row, at, &places, &mut guesses, &mut gather);
+            (Some("line") | None, _) if has("text") => sent.line(row, &places, &mut gather),
+            (Some("lines"), _) => {
+                for line in places.list(&fields, "lines", &mut gather) {
+                    sent.line(line, &places, &mut gather);
+                }
             }
+            (Some("retract"), _) => sent.retract(at, &fields, &mut gather),
+            // They say when it is, and that it is over: of a file both are known.
+            (Some("clock" | "end"), _) => {}
+            (Some("line"), _) => gather.left_out(at.line, at.column, "this line has no text: left out"),
             (kind, _) => {
-                let kind = super::blocks::excerpt(kind.unwrap_or("none"));
-                gather.left_out(at, 1, format!("this row is of no type that a transcript has ({kind}): left out"));
+                let kind = excerpt(kind.unwrap_or("none"));
+                let message = format!("this row is of no type that a transcript has ({kind}): left out");
+                gather.left_out(at.line, at.column, message);
             }
         }
     }
-    if !records.is_empty() {
-        return history(records, gather);
+    let ids = sent.finish(&mut gather);
+    if logs.is_empty() && export.is_empty() {
+        return with_ids(gather.finish(FileKind::Ndjson), ids);
     }
-    if plain > 0 && export.lines.is_empty() {
-        return gather.finish(FileKind::Ndjson);
+    if !export.is_empty() {
+        logs.extend(export.finish(&mut gather));
     }
-    export.finish(FileKind::Ndjson, gather)
+    let mut records = join(logs, &mut gather);
+    if !ids.is_empty() {
+        add_sent(&mut records, ids, &mut gather);
+    }
+    history(records, gather)
+}
+
+/// Adds a record to those of its log: another one begins where a feed is opened that is another.
+fn log_record(logs: &mut Vec<FilePart>, at: FilePlace, record: Record, gather: &mut Gather) {
+    let is_other = match &record.op {
+        Op::Open { epoch, .. } => logs.last().is_some_and(|log| log.epoch.as_ref() != Some(epoch)),
+        _ => false,
+    };
+    // Records before the first opening are of the log that it opens.
+    if logs.is_empty() || is_other && logs.last().is_some_and(|log| log.epoch.is_some()) {
+        logs.push(FilePart { at, is_log: true, ..FilePart::default() });
+    }
+    if let (Op::Open { epoch, .. }, Some(log)) = (&record.op, logs.last_mut()) {
+        log.epoch = Some(epoch.clone());
+    }
+    let record = held_record(record, at, gather);
+    if let Some(log) = logs.last_mut() {
+        log.records.push((at, record));
+    }
 }
 
 /// Cuts the name or the id of a speaker, and tells of it.
-fn hold_speaker_name(name: &mut Arc<str>, at: usize, gather: &mut Gather) {
+fn hold_speaker_name(name: &mut Arc<str>, at: FilePlace, gather: &mut Gather) {
     if let Some(cut) = cut_name(name, SPEAKER_BYTES_MAX) {
         let bytes = name.len();
         gather.problem(
-            at,
-            1,
+            at.line,
+            at.column,
             format!("a speaker's name or id has {bytes} bytes and may have {SPEAKER_BYTES_MAX}: cut"),
         );
         *name = cut;
@@ -119,20 +190,27 @@ fn hold_speaker_name(name: &mut Arc<str>, at: usize, gather: &mut Gather) {
 }
 
 /// A record of a log whose lines are no larger than lines may be. One that is, cannot become several: its corrections name it.
-fn held_record(mut record: Record, at: usize, gather: &mut Gather) -> Record {
+fn held_record(mut record: Record, at: FilePlace, gather: &mut Gather) -> Record {
+    match &mut record.op {
+        Op::Meta(meta) => gather.hold_meta(meta),
+        Op::Rename { speaker: first, name: second, .. } | Op::Merge { from: first, into: second } => {
+            hold_speaker_name(first, at, gather);
+            hold_speaker_name(second, at, gather);
+        }
+        Op::Unmerge { from } => hold_speaker_name(from, at, gather),
+        Op::Line { lines, .. } => {
+            for line in lines {
+                gather.hold_names(at, &mut line.content.speaker, &mut line.content.lang);
+            }
+        }
+        _ => {}
+    }
     let Some(limits) = gather.limits() else { return record };
-    if let Op::Meta(meta) = &mut record.op {
-        gather.hold_meta(meta);
-    }
-    if let Op::Rename { name, .. } = &mut record.op {
-        hold_speaker_name(name, at, gather);
-    }
     let Op::Line { lines, .. } = &mut record.op else { return record };
     lines.retain_mut(|line| {
-        gather.hold_names(at, &mut line.content.speaker, &mut line.content.lang);
         if !limits.is_within(&line.content) && !line.content.words.is_empty() {
             line.content.words.clear();
-            limits.messages(0, 1, true).into_iter().for_each(|message| gather.problem(at, 1, message));
+            limits.messages(0, 1, true).into_iter().for_each(|message| gather.problem(at.line, at.column, message));
         }
         let is_within = limits.is_within(&line.content);
         if !is_within {
@@ -141,7 +219,7 @@ fn held_record(mut record: Record, at: usize, gather: &mut Gather) -> Record {
                 "a line of this record has a text of {bytes} bytes and may have {text_bytes} (limits.text_bytes): left out; an \
                  export without --history is read with such lines as several"
             );
-            gather.left_out(at, 1, message);
+            gather.left_out(at.line, at.column, message);
         }
         is_within
     });
@@ -165,120 +243,154 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
     rows
 }
 
-/// A line as a publisher sends it, or as others write theirs: `start`, or `start_ms`, `speaker` and `text`. What is said under the
-/// id of a guess (`"status":"interim"`) takes its place: `guesses` has the line of each.
-fn plain_line<'a>(
-    row: &'a RawValue,
-    at: usize,
-    places: &Places<'a>,
-    guesses: &mut HashMap<String, usize>,
-    gather: &mut Gather,
-) {
-    #[derive(Deserialize)]
-    struct Plain<'a> {
-        #[serde(default)]
-        start_ms: Option<i64>,
-        #[serde(default)]
-        end_ms: Option<i64>,
-        #[serde(default)]
-        start: Seconds,
-        #[serde(default)]
-        end: Seconds,
-        #[serde(default)]
-        speaker: Label,
-        #[serde(borrow)]
-        text: Cow<'a, str>,
-        #[serde(default)]
-        lang: Option<Arc<str>>,
-        #[serde(borrow, default)]
-        words: Option<Vec<&'a RawValue>>,
-        #[serde(borrow, default)]
-        id: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        status: Option<&'a RawValue>,
+/// Gives lines the ids that their rows have, and others to those that have none.
+fn with_ids(mut reading: Reading, ids: Vec<Option<Arc<str>>>) -> Reading {
+    let given: HashSet<Arc<str>> = ids.iter().flatten().cloned().collect();
+    let mut free = (1..).map(|number: usize| Arc::from(number.to_string())).filter(|id| !given.contains(id));
+    for (line, id) in reading.lines.iter_mut().zip(ids) {
+        line.id = id.or_else(|| free.next()).unwrap_or_default();
     }
-    let Some(line) = places.read::<Plain<'_>>(row, "this row", gather) else { return };
-    let words =
-        line.words.unwrap_or_default().into_iter().filter_map(|word| places.read::<Word>(word, "this word", gather));
-    let words: Vec<Word> =
-        words.filter(|word| word.start_ms >= 0 && word.end_ms.is_none_or(|end| end >= word.start_ms)).collect();
-    let content = Content {
-        words,
-        start_ms: line.start_ms.or(line.start.ms()),
-        end_ms: line.end_ms.or(line.end.ms()),
-        speaker: line.speaker.0.map(Arc::from),
-        text: super::blocks::tidy(line.text.trim()).into(),
-        lang: line.lang,
-        ..Content::default()
-    };
-    let id = line.id.map(|id| id.get().to_owned());
-    let is_guess = line.status.is_some_and(|status| status.get() == "\"interim\"");
-    if let Some(guess) = id.as_ref().and_then(|id| guesses.remove(id)) {
-        gather.take_back(guess);
-    }
-    let index = gather.len();
-    if !gather.line(at, content) {
-        gather.left_out(at, 1, "this row has no text: left out");
-    } else if let (Some(id), true) = (id, is_guess) {
-        guesses.insert(id, index);
-    }
+    reading
 }
 
-impl Export {
-    fn line<'a>(&mut self, line: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
-        let Some(read) = places.read::<Line>(line, "this line", gather) else { return };
-        let (at, column) = places.place(line.get());
-        if check_kept_line_id(&read.id).is_err() || check_source(&read.source).is_err() {
-            gather.left_out(at, column, "the id or the source of this line is none that can be: left out");
-        } else if read.text.trim().is_empty() {
-            gather.left_out(at, column, "this line has no text: left out");
-        } else {
-            self.lines.push(read);
-            self.places.push(at);
+/// Adds the lines of rows as publishers send them to what else the file holds, as lines of the source that is on air: those of
+/// another would not be shown. A speaker is who is called so.
+fn add_sent(records: &mut Vec<Record>, ids: Vec<Option<Arc<str>>>, gather: &mut Gather) {
+    let shown = shown_lines(records);
+    let source = shown.first().map_or_else(|| DEFAULT_SOURCE.into(), |line| line.source.clone());
+    let mut taken = LineIds::of(records);
+    let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+    for record in records.iter() {
+        if let Op::Rename { speaker, name, .. } = &record.op {
+            names.entry(name.clone()).or_insert_with(|| speaker.clone());
         }
     }
+    let speakers: HashSet<Arc<str>> = shown.iter().filter_map(|line| line.speaker.clone()).collect();
+    let received_at = records.iter().map(|record| record.received_at).max().unwrap_or_default();
+    let mut before = shown.iter().map(|line| line.start_ms).max().unwrap_or_default();
+    let mut number = shown.len();
+    let lines: Vec<Record> = gather
+        .take_lines()
+        .into_iter()
+        .zip(ids)
+        .map(|((at, mut content), id)| {
+            let is_given = id.is_some();
+            let id = id.unwrap_or_else(|| {
+                number += 1;
+                number.to_string().into()
+            });
+            let other = taken.take(&source, &id);
+            if is_given && other.is_some() {
+                tell_same_id(at, &id, gather);
+            }
+            let id = other.unwrap_or(id);
+            if let Some(label) = content.speaker.as_ref().filter(|label| !speakers.contains(*label)) {
+                content.speaker = Some(names.get(label).unwrap_or(label).clone());
+            }
+            // One without a time stands behind what is before it.
+            before = content.start_ms.unwrap_or(before.saturating_add(1).min(SORT_MS_MAX));
+            let is_placed = content.start_ms.is_none();
+            let (arrival_ms, time_source) = (is_placed.then_some(before), is_placed.then_some(TimeSource::Order));
+            let lines = vec![Version { id, rev: None, arrival_ms, time_source, content }];
+            Record::new(received_at, Op::Line { source: source.clone(), lines })
+        })
+        .collect();
+    let behind = records.iter().rposition(|record| matches!(record.op, Op::Line { .. })).map_or(0, |last| last + 1);
+    records.splice(behind..behind, lines);
+}
 
-    /// Holds lines, and names of speakers, to what they may be; that is told.
-    fn hold_to(&mut self, limits: &LineLimits, gather: &mut Gather) {
-        gather.hold_meta(&mut self.meta);
-        for speaker in &mut self.speakers {
-            for name in [Some(&mut speaker.id), Some(&mut speaker.name), speaker.into.as_mut()].into_iter().flatten() {
-                hold_speaker_name(name, 1, gather);
-            }
+impl<'a> Export<'a> {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.parts.iter().all(|part| part.meta == Meta::default() && part.speakers.is_empty())
+    }
+
+    /// Takes what is said of a feed: what follows is of its export. One of an epoch that was there goes on.
+    fn feed(&mut self, at: FilePlace, facts: FeedFacts) {
+        let FeedFacts { meta, state, epoch } = facts;
+        let known = epoch.clone().map(|epoch| *self.by_epoch.entry(epoch).or_insert(self.parts.len()));
+        if let Some(same) = known.filter(|known| *known < self.parts.len()) {
+            self.part = same;
+            self.parts[same].meta.update(&meta);
+            self.parts[same].state = state.or(self.parts[same].state);
+            return;
         }
-        let mut taken: HashSet<Arc<str>> = self.lines.iter().map(|line| line.id.clone()).collect();
-        let lines = std::mem::take(&mut self.lines).into_iter().zip(std::mem::take(&mut self.places));
-        for (mut line, at) in lines {
-            gather.hold_names(at, &mut line.speaker, &mut line.lang);
-            let text_bytes = line.text.len();
-            let (lines, are_words_left_out) = limits.fit_line(line, |id| !taken.contains(id));
-            for message in limits.messages(text_bytes, lines.len(), are_words_left_out) {
-                gather.problem(at, 1, message);
-            }
-            if lines.len() > 1 {
-                taken.extend(lines.iter().map(|line| line.id.clone()));
-            }
-            self.places.extend(lines.iter().map(|_| at));
-            self.lines.extend(lines);
+        self.part = self.parts.len();
+        self.parts.push(ExportPart { at, meta, state, epoch, speakers: Vec::new() });
+    }
+
+    /// The export that rows are of; of rows without a feed before them there is one too.
+    fn part(&mut self, at: FilePlace) -> &mut ExportPart {
+        if self.parts.is_empty() {
+            self.parts.push(ExportPart { at, ..ExportPart::default() });
         }
+        &mut self.parts[self.part]
+    }
+
+    fn speaker(&mut self, row: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
+        let Some(mut speaker) = places.read::<Speaker>(row, "this speaker", gather) else { return };
+        let at = FilePlace::from(places.place(row.get()));
+        for name in [Some(&mut speaker.id), Some(&mut speaker.name), speaker.into.as_mut()].into_iter().flatten() {
+            hold_speaker_name(name, at, gather);
+        }
+        self.part(at).speakers.push(speaker);
+    }
+
+    fn line(&mut self, row: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
+        let Some(mut line) = places.read::<Line>(row, "this line", gather) else { return };
+        let at = FilePlace::from(places.place(row.get()));
+        if check_kept_line_id(&line.id).is_err() || check_source(&line.source).is_err() {
+            let message = "the id or the source of this line is none that can be: left out";
+            return gather.left_out(at.line, at.column, message);
+        }
+        if line.text.trim().is_empty() {
+            return gather.left_out(at.line, at.column, "this line has no text: left out");
+        }
+        if !self.rows.insert(row.get()) {
+            return gather.left_out(at.line, at.column, "this line stands in the file already: once is enough");
+        }
+        gather.hold_names(at, &mut line.speaker, &mut line.lang);
+        self.part(at);
+        let key = (self.part, line.source.clone(), line.id.clone());
+        let index = self.lines.len();
+        let mut of = None;
+        if let Some(first) = self.by_key.get(&key).copied() {
+            let known = &self.lines[first].line;
+            let is_near = (i128::from(known.start_ms) - i128::from(line.start_ms)).abs() <= i128::from(SAME_LINE_MS);
+            if known.rev != line.rev && is_near {
+                of = Some(first);
+            } else if let Some(id) = self.ids.take_in_part(self.part, &line.source, &line.id) {
+                tell_same_id(at, &line.id, gather);
+                line.id = id;
+            }
+        } else {
+            self.ids.take_in_part(self.part, &line.source, &line.id);
+            self.by_key.insert(key, index);
+        }
+        self.lines.push(ExportLine { at, part: self.part, line, of });
     }
 
     /// Carries times on where the clock starts over, and tells of it; and of other times that go back. An export of ours is in
-    /// the order of times; one that somebody put together of two is not.
+    /// the order of times; one that somebody put together of two is not. A later revision is where its line is.
     fn carry_on_times(&mut self, gather: &mut Gather) {
-        let times =
-            |line: &Line| Some(LineTimes::new(line.start_ms, line.end_ms, &line.words, line.speaker.as_deref()));
-        let times: Vec<_> = self.lines.iter().map(times).collect();
-        let marks = gather.part_marks(&self.places);
+        let times = self.lines.iter().map(|ExportLine { line, of, .. }| {
+            let times = || LineTimes::new(line.start_ms, line.end_ms, &line.words, line.speaker.as_deref());
+            of.is_none().then(times)
+        });
+        let times: Vec<_> = times.collect();
+        let places: Vec<FilePlace> = self.lines.iter().map(|line| line.at).collect();
+        let marks = gather.part_marks(&places);
         let mut steps = clock_restart::steps(&times, &marks).into_iter().peekable();
         let mut offset = 0;
-        for (index, line) in self.lines.iter_mut().enumerate() {
+        let mut offsets: Vec<MediaMs> = Vec::with_capacity(self.lines.len());
+        for (index, ExportLine { line, of, .. }) in self.lines.iter_mut().enumerate() {
             if let Some(step) = steps.next_if(|step| step.line() == index) {
-                gather.clock_goes_back(&step, &self.places);
+                gather.clock_goes_back(&step, &places);
                 if let ClockStep::Restart(restart) = step {
                     offset = restart.offset;
                 }
             }
+            let offset = of.and_then(|first| offsets.get(first).copied()).unwrap_or(offset);
+            offsets.push(offset);
             if offset > 0 {
                 line.start_ms = clock_restart::shifted(line.start_ms, offset);
                 line.end_ms = line.end_ms.map(|end| clock_restart::shifted(end, offset));
@@ -287,43 +399,82 @@ impl Export {
         }
     }
 
-    /// The records that lead to what was exported, and what they lead to.
-    fn finish(mut self, kind: FileKind, mut gather: Gather) -> Reading {
-        self.carry_on_times(&mut gather);
-        if let Some(limits) = gather.limits() {
-            self.hold_to(&limits, &mut gather);
+    /// Holds lines to what they may be; that is told.
+    fn hold_to(&mut self, limits: &LineLimits, gather: &mut Gather) {
+        let mut taken: HashSet<Arc<str>> = self.lines.iter().map(|line| line.line.id.clone()).collect();
+        for ExportLine { at, part, line, .. } in std::mem::take(&mut self.lines) {
+            let text_bytes = line.text.len();
+            let (lines, are_words_left_out) = limits.fit_line(line, |id| !taken.contains(id));
+            for message in limits.messages(text_bytes, lines.len(), are_words_left_out) {
+                gather.problem(at.line, at.column, message);
+            }
+            if lines.len() > 1 {
+                taken.extend(lines.iter().map(|line| line.id.clone()));
+            }
+            self.lines.extend(lines.into_iter().map(|line| ExportLine { at, part, line, of: None }));
         }
-        let at = self.lines.iter().map(|line| line.received_at).max().unwrap_or_default();
-        let mut records = Vec::new();
+    }
+
+    /// The records that lead to what was exported, and what they lead to, of each export.
+    fn finish(mut self, gather: &mut Gather) -> Vec<FilePart> {
+        self.carry_on_times(gather);
+        if let Some(limits) = gather.limits() {
+            self.hold_to(&limits, gather);
+        }
+        self.parts.iter_mut().for_each(|part| gather.hold_meta(&mut part.meta));
+        let mut lines: Vec<Vec<ExportLine>> = self.parts.iter().map(|_| Vec::new()).collect();
+        for line in self.lines {
+            if let Some(lines) = lines.get_mut(line.part) {
+                lines.push(line);
+            }
+        }
+        self.parts.into_iter().zip(lines).map(|(part, lines)| part.records(lines)).collect()
+    }
+}
+
+impl ExportPart {
+    fn records(self, lines: Vec<ExportLine>) -> FilePart {
+        let received_at = lines.iter().map(|line| line.line.received_at).max().unwrap_or_default();
+        let mut records: Vec<(FilePlace, Record)> = Vec::new();
+        let at = self.at;
+        let add = |records: &mut Vec<_>, op: Op| records.push((at, Record::new(received_at, op)));
         if self.meta != Meta::default() {
-            records.push(Record::new(at, Op::Meta(self.meta)));
+            add(&mut records, Op::Meta(self.meta));
         }
         // Speakers are listed in the order in which they were met.
         for Speaker { id, name, kind, .. } in &self.speakers {
             let (speaker, name, kind) = (id.clone(), name.clone(), kind.clone());
-            records.push(Record::new(at, Op::Rename { speaker, name, kind }));
+            add(&mut records, Op::Rename { speaker, name, kind });
         }
-        for line in self.lines {
+        for ExportLine { at, line, .. } in lines {
             let is_abandoned = line.marks.iter().any(|mark| mark.kind == MarkKind::Unconfirmed);
             let (source, id, rev, received_at) = (line.source.clone(), line.id.clone(), line.rev, line.received_at);
             let version = version(line, is_abandoned);
-            records.push(Record::new(received_at, Op::Line { source: source.clone(), lines: vec![version] }));
+            let op = Op::Line { source: source.clone(), lines: vec![version] };
+            records.push((at, Record::new(received_at, op)));
             if is_abandoned {
-                records.push(Record::new(received_at, Op::Abandon { source, id, rev: Some(rev) }));
+                let op = Op::Abandon { source, id, rev: Some(rev) };
+                records.push((at, Record::new(received_at, op)));
             }
         }
         for Speaker { id, into, .. } in self.speakers {
             if let Some(into) = into {
-                records.push(Record::new(at, Op::Merge { from: id, into }));
+                add(&mut records, Op::Merge { from: id, into });
             }
         }
-        records.extend(match self.state {
-            Some(FeedState::Live | FeedState::Scheduled) => None,
-            Some(FeedState::Paused) => Some(Record::new(at, Op::Pause)),
-            Some(FeedState::Ended | FeedState::None) | None => Some(Record::new(at, Op::End)),
-        });
-        Reading { kind, ..history(records, gather) }
+        match self.state {
+            Some(FeedState::Live | FeedState::Scheduled) => {}
+            Some(FeedState::Paused) => add(&mut records, Op::Pause),
+            Some(FeedState::Ended | FeedState::None) | None => add(&mut records, Op::End),
+        }
+        FilePart { at, epoch: self.epoch, is_log: false, records }
     }
+}
+
+/// Tells of an id that another line has.
+pub(super) fn tell_same_id(at: FilePlace, id: &str, gather: &mut Gather) {
+    let message = format!("the id {:?} stands for another line further up: both are kept", excerpt(id));
+    gather.problem(at.line, at.column, message);
 }
 
 fn version(line: Line, is_abandoned: bool) -> Version {
@@ -373,20 +524,17 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_publishers_keep_their_words_and_the_last_of_each_guess() {
+    fn rows_of_publishers_are_what_each_was_in_the_end() {
         let file = r#"{"id":"1","start_ms":5,"text":"He","status":"interim"}
 {"id":"1","start_ms":5,"text":"Hello there","words":[{"text":"Hello","start_ms":5,"end_ms":9},{"text":"there","start_ms":7}]}
 {"id":"2","start_ms":20,"text":"Yes","status":"interim"}
-{"id":"1","start_ms":30,"text":"Of a second run"}
+{"id":"1","start_ms":30,"text":"Again, and later"}
 {"start_ms":40,"text":"bad words","words":[{"text":"bad"},{"text":"words","start_ms":-1}]}
 "#;
         let (lines, problems) = lines(file);
         let line = |start, text: &str, words| (Some(start), text.to_owned(), words);
-        assert_eq!(
-            lines,
-            [line(5, "Hello there", 2), line(20, "Yes", 0), line(30, "Of a second run", 0), line(40, "bad words", 0)]
-        );
-        assert_eq!(problems, [5]);
+        assert_eq!(lines, [line(30, "Again, and later", 0), line(20, "Yes", 0), line(40, "bad words", 0)]);
+        assert_eq!(problems, [3, 3, 5]);
     }
 
     #[test]

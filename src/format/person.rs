@@ -1,4 +1,5 @@
 //! What looks like the name of somebody who speaks, and what like a heading, a sound or the beginning of a sentence.
+use super::blocks::LABEL_MAX;
 use super::stamp::bracketed_end;
 
 /// A label that stands where only a label can: short, and no sentence.
@@ -60,9 +61,14 @@ fn is_abbreviation(word: &str) -> bool {
 
 /// True where each word is written as in a name, and it is no heading or sentence that is known.
 pub(super) fn is_title(label: &str) -> bool {
-    if let Some(before) = without_brackets(label) {
-        // `Ann Lee (via Zoom)`: small within brackets.
-        return is_title(before);
+    // Longer than any label: no text is looked through for brackets.
+    if label.len() > 4 * LABEL_MAX {
+        return false;
+    }
+    let mut label = label;
+    // `Ann Lee (via Zoom)`: small within brackets.
+    while let Some(before) = without_brackets(label) {
+        label = before;
     }
     let words: Vec<&str> = label.split_whitespace().collect();
     let is_word = |word: &&str| {

@@ -2,7 +2,7 @@
 //! problem with line and column, and the others are read all the same.
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -19,40 +19,77 @@ pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 #[derive(Debug)]
 pub(super) struct Places<'a> {
     text: &'a str,
-    /// Where each line begins; looked up by the first problem.
-    starts: OnceCell<Vec<usize>>,
-    /// Up to which byte the characters of its line were counted, and how many they are: a file may be one line, and is asked
-    /// for the place of each of its pieces.
-    counted: Cell<(usize, usize)>,
+    index: OnceCell<PlaceIndex>,
+}
+
+/// What is counted of a text once, by the first who asks: a file may be one line of many megabytes, and is asked for the place
+/// of each of its pieces, in any order.
+#[derive(Debug)]
+struct PlaceIndex {
+    /// Where each line begins.
+    line_starts: Vec<usize>,
+    /// The characters before each stretch of [`STRETCH`] bytes.
+    chars_before: Vec<usize>,
+}
+
+/// So many bytes are counted for each place.
+const STRETCH: usize = 256;
+
+/// The characters that begin in `bytes`, which are of UTF-8.
+fn chars(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| (**byte as i8) >= -0x40).count()
+}
+
+impl PlaceIndex {
+    fn of(text: &[u8]) -> Self {
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let counts = text.chunks(STRETCH).scan(0, |all, stretch| {
+            let before = *all;
+            *all += chars(stretch);
+            Some(before)
+        });
+        Self { line_starts: std::iter::once(0).chain(ends).collect(), chars_before: counts.collect() }
+    }
+
+    /// The characters that begin before the byte at `at`.
+    fn chars_before(&self, text: &[u8], at: usize) -> usize {
+        let stretch = (at / STRETCH).min(self.chars_before.len().saturating_sub(1));
+        self.chars_before.get(stretch).map_or(0, |before| before + chars(&text[stretch * STRETCH..at]))
+    }
 }
 
 impl<'a> Places<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        Self { text, starts: OnceCell::new(), counted: Cell::new((0, 0)) }
+        Self { text, index: OnceCell::new() }
     }
 
     /// Line and column, from 1, of `piece`, which is a part of the text.
     pub(super) fn place(&self, piece: &str) -> (usize, usize) {
-        let at = (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len());
-        let ends = || self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        let starts = self.starts.get_or_init(|| std::iter::once(0).chain(ends()).collect());
-        let line = starts.partition_point(|start| *start <= at);
-        let start = starts[line - 1];
-        let (from, before) = match self.counted.get() {
-            (counted, before) if (start..=at).contains(&counted) => (counted, before),
-            _ => (start, 0),
-        };
-        let before = before + self.text.get(from..at).unwrap_or_default().chars().count();
-        self.counted.set((at, before));
-        (line, before + 1)
+        self.place_at((piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize))
+    }
+
+    fn place_at(&self, at: usize) -> (usize, usize) {
+        let text = self.text.as_bytes();
+        let at = at.min(text.len());
+        let index = self.index.get_or_init(|| PlaceIndex::of(text));
+        let line = index.line_starts.partition_point(|start| *start <= at);
+        let start = index.line_starts[line - 1];
+        (line, index.chars_before(text, at) - index.chars_before(text, start) + 1)
     }
 
     /// Where in the text `error` is, which came of reading `piece`.
     fn place_of(&self, piece: &str, error: &serde_json::Error) -> (usize, usize) {
         let (line, column) = self.place(piece);
+        let within = error.column().saturating_sub(1);
         match error.line() {
-            0 | 1 => (line, column + error.column().saturating_sub(1)),
-            below => (line + below - 1, error.column().max(1)),
+            0 | 1 => {
+                let before = &piece.as_bytes()[..within.min(piece.len())];
+                (line, column + chars(before))
+            }
+            below => {
+                let rest = piece.split('\n').nth(below - 1).unwrap_or_default();
+                (line + below - 1, chars(&rest.as_bytes()[..within.min(rest.len())]) + 1)
+            }
         }
     }
 
@@ -243,6 +280,20 @@ mod tests {
         }
         let rows = "{\"a\": NaN}\n{\"a\": NaN,\n{\"a\": 1}\n";
         assert_eq!(with_numbers_of_json(rows), "{\"a\":null}\n{\"a\": NaN,\n{\"a\": 1}\n");
+    }
+
+    #[test]
+    fn places_in_one_long_line_are_counted_from_nearby() {
+        let text = "aé\u{2019}".repeat(100_000);
+        let places = Places::of(&text);
+        // From the end to the beginning, and back.
+        for index in (0..100_000).rev().chain(0..100_000) {
+            let at = index * 6;
+            assert_eq!(places.place(&text[at..]), (1, index * 3 + 1));
+            assert_eq!(places.place(&text[at + 3..]), (1, index * 3 + 3));
+        }
+        assert_eq!(places.place(&text[text.len()..]), (1, 300_001));
+        assert_eq!(Places::of("").place(""), (1, 1));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
     let fields: Fields<'_> = whole(text)?;
     let places = Places::of(text);
     for segment in places.list(&fields, "segments", &mut gather) {
-        let at = places.place(segment.get()).0;
+        let at = places.place(segment.get());
         let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
         let content = Content {
             start_ms: segment.start_time.ms().filter(|_| !segment.start_estimated),
@@ -46,7 +46,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
             ..Content::default()
         };
         if !gather.line(at, content) {
-            gather.left_out(at, 1, "this segment has no text: left out");
+            gather.left_out(at.0, at.1, "this segment has no text: left out");
         }
     }
     Ok(gather.finish(FileKind::Podcast))

@@ -53,7 +53,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
         let mut is_attached = true;
         let elements = places.list(&fields, "elements", &mut gather).into_iter();
         let elements = elements.filter_map(|element| {
-            let at = places.place(element.get()).0;
+            let at = places.place(element.get());
             Some((at, places.read::<Element<'_>>(element, "this element", &mut gather)?))
         });
         let elements: Vec<_> = elements.collect();

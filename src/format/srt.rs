@@ -10,7 +10,7 @@ use super::blocks::{decimals, excerpt, numbered, tidy};
 use super::cues::no_arrow;
 use super::encoding::without_controls;
 use super::gather::Gather;
-use super::kept::{Kept, KeptCue};
+use super::kept::{HELD, Kept, KeptCue};
 use super::{FileKind, Reading, labels, rolling};
 use crate::transcript::{Content, MediaMs};
 
@@ -394,7 +394,7 @@ impl<'a> Reader<'a> {
     fn finish(mut self) -> Reading {
         for (what, (at, count)) in [("tags within cues", self.tags), ("the place on the screen of cues", self.places)] {
             if count > 0 {
-                self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
+                self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
             }
         }
         // A file of ours says what was said, however often.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::gather::Gather;
+use super::gather::{FilePlace, Gather};
 use crate::transcript::{Content, MediaMs, Word};
 
 /// A sentence that is shorter takes the next one along.
@@ -35,7 +35,7 @@ pub(super) struct Token<'a> {
 pub(super) struct WordLines {
     speaker: Option<Arc<str>>,
     lang: Option<Arc<str>>,
-    at: usize,
+    at: FilePlace,
     text: String,
     words: Vec<Word>,
     start_ms: Option<MediaMs>,
@@ -64,13 +64,13 @@ impl WordLines {
         }
     }
 
-    /// Takes the next token, which stands at line `at` of the file.
-    pub(super) fn push(&mut self, at: usize, token: &Token<'_>, gather: &mut Gather) {
+    /// Takes the next token, which stands at `at` in the file.
+    pub(super) fn push(&mut self, at: impl Into<FilePlace>, token: &Token<'_>, gather: &mut Gather) {
         if !token.is_punctuation && self.ends_before(token) {
             self.flush(gather);
         }
         if self.text.is_empty() {
-            self.at = at;
+            self.at = at.into();
         } else if !token.is_attached {
             self.text.push(' ');
         }

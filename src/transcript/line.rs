@@ -16,6 +16,12 @@ use crate::position::{BadName, is_plain_name};
 /// The source of lines when none is named.
 pub const DEFAULT_SOURCE: &str = "main";
 
+/// The longest speaker label that is taken, in bytes: names with titles fit several times over.
+pub const SPEAKER_BYTES_MAX: usize = 256;
+
+/// The longest language tag that is taken, in bytes. RFC 5646, section 4.4.1, advises room for 35.
+pub const LANG_BYTES_MAX: usize = 35;
+
 /// Checks the name of a source: `[a-z0-9][a-z0-9_-]{0,63}`.
 ///
 /// # Errors

@@ -67,6 +67,15 @@ pub fn clock(ms: MediaMs) -> String {
     if hours == 0 { format!("{minutes:02}:{seconds:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
 }
 
+/// Writes media time as [`clock`] does, with its milliseconds where it has some: for messages that compare times.
+#[must_use]
+pub fn precise_clock(ms: MediaMs) -> String {
+    match ms.max(0) % 1000 {
+        0 => clock(ms),
+        ms_part => format!("{}.{ms_part:03}", clock(ms)),
+    }
+}
+
 /// Writes media time as `HH:MM:SS` followed by `separator` and three decimals: WebVTT uses `.`, SRT `,`.
 #[must_use]
 pub fn cue_clock(ms: MediaMs, separator: char) -> String {

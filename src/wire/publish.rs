@@ -18,11 +18,7 @@ pub use self::check::{check_version, is_line_within};
 pub use self::fields::{FieldPlace, UnknownField};
 pub use self::incoming::{FromPublisher, Incoming, decode_line};
 pub use self::outgoing::Outgoing;
-
-/// The longest speaker label, in bytes: names with titles fit several times over.
-pub const SPEAKER_BYTES_MAX: usize = 256;
-/// The longest language tag, in bytes. RFC 5646, section 4.4.1, advises room for 35.
-pub const LANG_BYTES_MAX: usize = 35;
+pub use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 
 /// The greatest `seq` and `rev`, 2^53 - 1: every client, in whatever language, reads it exactly (RFC 8259, section 6).
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;

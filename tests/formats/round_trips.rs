@@ -231,3 +231,201 @@ fn ten_thousand_lines_are_written_in_no_time() {
         assert!(took.as_millis() <= most, "{format}: {took:?}");
     }
 }
+
+/// What a reading shows, as who says what when, and what was told of it.
+fn shown(file: &str) -> (Vec<String>, Vec<String>) {
+    let reading = read(file.as_bytes(), None).expect("it can be read");
+    let document = Document::of_reading(&feed(), &reading, IMPORTED_AT);
+    let names = |id: &str| document.speakers.iter().find(|speaker| &*speaker.id == id).map(|speaker| &*speaker.name);
+    let lines = document.turns.iter().flat_map(|(_, lines)| lines);
+    let lines = lines.map(|line| {
+        let name = line.speaker.as_deref().map_or("-", |id| names(id).unwrap_or(id));
+        format!("{} {name}: {}", line.start_ms, line.text)
+    });
+    let told = reading.problems.iter().map(|problem| format!("{}: {}", problem.line, problem.message));
+    (lines.collect(), told.collect())
+}
+
+/// A file as `convert` writes one: of no life of any feed.
+fn export_of(lines: &[(i64, Option<&str>, &str)], more: Vec<Op>, format: Format) -> String {
+    let lines =
+        lines.iter().zip(1..).map(|((start, speaker, text), id)| version(&format!("{id}"), *start, *speaker, text));
+    export(format, &fold(Default::default(), lines.collect(), more)).replace("\"epoch\":\"e1\"", "\"epoch\":null")
+}
+
+fn rename(speaker: &str, name: &str) -> Op {
+    Op::Rename { speaker: speaker.into(), name: name.into(), kind: None }
+}
+
+#[test]
+fn nothing_of_files_put_together_takes_the_place_of_anything_else() {
+    let one = export_of(&[(1_000, Some("S1"), "one"), (3_000, None, "two")], vec![rename("S1", "Ann")], Format::Ndjson);
+    let other =
+        export_of(&[(2_000, Some("S1"), "three"), (4_000, None, "four")], vec![rename("S1", "Ben")], Format::Ndjson);
+    let all = ["1000 Ann: one", "2000 Ben: three", "3000 -: two", "4000 -: four"];
+    let (lines, told) = shown(&format!("{one}{other}"));
+    assert_eq!(lines, all);
+    // Once for each id, of lines and of speakers.
+    let count = |told: &[String], what: &str| told.iter().filter(|told| told.contains(what)).count();
+    assert_eq!(count(&told, "stands for another line further up: both are kept"), 2, "{told:?}");
+    assert_eq!(count(&told, "has another name further up: both are kept"), 1, "{told:?}");
+    // Without the rows that say where the other begins.
+    let lines_of = |file: &str| {
+        file.lines().filter(|row| row.contains("\"type\":\"line\"")).map(|row| format!("{row}\n")).collect::<String>()
+    };
+    let (lines, told) = shown(&format!("{one}{}", lines_of(&other)));
+    assert_eq!(lines, all.map(|line| line.replace("Ben", "Ann")), "{told:?}");
+    assert_eq!(count(&told, "stands for another line"), 2, "{told:?}");
+    // The same file twice is that file.
+    let (lines, told) = shown(&format!("{one}{one}"));
+    assert_eq!((lines, told.len()), (vec![all[0].to_owned(), all[2].to_owned()], 2));
+    // A line by hand, of somebody who is called so, between the others and without a time.
+    let by_hand = "{\"type\":\"line\",\"start_ms\":2500,\"speaker\":\"Ann\",\"text\":\"by hand\"}\n\
+                   {\"id\":\"1\",\"speaker\":\"Cem\",\"text\":\"later\"}\n";
+    let (lines, told) = shown(&format!("{one}{by_hand}"));
+    assert_eq!(lines, [all[0], "2500 Ann: by hand", "2501 Cem: later", all[2]]);
+    assert_eq!((told.len(), count(&told, "stands for another line")), (1, 1), "{told:?}");
+}
+
+#[test]
+fn clocks_that_start_over_in_files_put_together_lose_no_line() {
+    let one = export_of(&[(10_000, None, "one"), (300_000, None, "two")], vec![], Format::Ndjson);
+    let other = export_of(&[(1_000, None, "three"), (3_000, None, "four")], vec![], Format::Ndjson);
+    let (lines, told) = shown(&format!("{one}{other}"));
+    assert_eq!(lines, ["10000 -: one", "300000 -: two", "302000 -: three", "304000 -: four"]);
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn logs_and_rows_put_together_lose_no_line() {
+    let record = |epoch: &str, text: &str, speaker: &str| -> String {
+        let ops = [
+            Op::Open { epoch: Epoch::new(epoch), settings: TurnSettings::default(), imported: true },
+            Op::Line { source: epoch.into(), lines: vec![version("1", 1_000, Some("S1"), "draft")] },
+            Op::Line { source: epoch.into(), lines: vec![version("1", 1_000, Some("S1"), text)] },
+            Op::Line { source: epoch.into(), lines: vec![version("2", 2_000, None, "gone")] },
+            Op::Retract { source: epoch.into(), id: "2".into(), rev: None },
+            rename("S1", speaker),
+            Op::End,
+        ];
+        let rows = (10..).zip(ops).map(|(at, op)| Record::new(Timestamp(at), op).encode());
+        rows.map(|row| String::from_utf8(row.to_vec()).expect("JSON") + "\n").collect()
+    };
+    let (one, other) = (record("e1", "one", "Ann"), record("e2", "two", "Ben"));
+    assert_eq!(shown(&format!("{one}{other}")).0, ["1000 Ann: one", "1000 Ben: two"]);
+    // The same log twice, and with what was exported of it.
+    assert_eq!(shown(&format!("{one}{one}")).0, ["1000 Ann: one"]);
+    let exported = export(Format::Ndjson, &imported(&one));
+    assert_eq!(shown(&format!("{one}{exported}")).0, ["1000 Ann: one"]);
+    let by_hand = "{\"start_ms\":500,\"speaker\":\"Ann\",\"text\":\"by hand\"}\n";
+    assert_eq!(shown(&format!("{one}{by_hand}")).0, ["500 Ann: by hand", "1000 Ann: one"]);
+    let exported = export_of(&[(1_000, None, "three")], vec![], Format::Ndjson);
+    assert_eq!(shown(&format!("{one}{exported}")).0, ["1000 Ann: one", "1000 -: three"]);
+}
+
+#[test]
+fn one_json_with_an_id_twice_keeps_both_lines() {
+    let file = export_of(&[(1_000, None, "one")], vec![], Format::Json);
+    let line = &file[file.find("\"lines\":[").expect("lines") + 9..file.find("]}]").expect("their end")];
+    let twice = file.replace(line, &format!("{line},{}", line.replace("\"one\"", "\"two\"")));
+    let (lines, told) = shown(&twice);
+    assert_eq!((lines, told.len()), (vec!["1000 -: one".to_owned(), "1000 -: two".to_owned()], 1));
+}
+
+#[test]
+fn rows_as_publishers_send_them_are_read_as_the_server_takes_them() {
+    let words = "\"words\":[{\"text\":\"Good\",\"start_ms\":44000},{\"text\":\"evening.\",\"start_ms\":44300}]";
+    let rows = [
+        "{\"type\":\"line\",\"id\":\"1\",\"start_ms\":41000,\"speaker\":\"Ann\",\"text\":\"Good eve\",\"status\":\"interim\"}".to_owned(),
+        "{\"type\":\"line\",\"id\":\"1\",\"start_ms\":41000,\"speaker\":\"Ann\",\"text\":\"Good evening, all.\"}".to_owned(),
+        format!("{{\"type\":\"line\",\"id\":\"2\",\"start_ms\":44000,\"speaker\":\"Ben\",\"text\":\"Good evening.\",{words}}}"),
+        "{\"type\":\"retract\",\"id\":\"2\"}".to_owned(),
+        "{\"type\":\"end\"}".to_owned(),
+    ];
+    let file = |rows: &[String]| rows.join("\n") + "\n";
+    assert_eq!(shown(&file(&rows)), (vec!["41000 Ann: Good evening, all.".to_owned()], vec![]));
+    let reading = read(file(&rows[..3]).as_bytes(), None).expect("rows");
+    let words: Vec<_> = reading.lines.iter().map(|line| (&*line.id, line.content.words.len())).collect();
+    assert_eq!(words, [("1", 0), ("2", 2)]);
+    // In any order a guess takes no final line's place; what is said again after it was taken back is there again.
+    let table: &[(&[&str], &[&str], &[&str])] = &[
+        (
+            &[
+                "{\"id\":\"a\",\"start_ms\":1,\"text\":\"final\"}",
+                "{\"id\":\"a\",\"start_ms\":1,\"text\":\"guess\",\"status\":\"interim\"}",
+            ],
+            &["1 -: final"],
+            &[],
+        ),
+        (
+            &[
+                "{\"id\":\"a\",\"rev\":2,\"start_ms\":1,\"text\":\"second\"}",
+                "{\"id\":\"a\",\"rev\":1,\"start_ms\":1,\"text\":\"first\"}",
+            ],
+            &["1 -: second"],
+            &[],
+        ),
+        (
+            &[
+                "{\"id\":\"a\",\"start_ms\":1,\"text\":\"one\"}",
+                "{\"type\":\"retract\",\"id\":\"a\"}",
+                "{\"id\":\"a\",\"start_ms\":1,\"text\":\"two\"}",
+            ],
+            &["1 -: two"],
+            &[],
+        ),
+        (
+            &[
+                "{\"id\":\"a\",\"start_ms\":1,\"text\":\"guess\",\"status\":\"interim\"}",
+                "{\"id\":\"b\",\"start_ms\":2,\"text\":\"b\"}",
+            ],
+            &["1 -: guess", "2 -: b"],
+            &["1: this line was never final"],
+        ),
+        (
+            &[
+                "{\"start_ms\":1,\"text\":\"hel\",\"is_final\":false}",
+                "{\"start_ms\":1,\"text\":\"hello\",\"is_final\":true}",
+            ],
+            &["1 -: hello"],
+            &["1: this row is a guess without an id"],
+        ),
+        (
+            &[
+                "{\"type\":\"lines\",\"lines\":[{\"id\":\"a\",\"start_ms\":1,\"text\":\"a\"},{\"id\":\"b\",\"start_ms\":2,\"text\":\"b\"}]}",
+                "{\"type\":\"line\",\"start_ms\":5}",
+            ],
+            &["1 -: a", "2 -: b"],
+            &["2: this line has no text"],
+        ),
+        (
+            &["{\"type\":\"retract\",\"id\":\"x\"}", "{\"id\":\"a\",\"start_ms\":1,\"text\":\"a\",\"words\":[7]}"],
+            &["1 -: a"],
+            &[
+                "1: this retraction is of a line that the file did not have before",
+                "2: the words of this row cannot be read",
+            ],
+        ),
+        // Where the clock starts over, another program counts from 1 again.
+        (
+            &[
+                "{\"id\":\"1\",\"start_ms\":100000,\"text\":\"a\"}",
+                "{\"id\":\"2\",\"start_ms\":200000,\"text\":\"b\"}",
+                "{\"id\":\"1\",\"start_ms\":1000,\"text\":\"c\"}",
+                "{\"id\":\"2\",\"start_ms\":2000,\"text\":\"d\"}",
+            ],
+            &["100000 -: a", "200000 -: b", "202000 -: c", "203000 -: d"],
+            &[
+                "3: the clock starts over",
+                "3: the id \"1\" stands for another line",
+                "4: the id \"2\" stands for another line",
+            ],
+        ),
+    ];
+    for (rows, lines, told) in table {
+        let (read, found) = shown(&(rows.join("\n") + "\n"));
+        assert_eq!(read, *lines, "{rows:?} {found:?}");
+        assert_eq!(found.len(), told.len(), "{rows:?} {found:?}");
+        assert!(told.iter().all(|told| found.iter().any(|found| found.starts_with(told))), "{rows:?} {found:?}");
+    }
+}

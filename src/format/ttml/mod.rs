@@ -23,14 +23,15 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader as XmlReader, XmlVersion};
 
 use self::sequence::Document;
-use self::shown::{Level, Styles, Unseen};
+use self::shown::{Level, Sights, Styles, Unseen};
 use self::time::Rates;
 use self::tree::{Builder, Element, Node, Space};
 pub(super) use self::write::{readable, write};
 use super::blocks::{excerpt, tidy};
-use super::gather::Gather;
+use super::gather::{FilePlace, Gather, label_start};
 use super::{FileKind, FormatError, Reading};
-use crate::transcript::time::clock;
+use crate::transcript::line::SPEAKER_BYTES_MAX;
+use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Word};
 
 /// TTML, or what other XML a text is.
@@ -55,6 +56,9 @@ pub(super) fn kind(text: &str) -> Result<FileKind, FormatError> {
 /// How deep elements may be nested: TTML needs a handful, and what is deeper wants to cost us time.
 const DEPTH_MAX: usize = 200;
 
+/// How many attributes of an element are read: TTML knows about a hundred, and each is compared with those before it.
+const ATTRIBUTES_MAX: usize = 1_000;
+
 /// How many unknown elements are told by their names.
 const TOLD_MAX: usize = 20;
 
@@ -78,7 +82,12 @@ impl fmt::Display for Never {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Over { begin, end } => {
-                write!(f, "it begins at {}, when what it stands in is over ({})", clock(*begin), clock(*end))
+                write!(
+                    f,
+                    "it begins at {}, when what it stands in is over ({})",
+                    precise_clock(*begin),
+                    precise_clock(*end)
+                )
             }
             Self::Behind => f.write_str("what stands before it in the sequence has no end"),
             Self::NoDuration => {
@@ -143,11 +152,11 @@ struct Reader<'a> {
     builder: Builder,
     rates: Rates,
     documents: Vec<Document>,
-    agents: HashMap<String, String>,
+    agents: HashMap<String, Arc<str>>,
     title: String,
-    /// Where in the text lines were counted up to, and how many.
-    counted: (usize, usize),
-    has_styles: Option<usize>,
+    /// Up to which byte of the text lines and characters were counted, and the place there.
+    counted: (usize, FilePlace),
+    has_styles: Option<FilePlace>,
     /// Elements that were told to be none of TTML.
     told: HashSet<String>,
 }
@@ -155,7 +164,7 @@ struct Reader<'a> {
 /// What of a document's head counts for what is shown.
 struct Head<'a> {
     styles: Styles<'a>,
-    regions: HashMap<&'a str, Level>,
+    regions: HashMap<&'a str, Sights>,
 }
 
 pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
@@ -167,99 +176,113 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
         documents: Vec::new(),
         agents: HashMap::new(),
         title: String::new(),
-        counted: (0, 1),
+        counted: (0, FilePlace::default()),
         has_styles: None,
         told: HashSet::new(),
     };
     let mut xml = XmlReader::from_str(text);
     loop {
+        let from = xml.buffer_position();
         if reader.builder.depth() > DEPTH_MAX {
-            let line = reader.line(xml.buffer_position());
+            let FilePlace { line, column } = reader.place(from);
             let why = format!("elements are nested deeper than {DEPTH_MAX}");
-            return Err(FormatError::Broken { what: "XML", line, column: 1, why });
+            return Err(FormatError::Broken { what: "XML", line, column, why });
         }
         match xml.read_event() {
-            Ok(Event::Start(tag)) => reader.start(&tag, xml.buffer_position()),
+            Ok(Event::Start(tag)) => reader.start(&tag, from),
             Ok(Event::Empty(tag)) => {
-                reader.start(&tag, xml.buffer_position());
+                reader.start(&tag, from);
                 reader.end();
             }
             Ok(Event::End(_)) => reader.end(),
-            Ok(Event::Text(text)) => reader.builder.text(&text.xml10_content()),
-            Ok(Event::CData(text)) => reader.builder.text(&text.xml10_content()),
+            Ok(Event::Text(text)) => reader.text(&text.xml10_content(), from, xml.buffer_position()),
+            Ok(Event::CData(text)) => reader.text(&text.xml10_content(), from, xml.buffer_position()),
             Ok(Event::GeneralRef(name)) => {
                 let known = name.resolve_char_ref().ok().flatten().map(String::from);
                 let name = name.xml10_content();
                 let named = quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned);
-                match known.or(named) {
-                    Some(text) => reader.builder.text(&text),
-                    None => {
-                        let at = reader.line(xml.buffer_position());
-                        let name_told = excerpt(&name);
-                        reader.gather.problem(
-                            at,
-                            1,
-                            format!("nobody says what &{name_told}; is: it stays as it is written"),
-                        );
-                        reader.builder.text(&format!("&{name};"));
-                    }
-                }
+                let text = known.or(named).unwrap_or_else(|| {
+                    let (at, told) = (reader.place(from), excerpt(&name));
+                    reader.problem(at, format!("nobody says what &{told}; is: it stays as it is written"));
+                    format!("&{name};")
+                });
+                reader.text(&text, from, xml.buffer_position());
             }
             Ok(Event::Eof) => break,
             Ok(_) => {}
             Err(error) => {
-                let line = reader.line(xml.error_position());
+                let at = reader.place(xml.error_position());
                 reader.end_all();
+                let why = describe_xml_error(&error);
                 if reader.gather.len() == 0 {
-                    return Err(FormatError::Broken { what: "XML", line, column: 1, why: describe_xml_error(&error) });
+                    return Err(FormatError::Broken { what: "XML", line: at.line, column: at.column, why });
                 }
-                reader.gather.left_out(
-                    line,
-                    1,
-                    format!("the XML is broken here ({}): what follows is left out", describe_xml_error(&error)),
-                );
+                reader.left_out(at, format!("the XML is broken here ({why}): what follows is left out"));
                 break;
             }
         }
     }
     if reader.builder.depth() > 0 {
-        let line = reader.line(text.len() as u64);
-        reader.gather.problem(line, 1, "the file breaks off: elements are open at its end");
+        let at = reader.place(text.len() as u64);
+        reader.problem(at, "the file breaks off: elements are open at its end");
         reader.end_all();
     }
     Ok(reader.finish())
 }
 
 impl Reader<'_> {
-    /// The line of a byte; asked for rising places, so that the text is counted once.
-    fn line(&mut self, at: u64) -> usize {
+    /// The place of a byte; asked for rising bytes, so that the text is counted once.
+    fn place(&mut self, at: u64) -> FilePlace {
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(self.text.len());
-        let (from, line) = self.counted;
-        if at > from {
-            self.counted = (at, line + self.text.as_bytes()[from..at].iter().filter(|byte| **byte == b'\n').count());
+        let (from, place) = &mut self.counted;
+        if let Some(passed) = self.text.get(*from..at) {
+            let breaks = passed.bytes().filter(|byte| *byte == b'\n').count();
+            let last = passed.rsplit('\n').next().unwrap_or_default().chars().count();
+            let column = if breaks > 0 { last + 1 } else { place.column + last };
+            (*from, *place) = (at, FilePlace { line: place.line + breaks, column });
         }
-        self.counted.1
+        *place
+    }
+
+    fn problem(&mut self, at: FilePlace, message: impl Into<String>) {
+        self.gather.problem(at.line, at.column, message);
+    }
+
+    fn left_out(&mut self, at: FilePlace, message: impl Into<String>) {
+        self.gather.left_out(at.line, at.column, message);
+    }
+
+    /// Takes text that stands at `from`, up to `to`, in the file.
+    fn text(&mut self, text: &str, from: u64, to: u64) {
+        let source = usize::try_from(from).ok().zip(usize::try_from(to).ok());
+        let source = source.and_then(|(from, to)| self.text.get(from..to)).unwrap_or_default();
+        let at = self.place(from + (source.len() - source.trim_start().len()) as u64);
+        self.builder.text(at, text);
     }
 
     fn start(&mut self, tag: &BytesStart<'_>, position: u64) {
-        let line = self.line(position);
+        let at = self.place(position);
         let tag_name = tag.name().into_inner().to_owned();
         let name = &tag_name;
         let mut attributes: Vec<(String, String)> = Vec::new();
-        for attribute in tag.attributes() {
+        for (index, attribute) in tag.attributes().enumerate() {
+            if index == ATTRIBUTES_MAX {
+                let message =
+                    format!("<{}> has more than {ATTRIBUTES_MAX} attributes: the others are left out", excerpt(name));
+                self.problem(at, message);
+                break;
+            }
             match attribute.map(|attribute| {
                 (attribute.key.into_inner().to_owned(), attribute.normalized_value(XmlVersion::Implicit1_0))
             }) {
                 Ok((name, Ok(value))) => attributes.push((name, value.into_owned())),
                 Ok((name, Err(_))) => {
-                    self.gather.problem(line, 1, format!("the attribute {} cannot be read: left out", excerpt(&name)));
+                    self.problem(at, format!("the attribute {} cannot be read: left out", excerpt(&name)));
                 }
-                Err(_) => {
-                    self.gather.problem(line, 1, format!("an attribute of <{}> is broken: left out", excerpt(name)))
-                }
+                Err(_) => self.problem(at, format!("an attribute of <{}> is broken: left out", excerpt(name))),
             }
         }
-        self.builder.start(line, &tag_name, attributes);
+        self.builder.start(at, &tag_name, attributes);
     }
 
     fn end(&mut self) {
@@ -281,7 +304,7 @@ impl Reader<'_> {
             let names = |name| element.get(Space::Core, name).is_some();
             element.is("style") || element.is("region") || names("style") || names("region")
         };
-        self.has_styles = self.has_styles.or_else(|| all.iter().find(is_styled).map(|element| element.line));
+        self.has_styles = self.has_styles.or_else(|| all.iter().find(is_styled).map(|element| element.at));
         let is_metadata = |element: &&&Element, name: &str| element.space == Space::Metadata && element.name == name;
         if self.documents.len() == 1
             && let Some(head) = root.elements().find(|element| element.is("head"))
@@ -291,20 +314,20 @@ impl Reader<'_> {
         }
         for agent in all.iter().filter(|element| is_metadata(element, "agent")) {
             if let (Some(id), Some(name)) = (agent.get(Space::Xml, "id"), agent_name(agent)) {
-                self.agents.insert(id.to_owned(), name);
+                self.agents.insert(id.to_owned(), label_start(&name, SPEAKER_BYTES_MAX + 1).into());
             }
         }
         let ids = |name: &'static str| {
             let named = all.iter().filter(move |element| element.is(name));
             named.filter_map(|element| element.get(Space::Xml, "id").map(|id| (id, *element)))
         };
-        let styles = Styles(ids("style").collect());
+        let styles = Styles::of(&ids("style").collect::<Vec<_>>());
         let base = Active::default();
         let regions = ids("region").map(|(id, region)| {
             let (active, _) = self.active(region, &base, Some(0));
             let mut level = Level::region(styles.show(region), active.begin, active.end);
             self.changes(region, &active, &mut level);
-            (id, level)
+            (id, level.sights(&Sights::default()))
         });
         let regions = regions.collect();
         let head = Head { styles, regions };
@@ -313,16 +336,16 @@ impl Reader<'_> {
             keeps_blanks: root.get(Space::Xml, "space") == Some("preserve"),
             ..Active::default()
         };
-        self.contents(root, &base, &head, &mut Vec::new(), None);
+        self.contents(root, &base, &head, &Sights::default(), None);
     }
 
     fn root(&mut self, root: &Element) {
-        let line = root.line;
+        let at = root.at;
         // A document of its own, whatever stood before it.
         self.rates = Rates::default();
         self.agents.clear();
         self.gather.new_part();
-        let mut document = Document { at: line, lines: self.gather.len()..self.gather.len(), ..Document::default() };
+        let mut document = Document { at, lines: self.gather.len()..self.gather.len(), ..Document::default() };
         for attribute in &root.attributes {
             let (local, value) = (&*attribute.name, &attribute.value);
             match local {
@@ -330,16 +353,12 @@ impl Reader<'_> {
                 "sequenceNumber" => document.number = value.trim().parse().ok(),
                 "authoringDelay" if self.documents.is_empty() => {
                     let message = "how long the authors took (authoringDelay) is not taken off the times";
-                    self.gather.losses.add(line, 1, message);
+                    self.gather.losses.add(at.line, at.column, message);
                 }
                 _ => {}
             }
             if !self.rates.set(local, value) {
-                self.gather.problem(
-                    line,
-                    1,
-                    format!("{:?} is no value of {local}: left as it is by default", excerpt(value)),
-                );
+                self.problem(at, format!("{:?} is no value of {local}: left as it is by default", excerpt(value)));
             }
         }
         if self.documents.is_empty() {
@@ -356,8 +375,9 @@ impl Reader<'_> {
             let written = element.get(Space::Core, what)?;
             let read = self.rates.parse(written);
             if read.is_none() {
-                let message = format!("{:?} is no time ({what}): left out", excerpt(written));
-                self.gather.problem(element.line, 1, message);
+                let looks = "a time is written as 00:01:30.5 or 90.5s";
+                let message = format!("{:?} is no time ({what}): left out; {looks}", excerpt(written));
+                self.gather.problem(element.at.line, element.at.column, message);
             }
             read
         };
@@ -371,9 +391,9 @@ impl Reader<'_> {
         let lasts = dur.filter(|_| !is_clock || is_timed).map(|dur| start.saturating_add(dur));
         let own_end = [end.map(at), lasts].into_iter().flatten().min();
         if let Some(end) = own_end.filter(|end| *end <= start && parent.never.is_none()) {
-            let (from, to) = (clock(start), clock(end));
+            let (from, to) = (precise_clock(start), precise_clock(end));
             let message = format!("the end ({to}) does not lie behind the start ({from}): the line has no end");
-            self.gather.problem(element.line, 1, message);
+            self.problem(element.at, message);
         }
         let limit = [own_end.filter(|end| *end > start), parent.end].into_iter().flatten().min();
         let never = match (base, parent.end) {
@@ -418,7 +438,7 @@ impl Reader<'_> {
             let (when, _) = self.active(change, active, Some(active.begin));
             if !level.change(change, when.begin, when.end) {
                 let message = "there are too many changes of what is shown around one text: this one is passed over";
-                self.gather.left_out(change.line, 1, message);
+                self.left_out(change.at, message);
             }
         }
     }
@@ -429,14 +449,14 @@ impl Reader<'_> {
         element: &Element,
         active: &Active,
         head: &Head<'_>,
-        levels: &mut Vec<Level>,
+        sights: &Sights,
         mut parts: Option<&mut Vec<Part>>,
     ) -> Option<MediaMs> {
         let ruby = head.styles.ruby(element);
         let (mut next, mut last) = (Some(active.begin), Some(active.begin));
         for node in &element.nodes {
             let inner = match node {
-                Node::Text(text) => {
+                Node::Text { at, text } => {
                     let is_blank = text.trim().is_empty();
                     match parts.as_deref_mut() {
                         // Blanks between the parts of a ruby are none of its text.
@@ -444,12 +464,12 @@ impl Reader<'_> {
                             if is_blank && matches!(ruby, Some("container" | "baseContainer" | "textContainer")) => {}
                         Some(parts) => {
                             let text = if active.keeps_blanks { text.clone() } else { collapsed(text) };
-                            push(parts, &text, active, head, levels);
+                            push(parts, &text, active, head, sights);
                         }
                         None if is_blank => {}
                         None => {
                             let message = format!("{:?} stands in no paragraph: left out", excerpt(text.trim()));
-                            self.gather.left_out(element.line, 1, message);
+                            self.left_out(at.unwrap_or(element.at), message);
                         }
                     }
                     if !is_blank && !active.is_seq {
@@ -462,7 +482,7 @@ impl Reader<'_> {
             match (inner.space, &*inner.name) {
                 (Space::Core, "br") => {
                     if let Some(parts) = parts.as_deref_mut() {
-                        push(parts, "\n", active, head, levels);
+                        push(parts, "\n", active, head, sights);
                     }
                     continue;
                 }
@@ -478,7 +498,7 @@ impl Reader<'_> {
                     if !text.trim().is_empty() {
                         let (name, text) = (excerpt(&inner.name), excerpt(text.trim()));
                         let message = format!("<{name}> is of another namespace, so {text:?} is no speech: left out");
-                        self.gather.left_out(inner.line, 1, message);
+                        self.left_out(inner.at, message);
                     }
                     continue;
                 }
@@ -488,17 +508,17 @@ impl Reader<'_> {
             if let (true, None, Some(document)) = (within.has_begin, within.never, self.documents.last_mut()) {
                 document.begins(within.begin);
             }
-            let mut level = Level::new(head.styles.show(inner), levels.last());
+            let mut level = Level::new(head.styles.show(inner), sights);
             self.changes(inner, &within, &mut level);
-            levels.push(level);
+            let inside = level.sights(sights);
             let ends = match parts.as_deref_mut() {
                 None if inner.is("p") => {
                     let mut parts = Vec::new();
-                    let ends = self.contents(inner, &within, head, levels, Some(&mut parts));
-                    self.paragraph_ends(inner.line, parts, &within);
+                    let ends = self.contents(inner, &within, head, &inside, Some(&mut parts));
+                    self.paragraph_ends(inner.at, parts, &within);
                     ends
                 }
-                None => self.contents(inner, &within, head, levels, None),
+                None => self.contents(inner, &within, head, &inside, None),
                 Some(parts) => {
                     let role = head.styles.ruby(inner);
                     let is_text =
@@ -506,11 +526,11 @@ impl Reader<'_> {
                     // Brackets for what cannot show ruby, which this can.
                     if role != Some("delimiter") {
                         if is_text {
-                            push(parts, "(", &within, head, levels);
+                            push(parts, "(", &within, head, &inside);
                         }
-                        let ends = self.contents(inner, &within, head, levels, Some(parts));
+                        let ends = self.contents(inner, &within, head, &inside, Some(parts));
                         if is_text {
-                            push(parts, ")", &within, head, levels);
+                            push(parts, ")", &within, head, &inside);
                         }
                         ends
                     } else {
@@ -518,7 +538,6 @@ impl Reader<'_> {
                     }
                 }
             };
-            levels.pop();
             let ends = match (own_end, ends) {
                 // An end that does not lie behind its start: it takes no time.
                 (Some(end), _) if end <= within.begin => Some(within.begin),
@@ -538,17 +557,31 @@ impl Reader<'_> {
                 "<{}> is no element of TTML: its text is read, the element is not kept",
                 excerpt(&element.name)
             );
-            self.gather.losses.add(element.line, 1, message);
+            self.gather.losses.add(element.at.line, element.at.column, message);
         }
     }
 
-    /// One or more ids of agents; one that the head does not name is its own name.
+    /// One or more ids of agents; one that the head does not name is its own name. No more is put together than tells that it is
+    /// too long for a label.
     fn agent_names(&self, ids: &str) -> Arc<str> {
-        let names = ids.split_ascii_whitespace().map(|id| self.agents.get(id).map_or(id, String::as_str));
-        names.collect::<Vec<_>>().join(" & ").into()
+        let own = |id: &str| label_start(id, SPEAKER_BYTES_MAX + 1).into();
+        let mut names =
+            ids.split_ascii_whitespace().map(|id| self.agents.get(id).map_or_else(|| own(id), Arc::clone)).peekable();
+        let first = names.next().unwrap_or_default();
+        if names.peek().is_none() {
+            return first;
+        }
+        let mut all = first.to_string();
+        while all.len() <= SPEAKER_BYTES_MAX
+            && let Some(name) = names.next()
+        {
+            all.push_str(" & ");
+            all.push_str(&name);
+        }
+        all.into()
     }
 
-    fn paragraph_ends(&mut self, at: usize, mut parts: Vec<Part>, paragraph: &Active) {
+    fn paragraph_ends(&mut self, at: FilePlace, mut parts: Vec<Part>, paragraph: &Active) {
         // Blank parts belong to what is before them.
         let mut joined: Vec<Part> = Vec::new();
         for part in parts.drain(..) {
@@ -559,13 +592,13 @@ impl Reader<'_> {
             }
         }
         if joined.is_empty() {
-            self.gather.left_out(at, 1, "this paragraph has no text: left out");
+            self.left_out(at, "this paragraph has no text: left out");
             return;
         }
         joined.retain(|part| {
             if let Some(never) = part.never {
                 let text = excerpt(part.text.trim());
-                self.gather.left_out(at, 1, format!("{text:?} is never shown: {never}; left out, as no speech"));
+                self.left_out(at, format!("{text:?} is never shown: {never}; left out, as no speech"));
             }
             part.never.is_none()
         });
@@ -609,7 +642,7 @@ impl Reader<'_> {
         }
     }
 
-    fn line_of(&mut self, at: usize, part: Part, words: Vec<Word>, paragraph: &Active) {
+    fn line_of(&mut self, at: FilePlace, part: Part, words: Vec<Word>, paragraph: &Active) {
         let lines = part.text.split('\n').map(|line| if paragraph.keeps_blanks { line } else { line.trim() });
         let text = tidy(lines.collect::<Vec<_>>().join("\n").trim());
         let content = Content {
@@ -632,19 +665,18 @@ impl Reader<'_> {
         self.gather.meta.title = (!title.is_empty()).then(|| title.into());
         sequence::resolve(&self.documents, &mut self.gather);
         if let Some(at) = self.has_styles {
-            self.gather.losses.add(at, 1, "styles, regions and the place on the screen are not kept");
+            self.gather.losses.add(at.line, at.column, "styles, regions and the place on the screen are not kept");
         }
         self.gather.finish(FileKind::Ttml)
     }
 }
 
 /// Adds text to a paragraph, by what holds for it where it stands.
-fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, levels: &[Level]) {
+fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, sights: &Sights) {
     let (mut begin, mut end, mut never) = (active.begin, active.end, active.never);
     if !text.trim().is_empty() && never.is_none() {
         let region = active.region.as_deref().and_then(|id| head.regions.get(id));
-        let levels: Vec<&Level> = region.into_iter().chain(levels).filter(|level| !level.is_silent()).collect();
-        match shown::seen(&levels, begin, end) {
+        match shown::seen(region, sights, begin, end) {
             Ok(seen) => (begin, end) = seen,
             Err(unseen) => never = Some(Never::Unseen(unseen)),
         }

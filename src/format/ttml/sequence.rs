@@ -11,14 +11,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::gather::Gather;
+use super::super::gather::{FilePlace, Gather};
 use crate::transcript::{Content, MediaMs};
 
 /// One document of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Document {
-    /// The line of the file at which it begins.
-    pub(super) at: usize,
+    /// Where in the file it begins.
+    pub(super) at: FilePlace,
     pub(super) identifier: Option<String>,
     pub(super) number: Option<u64>,
     /// The earliest begin within; none where nothing has one.
@@ -52,7 +52,7 @@ pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
             }
             Entry::Occupied(_) => {
                 let message = format!("the sequence number {number} stands twice: the second document is left out");
-                gather.left_out(document.at, 1, message);
+                gather.left_out(document.at.line, document.at.column, message);
                 gone.extend(document.lines.clone());
             }
         }
@@ -103,7 +103,7 @@ pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
     if let (count, Some(at)) = given_way {
         let message =
             format!("later documents of a sequence take the place of lines, or of their ends ({count} times)");
-        gather.losses.add(at, 1, message);
+        gather.losses.add(at.line, at.column, message);
     }
     ordered.extend((0..gather.len()).filter(|index| !is_placed.contains(index)));
     gather.keep(&ordered);

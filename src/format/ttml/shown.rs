@@ -1,16 +1,15 @@
 //! When text can be seen: `tts:display` and `tts:visibility`, in styles, regions, `set` and `animate` too (W3C TTML2, 10.2
 //! and 13).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::tree::{Element, Space};
 use crate::transcript::MediaMs;
 
-/// Changes that can hold for one text, of all elements around it together, and as many of its region: each moment of them is
-/// looked at against all of them.
+/// Changes that can hold for one text, of all elements around it together, and as many of its region: each text is looked at
+/// against all of them.
 const CHANGES_MAX: usize = 100;
-/// How deep styles may refer to each other.
-const STYLES_DEEP: usize = 10;
 
 /// What an element says of whether it is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +24,12 @@ impl Show {
         Self::of(value("display"), value("visibility"))
     }
 
+    /// What an element says itself, and the styles that stand in it.
+    fn own(element: &Element) -> Self {
+        let inner = element.elements().filter(|inner| inner.is("style")).map(Self::inline);
+        inner.fold(Self::inline(element), Self::or)
+    }
+
     fn of(display: Option<&str>, visibility: Option<&str>) -> Self {
         Self { display: display.map(|value| value != "none"), visibility: visibility.map(|value| value != "hidden") }
     }
@@ -36,38 +41,56 @@ impl Show {
 
 /// The styles of a document by their ids.
 #[derive(Debug, Default)]
-pub(super) struct Styles<'a>(pub(super) HashMap<&'a str, &'a Element>);
+pub(super) struct Styles<'a> {
+    elements: HashMap<&'a str, &'a Element>,
+    /// What each of them says, with the styles that it names.
+    shows: HashMap<&'a str, Show>,
+}
 
-impl Styles<'_> {
-    /// What an element says, itself or by the styles that it names, of which a later one counts more.
-    pub(super) fn show(&self, element: &Element) -> Show {
-        self.look(element, STYLES_DEEP)
-    }
-
-    fn look(&self, element: &Element, deep: usize) -> Show {
-        let mut show = Show::inline(element);
-        for style in element.elements().filter(|inner| inner.is("style")) {
-            show = show.or(Show::inline(style));
-        }
-        let names = element.get(Space::Core, "style").unwrap_or_default();
-        // No element needs many: each of them may name as many again.
-        for style in names.split_ascii_whitespace().rev().take(STYLES_DEEP).filter_map(|name| self.0.get(name)) {
-            if deep > 0 && show != show.or(Show { display: Some(true), visibility: Some(true) }) {
-                show = show.or(self.look(style, deep - 1));
+impl<'a> Styles<'a> {
+    /// Styles with their ids, in the order of the document. Each is looked at once, whichever name it: time and memory grow with
+    /// the names that stand in the document. A style that names itself, by way of others too, says what it says without that.
+    pub(super) fn of(styles: &[(&'a str, &'a Element)]) -> Self {
+        let elements: HashMap<&str, &Element> = styles.iter().copied().collect();
+        let shows = elements.iter().map(|(id, style)| (*id, Show::own(style))).collect();
+        let mut known = Self { elements, shows };
+        let mut begun: HashSet<&str> = HashSet::new();
+        for (id, _) in styles {
+            // The names that are still to be looked at, and whether those that each of them names were.
+            let mut ahead = vec![(*id, false)];
+            while let Some((id, is_ready)) = ahead.pop() {
+                let Some(style) = known.elements.get(id).copied() else { continue };
+                if is_ready {
+                    let show = known.show(style);
+                    known.shows.insert(id, show);
+                } else if begun.insert(id) {
+                    ahead.push((id, true));
+                    ahead.extend(names(style).filter(|name| !begun.contains(name)).map(|name| (name, false)));
+                }
             }
         }
-        show
+        known
+    }
+
+    /// What an element says, itself or by the styles that it names, of which a later one counts more.
+    pub(super) fn show(&self, element: &Element) -> Show {
+        let named = names(element).rev().filter_map(|name| self.shows.get(name).copied());
+        named.fold(Show::own(element), Show::or)
     }
 
     /// What a span is of a ruby, if it is a part of one: W3C TTML2, `tts:ruby`.
     pub(super) fn ruby<'e>(&'e self, element: &'e Element) -> Option<&'e str> {
         let by_style = || {
-            let names = element.get(Space::Core, "style")?;
-            let styles = names.split_ascii_whitespace().filter_map(|name| self.0.get(name));
+            let styles = names(element).filter_map(|name| self.elements.get(name));
             styles.filter_map(|style| style.get(Space::Styling, "ruby")).next_back()
         };
         element.get(Space::Styling, "ruby").or_else(by_style)
     }
+}
+
+/// The styles that an element names.
+fn names(element: &Element) -> impl DoubleEndedIterator<Item = &str> {
+    element.get(Space::Core, "style").unwrap_or_default().split_ascii_whitespace()
 }
 
 /// A `set` or an `animate`.
@@ -84,7 +107,7 @@ impl Change {
     }
 }
 
-/// An element that text stands in, or its region.
+/// An element that text stands in, or a region, with what was said of it so far.
 #[derive(Debug)]
 pub(super) struct Level {
     show: Show,
@@ -103,20 +126,53 @@ pub(super) enum Unseen {
     Region,
 }
 
+/// What holds at a moment for what stands in an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sight {
+    /// Hides all within: it is not displayed, or its region is not there.
+    hidden: Option<Unseen>,
+    /// What the innermost says that says anything.
+    visibility: Option<bool>,
+}
+
+impl Sight {
+    fn within(self, outer: Self) -> Self {
+        Self { hidden: outer.hidden.or(self.hidden), visibility: self.visibility.or(outer.visibility) }
+    }
+
+    fn unseen(self) -> Option<Unseen> {
+        self.hidden.or((self.visibility == Some(false)).then_some(Unseen::Visibility))
+    }
+}
+
+/// What holds when for what stands in an element, by all the elements around it, or by a region: made once for each, however
+/// many texts stand there.
+#[derive(Debug, Clone)]
+pub(super) struct Sights {
+    /// From which moment on what holds, the earliest first.
+    stretches: Rc<[(MediaMs, Sight)]>,
+    /// How many more changes what stands in it can have.
+    room: usize,
+}
+
+/// Where nothing is said.
+const PLAIN: &[(MediaMs, Sight)] = &[(MediaMs::MIN, Sight { hidden: None, visibility: None })];
+
+impl Default for Sights {
+    fn default() -> Self {
+        Self { stretches: PLAIN.into(), room: CHANGES_MAX }
+    }
+}
+
 impl Level {
     /// An element within `outer`.
-    pub(super) fn new(show: Show, outer: Option<&Self>) -> Self {
-        Self { show, changes: Vec::new(), room: outer.map_or(CHANGES_MAX, |outer| outer.room), there: None }
+    pub(super) fn new(show: Show, outer: &Sights) -> Self {
+        Self { show, changes: Vec::new(), room: outer.room, there: None }
     }
 
     /// A region, which is there from `begin` to `end`.
     pub(super) fn region(show: Show, begin: MediaMs, end: Option<MediaMs>) -> Self {
-        Self { there: Some((begin, end)), ..Self::new(show, None) }
-    }
-
-    /// True where it says nothing of what stands in it.
-    pub(super) fn is_silent(&self) -> bool {
-        self.show == Show::default() && self.changes.is_empty() && self.there.is_none()
+        Self { there: Some((begin, end)), ..Self::new(show, &Sights::default()) }
     }
 
     /// Takes what a `set` or an `animate` says, which holds from `begin` to `end`. False where that is one too many.
@@ -151,56 +207,80 @@ impl Level {
         true
     }
 
-    fn show_at(&self, at: MediaMs) -> Show {
+    /// What holds for what stands in it, and in `outer`.
+    pub(super) fn sights(self, outer: &Sights) -> Sights {
+        let is_silent = self.show == Show::default() && self.changes.is_empty() && self.there.is_none();
+        if is_silent {
+            return Sights { stretches: outer.stretches.clone(), room: self.room };
+        }
+        let there = self.there.iter().flat_map(|(begin, end)| [Some(*begin), *end]);
+        let moments = self.changes.iter().flat_map(|change| [Some(change.begin), change.end]).chain(there).flatten();
+        let mut moments: Vec<MediaMs> = moments.chain([MediaMs::MIN]).collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let own: Vec<_> = moments.into_iter().map(|at| (at, self.sight_at(at))).collect();
+        let mut stretches: Vec<(MediaMs, Sight)> = Vec::new();
+        for (at, sight) in both(&outer.stretches, &own) {
+            if stretches.last().is_none_or(|(_, last)| *last != sight) {
+                stretches.push((at, sight));
+            }
+        }
+        Sights { stretches: stretches.into(), room: self.room }
+    }
+
+    fn sight_at(&self, at: MediaMs) -> Sight {
+        if self.there.is_some_and(|(begin, end)| at < begin || end.is_some_and(|end| end <= at)) {
+            return Sight { hidden: Some(Unseen::Region), visibility: None };
+        }
         // Of changes that hold at once the last one counts.
         let changes = self.changes.iter().rev().filter(|change| change.holds(at)).map(|change| change.show);
-        changes.chain([self.show]).fold(Show::default(), Show::or)
-    }
-
-    fn moments(&self) -> impl Iterator<Item = MediaMs> {
-        let there = self.there.iter().flat_map(|(begin, end)| [Some(*begin), *end]);
-        self.changes.iter().flat_map(|change| [Some(change.begin), change.end]).chain(there).flatten()
+        let show = changes.chain([self.show]).fold(Show::default(), Show::or);
+        Sight { hidden: (show.display == Some(false)).then_some(Unseen::Display), visibility: show.visibility }
     }
 }
 
-fn seen_at(levels: &[&Level], at: MediaMs) -> Result<(), Unseen> {
-    let mut visibility = None;
-    // From the outermost in: what is not displayed hides all within, what is not visible only what says nothing else.
-    for level in levels {
-        if level.there.is_some_and(|(begin, end)| at < begin || end.is_some_and(|end| end <= at)) {
-            return Err(Unseen::Region);
+/// What holds within both, the one around the other, from each moment on at which either changes.
+fn both<'a>(
+    outer: &'a [(MediaMs, Sight)],
+    inner: &'a [(MediaMs, Sight)],
+) -> impl Iterator<Item = (MediaMs, Sight)> + 'a {
+    let (mut of_outer, mut of_inner) = (Sight::default(), Sight::default());
+    let (mut outer, mut inner) = (outer.iter().peekable(), inner.iter().peekable());
+    std::iter::from_fn(move || {
+        let at = [outer.peek(), inner.peek()].into_iter().flatten().map(|(at, _)| *at).min()?;
+        if let Some((_, sight)) = outer.next_if(|(from, _)| *from == at) {
+            of_outer = *sight;
         }
-        let show = level.show_at(at);
-        if show.display == Some(false) {
-            return Err(Unseen::Display);
+        if let Some((_, sight)) = inner.next_if(|(from, _)| *from == at) {
+            of_inner = *sight;
         }
-        visibility = show.visibility.or(visibility);
-    }
-    if visibility == Some(false) { Err(Unseen::Visibility) } else { Ok(()) }
+        Some((at, of_inner.within(of_outer)))
+    })
 }
 
-/// From when to when text is seen that stands in `levels`, the outermost first, from `begin` to `end`.
+/// From when to when text is seen that stands in `sights`, in a region or in none, from `begin` to `end`.
 pub(super) fn seen(
-    levels: &[&Level],
+    region: Option<&Sights>,
+    sights: &Sights,
     begin: MediaMs,
     end: Option<MediaMs>,
 ) -> Result<(MediaMs, Option<MediaMs>), Unseen> {
-    let is_plain = |level: &&Level| level.changes.is_empty() && level.there.is_none();
-    if levels.iter().all(is_plain) {
-        return seen_at(levels, begin).map(|()| (begin, end));
-    }
-    let moments = levels.iter().flat_map(|level| level.moments());
-    let mut moments: Vec<MediaMs> =
-        moments.filter(|at| *at > begin && end.is_none_or(|end| *at < end)).chain([begin]).collect();
-    moments.sort_unstable();
-    moments.dedup();
     let mut found: Option<(MediaMs, Option<MediaMs>)> = None;
     let mut why = Unseen::Display;
-    for (index, at) in moments.iter().enumerate() {
-        let until = moments.get(index + 1).copied().or(end);
-        match seen_at(levels, *at) {
-            Ok(()) => found = Some((found.map_or(*at, |(first, _)| first), until)),
-            Err(unseen) => why = unseen,
+    let mut stretches = both(region.map_or(PLAIN, |region| &region.stretches), &sights.stretches).peekable();
+    while let Some((from, sight)) = stretches.next() {
+        let next = stretches.peek().map(|(next, _)| *next);
+        if next.is_some_and(|next| next <= begin) {
+            continue;
+        }
+        let at = from.max(begin);
+        if at > begin && end.is_some_and(|end| end <= at) {
+            break;
+        }
+        let until = [next, end].into_iter().flatten().min();
+        match sight.unseen() {
+            None => found = Some((found.map_or(at, |(first, _)| first), until)),
+            Some(unseen) => why = unseen,
         }
     }
     found.ok_or(why)

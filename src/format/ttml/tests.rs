@@ -350,3 +350,115 @@ fn changes_are_bounded_over_all_elements_around_a_text() {
     let beside = format!("<div>{}</div>", format!("<p end='9s'>{animate}a</p>").repeat(5));
     assert_eq!(shown("", &beside).1, Vec::<String>::new());
 }
+
+#[test]
+fn styles_may_name_each_other_in_any_way() {
+    let chain: String = (0..5_000).map(|at| format!("<style xml:id='c{at}' style='c{}'/>", at + 1)).collect();
+    let all = (0..200).map(|at| format!("n{at} ")).collect::<String>();
+    let every: String = (0..200).map(|at| format!("<style xml:id='n{at}' style='{all}'/>")).collect();
+    let wide = "t1 ".repeat(10);
+    let tree: String = (0..30)
+        .map(|at| format!("<style xml:id='t{at}' style='{}'/>", wide.replace('1', &(at + 1).to_string())))
+        .collect();
+    let table: &[(&str, &str, bool)] = &[
+        // A later name counts more, and what a style says itself most.
+        ("<style xml:id='a' tts:display='none'/><style xml:id='b' tts:display='auto'/>", "a b", true),
+        ("<style xml:id='a' tts:display='none'/><style xml:id='b' tts:display='auto'/>", "b a", false),
+        ("<style xml:id='a' tts:display='none'/><style xml:id='b' style='a' tts:display='auto'/>", "b", true),
+        ("<style xml:id='a' tts:display='none'/><style xml:id='b' style='a'/>", "b", false),
+        ("<style xml:id='b' style='a'/><style xml:id='a' tts:display='none'/>", "b", false),
+        ("<style xml:id='a'><style tts:display='none'/></style>", "a", false),
+        // Those that name themselves, by way of others too.
+        ("<style xml:id='a' style='a'/>", "a", true),
+        (
+            "<style xml:id='a' style='b'/><style xml:id='b' style='a c'/><style xml:id='c' tts:display='none'/>",
+            "a",
+            false,
+        ),
+        (
+            "<style xml:id='a' style='b'/><style xml:id='b' style='a c'/><style xml:id='c' tts:display='none'/>",
+            "b",
+            false,
+        ),
+        // Many, each of which was looked at for each way that leads to it.
+        (&format!("{chain}<style xml:id='c5000' tts:display='none'/>"), "c0", false),
+        (&every, "n7", true),
+        (&format!("{tree}<style xml:id='t30' tts:display='none'/>"), "t0", false),
+    ];
+    for (styles, names, is_shown) in table {
+        let head = format!("<head><styling>{styles}</styling></head>");
+        let (lines, told) = shown("", &format!("{head}<body><div><p end='1s' style='{names}'>a</p></div></body>"));
+        let name = styles.get(..60).unwrap_or(styles);
+        assert_eq!((lines.len(), told.len()), (usize::from(*is_shown), usize::from(!*is_shown)), "{name} {names}");
+    }
+}
+
+#[test]
+fn what_stands_around_many_texts_is_looked_at_once() {
+    const TEXTS: usize = 20_000;
+    let sets: String = (0..100).map(|at| format!("<set begin='{at}s' end='{at}.5s' tts:display='auto'/>")).collect();
+    let divs = format!("<div>{sets}{}", "<div tts:display='auto'>".repeat(180));
+    let ends = "</div>".repeat(181);
+    let region = format!("<head><layout><region xml:id='r'>{sets}</region></layout></head>");
+    for text in ["<p end='200s'>a</p>", "<p end='200s' region='r' tts:visibility='visible'>a</p>"] {
+        let body = format!("{region}<body>{divs}{}{ends}</body>", text.repeat(TEXTS));
+        let (lines, told) = shown("", &body);
+        assert_eq!((lines.len(), told.len(), &*lines[0]), (TEXTS, 0, "0-200 a"));
+    }
+    let texts = "a<br/>".repeat(TEXTS);
+    let (lines, told) = shown("", &format!("{region}<body>{divs}<p end='200s' region='r'>{texts}</p>{ends}</body>"));
+    assert_eq!((lines.len(), told.len()), (1, 0));
+}
+
+#[test]
+fn attributes_beyond_what_any_element_has_are_left_out() {
+    let many: String = (0..200_000).map(|at| format!(" a{at}='x'")).collect();
+    let (lines, told) = shown("", &format!("<body><div><p end='1s'{many}>a</p></div></body>"));
+    assert_eq!((lines, told.len()), (vec!["0-1 a".to_owned()], 1));
+    assert!(told[0].contains("attributes"), "{told:?}");
+}
+
+#[test]
+fn problems_name_line_and_column() {
+    for (body, place, told) in [
+        ("<div>\n  <p begin='90'>a</p></div>", "<p begin='90'", "as 00:01:30.5 or 90.5s"),
+        (
+            "<div><p end='1.5s'>é</p><p\nbegin='2.5s' end='2.25s'>b</p></div>",
+            "<p\nbegin",
+            "the end (00:02.250) does not lie behind the start (00:02.500)",
+        ),
+        ("<div>\n\n  <!-- x -->  stray <!-- y --> b</div>", "stray", "\"stray  b\" stands in no"),
+        ("<div>a &x; b</div>", "&x;", "nobody says what &x; is"),
+        ("<div><p end='1s'>a</p><p end='2s'> </p></div>", "<p end='2s'>", "no text"),
+        ("<div><p end='1s'>a</p><f:x>b</f:x></div>", "<f:x>", "another namespace"),
+    ] {
+        let file = format!("<tt xmlns='http://www.w3.org/ns/ttml' xmlns:f='urn:foreign'><body>{body}</body></tt>");
+        let before = &file[..file.find(place).expect("it is there")];
+        let column = before.rsplit('\n').next().map(|line| line.chars().count() + 1);
+        let expected = (before.split('\n').count(), column.expect("a line"));
+        let reading = read(&file, Gather::default()).expect("XML");
+        let found = reading.problems.iter().find(|problem| problem.message.contains(told));
+        assert_eq!(found.map(|found| (found.line, found.column)), Some(expected), "{body}: {:?}", reading.problems);
+    }
+}
+
+#[test]
+fn agents_of_many_elements_take_the_memory_of_labels() {
+    let (name, ids) = ("x".repeat(100_000), "a b ".repeat(10_000));
+    let agent =
+        |id: &str, name: &str| format!("<ttm:agent xml:id='{id}'><ttm:name type='full'>{name}</ttm:name></ttm:agent>");
+    let head = format!("<head><metadata>{}{}</metadata></head>", agent("a", &name), agent("b", "Ben"));
+    let text = "<p end='1s' ttm:agent='a'>a</p><p end='1s' ttm:agent='b a'>b</p>".repeat(5_000);
+    let many = format!("<p end='1s' ttm:agent='{ids}'>c</p><p end='1s' ttm:agent='b nobody'>d</p>");
+    let file = format!(
+        "<tt xmlns='http://www.w3.org/ns/ttml' xmlns:ttm='http://www.w3.org/ns/ttml#metadata'>{head}<body><div>{text}{many}</div></body></tt>"
+    );
+    let reading = read(&file, Gather::default()).expect("XML");
+    let speakers: Vec<&str> = reading.lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
+    assert_eq!(speakers.len(), 10_002);
+    assert!(speakers.iter().all(|label| label.len() <= SPEAKER_BYTES_MAX));
+    assert_eq!((speakers[0], speakers[10_001]), (&name[..SPEAKER_BYTES_MAX], "Ben & nobody"));
+    assert!(speakers[1].starts_with("Ben & xxx"));
+    let told = reading.problem_counts();
+    assert_eq!((told.len(), told[0].count), (1, 10_001), "{told:?}");
+}

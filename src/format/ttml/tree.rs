@@ -1,6 +1,8 @@
 //! The elements of a document: names with their namespaces, attributes, and text that is whole, whatever comments, entities
 //! and CDATA sections it is written with.
 
+use super::super::gather::FilePlace;
+
 /// No file needs more, and each name is looked up among them.
 const PREFIXES_MAX: usize = 100;
 
@@ -55,8 +57,8 @@ pub(super) struct Attribute {
 /// An element and what is in it.
 #[derive(Debug)]
 pub(super) struct Element {
-    /// The line of the file at which it begins.
-    pub(super) line: usize,
+    /// Where in the file it begins.
+    pub(super) at: FilePlace,
     pub(super) space: Space,
     /// Its name without its prefix.
     pub(super) name: String,
@@ -68,7 +70,11 @@ pub(super) struct Element {
 #[derive(Debug)]
 pub(super) enum Node {
     Element(Element),
-    Text(String),
+    /// Text, and where in the file the first of it that is no blank stands; none where all of it is blank.
+    Text {
+        at: Option<FilePlace>,
+        text: String,
+    },
 }
 
 impl Element {
@@ -85,23 +91,36 @@ impl Element {
     pub(super) fn elements(&self) -> impl Iterator<Item = &Element> {
         self.nodes.iter().filter_map(|node| match node {
             Node::Element(element) => Some(element),
-            Node::Text(_) => None,
+            Node::Text { .. } => None,
         })
     }
 
     /// All text in it.
     pub(super) fn text(&self) -> String {
-        let texts = self.nodes.iter().map(|node| match node {
-            Node::Text(text) => text.clone(),
-            Node::Element(element) => element.text(),
-        });
-        texts.collect()
+        let mut all = String::new();
+        self.add_text(&mut all);
+        all
+    }
+
+    /// Calls itself for what is inside, which is at most [`DEPTH_MAX`](super::DEPTH_MAX) deep.
+    fn add_text(&self, all: &mut String) {
+        for node in &self.nodes {
+            match node {
+                Node::Text { text, .. } => all.push_str(text),
+                Node::Element(element) => element.add_text(all),
+            }
+        }
     }
 
     /// Itself and all elements in it, in the order of the document.
     pub(super) fn all(&self) -> Vec<&Element> {
-        let mut all = vec![self];
-        self.elements().for_each(|element| all.extend(element.all()));
+        let (mut all, mut ahead) = (Vec::new(), vec![self]);
+        while let Some(element) = ahead.pop() {
+            all.push(element);
+            let from = ahead.len();
+            ahead.extend(element.elements());
+            ahead[from..].reverse();
+        }
         all
     }
 }
@@ -120,7 +139,7 @@ impl Builder {
     }
 
     /// Begins an element with these attributes, by their names with prefixes.
-    pub(super) fn start(&mut self, line: usize, name: &str, attributes: Vec<(String, String)>) {
+    pub(super) fn start(&mut self, at: FilePlace, name: &str, attributes: Vec<(String, String)>) {
         let depth = self.open.len();
         let is_root = depth == 0;
         for (name, uri) in &attributes {
@@ -147,7 +166,7 @@ impl Builder {
             Attribute { space, name, value }
         });
         let attributes = attributes.collect();
-        self.open.push(Element { line, space, name: local.to_owned(), attributes, nodes: Vec::new() });
+        self.open.push(Element { at, space, name: local.to_owned(), attributes, nodes: Vec::new() });
     }
 
     fn space(&self, prefix: &str) -> Space {
@@ -155,12 +174,16 @@ impl Builder {
         declared.map_or_else(|| Space::usual(prefix), |(_, _, space)| *space)
     }
 
-    /// Adds text where it stands.
-    pub(super) fn text(&mut self, text: &str) {
+    /// Adds text that stands at `at` in the file.
+    pub(super) fn text(&mut self, at: FilePlace, text: &str) {
         let Some(element) = self.open.last_mut() else { return };
+        let at = (!text.trim().is_empty()).then_some(at);
         match element.nodes.last_mut() {
-            Some(Node::Text(before)) => before.push_str(text),
-            _ => element.nodes.push(Node::Text(text.to_owned())),
+            Some(Node::Text { at: first, text: before }) => {
+                *first = first.or(at);
+                before.push_str(text);
+            }
+            _ => element.nodes.push(Node::Text { at, text: text.to_owned() }),
         }
     }
 

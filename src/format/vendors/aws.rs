@@ -72,10 +72,10 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
     }
     let mut lines = WordLines::default();
     for item in places.list(&results, "items", &mut gather) {
-        let at = places.place(item.get()).0;
+        let at = places.place(item.get());
         let Some(item) = places.read::<Item<'_>>(item, "this item", &mut gather) else { continue };
         let Some(best) = item.alternatives.first() else {
-            gather.left_out(at, 1, "this item has no content: left out");
+            gather.left_out(at.0, at.1, "this item has no content: left out");
             continue;
         };
         let is_punctuation = item.kind == "punctuation";

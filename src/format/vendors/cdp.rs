@@ -43,7 +43,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
     let fields: Fields<'_> = whole(text)?;
     let places = Places::of(text);
     for sentence in places.list(&fields, "sentences", &mut gather) {
-        let at = places.place(sentence.get()).0;
+        let at = places.place(sentence.get());
         let Some(sentence) = places.read::<Sentence<'_>>(sentence, "this sentence", &mut gather) else { continue };
         let name = sentence.speaker_name.filter(|name| !name.trim().is_empty()).map(|name| label(&name));
         let speaker = name.or(sentence.speaker_index.map(|index| format!("Speaker {index}")));
@@ -62,7 +62,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             ..Content::default()
         };
         if !gather.line(at, content) {
-            gather.left_out(at, 1, "this sentence has no text: left out");
+            gather.left_out(at.0, at.1, "this sentence has no text: left out");
         }
     }
     Ok(gather.finish(FileKind::Cdp))

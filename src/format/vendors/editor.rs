@@ -44,7 +44,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             fields.get("attrs").and_then(|facts| places.read::<MonologueFacts>(facts, "the speaker", &mut gather));
         lines.speaker(facts.unwrap_or_default().speaker_id.0.as_deref(), &mut gather);
         for paragraph in places.list(&fields, "content", &mut gather) {
-            let at = places.place(paragraph.get()).0;
+            let at = places.place(paragraph.get());
             let Some(fields) = places.read::<Fields<'_>>(paragraph, "this paragraph", &mut gather) else { continue };
             let facts =
                 fields.get("attrs").and_then(|facts| places.read::<ParagraphFacts>(facts, "the times", &mut gather));
@@ -57,8 +57,8 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             if !times.is_empty() && times.len() != words.len() {
                 let (words, times) = (words.len(), times.len());
                 gather.problem(
-                    at,
-                    1,
+                    at.0,
+                    at.1,
                     format!("{words} words and {times} times: the times of this paragraph's words are left out"),
                 );
             }

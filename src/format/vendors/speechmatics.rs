@@ -49,10 +49,10 @@ struct Reader {
 impl Reader {
     fn results<'a>(&mut self, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
         for item in places.list(fields, "results", gather) {
-            let at = places.place(item.get()).0;
+            let at = places.place(item.get());
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
             let Some(best) = item.alternatives.first() else {
-                gather.left_out(at, 1, "this result has no content: left out");
+                gather.left_out(at.0, at.1, "this result has no content: left out");
                 continue;
             };
             let is_punctuation = item.kind == "punctuation";

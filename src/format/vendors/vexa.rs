@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::gather::Gather;
+use super::super::gather::{FilePlace, Gather};
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
 use super::super::{FileKind, FormatError, Reading};
@@ -93,24 +93,29 @@ impl Moment {
 
 #[derive(Default)]
 struct Reader<'a> {
-    confirmed: Vec<(usize, Segment<'a>)>,
+    confirmed: Vec<(FilePlace, Segment<'a>)>,
     by_id: HashMap<String, usize>,
     /// Where the recording begins on the clock of the day, by the first segment that has both times.
     zero: Option<i64>,
     /// The drafts of each speaker, as they were sent last.
-    pending: BTreeMap<String, Vec<(usize, Segment<'a>)>>,
+    pending: BTreeMap<String, Vec<(FilePlace, Segment<'a>)>>,
 }
 
 impl<'a> Reader<'a> {
-    fn segment(&mut self, raw: &'a RawValue, places: &Places<'a>, gather: &mut Gather) -> Option<(usize, Segment<'a>)> {
-        let at = places.place(raw.get()).0;
+    fn segment(
+        &mut self,
+        raw: &'a RawValue,
+        places: &Places<'a>,
+        gather: &mut Gather,
+    ) -> Option<(FilePlace, Segment<'a>)> {
+        let at = FilePlace::from(places.place(raw.get()));
         let segment = places.read::<Segment<'_>>(raw, "this segment", gather)?;
         let start = segment.start_moment();
         self.zero = self.zero.or_else(|| Some(start.wall? - start.media?));
         Some((at, segment))
     }
 
-    fn confirm(&mut self, at: usize, segment: Segment<'a>) {
+    fn confirm(&mut self, at: FilePlace, segment: Segment<'a>) {
         let known = segment.segment_id.as_deref().and_then(|id| self.by_id.get(id).copied());
         match (known, segment.segment_id.as_deref()) {
             (Some(index), _) => self.confirmed[index] = (at, segment),
@@ -169,7 +174,7 @@ impl<'a> Reader<'a> {
         let media = |moment: Moment| moment.media.or_else(|| Some((moment.wall? - zero?).max(0)));
         for ((at, segment), (start, end)) in self.confirmed.into_iter().zip(moments) {
             if !segment.completed {
-                gather.problem(at, 1, "this segment was never confirmed: read as it was guessed last");
+                gather.problem(at.line, at.column, "this segment was never confirmed: read as it was guessed last");
             }
             let words = segment.words.iter().map(|word| EngineWord {
                 text: word.word.trim(),
@@ -187,7 +192,7 @@ impl<'a> Reader<'a> {
                 ..Content::default()
             };
             if !gather.line(at, content) {
-                gather.left_out(at, 1, "this segment has no text: left out");
+                gather.left_out(at.line, at.column, "this segment has no text: left out");
             }
         }
         gather.finish(FileKind::Vexa)

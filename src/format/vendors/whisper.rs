@@ -115,7 +115,7 @@ fn transcript<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather)
         // OpenAI, asked for words alone.
         None => {
             let words = places.list(fields, "words", gather);
-            let at = words.first().map_or(1, |word| places.place(word.get()).0);
+            let at = words.first().map_or((1, 1), |word| places.place(word.get()));
             let words: Vec<TimedWord<'_>> =
                 words.into_iter().filter_map(|word| places.read(word, "this word", gather)).collect();
             spoken(at, words.iter().map(|word| (word, word.word.trim())), None, gather);
@@ -125,7 +125,7 @@ fn transcript<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather)
 
 fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) {
     for segment in segments {
-        let at = places.place(segment.get()).0;
+        let at = places.place(segment.get());
         let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", gather) else { continue };
         let words = segment.words.as_deref().unwrap_or_default();
         let words: Vec<TimedWord<'_>> =
@@ -137,7 +137,7 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
             }
             let message = "the words of this segment are by several speakers, and are not its text: all of it is read as said \
                  by the speaker of the segment";
-            gather.problem(at, 1, message);
+            gather.problem(at.0, at.1, message);
         }
         let offsets = segment.offsets.as_ref();
         let timed = words.iter().map(|word| EngineWord {
@@ -155,7 +155,7 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
             ..Content::default()
         };
         if !gather.line(at, content) {
-            gather.left_out(at, 1, "this segment has no text: left out");
+            gather.left_out(at.0, at.1, "this segment has no text: left out");
         }
     }
 }
@@ -212,7 +212,7 @@ fn pieces_of<'a>(text: &'a str, words: &[TimedWord<'_>]) -> Option<Vec<&'a str>>
 
 /// The lines of words, each with its text; one without a speaker is by that of the word before, or else `speaker`.
 fn spoken<'w>(
-    at: usize,
+    at: (usize, usize),
     words: impl Iterator<Item = (&'w TimedWord<'w>, &'w str)> + Clone,
     speaker: Option<&'w str>,
     gather: &mut Gather,

@@ -10,7 +10,7 @@ mod segments;
 mod text;
 mod timing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use self::file::{Block, BlockKind};
@@ -18,7 +18,7 @@ use self::text::Piece;
 pub(super) use self::text::escape;
 use super::blocks::excerpt;
 use super::gather::Gather;
-use super::kept::{Kept, KeptCue};
+use super::kept::{HELD, Kept, KeptCue};
 use super::{
     ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, Reading,
     TIMES_ESTIMATED, labels, rolling, srt,
@@ -40,10 +40,9 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut parts = segments::split(text).into_iter();
     let first = parts.next().and_then(|first| file::parse(first.text));
     let file = first.unwrap_or_default();
-    // `WEBVTT - title`: a dash or two, and what else the title begins with.
-    let title = file.title.trim_start();
-    let title = title.strip_prefix("- ").unwrap_or_else(|| title.trim_start_matches('-')).trim();
-    gather.meta.title = (!title.is_empty()).then(|| title.into());
+    let (title, language) = title(file.title);
+    gather.meta.title = title.map(Arc::from);
+    gather.meta.language = language.map(Arc::from);
     for line in &file.header {
         // Not of the standard, but in half of what is on the web.
         if let Some(language) = line.strip_prefix("Language:") {
@@ -55,7 +54,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut reader = Reader {
         gather,
         kept,
-        regions: Vec::new(),
+        regions: HashSet::new(),
         all_estimated: false,
         end_estimated: false,
         all_times_estimated: false,
@@ -86,6 +85,18 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     reader.finish()
 }
 
+/// Title and language as the first line says them: `WEBVTT - title`, with a dash or two and what else the title begins with.
+/// `WEBVTT FILE`, as some programs write, names nothing; others say there what belongs on the lines below.
+fn title(first: &str) -> (Option<&str>, Option<&str>) {
+    let first = first.trim_start();
+    if first.starts_with("Kind:") || first.starts_with("Language:") {
+        let mut facts = first.split(';').filter_map(|fact| fact.split_once(':'));
+        return (None, facts.find(|(name, _)| name.trim() == "Language").map(|(_, language)| language.trim()));
+    }
+    let title = first.strip_prefix("- ").unwrap_or_else(|| first.trim_start_matches('-')).trim();
+    (Some(title).filter(|title| !title.is_empty() && *first != *"FILE"), None)
+}
+
 /// What lines cannot hold, by kind: where it was met first, and how often.
 const LOST: [&str; 3] =
     ["styles and regions", "the place on the screen of cues", "classes, fonts and ruby within cues"];
@@ -93,7 +104,7 @@ const LOST: [&str; 3] =
 struct Reader {
     gather: Gather,
     kept: Kept,
-    regions: Vec<String>,
+    regions: HashSet<String>,
     /// What notes of our own writer say of the ends that follow.
     all_estimated: bool,
     end_estimated: bool,
@@ -168,7 +179,7 @@ impl Reader {
                 if region.id.is_empty() {
                     self.gather.problem(block.at, 1, "this region has no id, so that no cue can name it: left out");
                 } else {
-                    self.regions.push(region.id.to_owned());
+                    self.regions.insert(region.id.to_owned());
                     self.kept.tail.push(format!("REGION\n{}", region.settings.join("\n")));
                 }
             }
@@ -227,13 +238,17 @@ impl Reader {
             }
         };
         let regions = &self.regions;
-        let (settings, odd) = timing::settings(rest, |id| regions.iter().any(|region| region == id));
+        let (settings, odd) = timing::settings(rest, |id| regions.contains(id));
         let settings = settings.to_string();
         if !settings.is_empty() {
             self.lose(1, at);
         }
+        // Each stands behind the one before: the line is counted once.
+        let (mut counted, mut column) = (0, 1);
         for setting in odd {
-            let column = line.find(setting).map_or(1, |byte| line[..byte].chars().count() + 1);
+            let byte = (setting.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+            column += line.get(counted..byte).unwrap_or_default().chars().count();
+            counted = byte;
             let message = format!("{:?} is no setting of a cue: the standard skips it", excerpt(setting));
             self.gather.problem(at, column, message);
         }
@@ -298,7 +313,7 @@ impl Reader {
     fn finish(mut self) -> Reading {
         for (what, lost) in LOST.into_iter().zip(self.lost) {
             if let Some((at, count)) = lost {
-                self.gather.losses.add(at, 1, format!("{what} are not kept ({count} times)"));
+                self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
             }
         }
         if self.rolls {
@@ -331,4 +346,37 @@ fn words(said: &text::Said, start: MediaMs) -> Vec<Word> {
         words.map(move |word| Word { text: word.into(), start_ms: at, end_ms: None, confidence: None })
     });
     words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_has_a_title_or_none() {
+        for (first, expected) in [
+            ("- A hearing", (Some("A hearing"), None)),
+            ("A hearing", (Some("A hearing"), None)),
+            ("-- A", (Some("A"), None)),
+            ("- FILE", (Some("FILE"), None)),
+            ("", (None, None)),
+            ("FILE", (None, None)),
+            ("Kind: captions; Language: en-GB", (None, Some("en-GB"))),
+            ("Language: en", (None, Some("en"))),
+        ] {
+            assert_eq!(title(first), expected, "{first}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_odd_settings_and_regions_is_read_in_one_pass() {
+        let odd = "é:x ".repeat(300_000);
+        let regions: String = (0..20_000).map(|at| format!("REGION\nid:r{at}\n\n")).collect();
+        let cues: String = (0..20_000).map(|at| format!("00:01.000 --> 00:02.000 region:r{at}\na\n\n")).collect();
+        let file = format!("WEBVTT\n\n{regions}{cues}00:03.000 --> 00:04.000 {odd}\nb\n");
+        let reading = read(&file, Gather::default());
+        assert_eq!(reading.lines.len(), 20_001);
+        let places: Vec<_> = reading.problems.iter().take(3).map(|problem| problem.column).collect();
+        assert_eq!(places, [25, 29, 33]);
+    }
 }

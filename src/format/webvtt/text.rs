@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
+use super::super::gather::label_start;
 use super::timing::timestamp;
 use crate::transcript::MediaMs;
+use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 
 /// The tags that mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +154,8 @@ pub(super) struct Said {
     pub(super) times: Vec<(usize, MediaMs)>,
 }
 
-/// Who says what, in order. Ruby text stands in brackets behind what it explains, as browsers without ruby show it.
+/// Who says what, in order. Of a name and a language no more is taken than tells that it is too long: many stretches may have
+/// one. Ruby text stands in brackets behind what it explains, as browsers without ruby show it.
 pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
     let mut all: Vec<(Said, Vec<Option<&str>>)> = vec![(Said::default(), Vec::new())];
     let (mut voices, mut langs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
@@ -164,7 +167,8 @@ pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
                 _ => {}
             }
         }
-        let voice = voices.last().copied().filter(|voice| !voice.is_empty());
+        let voice =
+            voices.last().map(|voice| label_start(voice, SPEAKER_BYTES_MAX + 1)).filter(|voice| !voice.is_empty());
         let is_other = all.last().is_some_and(|(last, _)| last.voice.as_deref() != voice);
         if is_other && matches!(piece, Piece::Text(text) if !text.trim().is_empty()) {
             all.push((Said { voice: voice.map(str::to_owned), ..Said::default() }, Vec::new()));
@@ -190,7 +194,7 @@ pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
         if let Some(Some(first)) = spoken.first()
             && spoken.iter().all(|lang| *lang == Some(first))
         {
-            said.lang = Some((*first).to_owned());
+            said.lang = Some(label_start(first, LANG_BYTES_MAX + 1).to_owned());
         }
         said
     })
