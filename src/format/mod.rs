@@ -560,11 +560,20 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         return Err(FormatError::NoLines);
     }
     let text = places::with_numbers_of_json(&text);
-    let (text, repaired_times) = encoding::with_plain_times(&text);
+    // A file of cues may be known by nothing but its lines of times.
+    let (with_plain_times, mut repaired_times) = encoding::with_plain_times(&text);
     let kind = match (options.kind, options.speaker_times) {
         (Some(kind), _) => kind,
         (None, Some(_)) => FileKind::Nlp,
-        (None, None) => detect::detect(&text, options.file_name)?,
+        (None, None) => detect::detect(&with_plain_times, options.file_name)?,
+    };
+    // In other files such a line is text.
+    let text = match kind {
+        FileKind::Vtt | FileKind::Srt => with_plain_times,
+        _ => {
+            repaired_times.clear();
+            text
+        }
     };
     let plain = match kind {
         FileKind::Vtt | FileKind::Srt => encoding::without_controls(&text),

@@ -416,7 +416,12 @@ pub(super) fn written_text(rows: &str) -> String {
         if index > 0 {
             out.push(if is_below_number && odd_times(row).is_some() { ' ' } else { '\n' });
         }
-        out.push_str(row);
+        // Without what is no character it would be a line of times to a reader.
+        match row.contains(char::REPLACEMENT_CHARACTER) && row.replace(char::REPLACEMENT_CHARACTER, "").contains("-->")
+        {
+            true => out.push_str(&row.replace("->", "- >").replace("\u{FFFD}>", "\u{FFFD} >")),
+            false => out.push_str(row),
+        }
         is_below_number = number_of(row).is_some();
     }
     out
