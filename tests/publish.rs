@@ -1124,6 +1124,44 @@ async fn a_line_without_a_time_is_given_that_of_its_arrival() {
     assert!((0..60_000).contains(&line["start_ms"].as_i64().expect("a time")), "{line}");
 }
 
+/// Lines without times stand in the order in which they came, whatever their ids are and however many one moment brings.
+#[tokio::test]
+async fn lines_without_times_keep_the_order_in_which_they_came() {
+    let server = Server::start();
+    let ids = ["z", "b", "m", "a", "y", "c"];
+    let lines: Vec<Value> = ids.iter().map(|id| json!({"id": format!("p-{id}"), "text": format!("p {id}")})).collect();
+    for half in lines.chunks(3) {
+        // The second request begins behind the first, which took more milliseconds than went by.
+        let answer = server.json("POST", "/v1/feeds/geneva/lines", json!(half)).await.json();
+        assert_eq!(answer["accepted"], 3, "{answer}");
+    }
+    let mut publisher = server.publish("geneva/publish?session=s").await;
+    publisher.expect_next("welcome").await;
+    for (seq, id) in (1..).zip(ids) {
+        let message = json!({"type": "line", "seq": seq, "id": format!("s-{id}"), "text": format!("s {id}")});
+        publisher.stream.feed(Message::text(message.to_string())).await.expect("room");
+    }
+    publisher.stream.flush().await.expect("sent");
+    publisher.acked(6).await;
+    let lines: Vec<Value> = ids.iter().map(|id| json!({"id": format!("t-{id}"), "text": format!("t {id}")})).collect();
+    publisher.send(json!({"type": "lines", "seq": 7, "lines": lines})).await;
+    publisher.acked(7).await;
+    let expected: Vec<String> = ["p", "s", "t"].iter().flat_map(|by| ids.map(|id| format!("{by} {id}"))).collect();
+    let before = seen(&server, "geneva").await;
+    assert_eq!(texts(&before), expected);
+    // What is sent again is where it was, and so is what is corrected.
+    let mut again = server.publish("geneva/publish?session=s&takeover=true").await;
+    assert_eq!(again.expect_next("welcome").await["seq"], 7);
+    again.send(json!({"type": "lines", "seq": 7, "lines": lines})).await;
+    again.send(json!({"type": "line", "seq": 8, "id": "t-z", "text": "t z"})).await;
+    again.send(json!({"type": "line", "seq": 9, "id": "t-b", "text": "t b, corrected"})).await;
+    again.acked(9).await;
+    let after = seen(&server, "geneva").await;
+    let places = |screen: &Screen| screen.lines.values().map(|line| line["sort"].to_string()).collect::<Vec<_>>();
+    assert_eq!(places(&after), places(&before));
+    assert_eq!(after.lines["main/t-b"]["text"], "t b, corrected");
+}
+
 #[tokio::test]
 async fn typed_lines_close_their_turn_and_leave_the_first_time_free() {
     let server = Server::start_with("[times]\nidle_clock_after_ms = 100\n[captions]\nturn_gap_ms = 300");
@@ -1452,6 +1490,53 @@ async fn what_an_engine_settled_is_final_though_it_says_no_more() {
         engine.send_text(&next.replace("0.5", "60.5").replace("0.8", "60.8").replace("1.1", "61.1")).await;
         finals.read_until(&mut reader, |screen| texts(screen).concat().ends_with("It is agreed.")).await;
     }
+}
+
+/// Words that an engine settled are final though the server was killed, or the program, and another one speaks at once.
+#[tokio::test]
+async fn what_a_killed_engine_settled_is_final_though_its_source_goes_on() {
+    let mut server = Server::start_with("[captions]\nturn_gap_ms = 200\n");
+    let [message, _] = settled("deepgram");
+    let is_final = |screen: &Screen| {
+        screen.lines.values().any(|line| line["status"] == "final" && line["text"] == "It is carried.")
+    };
+    for query in ["", "&session=room"] {
+        let feed = format!("killed{}", query.len());
+        // Long enough that the server is killed before.
+        server.set_config("[captions]\nturn_gap_ms = 60000\n");
+        server.kill();
+        server.restart();
+        let mut engine = server.publish(&format!("{feed}/publish?format=deepgram{query}")).await;
+        engine.send_text(&message.to_string()).await;
+        engine.acked(1).await;
+        server.kill();
+        server.restart();
+        let mut engine = server.publish(&format!("{feed}/publish?format=deepgram{query}")).await;
+        engine.expect("welcome").await;
+        let mut reader = server.subscribe(&format!("{feed}/subscribe")).await;
+        Screen::default().read_until(&mut reader, is_final).await;
+    }
+    // A program that reads the engine itself: a session of its own each time.
+    server.set_config("[captions]\nturn_gap_ms = 200\n");
+    server.kill();
+    server.restart();
+    let mut program = server.publish("program/publish?session=1").await;
+    let mut guess = line("1-1", 500, "A", "It is carried.");
+    guess["status"] = json!("interim");
+    program.send(guess.clone()).await;
+    program.acked(1).await;
+    // Its own session may still say it better, and so nothing happens for as long as it is there.
+    let mut again = server.publish("program/publish?session=2&takeover=true").await;
+    again.expect("welcome").await;
+    guess["id"] = json!("2-1");
+    guess["text"] = json!("And so");
+    again.send(guess).await;
+    again.acked(1).await;
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe("program/subscribe").await;
+    screen.read_until(&mut reader, is_final).await;
+    assert_eq!(screen.lines["main/2-1"]["status"], "interim");
+    assert!(screen.lines["main/1-1"]["marks"].to_string().contains("unconfirmed"));
 }
 
 /// An engine whose ids count from 1 is started again: in a session of its own, and in the session of before.

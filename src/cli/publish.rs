@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
+use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::line_counts::CountingPublisher;
@@ -124,9 +125,12 @@ impl Publish {
         let patience = self.wait.patience(is_file);
         let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
         let input = BufReader::new(input);
-        let read = async |publisher: &CountingPublisher, problems: &mut u64| match self.vendor.format {
-            Some(format) => self.vendor.publish(format, source.as_deref(), input, publisher, problems).await,
-            None => read(input, publisher, problems).await,
+        let read = async |publisher: &CountingPublisher, problems: &mut u64, stop: &CancellationToken| match self
+            .vendor
+            .format
+        {
+            Some(format) => self.vendor.publish((format, source.as_deref()), input, publisher, problems, stop).await,
+            None => stop.run_until_cancelled(read(input, publisher, problems)).await.unwrap_or(Ok(())),
         };
         sending.run(signals, read).await
     }

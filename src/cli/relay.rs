@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use http::HeaderValue;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::line_counts::CountingPublisher;
@@ -92,8 +93,8 @@ impl Relay {
         let publisher = CountingPublisher::start(url, options);
         let patience = self.wait.patience(false);
         let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
-        let follow = async |publisher: &CountingPublisher, problems: &mut u64| {
-            self.follow(format, follower, publisher, problems).await
+        let follow = async |publisher: &CountingPublisher, problems: &mut u64, stop: &CancellationToken| {
+            self.follow(format, follower, publisher, problems, stop).await
         };
         sending.run(signals, follow).await
     }
@@ -105,6 +106,7 @@ impl Relay {
         mut follower: Follower,
         publisher: &CountingPublisher,
         problems: &mut u64,
+        stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut session = self.vendor.begin(format, self.source.as_deref());
         let mut began: Option<Instant> = None;
@@ -113,6 +115,7 @@ impl Relay {
             let (since, until) = due.unwrap_or((Instant::now(), Instant::now()));
             let followed = tokio::select! {
                 biased;
+                () = stop.cancelled() => return say(session.end(), "the end", publisher, problems).await,
                 followed = follower.next() => followed.context("following the vendor ended")?,
                 () = sleep_until(until), if due.is_some() => {
                     say(session.rest(since.elapsed()), "a pause", publisher, problems).await?;

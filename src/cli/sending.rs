@@ -1,6 +1,7 @@
 //! A publisher at work: what it is told meanwhile is told to people.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -8,6 +9,7 @@ use futures::FutureExt;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::line_counts::{CountingPublisher, LineCounts};
@@ -86,18 +88,27 @@ pub(super) struct Sending<'a> {
 
 impl Sending<'_> {
     /// Has `read` publish until it is done or a signal comes, waits until all of it is answered, and says what became of it.
-    /// `read` counts what it could not read.
+    /// `read` counts what it could not read. It is told of the signal, and takes that for the end of its input.
     pub(super) async fn run(
         self,
         mut signals: Signals,
-        read: impl AsyncFnOnce(&CountingPublisher, &mut u64) -> anyhow::Result<()>,
+        read: impl AsyncFnOnce(&CountingPublisher, &mut u64, &CancellationToken) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
         let Self { publisher, feed, patience, end, json } = self;
         let mut problems = 0;
         let work = async {
+            let stop = CancellationToken::new();
+            let mut reading = pin!(read(&publisher, &mut problems, &stop));
             tokio::select! {
-                read = read(&publisher, &mut problems) => read?,
-                () = signals.next() => note("stopping; once more stops at once"),
+                read = &mut reading => read?,
+                () = signals.next() => {
+                    note("stopping; once more stops at once");
+                    stop.cancel();
+                    tokio::select! {
+                        read = reading => read?,
+                        () = signals.next() => bail!("stopped before all that was read was sent"),
+                    }
+                }
             }
             if end {
                 publisher.send(&Outgoing::End).await?;

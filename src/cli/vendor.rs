@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::line_counts::CountingPublisher;
 use super::output::note;
@@ -93,14 +94,15 @@ impl Vendor {
         Session::begin(format, self.options(source, 0), self.offset_ms)
     }
 
-    /// Publishes all that `input` says; counts what could not be read.
+    /// Publishes all that `input` says, until it ends or `stop` is cancelled: then too what the vendor settled is final. Counts
+    /// what could not be read.
     pub(super) async fn publish(
         &self,
-        format: Format,
-        source: Option<&str>,
+        (format, source): (Format, Option<&str>),
         mut input: impl AsyncBufRead + Unpin,
         publisher: &CountingPublisher,
         problems: &mut u64,
+        stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut session = self.begin(format, source);
         let began = Instant::now();
@@ -111,6 +113,7 @@ impl Vendor {
                 let due = session.due(began);
                 tokio::select! {
                     biased;
+                    () = stop.cancelled() => return say(session.end(), "the end", publisher, problems).await,
                     // What was read of a line when the pause was over stays in `bytes`.
                     read = read_some(format.framing(), &mut input, &mut bytes) => break read.context("cannot read the input")?,
                     () = sleep_until(due.unwrap_or(began)), if due.is_some() => {

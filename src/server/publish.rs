@@ -93,6 +93,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let Publisher { source, session, .. } = connection.pipeline.publisher.clone();
     tracing::info!(feed = %name, %source, %session, seq = connection.acked, "publisher connected");
     connection.queue_warnings().await?;
+    connection.abandon_earlier_guesses().await?;
     let end = connection.run(socket).await;
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.

@@ -115,7 +115,7 @@ struct Upkeep {
     heard: BTreeMap<LogId, Heard>,
     /// When a feed that players ask for was last told that time goes by.
     ticks: BTreeMap<LogId, Instant>,
-    /// Guesses of sources that are gone, and since when they are seen.
+    /// Guesses of sessions that are gone, and since when they are seen.
     guesses: BTreeMap<LogId, HashMap<Guess, Instant>>,
     /// Feeds that were folded to their end, and are followed since.
     folded: BTreeSet<LogId>,
@@ -214,23 +214,30 @@ impl Upkeep {
         Silence { of_lines: known.line_seen.elapsed(), of_all: known.seen.elapsed() }
     }
 
+    /// A guess whose session is gone stands as it is, after `abandon_after_ms`. Where another session publishes as its source,
+    /// it waits no longer than for the silence between turns: whoever goes on does so under ids of its own, and words that an
+    /// engine had settled would else stay a guess for as long as the source speaks. What its own session says of it later, or
+    /// another one that corrects, ranks above.
     fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
         let after = TimesConfig::ms(self.app.config.times.abandon_after_ms);
+        let after_others = after.min(Duration::from_millis(transcript.turn_gap_ms().unsigned_abs()));
         let present = self.app.present(feed.log_id());
         let before = self.guesses.remove(feed.log_id()).unwrap_or_default();
         let mut guesses = HashMap::new();
         let mut ops = Vec::new();
         for source in transcript.interim_sources() {
-            let is_here = present.publishers.iter().any(|publisher| publisher.source == source);
-            let alone_for = self.alone_for(feed, Some(source.clone()), !is_here);
-            if is_here {
-                continue;
-            }
-            for (id, rev, _) in transcript.interim_lines(&source) {
+            let of_source = present.publishers.iter().filter(|publisher| publisher.source == source);
+            let sessions: Vec<&str> = of_source.map(|publisher| &*publisher.session).collect();
+            let alone_for = self.alone_for(feed, Some(source.clone()), sessions.is_empty());
+            let (is_over, after) = match sessions.is_empty() {
+                true => (alone_for >= after, after),
+                false => (self.app.knows_who_is_present(), after_others),
+            };
+            for (id, rev, _) in transcript.interim_lines_of_others(&source, &sessions) {
                 let guess = (source.clone(), id.clone(), rev);
                 // A line that came since, over HTTP say, waits as long as any.
                 let since = before.get(&guess).copied().unwrap_or_else(Instant::now);
-                if alone_for >= after && since.elapsed() >= after {
+                if is_over && since.elapsed() >= after {
                     ops.push(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
                 }
                 guesses.insert(guess, since);

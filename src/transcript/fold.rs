@@ -99,6 +99,8 @@ struct Source {
     last_id: Option<Arc<str>>,
     /// The greatest media time of any of its lines and clocks.
     reach: Option<Reached>,
+    /// The greatest time of arrival at which one of its lines stands.
+    arrived_ms: Option<MediaMs>,
 }
 
 /// How many numbers of a session are between two places that are noted of it: as many as may be without an answer by default.
@@ -328,6 +330,7 @@ impl Transcript {
             sessions: HashMap::new(),
             last_id: None,
             reach: None,
+            arrived_ms: None,
         });
         self.source_index.insert(name.clone(), index);
         index
@@ -365,6 +368,10 @@ impl Transcript {
             self.last_line_at = self.last_line_at.max(Some(at));
         }
         let (start, end) = self.lines[slot as usize].times(start_ms, end_ms);
+        if start_ms.is_none() && self.lines[slot as usize].arrival.1 == TimeSource::Arrival {
+            let arrived_ms = &mut self.sources[source as usize].arrived_ms;
+            *arrived_ms = (*arrived_ms).max(Some(start));
+        }
         // A time of arrival says nothing of where the event's own clock stands.
         let is_given = start_ms.is_some();
         self.reach_time(source, end.unwrap_or(start), is_given, at);

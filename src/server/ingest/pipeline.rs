@@ -190,7 +190,7 @@ impl IngestPipeline {
             feed.append_all(&[app.record(Op::Resume)]).await?;
         }
         Ok(Self {
-            validator: FeedValidator::new(app, view.clone()),
+            validator: FeedValidator::new(app, view.clone(), &publisher.source),
             counters: app.metrics.lines_of(&publisher.source),
             app: app.clone(),
             feed,

@@ -19,20 +19,65 @@ pub(in crate::server) struct FeedValidator {
     clock_history: Arc<ClockHistory>,
     arrival_clock: ArrivalClock,
     max_jump_ms: MediaMs,
-    max_media_ms: MediaMs,
     /// The greatest time that this publisher has sent; what was folded is asked of the view.
     reach: Option<Reached>,
+    arrivals: ArrivalOrder,
+}
+
+/// How far ahead of the feed's clock the last line of an earlier session or request may stand: many lines that came at once
+/// take a millisecond each, and a request holds some ten thousand. What is further ahead went by another clock.
+const AHEAD_MS_MAX: MediaMs = 60_000;
+
+/// Times of arrival for the lines of one source that say no time: each stands behind the one before it, however many come in
+/// one millisecond. Where lines start at the same time their ids order them, and ids need not rise.
+#[derive(Debug)]
+struct ArrivalOrder {
+    /// Where the last line stands, and its id if this publisher sent it.
+    last: Option<(MediaMs, Option<Arc<str>>)>,
+    /// The greatest time that its source gave.
+    given_ms: Option<MediaMs>,
+    max_media_ms: MediaMs,
+}
+
+impl ArrivalOrder {
+    /// No line stands behind the last time that one may have, whatever the clocks say.
+    fn clamp(&self, ms: MediaMs) -> MediaMs {
+        ms.clamp(0, self.max_media_ms)
+    }
+
+    /// The place of a version of `id` that came at `came_ms`. One of a line that is there (`is_known`), or was sent last, moves
+    /// nothing: a line keeps its first place.
+    fn place(&mut self, id: &Arc<str>, came_ms: MediaMs, is_known: bool) -> MediaMs {
+        let came_ms = self.clamp(came_ms);
+        match &self.last {
+            Some((last_ms, Some(last))) if last == id => return *last_ms,
+            _ if is_known => return came_ms,
+            Some((last_ms, None)) if last_ms - came_ms > AHEAD_MS_MAX => self.last = None,
+            _ => {}
+        }
+        // Nor beside one that has a time.
+        let came_ms = if self.given_ms == Some(came_ms) { came_ms.saturating_add(1) } else { came_ms };
+        let behind = self.last.as_ref().map(|(last_ms, _)| last_ms.saturating_add(1));
+        let place = self.clamp(behind.map_or(came_ms, |behind| came_ms.max(behind)));
+        self.last = Some((place, Some(id.clone())));
+        place
+    }
 }
 
 impl FeedValidator {
     /// For lines in the feed of `view`, which has folded its log.
-    pub(in crate::server) fn new(app: &App, view: Arc<View>) -> Self {
-        let opened_at = view.transcript().opened_at().unwrap_or_default();
+    pub(in crate::server) fn new(app: &App, view: Arc<View>, source: &str) -> Self {
+        let (opened_at, arrived_ms, given_ms) = {
+            let transcript = view.transcript();
+            let opened_at = transcript.opened_at().unwrap_or_default();
+            (opened_at, transcript.source_arrival_ms(source), transcript.source_reach_ms(source))
+        };
         let captions = &app.config.captions;
         let (max_jump_ms, max_media_ms) = (captions.max_jump_ms, captions.max_media_ms);
         let clock_history = app.clock_history.clone();
         let arrival_clock = ArrivalClock::new(opened_at);
-        Self { view, clock_history, arrival_clock, max_jump_ms, max_media_ms, reach: None }
+        let arrivals = ArrivalOrder { last: arrived_ms.map(|ms| (ms, None)), given_ms, max_media_ms };
+        Self { view, clock_history, arrival_clock, max_jump_ms, reach: None, arrivals }
     }
 
     /// The publisher's session begins `now`, at the media time `offset_ms`. It goes on behind what its source has said so far,
@@ -40,10 +85,13 @@ impl FeedValidator {
     pub(in crate::server) fn begin_at(&mut self, offset_ms: MediaMs, source: &str, goes_on: bool, now: Timestamp) {
         let behind = self.view.transcript().source_reach(source).filter(|_| goes_on);
         self.arrival_clock.begin(offset_ms, now, behind);
+        if !goes_on {
+            self.arrivals.last = None;
+        }
     }
 
     /// Takes a version of a line that came `now`, or says why not; gives whether its id names a line that another session
-    /// changed last. One without a time is given that of its arrival.
+    /// changed last. One without a time is given that of its arrival, or a moment later where others of its source stand there.
     pub(in crate::server) fn line(
         &mut self,
         version: &mut Version,
@@ -51,14 +99,16 @@ impl FeedValidator {
         now: Timestamp,
     ) -> Result<bool, Refusal> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
+        // One that takes the place of a number that was missing has that place already.
+        let needs_place = start_ms.is_none() && version.arrival_ms.is_none();
         let named = {
             let transcript = self.view.transcript();
-            if start_ms.is_none() && version.arrival_ms.is_none() {
+            if needs_place {
                 let reached = self.reach.into_iter().chain(transcript.reach());
-                let arrival_ms = self.arrival_clock.media_ms(reached, &self.clock_history, now);
-                // Whatever the clocks say: no line stands behind the last time that one may have. One that takes the place of a
-                // number that was missing has that place already.
-                version.arrival_ms = Some(arrival_ms.clamp(0, self.max_media_ms));
+                let came_ms = self.arrival_clock.media_ms(reached, &self.clock_history, now);
+                version.arrival_ms = Some(self.arrivals.clamp(came_ms));
+                let is_known = !transcript.begins_line(&publisher.published(0), version, now);
+                version.arrival_ms = Some(self.arrivals.place(&version.id, came_ms, is_known));
             }
             if transcript.state() == FeedState::Ended && transcript.begins_line(&publisher.published(0), version, now) {
                 let mut message =
@@ -91,6 +141,7 @@ impl FeedValidator {
             let greatest_ms = start_ms.or(version.arrival_ms).max(start_ms.and(end_ms));
             greatest_ms.into_iter().for_each(|media_ms| self.arrival_clock.note(media_ms));
         }
+        self.arrivals.given_ms = self.arrivals.given_ms.max(start_ms);
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(is_foreign(named, publisher))
     }
@@ -164,5 +215,48 @@ fn check_next_rev(named: Option<NamedLine>) -> Result<(), Refusal> {
             Err(Refusal::new(NackCode::BadField, "rev", message))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_without_a_time_stands_behind_the_one_before() {
+        let places = |last: Option<MediaMs>, lines: &[(&str, MediaMs, bool)]| {
+            let mut arrivals =
+                ArrivalOrder { last: last.map(|ms| (ms, None)), given_ms: Some(40), max_media_ms: 100_000 };
+            let place =
+                |(id, came_ms, is_known): &(&str, MediaMs, bool)| arrivals.place(&(*id).into(), *came_ms, *is_known);
+            lines.iter().map(place).collect::<Vec<_>>()
+        };
+        for (what, last, lines, expected) in [
+            (
+                "a burst",
+                None,
+                &[("c", 5, false), ("b", 5, false), ("a", 5, false), ("d", 9, false)][..],
+                &[5, 6, 7, 9][..],
+            ),
+            ("lines of before", Some(20), &[("b", 5, false), ("a", 21, false), ("c", 30, false)], &[21, 22, 30]),
+            ("a line with a time", None, &[("b", 40, false), ("a", 40, false)], &[41, 42]),
+            ("lines of another clock", Some(90_000), &[("b", 5, false), ("a", 5, false)], &[5, 6]),
+            ("a clock that falls", None, &[("b", 9, false), ("a", -3, false)], &[9, 10]),
+            (
+                "guesses of one line",
+                None,
+                &[("b", 5, false), ("b", 5, false), ("b", 8, false), ("a", 8, false)],
+                &[5, 5, 5, 8],
+            ),
+            ("a correction", None, &[("b", 5, false), ("a", 5, false), ("b", 5, true), ("c", 5, false)], &[5, 6, 5, 7]),
+            (
+                "the last time there is",
+                Some(99_999),
+                &[("b", 99_000, false), ("a", 5, false), ("c", 500_000, false)],
+                &[100_000, 100_000, 100_000],
+            ),
+        ] {
+            assert_eq!(places(last, lines), expected, "{what}");
+        }
     }
 }

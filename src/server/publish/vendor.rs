@@ -13,7 +13,7 @@ use super::Connection;
 use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, UnknownFormat};
 use crate::log::LogError;
 use crate::position::{Epoch, FeedId};
-use crate::server::app::App;
+use crate::server::app::{App, end_of};
 use crate::server::frames::{Keeping, Reading};
 use crate::server::ingest::MessageArrival;
 use crate::server::socket::End;
@@ -178,6 +178,17 @@ impl Connection<'_> {
         if said && self.append_batch().await.is_ok() && self.acks.all_durable(&self.app.metrics).await.is_ok() {
             let _ = self.abandon_guesses().await;
         }
+    }
+
+    /// Guesses that the source left before this connection, which a crash kept from their end, stand as they are: their ids
+    /// are a dead connection's, in this session too.
+    pub(super) async fn abandon_earlier_guesses(&mut self) -> Result<(), End> {
+        if self.vendor.is_none()
+            || self.pipeline.view.transcript().interim_lines(&self.pipeline.publisher.source).is_empty()
+        {
+            return Ok(());
+        }
+        self.abandon_guesses().await.map_err(|error| end_of(&error))
     }
 
     /// Guesses that are left stand as they are, unconfirmed: their ids are this connection's, so that nobody comes back

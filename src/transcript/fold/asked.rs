@@ -426,6 +426,13 @@ impl Transcript {
         self.sources[*source as usize].reach
     }
 
+    /// The greatest time of arrival at which a line of `source` stands, once it sent one without a time.
+    #[must_use]
+    pub fn source_arrival_ms(&self, source: &str) -> Option<MediaMs> {
+        let source = self.source_index.get(source)?;
+        self.sources[*source as usize].arrived_ms
+    }
+
     /// The revision of a line, and whether it was taken back; `None` for one that was never met.
     #[must_use]
     pub fn line_rev(&self, source: &str, id: &str) -> Option<(u64, bool)> {
@@ -490,9 +497,18 @@ impl Transcript {
     /// does not come back.
     #[must_use]
     pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64, Timestamp)> {
+        self.interim_lines_of_others(source, &[])
+    }
+
+    /// The same without the lines that one of `sessions` said last.
+    #[must_use]
+    pub fn interim_lines_of_others(&self, source: &str, sessions: &[&str]) -> Vec<(Arc<str>, u64, Timestamp)> {
         let Some(source) = self.source_index.get(source) else { return Vec::new() };
+        let known = &self.sources[*source as usize].sessions;
+        let sessions: Vec<_> = sessions.iter().filter_map(|name| known.get(*name)).map(|known| known.index).collect();
         let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
-        lines.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
+        let of_others = lines.filter(|line| !sessions.contains(&line.session));
+        of_others.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
     }
 
     /// The sources that have interim lines, by name.
