@@ -838,6 +838,28 @@ async fn what_a_vendor_settled_is_final_in_a_silence_of_a_pipe_and_of_a_socket()
     done(&soon(relay.wait_with_output()).await.expect("it ends"));
 }
 
+/// A signal ends the vendor's session as the end of the input does: what it settled is final, and a guess stands.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_vendor_settled_is_final_where_publish_is_told_to_stop() {
+    let server = Server::start();
+    let mut publish = captionwire(Some(&server));
+    publish.args(["publish", "pipe", "-", "--format", "deepgram", "--turn-gap-ms", "86400000"]).stdin(Stdio::piped());
+    let mut publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = publish.stdin.take().expect("a pipe");
+    pipe.write_all(format!("{}\n", settled(0.5, "It is carried.")).as_bytes()).await.expect("written");
+    pipe.flush().await.expect("written");
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe("pipe/subscribe?wait=true").await;
+    screen.read_until(&mut reader, |screen| screen.lines.values().any(|line| line["status"] == "interim")).await;
+    let id = publish.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
+    let published = soon(publish.wait_with_output()).await.expect("it ends");
+    assert!(done(&published).starts_with("pipe: 1 new"), "{published:?}");
+    finals_are(&server, "pipe", "It is carried.").await;
+    drop(pipe);
+}
+
 #[tokio::test]
 async fn a_vendors_session_is_recorded_and_said_again() {
     let server = Server::start();

@@ -2,6 +2,7 @@
 
 mod support;
 
+use captionwire::transcript::Timestamp;
 use support::{Answer, Screen, Server};
 
 async fn post(server: &Server, path: &str, body: &str) -> Answer {
@@ -74,6 +75,89 @@ async fn a_number_that_was_missing_takes_its_place() {
     }
     let all = ["one", "two", "three", "four", "anew", "long before", "before it", "thirty", "too late"];
     assert_eq!(said(&server).await, all);
+}
+
+/// What was posted under a number is there once, whatever became of it since.
+#[tokio::test]
+async fn a_retry_brings_nothing_back() {
+    let server = Server::start();
+    let early = "2001-01-01T00:00:00.000";
+    for (path, id) in [("zoom", "zoom-2"), ("youtube", "youtube-2-1")] {
+        let feed = format!("/v1/feeds/{path}");
+        let caption = |text: &str| if path == "youtube" { format!("{early}\n{text}\n") } else { text.to_owned() };
+        let send = async |seq: u64, text: &str| {
+            let headers = [("Content-Type", "text/plain")];
+            let url = format!("{feed}/{path}?seq={seq}");
+            let answer = server.http("POST", &url, &headers, caption(text).as_bytes()).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.text()
+        };
+        let shown = async || {
+            let mut screen = Screen::default();
+            let mut reader = server.subscribe(&format!("{path}/subscribe?until=head")).await;
+            screen.read_to_close(&mut reader).await;
+            screen.turns().into_iter().flat_map(|(_, lines)| lines).collect::<Vec<_>>()
+        };
+        for (seq, text) in [(1, "One."), (2, "A secret."), (3, "Three.")] {
+            send(seq, text).await;
+        }
+        let line = format!("{feed}/lines/main/{id}");
+        assert_eq!(server.http("DELETE", &line, &[], b"").await.status, 204, "{line}");
+        send(2, "A secret.").await;
+        assert_eq!(shown().await, ["One.", "Three."], "taken back");
+        let corrected = serde_json::json!({"id": id, "text": "No secret."});
+        let answer = server.json("POST", &format!("{feed}/lines?corrects=true"), corrected).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        send(2, "A secret.").await;
+        assert_eq!(shown().await, ["One.", "No secret.", "Three."], "corrected");
+        // The last one too, and one that says nothing has a number.
+        for (seq, text) in [(4, " "), (5, "Five."), (4, " "), (6, ""), (6, ""), (7, "Seven.")] {
+            if path == "youtube" || !text.is_empty() {
+                let told = send(seq, text).await;
+                let is_told = told.contains("numbers are missing");
+                assert_eq!(is_told, path == "zoom" && seq == 7, "{path} {seq}: {told}");
+            }
+        }
+        let all = ["One.", "No secret.", "Three.", "Five.", "Seven."];
+        assert_eq!(shown().await, all, "{path}");
+    }
+    assert_eq!(fine(&server.get("/v1/feeds/zoom/zoom/seq").await), "7");
+}
+
+/// The software's clock is behind, or its captions are: the order is that in which they were said.
+#[tokio::test]
+async fn captions_from_before_the_opening_keep_their_order() {
+    let server = Server::start();
+    let now = fine(&post(&server, "youtube", "").await);
+    let before_opening = Timestamp::parse(&format!("{now}Z")).expect("a time");
+    let texts: Vec<String> = (1..=40).map(|number| format!("Sentence {number}.")).collect();
+    let mut told = 0;
+    for (seq, text) in (1..).zip(&texts) {
+        // Each is said two milliseconds after the one before, and posted later than that: the first ones are from before the
+        // feed was opened, and those behind them would stand before where these arrived.
+        let at = Timestamp(before_opening.0 + 2 * seq).to_string();
+        let body = format!("{} region:reg1#cue1\n{text}\n", at.trim_end_matches('Z'));
+        let answer = post(&server, &format!("youtube?seq={seq}"), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        told += usize::from(answer.text().lines().count() > 1);
+    }
+    assert_eq!(said(&server).await, texts);
+    assert!(told > 0, "times that are left out are told");
+}
+
+/// A source beside the one of the feed's first line is acknowledged, and told that nobody sees it.
+#[tokio::test]
+async fn who_is_not_on_air_is_told() {
+    let server = Server::start();
+    fine(&post(&server, "zoom?seq=1", "Main speaks.").await);
+    for path in ["zoom?seq=1&source=b", "youtube?seq=1&source=b", "streamtext?seq=1&source=b"] {
+        let answer = post(&server, path, "2001-01-01T00:00:00.000\nB speaks.\n").await;
+        assert!(answer.status == 200 && answer.text().contains("b is not on air"), "{path}: {}", answer.text());
+    }
+    assert_eq!(fine(&post(&server, "zoom?seq=2", "Main again.").await), "2");
+    let answer = post(&server, "zoom?seq=3", "And again.").await;
+    assert!(!answer.text().contains("on air"), "{}", answer.text());
+    assert_eq!(said(&server).await, ["Main speaks.", "Main again.", "And again."]);
 }
 
 #[tokio::test]
@@ -150,8 +234,21 @@ async fn streamtext_is_written_on_and_deleted() {
     // After a crash nothing is lost, and nothing reaches back.
     server.kill();
     server.restart();
-    fine(&post(&server, "streamtext?seq=6", "\u{8}\u{8}\u{8}\u{8}ALL RISE.\n").await);
+    let anew = post(&server, "streamtext?seq=6", "\u{8}\u{8}\u{8}\u{8}ALL RISE.\n").await;
+    assert!(anew.text().contains("begins a new one"), "{}", anew.text());
     assert_eq!(said(&server).await, ["IT IS NOON NOW.", "RISE", "ALL RISE."]);
+    // A retry of one that is not the last is none of its text twice; one that comes late is told.
+    for (seq, text, told) in
+        [(7, "ONE ", ""), (9, "THREE ", "numbers are missing"), (7, "ONE ", ""), (8, "TWO", "behind")]
+    {
+        let answer = post(&server, &format!("streamtext?seq={seq}"), text).await;
+        assert!(
+            answer.text().contains(told) && (answer.text().lines().count() == 1) == told.is_empty(),
+            "{}",
+            answer.text()
+        );
+    }
+    assert_eq!(said(&server).await.last().map(String::as_str), Some("ONE THREE TWO"));
 }
 
 #[tokio::test]
@@ -160,7 +257,8 @@ async fn so_many_streams_are_remembered() {
     fine(&post(&server, "streamtext?seq=1", "IT IS NOOM").await);
     // Another one takes its place, and what comes next reaches nothing of it.
     fine(&post(&server, "streamtext?seq=1&source=b", "ELSEWHERE").await);
-    fine(&post(&server, "streamtext?seq=2", "\u{8}N.\n").await);
+    let anew = post(&server, "streamtext?seq=2", "\u{8}N.\n").await;
+    assert!(anew.text().contains("streams_max"), "{}", anew.text());
     assert_eq!(said(&server).await, ["IT IS NOOM", "N."]);
 }
 

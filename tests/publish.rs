@@ -1189,6 +1189,19 @@ async fn a_standby_is_told_that_another_is_on_air() {
     let status = second.expect_next("status").await;
     assert_eq!((&status["on_air"], &status["holder"]), (&json!(false), &json!("first")));
     first.acked(1).await;
+    // What it sends all the same is acknowledged, and it is told once that nobody sees it.
+    let mut told = Vec::new();
+    for seq in 1..=3 {
+        second.send(line(&seq.to_string(), 0, "A", "unseen")).await;
+        told.extend(second.acked(seq).await);
+    }
+    assert!(matches!(&told[..], [warning] if warning["code"] == "not_on_air"), "{told:?}");
+    for (source, count) in [("second", 1), ("first", 0)] {
+        let lines = json!([{"id": "9", "text": "posted"}]);
+        let answer = server.json("POST", &format!("/v1/feeds/geneva/lines?source={source}"), lines).await.json();
+        let warnings = answer["warnings"].as_array().map_or(0, Vec::len);
+        assert_eq!((&answer["accepted"], warnings), (&json!(1), count), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -1433,6 +1446,59 @@ async fn a_vendors_client_need_not_be_answered() {
         wrong.send_text("1\n2").await;
     }
     assert_eq!(wrong.closed().await.0, 4503);
+}
+
+/// What vendors send that nobody here can use costs them no text, and no connection.
+#[tokio::test]
+async fn a_vendors_text_is_taken_whatever_its_frame_is_like() {
+    let server = Server::start();
+    // A final with all words of minutes: larger than what publishers of our own format may send.
+    let words: Vec<Value> = (0..900)
+        .map(|n| json!({"startTime": format!("{n}.100s"), "endTime": format!("{n}.900s"), "word": "procedure", "speakerTag": 1 + n / 450}))
+        .collect();
+    let transcript = vec!["procedure"; 900].join(" ");
+    let result =
+        json!({"isFinal": true, "resultEndTime": "900s", "alternatives": [{"transcript": transcript, "words": words}]});
+    let frame = json!({"results": [result]}).to_string();
+    assert!(frame.len() > 70_000, "{}", frame.len());
+    let mut google = server.publish("google/publish?format=google").await;
+    google.expect("welcome").await;
+    google.send_text(&frame).await;
+    google.expect("ack").await;
+    assert_eq!(texts(&seen(&server, "google").await).join(" ").matches("procedure").count(), 900);
+    assert_eq!(
+        server.publish("google/publish?source=b").await.expect("welcome").await["limits"]["message_bytes"],
+        65_536
+    );
+    google.send_text(&"x".repeat(262_145)).await;
+    assert_eq!(google.closed().await.0, 4504);
+
+    // Messages that are not known, with others between them that say nothing.
+    let mut assembly = server.publish("assembly/publish?format=assemblyai").await;
+    assembly.expect("welcome").await;
+    for _ in 0..25 {
+        assembly.send_text(r#"{"type":"SomethingNew","x":1}"#).await;
+        assembly.send_text(r#"{"type":"Heartbeat","total_audio_received_ms":1}"#).await;
+        assert_eq!(assembly.expect("nack").await["code"], "unknown_type");
+    }
+
+    // A time that cannot be meant goes, and the text stands.
+    let mut deepgram = server.publish("deepgram/publish?format=deepgram").await;
+    deepgram.expect("welcome").await;
+    let [message, _] = settled("deepgram").map(|message| message.to_string());
+    let message = message.replace("\"speech_final\":false", "\"speech_final\":true");
+    deepgram.send_text(&message).await;
+    deepgram.acked(1).await;
+    let far = message.replace("0.5", "90000.5").replace("0.8", "90000.8").replace("1.1", "90001.1");
+    deepgram.send_text(&far.replace("carried", "agreed")).await;
+    let told = deepgram.acked(2).await;
+    let is_warning = |warning: &&Value| {
+        warning["code"] == "format" && warning["message"].as_str().is_some_and(|why| why.contains("start_ms"))
+    };
+    assert!(told.iter().any(|told| is_warning(&told)) && told.iter().all(|told| told["type"] != "nack"), "{told:?}");
+    let mut texts = texts(&seen(&server, "deepgram").await);
+    texts.sort();
+    assert_eq!(texts, ["It is agreed.", "It is carried."]);
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use super::load::ConfigError;
 pub struct LimitsConfig {
     /// Bytes. No caption message comes near 64 KiB; larger ones are refused by their length.
     pub message_bytes: usize,
+    /// Bytes of a frame of a vendor's engine (`format=`): the largest that are known list each word of five minutes with its
+    /// times and speaker, 110 bytes a word. The lines that come of it are held to `message_bytes`.
+    pub frame_bytes: usize,
     /// Bytes of a line's text: minutes of speech without a pause.
     pub text_bytes: usize,
     /// Messages a publisher may run ahead of its acknowledgements; then its socket is not read.
@@ -59,9 +62,11 @@ pub struct LimitsConfig {
     pub search_query_bytes: usize,
     /// Sources that `/metrics` tells apart; a misbehaving publisher could name a new one with every connection.
     pub metrics_sources_max: usize,
-    /// StreamText streams that are remembered between posts: what deletes can reach of them is held. The one that was written
-    /// to longest ago goes for one more; what is posted to it next begins a new line.
+    /// StreamText streams that are remembered between posts: what deletes can reach of them is held, some KiB. The one that was
+    /// written to longest ago goes for one more; what is posted to it next begins a new line, and the answer says so.
     pub streams_max: usize,
+    /// Those of one feed: one that has as many forgets one of its own, so that no feed can cut another one's lines.
+    pub streams_per_feed_max: usize,
     /// Anonymous speakers of one publishing connection that are given their label for a name: each is a record. Those beyond are
     /// shown by their id; an engine that numbers so many has lost count.
     pub named_speakers_max: usize,
@@ -73,6 +78,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             message_bytes: 65_536,
+            frame_bytes: 262_144,
             text_bytes: 16_384,
             unacked: 1_024,
             lines_bytes: 4 * 1024 * 1024,
@@ -95,7 +101,8 @@ impl Default for LimitsConfig {
             search_hits_max: 100,
             search_query_bytes: 1_024,
             metrics_sources_max: 100,
-            streams_max: 256,
+            streams_max: 4096,
+            streams_per_feed_max: 64,
             named_speakers_max: 256,
             refusals_in_a_row_max: 20,
         }
@@ -121,6 +128,7 @@ impl LimitsConfig {
             ("limits.search_hits_max", self.search_hits_max),
             ("limits.search_query_bytes", self.search_query_bytes),
             ("limits.streams_max", self.streams_max),
+            ("limits.streams_per_feed_max", self.streams_per_feed_max),
             ("limits.refusals_in_a_row_max", self.refusals_in_a_row_max),
         ] {
             if value == 0 {
@@ -130,6 +138,9 @@ impl LimitsConfig {
         if self.connections_for_publishers >= self.connections_max {
             let value = self.connections_for_publishers.to_string();
             return bad("limits.connections_for_publishers", value, "less than limits.connections_max");
+        }
+        if self.frame_bytes < self.message_bytes {
+            return bad("limits.frame_bytes", self.frame_bytes.to_string(), "at least limits.message_bytes");
         }
         if self.text_bytes > self.message_bytes {
             return bad("limits.text_bytes", self.text_bytes.to_string(), "at most limits.message_bytes");

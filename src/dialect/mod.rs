@@ -402,8 +402,10 @@ const FAULTS_MAX: usize = 16;
 pub struct Decoded {
     /// What it says, in order.
     pub says: Vec<Said>,
-    /// What of it was not as it should be; the first few.
+    /// What of it was not as it should be; the first few, and a last one that says how many more there are.
     pub faults: Vec<Fault>,
+    /// Faults that are not among them, and how many of those are refusals.
+    untold: (usize, usize),
 }
 
 impl Decoded {
@@ -412,7 +414,18 @@ impl Decoded {
             // What an engine reports may hold anything.
             let message = message.into().chars().filter(|c| !c.is_control()).take(300).collect();
             self.faults.push(Fault { kind, message });
+            return;
         }
+        self.untold.0 += 1;
+        self.untold.1 += usize::from(kind.is_refusal());
+        let (untold, refused) = self.untold;
+        let (kind, left_out) = match refused {
+            0 => (FaultKind::Odd, String::new()),
+            _ => (FaultKind::BadField, format!("; {refused} parts were left out for it")),
+        };
+        self.faults.truncate(FAULTS_MAX);
+        let message = format!("{untold} more things in this frame are not as they should be{left_out}");
+        self.faults.push(Fault { kind, message });
     }
 
     /// A kind of message that `vendor` does not have, as far as we know.
@@ -455,5 +468,27 @@ pub trait Dialect: Send {
     /// The engine was connected to anew, `elapsed_ms` after the first time: its session is closed, and the next one begins.
     fn reconnect(&mut self, _elapsed_ms: MediaMs, out: &mut Decoded) {
         self.close_session(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of many faults the first are told, and how many more there are.
+    #[test]
+    fn faults_beyond_the_first_are_counted() {
+        let mut out = Decoded::default();
+        let mut add = |kind, count: usize| {
+            (0..count).for_each(|_| out.fault(kind, "something"));
+            (out.faults.len(), out.faults.last().cloned().expect("there are some"))
+        };
+        assert_eq!(add(FaultKind::BadTime, FAULTS_MAX).0, FAULTS_MAX);
+        let (told, last) = add(FaultKind::Odd, 2);
+        assert_eq!((told, last.kind), (FAULTS_MAX + 1, FaultKind::Odd));
+        assert!(last.message.starts_with("2 more things"), "{last}");
+        let (told, last) = add(FaultKind::BadField, 3);
+        assert_eq!((told, last.kind), (FAULTS_MAX + 1, FaultKind::BadField));
+        assert!(last.message.starts_with("5 more things") && last.message.contains("3 parts"), "{last}");
     }
 }

@@ -1,6 +1,6 @@
 //! Captions as they are posted to Zoom, one a request: here an object with `seq`, `lang` and `text`, the body.
 //!
-//! `seq` rises by one with each; the same again with the same text is a retry, and says nothing new. A number that falls
+//! `seq` rises by one with each; one of the last again with the same text is a retry, and says nothing new. A number that falls
 //! back is that of a program that was started anew: it counts in a run of its own, so that nothing is overwritten; but one
 //! that was missing so far is that caption, late.
 
@@ -19,7 +19,9 @@ use crate::transcript::Status;
 pub(super) struct Zoom {
     options: Options,
     run: u64,
-    last: Option<(u64, String)>,
+    last: Option<u64>,
+    /// The last numbers of this run and what they said, so that a retry is known for one.
+    recent: VecDeque<(u64, String)>,
     /// Numbers of this run that were passed over, the last ones.
     missing: VecDeque<u64>,
 }
@@ -43,17 +45,24 @@ impl Zoom {
                 Some(seq) => seq,
                 None => return,
             },
-            (None, last) => last.as_ref().map_or(0, |(seq, _)| seq.saturating_add(1)),
+            (None, last) => last.map_or(0, |seq| seq.saturating_add(1)),
         };
-        match &self.last {
-            Some((last, said)) if *last == seq && said == text => return,
-            Some(_) if self.missing.contains(&seq) => self.missing.retain(|missing| *missing != seq),
-            Some((last, _)) if seq <= *last => {
+        if self.recent.iter().any(|(known, said)| *known == seq && said == text) {
+            return;
+        }
+        match self.last {
+            Some(last) if self.missing.contains(&seq) => {
+                self.missing.retain(|missing| *missing != seq);
+                out.fault(FaultKind::Odd, format!("seq {seq} came late: it was taken behind {last}, where it came"));
+            }
+            Some(last) if seq <= last => {
                 self.run += 1;
                 self.missing.clear();
-                self.last = Some((seq, text.to_owned()));
+                self.recent.clear();
+                self.last = Some(seq);
+                out.fault(FaultKind::Odd, format!("seq fell from {last} to {seq}: numbers count anew from here on"));
             }
-            Some((last, _)) => {
+            Some(last) => {
                 if seq - last > 1 {
                     out.fault(
                         FaultKind::Odd,
@@ -62,10 +71,14 @@ impl Zoom {
                 }
                 self.missing.extend((last + 1).max(seq.saturating_sub(LATE_MAX))..seq);
                 self.missing.retain(|missing| seq - missing <= LATE_MAX);
-                self.last = Some((seq, text.to_owned()));
+                self.last = Some(seq);
             }
-            None => self.last = Some((seq, text.to_owned())),
+            None => self.last = Some(seq),
         }
+        if self.recent.len() as u64 > LATE_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((seq, text.to_owned()));
         let run = if self.run == 1 { String::new() } else { format!(".{}", self.run) };
         let lang = post.text(&["lang"], out).map(|lang| self.options.lang_of(lang));
         let facts = Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None };
@@ -81,7 +94,7 @@ impl Engine for Zoom {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { options, run: 1, last: None, missing: VecDeque::new() }
+        Self { options, run: 1, last: None, recent: VecDeque::new(), missing: VecDeque::new() }
     }
 
     fn sign<'a>(&self, _: &'a Value) -> SessionSign<'a> {
@@ -91,5 +104,47 @@ impl Engine for Zoom {
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {
         self.take(Node::top(message), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Said;
+
+    /// The texts that numbered captions become, and how many of these were remarked on.
+    fn said(posts: &[(u64, &str)]) -> (Vec<String>, usize) {
+        let (mut dialect, mut out) = (Format::Zoom.open(Options::new("t")), Decoded::default());
+        for (seq, text) in posts {
+            dialect.decode(serde_json::json!({"seq": seq, "text": text}).to_string().as_bytes(), &mut out);
+        }
+        let texts = out.says.into_iter().flat_map(|said| match said {
+            Said::Lines(lines) => lines,
+            Said::Retract { .. } | Said::Clock { .. } => Vec::new(),
+        });
+        (texts.map(|line| format!("{} {}", line.id, line.content.text)).collect(), out.faults.len())
+    }
+
+    #[test]
+    fn numbers_as_a_table() {
+        for (what, posts, expected, faults) in [
+            (
+                "retries",
+                &[(1, "a"), (2, "b"), (3, "c"), (2, "b"), (3, "c"), (4, "d")][..],
+                &["t-1 a", "t-2 b", "t-3 c", "t-4 d"][..],
+                0,
+            ),
+            ("a late one", &[(1, "a"), (3, "c"), (2, "b"), (2, "b")], &["t-1 a", "t-3 c", "t-2 b"], 2),
+            ("another text", &[(1, "a"), (2, "b"), (1, "x"), (2, "b")], &["t-1 a", "t-2 b", "t.2-1 x", "t.2-2 b"], 1),
+        ] {
+            let (texts, told) = said(posts);
+            assert_eq!((texts, told), (expected.iter().map(ToString::to_string).collect(), faults), "{what}");
+        }
+        // A retry is known for as long as a number may come late.
+        let mut posts: Vec<(u64, String)> = (1..=18).map(|seq| (seq, format!("text {seq}"))).collect();
+        posts.extend([posts[1].clone(), posts[0].clone()]);
+        let posts: Vec<(u64, &str)> = posts.iter().map(|(seq, text)| (*seq, text.as_str())).collect();
+        assert_eq!(said(&posts).0.last().map(String::as_str), Some("t.2-1 text 1"));
+        assert_eq!(said(&posts).0.len(), 19);
     }
 }

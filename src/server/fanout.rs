@@ -467,7 +467,7 @@ mod tests {
     async fn socket(app: &App, room: usize) -> (Socket, DuplexStream) {
         let (ours, client) = tokio::io::duplex(room);
         let (limits, times) = (&app.config.limits, &app.config.times);
-        (Socket::new(Transport::Other(Box::new(ours)), &[], 512, limits, times).await, client)
+        (Socket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await, client)
     }
 
     /// Until the group's task has seen all who joined.

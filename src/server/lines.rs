@@ -151,6 +151,9 @@ pub(super) async fn post(
             refused.push(refuse(&mut pipeline, index, refusal));
         }
     }
+    if committed.accepted > 0 {
+        pipeline.warn_if_off_air();
+    }
     let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
     Ok(Json(Accepted { accepted: committed.accepted, repeats, refused, warnings }).into_response())
 }

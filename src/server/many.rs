@@ -342,7 +342,7 @@ mod tests {
         let app = server.app.clone();
         let (ours, _client) = tokio::io::duplex(1 << 20);
         let transport = Transport::Other(Box::new(ours));
-        let socket = Socket::new(transport, &[], 512, &app.config.limits, &app.config.times).await;
+        let socket = Socket::new(transport, &[], 512, app.config.limits.message_bytes, &app.config.times).await;
         let peer = Peer::new(&app, ([127, 0, 0, 1], 1).into());
         let mut reader = Reader::new(app.clone(), socket, Access::everything(), peer);
         let word = |kind: &str| Frame::Text(format!(r#"{{"type":"{kind}","feed":"never","wait":true}}"#).into());

@@ -7,7 +7,8 @@
 //! `<session>.2`, so that nothing is overwritten; but one that was missing and comes a moment late takes its place. A StreamText stream is a text that is written on: what deletes can reach
 //! is remembered here, and after a restart of the server a new line begins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
@@ -24,12 +25,13 @@ use super::frames::{Full, Keeping, Reading};
 use super::ingest::{AppendMode, CommitError, IngestPipeline, MessageArrival, Publisher, is_correcting};
 use super::problem::{Problem, ProblemCode};
 use crate::client::wall_time;
+use crate::config::LimitsConfig;
 use crate::dialect::{Decoded, Dialect, Format, Options, Said};
 use crate::feed::{Opened, View};
 use crate::format::TextEncoding;
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
-use crate::transcript::{FoldView, Line, MediaMs};
+use crate::transcript::{Content, FoldView, MediaMs, Timestamp, Version};
 use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
@@ -37,6 +39,13 @@ const GAP: &str = "numbers are missing before this one: what was posted under th
 
 /// Said of a number that was missing.
 const LATE: &str = "this number was missing: it was taken into its place\n";
+/// Said of one in a stream, whose text cannot be put before what is written already.
+const LATE_IN_STREAM: &str =
+    "this number was missing: its text was taken where it came, behind what was posted after it\n";
+/// Said where a line is open and what deletes can reach of it is not known.
+const BEGUN_ANEW: &str = "a line of this source is open that cannot be written on, since the server was restarted or has forgotten \
+                          the stream (limits.streams_max, limits.streams_per_feed_max): it stands as it is, and this text begins a \
+                          new one\n";
 /// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
 const LATE_NUMBERS_MAX: u64 = 16;
 /// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
@@ -47,7 +56,10 @@ type Asked = HashMap<String, String>;
 
 /// The streams that are being written.
 #[derive(Debug, Default)]
-pub(super) struct Streams(Mutex<HashMap<StreamPlace, SharedStream>>);
+pub(super) struct Streams {
+    streams: Mutex<HashMap<StreamPlace, SharedStream>>,
+    hasher: foldhash::fast::RandomState,
+}
 
 /// The feed, and the source that writes.
 type StreamPlace = (LogId, Arc<str>);
@@ -60,9 +72,67 @@ struct Stream {
     /// The session in the log, and the last number of it.
     session: Arc<str>,
     seq: u64,
-    /// The number that the software gave last, and what it wrote under it.
-    last: Option<(u64, Bytes)>,
+    /// The greatest number that the software gave.
+    last: Option<u64>,
+    /// Numbers below it that were passed over, the last ones.
+    missing: Vec<u64>,
+    /// The last numbers, the hash of what was written under them, and when.
+    recent: VecDeque<(u64, u64, Instant)>,
     used: Instant,
+}
+
+/// What the number of a request says of its place in a stream.
+#[derive(Debug, PartialEq, Eq)]
+enum StreamNumber {
+    /// It is there.
+    Repeat,
+    /// It follows, or has no number to go by.
+    Next,
+    /// Numbers before it are missing.
+    AfterGap,
+    /// It was missing.
+    Late,
+}
+
+impl Stream {
+    /// Takes note of a request; `hash` is that of its body.
+    fn note(&mut self, seq: u64, hash: u64, now: Instant) -> StreamNumber {
+        let latest = self.recent.back().map(|(seq, _, _)| *seq);
+        let is_soon =
+            |at: &Instant| now.saturating_duration_since(*at).as_millis() <= LATE_MS_MAX.unsigned_abs().into();
+        // One that is not the last is a repeat only soon after it: later it is the first of a new run.
+        let is_same = |(known, body, at): &(u64, u64, Instant)| {
+            (*known, *body) == (seq, hash) && (latest == Some(seq) || is_soon(at))
+        };
+        if self.recent.iter().any(is_same) {
+            return StreamNumber::Repeat;
+        }
+        let number = match self.last {
+            Some(last) if seq <= last => {
+                let missing = self.missing.iter().position(|missing| *missing == seq);
+                missing.map(|at| self.missing.swap_remove(at)).map(|_| StreamNumber::Late)
+            }
+            Some(last) if seq - last > 1 => {
+                self.missing.extend((last + 1).max(seq.saturating_sub(LATE_NUMBERS_MAX))..seq);
+                Some(StreamNumber::AfterGap)
+            }
+            _ => Some(StreamNumber::Next),
+        };
+        // A number that falls back, and was not missing, is of software that was started anew.
+        if number.is_none() {
+            self.missing.clear();
+            self.recent.clear();
+        }
+        if number != Some(StreamNumber::Late) {
+            self.last = Some(seq);
+            self.missing.retain(|missing| seq - missing <= LATE_NUMBERS_MAX);
+        }
+        if self.recent.len() as u64 > LATE_NUMBERS_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((seq, hash, now));
+        number.unwrap_or(StreamNumber::Next)
+    }
 }
 
 impl std::fmt::Debug for Stream {
@@ -72,15 +142,20 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Streams {
-    /// The stream of a source, begun if it was not there. Of `streams_max` the one that was written to longest ago is
-    /// forgotten for it.
-    fn get(&self, streams_max: usize, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
-        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if streams.len() >= streams_max && !streams.contains_key(&place) {
-            let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
-            let oldest = streams.iter().filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
-            if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
-                streams.remove(&oldest);
+    /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
+    /// ago is forgotten: of those of the feed, if these are as many as one feed may have, else of all.
+    fn get(&self, limits: &LimitsConfig, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if !streams.contains_key(&place) {
+            let of_feed = streams.keys().filter(|(log_id, _)| *log_id == place.0).count();
+            let is_feed_full = of_feed >= limits.streams_per_feed_max;
+            if is_feed_full || streams.len() >= limits.streams_max {
+                let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
+                let may_go = streams.iter().filter(|((log_id, _), _)| !is_feed_full || *log_id == place.0);
+                let oldest = may_go.filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
+                if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
+                    streams.remove(&oldest);
+                }
             }
         }
         streams.entry(place).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(begin()))).clone()
@@ -128,9 +203,9 @@ impl Post {
         Ok(Self { app, pipeline, base, is_kept, lang, offset_ms: offset_ms.unwrap_or(0) })
     }
 
-    /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line `id` with
-    /// the text `text`.
-    fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<(String, String)>) -> Placed {
+    /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line that `said`
+    /// makes of what is posted.
+    fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<Version>) -> Placed {
         let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
         let asked = match number {
             None if last < NUMBER_MAX => return Placed::New(session, last + 1, false),
@@ -162,32 +237,42 @@ impl Post {
         session: &Arc<str>,
         number: u64,
         behind: u64,
-        said: impl Fn(u64) -> Option<(String, String)>,
+        said: impl Fn(u64) -> Option<Version>,
     ) -> Option<Placed> {
         if behind > LATE_NUMBERS_MAX {
             return None;
         }
         let source = &self.pipeline.publisher.source;
         let transcript = self.pipeline.view.transcript();
-        let (id, text) = said(number)?;
+        let Version { id, content, .. } = said(number)?;
         let line = |id: &str| transcript.line(source, id);
-        if let Some(line) = line(&id) {
+        // Whatever became of the line since: what was taken back or corrected does not come back by a retry. A time may have
+        // been left out.
+        let timeless = Content { start_ms: None, end_ms: None, words: Vec::new(), ..content.clone() };
+        let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
+        let said_at =
+            said_at.or_else(|| line(&id).filter(|line| *line.text == *content.text).map(|line| line.received_at));
+        if let Some(said_at) = said_at {
             // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
-            let is_repeat = *line.text == *text && (behind == 0 || self.is_recent(&line));
-            return is_repeat.then_some(Placed::Repeat);
+            return (behind == 0 || self.is_recent(said_at)).then_some(Placed::Repeat);
         }
         if behind == 0 || transcript.knows(source, &id) {
             return None;
         }
-        let next = (number + 1..=number + behind).find_map(|later| line(&said(later)?.0))?;
+        let next = (number + 1..=number + behind).find_map(|later| line(&said(later)?.id))?;
         let late: Arc<str> = format!("{session}.late").into();
         let seq = transcript.seq(source, &late) + 1;
-        self.is_recent(&next).then(|| Placed::Late { session: session.clone(), late, seq, at_ms: next.start_ms })
+        self.is_recent(next.received_at).then(|| Placed::Late {
+            session: session.clone(),
+            late,
+            seq,
+            at_ms: next.start_ms,
+        })
     }
 
-    /// Whether a line came within the last seconds.
-    fn is_recent(&self, line: &Line) -> bool {
-        self.app.clock_history.since(line.received_at, self.app.clock.now()) <= LATE_MS_MAX
+    /// Whether something that came at `at` came within the last seconds.
+    fn is_recent(&self, at: Timestamp) -> bool {
+        self.app.clock_history.since(at, self.app.clock.now()) <= LATE_MS_MAX
     }
 
     fn options(&self, tag: &str) -> Options {
@@ -222,9 +307,12 @@ impl Post {
                 Err(error) => full = Some(error),
             }
         }
+        if posted.format == Format::YouTube {
+            pipeline.keep_order_of_arrival();
+        }
         pipeline.enter_session(session.clone(), seq - 1);
         for said in posted.says {
-            let message = pipeline.checked(said);
+            let message = pipeline.checked(said, came.at);
             let admitted = pipeline.admit(message, came.at);
             for (_, error) in admitted.refusals {
                 pipeline.count_refusal(&error);
@@ -244,6 +332,7 @@ impl Post {
             let detail = "another request of the session was taken at another node in the same moment: try again";
             return Err(Problem::new(ProblemCode::Conflict, detail));
         }
+        pipeline.warn_if_off_air();
         match refusal {
             Some(refusal) => Err(Problem::bad(refusal.message)),
             None => {
@@ -284,6 +373,16 @@ fn moved(says: Vec<Said>, at_ms: MediaMs) -> Vec<Said> {
         }
     }
     says
+}
+
+/// What was posted, as lines: one without text is a line too, which is not shown, so that its number is not missing.
+fn or_blank(decoded: &mut Decoded, id: String) {
+    let says_line = decoded.says.iter().any(|said| matches!(said, Said::Lines(_)));
+    let is_refused = decoded.faults.iter().any(|fault| fault.kind.is_refusal());
+    if !says_line && !is_refused {
+        let blank = Version { id: id.into(), content: Content::default(), ..Version::default() };
+        decoded.says.push(Said::Lines(vec![blank]));
+    }
 }
 
 /// The session that numbers count in now, and its last number.
@@ -358,11 +457,12 @@ pub(super) async fn zoom(
     let decode = |tag: &str| {
         let mut decoded = Decoded::default();
         Format::Zoom.open(post.options(tag)).decode(frame.as_bytes(), &mut decoded);
+        or_blank(&mut decoded, format!("{tag}-{seq}"));
         decoded
     };
     // The text is what the decoder makes of it: without control characters, and in several lines if it is long.
-    let said = |session: &str, number: u64| match decode(session).says.first()? {
-        Said::Lines(lines) => Some((format!("{session}-{number}"), lines.first()?.content.text.to_string())),
+    let said = |session: &str, number: u64| match decode(session).says.into_iter().next()? {
+        Said::Lines(lines) => Some(Version { id: format!("{session}-{number}").into(), ..lines.into_iter().next()? }),
         _ => None,
     };
     let (tag, session, number, note, at_ms) = match post.place(Some(seq), said) {
@@ -424,14 +524,12 @@ pub(super) async fn youtube(
         let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{number}")));
         dialect.decode(text.as_bytes(), &mut decoded);
         dialect.end(&mut decoded);
+        or_blank(&mut decoded, format!("{session}-{number}-1"));
         decoded
     };
-    let said = |session: &str, number: u64| {
-        let decoded = decode(session, number);
-        match decoded.says.first()? {
-            Said::Lines(lines) => lines.last().map(|line| (line.id.to_string(), line.content.text.to_string())),
-            _ => None,
-        }
+    let said = |session: &str, number: u64| match decode(session, number).says.into_iter().next()? {
+        Said::Lines(lines) => lines.into_iter().next_back(),
+        _ => None,
     };
     let (decoded, session, number, note, at_ms) = match post.place(seq, said) {
         Placed::New(session, number, is_after_gap) => {
@@ -476,26 +574,32 @@ pub(super) async fn streamtext(
             session: format!("{}-{tag}", post.base).into(),
             seq: 0,
             last: None,
+            missing: Vec::new(),
+            recent: VecDeque::new(),
             used: Instant::now(),
         }
     };
     let stream = post.app.streams.get(
-        post.app.config.limits.streams_max,
+        &post.app.config.limits,
         (post.pipeline.feed.log_id().clone(), post.pipeline.publisher.source.clone()),
         || begin(&post),
     );
     let mut stream = stream.lock().await;
     stream.used = Instant::now();
-    let mut is_after_gap = false;
-    match (seq, &stream.last) {
-        (Some(seq), Some((last, said))) if seq == *last && *said == body => return Ok(told(seq, &[], Vec::new())),
-        (Some(seq), Some((last, _))) => is_after_gap = seq > *last && seq - last > 1,
-        _ => {}
+    let hash = post.app.streams.hasher.hash_one(&body);
+    let mut note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
+        Some(StreamNumber::Repeat) => return Ok(told(seq.unwrap_or_default(), &[], Vec::new())),
+        Some(StreamNumber::AfterGap) => GAP.to_owned(),
+        Some(StreamNumber::Late) => LATE_IN_STREAM.to_owned(),
+        Some(StreamNumber::Next) | None => String::new(),
+    };
+    let source = &post.pipeline.publisher.source;
+    if stream.seq == 0 && !post.pipeline.view.transcript().interim_lines(source).is_empty() {
+        note.push_str(BEGUN_ANEW);
     }
     let mut decoded = Decoded::default();
     stream.dialect.decode(&body, &mut decoded);
     let (session, first) = (stream.session.clone(), stream.seq + 1);
-    stream.last = seq.map(|seq| (seq, body.clone()));
     stream.seq += decoded.says.len() as u64;
     let posted = Posted { format: Format::StreamText, frame: &body, says: decoded.says };
     let notes = match post.publish(&session, first, posted).await {
@@ -506,19 +610,87 @@ pub(super) async fn streamtext(
             return Err(problem);
         }
     };
-    Ok(told(seq.unwrap_or_default(), &decoded.faults, notes) + if is_after_gap { GAP } else { "" })
+    Ok(told(seq.unwrap_or_default(), &decoded.faults, notes) + &note)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::Timestamp;
 
     #[test]
     fn runs_and_times_are_written() {
         let base: Arc<str> = "zoom".into();
         assert_eq!((&*run_name(&base, 1), &*run_name(&base, 12)), ("zoom", "zoom.12"));
         assert_eq!(wall_time(Timestamp(0)), "1970-01-01T00:00:00.000");
+    }
+
+    #[test]
+    fn numbers_of_a_stream_as_a_table() {
+        use StreamNumber::{AfterGap, Late, Next, Repeat};
+        let begun = Instant::now();
+        let numbers = |posts: &[(u64, u64, u64)]| {
+            let mut stream = Stream {
+                dialect: Format::StreamText.open(Options::new("t")),
+                session: "s".into(),
+                seq: 0,
+                last: None,
+                missing: Vec::new(),
+                recent: VecDeque::new(),
+                used: begun,
+            };
+            let note = |(seq, body, at_s): &(u64, u64, u64)| {
+                stream.note(*seq, *body, begun + std::time::Duration::from_secs(*at_s))
+            };
+            posts.iter().map(note).collect::<Vec<_>>()
+        };
+        for (what, posts, expected) in [
+            ("in order", &[(1, 1, 0), (2, 2, 0), (3, 3, 0)][..], &[Next, Next, Next][..]),
+            ("retries", &[(1, 1, 0), (2, 2, 0), (1, 1, 0), (2, 2, 0), (3, 3, 0)], &[Next, Next, Repeat, Repeat, Next]),
+            (
+                "overtaken",
+                &[(1, 1, 0), (4, 4, 0), (3, 3, 0), (3, 3, 0), (2, 2, 0), (5, 5, 0)],
+                &[Next, AfterGap, Late, Repeat, Late, Next],
+            ),
+            ("started anew", &[(1, 1, 0), (2, 2, 0), (1, 9, 0), (2, 2, 0), (3, 3, 0)], &[Next, Next, Next, Next, Next]),
+            ("started anew much later", &[(1, 1, 0), (2, 2, 0), (1, 1, 40), (2, 2, 40)], &[Next, Next, Next, Next]),
+            ("the last again, much later", &[(1, 1, 0), (2, 2, 0), (2, 2, 40)], &[Next, Next, Repeat]),
+            ("far ahead", &[(1, 1, 0), (90, 90, 0), (89, 89, 0), (60, 60, 0)], &[Next, AfterGap, Late, Next]),
+        ] {
+            assert_eq!(numbers(posts), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_feed_forgets_its_own_streams() {
+        let limits = LimitsConfig { streams_max: 3, streams_per_feed_max: 2, ..LimitsConfig::default() };
+        let streams = Streams::default();
+        let begun = Instant::now();
+        let mut count = 0;
+        let mut write = |feed: &str, source: &str| {
+            let place = (LogId { feed: FeedId::new(feed).expect("a name"), life: 1 }, Arc::from(source));
+            count += 1;
+            let used = begun + std::time::Duration::from_secs(count);
+            let begin = || Stream {
+                dialect: Format::StreamText.open(Options::new("t")),
+                session: "s".into(),
+                seq: 0,
+                last: None,
+                missing: Vec::new(),
+                recent: VecDeque::new(),
+                used,
+            };
+            streams.get(&limits, place, begin);
+            let known = streams.streams.lock().expect("nobody panics");
+            let mut known: Vec<String> =
+                known.keys().map(|(log_id, source)| format!("{}/{source}", log_id.feed)).collect();
+            known.sort();
+            known.join(" ")
+        };
+        write("a", "a");
+        write("b", "a");
+        assert_eq!(write("b", "b"), "a/a b/a b/b");
+        assert_eq!(write("b", "c"), "a/a b/b b/c", "the feed that has as many as it may gives up its own");
+        assert_eq!(write("c", "a"), "b/b b/c c/a", "of too many in all the oldest goes");
     }
 
     #[test]

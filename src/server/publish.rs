@@ -31,7 +31,14 @@ use crate::wire::publish::{FieldPlace, UnknownField};
 use crate::wire::{CloseCode, FromPublisher, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
 /// A publisher says much, and a read has room for a good many lines.
-pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_publish, read_buffer_bytes: 16 * 1024 };
+pub(super) const SOCKET: SocketEnd = SocketEnd {
+    may: Peer::may_publish,
+    read_buffer_bytes: 16 * 1024,
+    message_bytes: |limits, asked| match asked.get("format") {
+        None | Some("captionwire") => limits.message_bytes,
+        Some(_) => limits.frame_bytes,
+    },
+};
 
 /// The parameters of the query.
 const PARAMETERS: [&str; 10] =
@@ -426,7 +433,9 @@ impl<'a> Connection<'a> {
                 self.append_batch().await?;
                 self.acks.ack(seq);
             }
-            if !is_empty {
+            if is_empty {
+                self.refused_in_a_row = 0;
+            } else {
                 self.count_refusal()?;
             }
             return Ok(false);
@@ -442,6 +451,9 @@ impl<'a> Connection<'a> {
         }
         self.ending |= is_end;
         self.refused_in_a_row = 0;
+        if !self.on_air && matches!(op, Op::Line { .. }) {
+            self.tell_if_off_air();
+        }
         // Before the message's own answer: a program may end with that.
         self.queue_warnings().await?;
         self.pipeline.push(seq, op, came);

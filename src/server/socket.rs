@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::auth::AccessEnd;
 use super::stream::{DirectTcp, Transport};
-use crate::config::{LimitsConfig, TimesConfig};
+use crate::config::TimesConfig;
 use crate::wire::{self, CloseCode};
 
 /// Bytes of reason that a close frame has room for (RFC 6455, section 5.5: 125 with the code).
@@ -169,19 +169,20 @@ impl Signs {
 }
 
 impl Socket {
-    /// A socket that reads up to `read_buffer_bytes` at a time, and holds as much for as long as it lives.
+    /// A socket that reads up to `read_buffer_bytes` at a time, and holds as much for as long as it lives. A message may have
+    /// `message_bytes`.
     pub(super) async fn new(
         stream: Transport,
         read_already: &[u8],
         read_buffer_bytes: usize,
-        limits: &LimitsConfig,
+        message_bytes: usize,
         times: &TimesConfig,
     ) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(read_buffer_bytes)
             .write_buffer_size(0)
-            .max_message_size(Some(limits.message_bytes))
-            .max_frame_size(Some(limits.message_bytes));
+            .max_message_size(Some(message_bytes))
+            .max_frame_size(Some(message_bytes));
         // A copy: the HTTP connection's buffer, of which this is a part, would be kept for as long as the socket lives.
         let direct = stream.direct();
         let stream =
@@ -494,8 +495,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_is_not_held_back() {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
-        let mut socket =
-            Socket::new(Transport::Other(Box::new(stream.clone())), &[], 512, &config.limits, &config.times).await;
+        let mut socket = Socket::new(
+            Transport::Other(Box::new(stream.clone())),
+            &[],
+            512,
+            config.limits.message_bytes,
+            &config.times,
+        )
+        .await;
         socket.send_frame(&Bytes::from_static(b"\x81\x02{}")).await.expect("sent");
         assert_eq!(stream.0.lock().unwrap().1, b"\x81\x02{}");
         socket.ping().await.expect("sent");
@@ -512,7 +519,7 @@ mod tests {
         let (stream, _) = listener.accept().await.expect("a connection");
         let config = crate::config::Config::default();
         let stream = Transport::Tcp(PatientStream::new(stream, Duration::from_secs(30)));
-        let mut socket = Socket::new(stream, &[], 512, &config.limits, &config.times).await;
+        let mut socket = Socket::new(stream, &[], 512, config.limits.message_bytes, &config.times).await;
         let mut frame = vec![b'x'; FRAME_BYTES];
         frame[..4].copy_from_slice(&[0x81, 126, 0xea, 0x60]);
         let frame = Bytes::from(frame);
@@ -572,7 +579,7 @@ mod tests {
     async fn what_is_said_goes_with_the_next_message() {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
         let transport = Transport::Other(Box::new(stream.clone()));
-        let mut socket = Socket::new(transport, &[], 512, &config.limits, &config.times).await;
+        let mut socket = Socket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
         let message = |text: &str| {
             let code = wire::ErrorCode::NotText;
             wire::ToSubscriber::Error { feed: None, code, message: text.into(), retry: false }.encode()

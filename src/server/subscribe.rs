@@ -25,7 +25,8 @@ use crate::position::FeedId;
 use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 
 /// A reader says next to nothing, and there are many of them.
-pub(super) const SOCKET: SocketEnd = SocketEnd { may: Peer::may_read, read_buffer_bytes: 512 };
+pub(super) const SOCKET: SocketEnd =
+    SocketEnd { may: Peer::may_read, read_buffer_bytes: 512, message_bytes: |limits, _| limits.message_bytes };
 
 /// Serves a subscriber to its end.
 pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {

@@ -23,7 +23,7 @@ use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use super::socket::{End, Socket};
 use super::stream::Transport;
-use crate::config::TimesConfig;
+use crate::config::{LimitsConfig, TimesConfig};
 use crate::wire::{CloseCode, SUBPROTOCOL};
 
 /// What a request for a socket says beside its path.
@@ -98,6 +98,8 @@ pub(super) struct SocketEnd {
     pub(super) may: fn(&Peer) -> bool,
     /// What it reads at once, and holds for as long as it lives.
     pub(super) read_buffer_bytes: usize,
+    /// The largest message of a client that asked so, in bytes.
+    pub(super) message_bytes: fn(&LimitsConfig, &Asked) -> usize,
 }
 
 /// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
@@ -138,12 +140,16 @@ where
     if tokens(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == SUBPROTOCOL) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
+    let limits = &app.config.limits;
+    let message_bytes = asked.as_ref().map_or(limits.message_bytes, |asked| (end.message_bytes)(limits, asked));
     let app = app.clone();
     let tracker = app.tasks.clone();
     // The path alone: a query may hold a token.
     let span = tracing::debug_span!("connection", path = request.uri().path());
     let connection = async move {
-        let Some(mut socket) = Box::pin(open(&app, on_upgrade, end.read_buffer_bytes)).await else { return };
+        let Some(mut socket) = Box::pin(open(&app, on_upgrade, end.read_buffer_bytes, message_bytes)).await else {
+            return;
+        };
         socket.end_with(access_end);
         let (outlet, end) = match asked {
             Ok(asked) => {
@@ -160,11 +166,11 @@ where
 }
 
 /// The socket, as soon as the answer has gone out.
-async fn open(app: &App, on_upgrade: OnUpgrade, read_buffer_bytes: usize) -> Option<Socket> {
+async fn open(app: &App, on_upgrade: OnUpgrade, read_buffer_bytes: usize, message_bytes: usize) -> Option<Socket> {
     let times = &app.config.times;
     let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
     let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
-    Some(Socket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, &app.config.limits, times).await)
+    Some(Socket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, message_bytes, times).await)
 }
 
 /// The answer to the request's key (RFC 6455, section 4.2).

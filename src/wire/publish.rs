@@ -133,11 +133,13 @@ pub enum WarningCode {
     NoSuchLine,
     /// A final line of another session was replaced.
     LineReplaced,
+    /// Another source is on air: what this one sends is stored, and not shown.
+    NotOnAir,
 }
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Conflict,
         Self::Format,
         Self::Engine,
@@ -148,6 +150,7 @@ impl WarningCode {
         Self::ClockRestarted,
         Self::NoSuchLine,
         Self::LineReplaced,
+        Self::NotOnAir,
     ];
 
     /// The name on the wire.
@@ -164,6 +167,7 @@ impl WarningCode {
             Self::ClockRestarted => "clock_restarted",
             Self::NoSuchLine => "no_such_line",
             Self::LineReplaced => "line_replaced",
+            Self::NotOnAir => "not_on_air",
         }
     }
 }

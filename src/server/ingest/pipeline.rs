@@ -81,6 +81,10 @@ pub(in crate::server) struct IngestPipeline {
     foreseen: HashSet<Arc<str>>,
     /// Whether the publisher was warned of words with times that cannot be meant.
     are_words_told: bool,
+    /// Whether it was told that times of a vendor's lines are left out.
+    are_left_out_times_told: bool,
+    /// Whether it was told that another source is on air.
+    is_off_air_told: bool,
 }
 
 /// Lines of one session.
@@ -212,6 +216,8 @@ impl IngestPipeline {
             is_beside_told: false,
             foreseen: HashSet::new(),
             are_words_told: false,
+            are_left_out_times_told: false,
+            is_off_air_told: false,
         })
     }
 
@@ -243,6 +249,27 @@ impl IngestPipeline {
     pub(in crate::server) fn name_speakers(&mut self) {
         let named_max = self.app.config.limits.named_speakers_max;
         self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
+    }
+
+    /// From now on a vendor's line whose time would put it before an earlier one that has none stands where it arrives: for
+    /// times of day, of which the first may be from before the feed's opening.
+    pub(in crate::server) fn keep_order_of_arrival(&mut self) {
+        self.validator.keep_order_of_arrival();
+    }
+
+    /// Warns, once, that what this source says is not shown, if another one is on air as far as the feed is folded. True if it
+    /// did.
+    pub(in crate::server) fn warn_if_off_air(&mut self) -> bool {
+        let source = &self.publisher.source;
+        let holder = self.view.transcript().holder().cloned();
+        let Some(holder) = holder.filter(|holder| holder != source && !self.is_off_air_told) else { return false };
+        let message = format!(
+            "the source {source} is not on air: its lines are stored, and nobody is shown them. The feed's first line is of \
+             {holder}, which stays on air: publish as source={holder}, or to another feed"
+        );
+        self.is_off_air_told = true;
+        self.warn(WarningCode::NotOnAir, message);
+        true
     }
 
     /// Adds `offset_ms` to all times of what is published in our own format from now on; lines without a time go by it too.
@@ -320,10 +347,13 @@ impl IngestPipeline {
 
     /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
     /// learn that one did not.
-    pub(in crate::server) fn checked(&mut self, said: Said) -> Incoming {
+    pub(in crate::server) fn checked(&mut self, said: Said, at: Timestamp) -> Incoming {
         let (limits, max_media_ms) = (self.app.limits(), self.app.config.captions.max_media_ms);
-        let mut cut = 0;
+        let (mut cut, mut untimed) = (0, None);
         let mut check = |mut line: Version| {
+            if let Some(why) = self.validator.leave_out_times(&mut line, &self.publisher, at) {
+                untimed.get_or_insert((why, line.id.clone()));
+            }
             if !line.content.words.is_empty() && !is_line_within(&line, limits.message_bytes) {
                 line.content.words.clear();
                 cut += 1;
@@ -335,6 +365,12 @@ impl IngestPipeline {
             Said::Retract { id } => Incoming::Retract { id, rev: None },
             Said::Clock { media_ms } => Incoming::Clock { media_ms },
         };
+        if let Some((why, id)) = untimed
+            && !std::mem::replace(&mut self.are_left_out_times_told, true)
+        {
+            let message = format!("{why}. Such times are left out, and their lines stand where they arrive");
+            self.warnings.push(IngestWarning { code: WarningCode::Format, message, line: Some((id, None)) });
+        }
         if cut > 0 {
             let message = format!(
                 "{cut} lines were larger than limits.message_bytes ({}) allows: their words with times were left out",

@@ -22,6 +22,7 @@ pub(in crate::server) struct FeedValidator {
     /// The greatest time that this publisher has sent; what was folded is asked of the view.
     reach: Option<Reached>,
     arrivals: ArrivalOrder,
+    keeps_order_of_arrival: bool,
 }
 
 /// How far ahead of the feed's clock the last line of an earlier session or request may stand: many lines that came at once
@@ -77,7 +78,8 @@ impl FeedValidator {
         let clock_history = app.clock_history.clone();
         let arrival_clock = ArrivalClock::new(opened_at);
         let arrivals = ArrivalOrder { last: arrived_ms.map(|ms| (ms, None)), given_ms, max_media_ms };
-        Self { view, clock_history, arrival_clock, max_jump_ms, reach: None, arrivals }
+        let keeps_order_of_arrival = false;
+        Self { view, clock_history, arrival_clock, max_jump_ms, reach: None, arrivals, keeps_order_of_arrival }
     }
 
     /// The publisher's session begins `now`, at the media time `offset_ms`. It goes on behind what its source has said so far,
@@ -144,6 +146,39 @@ impl FeedValidator {
         self.arrivals.given_ms = self.arrivals.given_ms.max(start_ms);
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         Ok(is_foreign(named, publisher))
+    }
+
+    /// A vendor's line whose time would put it before one of its source that has none stands where it arrives from now on.
+    pub(in crate::server) fn keep_order_of_arrival(&mut self) {
+        self.keeps_order_of_arrival = true;
+    }
+
+    /// Leaves out the times of a vendor's line that came `now` which would have it refused, or put before what was said before
+    /// it; says why. The text stands: a vendor's program has no other to send.
+    pub(in crate::server) fn leave_out_times(
+        &self,
+        version: &mut Version,
+        publisher: &Publisher,
+        now: Timestamp,
+    ) -> Option<String> {
+        let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
+        let check = |field, ms: Option<MediaMs>| ms.and_then(|ms| self.check_jump(field, ms, now).err());
+        let why = if let Some(refusal) = check("start_ms", start_ms).or_else(|| check("end_ms", end_ms)) {
+            refusal.message
+        } else {
+            let last_ms = self.arrivals.last.as_ref().filter(|_| self.keeps_order_of_arrival).map(|(ms, _)| *ms);
+            let (start_ms, last_ms) = start_ms.zip(last_ms).filter(|(start_ms, last_ms)| start_ms < last_ms)?;
+            let is_new = self.view.transcript().begins_line(&publisher.published(0), version, now);
+            is_new.then(|| {
+                format!(
+                    "the time of a line is {start_ms} ms, and a line without a time stands at {last_ms} ms before it"
+                )
+            })?
+        };
+        version.content.start_ms = None;
+        version.content.end_ms = None;
+        version.content.words.clear();
+        Some(why)
     }
 
     /// Takes a retraction, or says why not; gives whether its id names a line that another session changed last.

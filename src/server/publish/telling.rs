@@ -44,6 +44,14 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Warns the publisher, once, that another source is on air; in the log too, for clients that are not answered.
+    pub(super) fn tell_if_off_air(&mut self) {
+        if self.pipeline.warn_if_off_air() {
+            let (feed, source) = (self.pipeline.feed.name(), &self.pipeline.publisher.source);
+            tracing::warn!(%feed, %source, "lines of a source that is not on air are stored and not shown");
+        }
+    }
+
     pub(super) async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
         let following = self.bell.borrow_and_update().following.clone();
         if let Following::No(why) = following {
@@ -57,6 +65,9 @@ impl Connection<'_> {
         if on_air != self.on_air {
             self.on_air = on_air;
             socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
+        }
+        if !on_air && self.pipeline.tally.accepted > 0 {
+            self.tell_if_off_air();
         }
         self.queue_reports().await
     }

@@ -128,6 +128,9 @@ impl Connection<'_> {
         let reading = Reading { source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
         let keeping = is_kept.then(|| Keeping::new(self.app, self.pipeline.view.clone(), &reading));
         self.pipeline.sequence.imply();
+        if format == Format::YouTube {
+            self.pipeline.keep_order_of_arrival();
+        }
         let dialect = format.open(options);
         self.vendor = Some(Vendor { dialect, began: Instant::now(), due: None, framing: format.framing(), keeping });
     }
@@ -147,6 +150,10 @@ impl Connection<'_> {
             Ok(Some(op)) => self.pipeline.push_own(op, came.at),
             Ok(None) => {}
             Err(full) => self.warn(WarningCode::Raw, full.to_string()).await?,
+        }
+        if decoded.says.is_empty() && !decoded.faults.iter().any(|fault| fault.kind.is_refusal()) {
+            // It has nothing for readers, and nothing is wrong with it.
+            self.refused_in_a_row = 0;
         }
         self.say_decoded(decoded, came).await
     }
@@ -212,7 +219,7 @@ impl Connection<'_> {
                 Ok(seq) => seq,
                 Err(refusal) => return self.refuse(self.pipeline.sequence.last(), None, refusal).await,
             };
-            let says = self.pipeline.checked(said);
+            let says = self.pipeline.checked(said, came.at);
             self.say(seq, says, came).await?;
         }
         for fault in decoded.faults {

@@ -27,7 +27,7 @@ use foldhash::HashMap;
 
 use super::{LineSlot, Transcript};
 use crate::transcript::assembly::Slot;
-use crate::transcript::line::{LineKey, Said, Status, Version, beside, content_mark};
+use crate::transcript::line::{Content, LineKey, Said, Status, Version, beside, content_mark};
 use crate::transcript::record::Published;
 use crate::transcript::time::{MediaMs, Timestamp};
 
@@ -291,6 +291,15 @@ impl Transcript {
     /// Notes a new line that was sent under the id of `base`, and is kept beside it.
     pub(super) fn note_beside(&mut self, sender: Sender<'_>, base: Slot, slot: Slot) {
         self.memberships.set((sender.session, base), slot, None);
+    }
+
+    /// When the line was changed last, if it says `content`, or ever said it before it was corrected or taken back.
+    #[must_use]
+    pub fn when_said(&self, source: &str, id: &str, content: &Content) -> Option<Timestamp> {
+        let line = &self.lines[self.slot(source, id)? as usize];
+        let said = Said::Content(content.clone());
+        let has_said = line.said_since(&said, content_mark(&said), 0).is_some();
+        has_said.then_some(line.head.received_at)
     }
 
     /// True if `version`, published now as `by` says, would begin a line: one of an id that is not known, or one beside the
