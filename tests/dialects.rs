@@ -19,6 +19,8 @@ mod screen;
 mod sessions;
 #[path = "dialects/silence.rs"]
 mod silence;
+#[path = "dialects/vendor_ids.rs"]
+mod vendor_ids;
 #[path = "dialects/vendors.rs"]
 mod vendors;
 

@@ -205,6 +205,7 @@ impl Engine for AssemblyAi {
             reuses_id: is_another || is_anew,
             text,
             is_settled: is_over,
+            ..SessionSign::default()
         }
     }
 

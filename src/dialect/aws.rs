@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds};
+use super::keyed::{Keyed, VendorIds, is_uuid};
 use super::lines::{Facts, Saying};
 use super::piece::PieceState;
 use super::session::{Engine, IdScope, SessionSign, Span};
@@ -137,7 +137,7 @@ impl Engine for Aws {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { ids: VendorIds::new(options.tag.clone()), options, results: Keyed::default() }
+        Self { ids: VendorIds::new(options.tag.clone(), is_uuid), options, results: Keyed::default() }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {

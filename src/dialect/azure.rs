@@ -26,6 +26,7 @@ const CHANNELS_MAX: usize = 64;
 const REASONS: [&str; 4] = ["Reason", "reason", "privReason", "RecognitionStatus"];
 const TEXTS: [&str; 4] = ["Text", "text", "privText", "DisplayText"];
 const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
+const SPEAKERS: [&str; 4] = ["SpeakerId", "speakerId", "speaker_id", "privSpeakerId"];
 const DURATIONS: [&str; 3] = ["Duration", "duration", "privDuration"];
 
 pub(super) struct Azure {
@@ -154,7 +155,7 @@ impl Azure {
     }
 
     fn label(&self, result: Node<'_>, out: &mut Decoded) -> Label {
-        match result.text(&["SpeakerId", "speakerId", "speaker_id", "privSpeakerId"], out) {
+        match result.text(&SPEAKERS, out) {
             None => Label::Unsaid,
             Some("Unknown") => Label::Unknown,
             Some(guest) if guest.starts_with("Guest") => self.options.anonymous(guest),
@@ -204,6 +205,7 @@ impl Engine for Azure {
             span: span.map(|span| span.of_channel(channel)),
             text: raw_text(message, &TEXTS).or_else(best).unwrap_or_default().into(),
             is_settled: is_phrase,
+            voice: raw_text(message, &SPEAKERS).unwrap_or("Unknown"),
             ..SessionSign::default()
         }
     }

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::json::Node;
-use super::keyed::{Keyed, VendorIds, line_id};
+use super::keyed::{Keyed, VendorIds, is_random, line_id};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, SessionSign};
 use super::token::{Label, ListedWord, whole};
@@ -98,7 +98,7 @@ impl Engine for Jitsi {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { ids: VendorIds::new(options.tag.clone()), options, pieces: Keyed::default(), nameless: 0 }
+        Self { ids: VendorIds::new(options.tag.clone(), is_random), options, pieces: Keyed::default(), nameless: 0 }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {

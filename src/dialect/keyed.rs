@@ -2,14 +2,14 @@
 //! may be open at once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
-use super::session::{MOVED_MS, share_a_word, words};
+use super::session::{MOVED_MS, share_a_word, shared_words, words};
 use super::token::Token;
 use super::{Decoded, FaultKind, Options};
 use crate::transcript::line::check_line_id;
@@ -20,16 +20,23 @@ const OPEN_MAX: usize = 64;
 
 /// Ids that may be counters of which it is remembered that they were used: those of some hours.
 const COUNTERS_MAX: usize = 16_384;
-/// A random id has a group of so many letters and digits at least: 50 bits.
+/// Pieces of several lines that are forgotten, of which it is remembered how many lines they have.
+const LONG_MAX: usize = 1_024;
+/// So much of a text is looked at, in bytes, to tell whether it says the same as another one.
+const COMPARED_BYTES_MAX: usize = 2_048;
+/// A word of letters and digits of which nobody says what it is has to be so long to be random,
 const RANDOM_CHARS_MIN: usize = 10;
-/// And in it so many changes between digits, small letters and capitals.
-const RANDOM_CHANGES_MIN: usize = 4;
+/// and so many of a hundred neighbours in it are of another kind (digit, small letter, capital): what a program counts, such
+/// as `mic1seg2part3` or `SegmentNumber12`, has fewer.
+const RANDOM_CHANGES_PERCENT_MIN: usize = 60;
 
 /// The pieces that are open, and the last that are not.
 #[derive(Debug, Default)]
 pub(super) struct Keyed {
     /// The one that was spoken of last stands last.
     known: Vec<(Arc<str>, Piece)>,
+    /// How many lines those have that were forgotten and have more than one; the last forgotten last.
+    long: VecDeque<(Arc<str>, usize)>,
 }
 
 impl Keyed {
@@ -50,13 +57,40 @@ impl Keyed {
     pub(super) fn say_state(&mut self, id: &Arc<str>, state: PieceState, options: &Options, saying: &mut Saying) {
         let mut piece = match self.known.iter().position(|(known, _)| known == id) {
             Some(at) => self.known.remove(at).1,
-            None => Piece::new(id.clone()),
+            None => Piece::with_lines(id.clone(), self.take_long(id)),
         };
-        if self.known.len() == OPEN_MAX {
-            self.known.remove(0).1.release(options, saying);
-        }
         piece.say(state, options, saying);
+        self.remember(id, piece, options, saying);
+    }
+
+    /// The piece `id` is taken back, all lines of it. It may be said anew.
+    pub(super) fn retract(&mut self, id: &Arc<str>, options: &Options, saying: &mut Saying) {
+        let mut piece = match self.known.iter().position(|(known, _)| known == id) {
+            Some(at) => self.known.remove(at).1,
+            None => Piece::with_lines(id.clone(), self.take_long(id)),
+        };
+        piece.retract(saying);
+        self.remember(id, Piece::new(id.clone()), options, saying);
+    }
+
+    fn remember(&mut self, id: &Arc<str>, piece: Piece, options: &Options, saying: &mut Saying) {
+        if self.known.len() == OPEN_MAX {
+            let (id, mut piece) = self.known.remove(0);
+            piece.release(options, saying);
+            if piece.line_count() > 1 {
+                if self.long.len() == LONG_MAX {
+                    self.long.pop_front();
+                }
+                self.long.push_back((id, piece.line_count()));
+            }
+        }
         self.known.push((id.clone(), piece));
+    }
+
+    /// How many lines a piece has that was forgotten.
+    fn take_long(&mut self, id: &str) -> usize {
+        let at = self.long.iter().position(|(known, _)| **known == *id);
+        at.and_then(|at| self.long.remove(at)).map_or(0, |(_, lines)| lines)
     }
 
     /// What was said of the piece `id`, if it is remembered.
@@ -75,33 +109,42 @@ pub(super) type VendorId<'a> = (&'a str, &'a str);
 
 /// Ids of pieces that the vendor names for ever, as ids of lines.
 ///
-/// An id that is random stays what it is: the same frames on another connection are the same lines. One that may be a
-/// counter (`1`, `seg-12`, `SG_a`) is the connection's own, for an engine that is started again counts anew. Where one is
-/// used within a connection for something else than the line that had it, it names a new line as well.
+/// An id of which the vendor says that it is unique stays what it is: the same frames on another connection are the same
+/// lines. Any other may be a counter (`1`, `seg-12`, `SG_a`) and is the connection's own, for an engine that is started again
+/// counts anew. Where one is used within a connection for something else than the line that had it, it names a new line as
+/// well.
 #[derive(Debug)]
 pub(super) struct VendorIds {
     tag: Arc<str>,
-    /// Counters that were used, and how often each was begun anew.
-    used: HashMap<Box<str>, u32>,
+    is_unique: fn(&str) -> bool,
+    /// Ids that may be counters and were used, and how often each was begun anew; long ones by their hashes.
+    used: HashMap<Arc<str>, u32>,
     /// How often all of them were.
     epoch: u32,
 }
 
 impl VendorIds {
-    /// `tag` begins the ids of the connection.
-    pub(super) fn new(tag: Arc<str>) -> Self {
-        Self { tag, used: HashMap::new(), epoch: 0 }
+    /// `tag` begins the ids of the connection; `is_unique` knows which ids of the vendor are unique for ever.
+    pub(super) fn new(tag: Arc<str>, is_unique: fn(&str) -> bool) -> Self {
+        Self { tag, is_unique, used: HashMap::new(), epoch: 0 }
     }
 
     /// The line of a vendor's id, of the participant who said it where the vendor gives one id to several.
     pub(super) fn line(&self, id: VendorId<'_>) -> Arc<str> {
         let raw = joined(id);
-        if is_random(id.0) {
+        if (self.is_unique)(id.0) {
             return line_id(&raw);
         }
-        let times = self.epoch + self.used.get(&*raw).copied().unwrap_or(0);
-        let tag = if times == 0 { self.tag.to_string() } else { format!("{}.{}", self.tag, times + 1) };
+        let times = self.epoch + self.used.get(&line_id(&raw)).copied().unwrap_or(0);
+        // No tag of a session ends so.
+        let tag = if times == 0 { self.tag.to_string() } else { format!("{}-{}", self.tag, times + 1) };
         line_id(&format!("{tag}:{raw}"))
+    }
+
+    /// Whether a vendor's id may name a line: one that is unique for ever may do so since an earlier connection, any other was
+    /// used on this one.
+    pub(super) fn may_name_a_line(&self, id: VendorId<'_>) -> bool {
+        (self.is_unique)(id.0) || self.epoch > 0 || self.used.contains_key(&line_id(&joined(id)))
     }
 
     /// Whether a vendor's id, which now says `text` from `start_ms` on, names another line than it did.
@@ -112,7 +155,7 @@ impl VendorIds {
         start_ms: Option<MediaMs>,
         pieces: &Keyed,
     ) -> bool {
-        if is_random(id.0) || text.trim().is_empty() || !self.used.contains_key(&*joined(id)) {
+        if (self.is_unique)(id.0) || text.trim().is_empty() || !self.used.contains_key(&line_id(&joined(id))) {
             return false;
         }
         match pieces.piece(&self.line(id)) {
@@ -136,51 +179,85 @@ impl VendorIds {
         pieces: &Keyed,
         out: &mut Decoded,
     ) -> Arc<str> {
-        let raw = joined(id);
+        let key = line_id(&joined(id));
         if self.names_another(id, text, start_ms, pieces) {
-            *self.used.entry((&*raw).into()).or_default() += 1;
+            *self.used.entry(key).or_default() += 1;
             out.fault(
                 FaultKind::Odd,
                 "the engine uses the id of a line for something else: this is kept as a new line, beside it",
             );
-        } else if !is_random(id.0) && !self.used.contains_key(&*raw) {
+        } else if !(self.is_unique)(id.0) && !self.used.contains_key(&key) {
             if self.used.len() == COUNTERS_MAX {
                 self.epoch += 1 + self.used.values().max().copied().unwrap_or(0);
                 self.used.clear();
             }
-            self.used.insert((&*raw).into(), 0);
+            self.used.insert(key, 0);
         }
         self.line(id)
     }
 }
 
+/// A vendor's id in one piece: no two are alike. With a character that no line's id has it becomes a hash.
 fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
-    if who.is_empty() { id.into() } else { format!("{id}:{who}").into() }
+    match who {
+        "" => id.into(),
+        who if id.contains(':') => format!("{id}\0{who}").into(),
+        who => format!("{id}:{who}").into(),
+    }
 }
 
 /// Whether what a final line says now, from `start_ms` on, is the same piece of speech: at its place, and mostly its words.
 fn is_same_speech(piece: &Piece, text: &str, start_ms: Option<MediaMs>) -> bool {
     let is_there = piece.start_ms().zip(start_ms).is_none_or(|(known, start)| (known - start).abs() <= MOVED_MS);
-    let (known, now) = (words(&piece.text()), words(text));
-    let shared = now.iter().filter(|word| known.contains(word)).count();
-    is_there && shared * 2 > known.len().min(now.len())
+    let start = |text: &str| words(&text[..text.floor_char_boundary(COMPARED_BYTES_MAX)]);
+    let (known, now) = (start(&piece.text()), start(text));
+    is_there && shared_words(&known, &now) * 2 > known.len().min(now.len())
 }
 
-/// Whether an id is random enough to be unique for ever: it holds a UUID, or letters and digits that change often. What a
-/// program counts has few changes (`segment12`).
+/// Whether an id is random, whichever vendor's it is: a UUID, a ULID, or letters and digits in one piece that change so often
+/// as nobody's counters do.
 pub(super) fn is_random(id: &str) -> bool {
-    let groups: Vec<&str> = id.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    let is_hex = |group: &str, length: usize| group.len() == length && group.bytes().all(|b| b.is_ascii_hexdigit());
-    let is_uuid = |groups: &[&str]| groups.iter().zip([8, 4, 4, 4, 12]).all(|(group, length)| is_hex(group, length));
-    let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
-    let changes = |group: &str| group.as_bytes().windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
-    groups.windows(5).any(is_uuid)
-        || groups.iter().any(|group| group.len() >= RANDOM_CHARS_MIN && changes(group) >= RANDOM_CHANGES_MIN)
+    let id = id.rsplit('_').next().unwrap_or_default();
+    is_uuid(id) || is_ulid(id) || is_dense(id)
 }
 
-/// A vendor's own id as a line's: as it is, if it may be one and leaves room for its parts; else its hash.
+/// Whether an id is a UUID, with its dashes or without. One that begins with noughts is a counter in a UUID's clothes.
+pub(super) fn is_uuid(id: &str) -> bool {
+    let groups: Vec<&str> = id.split('-').collect();
+    let are_groups =
+        groups.len() == 5 && groups.iter().zip([8, 4, 4, 4, 12]).all(|(group, length)| is_hex(group, length));
+    (are_groups || is_hex(id, 32)) && !id.starts_with("00000000")
+}
+
+/// Whether `text` is so many hexadecimal digits.
+pub(super) fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// A ULID of these decades: 26 digits and capitals without I, L, O and U, of which the first ten are a time.
+fn is_ulid(id: &str) -> bool {
+    let is_digit = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase() && !matches!(b, b'I' | b'L' | b'O' | b'U');
+    id.len() == 26 && id.starts_with("01") && id.bytes().all(is_digit)
+}
+
+fn is_dense(id: &str) -> bool {
+    let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
+    // A capital and the small letters behind it are one word.
+    let changes =
+        |pair: &[u8]| kind(pair[0]) != kind(pair[1]) && !(pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase());
+    let count = id.as_bytes().windows(2).filter(|pair| changes(pair)).count();
+    id.len() >= RANDOM_CHARS_MIN
+        && id.bytes().all(|b| b.is_ascii_alphanumeric())
+        && count * 100 >= (id.len() - 1) * RANDOM_CHANGES_PERCENT_MIN
+}
+
+/// A vendor's own id as a line's: as it is, if it may be one, leaves room for its parts, and could be none that is made here
+/// (`7.2` is the second part of `7`, `7-g` the guess behind it); else its hash.
 pub(super) fn line_id(raw: &str) -> Arc<str> {
-    if raw.len() <= 100 && check_line_id(raw).is_ok() {
+    let is_part =
+        raw.rsplit_once('.').is_some_and(|(_, part)| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let is_made_here = is_part || raw.ends_with("-g") || raw.strip_prefix("x-").is_some_and(|hash| is_hex(hash, 32));
+    if raw.len() <= 100 && !is_made_here && check_line_id(raw).is_ok() {
         return raw.into();
     }
     let hash = Sha256::digest(raw.as_bytes());
@@ -193,13 +270,9 @@ mod tests {
 
     #[test]
     fn random_ids_as_a_table() {
-        for id in [
-            "6f1e8d1c-0000-4000-8000-000000000001",
-            "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:ch-0:1:1500",
-            "SG_4hT9xQ2mLw8z",
-            "01HZX3K8Q9W2VB5T7RJ4N6M0YC",
-            "s1d24ax2fd21",
-        ] {
+        for id in
+            ["6f1e8d1c-0000-4000-8000-000000000001", "SG_4hT9xQ2mLw8z", "01HZX3K8Q9W2VB5T7RJ4N6M0YC", "s1d24ax2fd21"]
+        {
             assert!(is_random(id), "{id}");
         }
         for id in
@@ -212,7 +285,8 @@ mod tests {
     /// Ids that count are new ones in another connection, and where they begin again.
     #[test]
     fn counters_name_new_lines_when_they_begin_again() {
-        let (mut ids, mut pieces, mut out) = (VendorIds::new("t".into()), Keyed::default(), Decoded::default());
+        let (mut ids, mut pieces, mut out) =
+            (VendorIds::new("t".into(), is_random), Keyed::default(), Decoded::default());
         let mut say = |raw: &str, text: &str, start_ms: i64, status: Status| {
             let id = ids.line_saying((raw, ""), text, Some(start_ms), &pieces, &mut out);
             let token = Token { text: text.into(), start_ms: Some(start_ms), ..Token::default() };
@@ -226,14 +300,14 @@ mod tests {
         assert_eq!(say("1", "The vote is carried.", 500, Final), "t:1");
         // The same with marks, and corrected; and what has another place or other words.
         assert_eq!(say("1", "The vote was carried!", 600, Final), "t:1");
-        assert_eq!(say("1", "The vote was carried!", 9_000, Final), "t.2:1");
-        assert_eq!(say("1", "All rise.", 9_000, Interim), "t.3:1");
+        assert_eq!(say("1", "The vote was carried!", 9_000, Final), "t-2:1");
+        assert_eq!(say("1", "All rise.", 9_000, Interim), "t-3:1");
         assert_eq!(say("2", "Next.", 9_500, Final), "t:2");
         // So long ago that nobody knows what it was.
         for number in 3..100 {
             say(&number.to_string(), "And so on.", 10_000 * number, Final);
         }
-        assert_eq!(say("2", "Next.", 9_500, Final), "t.2:2");
+        assert_eq!(say("2", "Next.", 9_500, Final), "t-2:2");
         // What is random stays.
         let random = "SG_4hT9xQ2mLw8z";
         assert_eq!((say(random, "One.", 1, Final), say(random, "Two.", 99_000, Final)), (random.into(), random.into()));

@@ -72,6 +72,22 @@ impl Lines {
         Self { base, sent: Vec::new(), is_final: false }
     }
 
+    /// An utterance of which is known that `count` lines of it were said, and nothing else.
+    pub(super) fn with_lines(base: Arc<str>, count: usize) -> Self {
+        Self { sent: vec![Content::default(); count], ..Self::new(base) }
+    }
+
+    /// How many lines it has.
+    pub(super) fn count(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Takes all of it back. Nothing of it is known then: it may be said anew.
+    pub(super) fn retract(&mut self, saying: &mut Saying) {
+        (0..self.sent.len().max(1)).for_each(|at| saying.gone(self.id(at)));
+        *self = Self::new(self.base.clone());
+    }
+
     /// The id of its first line.
     pub(super) fn base(&self) -> &Arc<str> {
         &self.base

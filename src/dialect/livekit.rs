@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds};
+use super::keyed::{Keyed, VendorIds, is_hex, is_random};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks};
 use super::token::{Label, ListedWord, whole};
@@ -113,7 +113,7 @@ impl Engine for LiveKit {
 
     fn new(options: Options) -> Self {
         Self {
-            ids: VendorIds::new(options.tag.clone()),
+            ids: VendorIds::new(options.tag.clone(), is_unique),
             clocks: StreamClocks::new(options),
             segments: Keyed::default(),
         }
@@ -151,4 +151,44 @@ impl Engine for LiveKit {
 /// Who was heard; nobody if it is not said.
 fn participant(packet: &Value) -> &str {
     raw_text(packet, &PARTICIPANTS).unwrap_or_default()
+}
+
+/// Whether a segment's id is unique for ever: LiveKit's libraries write `SG_` and twelve digits of a UUID, some of them with
+/// its dash.
+fn is_unique(id: &str) -> bool {
+    let digits = id.strip_prefix("SG_").filter(|digits| !digits.starts_with("0000")).unwrap_or_default();
+    let is_dashed = digits.split_once('-').is_some_and(|(first, rest)| is_hex(first, 8) && is_hex(rest, 3));
+    is_hex(digits, 12) || is_dashed || is_random(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unique_ids_as_a_table() {
+        for id in [
+            "SG_1234567abcde",
+            "SG_4f2a9c1b7d3e",
+            "SG_abcdefabcdef",
+            "SG_123456789012",
+            "SG_3f2c9a44-5d7",
+            "SG_4hT9xQ2mLw8z",
+        ] {
+            assert!(is_unique(id), "{id}");
+        }
+        for id in [
+            "",
+            "SG_",
+            "SG_a",
+            "SG_1",
+            "SG_000000000001",
+            "SG_00000001",
+            "SegmentNumber1",
+            "utterance001",
+            "SG_utterance001",
+        ] {
+            assert!(!is_unique(id), "{id}");
+        }
+    }
 }

@@ -54,6 +54,24 @@ impl Piece {
         Self { lines: Lines::new(base), tail, state, released: 0, is_new: false, rests_since: None }
     }
 
+    /// A piece of which is known that `count` lines of it were said, and nothing else.
+    pub(super) fn with_lines(base: Arc<str>, count: usize) -> Self {
+        Self { lines: Lines::with_lines(base.clone(), count), ..Self::new(base) }
+    }
+
+    /// It is taken back, all lines of it.
+    pub(super) fn retract(&mut self, saying: &mut Saying) {
+        self.lines.retract(saying);
+        if self.tail.is_shown() {
+            self.tail.retract(saying);
+        }
+    }
+
+    /// How many lines it has.
+    pub(super) fn line_count(&self) -> usize {
+        self.lines.count()
+    }
+
     /// What is said of it now. A guess that comes behind its end says nothing new, and an end that is empty erases nothing.
     pub(super) fn say(&mut self, state: PieceState, options: &Options, saying: &mut Saying) {
         if self.state.is_over && !state.is_over {

@@ -95,7 +95,7 @@ impl Engine for Rev {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { utterance: Utterance::new(options.clone(), ""), options }
+        Self { utterance: Utterance::new(options.clone(), "").named_by_start(), options }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {

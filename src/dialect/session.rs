@@ -10,7 +10,7 @@
 //! [`Dialect`] of it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -60,6 +60,8 @@ const GUESS_MOVED_MS: f64 = 2_000.0;
 /// What was settled last, as far as is remembered to tell what was said already from what is said by another session.
 /// Speechmatics settles a few words at a time: half a minute of them.
 const SETTLED_MAX: usize = 64;
+/// Guesses of those who speak at once that are remembered.
+const BESIDE_MAX: usize = 16;
 /// So much of a text is remembered, in bytes.
 const SETTLED_TEXT_BYTES_MAX: usize = 1_024;
 /// A late guess is of one of the last that were settled.
@@ -137,6 +139,8 @@ pub(super) struct SessionSign<'a> {
     pub(super) text: Cow<'a, str>,
     /// The vendor will not change that.
     pub(super) is_settled: bool,
+    /// Who says it, where several may speak at once; else empty.
+    pub(super) voice: &'a str,
 }
 
 /// The decoder of one session of one vendor.
@@ -235,12 +239,20 @@ struct Heard {
     start_ms: f64,
     end_ms: f64,
     text: Box<str>,
+    voice: Box<str>,
 }
 
 impl Heard {
-    fn new(span: &Span<'_>, text: &str) -> Self {
-        let text = &text[..text.floor_char_boundary(SETTLED_TEXT_BYTES_MAX)];
-        Self { start_ms: span.start_ms, end_ms: span.end_ms, text: text.into() }
+    fn new(span: &Span<'_>, sign: &SessionSign<'_>) -> Self {
+        let start = |text: &str| text[..text.floor_char_boundary(SETTLED_TEXT_BYTES_MAX)].into();
+        let (text, voice) = (start(&sign.text), start(sign.voice));
+        Self { start_ms: span.start_ms, end_ms: span.end_ms, text, voice }
+    }
+
+    /// Whether `voice` may have said it. `Unknown` may be anybody.
+    fn is_by(&self, voice: &str) -> bool {
+        let is_anybody = |voice: &str| matches!(voice, "" | "Unknown");
+        is_anybody(&self.voice) || is_anybody(voice) || *self.voice == *voice
     }
 
     /// How much of `span` it takes up.
@@ -248,16 +260,21 @@ impl Heard {
         (self.end_ms.min(span.end_ms) - self.start_ms.max(span.start_ms)).max(0.0)
     }
 
-    /// Whether `text` is mostly the same words.
-    fn says(&self, text: &str) -> bool {
-        are_alike(&words(&self.text), &words(text))
+    /// Whether it is mostly the words `now`.
+    fn says(&self, now: &[String]) -> bool {
+        are_alike(&words(&self.text), now)
+    }
+
+    /// Whether it begins at `start_ms`.
+    fn begins_at(&self, start_ms: f64) -> bool {
+        (self.start_ms - start_ms).abs() <= 1.0
     }
 
     /// Whether `guess` can have been a guess of it.
     fn was_guessed_as(&self, guess: &str) -> bool {
         let letters = |text: &str| words(text).concat();
         let (known, now) = (words(&self.text), words(guess));
-        let shared = now.iter().filter(|word| known.contains(word)).count();
+        let shared = shared_words(&known, &now);
         shared * 2 >= known.len().min(now.len()) || letters(&self.text).starts_with(&letters(guess))
     }
 }
@@ -271,17 +288,22 @@ struct Reach {
     settled: VecDeque<Heard>,
     /// What it guesses behind that.
     guess: Option<Heard>,
+    /// What is guessed of each of those who speak at once, until it is settled.
+    beside: VecDeque<Heard>,
 }
 
 impl Reach {
     fn new(first_ms: f64) -> Self {
-        Self { first_ms, latest_ms: first_ms, settled: VecDeque::new(), guess: None }
+        Self { first_ms, latest_ms: first_ms, settled: VecDeque::new(), guess: None, beside: VecDeque::new() }
     }
 
     /// What a message says of `span`, from a vendor that says everything in its order or not.
     fn step_to(&self, span: &Span<'_>, sign: &SessionSign<'_>, is_in_order: bool) -> Step {
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
-        if back <= 0.0 {
+        // A final says where its first guess began, whatever was said beside it meanwhile.
+        let is_known =
+            |guess: &Heard| guess.begins_at(start) && guess.is_by(sign.voice) && guess.was_guessed_as(&sign.text);
+        if back <= 0.0 || self.beside.iter().any(is_known) {
             return Step::On;
         }
         let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
@@ -323,13 +345,16 @@ impl Reach {
     fn step_in_order(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> Step {
         let length = span.end_ms - span.start_ms;
         let is_behind = |known: Option<&Heard>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
-        let guess = self.guess.as_ref().filter(|guess| !guess.says(&sign.text));
-        let others = self.settled.iter().filter(|settled| !settled.says(&sign.text));
+        let now = words(&sign.text);
+        let guess = self.guess.as_ref().filter(|guess| guess.is_by(sign.voice) && !guess.says(&now));
+        let mut own = self.settled.iter().filter(|settled| settled.is_by(sign.voice));
+        let others = own.clone().filter(|settled| !settled.says(&now));
+        let last = own.next_back();
         let taken: f64 = others.map(|settled| settled.overlap_ms(span)).sum();
         let is_taken = taken > ROUGH_MS && taken * 2.0 >= length;
         // Where only ends are told nobody knows what is behind what.
         let rough_ms = if length > 0.0 || sign.is_settled { ROUGH_MS } else { GUESS_MOVED_MS };
-        let is_back = is_behind(self.settled.back(), rough_ms) || is_behind(guess, GUESS_MOVED_MS);
+        let is_back = is_behind(last, rough_ms) || is_behind(guess, GUESS_MOVED_MS);
         match sign.text.trim().is_empty() {
             false if is_taken || is_back && !sign.is_settled => Step::Anew,
             _ if is_back && sign.is_settled => Step::Back,
@@ -341,8 +366,17 @@ impl Reach {
         self.first_ms = self.first_ms.min(span.start_ms);
         self.latest_ms = self.latest_ms.max(span.start_ms);
         let has_text = !sign.text.trim().is_empty();
+        if !sign.voice.is_empty() {
+            self.beside.retain(|guess| !guess.begins_at(span.start_ms));
+            if has_text && !sign.is_settled {
+                if self.beside.len() == BESIDE_MAX {
+                    self.beside.pop_front();
+                }
+                self.beside.push_back(Heard::new(span, sign));
+            }
+        }
         if !sign.is_settled {
-            self.guess = has_text.then(|| Heard::new(span, &sign.text));
+            self.guess = has_text.then(|| Heard::new(span, sign));
             return;
         }
         // A guess behind what was said late stays.
@@ -351,7 +385,7 @@ impl Reach {
             if self.settled.len() == SETTLED_MAX {
                 self.settled.pop_front();
             }
-            self.settled.push_back(Heard::new(span, &sign.text));
+            self.settled.push_back(Heard::new(span, sign));
         }
     }
 }
@@ -821,6 +855,12 @@ pub(super) fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
+/// How many of the words `now` are among those that are `known`.
+pub(super) fn shared_words(known: &[String], now: &[String]) -> usize {
+    let known: HashSet<&str> = known.iter().map(String::as_str).collect();
+    now.iter().filter(|word| known.contains(word.as_str())).count()
+}
+
 /// Whether `text` begins as `guess` does, by most words of that.
 fn begins_as(text: &str, guess: &str) -> bool {
     let (text, guess) = (words(text), words(guess));
@@ -830,8 +870,7 @@ fn begins_as(text: &str, guess: &str) -> bool {
 
 /// Whether the shorter of two texts has most of its words in the other.
 fn are_alike(known: &[String], now: &[String]) -> bool {
-    let shared = now.iter().filter(|word| known.contains(word)).count();
-    shared * 2 > known.len().min(now.len())
+    shared_words(known, now) * 2 > known.len().min(now.len())
 }
 
 fn is_letters(word: &str) -> bool {
@@ -840,8 +879,7 @@ fn is_letters(word: &str) -> bool {
 
 /// Whether two texts have a word in common.
 pub(super) fn share_a_word(left: &str, right: &str) -> bool {
-    let left = words(left);
-    words(right).iter().any(|word| left.contains(word))
+    shared_words(&words(left), &words(right)) > 0
 }
 
 /// What a message says of a line that it names by a number.

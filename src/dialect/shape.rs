@@ -168,7 +168,7 @@ pub(super) fn is_known(format: Format, value: &Value) -> bool {
         Format::Vexa => match kind {
             // What stands beside the messages in the vendor's recordings.
             None => has(value, &["event"]) && has(value, &["at", "ws_url", "meeting_id"]),
-            Some("transcript") => has(value, &["confirmed", "pending", "segments", "speaker"]),
+            Some("transcript") => has(value, &["confirmed", "pending", "segments", "segment", "speaker"]),
             Some(_) => true,
         },
         // Whose `text` it is, and when it was said, nobody posts to Zoom: what says so is another's.
@@ -209,6 +209,7 @@ fn looks_like(value: &Value) -> Option<Likeness> {
         "partial" | "final" if has(value, &["elements"]) => Read(Format::Rev),
         "connected" if has(value, &["id"]) => Read(Format::Rev),
         "transcript" if has(value, &["confirmed", "pending"]) => Read(Format::Vexa),
+        "transcript" if value.get("segment").is_some_and(|segment| has(segment, &["segment_id"])) => Read(Format::Vexa),
         "transcription" | "transcription_segment" | "transcript_retract" => Read(Format::Vexa),
         "subscribed" | "unsubscribed" if has(value, &["meetings"]) => Read(Format::Vexa),
         "session_start" | "session_end" if has(value, &["session_uid", "meeting"]) => Read(Format::Vexa),

@@ -4,6 +4,9 @@
 //! attaches to says where spaces are. An utterance is over with `EndOfUtterance`. Labels are of the session, and of the
 //! channel where there are several: S1 of one is not S1 of another; `UU` is somebody unknown. Sounds (`AudioEventStarted`)
 //! become lines of their own, by nobody.
+//!
+//! Agent STT (`/v2/agent`) says whole segments instead: `AddSegment` is one, `AddPartialSegment` a guess of what follows it.
+//! Vendors' client libraries make such segments of words too, and pass on both: then the words are read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::json::{Node, raw_items, raw_ms, raw_text};
+use super::keyed::line_id;
 use super::lines::Saying;
 use super::session::{Engine, IdScope, SessionSign, Span};
 use super::token::{Label, Token, clean, ends_sentence};
@@ -32,13 +36,32 @@ pub(super) struct Speechmatics {
     /// Sounds that are heard: id, and what was said of it.
     sounds: BTreeMap<String, (Arc<str>, Content)>,
     sound_count: u64,
+    /// What the session's text was read from first. The other is the same text again.
+    spoken_in: Option<SpokenIn>,
+    /// It was told that the other comes too.
+    is_other_told: bool,
+}
+
+/// What text comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpokenIn {
+    Words,
+    Segments,
 }
 
 impl Speechmatics {
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         match message.text(&["message"], out) {
-            Some("AddTranscript") => self.transcript(message, true, out),
-            Some("AddPartialTranscript") => self.transcript(message, false, out),
+            Some(kind @ ("AddTranscript" | "AddPartialTranscript")) => {
+                if self.reads(SpokenIn::Words, out) {
+                    self.transcript(message, kind == "AddTranscript", out);
+                }
+            }
+            Some(kind @ ("AddSegment" | "AddPartialSegment")) => {
+                if self.reads(SpokenIn::Segments, out) {
+                    self.segments(message, kind == "AddSegment", out);
+                }
+            }
             Some("EndOfUtterance") => self.end_of_utterance(message, out),
             Some("EndOfTranscript") => self.end(out),
             Some("AudioEventStarted") => self.sound(message, true, out),
@@ -62,7 +85,8 @@ impl Speechmatics {
                     out.fault(FaultKind::Engine, format!("Speechmatics reports: {why}"));
                 }
             }
-            // Translations are other texts than what was said; what a client library adds says nothing new.
+            // Translations are other texts than what was said; what else a client library adds says nothing new. Where somebody
+            // is heard is no edge of what they say.
             Some(
                 "AddTranslation"
                 | "AddPartialTranslation"
@@ -72,8 +96,8 @@ impl Speechmatics {
                 | "EndOfTurn"
                 | "StartOfTurn"
                 | "EndOfTurnPrediction"
-                | "AddSegment"
-                | "AddPartialSegment"
+                | "SpeechStarted"
+                | "SpeechEnded"
                 | "SpeakerStarted"
                 | "SpeakerEnded"
                 | "SpeakerMetrics"
@@ -88,6 +112,70 @@ impl Speechmatics {
             Some(other) => out.unknown_type("Speechmatics", other),
             None => out.fault(FaultKind::BadField, "message is missing: this is no message of Speechmatics"),
         }
+    }
+
+    /// Whether text that comes in `kind` is read.
+    fn reads(&mut self, kind: SpokenIn, out: &mut Decoded) -> bool {
+        let is_read = *self.spoken_in.get_or_insert(kind) == kind;
+        // Segments are made of the words before them; words behind segments are of another engine.
+        if !is_read && kind == SpokenIn::Words && !std::mem::replace(&mut self.is_other_told, true) {
+            out.fault(
+                FaultKind::Odd,
+                "the session says its text in segments and in words: the words (AddTranscript) were left out, since they are taken \
+                 for the same text again",
+            );
+        }
+        is_read
+    }
+
+    /// Whole segments, or a guess of some: as the service says one, or as libraries list them.
+    fn segments(&mut self, message: Node<'_>, is_final: bool, out: &mut Decoded) {
+        let channel = message.label(&["channel"], out).unwrap_or_default();
+        let mut said = Vec::new();
+        if let Some(segment) = message.get(&["segment"]) {
+            said.extend(self.segment(segment, Some(message), &channel, out));
+        } else if message.get(&["segments"]).is_some() {
+            message.items(&["segments"], out, |segment, out| said.extend(self.segment(segment, None, &channel, out)));
+        } else {
+            out.fault(FaultKind::BadField, "segment is missing: nothing can be said of this");
+            return;
+        }
+        let Some(utterance) = self.channel(&channel, out) else { return };
+        let mut saying = Saying::default();
+        if is_final {
+            for token in said {
+                utterance.settle(vec![token], &mut saying);
+                utterance.close(&mut saying);
+            }
+        } else {
+            utterance.guess(said, &mut saying);
+        }
+        utterance.show(&mut saying);
+        saying.finish(out);
+    }
+
+    /// A segment in one piece; its times stand beside it where the message holds one.
+    fn segment(&self, segment: Node<'_>, around: Option<Node<'_>>, channel: &str, out: &mut Decoded) -> Option<Token> {
+        let Some(text) = segment.text(&["transcript", "text"], out) else {
+            out.fault(
+                FaultKind::BadField,
+                format!("{}.transcript is missing: the segment was left out", segment.place),
+            );
+            return None;
+        };
+        let text = clean(text);
+        let metadata = segment.get(&["metadata"]);
+        let of_message = around.as_ref().and_then(|message| message.get(&["metadata"]));
+        let metadata = metadata.or(of_message);
+        let speaker = segment.text(&["speaker", "speaker_id"], out).filter(|name| !name.trim().is_empty());
+        (!text.trim().is_empty()).then(|| Token {
+            ends_sentence: ends_sentence(&text),
+            text: format!("{}{}", self.delimiter, text.trim()),
+            label: self.speaker(speaker, channel),
+            start_ms: metadata.as_ref().and_then(|node| node.seconds(&["start_time"], &self.options, out)),
+            end_ms: metadata.as_ref().and_then(|node| node.seconds(&["end_time"], &self.options, out)),
+            ..Token::default()
+        })
     }
 
     fn transcript(&mut self, message: Node<'_>, is_final: bool, out: &mut Decoded) {
@@ -196,7 +284,7 @@ impl Speechmatics {
                 _ if name.is_empty() => String::new(),
                 number => format!("c{}-", number + 1),
             };
-            self.channels.insert(name.to_owned(), Utterance::verbatim(self.options.clone(), &part));
+            self.channels.insert(name.to_owned(), Utterance::verbatim(self.options.clone(), &part).named_by_start());
         }
         self.channels.get_mut(name)
     }
@@ -227,9 +315,14 @@ impl Speechmatics {
         let mut saying = Saying::default();
         if begins {
             self.sound_count += 1;
-            let id: Arc<str> = format!("{}-e{}", self.options.tag, self.sound_count).into();
             let text = format!("[{}]", kind.trim().replace('_', " "));
             let start_ms = event.seconds(&["start_time"], &self.options, out);
+            let name = match raw_ms(event.value, &["start_time"], 1000.0).filter(|_| start_ms.is_some()) {
+                // Several kinds may begin at once.
+                Some(start) => format!("{start:.0}:{channel}:{}", kind.trim()),
+                None => format!("n{}", self.sound_count),
+            };
+            let id = line_id(&format!("{}-e{name}", self.options.tag));
             let content = Content { start_ms, text: text.into(), ..Content::default() };
             saying.line(id.clone(), content.clone());
             if self.sounds.len() < SOUNDS_MAX {
@@ -252,22 +345,37 @@ impl Engine for Speechmatics {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { options, channels: BTreeMap::new(), delimiter: " ".into(), sounds: BTreeMap::new(), sound_count: 0 }
+        Self {
+            options,
+            channels: BTreeMap::new(),
+            delimiter: " ".into(),
+            sounds: BTreeMap::new(),
+            sound_count: 0,
+            spoken_in: None,
+            is_other_told: false,
+        }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let kind = raw_text(message, &["message"]).unwrap_or_default();
-        let says = matches!(kind, "AddTranscript" | "AddPartialTranscript");
+        let is_words = matches!(kind, "AddTranscript" | "AddPartialTranscript");
+        let is_segments = matches!(kind, "AddSegment" | "AddPartialSegment") && self.spoken_in != Some(SpokenIn::Words);
+        let says = is_words && self.spoken_in != Some(SpokenIn::Segments) || is_segments;
         let channel = raw_text(message, &["channel"]).unwrap_or_default();
-        let metadata = message.get("metadata").filter(|_| says).unwrap_or(&Value::Null);
-        let results = raw_items(message, &["results"]);
-        let result = results.first().filter(|_| says).unwrap_or(&Value::Null);
-        let start = raw_ms(result, &["start_time"], 1000.0).or(raw_ms(metadata, &["start_time"], 1000.0));
-        let last = results.last().filter(|_| says).unwrap_or(&Value::Null);
-        let end = raw_ms(last, &["end_time"], 1000.0).or(raw_ms(metadata, &["end_time"], 1000.0));
-        let content = |result: &'a Value| raw_text(raw_items(result, &["alternatives"]).first()?, &["content"]);
-        let text: Cow<'a, str> = match results {
-            [] => raw_text(metadata, &["transcript"]).unwrap_or_default().into(),
+        let listed = raw_items(message, &[if is_segments { "segments" } else { "results" }]);
+        let own = message.get("segment").filter(|_| is_segments).map_or(listed, std::slice::from_ref);
+        let metadata = |piece: &'a Value| piece.get("metadata").unwrap_or(&Value::Null);
+        let (first, last) = (own.first().unwrap_or(&Value::Null), own.last().unwrap_or(&Value::Null));
+        let at = |piece: &'a Value, name: &str| {
+            let of_piece = raw_ms(piece, &[name], 1000.0).or(raw_ms(metadata(piece), &[name], 1000.0));
+            of_piece.or(raw_ms(metadata(message), &[name], 1000.0)).filter(|_| says)
+        };
+        let content = |piece: &'a Value| {
+            let alternative = raw_items(piece, &["alternatives"]).first();
+            alternative.map_or(raw_text(piece, &["transcript", "text"]), |first| raw_text(first, &["content"]))
+        };
+        let text: Cow<'a, str> = match own {
+            [] => raw_text(metadata(message), &["transcript"]).unwrap_or_default().into(),
             [only] => content(only).unwrap_or_default().into(),
             many => many.iter().filter_map(content).collect::<Vec<_>>().join(" ").into(),
         };
@@ -276,9 +384,9 @@ impl Engine for Speechmatics {
             ends: kind == "EndOfTranscript",
             name: raw_text(message, &["id"]).filter(|_| kind == "RecognitionStarted"),
             says,
-            span: Span::new(start, end).map(|span| span.of_stream(channel)),
+            span: Span::new(at(first, "start_time"), at(last, "end_time")).map(|span| span.of_stream(channel)),
             text,
-            is_settled: kind == "AddTranscript",
+            is_settled: matches!(kind, "AddTranscript" | "AddSegment"),
             ..SessionSign::default()
         }
     }

@@ -4,6 +4,7 @@
 //! settled and the guess behind it; when the vendor says that the utterance is over, or when it is long and a sentence
 //! ends, what is settled becomes final, and the guess begins the next line.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::lines::{Facts, Lines, Saying};
@@ -17,6 +18,8 @@ const SENTENCE_BYTES: usize = 200;
 const SETTLED_BYTES_MAX: usize = 800;
 /// What starts so much before what is settled was said late: vendors time neighbours a little roughly.
 const LATE_MS: MediaMs = 300;
+/// Starts of lines that are remembered where lines are named by them: two that start at once are told apart.
+const STARTS_MAX: usize = 64;
 /// A clock is worth a record only after so much silence.
 const CLOCK_MS_MIN: MediaMs = 5_000;
 
@@ -27,7 +30,14 @@ pub(super) struct Utterance {
     /// What ids begin with; behind it stands the number of the utterance.
     prefix: Arc<str>,
     number: u64,
+    /// Lines are named by their starts, which are the vendor's own, and not by numbers.
+    is_named_by_start: bool,
+    starts: VecDeque<MediaMs>,
     lines: Lines,
+    /// The guess behind what became final in a silence.
+    tail: Lines,
+    /// What is settled is final for readers, though the utterance goes on.
+    is_released: bool,
     settled: Vec<Token>,
     guess: Vec<Token>,
     pub(super) facts: Facts,
@@ -47,12 +57,16 @@ impl Utterance {
     pub(super) fn new(options: Options, part: &str) -> Self {
         let prefix: Arc<str> = format!("{}-{part}", options.tag).into();
         let facts = Facts { lang: options.lang.clone(), break_before: None };
-        let lines = Lines::new(format!("{prefix}1").into());
+        let (lines, tail) = (Lines::new(format!("{prefix}1").into()), Lines::new(format!("{prefix}1-g").into()));
         Self {
             options,
             prefix,
             number: 1,
+            is_named_by_start: false,
+            starts: VecDeque::new(),
             lines,
+            tail,
+            is_released: false,
             settled: Vec::new(),
             guess: Vec::new(),
             facts,
@@ -67,6 +81,12 @@ impl Utterance {
     /// For a vendor that says where spaces are.
     pub(super) fn verbatim(options: Options, part: &str) -> Self {
         Self { is_verbatim: true, ..Self::new(options, part) }
+    }
+
+    /// For a vendor whose sessions have names that are unique for ever: what is sent again gets the same names, from wherever
+    /// it is sent again.
+    pub(super) fn named_by_start(self) -> Self {
+        Self { is_named_by_start: true, ..self }
     }
 
     /// `tokens` follow what is settled, and will not change. The guess is gone, but for one of what comes behind them. What was
@@ -148,17 +168,19 @@ impl Utterance {
         if std::mem::take(&mut self.is_new) || self.rests_since.is_none() {
             self.rests_since = Some(now_ms);
         }
-        if self.settled.is_empty() {
+        if self.settled.is_empty() || self.is_released {
             self.rests_since = None;
         }
         self.rests_since.map(|since| since.saturating_add(self.options.turn_gap_ms))
     }
 
-    /// Nothing new was said until `now_ms`: what is settled is final, if it was due by then.
+    /// Nothing new was said until `now_ms`: what is settled is final, if it was due by then. The utterance goes on: where it
+    /// ends the vendor says, and not how long its words were on their way.
     pub(super) fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
         if self.due_ms(now_ms).is_some_and(|due| due <= now_ms) {
             let mut saying = Saying::default();
-            self.close(&mut saying);
+            self.is_released = true;
+            self.show(&mut saying);
             saying.finish(out);
         }
     }
@@ -176,9 +198,41 @@ impl Utterance {
             self.close(saying);
             return;
         }
+        if self.is_released {
+            self.lines.say(&self.settled, Status::Final, &self.facts, &self.options, saying);
+            let facts = Facts { break_before: None, ..self.facts.clone() };
+            self.tail.say(&self.guess, Status::Interim, &facts, &self.options, saying);
+            return;
+        }
         let mut tokens = self.settled.clone();
         append(&mut tokens, self.guess.clone(), self.is_verbatim);
-        self.lines.say(&tokens, Status::Interim, &self.facts, &self.options, saying);
+        self.say(&tokens, Status::Interim, saying);
+    }
+
+    /// Says the lines of the utterance. What they are called is known with their first words.
+    fn say(&mut self, tokens: &[Token], status: Status, saying: &mut Saying) {
+        if self.lines.count() == 0 && !says_nothing(tokens) {
+            let base = self.name(tokens.iter().find_map(|token| token.start_ms));
+            self.tail = Lines::new(format!("{base}-g").into());
+            self.lines = Lines::new(base);
+        }
+        self.lines.say(tokens, status, &self.facts, &self.options, saying);
+    }
+
+    /// What lines are called that start at `start_ms`.
+    fn name(&mut self, start_ms: Option<MediaMs>) -> Arc<str> {
+        let Some(start_ms) = start_ms.filter(|_| self.is_named_by_start) else {
+            let kind = if self.is_named_by_start { "n" } else { "" };
+            return format!("{}{kind}{}", self.prefix, self.number).into();
+        };
+        let start_ms = start_ms.saturating_sub(self.options.offset_ms);
+        let times = self.starts.iter().filter(|known| **known == start_ms).count();
+        if self.starts.len() == STARTS_MAX {
+            self.starts.pop_front();
+        }
+        self.starts.push_back(start_ms);
+        let again = if times == 0 { String::new() } else { format!("-{}", times + 1) };
+        format!("{}{start_ms}{again}", self.prefix).into()
     }
 
     /// It is over: what is settled is final. A guess begins the next.
@@ -190,14 +244,19 @@ impl Utterance {
         }
         if !self.settled.is_empty() || self.lines.is_shown() {
             let settled = std::mem::take(&mut self.settled);
-            self.lines.say(&settled, Status::Final, &self.facts, &self.options, saying);
+            self.say(&settled, Status::Final, saying);
+            if self.tail.is_shown() {
+                self.tail.say(&[], Status::Final, &self.facts, &self.options, saying);
+            }
             self.number += 1;
+            self.is_released = false;
             self.lines = Lines::new(format!("{}{}", self.prefix, self.number).into());
+            self.tail = Lines::new(format!("{}{}-g", self.prefix, self.number).into());
             self.facts.break_before = None;
         }
         if !self.guess.is_empty() {
             let guess = self.guess.clone();
-            self.lines.say(&guess, Status::Interim, &self.facts, &self.options, saying);
+            self.say(&guess, Status::Interim, saying);
         }
     }
 

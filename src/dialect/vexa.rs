@@ -2,40 +2,57 @@
 //!
 //! A `transcript` bundle speaks of one speaker: `confirmed` segments are lines, known for ever by `segment_id`; `pending`
 //! takes the place of all drafts of that speaker. Drafts have no ids, or some of their own, which are not those of what is
-//! confirmed; so each speaker has lines for them that are filled and emptied. Speakers are names of participants, or voices
-//! of a meeting (`speaker_0`) under a segment id that names the session. Text that was typed (`source: "chat"`) was not
-//! said, and is left out.
+//! confirmed; so each speaker has lines for them that are filled and emptied. A live envelope of one `segment` says it again
+//! under its id until it is complete. Speakers are names of participants, or voices of a meeting (`speaker_0`) under a segment
+//! id that names the session; `speaker_key` is a turn's, and says who speaks only where there is no name, or where two have one
+//! name at one time. Times are seconds of the meeting, or of the epoch, as the bots write them. Text that was typed
+//! (`source: "chat"`) was not said, and is left out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds, line_id};
+use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
+use super::keyed::{Keyed, VendorIds, is_random, line_id};
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks, words};
 use super::token::{Label, ListedWord, Token, align, says_nothing};
 use super::wall::Wall;
-use super::{Decoded, FaultKind, Format, Options, Said};
+use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
 /// Speakers whose drafts are kept: more than speak at once.
 const SPEAKERS_MAX: usize = 64;
 /// A draft's time is a guess as well: it may begin so much before what is confirmed, or end so much behind it.
-const DRAFT_EARLIER_MS: i64 = 500;
+const DRAFT_EARLIER_MS: f64 = 500.0;
 /// Confirmed segments that are remembered: a late draft is of one of the last.
 const SAID_MAX: usize = 32;
 /// Drafts that stand since a connection broke, until they are confirmed on the next.
 const LEFT_MAX: usize = 64;
 /// Drafts of one speaker.
 const DRAFTS_MAX: usize = 32;
+/// Words of a draft that are looked at: it is one of what is confirmed if that has most of them.
+const DRAFT_WORDS_MAX: usize = 64;
+/// Names that several people have at one time.
+const NAMESAKES_MAX: usize = 64;
+/// Who speaks so long beside somebody of the same name is somebody else. The turns of one person overlap by less.
+const NAMESAKE_MS: f64 = 300.0;
+/// Times from here on are times of day: in 2001. A meeting does not last so long.
+const EPOCH_MS: f64 = 1e12;
+/// A time of day so much before the opening of the feed is of a recording.
+const RECORDED_MS: i64 = 10 * 60_000;
 
 pub(super) struct Vexa {
     options: Options,
     /// By speaker: each has a clock of their own.
     clocks: StreamClocks,
     wall: Wall,
+    /// A time of day was read.
+    is_wall_set: bool,
+    /// Names that several people have at one time.
+    namesakes: BTreeSet<Box<str>>,
     confirmed: Keyed,
     ids: VendorIds,
     /// By speaker, the drafts.
@@ -44,21 +61,76 @@ pub(super) struct Vexa {
     /// Drafts that stood when a connection was over: what confirms one takes it back.
     left: VecDeque<LeftDraft>,
     /// What was confirmed last: a draft of it that comes late is none.
-    said: VecDeque<(Arc<str>, Vec<Token>)>,
+    said: VecDeque<(Arc<str>, Phrase)>,
     nameless: u64,
+}
+
+/// What tells whether a draft is of what was confirmed.
+#[derive(Debug, Clone, Default)]
+struct Phrase {
+    /// By the vendor's clock, in milliseconds.
+    span: Option<(f64, f64)>,
+    /// Stand for the words.
+    words: HashSet<u64>,
+}
+
+impl Phrase {
+    /// Of a segment; of a clock that began anew `shift_ms` later.
+    fn new(segment: &Value, words_max: usize, shift_ms: MediaMs) -> Self {
+        let start = moment(segment, &START);
+        let end = moment(segment, &END).or(start);
+        let hash = |word: &String| {
+            let mut hasher = DefaultHasher::new();
+            word.hash(&mut hasher);
+            hasher.finish()
+        };
+        let on_clock = |ms: f64| if ms < EPOCH_MS { ms + shift_ms as f64 } else { ms };
+        let words = words(raw_text(segment, &["text"]).unwrap_or_default()).iter().map(hash).take(words_max).collect();
+        Self { span: start.zip(end).map(|(start, end)| (on_clock(start), on_clock(end))), words }
+    }
+
+    /// Whether it is a draft of what was confirmed: its time lies within that, and so do most of its words. A draft of nobody
+    /// in particular need not have the same words.
+    fn is_draft_of(&self, speaker: &str, confirmed: &Self) -> bool {
+        let Some(((draft_start, draft_end), (start, end))) = self.span.zip(confirmed.span) else { return false };
+        if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
+            return false;
+        }
+        let is_nobody = matches!(speaker, "" | "Speaker" | "Unknown") || is_numbered(speaker);
+        is_nobody || self.words.iter().filter(|word| confirmed.words.contains(word)).count() * 2 > self.words.len()
+    }
+}
+
+/// The names of a time: seconds, a time of day, and what may be either.
+type TimeNames = [&'static str; 3];
+const START: TimeNames = ["start", "absolute_start_time", "start_time"];
+const END: TimeNames = ["end", "absolute_end_time", "end_time"];
+
+/// A time by the vendor's clock, in milliseconds: of the meeting, or from [`EPOCH_MS`] on of the epoch.
+fn moment(segment: &Value, [seconds, absolute, either]: &TimeNames) -> Option<f64> {
+    let wall = raw_text(segment, &[absolute, either]).and_then(Timestamp::parse).map(|at| at.0 as f64);
+    match raw_ms(segment, &[seconds], 1000.0) {
+        Some(ms) if ms < EPOCH_MS => Some(ms),
+        of_epoch => wall.or(of_epoch).or_else(|| raw_ms(segment, &[either], 1000.0)),
+    }
+}
+
+/// Whether a segment's id is unique for ever: it begins with the name of the bot's session, which is.
+fn is_unique(id: &str) -> bool {
+    is_random(id.split(':').next().unwrap_or_default())
 }
 
 /// A draft that stands as a line, since its connection was over.
 struct LeftDraft {
     id: Arc<str>,
     speaker: String,
-    tokens: Vec<Token>,
+    phrase: Phrase,
 }
 
 /// What is not confirmed yet.
 struct Draft {
     lines: Lines,
-    tokens: Vec<Token>,
+    phrase: Phrase,
     /// What the vendor calls it.
     name: Option<Box<str>>,
 }
@@ -66,10 +138,11 @@ struct Draft {
 impl Vexa {
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let mut saying = Saying::default();
+        self.note_namesakes(message.value);
         match message.text(&["type"], out) {
             None if message.get(&["event"]).is_some() => {}
             Some(kind @ ("transcript" | "transcription")) => {
-                let names: [&str; 3] = ["confirmed", "pending", "segments"];
+                let names: [&str; 4] = ["confirmed", "pending", "segments", "segment"];
                 if names.iter().all(|name| message.get(&[*name]).is_none()) {
                     let missing = if kind == "transcript" { "confirmed and pending are" } else { "segments is" };
                     out.fault(FaultKind::BadField, format!("{missing} missing: nothing can be said of this {kind}"));
@@ -80,6 +153,10 @@ impl Vexa {
                     let is_complete = segment.get(&["completed"]).is_none() || segment.flag(&["completed"], out);
                     self.segment(segment, is_complete, &mut saying, out);
                 });
+                if let Some(segment) = message.get(&["segment"]) {
+                    let is_complete = segment.flag(&["completed"], out);
+                    self.segment(segment, is_complete, &mut saying, out);
+                }
                 if names[..2].iter().any(|name| message.get(&[*name]).is_some()) {
                     self.pending(message, &mut saying, out);
                 }
@@ -93,11 +170,7 @@ impl Vexa {
                     out.fault(FaultKind::BadField, "segment_ids is missing: it cannot be said what is taken back");
                 }
                 message.items(&["segment_ids"], out, |id, out| match id.value.as_str() {
-                    Some(id) => {
-                        let id = self.ids.line((id, ""));
-                        self.said.retain(|(said, _)| *said != id);
-                        out.says.push(Said::Retract { id });
-                    }
+                    Some(name) => self.retract(name, &mut saying, out),
                     None => out.fault(FaultKind::BadField, format!("{} must be a string", id.place)),
                 });
             }
@@ -106,6 +179,13 @@ impl Vexa {
                 "subscribed" | "unsubscribed" | "pong" | "session_start" | "session_end" | "chat_message"
                 | "meeting.status",
             ) => {}
+            // What is wrong with the bot, or with what it listens with.
+            Some("health") => {
+                let part = |name| message.label(&[name], &mut Decoded::default());
+                let what = [part("source"), part("kind"), part("status")].into_iter().flatten().collect::<Vec<_>>();
+                let detail = message.label(&["detail", "message"], out).unwrap_or_else(|| "no reason is given".into());
+                out.fault(FaultKind::Engine, format!("Vexa reports ({}): {detail}", what.join(" ")));
+            }
             Some("error") => {
                 let why = message.text(&["error", "detail", "message"], out).unwrap_or("no reason is given").to_owned();
                 out.fault(FaultKind::Engine, format!("Vexa reports an error: {why}"));
@@ -137,20 +217,55 @@ impl Vexa {
             }
         };
         let status = if is_complete { Status::Final } else { Status::Interim };
+        let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
+        let phrase = self.phrase(segment.value, usize::MAX);
+        if !is_complete && self.said.iter().any(|(said, known)| *said != id && phrase.is_draft_of(speaker, known)) {
+            // It comes late: its words are confirmed under another id.
+            return;
+        }
         self.confirmed.say(&id, &tokens, status, &facts, &self.options, saying);
         if is_complete {
-            self.drop_drafts(&tokens, saying);
+            self.drop_drafts(&phrase, saying);
             self.left.retain(|left| {
-                let is_confirmed = is_draft_of(&left.speaker, &left.tokens, &tokens);
+                let is_confirmed = left.phrase.is_draft_of(&left.speaker, &phrase);
                 if is_confirmed {
                     saying.gone(left.id.clone());
                 }
                 !is_confirmed
             });
-            if self.said.len() == SAID_MAX {
-                self.said.pop_front();
-            }
-            self.said.push_back((id, tokens));
+            self.keep_said(id, phrase);
+        }
+    }
+
+    fn keep_said(&mut self, id: Arc<str>, phrase: Phrase) {
+        if self.said.len() == SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back((id, phrase));
+    }
+
+    fn phrase(&self, segment: &Value, words_max: usize) -> Phrase {
+        let speaker = raw_text(segment, &["speaker"]).unwrap_or_default();
+        Phrase::new(segment, words_max, self.clocks.of(speaker).offset_ms)
+    }
+
+    /// A segment is taken back, whether it was confirmed or drafted.
+    fn retract(&mut self, name: &str, saying: &mut Saying, out: &mut Decoded) {
+        let id = self.ids.line((name, ""));
+        self.said.retain(|(said, _)| *said != id);
+        let mut is_draft = false;
+        for draft in self.drafts.values_mut().flatten().filter(|draft| draft.name.as_deref() == Some(name)) {
+            is_draft |= draft.lines.is_shown();
+            draft.clear(&self.options, saying);
+        }
+        if self.ids.may_name_a_line((name, "")) {
+            self.confirmed.retract(&id, &self.options, saying);
+        } else if !is_draft {
+            out.fault(
+                FaultKind::Odd,
+                "a segment is taken back that was not said on this connection: nothing was taken back. Its id may be counted \
+                 anew by each bot, so that it cannot be said which line of before it means",
+            );
         }
     }
 
@@ -163,10 +278,7 @@ impl Vexa {
             if let Some(at) = drafts.iter().position(is_it) {
                 let mut draft = drafts.remove(at);
                 draft.lines.stand(saying);
-                if self.said.len() == SAID_MAX {
-                    self.said.pop_front();
-                }
-                self.said.push_back((draft.lines.base().clone(), draft.tokens));
+                self.keep_said(draft.lines.base().clone(), draft.phrase);
                 return true;
             }
         }
@@ -174,20 +286,55 @@ impl Vexa {
     }
 
     /// Whether a draft is of what was confirmed already.
-    fn is_said(&self, speaker: &str, draft: &[Token]) -> bool {
-        self.said.iter().any(|(_, said)| is_draft_of(speaker, draft, said))
+    fn is_said(&self, speaker: &str, draft: &Phrase) -> bool {
+        self.said.iter().any(|(_, said)| draft.is_draft_of(speaker, said))
     }
 
     /// Empties the drafts of what was confirmed, under whatever name it was drafted: who speaks is often known later than
     /// what is said.
-    fn drop_drafts(&mut self, confirmed: &[Token], saying: &mut Saying) {
+    fn drop_drafts(&mut self, confirmed: &Phrase, saying: &mut Saying) {
         for (speaker, drafts) in &mut self.drafts {
-            for draft in drafts {
-                if is_draft_of(speaker, &draft.tokens, confirmed) {
-                    draft.tokens.clear();
-                    draft.lines.say(&[], Status::Interim, &Facts::default(), &self.options, saying);
-                }
+            for draft in drafts.iter_mut().filter(|draft| draft.phrase.is_draft_of(speaker, confirmed)) {
+                draft.clear(&self.options, saying);
             }
+        }
+    }
+
+    /// Notes who of those who speak in a message have one name at one time.
+    fn note_namesakes(&mut self, message: &Value) {
+        let lists = ["confirmed", "pending", "segments"].map(|list| raw_items(message, &[list]));
+        let named = |segment| {
+            let (name, key) = (raw_text(segment, &["speaker"])?, raw_text(segment, &["speaker_key"])?);
+            let start = moment(segment, &START)?;
+            Some((name, start, moment(segment, &END).unwrap_or(start), key))
+        };
+        let mut spoken: Vec<_> = lists.into_iter().flatten().filter_map(named).collect();
+        spoken.sort_by(|left, right| left.0.cmp(right.0).then(left.1.total_cmp(&right.1)));
+        let mut longest: Option<(&str, f64, &str)> = None;
+        for (name, start, end, key) in spoken {
+            let before = longest.filter(|(known, _, _)| *known == name);
+            let is_beside =
+                before.is_some_and(|(_, until, other)| other != key && start + NAMESAKE_MS < until.min(end));
+            if is_beside && self.namesakes.len() < NAMESAKES_MAX {
+                self.namesakes.insert(name.into());
+            }
+            if before.is_none_or(|(_, until, _)| end > until) {
+                longest = Some((name, end, key));
+            }
+        }
+    }
+
+    /// Who speaks.
+    fn label(&self, segment: Node<'_>, out: &mut Decoded) -> Label {
+        let key = segment.label(&["speaker_key"], out).filter(|key| !key.trim().is_empty());
+        match (segment.text(&["speaker"], out).unwrap_or_default(), key) {
+            ("Unknown", _) => Label::Unknown,
+            (voice, _) if is_numbered(voice) => self.options.anonymous(voice),
+            ("Speaker", Some(key)) => self.options.anonymous(person_of(&key)),
+            (name, Some(key)) if name.trim().is_empty() => self.options.anonymous(person_of(&key)),
+            (name, None) if name.trim().is_empty() => Label::Unsaid,
+            (name, Some(key)) if self.namesakes.contains(name) => self.options.participant(&key, name),
+            (name, _) => self.options.name(name),
         }
     }
 
@@ -199,8 +346,9 @@ impl Vexa {
             // A bundle of one speaker may hold a draft of another: it stays whose it is.
             let Some((tokens, facts)) = self.tokens(segment, out) else { return };
             let who = raw_text(segment.value, &["speaker"]).unwrap_or(&speaker);
-            if !self.is_said(who, &tokens) {
-                pending.push((tokens, facts, raw_text(segment.value, &["segment_id"]).map(Box::from)));
+            let phrase = self.phrase(segment.value, DRAFT_WORDS_MAX);
+            if !self.is_said(who, &phrase) {
+                pending.push((tokens, facts, phrase, raw_text(segment.value, &["segment_id"]).map(Box::from)));
             }
         });
         if pending.len() > DRAFTS_MAX {
@@ -231,13 +379,13 @@ impl Vexa {
         while drafts.len() < pending.len() {
             self.draft_count += 1;
             let lines = Lines::new(format!("{}-d{}", self.options.tag, self.draft_count).into());
-            drafts.push(Draft { lines, tokens: Vec::new(), name: None });
+            drafts.push(Draft { lines, phrase: Phrase::default(), name: None });
         }
         for (at, draft) in drafts.iter_mut().enumerate() {
-            let none = (Vec::new(), Facts::default(), None);
-            let (tokens, facts, name) = pending.get(at).unwrap_or(&none);
+            let none = (Vec::new(), Facts::default(), Phrase::default(), None);
+            let (tokens, facts, phrase, name) = pending.get(at).unwrap_or(&none);
             draft.lines.say(tokens, Status::Interim, facts, &self.options, saying);
-            draft.tokens.clone_from(tokens);
+            draft.phrase.clone_from(phrase);
             draft.name.clone_from(name);
         }
     }
@@ -247,25 +395,16 @@ impl Vexa {
             out.fault(FaultKind::BadField, format!("{}: the text is missing, it was left out", segment.place));
             return None;
         };
-        let label = match segment.text(&["speaker"], out).filter(|name| !name.trim().is_empty()) {
-            None => Label::Unsaid,
-            Some("Unknown") => Label::Unknown,
-            Some(voice) if is_numbered(voice) => self.options.anonymous(voice),
-            Some(name) => match segment.label(&["speaker_key"], out) {
-                Some(key) => self.options.participant(&key, name),
-                None => self.options.name(name),
-            },
-        };
-        let options = self.clocks.of(raw_text(segment.value, &["speaker"]).unwrap_or_default()).clone();
-        let start_ms = self.time(segment, "start", "absolute_start_time", "start_time", out);
-        let end_ms = self.time(segment, "end", "absolute_end_time", "end_time", out);
+        let label = self.label(segment, out);
+        let start_ms = self.time(segment, &START, out);
+        let end_ms = self.time(segment, &END, out);
         let mut words = Vec::new();
         segment.items(&["words"], out, |word, out| {
             words.push(ListedWord {
                 text: word.text(&["word"], out).unwrap_or_default().to_owned(),
                 label: label.clone(),
-                start_ms: word.seconds(&["start"], &options, out),
-                end_ms: word.seconds(&["end"], &options, out),
+                start_ms: self.word_time(segment, word, &START, out),
+                end_ms: self.word_time(segment, word, &END, out),
                 confidence: word.confidence(&["probability"]),
             });
         });
@@ -280,43 +419,67 @@ impl Vexa {
         Some((tokens, Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None }))
     }
 
-    /// Seconds of the session; where there are none, the time of day.
-    fn time(
+    /// Seconds of the meeting; where there are none, or where they are of the epoch, the time of day.
+    fn time(&mut self, segment: Node<'_>, names: &TimeNames, out: &mut Decoded) -> Option<MediaMs> {
+        let [seconds, _, either] = *names;
+        if let Some(at) = moment(segment.value, names).filter(|at| *at >= EPOCH_MS) {
+            let place = segment.get(names).map(|node| node.place.to_string()).unwrap_or_default();
+            return self.of_day(Timestamp(at.round() as i64), &place, out);
+        }
+        let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
+        let options = self.clocks.of(speaker);
+        if segment.get(&[seconds]).is_some() {
+            return segment.seconds(&[seconds], options, out);
+        }
+        segment.seconds(&[either], &self.options, out)
+    }
+
+    /// The time of a word, by the clock of its segment.
+    fn word_time(
         &mut self,
         segment: Node<'_>,
-        seconds: &'static str,
-        absolute: &'static str,
-        either: &'static str,
+        word: Node<'_>,
+        names: &TimeNames,
         out: &mut Decoded,
-    ) -> Option<i64> {
-        if segment.get(&[seconds]).is_some() {
-            let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
-            return segment.seconds(&[seconds], self.clocks.of(speaker), out);
+    ) -> Option<MediaMs> {
+        if raw_ms(word.value, &names[..1], 1000.0).is_some_and(|ms| ms >= EPOCH_MS) {
+            return self.time(word, names, out);
         }
-        let node = segment.get(&[absolute, either])?;
-        match node.value.as_str().and_then(Timestamp::parse) {
-            Some(at) => self.wall.media_ms(at, &node.place.to_string(), &self.options, out),
-            None => Node { value: segment.value, place: Place::Top }.seconds(&[either], &self.options, out),
+        let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
+        word.seconds(&[names[0]], self.clocks.of(speaker), out)
+    }
+
+    /// A time of day as media time. One that is long before the opening of the feed is of a recording: it stands where the
+    /// connection begins, and all others by it.
+    fn of_day(&mut self, at: Timestamp, place: &str, out: &mut Decoded) -> Option<MediaMs> {
+        let opening = self.options.wall_start;
+        if !std::mem::replace(&mut self.is_wall_set, true)
+            && opening.is_some_and(|opening| at.since(opening) < -RECORDED_MS)
+        {
+            self.wall = Wall::new(&Options { wall_start: None, ..self.options.clone() });
+            out.fault(
+                FaultKind::Odd,
+                "the times of day are long before the start of the feed, as those of a recording: they are counted from the first",
+            );
         }
+        self.wall.media_ms(at, place, &self.options, out)
     }
 }
 
-/// Whether a draft is of what was confirmed: its time lies within that, and so do most of its words. A draft of nobody in
-/// particular need not have the same words.
-fn is_draft_of(speaker: &str, draft: &[Token], confirmed: &[Token]) -> bool {
-    let span = |tokens: &[Token]| {
-        let start = tokens.iter().find_map(|token| token.start_ms)?;
-        Some((start, tokens.iter().filter_map(|token| token.end_ms).max().unwrap_or(start)))
-    };
-    let Some(((draft_start, draft_end), (start, end))) = span(draft).zip(span(confirmed)) else { return false };
-    if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
-        return false;
+impl Draft {
+    /// Empties it.
+    fn clear(&mut self, options: &Options, saying: &mut Saying) {
+        self.phrase = Phrase::default();
+        self.lines.say(&[], Status::Interim, &Facts::default(), options, saying);
     }
-    let words = |tokens: &[Token]| words(&tokens.iter().map(|token| &*token.text).collect::<String>());
-    let (drafted, said) = (words(draft), words(confirmed));
-    let shared = drafted.iter().filter(|word| said.contains(word)).count();
-    let is_nobody = matches!(speaker, "" | "Speaker" | "Unknown") || is_numbered(speaker);
-    shared * 2 > drafted.len() || is_nobody
+}
+
+/// Whose turns `speaker_key` counts: `ch-0:7` is the seventh of channel 0.
+fn person_of(key: &str) -> &str {
+    match key.rsplit_once(':') {
+        Some((channel, turn)) if channel.starts_with("ch-") && turn.bytes().all(|b| b.is_ascii_digit()) => channel,
+        _ => key,
+    }
 }
 
 /// `speaker_0`: a voice, not a name.
@@ -337,8 +500,10 @@ impl Engine for Vexa {
         Self {
             wall: Wall::new(&options),
             clocks: StreamClocks::new(options.clone()),
-            ids: VendorIds::new(options.tag.clone()),
+            ids: VendorIds::new(options.tag.clone(), is_unique),
             options,
+            is_wall_set: false,
+            namesakes: BTreeSet::new(),
             confirmed: Keyed::default(),
             drafts: BTreeMap::new(),
             draft_count: 0,
@@ -372,12 +537,9 @@ impl Engine for Vexa {
             raw_text(segment, &["source"]) != Some("chat") && !is_known
         };
         // A late draft of what was confirmed tells no time.
-        let is_open = |segment: &&'a Value| {
-            let (start_ms, end_ms) = (at(segment, "start"), at(segment, "end"));
-            let token = Token { text: text(segment).to_owned(), start_ms, end_ms, ..Token::default() };
-            !self.is_said(speaker(segment), &[token])
-        };
+        let is_open = |segment: &&'a Value| !self.is_said(speaker(segment), &self.phrase(segment, DRAFT_WORDS_MAX));
         let of_itself = (raw_text(message, &["type"]) == Some("transcription_segment")).then_some(message);
+        let of_itself = of_itself.or_else(|| message.get("segment"));
         let said = raw_items(message, &["confirmed"])
             .iter()
             .chain(raw_items(message, &["segments"]))
@@ -385,7 +547,8 @@ impl Engine for Vexa {
             .filter(is_new);
         let drafts = raw_items(message, &["pending"]).iter().filter(is_open);
         let span = |segment: &'a Value| {
-            let start = raw_ms(segment, &["start"], 1000.0)?;
+            // The time of day does not begin anew.
+            let start = raw_ms(segment, &["start"], 1000.0).filter(|start| *start < EPOCH_MS)?;
             Some(Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(speaker(segment)))
         };
         let mut spans: Vec<Span<'a>> = said.filter_map(span).collect();
@@ -411,8 +574,8 @@ impl Engine for Vexa {
             let is_of = |line: &&Version| line.id == *draft.lines.base();
             // What is confirmed later takes it back; drafts that come get other lines.
             if lines.iter().find(is_of).is_some_and(|line| line.content.status == Status::Final) {
-                let (id, tokens) = (draft.lines.base().clone(), std::mem::take(&mut draft.tokens));
-                self.left.push_back(LeftDraft { id, speaker: speaker.clone(), tokens });
+                let (id, phrase) = (draft.lines.base().clone(), std::mem::take(&mut draft.phrase));
+                self.left.push_back(LeftDraft { id, speaker: speaker.clone(), phrase });
             }
         }
         while self.left.len() > LEFT_MAX {

@@ -16,13 +16,15 @@ use super::utterance::Utterance;
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;
 
-/// Complete segments that are remembered: more than a message repeats.
-const KNOWN_MAX: usize = 32;
+/// Complete segments that are remembered at least: more than a message repeats, unless the server was told otherwise
+/// (`send_last_n_segments`). Then twice as many as the longest message has.
+const KNOWN_MIN: usize = 32;
 
 pub(super) struct WhisperLive {
     options: Options,
     utterance: Utterance,
     known: VecDeque<Segment>,
+    known_max: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,7 @@ impl WhisperLive {
             return;
         };
         let count = segments.value.as_array().map_or(0, Vec::len);
+        self.known_max = self.known_max.max(2 * count);
         let mut saying = Saying::default();
         let (mut guess, mut is_new) = (None, false);
         let mut number = 0;
@@ -52,7 +55,7 @@ impl WhisperLive {
             if !is_complete {
                 guess = Some(tokens);
             } else if !self.known.contains(&segment) {
-                if self.known.len() == KNOWN_MAX {
+                if self.known.len() >= self.known_max {
                     self.known.pop_front();
                 }
                 self.known.push_back(segment);
@@ -136,7 +139,7 @@ impl Engine for WhisperLive {
     type Message = Value;
 
     fn new(options: Options) -> Self {
-        Self { utterance: Utterance::new(options.clone(), ""), options, known: VecDeque::new() }
+        Self { utterance: Utterance::new(options.clone(), ""), options, known: VecDeque::new(), known_max: KNOWN_MIN }
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {

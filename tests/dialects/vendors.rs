@@ -225,13 +225,14 @@ fn participants_of_one_name_stay_apart() {
     assert!(turns.len() == 3 && turns[0] == turns[2] && turns[0] != turns[1], "{turns:?}");
     assert!(turns.iter().all(|speaker| speaker.ends_with(":Guest")), "{turns:?}");
 
-    let vexa = |key: &str, id: &str, start: f64| {
-        json!({"type": "transcript", "speaker": "Guest", "pending": [], "confirmed": [{"segment_id": id, "speaker": "Guest",
-               "speaker_key": key, "text": "Yes.", "start": start, "end": start + 0.5}]})
-    };
+    // Of Vexa the key is a turn's: two that speak at one time are two people, and stay so.
+    let segment = |key: &str, start: f64| json!({"segment_id": format!("s:{key}"), "speaker": "Guest", "speaker_key": key, "text": "Yes.", "start": start, "end": start + 2.0});
+    let vexa = |segments: &[Value]| json!({"type": "transcription", "segments": segments});
     let mut reader = Reader::new(Format::Vexa);
-    reader.hear(&vexa("ch-0:1", "s:1", 1.0)).hear(&vexa("ch-1:1", "s:2", 2.0));
-    assert_eq!(reader.screen.transcript.assembled().count(), 2);
+    reader.hear(&vexa(&[segment("csrc:1", 1.0), segment("csrc:2", 1.5)])).hear(&vexa(&[segment("csrc:1", 9.0)]));
+    let turns: Vec<_> =
+        reader.screen.transcript.assembled().map(|(turn, _)| turn.speaker.expect("a speaker")).collect();
+    assert!(turns.len() == 3 && turns[0] == turns[2] && turns[0] != turns[1], "{turns:?}");
 }
 
 #[test]

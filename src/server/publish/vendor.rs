@@ -5,12 +5,13 @@
 //! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`, and one with the code `clock_restarted` tells of each new session of the engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Connection;
-use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, UnknownFormat};
+use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, Said, UnknownFormat};
 use crate::log::LogError;
 use crate::position::{Epoch, FeedId};
 use crate::server::app::{App, end_of};
@@ -213,8 +214,23 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// With each line that is taken back the further lines of it, if it was long (`7.2`, `7.3`): what an earlier connection said
+    /// of it the decoder of this one does not know.
+    fn with_parts(&self, mut says: Vec<Said>) -> Vec<Said> {
+        let taken_back: Vec<&Arc<str>> =
+            says.iter().filter_map(|said| if let Said::Retract { id } = said { Some(id) } else { None }).collect();
+        let mut parts = Vec::new();
+        for id in &taken_back {
+            let all = (2..).map(|number| format!("{id}.{number}")).take_while(|part| self.pipeline.has_line(part));
+            let others = all.filter(|part| taken_back.iter().all(|id| ***id != **part));
+            parts.extend(others.map(|part| Said::Retract { id: part.into() }));
+        }
+        says.append(&mut parts);
+        says
+    }
+
     async fn say_decoded(&mut self, decoded: Decoded, came: MessageArrival) -> Result<(), End> {
-        for said in decoded.says {
+        for said in self.with_parts(decoded.says) {
             let seq = match self.pipeline.sequence.next() {
                 Ok(seq) => seq,
                 Err(refusal) => return self.refuse(self.pipeline.sequence.last(), None, refusal).await,

@@ -1,0 +1,416 @@
+//! What vendors' ids name: nothing is overwritten by another thing's id, nothing that is sent again stands twice, and what is
+//! taken back is gone.
+
+use std::collections::BTreeSet;
+
+use captionwire::dialect::{Decoded, Dialect, FaultKind, Format, Options};
+use captionwire::transcript::Line;
+use serde_json::{Value, json};
+
+use super::options;
+use super::screen::Screen;
+
+/// A connection, and the screen that it shares with those before it.
+struct Connection {
+    dialect: Box<dyn Dialect>,
+    faults: Vec<(FaultKind, String)>,
+}
+
+impl Connection {
+    fn open(format: Format, tag: &str) -> Self {
+        Self { dialect: format.open(Options { tag: tag.into(), ..options() }), faults: Vec::new() }
+    }
+
+    fn hear(&mut self, message: &Value, screen: &mut Screen) {
+        let mut out = Decoded::default();
+        self.dialect.decode(message.to_string().as_bytes(), &mut out);
+        self.faults.extend(out.faults.iter().map(|fault| (fault.kind, fault.message.clone())));
+        screen.take(out);
+    }
+}
+
+/// Reads messages on one connection.
+fn heard(format: Format, messages: &[Value]) -> (Screen, Vec<(FaultKind, String)>) {
+    let (mut connection, mut screen) = (Connection::open(format, "t"), Screen::new());
+    messages.iter().for_each(|message| connection.hear(message, &mut screen));
+    screen.end(&mut *connection.dialect);
+    (screen, connection.faults)
+}
+
+fn lines(screen: &Screen) -> Vec<Line> {
+    screen.transcript.assembled().flat_map(|(_, lines)| lines).collect()
+}
+
+fn texts(screen: &Screen) -> Vec<String> {
+    lines(screen).iter().map(|line| line.text.to_string()).collect()
+}
+
+fn livekit(id: &str, text: &str, start_s: u64) -> Value {
+    json!({"participant_identity": "ann", "segments": [{"id": id, "text": text, "start_time": start_s * 1_000,
+           "end_time": start_s * 1_000 + 900, "final": true}]})
+}
+
+fn vexa(id: &str, text: &str, start: f64) -> Value {
+    json!({"type": "transcript", "speaker": "Ann", "pending": [], "confirmed": [{"segment_id": id, "speaker": "Ann",
+           "text": text, "start": start, "end": start + 2.0, "completed": true}]})
+}
+
+/// Whatever a program counts with, its next run overwrites nothing; and what a vendor's library draws is one line for ever.
+#[test]
+fn the_next_connection_overwrites_nothing_and_doubles_nothing() {
+    let said_on_two = |format: Format, id: &str, texts: [&str; 2]| {
+        let mut screen = Screen::new();
+        for (tag, text) in ["t", "u"].into_iter().zip(texts) {
+            let message = match format {
+                Format::LiveKit => livekit(id, text, 1),
+                Format::Vexa => vexa(id, text, 1.0),
+                Format::Jitsi => json!({"event": "SPEECH", "participant": {"id": "a1", "name": "Ann"},
+                                        "transcript": [{"text": text}], "message_id": id, "is_interim": false}),
+                _ => {
+                    json!({"Transcript": {"Results": [{"ResultId": id, "IsPartial": false, "StartTime": 1.0, "EndTime": 2.0,
+                            "Alternatives": [{"Transcript": text}]}]}})
+                }
+            };
+            Connection::open(format, tag).hear(&message, &mut screen);
+        }
+        lines(&screen).len()
+    };
+    let uuid = "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33";
+    for format in [Format::LiveKit, Format::Jitsi, Format::Aws, Format::Vexa] {
+        for id in [
+            "1",
+            "seg-12",
+            "SegmentNumber1",
+            "UtteranceNumber7",
+            "mic1seg2part3",
+            "Mic1Seg2Part3",
+            "ROOM1SEG2PART3",
+            "SG_000000000012",
+            "00000000-0000-0000-0000-000000000012",
+            "ch-0:1:1500",
+        ] {
+            assert_eq!(said_on_two(format, id, ["One.", "Other."]), 2, "{format} {id}");
+        }
+        let of_session = format!("{uuid}:ch-0:1:1500");
+        let own: &[&str] = match format {
+            Format::LiveKit => &["SG_1234567abcde", "SG_123456789012", "SG_abcdefabcdef", "SG_3f2c9a44-5d7", uuid],
+            Format::Vexa => &[&of_session],
+            _ => &[uuid],
+        };
+        for id in own {
+            assert_eq!(said_on_two(format, id, ["One.", "One."]), 1, "{format} {id}");
+        }
+    }
+}
+
+/// A segment's id is twelve digits of a UUID, whichever they are.
+#[test]
+fn livekits_own_ids_are_known_whatever_is_drawn() {
+    for seed in 0..2_000_u64 {
+        let drawn = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16 | 1 << 47;
+        let mut screen = Screen::new();
+        for tag in ["t", "u"] {
+            Connection::open(Format::LiveKit, tag).hear(&livekit(&format!("SG_{drawn:012x}"), "One.", 1), &mut screen);
+        }
+        assert_eq!(lines(&screen).len(), 1, "{drawn:012x}");
+    }
+}
+
+/// No id that is made here can be sent by a vendor: neither that of a part, nor that of an id that begins anew, nor that of
+/// another session.
+#[test]
+fn ids_that_are_made_here_meet_no_others() {
+    let long = "a long line of words that goes on ".repeat(100);
+    let (screen, _) = heard(
+        Format::LiveKit,
+        &[
+            livekit("1", &long, 1),
+            livekit("1.2", "Second.", 60),
+            livekit("1.2.2", "Third.", 70),
+            livekit("1-g", "Fourth.", 80),
+        ],
+    );
+    let said = screen.text();
+    let words = long.split_whitespace().count();
+    assert_eq!(said.split_whitespace().count(), words + 3);
+    assert!(["Second.", "Third.", "Fourth."].iter().all(|text| said.contains(text)));
+
+    let (screen, _) = heard(
+        Format::Vexa,
+        &[
+            vexa("1", "The first motion is carried.", 0.0),
+            vexa("1", "Something else about money.", 20.0),
+            json!({"type": "session_start", "session_uid": "s2", "meeting_id": "1"}),
+            vexa("1", "Welcome back, everybody.", 0.0),
+            vexa("1", "Nothing of that again.", 30.0),
+        ],
+    );
+    assert_eq!(texts(&screen).iter().collect::<BTreeSet<_>>().len(), 4, "{:?}", texts(&screen));
+
+    // An id and its participant in one piece are not those of another pair.
+    let jitsi =
+        |id: &str, who: &str, text: &str| json!({"participant_id": who, "id": id, "text": text, "type": "final"});
+    let (screen, _) = heard(Format::Jitsi, &[jitsi("a", "b:c", "One."), jitsi("a:b", "c", "Two.")]);
+    assert_eq!(texts(&screen), ["One.", "Two."]);
+}
+
+fn retract(id: &str) -> Value {
+    json!({"type": "transcript_retract", "segment_ids": [id]})
+}
+
+#[test]
+fn what_is_taken_back_is_gone_and_may_be_said_again() {
+    let (screen, faults) =
+        heard(Format::Vexa, &[vexa("a:1", "We adjourn.", 1.0), retract("a:1"), vexa("a:1", "We adjourn.", 1.0)]);
+    assert_eq!((texts(&screen), faults), (vec!["We adjourn.".into()], Vec::new()));
+
+    // All lines of a long one, also when so much was said since that it is forgotten.
+    let long = "secret words of the witness ".repeat(200);
+    for count in [0, 100] {
+        let mut messages = vec![vexa("a:1", &long, 1.0)];
+        messages.extend((0..count).map(|n| vexa(&format!("a:{}", n + 2), "And so on.", 10.0 + f64::from(n))));
+        messages.push(retract("a:1"));
+        let (screen, _) = heard(Format::Vexa, &messages);
+        assert_eq!(texts(&screen).len(), count as usize);
+        // And corrected to a short one, nothing of it is left.
+        *messages.last_mut().expect("a message") = vexa("a:1", "secret words of the witness", 1.0);
+        let (screen, _) = heard(Format::Vexa, &messages);
+        assert!(texts(&screen).iter().filter(|text| text.contains("secret")).count() <= 1 + usize::from(count > 0) * 3);
+    }
+
+    // A draft goes by its id too.
+    let draft = json!({"type": "transcript", "speaker": "Ann", "confirmed": [], "pending": [
+        {"segment_id": "a:9", "speaker": "Ann", "text": "never mind", "start": 1.0, "end": 2.0}]});
+    let (screen, faults) = heard(Format::Vexa, &[draft, retract("a:9")]);
+    assert_eq!((texts(&screen), faults), (Vec::new(), Vec::new()));
+}
+
+/// An id that every bot counts anew names nothing of an earlier connection, and that is told.
+#[test]
+fn a_retraction_that_means_nothing_is_told() {
+    let mut screen = Screen::new();
+    Connection::open(Format::Vexa, "t").hear(&vexa("ch-0:1:1500", "This was wrong.", 1.5), &mut screen);
+    let mut next = Connection::open(Format::Vexa, "u");
+    next.hear(&retract("ch-0:1:1500"), &mut screen);
+    let [(FaultKind::Odd, told)] = &next.faults[..] else { panic!("{:?}", next.faults) };
+    assert!(told.contains("nothing was taken back"), "{told}");
+    // One that names its bot's session is taken back.
+    let id = "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:ch-0:1:1500";
+    Connection::open(Format::Vexa, "v").hear(&vexa(id, "This too.", 5.0), &mut screen);
+    let mut last = Connection::open(Format::Vexa, "w");
+    last.hear(&retract(id), &mut screen);
+    assert_eq!((texts(&screen), last.faults), (vec!["This was wrong.".into()], Vec::new()));
+}
+
+/// Vexa's bots write seconds of the epoch, and a key for each turn.
+#[test]
+fn vexa_is_read_as_its_bots_write_it() {
+    const START: f64 = 1_774_605_600.0;
+    let segment = |id: &str, key: &str, speaker: &str, text: &str, start: f64| {
+        json!({"segment_id": id, "speaker": speaker, "speaker_key": key, "text": text, "start": START + start,
+               "end": START + start + 2.0, "absolute_start_time": "2026-03-27T10:00:00.000Z".replace("00.000", &format!("{start:06.3}")),
+               "absolute_end_time": "2026-03-27T10:00:00.000Z".replace("00.000", &format!("{:06.3}", start + 2.0)), "completed": true})
+    };
+    let live = |segment: &Value, completed: bool| {
+        let mut segment = segment.clone();
+        segment["completed"] = json!(completed);
+        json!({"type": "transcript", "meeting": {"id": 42}, "segment": segment})
+    };
+    let first = segment("ch-0:1:1500", "ch-0:1", "Alice", "First sentence.", 1.5);
+    let (screen, faults) = heard(
+        Format::Vexa,
+        &[
+            live(&first, false),
+            live(&first, true),
+            live(&segment("ch-0:2:9000", "ch-0:2", "Alice", "Later.", 9.0), true),
+            live(&segment("ch-1:1:20000", "ch-1:1", "", "Who is this?", 20.0), true),
+        ],
+    );
+    assert_eq!(faults, []);
+    let found: Vec<_> = lines(&screen).iter().map(|line| (line.start_ms, line.speaker.clone())).collect();
+    let alice = Some("Alice".into());
+    assert_eq!(found, [(0, alice.clone()), (7_500, alice), (18_500, Some("main.t:ch-1".into()))]);
+
+    // Its names are those of people, however many turns they have.
+    let turns = (0..300).map(|n| segment(&format!("k:{n}"), &format!("ch-0:{n}"), "Alice", "Yes.", f64::from(n % 50)));
+    let (screen, _) = heard(Format::Vexa, &turns.map(|turn| live(&turn, true)).collect::<Vec<_>>());
+    let speakers: BTreeSet<_> = lines(&screen).iter().map(|line| line.speaker.clone()).collect();
+    assert_eq!(speakers.len(), 1);
+
+    // A draft of nobody goes with what is confirmed, by the time of day as well, also where the feed began later.
+    let mut draft = segment("", "", "", "the lighting is too warm", 1.0);
+    draft.as_object_mut().expect("an object").remove("segment_id");
+    let bundle = |speaker: &str, confirmed: Value, pending: Value| json!({"type": "transcript", "speaker": speaker, "confirmed": confirmed, "pending": pending});
+    let said = segment("ch-0:1:1000", "ch-0:1", "Alice", "The lighting is too warm.", 1.0);
+    for opened_s in [START as i64 + 1, START as i64 + 86_400 * 200] {
+        let wall_start = Some(captionwire::transcript::Timestamp(opened_s * 1_000));
+        let mut connection =
+            Connection { dialect: Format::Vexa.open(Options { wall_start, ..options() }), faults: Vec::new() };
+        let mut screen = Screen::new();
+        connection.hear(&bundle("", json!([]), json!([draft])), &mut screen);
+        connection.hear(&bundle("Alice", json!([said]), json!([])), &mut screen);
+        assert_eq!(texts(&screen), ["The lighting is too warm."]);
+        assert!(connection.faults.len() <= 1, "{:?}", connection.faults);
+    }
+
+    // How it is, it says itself.
+    let health = json!({"type": "health", "meeting": "google_meet/abc", "source": "stt", "kind": "no-signal", "detail": "no audio"});
+    let (_, faults) = heard(Format::Vexa, &[health]);
+    assert_eq!(faults, [(FaultKind::Engine, "Vexa reports (stt no-signal): no audio".into())]);
+}
+
+/// However long the texts that are compared, a frame is read in the time of its length.
+#[test]
+fn long_texts_are_compared_in_one_go() {
+    let text = |letter: char| (0..14_000).map(|n| format!("{letter}{n:03}")).collect::<Vec<_>>().join(" ");
+    let draft = json!([{"speaker": "Bob", "text": text('b'), "start": 2.0, "end": 2.5}]);
+    let pending = json!({"type": "transcript", "speaker": "Bob", "confirmed": [], "pending": draft});
+    let mut messages: Vec<Value> = (0..32).map(|n| vexa(&format!("a:{n}"), &text('a'), 1.0)).collect();
+    messages.push(pending);
+    assert!(heard(Format::Vexa, &messages).0.text().contains("b000"));
+    let messages = [livekit("1", &text('a'), 1), livekit("1", &text('b'), 1)];
+    assert!(heard(Format::LiveKit, &messages).0.text().contains("b000"));
+}
+
+fn speechmatics(kind: &str, words: &[&str], start: f64) -> Value {
+    let at = |n: usize| start + n as f64 * 0.4;
+    let word = |(n, word): (usize, &&str)| {
+        json!({"type": "word", "start_time": at(n), "end_time": at(n) + 0.35,
+                                                  "alternatives": [{"content": word, "speaker": "S1"}]})
+    };
+    let results: Vec<Value> = words.iter().enumerate().map(word).collect();
+    json!({"message": kind, "metadata": {"start_time": start, "end_time": at(words.len())}, "results": results})
+}
+
+/// The same frames are the same lines, however long they were on their way, and from wherever they are sent again.
+#[test]
+fn what_a_named_session_says_has_the_same_ids_again() {
+    let end_of_utterance =
+        |at: f64| json!({"message": "EndOfUtterance", "metadata": {"start_time": at, "end_time": at}});
+    let messages = [
+        json!({"message": "RecognitionStarted", "id": "807670e9-14af-4fa2-9e8f-5d525c22156e"}),
+        speechmatics("AddTranscript", &["The", "committee", "heard"], 0.0),
+        speechmatics("AddTranscript", &["the", "witness", "at", "length."], 1.2),
+        end_of_utterance(3.0),
+        speechmatics("AddPartialTranscript", &["then", "it"], 6.0),
+        speechmatics("AddTranscript", &["Then", "it", "voted."], 6.0),
+        end_of_utterance(8.0),
+    ];
+    let send = |tag: &str, offset_ms: i64, stalls_after: usize, skipped: usize, screen: &mut Screen| {
+        let mut dialect = Format::Speechmatics.open(Options { tag: tag.into(), offset_ms, ..options() });
+        let mut now_ms = 0;
+        for (at, message) in messages.iter().enumerate().filter(|(at, _)| *at == 0 || *at > skipped) {
+            dialect.elapsed(now_ms);
+            screen.decode(&mut *dialect, message.to_string().as_bytes());
+            now_ms += if at == stalls_after { 60_000 } else { 100 };
+            if dialect.due_ms().is_some_and(|due| due <= now_ms) {
+                let mut out = Decoded::default();
+                dialect.rest(now_ms, &mut out);
+                screen.take(out);
+            }
+        }
+        screen.end(&mut *dialect);
+    };
+    let said = "The committee heard the witness at length. Then it voted.";
+    for stalls_after in 0..messages.len() {
+        let mut screen = Screen::new();
+        send("t", 0, stalls_after, 0, &mut screen);
+        let once = screen.lines();
+        assert_eq!(screen.text(), said, "{stalls_after}");
+        send("u", 0, usize::MAX, 0, &mut screen);
+        assert_eq!((screen.lines(), screen.text()), (once.clone(), said.into()), "{stalls_after}");
+        // A program that begins again in the middle overwrites nothing either.
+        send("v", 0, usize::MAX, 3, &mut screen);
+        assert_eq!((screen.lines(), screen.text()), (once, said.into()), "{stalls_after}");
+    }
+}
+
+#[test]
+fn speechmatics_agents_say_segments() {
+    let segment = |kind: &str, speaker: &str, text: &str, start: f64| {
+        json!({"message": kind, "segment": {"transcript": text, "speaker": speaker},
+               "metadata": {"start_time": start, "end_time": start + 2.0}})
+    };
+    let started = json!({"message": "RecognitionStarted", "id": "807670e9-14af-4fa2-9e8f-5d525c22156e"});
+    let messages = [
+        started.clone(),
+        json!({"message": "SpeechStarted", "metadata": {"start_time": 1.0}}),
+        json!({"message": "StartOfTurn", "metadata": {"start_time": 1.0}}),
+        segment("AddPartialSegment", "S1", "welcome to", 1.0),
+        segment("AddSegment", "S1", "Welcome to all.", 1.0),
+        segment("AddPartialSegment", "S2", "thank", 4.0),
+        segment("AddSegment", "S2", "Thank you.", 4.0),
+        json!({"message": "SpeechEnded", "metadata": {"end_time": 6.0}}),
+        json!({"message": "EndOfTurn", "metadata": {"end_time": 6.0}}),
+        json!({"message": "EndOfTranscript"}),
+    ];
+    let (screen, faults) = heard(Format::Speechmatics, &messages);
+    assert_eq!(faults, []);
+    let found: Vec<_> = lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
+    assert_eq!(found, [(1_000, "Welcome to all.".into()), (4_000, "Thank you.".into())]);
+    assert_eq!(screen.transcript.assembled().count(), 2);
+
+    // As a client library lists them, and beside the words that it made them of.
+    let listed = |kind: &str| {
+        json!({"message": kind, "segments": [{"speaker_id": "S1", "text": "Welcome to all.",
+                                              "metadata": {"start_time": 0.0, "end_time": 1.2}}]})
+    };
+    let (screen, faults) =
+        heard(Format::Speechmatics, &[started.clone(), listed("AddPartialSegment"), listed("AddSegment")]);
+    assert_eq!((screen.text(), faults), ("Welcome to all.".into(), Vec::new()));
+    let words = speechmatics("AddTranscript", &["Welcome", "to", "all."], 0.0);
+    let (screen, faults) = heard(Format::Speechmatics, &[started, words, listed("AddSegment")]);
+    assert_eq!((screen.text(), faults), ("Welcome to all.".into(), Vec::new()));
+}
+
+/// Two who speak at once, in whatever order they are told: that is no new session.
+#[test]
+fn two_who_speak_at_once_begin_no_session() {
+    let azure = |reason: &str, guest: &str, text: &str, start: f64, end: f64| json!({"Reason": reason, "Text": text, "Offset": start * 1e7, "Duration": (end - start) * 1e7, "SpeakerId": guest});
+    let guess = |guest: &str, text: &str, start: f64, end: f64| azure("RecognizingSpeech", guest, text, start, end);
+    let said = |guest: &str, text: &str, start: f64, end: f64| azure("RecognizedSpeech", guest, text, start, end);
+    let ada = said("Guest-1", "I think we should vote now.", 1.0, 5.5);
+    let bob = said("Guest-2", "No, not yet.", 2.2, 4.7);
+    let talk = [
+        guess("Guest-1", "I think", 1.0, 1.8),
+        guess("Guest-2", "no", 2.2, 2.5),
+        guess("Guest-1", "I think we should", 1.0, 3.0),
+        guess("Guest-2", "no not", 2.2, 3.2),
+        guess("Guest-1", "I think we should vote", 1.0, 4.2),
+        guess("Guest-2", "no not yet", 2.2, 4.6),
+    ];
+    for finals in [[&ada, &bob], [&bob, &ada]] {
+        for guesses in [&talk[..], &talk[..2], &[]] {
+            let messages: Vec<Value> = guesses.iter().chain(finals).cloned().collect();
+            let (screen, faults) = heard(Format::Azure, &messages);
+            assert_eq!(faults.iter().filter(|(kind, _)| *kind == FaultKind::ClockRestarted).count(), 0, "{faults:?}");
+            let mut found: Vec<_> =
+                lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
+            found.sort();
+            assert_eq!(found, [(1_000, "I think we should vote now.".into()), (2_200, "No, not yet.".into())]);
+        }
+    }
+}
+
+#[test]
+fn whisper_live_repeats_what_it_said_and_begins_no_session() {
+    let segment = |n: usize, text: &str, completed: bool| json!({"start": format!("{}.000", 2 * n), "end": format!("{}.000", 2 * n + 2), "text": text, "completed": completed});
+    let message = |segments: Vec<Value>| json!({"uid": "c", "segments": segments});
+    let (screen, faults) = heard(
+        Format::WhisperLive,
+        &[
+            message(vec![segment(0, "The vote is carried.", true), segment(1, "and", false)]),
+            message(vec![segment(0, "The vote is carried.", true)]),
+            message(vec![segment(0, "The vote is carried.", true), segment(1, "And so on.", true)]),
+        ],
+    );
+    assert_eq!((screen.text(), faults), ("The vote is carried. And so on.".into(), Vec::new()));
+
+    // A server that was told to repeat more than others do.
+    for count in [40, 300] {
+        let complete = |upto: usize| (0..upto).map(|n| segment(n, &format!("Sentence {n}."), true)).collect::<Vec<_>>();
+        let messages: Vec<Value> = (count - 1..count + 2).map(|upto| message(complete(upto))).collect();
+        let (screen, _) = heard(Format::WhisperLive, &messages);
+        assert_eq!(lines(&screen).len(), count + 1);
+    }
+}
