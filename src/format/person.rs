@@ -140,4 +140,13 @@ mod tests {
         }
         assert!(!is_sound("Ann Lee") && !is_sound("Musical Director"));
     }
+
+    #[test]
+    fn any_number_of_brackets_behind_a_name_is_looked_through() {
+        // Each of them would be a call in a call: a thread has room for some thousands.
+        for label in [format!("A{}(x)", "()".repeat(200_000)), format!("A{}", "(x)".repeat(200_000))] {
+            assert!(!is_title(&label) && !is_name(&label));
+        }
+        assert!(is_title("Ann Lee (via Zoom) (she/her) (ABC)"));
+    }
 }
