@@ -591,6 +591,9 @@ impl<'a> Headers<'a> {
                     if is_row && is_label(shape.label) {
                         *counts.entry(shape.label).or_default() += 1;
                     }
+                    if is_row && is_name(shape.label) {
+                        known.insert(shape.label);
+                    }
                 } else if shape.is_native(kind) {
                     is_native = true;
                     is_bracketed |= shape.form == Form::NameTime && bare(line).starts_with('[');
@@ -614,10 +617,12 @@ impl<'a> Headers<'a> {
         let is_named = named * 10 >= rows * 9;
         let mut headers =
             Self { kind, known, repeated, is_named, is_loose, is_bracketed, has_columns, has_rows: false };
-        // Who is named by a header without a time is known as well.
+        // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
+        // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
         let is_body = |line: &&str| !headers.is_own(line);
         let place = Place { is_open: true, has_text_below: false, has_time_below: false };
-        let others = lines().skip_while(is_body).flat_map(shapes).filter(|shape| shape.form != Form::Inline);
+        let others =
+            lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(|shape| shape.form != Form::Inline);
         let others: Vec<&str> =
             others.filter(|shape| headers.accept(*shape, place).is_some()).map(|one| one.label).collect();
         headers.known.extend(others);
@@ -1085,6 +1090,14 @@ mod tests {
         assert_eq!(ended.map(|header| (header.label, header.text)), Some(("", "Well.")));
         let ended = Headers::of_labels(FileKind::Timed, std::iter::empty()).find("[00:35 - 00:40] Well.", WITHIN);
         assert_eq!(ended.and_then(|header| header.end_ms), Some(40_000));
+    }
+
+    #[test]
+    fn a_header_names_one_speaker() {
+        let lines = ["Ann: (0:01): (0:05)", "Ann", "and more", "Ben: (0:06)", "Ben", "more"];
+        let headers = Headers::of(FileKind::Rev, &lines);
+        let found = lines.map(|line| headers.find(line, WITHIN).map(|header| header.label));
+        assert_eq!(found, [Some("Ann: (0:01)"), None, None, Some("Ben"), Some("Ben"), None]);
     }
 
     #[test]
