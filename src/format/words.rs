@@ -3,6 +3,7 @@
 //! A line ends where the speaker changes, after a sentence of some length, before a pause, and before it is too long to be
 //! read. No word moves to another speaker.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::gather::{FilePlace, Gather};
@@ -43,6 +44,8 @@ pub(super) struct WordLines {
     end_ms: Option<MediaMs>,
     /// The greatest time of its words.
     latest_ms: Option<MediaMs>,
+    /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
+    opening: String,
     /// The source says where lines end: nothing else ends one.
     pub(super) has_line_ends: bool,
 }
@@ -74,6 +77,7 @@ impl WordLines {
         } else if !token.is_attached {
             self.text.push(' ');
         }
+        self.text.push_str(&std::mem::take(&mut self.opening));
         self.text.push_str(token.text);
         match (token.start_ms, token.is_punctuation) {
             (Some(start_ms), false) => {
@@ -92,6 +96,18 @@ impl WordLines {
             }
             (_, true) => {}
         }
+    }
+
+    /// Keeps a mark for the word that comes next.
+    pub(super) fn open(&mut self, mark: &str) {
+        self.opening.push_str(mark);
+    }
+
+    /// Ends the last line. A mark that no word came behind belongs to it.
+    pub(super) fn finish(&mut self, gather: &mut Gather) {
+        let opening = std::mem::take(&mut self.opening);
+        self.text.push_str(&opening);
+        self.flush(gather);
     }
 
     fn ends_before(&self, token: &Token<'_>) -> bool {
@@ -122,6 +138,55 @@ impl WordLines {
         let content =
             Content { start_ms: first.or(start_ms), end_ms, speaker, text, lang, words, ..Content::default() };
         gather.line(self.at, content);
+    }
+}
+
+/// The label of who says a word of a channel: its speaker, or else whoever the channel is of. Engines count the speakers of
+/// each channel from 0, so that in a file of several both are the label.
+pub(super) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_several: bool) -> Option<String> {
+    match (channel, speaker) {
+        (Some(channel), Some(speaker)) if has_several => Some(format!("{channel} {speaker}")),
+        (channel, speaker) => speaker.or(channel).map(str::to_owned),
+    }
+}
+
+/// Reads words with the channel of each, one channel behind the other: those of people who talk at the same time would cut
+/// each other's lines. The lines stand in the order of their starts. `read` is told whether there are several channels.
+pub(super) fn read_by_channel<T>(
+    words: &[(Option<String>, T)],
+    gather: &mut Gather,
+    mut read: impl FnMut(&T, Option<&str>, bool, &mut WordLines, &mut Gather),
+) {
+    let mut channels: Vec<Option<&str>> = Vec::new();
+    let mut by_channel: HashMap<Option<&str>, Vec<&T>> = HashMap::new();
+    for (channel, word) in words {
+        let words = by_channel.entry(channel.as_deref()).or_default();
+        if words.is_empty() {
+            channels.push(channel.as_deref());
+        }
+        words.push(word);
+    }
+    let has_several = channels.len() > 1;
+    for channel in channels {
+        if has_several {
+            gather.new_part();
+        }
+        let mut lines = WordLines::default();
+        for word in by_channel.remove(&channel).unwrap_or_default() {
+            read(word, channel, has_several, &mut lines, gather);
+        }
+        lines.finish(gather);
+    }
+    if has_several {
+        let mut starts = Vec::with_capacity(gather.len());
+        let mut latest = 0;
+        for content in gather.contents() {
+            latest = content.start_ms.unwrap_or(latest);
+            starts.push(latest);
+        }
+        let mut order: Vec<usize> = (0..starts.len()).collect();
+        order.sort_by_key(|index| starts[*index]);
+        gather.keep(&order);
     }
 }
 

@@ -1,4 +1,5 @@
-//! What Amazon Transcribe writes of a batch job: items, and the segments that say who speaks.
+//! What Amazon Transcribe writes of a batch job: items, and the segments that say who speaks. Where it was asked to tell
+//! channels apart, each is somebody's microphone.
 //!
 //! <https://docs.aws.amazon.com/transcribe/latest/dg/how-input.html>
 
@@ -6,10 +7,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::super::gather::Gather;
 use super::super::places::{Fields, Places, Seconds, whole};
-use super::super::words::{Token, WordLines};
+use super::super::words::{Token, channel_speaker, read_by_channel};
 use super::super::{FileKind, FormatError, Reading};
 
 #[derive(Deserialize)]
@@ -22,6 +24,8 @@ struct Item<'a> {
     end_time: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     speaker_label: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    channel_label: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     alternatives: Vec<Alternative<'a>>,
 }
@@ -48,6 +52,18 @@ struct Placed<'a> {
     speaker_label: Option<Cow<'a, str>>,
 }
 
+/// A channel with the items that were said on it.
+#[derive(Deserialize)]
+struct Channel<'a> {
+    #[serde(borrow, default)]
+    channel_label: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    items: Vec<&'a RawValue>,
+}
+
+/// An item and its place, with the label of its channel.
+type Said<'a> = (Option<String>, ((usize, usize), Item<'a>));
+
 fn ms(time: Option<&str>) -> Option<i64> {
     Seconds(time?.parse().ok()).ms()
 }
@@ -70,18 +86,17 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
                 .filter_map(|item| Some((item.start_time?.into_owned(), item.speaker_label?.into_owned()))),
         );
     }
-    let mut lines = WordLines::default();
-    for item in places.list(&results, "items", &mut gather) {
-        let at = places.place(item.get());
-        let Some(item) = places.read::<Item<'_>>(item, "this item", &mut gather) else { continue };
+    let items = spoken(&results, &places, &mut gather);
+    read_by_channel(&items, &mut gather, |(at, item), channel, has_several, lines, gather| {
         let Some(best) = item.alternatives.first() else {
             gather.left_out(at.0, at.1, "this item has no content: left out");
-            continue;
+            return;
         };
         let is_punctuation = item.kind == "punctuation";
         if !is_punctuation {
             let known = item.start_time.as_deref().and_then(|start| by_start.get(start)).map(String::as_str);
-            lines.speaker(item.speaker_label.as_deref().or(known), &mut gather);
+            let speaker = item.speaker_label.as_deref().or(known);
+            lines.speaker(channel_speaker(channel, speaker, has_several).as_deref(), gather);
         }
         let token = Token {
             text: &best.content,
@@ -91,8 +106,119 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             is_attached: is_punctuation,
             is_punctuation,
         };
-        lines.push(at, &token, &mut gather);
-    }
-    lines.flush(&mut gather);
+        lines.push(*at, &token, gather);
+    });
     Ok(gather.finish(FileKind::Aws))
+}
+
+/// What was said. Older files have the channel of an item in a list of each channel's items, and there alone.
+fn spoken<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) -> Vec<Said<'a>> {
+    let labels = results.get("channel_labels").filter(|labels| labels.get() != "null");
+    let labels: Option<Fields<'_>> = labels.and_then(|labels| places.read(labels, "which channels there are", gather));
+    let channels = labels.map(|labels| places.list(&labels, "channels", gather)).unwrap_or_default();
+    let channels: Vec<Channel<'_>> =
+        channels.into_iter().filter_map(|channel| places.read(channel, "this channel", gather)).collect();
+    let is_labelled = |item: &RawValue| {
+        serde_json::from_str::<Fields<'_>>(item.get()).is_ok_and(|item| item.contains_key("channel_label"))
+    };
+    let read = |item: &'a RawValue, gather: &mut Gather| {
+        let at = places.place(item.get());
+        places.read::<Item<'_>>(item, "this item", gather).map(|item| (at, item))
+    };
+    let items = places.list(results, "items", gather);
+    let listed = channels.iter().map(|channel| channel.items.len()).sum::<usize>();
+    if listed > 0 && listed >= items.len() && !items.iter().any(|item| is_labelled(item)) {
+        let mut all = Vec::with_capacity(listed);
+        for channel in channels {
+            let label = channel.channel_label.map(Cow::into_owned);
+            all.extend(channel.items.into_iter().filter_map(|item| Some((label.clone(), read(item, gather)?))));
+        }
+        return all;
+    }
+    let mut all: Vec<Said<'a>> = Vec::with_capacity(items.len());
+    for (at, item) in items.into_iter().filter_map(|item| read(item, gather)) {
+        let label = item.channel_label.as_deref().map(str::to_owned);
+        // A mark is of the word before it.
+        let before = all.last().filter(|_| item.kind == "punctuation").and_then(|(channel, _)| channel.clone());
+        all.push((label.or(before), (at, item)));
+    }
+    if channels.len() > 1
+        && let Some((_, (at, _))) = all.iter().find(|(channel, _)| channel.is_none())
+    {
+        gather.problem(at.0, at.1, "nothing says on which of the channels this was said: read as said by nobody known");
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(kind: &str, at: f64, content: &str, channel: &str) -> serde_json::Value {
+        let mut item = serde_json::json!({"type": kind, "alternatives": [{"content": content, "confidence": "1.0"}]});
+        if kind == "pronunciation" {
+            item["start_time"] = at.to_string().into();
+            item["end_time"] = (at + 0.1).to_string().into();
+        }
+        if !channel.is_empty() {
+            item["channel_label"] = channel.into();
+        }
+        item
+    }
+
+    fn read_lines(results: serde_json::Value) -> (Vec<(Option<String>, String)>, usize) {
+        let file = serde_json::json!({"results": results}).to_string();
+        let reading = read(&file, Gather::default()).expect("it can be read");
+        let line = |line: &crate::transcript::Version| {
+            (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
+        };
+        (reading.lines.iter().map(line).collect(), reading.problems.len())
+    }
+
+    const CALL: [(f64, &str, &str); 6] = [
+        (0.1, "Can", "ch_0"),
+        (0.3, "you", "ch_0"),
+        (0.5, "Yes", "ch_1"),
+        (0.55, "hear", "ch_0"),
+        (0.65, "I", "ch_1"),
+        (0.7, "me", "ch_0"),
+    ];
+
+    #[test]
+    fn who_speaks_at_the_same_time_on_another_channel_is_somebody_else() {
+        let by = |who: &str, what: &str| (Some(who.to_owned()), what.to_owned());
+        let expected = (vec![by("ch_0", "Can you hear me?"), by("ch_1", "Yes I")], 0);
+        let labels = serde_json::json!({"channels": [{"channel_label": "ch_0"}, {"channel_label": "ch_1"}]});
+        let items = |has_channel: bool| {
+            let word = |(at, content, channel): (f64, &str, &str)| {
+                item("pronunciation", at, content, if has_channel { channel } else { "" })
+            };
+            let mut items: Vec<_> = CALL.into_iter().map(word).collect();
+            items.push(item("punctuation", 0.0, "?", ""));
+            items
+        };
+        assert_eq!(read_lines(serde_json::json!({"channel_labels": labels, "items": items(true)})), expected);
+        // Older files have it in the lists of the channels alone.
+        let of = |channel: &str| -> Vec<_> {
+            let mut items: Vec<_> = CALL
+                .into_iter()
+                .filter(|(.., of)| *of == channel)
+                .map(|(at, content, _)| item("pronunciation", at, content, ""))
+                .collect();
+            items.extend((channel == "ch_0").then(|| item("punctuation", 0.0, "?", "")));
+            items
+        };
+        let listed = serde_json::json!({"channels": [
+            {"channel_label": "ch_0", "items": of("ch_0")}, {"channel_label": "ch_1", "items": of("ch_1")}
+        ]});
+        assert_eq!(read_lines(serde_json::json!({"channel_labels": listed, "items": items(false)})), expected);
+        // Where neither says it, that is told.
+        let (lines, told) = read_lines(serde_json::json!({"channel_labels": labels, "items": items(false)}));
+        assert_eq!((lines, told), (vec![(None, "Can you Yes hear I me?".to_owned())], 1));
+        // The speakers of each channel are counted from 0.
+        let mut both = items(true);
+        both.iter_mut().for_each(|item| item["speaker_label"] = "spk_0".into());
+        let expected = vec![by("ch_0 spk_0", "Can you hear me?"), by("ch_1 spk_0", "Yes I")];
+        assert_eq!(read_lines(serde_json::json!({"channel_labels": labels, "items": both})), (expected, 0));
+    }
 }

@@ -1,6 +1,7 @@
 //! Speechmatics: the JSON of a batch job, a message of its live service, or a recording of such messages, one a row.
 //!
-//! `AddTranscript` is final and never taken back; what was sent as a guess before it is passed over.
+//! `AddTranscript` is final and never taken back; what was sent as a guess before it is passed over. Where channels were told
+//! apart, each is somebody's microphone.
 
 use std::borrow::Cow;
 
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 use super::super::gather::Gather;
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
-use super::super::words::{Token, WordLines};
+use super::super::words::{Token, channel_speaker, read_by_channel};
 use super::super::{FileKind, FormatError, Reading};
 
 #[derive(Deserialize)]
@@ -23,6 +24,8 @@ struct Item<'a> {
     end_time: Seconds,
     #[serde(borrow, default)]
     attaches_to: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    channel: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     alternatives: Vec<Alternative<'a>>,
 }
@@ -39,42 +42,57 @@ struct Alternative<'a> {
     speaker: Label,
 }
 
+/// What was said, in the order of the file, with its place and the channel of each.
 #[derive(Default)]
-struct Reader {
-    lines: WordLines,
-    /// What stands next stands right behind what was last.
-    joins_next: bool,
+struct Reader<'a> {
+    items: Vec<(Option<String>, ((usize, usize), Item<'a>))>,
 }
 
-impl Reader {
-    fn results<'a>(&mut self, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+impl<'a> Reader<'a> {
+    fn results(&mut self, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+        // Messages of the live service say it once for all that is in them.
+        let channel = fields.get("channel");
+        let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
         for item in places.list(fields, "results", gather) {
             let at = places.place(item.get());
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
-            let Some(best) = item.alternatives.first() else {
-                gather.left_out(at.0, at.1, "this result has no content: left out");
-                continue;
-            };
-            let is_punctuation = item.kind == "punctuation";
-            // Speakers of punctuation are those of the word before, whatever it says.
-            if !is_punctuation {
-                self.lines.speaker(best.speaker.0.as_deref(), gather);
-                self.lines.lang(best.language.as_deref(), gather);
-            }
-            let attaches = item.attaches_to.as_deref().unwrap_or(if is_punctuation { "previous" } else { "none" });
-            // Languages that write no blanks between words.
-            let is_unparted = matches!(best.language.as_deref(), Some("cmn" | "yue" | "ja" | "th" | "cmn_en"));
-            let is_attached = is_unparted || self.joins_next || matches!(attaches, "previous" | "both");
-            self.joins_next = matches!(attaches, "next" | "both");
-            let (start_ms, end_ms) = (item.start_time.ms(), item.end_time.ms());
-            let (text, confidence) = (&*best.content, best.confidence);
-            let token = Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation };
-            self.lines.push(at, &token, gather);
+            let channel = item.channel.as_deref().or(channel.as_deref()).filter(|channel| !channel.trim().is_empty());
+            // A mark without a channel is of the word before it.
+            let before = self.items.last().filter(|_| item.kind == "punctuation");
+            let before = before.and_then(|(channel, _)| channel.clone());
+            self.items.push((channel.map(str::to_owned).or(before), (at, item)));
         }
     }
 
-    fn finish(mut self, mut gather: Gather) -> Reading {
-        self.lines.flush(&mut gather);
+    fn finish(self, mut gather: Gather) -> Reading {
+        // What stands next stands right behind what was last.
+        let mut joins_next = false;
+        read_by_channel(&self.items, &mut gather, |(at, item), channel, has_several, lines, gather| {
+            let Some(best) = item.alternatives.first() else {
+                gather.left_out(at.0, at.1, "this result has no content: left out");
+                return;
+            };
+            let is_punctuation = item.kind == "punctuation";
+            let attaches = item.attaches_to.as_deref().unwrap_or(if is_punctuation { "previous" } else { "none" });
+            if is_punctuation && attaches == "next" {
+                lines.open(&best.content);
+                return;
+            }
+            // Speakers of punctuation are those of the word before, whatever it says.
+            if !is_punctuation {
+                let speaker = channel_speaker(channel, best.speaker.0.as_deref(), has_several);
+                lines.speaker(speaker.as_deref(), gather);
+                lines.lang(best.language.as_deref(), gather);
+            }
+            // Languages that write no blanks between words.
+            let is_unparted = matches!(best.language.as_deref(), Some("cmn" | "yue" | "ja" | "th" | "cmn_en"));
+            let is_attached = is_unparted || joins_next || matches!(attaches, "previous" | "both");
+            joins_next = matches!(attaches, "next" | "both");
+            let (start_ms, end_ms) = (item.start_time.ms(), item.end_time.ms());
+            let (text, confidence) = (&*best.content, best.confidence);
+            let token = Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation };
+            lines.push(*at, &token, gather);
+        });
         gather.finish(FileKind::Speechmatics)
     }
 }
@@ -103,4 +121,61 @@ pub(in super::super) fn read_rows(text: &str, mut gather: Gather) -> Reading {
 /// True for a message of this name.
 pub(in super::super) fn is_message(fields: &Fields<'_>, name: &str) -> bool {
     fields.get("message").is_some_and(|message| message.get().trim_matches('"') == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_lines(results: &serde_json::Value) -> Vec<(Option<String>, String)> {
+        let file = serde_json::json!({"results": results}).to_string();
+        let reading = read(&file, Gather::default()).expect("it can be read");
+        assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+        let line = |line: &crate::transcript::Version| {
+            (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
+        };
+        reading.lines.iter().map(line).collect()
+    }
+
+    fn by(who: &str, what: &str) -> (Option<String>, String) {
+        (Some(who.to_owned()), what.to_owned())
+    }
+
+    #[test]
+    fn a_channel_is_a_speaker() {
+        let said = |speaker: &str| {
+            let word = |(at, channel, content): (f64, &str, &str)| {
+                let best = serde_json::json!({"content": content, "speaker": speaker});
+                serde_json::json!({"type": "word", "channel": channel, "start_time": at, "end_time": at + 0.2,
+                    "alternatives": [best]})
+            };
+            let words = [(0.1, "agent", "Can"), (0.3, "caller", "Yes"), (0.4, "agent", "you")];
+            read_lines(&words.into_iter().map(word).collect())
+        };
+        assert_eq!(said("UU"), [by("agent", "Can you"), by("caller", "Yes")]);
+        assert_eq!(said("S1"), [by("agent S1", "Can you"), by("caller S1", "Yes")]);
+    }
+
+    #[test]
+    fn an_opening_mark_stands_before_the_word_of_who_says_it() {
+        let read = |pieces: &[(&str, &str)]| {
+            let result = |(at, (content, speaker)): (usize, &(&str, &str))| {
+                let attaches = match *content {
+                    "\u{bf}" | "\u{201c}" => Some("next"),
+                    "." | "?" => Some("previous"),
+                    _ => None,
+                };
+                let kind = if attaches.is_some() { "punctuation" } else { "word" };
+                serde_json::json!({"type": kind, "attaches_to": attaches, "start_time": at, "end_time": at + 3,
+                    "alternatives": [{"content": content, "speaker": speaker}]})
+            };
+            read_lines(&pieces.iter().enumerate().map(result).collect())
+        };
+        let asked = [("Hola", "S1"), (".", "S1"), ("\u{bf}", "S2"), ("Qu\u{e9}", "S2"), ("?", "S2")];
+        assert_eq!(read(&asked), [by("S1", "Hola."), by("S2", "\u{bf}Qu\u{e9}?")]);
+        let own = [("Bien", "S1"), (".", "S1"), ("\u{bf}", "S1"), ("\u{201c}", "S1"), ("Y", "S1"), ("?", "S1")];
+        assert_eq!(read(&own), [by("S1", "Bien. \u{bf}\u{201c}Y?")]);
+        // Behind the last word there is nobody else.
+        assert_eq!(read(&[("Bien", "S1"), ("\u{bf}", "S1")]), [by("S1", "Bien\u{bf}")]);
+    }
 }

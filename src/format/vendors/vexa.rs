@@ -21,6 +21,10 @@ use crate::transcript::{Content, MediaMs, Timestamp};
 /// Seconds beyond this are a time of day since 1970 (2001 and later): no event lasts 31 years.
 const WALL_SECONDS_MIN: f64 = 1e9;
 
+/// What a segment has beside its text, and no other message. One of nobody known has no `speaker`.
+const SEGMENT_FIELDS: [&str; 7] =
+    ["speaker", "segment_id", "start", "end", "start_time", "end_time", "absolute_start_time"];
+
 #[derive(Debug, Deserialize)]
 struct Segment<'a> {
     #[serde(borrow, default)]
@@ -146,11 +150,12 @@ impl<'a> Reader<'a> {
                     self.confirm(at, segment);
                 }
             }
-        } else if fields.contains_key("text")
-            && fields.contains_key("speaker")
-            && let Some((at, segment)) = self.segment(message, places, gather)
-        {
-            self.confirm(at, segment);
+        } else if SEGMENT_FIELDS.iter().any(|name| fields.contains_key(*name)) && fields.contains_key("text") {
+            if let Some((at, segment)) = self.segment(message, places, gather) {
+                self.confirm(at, segment);
+            }
+        } else if fields.contains_key("text") {
+            gather.left_out(places.place(message.get()).0, 1, "this message has a text and is no segment: left out");
         }
     }
 
@@ -214,4 +219,24 @@ pub(in super::super) fn read_rows(text: &str, mut gather: Gather) -> Reading {
         reader.message(fields.get("message").copied().unwrap_or(row), &places, &mut gather);
     }
     reader.finish(gather)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_of_nobody_known_is_a_line() {
+        let rows = "{\"segment_id\":\"a\",\"speaker\":\"Ann\",\"text\":\"Hello\",\"start\":1,\"end\":2}\n\
+            {\"segment_id\":\"b\",\"text\":\"Yes\",\"start\":3,\"end\":4}\n\
+            {\"type\":\"note\",\"text\":\"typed\"}\n";
+        let reading = read_rows(rows, Gather::default());
+        let lines: Vec<_> =
+            reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+        assert_eq!(lines, [(Some("Ann"), "Hello"), (None, "Yes")]);
+        // What is no segment is told.
+        assert_eq!(reading.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3]);
+        let alone = read("{\"segment_id\":\"b\",\"text\":\"Yes\",\"start\":3}", Gather::default()).expect("JSON");
+        assert_eq!(alone.lines.len(), 1);
+    }
 }
