@@ -216,16 +216,21 @@ pub(super) fn write_srt(document: &Document) -> String {
     let kept = KeptCues::of(document, FileKind::Srt);
     let name_of =
         |line: &Line| names.of(line.speaker.as_deref()).map(srt::written_name).filter(|name| !name.is_empty());
-    let is_marked = document.lines().any(|line| name_of(line).is_some())
-        || labels::would_take(document.lines().map(|line| &*line.text))
-        || rolling::would_roll(&as_read(document));
+    let is_marked = kept.kept.is_none()
+        && (document.lines().any(|line| name_of(line).is_some())
+            || labels::would_take(document.lines().map(|line| &*line.text))
+            || rolling::would_roll(&as_read(document)));
+    // Of several lines that a cue became the first stands for it.
+    let spans: Vec<_> = spans(document)
+        .into_iter()
+        .map(|span| (kept.of_line(span.line), span))
+        .filter(|(cue, _)| cue.is_none_or(|(_, is_first)| is_first))
+        .collect();
     let mut speaking: Option<Option<String>> = None;
-    for (number, Span { line, start, end, .. }) in spans(document).into_iter().enumerate() {
-        let cue = kept.of_line(line).map(|(cue, _)| cue);
-        let gap = if number == 0 { "" } else { "\n" };
-        let (start, end) = (cue_clock(start, ','), cue_clock(end, ','));
-        let rows = payload(cue.map_or(&*line.text, |cue| &cue.payload)).collect::<Vec<_>>().join("\n");
-        let text = match cue {
+    let mut texts: Vec<String> = Vec::with_capacity(spans.len());
+    for (cue, Span { line, .. }) in &spans {
+        let rows = payload(cue.map_or(&*line.text, |(cue, _)| &cue.payload)).collect::<Vec<_>>().join("\n");
+        texts.push(match cue {
             // What was read from such a file has its names in its text.
             Some(_) => no_arrow(&without_controls(&rows)),
             None if is_marked => {
@@ -236,8 +241,15 @@ pub(super) fn write_srt(document: &Document) -> String {
                 marked
             }
             None => srt::written_text(&rows),
-        };
-        let place = cue.map(|cue| &*cue.settings).filter(|place| !place.is_empty());
+        });
+    }
+    if is_marked {
+        labels::mark_as_ours(&mut texts, spans.get(1).and_then(|(_, span)| name_of(span.line)).as_deref());
+    }
+    for (number, ((cue, Span { start, end, .. }), text)) in spans.into_iter().zip(texts).enumerate() {
+        let gap = if number == 0 { "" } else { "\n" };
+        let (start, end) = (cue_clock(start, ','), cue_clock(end, ','));
+        let place = cue.map(|(cue, _)| &*cue.settings).filter(|place| !place.is_empty());
         let place = place.map_or(String::new(), |place| format!(" {}", no_arrow(place)));
         out.push_str(&format!("{gap}{}\n{start} --> {end}{place}\n{text}\n", number + 1));
     }

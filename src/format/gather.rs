@@ -221,6 +221,12 @@ impl Gather {
         self.places = order.iter().filter_map(|index| self.places.get(*index).copied()).collect();
     }
 
+    /// Puts pieces in the place of the lines, each with the index of the line that it is of.
+    pub(super) fn take_pieces(&mut self, pieces: Vec<(usize, Content)>) {
+        self.places = pieces.iter().map(|(index, _)| self.places.get(*index).copied().unwrap_or_default()).collect();
+        self.lines = pieces.into_iter().map(|(_, piece)| piece).collect();
+    }
+
     /// Where in the file a line stands.
     pub(super) fn place_of(&self, index: usize) -> usize {
         self.places.get(index).map_or(1, |place| place.line)

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::clock_restart::shifted;
 use super::{FileKind, srt};
-use crate::transcript::MediaMs;
 use crate::transcript::time::cue_clock;
+use crate::transcript::{Content, MediaMs};
 
 /// What is told of what lines cannot hold and this can.
 pub(super) const HELD: &str = "are not kept";
@@ -47,6 +47,14 @@ impl Kept {
         let cue = behind.checked_sub(1).and_then(|cue| self.cues.get_mut(cue));
         if let Some(cue) = cue.filter(|cue| is_timed && cue.lines.start == line) {
             cue.payload = with_later_times(&cue.payload, offset);
+        }
+    }
+
+    /// Goes with lines in whose place pieces are put, each with the index of the line that it is of.
+    pub(super) fn take_pieces(&mut self, pieces: &[(usize, Content)]) {
+        let place = |line: usize| pieces.partition_point(|(index, _)| *index < line);
+        for cue in &mut self.cues {
+            cue.lines = place(cue.lines.start)..place(cue.lines.end);
         }
     }
 

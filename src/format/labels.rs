@@ -1,12 +1,17 @@
 //! Who speaks, where a subtitle format has no field for it and the text says so: `MAN:`, `Speaker 1:`, `[SPEAKER_00]:`, `>>`.
 //!
-//! Some words before a colon are a name, and some begin a sentence. In brackets, in capitals where the rest is not, or with
-//! a number they are a name; else if they stand before a colon more than once in the file. A name that was taken is no
-//! longer part of the text. `>>` says that another person speaks; it stays, and begins a turn.
+//! Some words before a colon are a name, and some begin a sentence or a heading. In brackets, behind `>>` and by what people
+//! are called on the screen (`MAN`, `Speaker 1`, `DR. ROTH`) they are a name; else if they stand before a colon more than once in
+//! the file, or look like a name where others are. A name that was taken is no longer part of the text, nor of its words. `>>`
+//! says that another person speaks; it stays, and begins a turn.
+//!
+//! **In one cue several may speak**: each row that begins with a name, with `>>` or with the dash of another speaker begins a
+//! line of its own, at the time of its first word where that is known.
 //!
 //! **A file of ours** says it with a no-break space behind the colon, which players show as a blank: what stands before the
 //! first is a name, whatever characters it has; a cue without one goes on with who spoke before, and `>>` says
-//! that nobody knows who speaks; with that space behind it it is no part of the text. The first cue has one or the other, by which such a file is known.
+//! that nobody knows who speaks; with that space behind it it is no part of the text. Such a file is known by its first cue, which
+//! has one or the other, and by a second one: a single name counts only where no other cue begins with one of its own.
 //!
 //! **A file in which nearly every cue begins with a name**, as meeting tools write them, has names there, whatever characters
 //! they have.
@@ -17,10 +22,13 @@
 //! what ends no sentence, but at every fourth that ends one.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::gather::Gather;
+use super::kept::Kept;
 use super::text::one_line;
-use crate::transcript::{Break, Content};
+use crate::transcript::{Break, Content, Word};
 
 /// Longer ones are sentences.
 const NAME_MAX: usize = 40;
@@ -64,9 +72,29 @@ fn take_mark(text: &str) -> Option<(Option<&str>, &str)> {
     is_name.then(|| (Some(name), &text[at + 1 + MARK.len_utf8()..]))
 }
 
+/// True for the texts of a file of ours, by what they are marked with.
+fn is_ours<'a>(mut texts: impl Iterator<Item = &'a str>) -> bool {
+    let Some(first) = texts.next().and_then(take_mark) else { return false };
+    let others: Vec<&str> = texts.collect();
+    let (Some(name), _) = first else { return true };
+    if others.is_empty() || others.iter().any(|text| take_mark(text).is_some()) {
+        return true;
+    }
+    // Other programs put such a space behind a colon as well.
+    let others = others.into_iter().map(|text| Content { text: text.into(), ..Content::default() }).collect();
+    !is_no_name(name) && by_speaker(others).iter().all(|(_, piece)| piece.speaker.is_none())
+}
+
+/// Marks one more of the texts of a file of ours where it would not be known else.
+pub(super) fn mark_as_ours(texts: &mut [String], name: Option<&str>) {
+    if texts.len() > 1 && !is_ours(texts.iter().map(String::as_str)) {
+        texts[1] = marked(None, name, &texts[1]);
+    }
+}
+
 /// Makes speakers of the names in a file of ours; false for another file, of which nothing is changed.
 pub(super) fn take_marked(lines: &mut [Content]) -> bool {
-    if lines.first().and_then(|line| take_mark(&line.text)).is_none() {
+    if !is_ours(lines.iter().map(|line| &*line.text)) {
         return false;
     }
     let mut speaking: Option<Arc<str>> = None;
@@ -84,14 +112,22 @@ pub(super) fn take_marked(lines: &mut [Content]) -> bool {
     true
 }
 
-/// Whether names would be taken from these texts, of which nobody is known to say any.
+/// Whether names would be taken from these texts, of which nobody is known to say any, or several people be found in one.
 pub(super) fn would_take<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
     let mut lines: Vec<Content> = texts.map(|text| Content { text: text.into(), ..Content::default() }).collect();
     if take_marked(&mut lines) {
         return true;
     }
-    take_from_texts(&mut lines);
-    lines.iter().any(|line| line.speaker.is_some())
+    let count = lines.len();
+    let pieces = by_speaker(lines);
+    pieces.len() != count || pieces.iter().any(|(_, piece)| piece.speaker.is_some())
+}
+
+/// Makes speakers of the names in front of texts, and lines of what each says.
+pub(super) fn take_from_texts(gather: &mut Gather, kept: &mut Kept) {
+    let pieces = by_speaker(gather.contents().to_vec());
+    kept.take_pieces(&pieces);
+    gather.take_pieces(pieces);
 }
 
 /// A name with a company and pronouns behind it.
@@ -107,78 +143,304 @@ pub(super) fn with_break(mut content: Content) -> Content {
     content
 }
 
-#[derive(Debug, PartialEq, Eq)]
+/// How much it takes until what stands before a colon is a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// It is one, by its form.
+    Form,
+    /// It looks like one, in capitals: others must be there as well.
+    Capitals,
+    /// Nothing: it must come again.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Label<'a> {
     name: &'a str,
-    text: &'a str,
-    /// A name whatever else the file says.
-    is_sure: bool,
+    /// Where in the row what is said begins.
+    said: usize,
+    evidence: Evidence,
+}
+
+/// Words with which headings, credits and notices begin or end that stand before a colon, in no name.
+const HEADINGS: &str = " a an the this that these those my our your his her its their here there what why how who when where \
+     which first second third next last finally note notes nb ps fyi question questions answer answers example examples summary \
+     conclusion agenda item items article section chapter part point step steps figure table slide page phase option exhibit \
+     warning caution danger attention notice disclaimer spoiler important update updates news ladies dear fellow good breaking \
+     live today tomorrow yesterday tonight tip tips fact facts myth rule reason problem problems solution solutions method \
+     result results ingredients pros cons goal goals task topic subject title date time place location source sources credit \
+     credits music lyrics song subtitles subtitle subtitled captions caption captioned captioning transcript transcribed \
+     transcription translation translated translator sync synced resync encoded ripped downloaded corrected edited corrections \
+     written directed produced copyright website email phone contact intro outro recap bonus episode season week day level lesson \
+     round stage unit module exercise case act scene verse das die ein eine meine unsere achtung hinweis untertitel \
+     sous-titres sous-titrage subt\u{ed}tulos ";
+
+/// Words that stand in sentences, and in no name.
+const SENTENCE_WORDS: &str = " is are was were be been we i you he she it they us this that to not have has had as in on at \
+     by with say says said tell ask asked so yes if then but ";
+
+/// People who have no name on the screen, and what stands before names.
+const PEOPLE: &str = " man woman boy girl men women boys girls child children kid baby male female speaker narrator interviewer \
+     interviewee reporter journalist correspondent host anchor announcer presenter moderator interpreter operator voice voices \
+     crowd audience all both everyone mom mum dad mother father teacher student doctor nurse officer policeman detective judge \
+     clerk bailiff attorney lawyer counsel witness defendant chair chairman chairwoman chairperson mayor governor senator \
+     representative councilmember councilman councilwoman commissioner president minister secretary captain sergeant sir \
+     lady driver caller guest participant dr mr mrs ms prof professor rev sen rep gov gen col sgt lt capt hon ";
+
+fn is_among(words: &str, word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    !word.is_empty() && words.split_whitespace().any(|known| known == word)
+}
+
+/// The words of a label without numbers: `Step 1`, `EXHIBIT 4.2`, `COVID-19`.
+fn stem(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ' ' | '#' | '.' | '-' | '_'))
+}
+
+fn is_heading_word(word: &str) -> bool {
+    // `A` may be who answers.
+    word.chars().filter(|c| c.is_alphanumeric()).count() > 1 && is_among(HEADINGS, word)
+}
+
+/// True for a heading of one word, which may have a number: `Note`, `Step 3`. `Question` and `Answer` may be people in turns.
+fn is_heading(name: &str) -> bool {
+    let stem = stem(name);
+    is_heading_word(stem) && !is_among(" question answer ", name)
+}
+
+/// True for what is no name however often it stands there: a heading, or the beginning of a sentence.
+fn is_no_name(name: &str) -> bool {
+    let is_small = |word: &str| !word.contains(char::is_uppercase);
+    let is_capitals = !name.contains(char::is_lowercase);
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let begins = match words[..] {
+        // `Page Turner` is somebody.
+        [first, second, ..] => is_heading_word(first) && (is_capitals || is_small(second) || is_heading_word(second)),
+        _ => false,
+    };
+    let says = |(at, word): (usize, &&str)| {
+        (is_capitals || at > 0 && is_small(word) || words.len() == 1)
+            && !word.ends_with('.')
+            && *word != "I"
+            && is_among(SENTENCE_WORDS, word)
+    };
+    let ends = words.last().is_some_and(|last| is_among(" note notes warning update summary ", last));
+    is_heading(name) || begins || ends || words.iter().enumerate().any(says)
 }
 
 /// What a meeting tool puts before a colon, whatever characters it has: `Ann Lee (she/her)`, `a.lee@example.org`.
-fn loose_label(text: &str) -> Option<Label<'_>> {
-    let row = text.split('\n').next().unwrap_or_default();
+fn loose_label(row: &str) -> Option<Label<'_>> {
     let at = row.match_indices(": ").map(|(at, _)| at).next().or_else(|| row.strip_suffix(':').map(str::len))?;
     let name = row[..at].trim();
     let is_name = !name.is_empty()
         && name.chars().count() <= LOOSE_NAME_MAX
         && name.contains(char::is_alphanumeric)
         && !name.contains([';', '?', '!', '\u{2026}', '"'])
-        && !name.starts_with(['-', '>', '(', '\u{2013}']);
-    is_name.then(|| Label { name, text: &text[at + 1..], is_sure: true })
+        && !name.starts_with(['-', '>', '(', '\u{2013}'])
+        && !is_heading(name);
+    is_name.then_some(Label { name, said: at + 1, evidence: Evidence::Form })
 }
 
-/// Makes speakers of what nearly every cue begins with; false where too few do.
-fn take_from_nearly_all(lines: &mut [Content]) -> bool {
-    let said: Vec<bool> =
-        lines.iter().map(|line| loose_label(&line.text).is_some_and(|label| !label.text.trim().is_empty())).collect();
-    let named = said.iter().filter(|is_named| **is_named).count();
-    let names: HashSet<&str> =
-        lines.iter().filter_map(|line| loose_label(&line.text)).map(|label| label.name).collect();
+/// The names that nearly every cue begins with; none where too few do.
+fn names_of_nearly_all(lines: &[Content]) -> HashSet<&str> {
+    let is_said = |text: &str, label: &Label<'_>| !text[label.said..].trim().is_empty();
+    let labels = lines.iter().filter_map(|line| {
+        let row = line.text.split('\n').next().unwrap_or_default();
+        loose_label(row).filter(|label| is_said(&line.text, label)).map(|label| label.name)
+    });
+    let labels: Vec<&str> = labels.collect();
+    let names: HashSet<&str> = labels.iter().copied().collect();
     // People speak more than once: a list of terms and what they mean has each once.
-    let is_one = named >= NAMED_MIN && named * 10 >= lines.len() * 9 && names.len() * 2 <= named;
-    if !is_one || lines.iter().any(|line| line.speaker.is_some()) {
-        return false;
-    }
-    for (line, is_named) in lines.iter_mut().zip(said) {
-        if let Some(label) = loose_label(&line.text).filter(|_| is_named) {
-            let (name, text) = (label.name.into(), label.text.trim_start().into());
-            (line.speaker, line.text) = (Some(name), text);
-        }
-    }
-    true
+    let is_one = labels.len() >= NAMED_MIN && labels.len() * 10 >= lines.len() * 9 && names.len() * 2 <= labels.len();
+    if is_one { names } else { HashSet::new() }
 }
 
-/// Makes speakers of the names in front of texts.
-pub(super) fn take_from_texts(lines: &mut [Content]) {
-    if take_from_nearly_all(lines) {
-        return;
-    }
-    let is_all_capitals = !lines.iter().any(|line| line.text.contains(char::is_lowercase));
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for line in lines.iter().filter(|line| line.speaker.is_none()) {
-        if let Some(label) = label(&line.text) {
-            *counts.entry(label.name.to_owned()).or_default() += 1;
+/// The labels that stand in the texts, and which of them are names.
+struct Names<'a> {
+    /// Whatever characters they have.
+    loose: HashSet<&'a str>,
+    counts: HashMap<&'a str, usize>,
+    /// In how many forms names stand in capitals, without a number.
+    capitals: HashSet<&'a str>,
+    /// Some name is known for one, by its form or since it comes again.
+    has_some: bool,
+    is_all_capitals: bool,
+}
+
+impl<'a> Names<'a> {
+    fn of(lines: &'a [Content]) -> Self {
+        let mut names = Self {
+            loose: names_of_nearly_all(lines),
+            counts: HashMap::new(),
+            capitals: HashSet::new(),
+            has_some: false,
+            is_all_capitals: !lines.iter().any(|line| line.text.contains(char::is_lowercase)),
+        };
+        let mut has_form = false;
+        for line in lines.iter().filter(|line| line.speaker.is_none()) {
+            let rows = line.text.split('\n');
+            let rows = rows.flat_map(|row| std::iter::once(row).chain(joined_rows(row).map(|(_, row)| row)));
+            for label in rows.filter_map(label).filter(|label| !is_no_name(label.name)) {
+                *names.counts.entry(label.name).or_default() += 1;
+                has_form |= label.evidence == Evidence::Form;
+                if label.evidence == Evidence::Capitals && stem(label.name) == label.name {
+                    names.capitals.insert(label.name);
+                }
+            }
         }
+        names.has_some = has_form || names.counts.values().any(|count| *count > 1) || !names.loose.is_empty();
+        names
     }
+
+    fn is_name(&self, label: &Label<'_>) -> bool {
+        let comes_again = || self.counts.get(label.name).is_some_and(|count| *count > 1);
+        let is_asked =
+            || matches!(label.name, "Q" | "A") && self.counts.contains_key("Q") && self.counts.contains_key("A");
+        let looks_like_one = || {
+            label.evidence == Evidence::Capitals
+                && !self.is_all_capitals
+                && stem(label.name) == label.name
+                && (self.has_some || self.capitals.len() > 1)
+        };
+        !is_no_name(label.name) && (label.evidence == Evidence::Form || comes_again() || is_asked() || looks_like_one())
+    }
+
+    /// The label at the head of `row`, if it is a name.
+    fn label<'r>(&self, row: &'r str, is_first: bool) -> Option<Label<'r>> {
+        let loose =
+            loose_label(row).filter(|label| !self.loose.is_empty() && (is_first || self.loose.contains(label.name)));
+        loose.or_else(|| label(row).filter(|label| self.is_name(label)))
+    }
+}
+
+/// Where in a text somebody begins to speak.
+struct Head<'a> {
+    at: usize,
+    name: Option<&'a str>,
+    /// Where what is said begins.
+    said: usize,
+    /// Another person speaks, and nothing says who.
+    breaks: bool,
+}
+
+/// Who speaks in a text, from where on, in its order.
+fn heads<'t>(text: &'t str, names: &Names<'_>) -> Vec<Head<'t>> {
+    let mut heads: Vec<Head<'t>> = Vec::new();
+    let mut at = 0;
+    let (mut is_dialogue, mut is_over) = (false, false);
+    for row in text.split('\n') {
+        let is_first = at == 0;
+        let is_dashed = begins_with_dash(row);
+        is_dialogue |= is_first && is_dashed;
+        if let Some(label) = names.label(row, is_first) {
+            heads.push(Head { at, name: Some(label.name), said: at + label.said, breaks: false });
+        } else if !is_first && (row.starts_with(NOBODY) || is_dashed && (is_dialogue || is_over)) {
+            heads.push(Head { at, name: None, said: at, breaks: true });
+        }
+        // Where rows were put together.
+        for (from, row) in joined_rows(row) {
+            if let Some(label) = label(row).filter(|label| names.is_name(label)) {
+                heads.push(Head { at: at + from, name: Some(label.name), said: at + from + label.said, breaks: false });
+            }
+        }
+        is_over =
+            row.trim_end().ends_with(['.', '?', '!', '\u{2026}', '\u{2014}', '"', '\u{201D}', ')', ']', '\u{266A}']);
+        at += row.len() + 1;
+    }
+    // A name that nothing stands behind is text.
+    let ends: Vec<usize> = heads.iter().skip(1).map(|head| head.at).chain([text.len()]).collect();
+    let mut ends = ends.into_iter();
+    heads.retain(|head| ends.next().is_some_and(|end| head.said < end && !text[head.said..end].trim().is_empty()));
+    heads
+}
+
+/// The rows that were put together in one, behind its first: each begins with `>>`.
+fn joined_rows(row: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut signs = row.match_indices(" >> ").map(|(at, _)| at + 1).peekable();
+    std::iter::from_fn(move || {
+        let from = signs.next()?;
+        let to = signs.peek().copied().unwrap_or(row.len());
+        Some((from, &row[from..to]))
+    })
+}
+
+const DASHES: [char; 4] = ['-', '\u{2010}', '\u{2013}', '\u{2014}'];
+
+/// True for a row that begins as those of a dialogue do, and not in the midst of a sentence.
+fn begins_with_dash(row: &str) -> bool {
+    let Some(said) = row.strip_prefix(DASHES) else { return false };
+    let is_number = said.starts_with(|c: char| c.is_ascii_digit());
+    let first = said.chars().find(|c| c.is_alphanumeric());
+    !is_number && !said.starts_with(DASHES) && first.is_some_and(|first| !first.is_lowercase())
+}
+
+/// The lines of each speaker in the order of `lines`, each with the index of the one that it is of.
+fn by_speaker(lines: Vec<Content>) -> Vec<(usize, Content)> {
+    let names = Names::of(&lines);
     let mut named = HashSet::new();
-    for (index, line) in lines.iter_mut().enumerate().filter(|(_, line)| line.speaker.is_none()) {
-        let Some(Label { name, text, is_sure }) = label(&line.text) else { continue };
-        let is_bracketed = line.text.trim_start_matches(['>', ' ']).starts_with('[');
-        let is_sure = is_sure && (is_bracketed || !is_all_capitals || name.ends_with(|c: char| c.is_ascii_digit()));
-        if (is_sure || counts.get(name).is_some_and(|count| *count > 1)) && !text.trim().is_empty() {
-            let (name, text) = (name.into(), text.trim_start().into());
-            (line.speaker, line.text) = (Some(name), text);
-            named.insert(index);
+    let mut pieces: Vec<(usize, Content)> = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let heads = if line.speaker.is_some() { Vec::new() } else { heads(&line.text, &names) };
+        let Some(first) = heads.first() else {
+            pieces.push((index, line.clone()));
+            continue;
+        };
+        // What stands before the first name is said by whoever spoke before.
+        let begins =
+            (!line.text[..first.at].trim().is_empty()).then_some(Head { at: 0, name: None, said: 0, breaks: false });
+        let heads: Vec<Head<'_>> = begins.into_iter().chain(heads).collect();
+        let ends = heads.iter().skip(1).map(|head| head.at).chain([line.text.len()]);
+        let ranges: Vec<Range<usize>> = heads.iter().zip(ends).map(|(head, end)| head.said..end).collect();
+        let words = words_of(&line.words, &line.text, &ranges);
+        for (place, ((head, range), words)) in heads.iter().zip(ranges).zip(words).enumerate() {
+            if head.name.is_some() {
+                named.insert(pieces.len());
+            }
+            let is_inside = |start: &i64| {
+                line.start_ms.is_some_and(|from| *start > from) && line.end_ms.is_none_or(|end| *start < end)
+            };
+            let start = words.first().map(|word| word.start_ms).filter(|start| place > 0 && is_inside(start));
+            let break_before = if place == 0 { line.break_before } else { head.breaks.then_some(Break::Turn) };
+            let text = line.text[range].trim().into();
+            let speaker = head.name.map(Arc::from);
+            let start_ms = start.or(line.start_ms);
+            pieces.push((index, Content { start_ms, speaker, text, words, break_before, ..line.clone() }));
         }
     }
-    for index in 1..lines.len() {
-        let [before, line] = &mut lines[index - 1..=index] else { continue };
-        if line.speaker.is_none() && named.contains(&(index - 1)) && goes_on(before, line, is_all_capitals) {
+    for index in 1..pieces.len() {
+        let [(_, before), (_, line)] = &mut pieces[index - 1..=index] else { continue };
+        if line.speaker.is_none() && named.contains(&(index - 1)) && goes_on(before, line, names.is_all_capitals) {
             line.speaker = before.speaker.clone();
             named.insert(index);
         }
     }
+    pieces
+}
+
+/// The words of each of `ranges` of `text`; none where they are not its words.
+fn words_of(words: &[Word], text: &str, ranges: &[Range<usize>]) -> Vec<Vec<Word>> {
+    let mut found = vec![Vec::new(); ranges.len()];
+    let mut letters = text.char_indices().filter(|(_, c)| !c.is_whitespace());
+    for word in words {
+        let mut pieces: Vec<(usize, String)> = Vec::new();
+        for letter in word.text.chars().filter(|c| !c.is_whitespace()) {
+            let Some((at, _)) = letters.next().filter(|(_, c)| *c == letter) else {
+                return vec![Vec::new(); ranges.len()];
+            };
+            let range = ranges.partition_point(|range| range.end <= at);
+            if !ranges.get(range).is_some_and(|range| range.contains(&at)) {
+                continue;
+            }
+            match pieces.last_mut() {
+                Some((last, text)) if *last == range => text.push(letter),
+                _ => pieces.push((range, letter.to_string())),
+            }
+        }
+        for (range, text) in pieces {
+            found[range].push(Word { text: text.into(), ..word.clone() });
+        }
+    }
+    found
 }
 
 /// Whether `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
@@ -192,18 +454,29 @@ fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
     begins_small && !is_over && is_later && start - end < PAUSE_MS && line.break_before.is_none()
 }
 
-/// The name at the head of `text`, and what follows its colon.
-fn label(text: &str) -> Option<Label<'_>> {
-    let text = text.trim_start_matches('>').trim_start();
-    if let Some((name, text)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
-        return is_name(name).then_some(Label { name, text, is_sure: true });
+/// The label at the head of `row`, behind `>>` and the dash of a dialogue.
+fn label(row: &str) -> Option<Label<'_>> {
+    let is_prefix = |c: char| c == '>' || c.is_whitespace() || DASHES.contains(&c);
+    let bare = row.trim_start_matches(is_prefix);
+    let prefix = &row[..row.len() - bare.len()];
+    if let Some((name, _)) = bare.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        let said = prefix.len() + name.len() + "[]:".len();
+        return is_name(name).then_some(Label { name, said, evidence: Evidence::Form });
     }
-    let (name, after) = text.split_once(':')?;
+    let (name, after) = bare.split_once(':')?;
     if !is_name(name) || !(after.is_empty() || after.starts_with(char::is_whitespace)) {
         return None;
     }
     let is_capitals = !name.contains(char::is_lowercase) && name.chars().filter(|c| c.is_uppercase()).count() > 1;
-    Some(Label { name, text: after, is_sure: is_capitals || name.ends_with(|c: char| c.is_ascii_digit()) })
+    let is_numbered = name.ends_with(|c: char| c.is_ascii_digit());
+    let is_person = stem(name).split_whitespace().next().is_some_and(|first| is_among(PEOPLE, first));
+    let is_changed = prefix.contains(NOBODY) && after.contains(char::is_lowercase);
+    let evidence = match is_capitals || is_numbered {
+        true if is_person || is_changed => Evidence::Form,
+        true if is_capitals => Evidence::Capitals,
+        _ => Evidence::None,
+    };
+    Some(Label { name, said: row.len() - after.len(), evidence })
 }
 
 fn is_name(name: &str) -> bool {
@@ -225,9 +498,8 @@ mod tests {
     fn taken(texts: &[&str]) -> Vec<(Option<String>, String)> {
         let mut lines: Vec<_> =
             texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() }).collect();
-        take_from_texts(&mut lines);
         let speaker = |line: &Content| line.speaker.as_deref().map(str::to_owned);
-        lines.iter().map(|line| (speaker(line), line.text.to_string())).collect()
+        by_speaker(std::mem::take(&mut lines)).iter().map(|(_, line)| (speaker(line), line.text.to_string())).collect()
     }
 
     #[test]
@@ -276,8 +548,12 @@ mod tests {
                 })
             };
             let mut lines: Vec<_> = cues.iter().map(content).collect();
-            take_from_texts(&mut lines);
-            lines.iter().map(|line| line.speaker.as_deref().map(str::to_owned)).collect()
+            // Others are named as well.
+            lines.push(content(&(99_000, "BEN: SO.")));
+            let mut speakers: Vec<_> =
+                by_speaker(lines).iter().map(|(_, line)| line.speaker.as_deref().map(str::to_owned)).collect();
+            speakers.pop();
+            speakers
         };
         let ann = Some("ANN".to_owned());
         let cues =
@@ -361,6 +637,133 @@ mod tests {
         // Other files are left as they are: French has such a space in front of its colons.
         let mut french = [Content { text: "Il dit\u{A0}:\u{A0}oui".into(), ..Content::default() }];
         assert!(!take_marked(&mut french) && french[0].speaker.is_none());
+    }
+
+    fn by(name: &str, text: &str) -> (Option<String>, String) {
+        (Some(name.to_owned()), text.to_owned())
+    }
+
+    fn nobody(text: &str) -> (Option<String>, String) {
+        (None, text.to_owned())
+    }
+
+    #[test]
+    fn each_speaker_of_a_cue_has_a_line() {
+        for (text, expected) in [
+            ("MAN: Where?\nWOMAN: There", vec![by("MAN", "Where?"), by("WOMAN", "There")]),
+            ("Q: Where?\nA: At\nhome.", vec![by("Q", "Where?"), by("A", "At\nhome.")]),
+            (">> ANN: Who?\n>> BEN: Me.", vec![by("ANN", "Who?"), by("BEN", "Me.")]),
+            ("- ANN: Who?\n- BEN: Me.", vec![by("ANN", "Who?"), by("BEN", "Me.")]),
+            ("ANN: Who? >> BEN: Me. >> ANN: So.", vec![by("ANN", "Who?"), by("BEN", "Me."), by("ANN", "So.")]),
+            ("has left.\nMAN: Oh.", vec![nobody("has left."), by("MAN", "Oh.")]),
+            ("MAN: Who?\n- Me.", vec![by("MAN", "Who?"), nobody("- Me.")]),
+            ("- Hi.\n- Hello\nthere.", vec![nobody("- Hi."), nobody("- Hello\nthere.")]),
+            ("\u{2013} Hi.\n\u{2013} Hello.", vec![nobody("\u{2013} Hi."), nobody("\u{2013} Hello.")]),
+            ("Coming?\n-No.", vec![nobody("Coming?"), nobody("-No.")]),
+            (">> Hi.\n>> Hello.", vec![nobody(">> Hi."), nobody(">> Hello.")]),
+        ] {
+            assert_eq!(taken(&[text]), expected, "{text}");
+        }
+        // What a list, a number or the rest of a sentence begins with is no sign of another one.
+        for one in [
+            "Buy:\n- Milk\n- Bread",
+            "It was\n-5 there.",
+            "I came\n- And left",
+            "- one\n- two",
+            "a\n-- B",
+            "MAN:\nMAN:",
+        ] {
+            assert_eq!(taken(&[one]), [nobody(one)], "{one}");
+        }
+        let breaks: Vec<_> = by_speaker(vec![Content { text: "- Hi.\n- Hello.".into(), ..Content::default() }])
+            .into_iter()
+            .map(|(index, piece)| (index, piece.break_before))
+            .collect();
+        assert_eq!(breaks, [(0, None), (0, Some(Break::Turn))]);
+        // Meeting tools, too.
+        let both = ["Ann Lee: Hello.\nBen (he): Hi.", "Ben (he): So.", "Ann Lee: Yes.", "Ben (he): Good."];
+        assert_eq!(taken(&both)[..2], [by("Ann Lee", "Hello."), by("Ben (he)", "Hi.")]);
+    }
+
+    #[test]
+    fn what_goes_on_is_said_by_the_last_of_a_cue() {
+        let cue = |start_ms, text: &str| Content {
+            start_ms: Some(start_ms),
+            end_ms: Some(start_ms + 1_000),
+            text: text.into(),
+            ..Content::default()
+        };
+        let pieces = by_speaker(vec![cue(0, "MAN: Where is he?\nWOMAN: I think that"), cue(1_000, "he has left.")]);
+        let speakers: Vec<_> = pieces.iter().map(|(_, piece)| piece.speaker.as_deref()).collect();
+        assert_eq!(speakers, [Some("MAN"), Some("WOMAN"), Some("WOMAN")]);
+    }
+
+    #[test]
+    fn headings_are_no_names_and_names_come_with_others() {
+        for texts in [
+            &["Step 1: Preheat.", "WARNING: hot.", "COVID-19: what we know"][..],
+            &["Note: a", "so", "Note: b", "no", "no"],
+            &["WARNING: a", "so", "WARNING: b"],
+            &["CHAPTER ONE: a", "CHAPTER TWO: b"],
+            &["He said: no", "and", "He said: yes"],
+            &["ANN: Hi."],
+            &["NASA: a history", "It was so."],
+        ] {
+            let expected: Vec<_> = texts.iter().map(|text| nobody(text)).collect();
+            assert_eq!(taken(texts), expected, "{texts:?}");
+        }
+        assert_eq!(taken(&["ANN: Hi.", "BEN: Yes."]), [by("ANN", "Hi."), by("BEN", "Yes.")]);
+        assert_eq!(taken(&["Ann: Hi.", "Ann: Yes.", "BEN: No.", "x", "y"])[2], by("BEN", "No."));
+        let (page, he) = ("Page Turner: Hi.", "He Jiang: Yes.");
+        assert_eq!(taken(&[page, he, "x", page, he])[3..], [by("Page Turner", "Hi."), by("He Jiang", "Yes.")]);
+    }
+
+    #[test]
+    fn one_space_behind_a_colon_is_no_file_of_ours() {
+        let read = |texts: &[&str]| {
+            let mut lines: Vec<_> =
+                texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() }).collect();
+            take_marked(&mut lines)
+                .then(|| lines.iter().map(|line| line.speaker.as_deref().map(str::to_owned)).collect())
+        };
+        for foreign in [
+            &["Note:\u{A0}by X", "Hello.", "BEN: Hi.", "ANN: Yes."][..],
+            &["Subtitles by:\u{A0}X", "Hello.", "Yes."],
+            &["Zoe:\u{A0}So.", "MAN: Hi."],
+        ] {
+            assert_eq!(read(foreign), None::<Vec<Option<String>>>, "{foreign:?}");
+        }
+        let ann = Some("Ann".to_owned());
+        assert_eq!(read(&["Ann:\u{A0}one", "two", "He said: three"]), Some(vec![ann; 3]));
+        // Whoever is called so has another sign.
+        let mut texts = ["Note:\u{A0}one".to_owned(), "two".to_owned(), "three".to_owned()];
+        mark_as_ours(&mut texts, Some("Note"));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(read(&texts), Some(vec![Some("Note".to_owned()); 3]));
+    }
+
+    #[test]
+    fn a_name_is_none_of_the_words() {
+        let word = |(text, start_ms): (&str, i64)| Word { text: text.into(), start_ms, end_ms: None, confidence: None };
+        let line = Content {
+            start_ms: Some(0),
+            end_ms: Some(9_000),
+            text: "DR. ROTH: well now\nMAN: then".into(),
+            words: [("DR.", 0), ("ROTH:", 0), ("well", 0), ("now", 1_000), ("MAN:", 2_000), ("then", 3_000)]
+                .map(word)
+                .to_vec(),
+            ..Content::default()
+        };
+        let pieces = by_speaker(vec![line]);
+        let read: Vec<_> = pieces
+            .iter()
+            .map(|(_, piece)| {
+                let words: Vec<_> = piece.words.iter().map(|word| (&*word.text, word.start_ms)).collect();
+                (piece.start_ms, words)
+            })
+            .collect();
+        let expected = [(Some(0), vec![("well", 0), ("now", 1_000)]), (Some(3_000), vec![("then", 3_000)])];
+        assert_eq!(read, expected);
     }
 
     #[test]

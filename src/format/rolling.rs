@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::FileKind;
 use super::gather::Gather;
 use super::kept::Kept;
 use super::labels::with_break;
@@ -74,13 +75,37 @@ fn step(before: &Content, line: &Content) -> Step {
 
 /// How each of `lines` goes on with the one before, if the file rolls.
 fn steps(lines: &[Content]) -> Option<Vec<Step>> {
-    let steps: Vec<Step> =
+    let mut steps: Vec<Step> =
         std::iter::once(Step::New).chain(lines.windows(2).map(|pair| step(&pair[0], &pair[1]))).collect();
     let moved = steps.iter().filter(|step| matches!(step, Step::Rolled(_) | Step::Grown(..))).count();
     let repeated = steps.iter().filter(|step| **step == Step::Repeated).count();
     // At least half of the cues go on with the one before, and more than one of them has something new.
     let is_rolling = (moved > 1 || moved == 1 && repeated > 1) && (moved + repeated) * 2 >= steps.len() - 1;
-    is_rolling.then_some(steps)
+    if !is_rolling {
+        return None;
+    }
+    let unclear = unclear_repeats(lines, &steps);
+    if unclear.len() == repeated {
+        // No other cue only repeats: each says something new.
+        unclear.into_iter().for_each(|index| steps[index] = Step::Rolled(rows(&lines[index]).len() - 1));
+    }
+    Some(steps)
+}
+
+/// Cues that are like the one before and have one text in all their rows: it was shown again, or was said again, which rolls
+/// the same rows up.
+fn unclear_repeats(lines: &[Content], steps: &[Step]) -> Vec<usize> {
+    // A new row of a window that has room stands below the others.
+    let window = lines.iter().map(|line| rows(line).len()).max().unwrap_or_default();
+    let is_unclear = |index: &usize| {
+        let now = rows(&lines[*index]);
+        steps[*index] == Step::Repeated
+            && now.len() > 1
+            && now.len() == window
+            && now.iter().all(|row| row == &now[0])
+            && rows(&lines[*index - 1]) == now
+    };
+    (1..steps.len()).filter(is_unclear).collect()
 }
 
 /// Whether rows would be taken for repeats in a file of these lines, of which each was said.
@@ -91,6 +116,12 @@ pub(super) fn would_roll(lines: &[Content]) -> bool {
 /// Leaves each row once, if the file rolls.
 pub(super) fn read_once(gather: &mut Gather, kept: &mut Kept) {
     let Some(steps) = steps(gather.contents()) else { return };
+    for index in unclear_repeats(gather.contents(), &steps) {
+        if steps[index] == Step::Repeated {
+            let message = "nothing says whether these rows were said again or shown again: read once";
+            gather.problem(gather.place_of(index), 1, message);
+        }
+    }
     let repeating = steps.iter().filter(|step| **step != Step::New).count();
     let mut changed: HashSet<usize> = HashSet::new();
     let mut order = Vec::new();
@@ -150,10 +181,15 @@ fn keep_cues(kept: &mut Kept, order: &[usize], changed: &HashSet<usize>, lines: 
             let is_whole = opens.count() == payload.matches("</").count()
                 && to - from == 1
                 && bare(&payload) == bare(&lines[from].text);
-            if !is_whole {
-                continue;
+            match (is_whole, kept.kind) {
+                (true, _) => cue.payload = payload,
+                // The text without its tags.
+                (false, FileKind::Srt) => {
+                    let texts: Vec<&str> = lines[from..to].iter().map(|line| &*line.text).collect();
+                    cue.payload = texts.join("\n");
+                }
+                (false, _) => continue,
             }
-            cue.payload = payload;
         }
         cue.lines = from..to;
         cue.before = std::mem::take(&mut before);
@@ -177,7 +213,7 @@ fn bare(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FileKind, srt, webvtt};
+    use super::super::{srt, webvtt};
     use super::*;
 
     fn read(kind: FileKind, file: &str) -> (Vec<String>, usize) {
@@ -219,6 +255,9 @@ mod tests {
             // Somebody says a thing twice in a file that rolls.
             (&["a", "a/No.", "No./No.", "No./b"], &["0-1 a", "1-2 No.", "2-3 No.", "3-4 b"]),
             (&["a", "a", "a/b", "b", "b/c"], &["0-1 a", "2-3 b", "4-5 c"]),
+            // The rows are the same again: each cue has a new one, unless others repeat as well.
+            (&["a", "a/No.", "No./No.", "No./No.", "No./b"], &["0-1 a", "1-2 No.", "2-3 No.", "3-4 No.", "4-5 b"]),
+            (&["a/b", "a/b", "b/No.", "No./No.", "No./No.", "No./c"], &["0-1 a/b", "2-3 No.", "3-4 No.", "5-6 c"]),
         ];
         for (cues, expected) in table {
             let (lines, told) = read(FileKind::Srt, &subrip(cues));
@@ -226,6 +265,28 @@ mod tests {
             let lines: Vec<String> = lines.iter().map(|line| line.replacen("000", "", 2)).collect();
             assert_eq!((lines, told), (expected.iter().map(|line| (*line).to_owned()).collect(), 1), "{cues:?}");
         }
+    }
+
+    #[test]
+    fn what_may_have_been_said_again_is_told() {
+        let told = |cues: &[&str]| {
+            let problems = srt::read(&subrip(cues), Gather::default()).problems;
+            problems.iter().filter(|problem| problem.message.contains("said again or shown")).count()
+        };
+        assert_eq!(told(&["a/b", "a/b", "b/No.", "No./No.", "No./No.", "No./c"]), 1);
+        assert_eq!(told(&["a", "a/No.", "No./No.", "No./No.", "No./b"]), 0);
+    }
+
+    #[test]
+    fn rows_whose_tags_cannot_be_cut_are_written_without_them() {
+        let feed = crate::position::FeedId::new("x").expect("a name");
+        let cues = ["<i>a one<|i>", "<i>a one/b two<|i>", "<i>b two/c three<|i>", "JOE: d four", "JOE: e"];
+        let file = subrip(&cues).replace('|', "/");
+        let reading = super::super::read(file.as_bytes(), Some("x.srt")).expect("it can be read");
+        let document = super::super::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
+        let written = super::super::write(super::super::Format::Srt, &document);
+        let texts: Vec<&str> = written.lines().filter(|row| row.contains(' ') && !row.contains("-->")).collect();
+        assert_eq!(texts, ["<i>a one</i>", "b two", "c three", "JOE: d four", "JOE: e"], "{written}");
     }
 
     #[test]
@@ -238,7 +299,9 @@ mod tests {
             &["a", "b"],
         ] {
             let (lines, told) = read(FileKind::Srt, &subrip(cues));
-            assert_eq!((lines.len(), told), (cues.len(), 0), "{lines:?}");
+            // A dialogue in one cue is two lines.
+            let count: usize = cues.iter().map(|cue| 1 + cue.matches("/- ").count()).sum();
+            assert_eq!((lines.len(), told), (count, 0), "{lines:?}");
         }
         // Said again after a pause: nothing rolls there.
         let file = subrip(&["a", "a/b", "b/c", "x"]) + "9\n00:00:30,000 --> 00:00:31,000\nx\nagain\n";

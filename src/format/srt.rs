@@ -14,6 +14,9 @@ use super::kept::{HELD, Kept, KeptCue};
 use super::{FileKind, Reading, labels, rolling};
 use crate::transcript::{Content, MediaMs};
 
+/// At the beginning of a file it is no character of its text.
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
 /// Hours of seven digits: as far as sort strings reach.
 const DIGITS_MAX: usize = 7;
 
@@ -122,6 +125,7 @@ pub(super) fn count(text: &str) -> (usize, usize) {
     let (mut cues, mut rows) = (0, 0);
     let mut is_below_number = false;
     for (_, line) in numbered(text) {
+        let line = without_mark(line);
         let strict = times(line).map(|(_, _, behind)| behind).filter(|_| line.contains("-->"));
         let nearly = || odd_times(line).filter(|odd| odd.start.is_some() && odd.end.is_some()).map(|odd| odd.settings);
         if let Some(behind) = strict.or_else(nearly) {
@@ -177,6 +181,12 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
     found
 }
 
+/// A number or a line of times without the byte order mark in front of it.
+fn without_mark(line: &str) -> &str {
+    let bare = line.trim_start_matches(BYTE_ORDER_MARK);
+    if number_of(bare).is_some() || bare.contains("-->") { bare } else { line }
+}
+
 struct Open<'a> {
     /// The line of its times, or of its number where it has none.
     at: usize,
@@ -195,6 +205,8 @@ pub(super) fn read(text: &str, gather: Gather) -> Reading {
         Reader { gather, kept, open: None, last_number: None, has_numbers: false, tags: (0, 0), places: (0, 0) };
     let mut before: Vec<(usize, &str)> = Vec::new();
     for (at, line) in numbered(text) {
+        // Where files were put together, it stands in the midst of one.
+        let line = without_mark(line);
         reader.gather.check_characters(at, line);
         if let Some((start, end, settings)) = times(line).filter(|_| line.contains("-->")) {
             reader.begin(at, (Some(start), Some(end)), settings, &mut before);
@@ -400,7 +412,7 @@ impl<'a> Reader<'a> {
         // A file of ours says what was said, however often.
         if !labels::take_marked(self.gather.contents()) {
             rolling::read_once(&mut self.gather, &mut self.kept);
-            labels::take_from_texts(self.gather.contents());
+            labels::take_from_texts(&mut self.gather, &mut self.kept);
         }
         self.gather.kept = Some(self.kept);
         self.gather.finish(FileKind::Srt)

@@ -622,7 +622,7 @@ impl Reader<'_> {
             let one = |one: &Part, next: &Part| one.agent == next.agent;
             for parts in joined.chunk_by(one) {
                 let words = words(parts);
-                let text: String = parts.iter().map(|part| part.text.as_str()).collect();
+                let text = joined_text(parts);
                 let part = Part {
                     text,
                     begin: paragraph.begin,
@@ -772,6 +772,25 @@ fn collapsed(text: &str) -> String {
         }
     }
     out
+}
+
+/// The text of parts. Two that are never on the screen together have no blank between them in some files: where the next one
+/// begins as a sentence or a name does, it is no syllable of the same word.
+fn joined_text(parts: &[Part]) -> String {
+    let mut text = String::new();
+    let mut before: Option<&Part> = None;
+    for part in parts {
+        let is_apart = before.and_then(|before| before.end).is_some_and(|end| end <= part.begin);
+        if is_apart
+            && part.text.starts_with(char::is_uppercase)
+            && text.ends_with(|c: char| c.is_lowercase() || matches!(c, '.' | '?' | '!' | ',' | ';' | ':' | '\u{2026}'))
+        {
+            text.push(' ');
+        }
+        text.push_str(&part.text);
+        before = Some(part);
+    }
+    text
 }
 
 fn words(parts: &[Part]) -> Vec<Word> {

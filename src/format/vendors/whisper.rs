@@ -118,7 +118,7 @@ fn transcript<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather)
             let at = words.first().map_or((1, 1), |word| places.place(word.get()));
             let words: Vec<TimedWord<'_>> =
                 words.into_iter().filter_map(|word| places.read(word, "this word", gather)).collect();
-            spoken(at, words.iter().map(|word| (word, word.word.trim())), None, gather);
+            spoken(at, words.iter().map(|word| (word, (word.word.trim(), false))), None, gather);
         }
     }
 }
@@ -132,7 +132,7 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
             words.iter().filter_map(|word| places.read(word, "this word", gather)).collect();
         if has_several_speakers(&words) {
             if let Some(pieces) = pieces_of(&segment.text, &words) {
-                spoken(at, words.iter().zip(pieces), segment.speaker.0.as_deref(), gather);
+                spoken(at, words.iter().zip(with_gaps(pieces)), segment.speaker.0.as_deref(), gather);
                 continue;
             }
             let message = "the words of this segment are by several speakers, and are not its text: all of it is read as said \
@@ -210,17 +210,29 @@ fn pieces_of<'a>(text: &'a str, words: &[TimedWord<'_>]) -> Option<Vec<&'a str>>
     }
 }
 
-/// The lines of words, each with its text; one without a speaker is by that of the word before, or else `speaker`.
+/// Pieces of one text, each with whether it stands right behind the one before: not all languages have blanks.
+fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = (&str, bool)> + Clone {
+    let mut before = None;
+    pieces.into_iter().map(move |piece| {
+        let begins = piece.as_ptr() as usize;
+        let is_attached = before == Some(begins);
+        before = Some(begins + piece.len());
+        (piece, is_attached)
+    })
+}
+
+/// The lines of words, each with its text, and whether that stands right behind the one before; a word without a speaker is
+/// by that of the word before, or else `speaker`.
 fn spoken<'w>(
     at: (usize, usize),
-    words: impl Iterator<Item = (&'w TimedWord<'w>, &'w str)> + Clone,
+    words: impl Iterator<Item = (&'w TimedWord<'w>, (&'w str, bool))> + Clone,
     speaker: Option<&'w str>,
     gather: &mut Gather,
 ) {
     let mut lines = WordLines::default();
     let first = words.clone().find_map(|(word, _)| word.speaker.0.as_deref());
     let mut speaking = first.or(speaker);
-    for (word, text) in words {
+    for (word, (text, is_attached)) in words {
         speaking = word.speaker.0.as_deref().or(speaking);
         lines.speaker(speaking, gather);
         let token = Token {
@@ -228,6 +240,7 @@ fn spoken<'w>(
             start_ms: word.start.ms(),
             end_ms: word.end.ms(),
             confidence: word.probability.0,
+            is_attached,
             ..Token::default()
         };
         if !token.text.is_empty() {
@@ -303,6 +316,11 @@ mod tests {
             ("Yes. No.", "a:Yes. b:No", &[("a", "Yes."), ("b", "No.")][..]),
             ("Yes, Ann. No!", "a:yes a:ann b:no", &[("a", "Yes, Ann."), ("b", "No!")]),
             ("\u{bf}Qui\u{e9}n? Yo \u{2014}", "a:qui\u{e9}n b:yo", &[("a", "\u{bf}Qui\u{e9}n?"), ("b", "Yo \u{2014}")]),
+            (
+                "\u{4f60}\u{597d}\u{5417}\u{3002}\u{597d}",
+                "a:\u{4f60} a:\u{597d} a:\u{5417} b:\u{597d}",
+                &[("a", "\u{4f60}\u{597d}\u{5417}\u{3002}"), ("b", "\u{597d}")],
+            ),
             ("Well \u{2014} no (so).", "a:well b:- b:no a:so", &[("a", "Well"), ("b", "\u{2014} no"), ("a", "(so).")]),
             ("\u{597d}\u{3002}\u{4e0d}", "a:\u{597d} b:\u{4e0d}", &[("a", "\u{597d}\u{3002}"), ("b", "\u{4e0d}")]),
         ] {

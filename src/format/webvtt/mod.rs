@@ -37,7 +37,8 @@ pub(super) fn is_line_of_times(line: &str) -> bool {
 
 pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
-    let mut parts = segments::split(text).into_iter();
+    let (segments, is_stream) = segments::split(text);
+    let mut parts = segments.into_iter();
     let first = parts.next().and_then(|first| file::parse(first.text));
     let file = first.unwrap_or_default();
     let (title, language) = title(file.title);
@@ -61,10 +62,11 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         times_estimated: false,
         names_people: false,
         rolls: true,
-        lost: [None; 3],
+        lost: [None; 5],
+        people: HashMap::new(),
         hls: Hls::default(),
     };
-    reader.hls.is_cut = parts.len() > 0;
+    reader.hls.is_cut = is_stream && parts.len() > 0;
     if reader.hls.is_cut {
         // Each says where it stands in the clock of the stream.
         reader.gather.times_rule();
@@ -76,7 +78,11 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     for part in parts {
         let mut file = file::parse(part.text).unwrap_or_default();
         reader.hls.segment += 1;
-        reader.map_times(&file.header, part.lines_before);
+        match is_stream {
+            true => reader.map_times(&file.header, part.lines_before),
+            // Another file, of whose times the notes of the one before say nothing.
+            false => (reader.all_estimated, reader.all_times_estimated) = (false, false),
+        }
         for block in &mut file.blocks {
             block.at += part.lines_before;
             reader.block(block);
@@ -98,8 +104,13 @@ fn title(first: &str) -> (Option<&str>, Option<&str>) {
 }
 
 /// What lines cannot hold, by kind: where it was met first, and how often.
-const LOST: [&str; 3] =
-    ["styles and regions", "the place on the screen of cues", "classes, fonts and ruby within cues"];
+const LOST: [&str; 5] = [
+    "styles and regions",
+    "the place on the screen of cues",
+    "classes, fonts and ruby within cues",
+    "notes",
+    "ids of cues",
+];
 
 struct Reader {
     gather: Gather,
@@ -114,7 +125,9 @@ struct Reader {
     names_people: bool,
     /// No note says that each row was said.
     rolls: bool,
-    lost: [Option<(usize, usize)>; 3],
+    lost: [Option<(usize, usize)>; 5],
+    /// The numbers of people in ids of cues, by name.
+    people: HashMap<String, Vec<String>>,
     hls: Hls,
 }
 
@@ -129,7 +142,38 @@ struct Hls {
     segment: usize,
     /// Cues by times and text, with the segment in which they were met last.
     met: HashMap<(MediaMs, MediaMs, String), usize>,
+    /// Cues by id, settings and text.
+    shown: HashMap<(String, String, String), Shown>,
+    /// Where the first cue stands that goes on with another, and how many do.
+    cut: Option<(usize, usize)>,
 }
+
+/// A cue that may go on in the next segment.
+struct Shown {
+    segment: usize,
+    start: MediaMs,
+    end: MediaMs,
+    lines: std::ops::Range<usize>,
+}
+
+impl Hls {
+    fn show(
+        &mut self,
+        id: &str,
+        settings: &str,
+        text: &str,
+        (start, end): (MediaMs, MediaMs),
+        lines: std::ops::Range<usize>,
+    ) {
+        if self.is_cut {
+            let shown = Shown { segment: self.segment, start, end, lines };
+            self.shown.insert((id.to_owned(), settings.to_owned(), text.to_owned()), shown);
+        }
+    }
+}
+
+/// What packagers round the time of a segment's border by, in milliseconds.
+const BORDER_MS: MediaMs = 1;
 
 impl Reader {
     /// Goes by what a segment's header says of its times.
@@ -152,6 +196,47 @@ impl Reader {
         }
         let before = self.hls.met.insert((start, end, text.to_owned()), segment);
         before.is_some_and(|before| before != segment)
+    }
+
+    /// Whether the cue goes on with one of a segment before, as packagers cut it at the border: that one ends when it does.
+    fn goes_on(
+        &mut self,
+        block: &Block<'_>,
+        at: usize,
+        (start, end): (MediaMs, MediaMs),
+        settings: &str,
+        text: &str,
+    ) -> bool {
+        let segment = self.hls.segment;
+        let key = (block.lines[..at - block.at].concat(), settings.to_owned(), text.to_owned());
+        let Some(shown) = self.hls.shown.get_mut(&key).filter(|shown| {
+            shown.segment < segment && (shown.start..=shown.end.saturating_add(BORDER_MS)).contains(&start)
+        }) else {
+            return false;
+        };
+        (shown.segment, shown.end) = (segment, shown.end.max(end));
+        for line in &mut self.gather.contents()[shown.lines.clone()] {
+            line.end_ms = line.end_ms.map(|known| known.max(end));
+        }
+        self.hls.cut.get_or_insert((at, 0)).1 += 1;
+        true
+    }
+
+    /// Who speaks by the id of a cue, as Webex writes it: `1 "Ann Lee" (3374)`. Of two people of one name, the second has the
+    /// number behind it.
+    fn speaker_of(&mut self, id: &str) -> Option<Arc<str>> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let (count, rest) = id.split_once(" \"")?;
+        let (name, person) = rest.strip_suffix(')')?.rsplit_once("\" (")?;
+        if !is_number(count.trim()) || !is_number(person) || name.trim().is_empty() {
+            return None;
+        }
+        let people = self.people.entry(name.to_owned()).or_default();
+        if !people.iter().any(|known| known == person) {
+            people.push(person.to_owned());
+        }
+        let is_first = people.first().is_some_and(|first| first == person);
+        Some(if is_first { name.trim().into() } else { format!("{} ({person})", name.trim()).into() })
     }
 
     fn lose(&mut self, what: usize, at: usize) {
@@ -198,7 +283,10 @@ impl Reader {
                     Some(ALL_TIMES_ESTIMATED) if block.lines.len() == 1 => self.all_times_estimated = true,
                     Some(NOBODY_NAMED) if block.lines.len() == 1 => self.names_people = true,
                     Some(NOTHING_ROLLS) if block.lines.len() == 1 => self.rolls = false,
-                    Some(_) => self.keep(block),
+                    Some(_) => {
+                        self.lose(3, block.at);
+                        self.keep(block);
+                    }
                     None => {
                         let text = excerpt(&block.lines.join(" "));
                         let hint = if self.kept.cues.is_empty() { "" } else { "; an empty line ended the cue before" };
@@ -254,7 +342,7 @@ impl Reader {
         }
         let text = block.lines[times + 1..].join("\n");
         let (start, end) = (start.saturating_add(self.hls.shift), end.saturating_add(self.hls.shift));
-        if self.is_met(start, end, &text) {
+        if self.is_met(start, end, &text) || self.goes_on(block, at, (start, end), &settings, &text) {
             return;
         }
         let mut parsed = text::parse(&text);
@@ -271,7 +359,7 @@ impl Reader {
         if parsed.pieces.iter().any(is_more_than_text) {
             self.lose(2, at);
         }
-        self.lines(block, at, (start, end), &parsed.pieces, settings);
+        self.lines(block, at, (start, end), &parsed.pieces, settings, &text);
     }
 
     fn lines(
@@ -281,8 +369,12 @@ impl Reader {
         (start, end): (MediaMs, MediaMs),
         pieces: &[Piece],
         settings: String,
+        text: &str,
     ) {
         let from = self.gather.len();
+        let id = block.lines[..at - block.at].concat();
+        let speaker = self.speaker_of(&id);
+        self.names_people |= speaker.is_some();
         let is_placed = self.all_times_estimated || std::mem::take(&mut self.times_estimated);
         let is_estimated = self.all_estimated || std::mem::take(&mut self.end_estimated) || is_placed;
         let all = text::said(pieces);
@@ -292,12 +384,13 @@ impl Reader {
         }
         for said in all {
             self.names_people |= said.voice.is_some();
+            let begin = said.begin.filter(|begin| (start..end).contains(begin)).unwrap_or(start);
             let words = words(&said, start);
             let said_text = super::blocks::tidy(said.text.trim());
             let content = Content {
-                start_ms: (!is_placed).then_some(start),
+                start_ms: (!is_placed).then_some(begin),
                 end_ms: (!is_estimated).then_some(end),
-                speaker: said.voice.map(Arc::from),
+                speaker: said.voice.map(Arc::from).or_else(|| speaker.clone()),
                 text: said_text.into(),
                 lang: said.lang.map(Arc::from),
                 words,
@@ -306,7 +399,13 @@ impl Reader {
             self.gather.line(at, labels::with_break(content));
         }
         let payload = text::write(pieces, start, end.max(start + 1));
-        let (id, before) = (block.lines[..at - block.at].concat(), std::mem::take(&mut self.kept.tail));
+        let before = std::mem::take(&mut self.kept.tail);
+        // A number that counts the cues says nothing, and nor does the key of a line, which our own files have there.
+        let count = self.kept.cues.len();
+        if !id.is_empty() && !id.contains('/') && id != count.to_string() && id != (count + 1).to_string() {
+            self.lose(4, block.at);
+        }
+        self.hls.show(&id, &settings, &text, (start, end), from..self.gather.len());
         self.kept.cues.push(KeptCue { lines: from..self.gather.len(), id, settings, payload, before });
     }
 
@@ -316,11 +415,15 @@ impl Reader {
                 self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
             }
         }
+        if let Some((at, count)) = self.hls.cut {
+            let message = format!("cues that segments cut at their borders are one line each ({count} times)");
+            self.gather.losses.add(at, 1, message);
+        }
         if self.rolls {
             rolling::read_once(&mut self.gather, &mut self.kept);
         }
         if !self.names_people {
-            labels::take_from_texts(self.gather.contents());
+            labels::take_from_texts(&mut self.gather, &mut self.kept);
         }
         self.gather.kept = Some(self.kept);
         self.gather.finish(FileKind::Vtt)
@@ -336,10 +439,10 @@ fn is_more_than_text(piece: &Piece) -> bool {
 
 /// The words of a cue that has times inside: each begins at the time before it.
 fn words(said: &text::Said, start: MediaMs) -> Vec<Word> {
-    if said.times.is_empty() {
+    if said.times.is_empty() && said.begin.is_none() {
         return Vec::new();
     }
-    let stretches = std::iter::once((0, start)).chain(said.times.iter().copied());
+    let stretches = std::iter::once((0, said.begin.unwrap_or(start))).chain(said.times.iter().copied());
     let ends = said.times.iter().map(|(at, _)| *at).chain([said.text.len()]);
     let words = stretches.zip(ends).flat_map(|((from, at), to)| {
         let words = said.text.get(from..to).unwrap_or_default().split_whitespace();

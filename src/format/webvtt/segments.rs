@@ -1,4 +1,5 @@
-//! Segments of an HLS stream, one behind the other in a file: RFC 8216, section 3.5.
+//! Several WebVTT files, one behind the other in one: segments of an HLS stream (RFC 8216, section 3.5), or what somebody put
+//! together.
 //!
 //! Each segment is a WebVTT file of its own, and `X-TIMESTAMP-MAP` in its header says where its times stand in the clock of
 //! the stream. What matters is how segments stand to each other: times count as the first segment has them.
@@ -22,12 +23,14 @@ pub(super) struct Segment<'a> {
     pub(super) text: &'a str,
 }
 
-/// The segments of a file; one, where its header has no map.
-pub(super) fn split(text: &str) -> Vec<Segment<'_>> {
+/// The segments of a file, and true where they are those of a stream, of which the first header has a map. Others begin with a
+/// byte order mark, or with a header behind which there are cues.
+pub(super) fn split(text: &str) -> (Vec<Segment<'_>>, bool) {
     let mut header = numbered(text).map(|(_, line)| line).take_while(|line| !line.is_empty());
     let is_hls = header.any(|line| line.starts_with(MAP));
-    let mut starts = vec![(0, 0)];
-    if is_hls {
+    // The lines before each, where it begins, and where its text does, behind a byte order mark.
+    let mut starts = vec![(0, 0, 0)];
+    {
         let (mut at, mut before) = (0, "");
         let lines: Vec<(usize, &str)> = numbered(text).collect();
         for (index, (number, line)) in lines.iter().enumerate() {
@@ -35,17 +38,29 @@ pub(super) fn split(text: &str) -> Vec<Segment<'_>> {
             let is_headed = lines.get(index + 1).is_some_and(|(_, next)| next.starts_with(MAP));
             let title = line.trim_start_matches('\u{FEFF}');
             let is_title = title == "WEBVTT" || title.starts_with("WEBVTT ") || title.starts_with("WEBVTT\t");
-            if *number > 1 && is_title && (before.is_empty() || is_headed) {
-                starts.push((number - 1, at + line.len() - title.len()));
+            let is_file = || title.len() < line.len() || before.is_empty() && begins_file(&lines[index + 1..]);
+            let begins = if is_hls { before.is_empty() || is_headed } else { is_title && is_file() };
+            if *number > 1 && is_title && begins {
+                starts.push((number - 1, at, at + line.len() - title.len()));
             }
             at += line.len();
             at += if text[at..].starts_with("\r\n") { 2 } else { 1 };
             before = line;
         }
     }
-    let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([text.len()]);
-    let cut = |(&(lines_before, from), to): (&(usize, usize), usize)| Segment { lines_before, text: &text[from..to] };
-    starts.iter().zip(ends).map(cut).collect()
+    let ends = starts.iter().skip(1).map(|(_, at, _)| *at).chain([text.len()]);
+    let cut = |(&(lines_before, _, from), to): (&(usize, usize, usize), usize)| Segment {
+        lines_before,
+        text: &text[from..to],
+    };
+    (starts.iter().zip(ends).map(cut).collect(), is_hls)
+}
+
+/// True for what stands below the first line of a file: a header or none, an empty line, and a cue.
+fn begins_file(lines: &[(usize, &str)]) -> bool {
+    let mut lines = lines.iter().map(|(_, line)| *line).skip_while(|line| !line.is_empty() && !line.contains("-->"));
+    let is_parted = lines.next().is_some_and(str::is_empty);
+    is_parted && lines.skip_while(|line| line.is_empty()).take(2).any(|line| line.contains("-->"))
 }
 
 /// Where the times of segments stand to those of the first.
@@ -109,7 +124,7 @@ mod tests {
     fn files_are_cut_where_segments_begin() {
         let map = "X-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00.000";
         let cut = |text: &str| -> Vec<(usize, String)> {
-            split(text).into_iter().map(|segment| (segment.lines_before, segment.text.to_owned())).collect()
+            split(text).0.into_iter().map(|segment| (segment.lines_before, segment.text.to_owned())).collect()
         };
         // No map: whatever looks like a header is none.
         let plain = "WEBVTT\n\nWEBVTT\n00:01.000 --> 00:02.000\na";
@@ -120,6 +135,13 @@ mod tests {
         assert_eq!(cut(&bare)[1], (6, "WEBVTT\n\n00:01.000 --> 00:02.000\nb".to_owned()));
         let crlf = format!("{first}{second}").replace('\n', "\r\n");
         assert_eq!(cut(&crlf)[1], (5, second.replace('\n', "\r\n")));
+        // Without a map: another file, by its byte order mark or by what follows.
+        let other = "WEBVTT\n\n00:03.000 --> 00:04.000\nb";
+        let file = |between: &str| format!("WEBVTT\n\n00:01.000 --> 00:02.000\na\n{between}{other}");
+        for between in ["\u{FEFF}", "\n", "\n\u{FEFF}"] {
+            assert_eq!(cut(&file(between)).get(1).map(|(_, text)| &**text), Some(other), "{between:?}");
+            assert!(!cut(&file(between))[0].1.contains('\u{FEFF}'), "{between:?}");
+        }
         // In the midst of a cue it is its text.
         assert_eq!(cut(&format!("{first}WEBVTT\nb\n")).len(), 1);
     }

@@ -150,6 +150,8 @@ pub(super) struct Said {
     /// The language, if all of it is in one.
     pub(super) lang: Option<String>,
     pub(super) text: String,
+    /// The time inside the cue that stands before its first word, if one does.
+    pub(super) begin: Option<MediaMs>,
     /// Where in the text, in bytes, which time begins.
     pub(super) times: Vec<(usize, MediaMs)>,
 }
@@ -159,6 +161,7 @@ pub(super) struct Said {
 pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
     let mut all: Vec<(Said, Vec<Option<&str>>)> = vec![(Said::default(), Vec::new())];
     let (mut voices, mut langs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut latest = None;
     for piece in pieces {
         if let Piece::Open { tag, annotation, .. } = piece {
             match tag {
@@ -171,7 +174,7 @@ pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
             voices.last().map(|voice| label_start(voice, SPEAKER_BYTES_MAX + 1)).filter(|voice| !voice.is_empty());
         let is_other = all.last().is_some_and(|(last, _)| last.voice.as_deref() != voice);
         if is_other && matches!(piece, Piece::Text(text) if !text.trim().is_empty()) {
-            all.push((Said { voice: voice.map(str::to_owned), ..Said::default() }, Vec::new()));
+            all.push((Said { voice: voice.map(str::to_owned), begin: latest, ..Said::default() }, Vec::new()));
         }
         let (last, spoken) = all.last_mut().expect("there is one from the beginning");
         match piece {
@@ -181,7 +184,10 @@ pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
                     spoken.push(langs.last().copied().filter(|lang| !lang.is_empty()));
                 }
             }
-            Piece::Time(at) => last.times.push((last.text.len(), *at)),
+            Piece::Time(at) => {
+                last.times.push((last.text.len(), *at));
+                latest = Some(*at);
+            }
             Piece::Open { tag: Tag::RubyText, .. } => last.text.push('('),
             Piece::Close(Tag::RubyText) => last.text.push(')'),
             Piece::Close(Tag::Voice) => drop(voices.pop()),
