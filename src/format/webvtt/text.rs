@@ -257,11 +257,11 @@ pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
     out
 }
 
-/// With `>` escaped no `-->` can stand in a payload.
+/// With `>` escaped no `-->` can stand in a payload, and with the mark no line of it begins another file.
 pub(in crate::format) fn escape(text: &str) -> Cow<'_, str> {
-    if text.contains(['&', '<', '>', '\0']) {
+    if text.contains(['&', '<', '>', '\0', '\u{FEFF}']) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        Cow::Owned(text.replace('\0', "\u{FFFD}"))
+        Cow::Owned(text.replace('\0', "\u{FFFD}").replace("\u{FEFF}WEBVTT", "&#xFEFF;WEBVTT"))
     } else {
         Cow::Borrowed(text)
     }
