@@ -216,9 +216,12 @@ pub(super) fn write_srt(document: &Document) -> String {
     let kept = KeptCues::of(document, FileKind::Srt);
     let name_of =
         |line: &Line| names.of(line.speaker.as_deref()).map(srt::written_name).filter(|name| !name.is_empty());
+    // As they will be read: blank rows, and whatever ends rows, are gone then.
+    let rows_of = |text: &str| payload(text).collect::<Vec<_>>().join("\n");
+    let written: Vec<String> = document.lines().map(|line| rows_of(&line.text)).collect();
     let is_marked = kept.kept.is_none()
         && (document.lines().any(|line| name_of(line).is_some())
-            || labels::would_take(document.lines().map(|line| &*line.text))
+            || labels::would_take(written.iter().map(String::as_str))
             || rolling::would_roll(&as_read(document)));
     // Of several lines that a cue became the first stands for it.
     let spans: Vec<_> = spans(document)
@@ -229,7 +232,7 @@ pub(super) fn write_srt(document: &Document) -> String {
     let mut speaking: Option<Option<String>> = None;
     let mut texts: Vec<String> = Vec::with_capacity(spans.len());
     for (cue, Span { line, .. }) in &spans {
-        let rows = payload(cue.map_or(&*line.text, |(cue, _)| &cue.payload)).collect::<Vec<_>>().join("\n");
+        let rows = rows_of(cue.map_or(&*line.text, |(cue, _)| &cue.payload));
         texts.push(match cue {
             // What was read from such a file has its names in its text.
             Some(_) => no_arrow(&without_controls(&rows)),

@@ -157,7 +157,7 @@ fn settings_and_text(behind: &str) -> (&str, &str) {
 /// The number of a cue, which stands alone on its line. Where two files were put together the second one's byte order mark
 /// stands before it.
 fn number_of(line: &str) -> Option<u64> {
-    let line = line.trim_start_matches('\u{FEFF}').trim();
+    let line = line.trim_start_matches(BYTE_ORDER_MARK).trim();
     line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
 }
 
@@ -166,7 +166,7 @@ fn number_of(line: &str) -> Option<u64> {
 fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: bool) -> Vec<usize> {
     let mut found = Vec::new();
     for (index, line) in text.iter().enumerate() {
-        let Some(number) = number_of(line) else { continue };
+        let Some(number) = number_of(line).filter(|_| !line.starts_with(BYTE_ORDER_MARK)) else { continue };
         let is_parted = if index == 0 { is_head } else { text[index - 1].trim().is_empty() };
         let follows = last.map_or(is_head && number <= 1, |last| last.checked_add(1) == Some(number));
         let is_before_next = next.is_none_or(|next| number < next);
@@ -181,10 +181,10 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
     found
 }
 
-/// A number or a line of times without the byte order mark in front of it.
+/// A line of times without the byte order mark in front of it. That of a number is seen where the times stand below it.
 fn without_mark(line: &str) -> &str {
     let bare = line.trim_start_matches(BYTE_ORDER_MARK);
-    if number_of(bare).is_some() || bare.contains("-->") { bare } else { line }
+    if bare.contains("-->") { bare } else { line }
 }
 
 struct Open<'a> {
