@@ -42,10 +42,13 @@ struct Alternative<'a> {
     speaker: Label,
 }
 
+/// An item, with its line and column in the file.
+type PlacedItem<'a> = ((usize, usize), Item<'a>);
+
 /// What was said, in the order of the file, with its place and the channel of each.
 #[derive(Default)]
 struct Reader<'a> {
-    items: Vec<(Option<String>, ((usize, usize), Item<'a>))>,
+    items: Vec<(Option<String>, PlacedItem<'a>)>,
 }
 
 impl<'a> Reader<'a> {

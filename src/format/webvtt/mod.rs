@@ -405,7 +405,7 @@ impl Reader {
         if !id.is_empty() && !id.contains('/') && id != count.to_string() && id != (count + 1).to_string() {
             self.lose(4, block.at);
         }
-        self.hls.show(&id, &settings, &text, (start, end), from..self.gather.len());
+        self.hls.show(&id, &settings, text, (start, end), from..self.gather.len());
         self.kept.cues.push(KeptCue { lines: from..self.gather.len(), id, settings, payload, before });
     }
 
