@@ -177,8 +177,9 @@ async fn take(
     given: &mut HashMap<u64, usize>,
 ) -> Result<Result<Taken, Refusal>, Problem> {
     let (limits, max_media_ms) = (pipeline.app.limits(), pipeline.app.config.captions.max_media_ms);
-    let FromPublisher { seq: own, says, .. } =
-        pipeline.read(FromPublisher::decode_in_request(text, &limits, max_media_ms));
+    let mut message = FromPublisher::decode_in_request(text, &limits, max_media_ms);
+    pipeline.read(&mut message);
+    let FromPublisher { seq: own, says, .. } = message;
     let numbered = match pipeline.sequence.number_one(own) {
         Ok(numbered) => numbered,
         Err(refusal) => return Ok(Err(refusal)),

@@ -334,8 +334,8 @@ impl<'a> Connection<'a> {
         if self.vendor.is_some() {
             return self.take_vendors(text.as_bytes(), came).await;
         }
-        let message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
-        let message = self.pipeline.read(message);
+        let mut message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
+        self.pipeline.read(&mut message);
         self.queue_warnings().await?;
         let seq = match self.pipeline.sequence.number(&message) {
             Ok(Numbered::New(seq)) => seq,

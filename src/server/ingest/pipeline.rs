@@ -286,14 +286,15 @@ impl IngestPipeline {
     }
 
     /// Takes what was read of a message in our own format: shifts its times and notes unknown fields of it.
-    pub(in crate::server) fn read(&mut self, message: FromPublisher) -> FromPublisher {
-        let FromPublisher { seq, says, unknown } = message;
-        unknown.into_iter().for_each(|field| self.warn_of_unknown(field, &[]));
-        let max_media_ms = self.app.config.captions.max_media_ms;
-        let says = says.and_then(|message| {
-            if self.offset_ms == 0 { Ok(message) } else { message.shifted(self.offset_ms, max_media_ms) }
-        });
-        FromPublisher { seq, says, unknown: Vec::new() }
+    pub(in crate::server) fn read(&mut self, message: &mut FromPublisher) {
+        for field in message.unknown.drain(..) {
+            self.warn_of_unknown(field, &[]);
+        }
+        if self.offset_ms != 0 {
+            let max_media_ms = self.app.config.captions.max_media_ms;
+            let says = std::mem::replace(&mut message.says, Ok(Incoming::End));
+            message.says = says.and_then(|says| says.shifted(self.offset_ms, max_media_ms));
+        }
     }
 
     /// Warns of a field that is not known, once and of a few; `parameters` are those of the query.

@@ -88,7 +88,7 @@ impl FromPublisher {
 
     fn decode_as(
         text: &str,
-        read: impl FnOnce(RawMessage<'_>, &mut Vec<UnknownField>) -> Result<Incoming, Refusal>,
+        read: impl FnOnce(&mut RawMessage<'_>, &mut Vec<UnknownField>) -> Result<Incoming, Refusal>,
     ) -> Self {
         let mended;
         let mut text = text;
@@ -101,8 +101,9 @@ impl FromPublisher {
             text = &mended;
             raw = serde_json::from_str(text);
         }
-        match raw {
-            Ok(mut raw) => {
+        // Where it stands: it is large, and moving it costs more than reading it.
+        match &mut raw {
+            Ok(raw) => {
                 let mut unknown = std::mem::take(&mut raw.unknown);
                 let seq = raw.seq;
                 let says = read(raw, &mut unknown);
@@ -115,7 +116,7 @@ impl FromPublisher {
                 Self { seq, says, unknown }
             }
             // Rare, so it may cost: read it again without types, to say which field it is.
-            Err(error) => Self { seq: loose_seq(text), says: Err(explain(text, &error)), unknown: Vec::new() },
+            Err(error) => Self { seq: loose_seq(text), says: Err(explain(text, error)), unknown: Vec::new() },
         }
     }
 }
@@ -168,7 +169,7 @@ pub fn decode_line(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Result
 
 impl RawMessage<'_> {
     fn read(
-        self,
+        &mut self,
         limits: &Limits,
         media_ms_max: MediaMs,
         unknown: &mut Vec<UnknownField>,
@@ -178,7 +179,7 @@ impl RawMessage<'_> {
             Some("line") => self.read_line(limits, media_ms_max, unknown).map(Incoming::Line),
             Some("lines") => {
                 self.note_misplaced("lines", &["lines"], unknown);
-                let lines = self.lines.ok_or_else(|| missing("lines"))?;
+                let lines = self.lines.take().ok_or_else(|| missing("lines"))?;
                 let read = |line: &&RawValue| {
                     let line = FromPublisher::decode_as(line.get(), |raw, unknown| {
                         raw.read_one_of_many(limits, media_ms_max, unknown).map(Incoming::Line)
@@ -212,15 +213,15 @@ impl RawMessage<'_> {
         }
     }
 
-    fn read_retract(self, unknown: &mut Vec<UnknownField>) -> Result<Incoming, Refusal> {
+    fn read_retract(&mut self, unknown: &mut Vec<UnknownField>) -> Result<Incoming, Refusal> {
         self.note_misplaced("retract", &["id", "rev"], unknown);
         check_rev(self.rev)?;
-        Ok(Incoming::Retract { id: checked_id(self.id)?, rev: self.rev })
+        Ok(Incoming::Retract { id: checked_id(self.id.take())?, rev: self.rev })
     }
 
     /// Reads one line of `lines`.
     fn read_one_of_many(
-        self,
+        &mut self,
         limits: &Limits,
         media_ms_max: MediaMs,
         unknown: &mut Vec<UnknownField>,
@@ -256,7 +257,7 @@ impl RawMessage<'_> {
     }
 
     fn read_line(
-        self,
+        &mut self,
         limits: &Limits,
         media_ms_max: MediaMs,
         unknown: &mut Vec<UnknownField>,
@@ -266,8 +267,8 @@ impl RawMessage<'_> {
                 ["id", "rev", "start_ms", "end_ms", "speaker", "text", "status", "lang", "break", "words"];
             self.note_misplaced("line", &OF_A_LINE, unknown);
         }
-        let id = checked_id(self.id)?;
-        let text = self.text.ok_or_else(|| missing("text"))?;
+        let id = checked_id(self.id.take())?;
+        let text = self.text.take().ok_or_else(|| missing("text"))?;
         check_rev(self.rev)?;
         let version = Version {
             id,
@@ -278,11 +279,11 @@ impl RawMessage<'_> {
                 status: self.status.unwrap_or_default(),
                 start_ms: self.start_ms,
                 end_ms: self.end_ms,
-                speaker: self.speaker.and_then(without_blanks_around),
+                speaker: self.speaker.take().and_then(without_blanks_around),
                 text,
-                lang: self.lang,
+                lang: self.lang.take(),
                 break_before: self.break_before,
-                words: self.words,
+                words: std::mem::take(&mut self.words),
             },
         };
         check_content(&version.content, limits, media_ms_max)?;
