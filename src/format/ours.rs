@@ -528,13 +528,43 @@ mod tests {
         let file = r#"{"id":"1","start_ms":5,"text":"He","status":"interim"}
 {"id":"1","start_ms":5,"text":"Hello there","words":[{"text":"Hello","start_ms":5,"end_ms":9},{"text":"there","start_ms":7}]}
 {"id":"2","start_ms":20,"text":"Yes","status":"interim"}
-{"id":"1","start_ms":30,"text":"Again, and later"}
+{"id":"1","start_ms":30,"text":"Hello again, and later"}
 {"start_ms":40,"text":"bad words","words":[{"text":"bad"},{"text":"words","start_ms":-1}]}
 "#;
         let (lines, problems) = lines(file);
         let line = |start, text: &str, words| (Some(start), text.to_owned(), words);
-        assert_eq!(lines, [line(30, "Again, and later", 0), line(20, "Yes", 0), line(40, "bad words", 0)]);
+        assert_eq!(lines, [line(30, "Hello again, and later", 0), line(20, "Yes", 0), line(40, "bad words", 0)]);
         assert_eq!(problems, [3, 3, 5]);
+    }
+
+    /// Two programs count their ids from 1, or one does again: which line is another one, its words tell.
+    #[test]
+    fn rows_of_two_programs_in_one_file_overwrite_nothing() {
+        let rows = |rows: &[(&str, i64, &str)]| {
+            let row = |(id, start_ms, text): &(&str, i64, &str)| {
+                serde_json::json!({"id": id, "start_ms": start_ms, "text": text}).to_string()
+            };
+            rows.iter().map(row).collect::<Vec<_>>().join("\n")
+        };
+        let first =
+            [("1", 1_000, "Welcome to the hearing."), ("2", 600_000, "Thank you."), ("3", 3_600_000, "Closed.")];
+        let second =
+            [("1", 2_000, "Second day, good morning."), ("2", 500_000, "Three items."), ("3", 3_500_000, "Bye.")];
+        let (read, problems) = lines(&rows(&[first, second].concat()));
+        let texts: Vec<_> = read.iter().map(|(_, text, _)| text.as_str()).collect();
+        assert_eq!(texts, [first, second].concat().iter().map(|(_, _, text)| *text).collect::<Vec<_>>());
+        assert!(read.is_sorted_by_key(|(start, ..)| *start), "the second part stands behind the first: {read:?}");
+        assert!(!problems.is_empty());
+
+        let woven = [
+            ("1", 1_000, "One of them."),
+            ("1", 1_500, "Somebody else"),
+            ("1", 1_500, "Somebody else said."),
+            ("1", 1_600, "One of them?"),
+        ];
+        let (read, problems) = lines(&rows(&woven));
+        let texts: Vec<_> = read.iter().map(|(_, text, _)| text.as_str()).collect();
+        assert_eq!((texts, problems), (vec!["One of them.", "Somebody else said.", "One of them?"], vec![2, 4]));
     }
 
     #[test]

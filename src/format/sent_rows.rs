@@ -2,7 +2,7 @@
 //!
 //! A file of them is read as the server would take it: of each id the last version counts, a guess never stands in the place of
 //! what is final, and what was taken back is gone. Where the clock starts over, another program counts its ids from 1 again:
-//! its lines are others.
+//! its lines are others. So is a line that shares no words with the final one of its id, and names no revision of it.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -122,9 +122,34 @@ impl SentRows {
         }
     }
 
+    /// Gives each line an id of its own that is called as a final one before it, and is another line.
+    fn tell_apart(&mut self, gather: &mut Gather) {
+        let mut taken: HashSet<Arc<str>> = self.0.iter().filter_map(|row| row.id.clone()).collect();
+        // What each id means now, and the final text of that.
+        let mut known: HashMap<Arc<str>, (Arc<str>, Option<Arc<str>>)> = HashMap::new();
+        for row in &mut self.0 {
+            let Some(id) = row.id.clone() else { continue };
+            let (meant, said) = known.entry(id.clone()).or_insert_with(|| (id.clone(), None));
+            match &row.says {
+                RowSays::Line(content) if content.status == Status::Final => {
+                    if row.rev.is_none() && said.as_ref().is_some_and(|said| !shares_words(said, &content.text)) {
+                        gather.problem(row.at.line, row.at.column, stands_for_another(&id));
+                        *meant = beside_all(&id, &mut taken);
+                    }
+                    *said = Some(content.text.clone());
+                }
+                // A guess that comes late is one of the same line.
+                RowSays::Line(_) => {}
+                RowSays::Retract => *said = None,
+            }
+            row.id = Some(meant.clone());
+        }
+    }
+
     /// Gives `gather` the lines that the rows come to, in the order in which each was said first. Gives their ids; none for a
     /// line without one.
-    pub(super) fn finish(self, gather: &mut Gather) -> Vec<Option<Arc<str>>> {
+    pub(super) fn finish(mut self, gather: &mut Gather) -> Vec<Option<Arc<str>>> {
+        self.tell_apart(gather);
         let mut starts: HashMap<Arc<str>, MediaMs> = HashMap::new();
         let times = self.0.iter().map(|row| {
             let RowSays::Line(content) = &row.says else { return None };
@@ -145,21 +170,19 @@ impl SentRows {
         let restarts = steps.into_iter().filter(|step| matches!(step, ClockStep::Restart(_)));
         let restarts: Vec<usize> = restarts.map(|step| step.line()).collect();
         let mut ids = Vec::new();
-        let mut taken: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut taken: HashSet<Arc<str>> = self.0.iter().filter_map(|row| row.id.clone()).collect();
+        let mut met: HashSet<Arc<str>> = HashSet::new();
         let ends = restarts.into_iter().chain([self.0.len()]);
         let (mut rows, mut from) = (self.0.into_iter(), 0);
         for end in ends {
             let part = rows.by_ref().take(end - std::mem::replace(&mut from, end)).collect();
             for (at, id, content) in heads(part, gather) {
                 let id = id.map(|id| {
-                    let count = taken.entry(id.clone()).or_default();
-                    *count += 1;
-                    if *count == 1 {
+                    if met.insert(id.clone()) {
                         return id;
                     }
-                    let message = format!("the id {id:?} stands for another line further up: both are kept");
-                    gather.problem(at.line, at.column, message);
-                    beside(&id, *count)
+                    gather.problem(at.line, at.column, stands_for_another(&id));
+                    beside_all(&id, &mut taken)
                 });
                 let from = gather.len();
                 if gather.line(at, content) {
@@ -173,6 +196,34 @@ impl SentRows {
         }
         ids
     }
+}
+
+/// What is said of a line whose id another one has.
+fn stands_for_another(id: &str) -> String {
+    format!("the id {id:?} stands for another line further up: both are kept")
+}
+
+/// The first id beside `id` that is not taken; from now on it is.
+fn beside_all(id: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
+    let mut number = 2;
+    loop {
+        let beside = beside(id, number);
+        if taken.insert(beside.clone()) {
+            return beside;
+        }
+        number += 1;
+    }
+}
+
+/// Whether `now` may be another version of what was final: at least half of the words of the shorter text are in the other.
+fn shares_words(before: &str, now: &str) -> bool {
+    let words = |text: &str| -> HashSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (before, now) = (words(before), words(now));
+    let shorter = before.len().min(now.len());
+    shorter == 0 || before.intersection(&now).count() * 2 >= shorter
 }
 
 /// What the rows of one part come to, by the rules of the fold.
