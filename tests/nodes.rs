@@ -226,7 +226,7 @@ async fn a_source_moves_to_another_node() {
 /// or it is taken over.
 #[tokio::test]
 async fn a_source_stays_with_who_publishes_it_at_another_node() {
-    let Some(house) = House::build("[times]\nholder_answer_ms = 500").await else { return };
+    let Some(house) = House::build("[times]\nholder_answer_ms = 2000").await else { return };
     let [a, b] = &house.nodes;
     let mut holder = a.publish("geneva/publish?session=enc").await;
     holder.expect_next("welcome").await;
@@ -250,14 +250,18 @@ async fn a_source_stays_with_who_publishes_it_at_another_node() {
     last.send(line("2", 2_000, "Clerk", "It means off.")).await;
     last.acked(1).await;
 
-    // A request in its session is answered as a connection would be, once its node is known to have it.
+    // A request in a session is answered as a connection would be, once its node is known to have it.
+    let mut last = a.publish("basel/publish?session=last").await;
+    last.expect_next("welcome").await;
+    last.send(line("1", 1_000, "Clerk", "It means on.")).await;
+    last.acked(1).await;
     eventually("the other node knows of it", async || {
-        (b.get("/v1/feeds/geneva").await.json()["publishers"] == 1).then_some(())
+        (b.get("/v1/feeds/basel").await.json()["publishers"] == 1).then_some(())
     })
     .await;
     let post = || {
         let said = json!({"id": "3", "start_ms": 3_000, "text": "It means nothing."});
-        b.json("POST", "/v1/feeds/geneva/lines?session=last", said)
+        b.json("POST", "/v1/feeds/basel/lines?session=last", said)
     };
     let refused = tokio::select! {
         refused = post() => refused,
@@ -267,6 +271,7 @@ async fn a_source_stays_with_who_publishes_it_at_another_node() {
     assert!(refused.text().contains("the session last publishes as main since 20"), "{}", refused.text());
     assert_eq!(soon(post()).await.status, 200);
     assert_eq!(last.closed().await, (4507, "replaced by the session last".into()));
+    house.assert_same("basel").await;
     house.assert_same("geneva").await;
 }
 

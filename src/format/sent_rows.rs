@@ -69,6 +69,13 @@ struct SentRow {
     says: RowSays,
 }
 
+/// What an id means, as far as the file was read.
+struct Meant {
+    id: Arc<str>,
+    /// The final text of that line.
+    said: Option<Arc<str>>,
+}
+
 /// The rows of a file that publishers would send.
 #[derive(Debug, Default)]
 pub(super) struct SentRows(Vec<SentRow>);
@@ -125,24 +132,23 @@ impl SentRows {
     /// Gives each line an id of its own that is called as a final one before it, and is another line.
     fn tell_apart(&mut self, gather: &mut Gather) {
         let mut taken: HashSet<Arc<str>> = self.0.iter().filter_map(|row| row.id.clone()).collect();
-        // What each id means now, and the final text of that.
-        let mut known: HashMap<Arc<str>, (Arc<str>, Option<Arc<str>>)> = HashMap::new();
+        let mut known: HashMap<Arc<str>, Meant> = HashMap::new();
         for row in &mut self.0 {
             let Some(id) = row.id.clone() else { continue };
-            let (meant, said) = known.entry(id.clone()).or_insert_with(|| (id.clone(), None));
+            let meant = known.entry(id.clone()).or_insert_with(|| Meant { id: id.clone(), said: None });
             match &row.says {
                 RowSays::Line(content) if content.status == Status::Final => {
-                    if row.rev.is_none() && said.as_ref().is_some_and(|said| !shares_words(said, &content.text)) {
+                    if row.rev.is_none() && meant.said.as_ref().is_some_and(|said| !shares_words(said, &content.text)) {
                         gather.problem(row.at.line, row.at.column, stands_for_another(&id));
-                        *meant = beside_all(&id, &mut taken);
+                        meant.id = beside_all(&id, &mut taken);
                     }
-                    *said = Some(content.text.clone());
+                    meant.said = Some(content.text.clone());
                 }
                 // A guess that comes late is one of the same line.
                 RowSays::Line(_) => {}
-                RowSays::Retract => *said = None,
+                RowSays::Retract => meant.said = None,
             }
-            row.id = Some(meant.clone());
+            row.id = Some(meant.id.clone());
         }
     }
 

@@ -239,6 +239,9 @@ impl Publisher {
                             *acked = seq.max(*acked);
                         }
                         Some("status") => {}
+                        Some("warning") if answer["code"] == "not_on_air" => {
+                            self.world.seen("a source that is not on air is told so");
+                        }
                         // Once for each connection at most, to a program that was started anew.
                         Some("warning") if answer["code"] == "id_reused" && session == "s-again" => {
                             self.world.seen("a program that counts from 0 again is told so");
