@@ -180,6 +180,8 @@ fn duration(value: &Value) -> Option<f64> {
 
 impl Engine for Azure {
     const FORMAT: Format = Format::Azure;
+    /// Who speaks over another has guesses and finals of an earlier start behind the other's.
+    const IS_IN_ORDER: bool = false;
     type Message = Value;
 
     fn new(options: Options) -> Self {

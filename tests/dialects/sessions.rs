@@ -805,6 +805,10 @@ fn timed(format: Format, number: usize, start: f64, text: &str, is_final: bool) 
 fn an_engine_that_restarts_within_its_first_seconds_is_another_session() {
     for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
         for (again_at, has_guess) in [(0.4, false), (0.4, true), (1.6, true), (5.5, false), (5.5, true)] {
+            if format == Format::Azure && again_at > 2.0 {
+                // There it may be another person, who began before and ended behind.
+                continue;
+            }
             let mut messages =
                 vec![timed(format, 0, 2.0, "We come to order.", true), timed(format, 1, 6.0, "Who is here?", true)];
             if has_guess {

@@ -392,6 +392,40 @@ fn two_who_speak_at_once_begin_no_session() {
     }
 }
 
+/// Also where its start was drifting while it was guessed, its words are other ones, and it is long.
+#[test]
+fn who_ends_behind_another_stands_where_they_began() {
+    let azure = |reason: &str, guest: &str, text: &str, start: f64, length: f64| json!({"Reason": reason, "Text": text, "Offset": start * 1e7, "Duration": length * 1e7, "SpeakerId": guest});
+    let guess = |text: &str, start: f64| azure("RecognizingSpeech", "Unknown", text, start, 1.0);
+    let said = |guest: &str, text: &str, start: f64, length: f64| azure("RecognizedSpeech", guest, text, start, length);
+    let first = said("Guest-1", "Item one is open.", 290.0, 2.0);
+    let drifting = [
+        first.clone(),
+        guess("could", 300.0),
+        guess("louder", 305.0),
+        guess("good morning all and", 299.98),
+        said("Guest-2", "Louder, please.", 305.0, 1.0),
+        said("Guest-1", "Good morning all and welcome.", 299.98, 8.0),
+        said("Guest-1", "Thank you.", 314.0, 1.0),
+    ];
+    let long = [
+        first,
+        said("Guest-2", "Louder, please.", 312.0, 1.2),
+        said("Guest-1", "Good morning all and welcome.", 300.5, 13.0),
+        said("Guest-1", "Thank you.", 316.0, 1.0),
+    ];
+    for (messages, starts) in
+        [(&drifting[..], [290_000, 299_980, 305_000, 314_000]), (&long[..], [290_000, 300_500, 312_000, 316_000])]
+    {
+        let (screen, _) = heard(Format::Azure, messages);
+        let found: Vec<_> = lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
+        let texts = ["Item one is open.", "Good morning all and welcome.", "Louder, please.", "Thank you."];
+        for (start_ms, text) in starts.into_iter().zip(texts) {
+            assert!(found.contains(&(start_ms, text.into())), "{text}: {found:?}");
+        }
+    }
+}
+
 #[test]
 fn whisper_live_repeats_what_it_said_and_begins_no_session() {
     let segment = |n: usize, text: &str, completed: bool| json!({"start": format!("{}.000", 2 * n), "end": format!("{}.000", 2 * n + 2), "text": text, "completed": completed});
