@@ -113,6 +113,10 @@ pub(crate) enum Rule {
     MidSentenceNeedsTheVersionNow,
     OneSentenceGoesOn,
     AFinalLineGoesOnAsItIs,
+    AFinalLineNeedsItsStart,
+    WhatIsNotSaidIsNoSign,
+    AGuessMayGrow,
+    WhoCountsAnewJoinsNothing,
     NoStrangerTakesAFinalLineBack,
     WhoReplacesAFinalLineIsTold,
     TheNewestLineJoins,
@@ -125,7 +129,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 60] = [
+    pub(crate) const ALL: [Self; 64] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -177,6 +181,10 @@ impl Rule {
         Self::MidSentenceNeedsTheVersionNow,
         Self::OneSentenceGoesOn,
         Self::AFinalLineGoesOnAsItIs,
+        Self::AFinalLineNeedsItsStart,
+        Self::WhatIsNotSaidIsNoSign,
+        Self::AGuessMayGrow,
+        Self::WhoCountsAnewJoinsNothing,
         Self::NoStrangerTakesAFinalLineBack,
         Self::WhoReplacesAFinalLineIsTold,
         Self::TheNewestLineJoins,
@@ -255,6 +263,8 @@ pub(crate) struct Book {
     contents: BTreeMap<Key, Vec<String>>,
     /// By source, session and the id as it was sent.
     meant: BTreeMap<(String, String, String), Meant>,
+    /// Sources and sessions of which a line is kept beside another session's.
+    counting_anew: BTreeSet<(String, String)>,
     holder: Option<String>,
     heard: Vec<Heard>,
     /// Those of them that the sources gave.
@@ -494,6 +504,8 @@ impl Book {
             self.meant.insert(meant, member(&known.id));
             return Some(Ok(known.id.clone()));
         }
+        let counts_anew = self.counting_anew.contains(&(source.to_owned(), session.clone()))
+            && self.has(Rule::WhoCountsAnewJoinsNothing);
         // The lines that are called so, the newest first.
         let mut lines: Vec<String> =
             (2..).map(|n| format!("{id}~s{n}")).take_while(|id| self.has_line(source, id)).collect();
@@ -513,7 +525,8 @@ impl Book {
             let was_guess = said.as_ref().is_some_and(|said| said.status == Status::Interim);
             let is_head = canonical(&self.keys[&key].said) == content;
             let changes_nothing = self.has(Rule::SaidBeforeChangesNothing);
-            if !was_guess || is_head || !self.has(Rule::OvertakenGuessesShowNothing) {
+            let is_known_guess = is_head && !counts_anew;
+            if !was_guess || is_known_guess || !self.has(Rule::OvertakenGuessesShowNothing) {
                 let shown = Meant { id: line.clone(), is_member: !changes_nothing, said_again: at };
                 self.meant.insert(meant, shown);
             }
@@ -538,9 +551,10 @@ impl Book {
             let known = &self.keys[&(source.to_owned(), (*line).clone())];
             let start = known.said.as_ref().map(|said| self.times(known, said).0);
             let is_now = start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow);
-            is_now && self.is_one_sentence(known, said, start.zip(version_ms))
+            is_now && self.is_one_sentence(known, said)
         });
         if let Some(line) = joined
+            && !counts_anew
             && (version_is_now || !self.has(Rule::MidSentenceNeedsTheVersionNow))
             && self.has(Rule::MidSentenceJoins)
         {
@@ -559,14 +573,15 @@ impl Book {
         let number = (2..).find(|n| !self.has_line(source, &format!("{id}~s{n}"))).expect("there are more numbers");
         let kept = format!("{id}~s{number}");
         reports.reused.push((key, ReuseOutcome::Beside(kept.as_str().into()), session.clone()));
+        self.counting_anew.insert((source.to_owned(), session.clone()));
         if self.has(Rule::LinesBesideStay) {
             self.meant.insert(meant, member(&kept));
         }
         Some(Ok(kept))
     }
 
-    /// Whether what a session says can be one sentence with what another one's line says; `starts` are of both.
-    fn is_one_sentence(&self, line: &Known, said: &Option<Content>, starts: Option<(i64, i64)>) -> bool {
+    /// Whether what a session says can be one sentence with what another one's line says.
+    fn is_one_sentence(&self, line: &Known, said: &Option<Content>) -> bool {
         let Some(head) = &line.said else { return !self.has(Rule::OneSentenceGoesOn) };
         let is_final = head.status == Status::Final && self.has(Rule::AFinalLineGoesOnAsItIs);
         let Some(said) = said else { return !is_final || !self.has(Rule::NoStrangerTakesAFinalLineBack) };
@@ -575,13 +590,24 @@ impl Book {
         };
         let (a, b) = (letters(&head.text), letters(&said.text));
         let common = (0..a.len().min(b.len())).take_while(|at| a[*at] == b[*at]).count();
-        let differs = [
-            head.speaker.is_some() && said.speaker.is_some() && head.speaker != said.speaker,
-            starts.is_none_or(|(line, version)| (i128::from(line) - i128::from(version)).abs() > 1_000),
-            2 * common <= a.len().min(b.len()) && head.text != said.text,
-        ];
-        let count = differs.into_iter().filter(|differs| *differs).count();
-        count == 0 || count == 1 && !is_final || !self.has(Rule::OneSentenceGoesOn)
+        let unsaid = if self.has(Rule::WhatIsNotSaidIsNoSign) { "none" } else { "for" };
+        let sign = |is_for: bool| if is_for { "for" } else { "against" };
+        let speaker = match (&head.speaker, &said.speaker) {
+            (Some(line), Some(version)) => sign(line == version),
+            _ => unsaid,
+        };
+        let start = match (head.start_ms, said.start_ms) {
+            (Some(line), Some(version)) => sign((i128::from(line) - i128::from(version)).abs() <= 1_000),
+            _ => unsaid,
+        };
+        let words = sign(2 * common > a.len().min(b.len()) || head.text == said.text);
+        let count = |kind: &str| [speaker, start, words].into_iter().filter(|sign| *sign == kind).count();
+        let grows = common == a.len() && (common > 0 || head.text.trim().is_empty());
+        let goes_on = match is_final {
+            true => count("against") == 0 && (start == "for" || !self.has(Rule::AFinalLineNeedsItsStart)),
+            false => count("for") >= 2 || speaker != "against" && grows && self.has(Rule::AGuessMayGrow),
+        };
+        goes_on || !self.has(Rule::OneSentenceGoesOn)
     }
 
     fn has_line(&self, source: &str, id: &str) -> bool {

@@ -173,16 +173,16 @@ pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<R
 }
 
 /// Status, start, text and speaker.
-type RivalsLine = (Status, i64, Arc<str>, Option<Arc<str>>);
+type RivalsLine = (Status, Option<i64>, Arc<str>, Option<Arc<str>>);
 
 /// A log in which sessions do nothing but say the same few things of the same two lines, for themselves and of each other.
 pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
     let session = select(&["one", "two", "3", "4"]);
-    let start = select(&[0, 900, 9_000, 20_000]);
+    let start = prop_oneof![4 => select(&[0, 900, 9_000, 20_000]).prop_map(Some), 1 => Just(None)];
     let said = (
         select(&[Status::Final, Status::Final, Status::Interim]),
         start,
-        text(&["yes", "yes!", "no"]),
+        text(&["yes", "yes!", "yes, so", "no"]),
         of(text(&["A", "B"])),
     );
     let said = prop_oneof![4 => said.prop_map(Some), 1 => Just(None)];
@@ -198,7 +198,7 @@ pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
                 (Some(media_ms), _) => Op::Clock { source: source.clone(), media_ms },
                 (None, None) => Op::Retract { source: source.clone(), id, rev },
                 (None, Some((status, start_ms, text, speaker))) => {
-                    let content = Content { status, start_ms: Some(start_ms), text, speaker, ..Content::default() };
+                    let content = Content { status, start_ms, text, speaker, ..Content::default() };
                     let version = Version { id, rev, content, ..Version::default() };
                     Op::Line { source: source.clone(), lines: vec![version] }
                 }

@@ -124,11 +124,26 @@ fn a_script_sent_again_after_any_cut_is_there_once() {
     });
 }
 
+/// Whom the runs of a program name as speakers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speakers {
+    Nobody,
+    /// All the same one.
+    Clerk,
+    /// Each its own.
+    OfTheRun,
+}
+
 /// Programs that know nothing of each other number their lines from 1, one after the other: each line of each of them is
-/// there in the end as that program alone would have left it. An hour later, and within seconds, where other people speak.
+/// there in the end as that program alone would have left it. An hour later, and within seconds; whether its lines have times
+/// and speakers or not, but where the clock and the speaker are the same ones too; and whether they are guesses or final.
 #[test]
 fn a_counter_that_starts_again_replaces_no_line() {
-    property((vec((script(), 0..4_i64), 2..4), any::<bool>()), |(runs, is_soon)| {
+    let speakers = prop_oneof![Just(Speakers::Nobody), Just(Speakers::Clerk), Just(Speakers::OfTheRun)];
+    let kind = (any::<bool>(), speakers, any::<bool>());
+    let kind =
+        kind.prop_map(|(is_soon, speakers, has_times)| (is_soon, speakers, has_times && speakers != Speakers::Clerk));
+    property((vec((script(), 0..4_i64), 2..4), kind), |(runs, (is_soon, speakers, has_times))| {
         for view in VIEWS {
             let mut together = Feed::new(view);
             let mut expected: Vec<(i64, String)> = Vec::new();
@@ -148,10 +163,19 @@ fn a_counter_that_starts_again_replaces_no_line() {
                             // No two of them say the same, and no line of theirs is hidden.
                             line.content.text =
                                 format!("{} {}", ["Alpha", "Beta", "Gamma"][n], line.content.text).into();
-                            line.content.speaker = Some(format!("speaker of run {n}").into());
-                            line.content.start_ms = line.content.start_ms.map(|ms| begins * 3_600_000 + ms);
+                            line.content.speaker = match speakers {
+                                Speakers::Nobody => None,
+                                Speakers::Clerk => Some("Clerk".into()),
+                                Speakers::OfTheRun => Some(format!("speaker of run {n}").into()),
+                            };
+                            if has_times {
+                                line.content.start_ms = line.content.start_ms.map(|ms| begins * 3_600_000 + ms);
+                                line.arrival_ms = line.arrival_ms.map(|ms| begins * 3_600_000 + ms);
+                            } else {
+                                line.content.start_ms = None;
+                                line.arrival_ms = Some(i64::try_from(together.seq).expect("small") * 100);
+                            }
                             line.content.end_ms = None;
-                            line.arrival_ms = line.arrival_ms.map(|ms| begins * 3_600_000 + ms);
                         }),
                         // Of an id that a program has not said, it can take nothing back.
                         Op::Retract { id, .. } if !said.contains(id) => continue,
@@ -259,6 +283,11 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
     };
     let (said, guessed) =
         (|speaker, text| by(speaker, line("1", 5_000, text)), |text| by("A", guess("1", 5_000, text)));
+    let untimed = |line: Version| Version {
+        arrival_ms: Some(5_000),
+        content: Content { start_ms: None, ..line.content },
+        ..line
+    };
     let beside = || vec!["1>1~s2".to_owned()];
     for (before, version, told, shown) in [
         // A final line: with its speaker, its start and its first words.
@@ -278,6 +307,16 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
         (guessed("I scream"), said("B", "Ice cream."), beside(), 2),
         (guessed("I scream"), by("A", line("1", 9_000, "Ice cream.")), beside(), 2),
         (guessed("I scream"), by("B", line("1", 9_000, "I scream!")), beside(), 2),
+        // What one of them does not say is no sign of either.
+        (guessed("I scream"), said("", "Ice cream."), beside(), 2),
+        (guessed("I scream"), said("", "I scream."), vec![], 1),
+        (guessed("I scream"), untimed(by("A", line("1", 0, "Ice cream."))), beside(), 2),
+        (guessed("I scream"), untimed(by("A", line("1", 0, "I scraped"))), vec![], 1),
+        (guessed("I scream"), untimed(by("", line("1", 0, "I scraped"))), beside(), 2),
+        (guessed("I scream"), untimed(by("", line("1", 0, "I scream!"))), vec![], 1),
+        (guessed("I scream"), by("", line("1", 9_000, "I scream!")), vec![], 1),
+        (guessed("I scream"), by("", line("1", 9_000, "I scraped")), beside(), 2),
+        (said("A", "We begin."), untimed(by("A", line("1", 0, "We begin, at last."))), beside(), 2),
     ] {
         let mut feed = Feed::new(FoldView::Interim);
         feed.says("a", std::slice::from_ref(&before));
@@ -301,6 +340,24 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
     assert_eq!((foreseen(said("A", "We begin.")), foreseen(guessed("We be"))), (None, None));
     let retraction = feed.transcript.foresee_retraction(&by, "1", None).map(|reused| reused.outcome);
     assert_eq!(retraction, Some(ReuseOutcome::NotTakenBack));
+}
+
+/// Whoever has a line beside another's counts anew: none of its lines goes on with an open guess, whatever it is like.
+#[test]
+fn a_session_that_counts_anew_goes_on_with_no_guess() {
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[line("1", 0, "one"), line("2", 2_000, "two"), guess("3", 4_000, "The vote")]);
+    assert_eq!(feed.says("b", &[line("1", 0, "Other.")]), ["1>1~s2"]);
+    // Of a guess that it says too it knows nothing; and it takes back what is its own.
+    assert!(feed.says("b", &[guess("3", 4_000, "The vote")]).is_empty());
+    assert_eq!(feed.takes_back("b", "3"), ["3>-"]);
+    assert_eq!(feed.says("b", &[guess("3", 4_000, "The vote is")]), ["3>3~s2"]);
+    assert!(feed.says("b", &[line("3", 4_000, "The vote is open.")]).is_empty());
+    feed.says("a", &[line("3", 4_000, "The vote is over.")]);
+    assert_eq!(feed.shown(), ["1: one", "1~s2: Other.", "2: two", "3: The vote is over.", "3~s2: The vote is open."]);
+    // Another session may go on with any of them.
+    assert!(feed.says("c", &[guess("4", 6_000, "so")]).is_empty());
+    assert!(feed.says("d", &[guess("4", 6_000, "so we")]).is_empty());
 }
 
 #[test]

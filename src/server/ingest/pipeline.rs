@@ -657,8 +657,8 @@ fn describe_reuse(reused: &ReusedId) -> String {
     match &reused.outcome {
         ReuseOutcome::Beside(beside) => format!(
             "another session sent a line {id} before: this one is kept beside it, as {beside}, and so is all else that this \
-             session sends under such ids. Use ids that are new in each session; to change lines of earlier sessions, say \
-             corrects=true or keep their session"
+             session sends under ids of such lines, unless it is what they said already. Use ids that are new in each session; \
+             to change lines of earlier sessions, say corrects=true or keep their session"
         ),
         ReuseOutcome::Replaced => format!(
             "line {id} was final, and another session had changed it last: this session has replaced it. If it was to be a \

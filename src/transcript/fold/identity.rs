@@ -8,22 +8,24 @@
 //!   even where the line was corrected since: a whole session that is sent again leaves everything as it is. It is read
 //!   along with what the line has had, so that a text which comes back after another one is not taken for the first.
 //! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's clock as
-//!   it stood before the record, and they can be one sentence: speaker, start and first words are the line's, or two of
-//!   these where the line is still a guess. The session becomes a member. A retraction says nothing of a sentence: it takes
-//!   a guess back, and no final line.
+//!   it stood before the record, and they can be one sentence. Signs of that are the speaker, the start and the first words;
+//!   what one of the two does not say is no sign. A guess goes on with two of them, or as a text that begins with all of its
+//!   words, of nobody else; a final line with its start and first words, of nobody else. The session becomes a member. A
+//!   retraction says nothing of a sentence: it takes a guess back, and no final line.
 //! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
-//!   `7` from then on goes there. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a
-//!   final line that a session replaced which did not say what it said last.
+//!   `7` from then on goes there. A session of which one line is kept so counts anew, and goes on with no sentence of
+//!   another one. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line that a
+//!   session replaced which did not say what it said last.
 //!
 //! A session that says a line's head again, or any final version of it, has shown that it knows the line: what it says of
 //! it for the first time is a correction. Repeating a guess that was overtaken shows nothing: two runs of one engine may
-//! begin a sentence with the same word.
+//! begin a sentence with the same word. Nor does any guess that a session repeats which counts anew.
 //!
 //! All this is decided in the log's order and by the log alone, so that nodes, restarts and both views agree.
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use super::{LineSlot, Transcript};
 use crate::transcript::assembly::Slot;
@@ -97,6 +99,8 @@ struct Membership {
 pub(super) struct Memberships {
     /// By the session and the line that has the id as it was sent.
     by_session: HashMap<(SessionIndex, Slot), Membership>,
+    /// Sessions of which a line is kept beside another session's.
+    counting_anew: HashSet<SessionIndex>,
 }
 
 /// Stands for all contents that a line has had, in the log's order, once there were two.
@@ -226,6 +230,7 @@ impl Transcript {
             Some(Membership { slot, .. }) if rev.is_some() => return Meaning::Joins(slot),
             _ => {}
         }
+        let counts_anew = self.memberships.counting_anew.contains(&sender.session);
         let called_so = self.called(line);
         // All retractions are alike: one of another line that is called so is none of this one.
         let compared = called_so.clone().filter(|slot| *slot == base || !said.is_retracted());
@@ -234,7 +239,7 @@ impl Transcript {
             let line = &self.lines[slot as usize];
             let from = known.filter(|known| known.slot == slot).and_then(|known| known.repeated);
             let at = line.said_since(said, mark, from.unwrap_or(0))?;
-            let knows = !said.is_interim() || line.head.said == *said;
+            let knows = !said.is_interim() || line.head.said == *said && !counts_anew;
             Some(Meaning::Repeat(slot, knows.then_some(at)))
         });
         if let Some(repeat) = said_before {
@@ -243,10 +248,13 @@ impl Transcript {
         if let Some(known) = known {
             return Meaning::Joins(known.slot);
         }
+        if counts_anew {
+            return Meaning::Another;
+        }
         let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
         let mut in_mid_sentence = called_so.filter(|slot| {
             let line = &self.lines[*slot as usize];
-            line.start_ms().is_some_and(|line_ms| is_now(line_ms) && line.can_go_on_as(said, line_ms, start_ms))
+            line.start_ms().is_some_and(|line_ms| is_now(line_ms) && line.can_go_on_as(said))
         });
         match in_mid_sentence.next() {
             Some(slot) if start_ms.is_none_or(is_now) => Meaning::Joins(slot),
@@ -291,6 +299,7 @@ impl Transcript {
     /// Notes a new line that was sent under the id of `base`, and is kept beside it.
     pub(super) fn note_beside(&mut self, sender: Sender<'_>, base: Slot, slot: Slot) {
         self.memberships.set((sender.session, base), slot, None);
+        self.memberships.counting_anew.insert(sender.session);
     }
 
     /// When the line was changed last, if it says `content`, or ever said it before it was corrected or taken back.
@@ -417,21 +426,21 @@ impl LineSlot {
         history.position(mark, from)
     }
 
-    /// Whether what another session says can be the line's sentence, which starts at `line_ms` and is being said. A guess may
-    /// change its speaker, its start or its first words, and a final line none of them; a retraction has none of them.
-    fn can_go_on_as(&self, said: &Said, line_ms: MediaMs, start_ms: Option<MediaMs>) -> bool {
+    /// Whether what another session says can be the line's sentence, which is being said. A retraction has no sign of it. What
+    /// only one of the two says, and where each arrived, is no sign either: programs that start anew leave out the same.
+    fn can_go_on_as(&self, said: &Said) -> bool {
         let Said::Content(head) = &self.head.said else { return false };
         let is_guess = head.status == Status::Interim;
         let Said::Content(version) = said else { return is_guess };
-        let has_speaker = match (&head.speaker, &version.speaker) {
-            (Some(head), Some(version)) => head == version,
-            _ => true,
-        };
-        let has_start = start_ms.is_some_and(|start_ms| line_ms.abs_diff(start_ms) <= SAME_START_MS);
-        let has_words = begin_alike(&head.text, &version.text);
-        match (is_guess, usize::from(has_speaker) + usize::from(has_start) + usize::from(has_words)) {
-            (true, agreeing) => agreeing >= 2,
-            (false, agreeing) => agreeing == 3,
+        let has_speaker = head.speaker.as_ref().zip(version.speaker.as_ref()).map(|(head, version)| head == version);
+        let starts = head.start_ms.zip(version.start_ms);
+        let has_start = starts.map(|(head_ms, version_ms)| head_ms.abs_diff(version_ms) <= SAME_START_MS);
+        let has_words = Some(begin_alike(&head.text, &version.text));
+        let signs = [has_speaker, has_start, has_words];
+        let count = |sign: bool| signs.iter().filter(|found| **found == Some(sign)).count();
+        match is_guess {
+            true => count(true) >= 2 || has_speaker != Some(false) && begins_with(&version.text, &head.text),
+            false => count(false) == 0 && has_start == Some(true),
         }
     }
 
@@ -447,12 +456,22 @@ impl LineSlot {
 /// Whether two texts can be one sentence that went on or was heard better: more than half of the letters and digits of the
 /// shorter one are the first of the other one too.
 fn begin_alike(a: &str, b: &str) -> bool {
-    fn letters(text: &str) -> impl Iterator<Item = char> {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
-    }
     let shorter = letters(a).count().min(letters(b).count());
-    let common = letters(a).zip(letters(b)).take_while(|(a, b)| a == b).count();
-    common > shorter / 2 || a == b
+    common_letters(a, b) > shorter / 2 || a == b
+}
+
+/// Whether a text says all that a guess of it said, and goes on from there.
+fn begins_with(text: &str, guess: &str) -> bool {
+    let count = letters(guess).count();
+    common_letters(text, guess) == count && (count > 0 || guess.trim().is_empty())
+}
+
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+fn common_letters(a: &str, b: &str) -> usize {
+    letters(a).zip(letters(b)).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -475,6 +494,21 @@ mod tests {
             ("…", "so", false),
         ] {
             assert_eq!((begin_alike(a, b), begin_alike(b, a)), (alike, alike), "{a} / {b}");
+        }
+    }
+
+    #[test]
+    fn texts_that_hold_a_guess_as_a_table() {
+        for (text, guess, holds) in [
+            ("So we begin.", "so", true),
+            ("So we begin.", "So, we be", true),
+            ("So we begin.", "so we began", false),
+            ("So", "so we", false),
+            ("Other.", "First words", false),
+            ("Other.", "", true),
+            ("Other.", "♪", false),
+        ] {
+            assert_eq!(begins_with(text, guess), holds, "{text} / {guess}");
         }
     }
 
