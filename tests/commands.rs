@@ -860,6 +860,51 @@ async fn what_a_vendor_settled_is_final_where_publish_is_told_to_stop() {
     drop(pipe);
 }
 
+/// One signal is enough where the server cannot be reached, whether it was there before or never: what became of the lines is
+/// told, and that not all were acknowledged.
+#[cfg(unix)]
+#[tokio::test]
+async fn one_signal_ends_publish_without_a_server() {
+    let mut server = Server::start();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let publish = async |feed: &str, is_there: bool, format: &[&str]| {
+        let mut publish = captionwire(Some(&server));
+        if !is_there {
+            publish.env("CAPTIONWIRE_URL", format!("http://{nobody}"));
+        }
+        publish.args(["publish", feed, "-"]).args(format).stdin(Stdio::piped());
+        let mut publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut pipe = publish.stdin.take().expect("a pipe");
+        pipe.write_all(b"It is noon.\n").await.expect("written");
+        if is_there {
+            finals_are(&server, feed, "It is noon.").await;
+        }
+        (publish, pipe, feed.to_owned(), is_there)
+    };
+    let text = ["--format", "text"];
+    let mut running = vec![publish("pipe", true, &text).await, publish("lines", true, &[]).await];
+    running.extend([publish("nowhere", false, &text).await, publish("nowhere", false, &[]).await]);
+    server.kill();
+    let ends = running.into_iter().map(async |(mut publish, mut pipe, feed, is_there)| {
+        let mut told = BufReader::new(publish.stderr.take().expect("a pipe")).lines();
+        while !soon(told.next_line()).await.expect("read").expect("it goes on").contains("trying again") {}
+        pipe.write_all(b"The hearing is open.\n").await.expect("written");
+        let id = publish.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
+        let mut all = String::new();
+        while let Some(line) = soon(told.next_line()).await.expect("read") {
+            all.push_str(&line);
+        }
+        let published = soon(publish.wait_with_output()).await.expect("it ends");
+        let new = u8::from(is_there);
+        assert!(stdout(&published).starts_with(&format!("{feed}: {new} new")), "{published:?}");
+        // Of a server that was never there it may be said instead that it is not.
+        let is_told = all.contains("stopped before") || !is_there && all.contains("publishing ended: cannot connect");
+        assert!(published.status.code() == Some(1) && is_told, "{published:?} {all}");
+    });
+    futures::future::join_all(ends).await;
+}
+
 #[tokio::test]
 async fn a_vendors_session_is_recorded_and_said_again() {
     let server = Server::start();

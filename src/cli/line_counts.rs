@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sending::Published;
-use crate::client::{PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
+use crate::client::{Progress, PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
 use crate::transcript::line::sent_id;
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
@@ -127,15 +127,18 @@ impl CountingPublisher {
 
     /// What became of all that was sent and answered; `unreadable` is what was not even sent.
     pub(super) fn published(&self, feed: &str, unreadable: u64) -> Published {
-        let Lines { sent, counts, missed, .. } = &*self.lines();
+        let Progress { sent, settled, .. } = self.progress();
+        let lines = self.lines();
+        let (counts, unacknowledged) = lines.answered(settled);
         Published {
             feed: feed.to_owned(),
             session: self.session().to_owned(),
-            messages: *sent,
-            lines: *counts,
+            messages: lines.sent.saturating_sub(sent - settled),
+            lines: counts,
             unreadable,
             repaired: 0,
-            missed: *missed,
+            unacknowledged,
+            missed: lines.missed,
         }
     }
 
@@ -181,6 +184,20 @@ impl Lines {
         }
         self.messages.push_back(SentMessage { seq, lines: kinds, refused: HashSet::new() });
         self.sent += 1;
+    }
+
+    /// What the lines were of all messages up to `settled`, and how many lines were sent after it that nobody has refused.
+    fn answered(&self, settled: u64) -> (LineCounts, u64) {
+        let (mut counts, mut unanswered) = (self.counts, 0);
+        for message in self.messages.iter().rev().take_while(|message| message.seq > settled) {
+            let is_refused = |at| [None, Some(at)].iter().any(|index| message.refused.contains(index));
+            let open = message.lines.iter().enumerate().filter(|(at, _)| !is_refused(*at));
+            for (_, (kind, _)) in open {
+                *counts.of(*kind) -= 1;
+                unanswered += u64::from(*kind != LineKind::Guess);
+            }
+        }
+        (counts, unanswered)
     }
 
     /// Counts a line as what the server says it was. It was counted as what is known here.
@@ -369,6 +386,25 @@ mod tests {
         }
         lines.refuse(2, None);
         assert_eq!(counts(&lines), [0, 1, 2, 2]);
+    }
+
+    #[test]
+    fn what_is_not_answered_is_no_line_of_the_feed() {
+        let mut lines = Lines::default();
+        for (seq, (id, status)) in (1..).zip([("1", Status::Interim), ("1", Status::Final), ("2", Status::Final)]) {
+            lines.note(seq, &line(id, "x", status), false);
+        }
+        lines.note(4, &line("3", "x", Status::Final), false);
+        lines.refuse(4, None);
+        lines.note(5, &line("2", "x", Status::Final), false);
+        for (settled, new, repeated, open) in [(0, 0, 0, 3), (1, 1, 0, 2), (2, 1, 0, 2), (4, 2, 0, 1), (5, 2, 1, 0)] {
+            let (counts, unanswered) = lines.answered(settled);
+            assert_eq!(
+                (counts.new, counts.repeated, counts.refused, unanswered),
+                (new, repeated, 1, open),
+                "{settled}"
+            );
+        }
     }
 
     #[test]

@@ -42,7 +42,9 @@ a retract, clock or end with its \"type\". Without an id a line gets one; withou
 
 At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
 by its id and by the lines that the feed shows at the start; acknowledgements do not say it. Exit codes: 0 all was
-taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.";
+taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.
+
+SIGTERM and Ctrl-C end the input. What was read then has 5 seconds to be acknowledged; a second signal ends it at once.";
 
 /// Publish typed text, or lines of JSON.
 #[derive(Debug, Args)]
@@ -101,7 +103,8 @@ impl Publish {
         let publisher = CountingPublisher::start(url, options);
         // A vendor's lines have new ids in each run, and so have lines that people type.
         let may_have_known_ids = self.vendor.format.is_none() && (is_file || !std::io::stdin().is_terminal());
-        if may_have_known_ids && let Ok(name) = FeedId::new(&feed) {
+        let look = async |publisher: &CountingPublisher| {
+            let Ok(name) = FeedId::new(&feed) else { return };
             let mut http = HttpClient::new(server);
             if !is_file {
                 http = http.with_wait(LOOK_WAIT);
@@ -121,7 +124,7 @@ impl Publish {
                     )),
                 },
             }
-        }
+        };
         let patience = self.wait.patience(is_file);
         let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
         let input = BufReader::new(input);
@@ -130,23 +133,30 @@ impl Publish {
             .format
         {
             Some(format) => self.vendor.publish((format, source.as_deref()), input, publisher, problems, stop).await,
-            None => stop.run_until_cancelled(read(input, publisher, problems)).await.unwrap_or(Ok(())),
+            None => {
+                if may_have_known_ids {
+                    stop.run_until_cancelled(look(publisher)).await;
+                }
+                read(input, publisher, problems, stop).await
+            }
         };
         sending.run(signals, read).await
     }
 }
 
-/// Sends every line of `input`; counts those that cannot be read.
+/// Sends every line of `input`, until it ends or `stop` is cancelled; counts those that cannot be read.
 async fn read(
     mut input: impl AsyncBufRead + Unpin,
     publisher: &CountingPublisher,
     problems: &mut u64,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let run = random_name();
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
-        if input.read_until(b'\n', &mut bytes).await.context("cannot read the input")? == 0 {
+        let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else { break };
+        if read.context("cannot read the input")? == 0 {
             break;
         }
         // Programs on Windows write a byte order mark before UTF-8.

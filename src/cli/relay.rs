@@ -27,7 +27,7 @@ Comes back by itself when the vendor's connection breaks; times then go on from 
 vendor numbers anew are new ones. What the vendor said meanwhile is lost. Ends when the vendor closes in good order (1000).
 
 At the end it says how many lines were new, repeated, corrected, refused and unreadable; exit code 1 if any was one of the last
-two.";
+two, or not acknowledged 5 seconds after SIGTERM or Ctrl-C.";
 
 /// Follow a vendor's socket, and publish what it says.
 #[derive(Debug, Args)]

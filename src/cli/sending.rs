@@ -1,20 +1,20 @@
 //! A publisher at work: what it is told meanwhile is told to people.
 
 use std::future::Future;
-use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use futures::FutureExt;
 use indicatif::ProgressBar;
 use serde::Serialize;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
 use super::line_counts::{CountingPublisher, LineCounts};
 use super::output::{note, print, print_json};
 use super::signals::Signals;
+use super::{Outcome, explain};
 use crate::client::PublisherEvent;
 use crate::wire::Outgoing;
 
@@ -31,6 +31,9 @@ pub(super) struct Published {
     pub(super) unreadable: u64,
     /// Pieces of the input that were read otherwise than they stand.
     pub(super) repaired: u64,
+    /// Lines that were sent, and that the server had not acknowledged when it was stopped.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) unacknowledged: u64,
     /// Words of the server that came faster than they were counted: some of the lines may have been refused.
     #[serde(skip)]
     pub(super) missed: u64,
@@ -39,19 +42,29 @@ pub(super) struct Published {
 impl Published {
     /// How the command ended.
     pub(super) fn outcome(&self) -> Outcome {
-        Outcome::of_problems(self.lines.refused + self.unreadable + self.repaired + self.missed)
+        Outcome::of_problems(self.lines.refused + self.unreadable + self.repaired + self.unacknowledged + self.missed)
     }
 
     pub(super) fn tell(&self, is_json: bool) -> anyhow::Result<()> {
         if is_json {
             return print_json(self);
         }
-        let Self { feed, lines, unreadable, .. } = self;
+        let Self { feed, lines, unreadable, unacknowledged, .. } = self;
         let LineCounts { new, repeated, corrected, refused, .. } = lines;
+        let unacknowledged = match unacknowledged {
+            0 => String::new(),
+            count => format!(", {count} not acknowledged"),
+        };
         print(&format!(
-            "{feed}: {new} new, {repeated} repeated, {corrected} corrected, {refused} refused, {unreadable} unreadable\n"
+            "{feed}: {new} new, {repeated} repeated, {corrected} corrected, {refused} refused, {unreadable} \
+             unreadable{unacknowledged}\n"
         ))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Whether to take a source from another session, or how long to wait for it.
@@ -86,38 +99,29 @@ pub(super) struct Sending<'a> {
     pub(super) json: bool,
 }
 
+/// How long what was read has to be sent and acknowledged once a signal has come. Shorter than what `docker stop` leaves a
+/// program before it kills it (10 s).
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
 impl Sending<'_> {
     /// Has `read` publish until it is done or a signal comes, waits until all of it is answered, and says what became of it.
-    /// `read` counts what it could not read. It is told of the signal, and takes that for the end of its input.
+    /// `read` counts what it could not read. It is told of the signal, and takes that for the end of its input. Whether or not
+    /// the server can be reached, it is over [`STOP_GRACE`] after a signal, or with the next one.
     pub(super) async fn run(
         self,
         mut signals: Signals,
         read: impl AsyncFnOnce(&CountingPublisher, &mut u64, &CancellationToken) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
         let Self { publisher, feed, patience, end, json } = self;
+        let (stop, is_read) = (CancellationToken::new(), AtomicBool::new(false));
         let mut problems = 0;
-        let work = async {
-            let stop = CancellationToken::new();
-            let mut reading = pin!(read(&publisher, &mut problems, &stop));
-            tokio::select! {
-                read = &mut reading => read?,
-                () = signals.next() => {
-                    note("stopping; once more stops at once");
-                    stop.cancel();
-                    tokio::select! {
-                        read = reading => read?,
-                        () = signals.next() => bail!("stopped before all that was read was sent"),
-                    }
-                }
-            }
+        let sending = async {
+            read(&publisher, &mut problems, &stop).await?;
             if end {
                 publisher.send(&Outgoing::End).await?;
             }
-            let heard = tokio::select! {
-                heard = publisher.hear_all() => heard,
-                () = signals.next() => bail!("stopped before the server had acknowledged everything"),
-            };
-            heard?;
+            is_read.store(true, Ordering::Relaxed);
+            publisher.hear_all().await?;
             // Who has nothing to say wants to know all the same whether it could.
             if publisher.progress().sent == 0
                 && let Some(why) = publisher.reached().await?
@@ -127,11 +131,41 @@ impl Sending<'_> {
             }
             Ok(())
         };
-        with_events(&publisher, &ProgressBar::hidden(), patience, work).await?;
+        let stopping = async {
+            signals.next().await;
+            note("stopping; once more stops at once");
+            stop.cancel();
+            tokio::select! {
+                () = signals.next() => {}
+                () = sleep(STOP_GRACE) => {}
+            }
+        };
+        let work = async {
+            tokio::select! {
+                biased;
+                sent = sending => sent,
+                () = stopping => Err(match is_read.load(Ordering::Relaxed) {
+                    true => anyhow!("stopped before the server had acknowledged everything"),
+                    false => anyhow!("stopped before all that was read was sent"),
+                }),
+            }
+        };
+        let ended = with_events(&publisher, &ProgressBar::hidden(), patience, work).await;
         let published = publisher.published(feed, problems);
-        publisher.close().await?;
-        published.tell(json)?;
-        Ok(published.outcome())
+        match ended {
+            Ok(()) => {
+                publisher.close().await?;
+                published.tell(json)?;
+                Ok(published.outcome())
+            }
+            // Whoever stops it wants to know how far it came.
+            Err(error) if stop.is_cancelled() => {
+                note(&explain(&error));
+                published.tell(json)?;
+                Ok(Outcome::Problems)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
