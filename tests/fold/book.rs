@@ -551,10 +551,10 @@ impl Book {
             let known = &self.keys[&(source.to_owned(), (*line).clone())];
             let start = known.said.as_ref().map(|said| self.times(known, said).0);
             let is_now = start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow);
-            is_now && self.is_one_sentence(known, said)
+            let is_guess = known.said.as_ref().is_some_and(|said| said.status == Status::Interim);
+            is_now && !(is_guess && counts_anew) && self.is_one_sentence(known, said)
         });
         if let Some(line) = joined
-            && !counts_anew
             && (version_is_now || !self.has(Rule::MidSentenceNeedsTheVersionNow))
             && self.has(Rule::MidSentenceJoins)
         {

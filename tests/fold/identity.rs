@@ -355,6 +355,8 @@ fn a_session_that_counts_anew_goes_on_with_no_guess() {
     assert!(feed.says("b", &[line("3", 4_000, "The vote is open.")]).is_empty());
     feed.says("a", &[line("3", 4_000, "The vote is over.")]);
     assert_eq!(feed.shown(), ["1: one", "1~s2: Other.", "2: two", "3: The vote is over.", "3~s2: The vote is open."]);
+    // A final line that it replaces is told.
+    assert_eq!(feed.says("b", &[line("2", 2_000, "two!")]), ["2!"]);
     // Another session may go on with any of them.
     assert!(feed.says("c", &[guess("4", 6_000, "so")]).is_empty());
     assert!(feed.says("d", &[guess("4", 6_000, "so we")]).is_empty());

@@ -656,9 +656,9 @@ fn describe_reuse(reused: &ReusedId) -> String {
     let id = &reused.key.id;
     match &reused.outcome {
         ReuseOutcome::Beside(beside) => format!(
-            "another session sent a line {id} before: this one is kept beside it, as {beside}, and so is all else that this \
-             session sends under ids of such lines, unless it is what they said already. Use ids that are new in each session; \
-             to change lines of earlier sessions, say corrects=true or keep their session"
+            "another session sent a line {id} before: this one is kept beside it, as {beside}. Others of this session whose ids \
+             are taken are kept beside those lines too, and not told; a line that is replaced is. Use ids that are new in each \
+             session; to change lines of earlier sessions, say corrects=true or keep their session"
         ),
         ReuseOutcome::Replaced => format!(
             "line {id} was final, and another session had changed it last: this session has replaced it. If it was to be a \

@@ -13,9 +13,9 @@
 //!   words, of nobody else; a final line with its start and first words, of nobody else. The session becomes a member. A
 //!   retraction says nothing of a sentence: it takes a guess back, and no final line.
 //! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
-//!   `7` from then on goes there. A session of which one line is kept so counts anew, and goes on with no sentence of
-//!   another one. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line that a
-//!   session replaced which did not say what it said last.
+//!   `7` from then on goes there. A session of which one line is kept so counts anew, and goes on with no guess of another
+//!   one. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line that a session
+//!   replaced which did not say what it said last.
 //!
 //! A session that says a line's head again, or any final version of it, has shown that it knows the line: what it says of
 //! it for the first time is a correction. Repeating a guess that was overtaken shows nothing: two runs of one engine may
@@ -248,13 +248,11 @@ impl Transcript {
         if let Some(known) = known {
             return Meaning::Joins(known.slot);
         }
-        if counts_anew {
-            return Meaning::Another;
-        }
         let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
         let mut in_mid_sentence = called_so.filter(|slot| {
             let line = &self.lines[*slot as usize];
-            line.start_ms().is_some_and(|line_ms| is_now(line_ms) && line.can_go_on_as(said))
+            let may_go_on = !counts_anew || !line.head.said.is_interim();
+            may_go_on && line.start_ms().is_some_and(|line_ms| is_now(line_ms) && line.can_go_on_as(said))
         });
         match in_mid_sentence.next() {
             Some(slot) if start_ms.is_none_or(is_now) => Meaning::Joins(slot),
