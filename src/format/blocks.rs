@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::gather::Gather;
-use super::headers::Header;
+use super::header_forms::Header;
 use super::stamp::is_part_of_text;
 use super::{FileKind, Reading};
 use crate::transcript::{Content, MediaMs, Meta};

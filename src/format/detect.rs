@@ -11,7 +11,7 @@ use super::places::{Fields, values, whole};
 use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
-use super::{FileKind, Format, FormatError, headers, markdown, nlp, rttm, srt, ttml, webvtt};
+use super::{FileKind, Format, FormatError, markdown, nlp, rttm, speech_evidence, srt, ttml, webvtt};
 
 /// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
 const ROWS_MAX: usize = 100;
@@ -50,16 +50,16 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     };
     let named = file_name.and_then(Format::from_name).and_then(FileKind::of);
     // Of what has no sign at its head, the kind that most lines of it follow; the name decides between those it follows.
-    let headers = |kind| headers::count(kind, numbered(text).map(|(_, line)| line));
+    let headers = |kind| speech_evidence::count(kind, numbered(text).map(|(_, line)| line));
     // Other texts have a name and a time on one line too: such are a transcript if they begin with it, or do it again.
     let first = numbered(text).map(|(_, line)| line).find(|line| !line.trim().is_empty());
     let sure = |kind| match headers(kind) {
-        1 if headers::count(kind, first.into_iter()) == 0 => 0,
+        1 if speech_evidence::count(kind, first.into_iter()) == 0 => 0,
         count => count,
     };
     let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
     // Names alone behind the times of rows, with the text below, are headers.
-    let names = headers::count_loose(FileKind::Otter, &lines);
+    let names = speech_evidence::count_loose(FileKind::Otter, &lines);
     let timed = match sure(FileKind::Timed) {
         rows if names * 2 > rows => 0,
         rows => rows,
@@ -86,8 +86,8 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     let times = TimeLines::of(&lines).map(|times| (times.kind(), times.count));
     let loose = [
         (FileKind::Otter, names),
-        (FileKind::Timed, headers::count_loose(FileKind::Timed, &lines)),
-        (FileKind::Names, headers::count_loose(FileKind::Names, &lines)),
+        (FileKind::Timed, speech_evidence::count_loose(FileKind::Timed, &lines)),
+        (FileKind::Names, speech_evidence::count_loose(FileKind::Names, &lines)),
         times.unwrap_or((FileKind::Otter, 0)),
     ];
     // Forms that other texts have as well count only where hardly anything is of another.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
-use super::headers::name_with_time;
+use super::header_forms::name_with_time;
 use super::person::is_name;
 use super::stamp::{When, bracketed_end, is_colon, leading_span, placeholder, when};
 use super::{FileKind, Reading, srt};

@@ -13,10 +13,10 @@
 //! In reading order: [`Document`], what is written; `encoding` (with `seven_bit`) and `detect`, by which bytes become text of a
 //! known kind;
 //! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
-//! readers of text, `plain_text` by way of `headers` (with `stamp`, `person` and `time_lines`: times, names, times alone on a
-//! line), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those
-//! of JSON, by way of `places`, and of words, by way of `words`: `ours` (with `sent_rows` and
-//! `joined_parts`),
+//! readers of text, `plain_text` by way of `headers` and `header_forms` (with `stamp`, `person` and `time_lines`: times, names,
+//! times alone on a line; `speech_evidence`: whether a file with times is a transcript), `markdown`, `webvtt` and `srt` (with
+//! `rolling`, for cues that repeat rows); those of JSON, by way of `places`, and of words, by way of `words`: `ours` (with
+//! `sent_rows` and `joined_parts`),
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
 
@@ -28,6 +28,7 @@ mod document;
 mod encoding;
 mod fidelity;
 mod gather;
+mod header_forms;
 mod headers;
 pub mod hls;
 mod joined_parts;
@@ -49,6 +50,7 @@ mod rolling;
 mod rttm;
 mod sent_rows;
 mod seven_bit;
+mod speech_evidence;
 mod srt;
 mod stamp;
 mod text;

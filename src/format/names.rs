@@ -3,7 +3,7 @@
 
 use super::FileKind;
 use super::blocks::numbered;
-use super::headers;
+use super::speech_evidence;
 use crate::transcript::Meta;
 
 /// An ATX heading of Markdown: one to six `#` and a blank.
@@ -35,7 +35,7 @@ pub(super) fn front_matter(text: &str) -> FrontMatter<'_> {
             front.lines = at;
             return front;
         }
-        if headers::count(FileKind::Names, [line].into_iter()) > 0 {
+        if speech_evidence::count(FileKind::Names, [line].into_iter()) > 0 {
             break;
         }
         let indented = line.starts_with([' ', '\t', '-']) || line.trim().is_empty();

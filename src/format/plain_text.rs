@@ -6,7 +6,8 @@
 
 use super::blocks::{Blocks, LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
-use super::headers::{Header, Headers, NearMiss, Place, paragraph};
+use super::header_forms::{Header, paragraph};
+use super::headers::{Headers, NearMiss, Place};
 use super::names::{front_matter, is_heading};
 use super::rev::{TRAILER, unescaped};
 use super::stamp::{bare, time};

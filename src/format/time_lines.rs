@@ -13,8 +13,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::FileKind;
 use super::blocks::LABEL_MAX;
-use super::headers::{self, Speech, inline_label, is_round};
+use super::header_forms::inline_label;
 use super::person::{is_heading, is_label, is_name, is_sound};
+use super::speech_evidence::{self, Speech, is_round};
 use super::stamp::{bare, in_brackets, is_colon, placeholder, span};
 use crate::transcript::MediaMs;
 
@@ -185,7 +186,7 @@ impl<'a> TimeLines<'a> {
 
     /// True where more lines say so than are headers of `kind` by themselves.
     pub(super) fn leads(&self, kind: FileKind, lines: &[&str]) -> bool {
-        self.count > headers::count(kind, lines.iter().copied())
+        self.count > speech_evidence::count(kind, lines.iter().copied())
     }
 
     /// Those who have a time, and who speak in more than one row.
