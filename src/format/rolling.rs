@@ -2,7 +2,8 @@
 //!
 //! In such a file nearly every cue begins with the last rows of the one before; what is new stands below them. YouTube has
 //! a cue of 10 ms between any two, which repeats only. Each row is read once, when it first appears. One pair of cues says
-//! nothing, for people say things twice: it is the whole file that says so.
+//! nothing, for people say things twice: it is the whole file that says so. Of fewer than twelve cues three in four must go on
+//! with the one before, of more half of them, and cues that say nothing new count as far as as many others do.
 
 use std::collections::HashSet;
 
@@ -17,6 +18,12 @@ const GAP_MAX_MS: MediaMs = 1_000;
 
 /// Rows that a cue repeats at most: no screen shows more. Each number up to it is tried with each cue.
 const ROWS_MAX: usize = 32;
+
+/// A tenth of a second: YouTube puts a cue of 10 ms between any two.
+const BLINK_MAX_MS: MediaMs = 100;
+
+/// So few cues may repeat each other by chance.
+const CUES_FEW: usize = 12;
 
 /// How a cue goes on with the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +80,24 @@ fn step(before: &Content, line: &Content) -> Step {
     Step::New
 }
 
+/// True for a cue that nobody can read.
+fn is_blink(line: &Content) -> bool {
+    let length = line.start_ms.zip(line.end_ms).map(|(start, end)| end - start);
+    length.is_some_and(|length| length <= BLINK_MAX_MS)
+}
+
 /// How each of `lines` goes on with the one before, if the file rolls.
 fn steps(lines: &[Content]) -> Option<Vec<Step>> {
     let mut steps: Vec<Step> =
         std::iter::once(Step::New).chain(lines.windows(2).map(|pair| step(&pair[0], &pair[1]))).collect();
     let moved = steps.iter().filter(|step| matches!(step, Step::Rolled(_) | Step::Grown(..))).count();
     let repeated = steps.iter().filter(|step| **step == Step::Repeated).count();
-    // At least half of the cues go on with the one before, and more than one of them has something new.
-    let is_rolling = (moved > 1 || moved == 1 && repeated > 1) && (moved + repeated) * 2 >= steps.len() - 1;
+    let blinks = steps.iter().zip(lines).filter(|(step, line)| **step == Step::Repeated && is_blink(line)).count();
+    // A cue that only says again what was said is evidence as far as others have something new, or if nobody can read it.
+    let going_on = moved + (repeated - blinks).min(moved) + blinks;
+    // People say things twice: a few cues must nearly all go on with the one before, many at least half of them.
+    let share = if steps.len() < CUES_FEW && blinks == 0 { 4 } else { 2 };
+    let is_rolling = moved + blinks.min(1) > 1 && going_on * share >= (steps.len() - 1) * (share - 1);
     if !is_rolling {
         return None;
     }
@@ -280,7 +297,17 @@ mod tests {
     #[test]
     fn rows_whose_tags_cannot_be_cut_are_written_without_them() {
         let feed = crate::position::FeedId::new("x").expect("a name");
-        let cues = ["<i>a one<|i>", "<i>a one/b two<|i>", "<i>b two/c three<|i>", "JOE: d four", "JOE: e"];
+        let cues = [
+            "<i>a one<|i>",
+            "<i>a one/b two<|i>",
+            "<i>b two/c three<|i>",
+            "c three/d",
+            "d/e",
+            "e/f",
+            "f/g",
+            "JOE: d four",
+            "JOE: e",
+        ];
         let file = subrip(&cues).replace('|', "/");
         let reading = super::super::read(file.as_bytes(), Some("x.srt")).expect("it can be read");
         let document = super::super::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
@@ -297,6 +324,11 @@ mod tests {
             &["a/b", "b/c", "d", "e", "f", "g"],
             &["- Hi./- Hello.", "- Hello./- Yes?", "c", "d", "e", "f"],
             &["a", "b"],
+            // False starts, a word again and again, and what is sung.
+            &["Well", "Well I think", "So", "So what"],
+            &["No.", "No.", "No.", "No. Never."],
+            &["Go", "Go", "Go", "Go", "Go Go", "Go", "Go", "Go", "Go Go", "Go", "Go", "Go", "Go", "Go"],
+            &["a/b", "b/c", "d/e", "e/f", "g", "h"],
         ] {
             let (lines, told) = read(FileKind::Srt, &subrip(cues));
             // A dialogue in one cue is two lines.
