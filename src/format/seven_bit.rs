@@ -56,6 +56,9 @@ impl SevenBit {
             Self::Hz => find(b"~{")?,
             Self::Iso2022Kr => find(&[SHIFT_OUT])?,
         };
+        if charset == Self::Hz && !has_chinese_of_hz(bytes) {
+            return None;
+        }
         let (text, is_repaired) = charset.decode(bytes);
         // What nobody has assigned is decoded to private characters.
         let is_assigned = |c: char| !matches!(c, '\u{E000}'..='\u{F8FF}');
@@ -129,15 +132,79 @@ impl SevenBit {
     }
 }
 
-/// The name of an encoding in seven bits that is known by its escapes or its mark, and not decoded: ISO-2022-CN (RFC 1922),
-/// UTF-7 (RFC 2152).
+/// True where what stands between the shifts of HZ is Chinese, and no words of another text that has such signs: pairs of
+/// bytes of which three in four are common characters (rows 0x21 to 0x57 of GB 2312; small letters are not there), and not all
+/// are such as stand in the name of a variable.
+fn has_chinese_of_hz(bytes: &[u8]) -> bool {
+    let (mut pairs, mut common, mut has_other, mut rest) = (0, 0, false, bytes);
+    while let Some(at) = rest.windows(2).position(|two| two == b"~{") {
+        rest = &rest[at + 2..];
+        let Some(end) = rest.windows(2).position(|two| two == b"~}") else { return false };
+        let (inside, behind) = rest.split_at(end);
+        if inside.len() % 2 > 0 || !inside.iter().all(|byte| (0x21..=0x7E).contains(byte)) {
+            return false;
+        }
+        pairs += inside.len() / 2;
+        common += inside.chunks_exact(2).filter(|pair| pair[0] <= 0x57).count();
+        has_other |= !inside.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        rest = behind;
+    }
+    pairs > 0 && common * 4 >= pairs * 3 && has_other
+}
+
+/// True for UTF-7 that has no mark: each plus sign begins a run of base64 that is characters of UTF-16 beyond ASCII, or stands
+/// for itself, and there are two such runs, or one of Latin letters. `C+ABC` and `1+1` are none.
+fn is_unmarked_utf7(bytes: &[u8]) -> bool {
+    const MOST_BYTES: usize = 1000;
+    let (mut runs, mut is_latin, mut rest) = (0, false, bytes);
+    while let Some(at) = rest.iter().position(|byte| *byte == b'+') {
+        rest = &rest[at + 1..];
+        if let Some(behind) = rest.strip_prefix(b"-") {
+            rest = behind;
+            continue;
+        }
+        let digit = |byte: &u8| match byte {
+            b'A'..=b'Z' => Some(byte - b'A'),
+            b'a'..=b'z' => Some(byte - b'a' + 26),
+            b'0'..=b'9' => Some(byte - b'0' + 52),
+            b'+' => Some(62),
+            b'/' => Some(63),
+            _ => None,
+        };
+        let digits: Vec<u32> = rest.iter().take(MOST_BYTES).map_while(digit).map(u32::from).collect();
+        let (mut units, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+        for digit in &digits {
+            (bits, count) = (bits << 6 | digit, count + 6);
+            if count >= 16 {
+                count -= 16;
+                units.push((bits >> count) as u16);
+                bits &= (1 << count) - 1;
+            }
+        }
+        let is_one = !units.is_empty() && count < 6 && bits == 0;
+        let text: Result<String, _> = char::decode_utf16(units).collect();
+        // A telephone's number is no text, whatever it could mean.
+        let is_number = digits.iter().all(|digit| (52..62).contains(digit));
+        let is_text = |c: char| c >= '\u{A0}' && !matches!(c, '\u{E000}'..='\u{F8FF}');
+        let Some(text) = text.ok().filter(|text| is_one && !is_number && text.chars().all(is_text)) else {
+            return false;
+        };
+        runs += 1;
+        is_latin |= text.chars().all(|c| c < '\u{250}' && c.is_alphabetic());
+        rest = &rest[digits.len()..];
+    }
+    runs > 1 || runs == 1 && is_latin
+}
+
+/// The name of an encoding in seven bits that is known by its escapes, its mark or its runs of base64, and not decoded:
+/// ISO-2022-CN (RFC 1922), UTF-7 (RFC 2152).
 pub(super) fn undecoded(bytes: &[u8]) -> Option<&'static str> {
     let has = |escape: &[u8]| bytes.windows(escape.len()).any(|window| window == escape);
     if has(b"\x1B$)A") || has(b"\x1B$)G") || has(b"\x1B$)E") {
         return Some("ISO-2022-CN");
     }
-    let is_utf7 = bytes.starts_with(b"+/v") && matches!(bytes.get(3), Some(b'8' | b'9' | b'+' | b'/'));
-    is_utf7.then_some("UTF-7")
+    let is_marked = bytes.starts_with(b"+/v") && matches!(bytes.get(3), Some(b'8' | b'9' | b'+' | b'/'));
+    (is_marked || is_unmarked_utf7(bytes)).then_some("UTF-7")
 }
 
 #[cfg(test)]
@@ -164,9 +231,48 @@ mod tests {
 
     #[test]
     fn only_what_is_sound_as_a_whole_is_known_by_its_shifts() {
-        assert_eq!(SevenBit::detect(b"a\n~{VP~}"), Some((SevenBit::Hz, 2, "a\n\u{4e2d}".to_owned())));
-        for ascii in ["a ~{", "~{}~", "~{~}", "~{VP~} but ~so", "~{VP", "~{V~}", "about ~20 people", "a\x0ebc\x0f"] {
+        assert_eq!(SevenBit::detect(b"a\n~{<:~}"), Some((SevenBit::Hz, 2, "a\n\u{5df1}".to_owned())));
+        for ascii in [
+            "a ~{",
+            "~{}~",
+            "~{~}",
+            "~{<:~} but ~so",
+            "~{<:",
+            "~{V~}",
+            "about ~20 people",
+            "a\x0ebc\x0f",
+            // Signs of a program's language, in plain words.
+            "He wrote ~{hi~} there, and ~{none~} here.",
+            "The sign ~{ AB ~} and ~{CD~} of it",
+            "~{NAME~}, ~{TEXT~} and ~{PLACE1~}",
+            "~{a ~{b~} c~}",
+            "~{it's~} so, ~{don't!~}",
+        ] {
             assert_eq!(SevenBit::detect(ascii.as_bytes()), None, "{ascii}");
+        }
+    }
+
+    #[test]
+    fn utf7_without_its_mark_is_known_by_all_of_its_runs() {
+        for text in
+            ["Gr+APwA3w-e f+APw-r alle", "Caf+AOk.", "+BBQEPgQxBEAESwQ5- +BDQENQQ9BEw-, 1 +- 1", "+T2BZfQ-, +T2A-."]
+        {
+            assert_eq!(undecoded(text.as_bytes()), Some("UTF-7"), "{text}");
+        }
+        for text in [
+            "1+1 is 2, and a + b",
+            "C+ABC- is a vitamin",
+            "Ann+Ben-Carl",
+            "google+account",
+            "+-",
+            "+4912345678 and +4912345679",
+            "+49123456 and +49123457",
+            "https://example.org/?q=a+b+c",
+            "Gr+APwA3w-e and 1+1",
+            "+T2BZfQ- alone may be a key",
+            "C++ and A+",
+        ] {
+            assert_eq!(undecoded(text.as_bytes()), None, "{text}");
         }
     }
 }
