@@ -274,9 +274,11 @@ fn what_cannot_be_read_is_refused_with_a_reason() {
     let not_text = |line, column| FormatError::NotText { what: "a zero byte", line, column };
     assert_eq!(refused(b"A: (00:01)\n\x01b\0", None), not_text(2, 3));
     assert_eq!(refused(b"\xff\xfeA", None), FormatError::UnknownFormat);
-    assert_eq!(refused(b"WEBVTT\n\nNOTE nothing\n", Some("a.vtt")), FormatError::NoLines);
+    let empty = refused(b"WEBVTT\n\nNOTE nothing\n", Some("a.vtt"));
+    assert_eq!(empty, FormatError::NoSpeech { kind: FileKind::Vtt });
+    assert!(empty.to_string().contains("looks like WebVTT"), "{empty}");
     assert_eq!(refused(b"\xef\xbb\xbf \r\n", None), FormatError::NoLines);
-    assert_eq!(refused(b"A: (00:01)\n\nB: (00:02)\n", None), FormatError::NoLines);
+    assert_eq!(refused(b"A: (00:01)\n\nB: (00:02)\n", None), FormatError::NoSpeech { kind: FileKind::Rev });
     assert_eq!(refused(b"No block at all.\n", Some("a.rev.txt")), FormatError::UnknownFormat);
     assert!(FormatError::UnknownFormat.to_string().contains("Name: (MM:SS)"));
 }

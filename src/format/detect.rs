@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::blocks::{excerpt, numbered};
-use super::places::{Fields, values, whole};
+use super::other_files::{is_no, of_beginning, of_lines, unread_text};
+use super::places::{Fields, Seconds, values, whole};
 use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
@@ -18,7 +19,10 @@ const ROWS_MAX: usize = 100;
 
 /// Whether `text` begins as a file does that is known by its first lines, which plain text and Markdown are not.
 pub(super) fn has_sign(text: &str) -> bool {
-    webvtt::is_one(text) || nlp::is_one(text) || rttm::is_one(text) || unread_text(text).is_some()
+    webvtt::is_one(text)
+        || nlp::is_one(text)
+        || rttm::is_one(text)
+        || unread_text(text).or_else(|| of_beginning(text)).is_some()
 }
 
 pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, FormatError> {
@@ -33,8 +37,8 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
             "RTTM, which says who speaks when, and not what: give it together with the file of the words",
         ));
     }
-    if let Some(unread) = unread_text(text) {
-        return Err(unread);
+    if let Some(refusal) = unread_text(text).or_else(|| of_beginning(text)) {
+        return Err(refusal);
     }
     // A text may begin as XML or JSON does, and go on otherwise: what follows from its lines counts for more than a refusal.
     let refusal = match text.trim_start().as_bytes().first() {
@@ -92,14 +96,14 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     ];
     // Forms that other texts have as well count only where hardly anything is of another.
     let loose = most(&loose).filter(|(_, count)| *count > sure.map_or(0, |(_, sure)| sure * 4));
-    match loose.or(sure) {
-        Some((kind, _)) => Ok(kind),
-        None => Err(refusal.unwrap_or_else(|| other(text))),
+    let Some((kind, count)) = loose.or(sure) else { return Err(refusal.unwrap_or_else(|| of_lines(text))) };
+    // Programmes, chapters and logs have such lines too.
+    let has_headers = matches!(kind, FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed);
+    let is_by_times = times == Some((kind, count));
+    match speech_evidence::timed_list(&lines, Some(kind)).filter(|_| has_headers && !is_by_times) {
+        Some(list) => Err(FormatError::NotSpeech { what: list.as_str(), kind }),
+        None => Ok(kind),
     }
-}
-
-fn is_no(what: impl Into<String>) -> FormatError {
-    FormatError::NotATranscript { what: what.into() }
 }
 
 /// True for what begins as JSON does; `[inaudible]` does not, nor does `{\an8}`.
@@ -119,6 +123,9 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
     if is_rows(text) {
         let rows = text.lines().filter(|row| !row.trim().is_empty()).take(ROWS_MAX);
         let rows: Vec<Fields<'_>> = rows.filter_map(|row| serde_json::from_str(row).ok()).collect();
+        if let Some(refusal) = untimed(&rows) {
+            return Err(refusal);
+        }
         let kind = rows.iter().find_map(|row| row_kind(row));
         return kind.map_or_else(|| many(&rows, "rows of JSON, the first of them"), Ok);
     }
@@ -128,6 +135,7 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
             list.iter().take(ROWS_MAX).filter_map(|item| serde_json::from_str(item.get()).ok()).collect();
         return match items.iter().find(|item| is_plain_line(item) || whisper::is_segment(item)) {
             _ if list.is_empty() => Err(is_no("an empty list")),
+            Some(_) if let Some(refusal) = untimed(&items) => Err(refusal),
             Some(item) if is_plain_line(item) => Ok(FileKind::Ndjson),
             Some(_) => Ok(FileKind::Whisper),
             None => many(&items, "a list of"),
@@ -166,6 +174,33 @@ fn many(objects: &[Fields<'_>], what: &str) -> Result<FileKind, FormatError> {
             Err(is_no(format!("several transcripts in one file ({one}): give each as a file of its own")))
         }
         None => Err(unread_json(first).unwrap_or_else(|| is_no(format!("{what} {}", words(first))))),
+    }
+}
+
+/// The refusal of objects with text, start and end that are no segments of speech: pieces of a text, or days of a calendar.
+fn untimed(objects: &[Fields<'_>]) -> Option<FormatError> {
+    let number = |fields: &Fields<'_>, name: &str| fields.get(name).and_then(|value| value.get().parse::<i64>().ok());
+    // Their times count characters.
+    let is_piece = |fields: &Fields<'_>| {
+        let (start, end, text) = (number(fields, "start")?, number(fields, "end")?, word(fields, "text")?);
+        let length = text.chars().count() as i64;
+        let is_labelled = ["label", "labels", "entity", "entity_group"].iter().any(|name| fields.contains_key(*name));
+        Some(!fields.contains_key("speaker") && (length > 3 && end - start == length || is_labelled && end <= length))
+    };
+    let is_day = |fields: &Fields<'_>| {
+        let start = word(fields, "start").filter(|_| !fields.contains_key("speaker"))?;
+        let seconds: Seconds = serde_json::from_str(fields["start"].get()).unwrap_or_default();
+        Some(seconds.ms().is_none() && start.starts_with(|c: char| c.is_ascii_digit()) && start.contains(['-', '/']))
+    };
+    let all = |is_one: &dyn Fn(&Fields<'_>) -> Option<bool>| {
+        !objects.is_empty() && objects.iter().all(|fields| is_one(fields) == Some(true))
+    };
+    match () {
+        () if all(&is_piece) => {
+            Some(is_no("a list of pieces of a text (entities): their start and end count characters"))
+        }
+        () if all(&is_day) => Some(is_no("a calendar: the starts of its entries are dates")),
+        () => None,
     }
 }
 
@@ -269,7 +304,9 @@ fn message_kind(fields: &Fields<'_>) -> Option<FileKind> {
 const INSTEAD_OF_JSON: &str = "ask for SubRip or WebVTT, or write its lines as rows of JSON \
      ({\"start_ms\": 1500, \"speaker\": \"Ann\", \"text\": \"Hello.\"})";
 
-const INSTEAD_OF_SUBTITLES: &str = "save it as SubRip (.srt), WebVTT (.vtt) or TTML; ffmpeg and subtitle editors do it";
+/// What stands in JSON that is a text without times, beside that text.
+const BESIDE_TEXT: [&str; 9] =
+    ["text", "task", "language", "duration", "usage", "logprobs", "segments", "words", "x_groq"];
 
 /// The JSON of engines that is known, and not read.
 fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
@@ -290,13 +327,7 @@ fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
         }
         () if has("tokens") && has("text") => "a transcript of Soniox in JSON",
         () if inner("result", "transcription") => "a transcript of Gladia in JSON",
-        () if has("text")
-            && !has("type")
-            && !has("segment_id")
-            && !has("start")
-            && !has("start_ms")
-            && !has("speaker") =>
-        {
+        () if has("text") && fields.keys().all(|name| BESIDE_TEXT.contains(&&**name)) => {
             return Some(FormatError::NotRead {
                 what: "a transcript in JSON that is text without times (OpenAI's `json`)",
                 instead: "ask for verbose_json, diarized_json, srt or vtt",
@@ -307,45 +338,12 @@ fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
     Some(FormatError::NotRead { what, instead: INSTEAD_OF_JSON })
 }
 
-/// Subtitles and documents that are known, and not read.
-fn unread_text(text: &str) -> Option<FormatError> {
-    let head = text.trim_start().get(..text.trim_start().floor_char_boundary(400)).unwrap_or_default();
-    let lower = head.to_ascii_lowercase();
-    let first = numbered(text).map(|(_, line)| line.trim()).find(|line| !line.is_empty()).unwrap_or_default();
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let frames = first
-        .strip_prefix('{')
-        .and_then(|rest| rest.split_once("}{"))
-        .is_some_and(|(from, rest)| is_number(from) && rest.split_once('}').is_some_and(|(to, _)| is_number(to)));
-    let is_sbv = first.split_once(',').is_some_and(|(start, end)| {
-        let time = |text: &str| matches!(srt::time(text), Some((_, ""))) && text.contains('.');
-        time(start) && time(end)
-    });
-    let what = match () {
-        () if lower.starts_with("[script info]") || lower.contains("\n[v4") || lower.starts_with("dialogue:") => {
-            "ASS or SSA subtitles"
-        }
-        () if lower.starts_with("scenarist_scc") => "SCC closed captions",
-        () if lower.starts_with("file format=macaption") || lower.starts_with("file format=maccaption") => {
-            "MCC closed captions"
-        }
-        () if lower.starts_with("<sami") => "SAMI subtitles",
-        () if lower.contains("<timedtext") || lower.contains("<transcript><text") => "YouTube's timed text (SRV)",
-        () if is_sbv => "YouTube's SBV subtitles",
-        () if frames => "MicroDVD subtitles, which count frames",
-        () if lower.starts_with("{qttext}") => "QuickTime text",
-        () if lower.starts_with("{\\rtf") => {
-            return Some(FormatError::NotRead { what: "a document in RTF", instead: "save it as plain text (.txt)" });
-        }
-        () => return None,
-    };
-    Some(FormatError::NotRead { what, instead: INSTEAD_OF_SUBTITLES })
-}
-
 /// What an object is that is no transcript.
 fn words(fields: &Fields<'_>) -> String {
     let has = |name: &str| fields.contains_key(name);
     let kind = word(fields, "type").or_else(|| word(fields, "event")).or_else(|| word(fields, "message"));
+    // What has blanks in it may have been said, and stands in no refusal.
+    let kind = kind.filter(|kind| !kind.contains(char::is_whitespace));
     let names: Vec<_> = fields.keys().take(6).map(|name| excerpt(name)).collect();
     match () {
         () if has("job") => "the status of a transcription job (Speechmatics)".to_owned(),
@@ -361,24 +359,6 @@ fn words(fields: &Fields<'_>) -> String {
         () if names.is_empty() => "an empty JSON object".to_owned(),
         () => format!("JSON of another kind, with {}", names.join(", ")),
     }
-}
-
-/// What a text is in which no kind was seen.
-fn other(text: &str) -> FormatError {
-    let rows: Vec<&str> =
-        numbered(text).map(|(_, line)| line).filter(|line| !line.trim().is_empty()).take(20).collect();
-    let first = rows.first().copied().unwrap_or_default();
-    for (mark, name) in [(',', "commas"), ('\t', "tabs"), (';', "semicolons")] {
-        let columns = |line: &str| line.matches(mark).count();
-        if rows.len() > 1 && columns(first) > 1 && rows.iter().all(|row| columns(row) >= columns(first)) {
-            let names: Vec<_> = first.split(mark).take(6).map(|name| excerpt(name.trim())).collect();
-            return is_no(format!(
-                "a table (CSV, parted by {name}) with the columns {}; give its lines as SubRip, WebVTT or rows of JSON",
-                names.join(", ")
-            ));
-        }
-    }
-    FormatError::UnknownFormat
 }
 
 #[cfg(test)]
@@ -419,6 +399,29 @@ mod tests {
             ("0:00:00.100,0:00:01.200\nHello.\n\n0:00:01.600,0:00:03.000\nAnn: yes.\n", "SBV"),
             ("{1}{30}Hello.|Yes.\n{40}{75}No.\n", "MicroDVD"),
             ("{\\rtf1 x}", "RTF"),
+            // Lists that are no segments.
+            (
+                "[{\"start\":0,\"end\":5,\"text\":\"Apple\",\"label\":\"ORG\"},{\"start\":9,\"end\":15,\"text\":\"Berlin\"}]",
+                "entities",
+            ),
+            (
+                "{\"text\":\"Ann is here\",\"start\":0,\"end\":3,\"label\":\"PER\"}\n{\"text\":\"Bonn\",\"start\":0,\"end\":4}\n",
+                "entities",
+            ),
+            ("[{\"start\":\"2026-01-01\",\"end\":\"2026-01-02\",\"text\":\"Holiday\"}]", "calendar"),
+            (
+                "[{\"start\":\"2026-01-01T10:00:00Z\",\"end\":\"2026-01-01T11:00:00Z\",\"text\":\"Meeting\"}]",
+                "calendar",
+            ),
+            ("{\"entities\":[{\"text\":\"Bonn\",\"start\":10}],\"text\":\"I live in Bonn\"}", "JSON of another kind"),
+            (
+                "{\"ts\":\"2026-01-01\",\"message\":\"it is secret\",\"text\":\"x\"}\n{\"message\":\"y\"}\n",
+                "message, text, ts",
+            ),
+            ("[{\"id\":1,\"name\":\"Ann\"},{\"id\":2,\"name\":\"Ben\"}]", "id, name"),
+            ("{\"name\":\"x\",\"version\":\"1.0.0\",\"scripts\":{},\"dependencies\":{}}", "dependencies, name"),
+            ("{\"segments\":[{\"name\":\"a\",\"size\":1}],\"language\":\"en\"}", "JSON of another kind"),
+            ("{\"type\":\"FeatureCollection\",\"features\":[]}", "FeatureCollection"),
             // Lists of what is no segment and no sentence.
             ("{\"segments\":[[0,1.2,\"Hello\"]]}", "segments"),
             ("{\"sentences\":[\"Hello.\"]}", "AssemblyAI"),
@@ -574,6 +577,176 @@ mod tests {
             for name in [None, Some("a.txt"), Some("a.md")] {
                 assert!(detect(text, name).is_err(), "{text}{:?}", detect(text, name));
             }
+        }
+    }
+
+    /// Short files that people have beside transcripts: none is taken for one, whatever it is called, and most are named.
+    #[test]
+    fn what_is_no_transcript_is_refused_by_what_it_looks_like() {
+        for (file, named) in [
+            // Lists with times.
+            ("(0:00) Intro\n(1:23) What we talk about\n(5:30) The budget\n(12:44) Questions\n", "chapters"),
+            ("(0:00) Intro\n(1:23) What is it?\n(5:30) Is it safe?\n(12:44) How do we stop?\n", "chapters"),
+            ("[00:00] Intro\n[01:23] What we talk about\n[05:30] The budget\n", "chapters"),
+            ("00:00 Intro: why we are here\n01:23 Part 1: the past\n05:30 Part 2: the future\n", "chapters"),
+            ("0:00 Intro\n1:23 The budget\n5:30 Questions\n", "chapters"),
+            (
+                "Timestamps:\n(00:00:00) Highlights\n(00:01:23) Introduction\n(01:02:44) Advice for the young\n",
+                "chapters",
+            ),
+            ("Intro (0:00)\nWhat we talk about (1:23)\nThe budget (5:30)\nQuestions (12:44)\n", "chapters"),
+            ("[00:00] Ann Lee - One\n[03:21] Ben Roth - Two\n[07:23] Carl Oss - Three\n", "chapters"),
+            ("CHAPTER01=00:00:00.000\nCHAPTER01NAME=Intro\n", "chapters"),
+            (
+                "Tonight\n\n19:00 Doors open\n19:30 Ann Lee: Welcome\n19:45 Ben Roth: Songs\n21:00 Carl Oss: Piano\n",
+                "programme",
+            ),
+            ("19:30 Welcome: Ann Lee\n19:45 Keynote: Ben Roth\n20:30 Panel: Carl Oss, Dora Fox\n", "programme"),
+            ("19:30 - 19:45 Ann Lee: Welcome\n19:45 - 20:30 Ben Roth: Songs\n20:30 - 21:00 Interval\n", "programme"),
+            ("(19:30) Welcome by the chair\n(19:45) The year in songs\n(21:00) Piano\n", "programme"),
+            (
+                "Ann Lee: (10:00)\nOpening remarks\n\nBen Roth: (10:30)\nKeynote\n\nCarl Oss: (11:00)\nPanel\n",
+                "programme",
+            ),
+            ("Opening Remarks (10:00)\nAnn Lee\n\nKeynote (10:30)\nBen Roth\n\nPanel (11:00)\nCarl Oss\n", "programme"),
+            (
+                "Minutes\n\n10:00 Opened: Ann Lee in the chair\n10:05 Apologies: Ben Roth\n10:10 Budget: approved\n",
+                "programme",
+            ),
+            ("20:00 News\n20:15 Crime: The Fall\n21:45 Talk: The Show\n22:45 Late News\n", "programme"),
+            (
+                "10:02 ICE 123: Berlin - Bonn\n11:05 ICE 124: Berlin - Kiel\n11:40 RE 7: Bonn - Kiel\n",
+                "a list with times",
+            ),
+            ("Goals\n(12:31) Ann Lee\n(44:02) Ben Roth\n(89:59) Carl Oss\n", "a list with times"),
+            (
+                "12:31 Goal: Ann Lee scores\n44:02 Yellow card: Ben Roth\n45:00 Half time\n89:59 Goal: Carl Oss\n",
+                "a list",
+            ),
+            (
+                "[3:16] For God so loved the world.\n[3:17] For God sent not his Son.\n[3:18] Who believes is saved.\n",
+                "verses",
+            ),
+            (
+                "3:16 For God so loved the world.\n3:17 For God sent not his Son.\n3:18 Who believes is saved.\n",
+                "verses",
+            ),
+            // Logs, and chats with dates.
+            ("[10:02:00] INFO: server started\n[10:02:05] WARN: slow disk\n[10:02:11] ERROR: cannot connect\n", "log"),
+            ("10:02:00 INFO server started\n10:02:05 WARN slow disk\n10:02:11 ERROR cannot connect\n", "log"),
+            (
+                "[10:02:00] [main/INFO]: started\n[10:02:05] [disk/WARN]: slow\n[10:02:06] [main/INFO]: Ann joined\n",
+                "log",
+            ),
+            ("[00:00:01] info: build started\n[00:00:05] debug: compiling\n[00:00:09] info: done\n", "log"),
+            ("INFO: (00:01)\nstarted\nWARN: (00:05)\nslow\n", "log"),
+            ("10:02:00.123 [main] INFO  App - Started\n10:02:05.456 [main] WARN  Disk - Slow\n", "log"),
+            ("2026-01-01 10:02:00,123 INFO main: started\n2026-01-01 10:02:05,456 WARN disk: slow\n", "dates"),
+            ("[2026-01-01T10:02:00Z INFO  app] started\n[2026-01-01T10:02:01Z WARN  app] slow\n", "dates"),
+            ("Nov 30 10:02:11 host sshd[1]: Accepted\nNov 30 10:02:15 host cron[2]: (root) CMD\n", "dates"),
+            (
+                "127.0.0.1 - - [10/Oct/2026:13:55:36 -0700] \"GET /a\" 200\n::1 - - [10/Oct/2026:13:55:37 -0700] \"GET /b\" 404\n",
+                "dates",
+            ),
+            ("12/03/24, 10:02 - Ann Lee: Good morning\n12/03/24, 10:03 - Ben: Morning!\n", "chat"),
+            ("[12/03/24, 10:02:11] Ann Lee: Good morning\n[12/03/24, 10:03:15] Ben: Morning!\n", "chat"),
+            ("[12.03.2024 10:02:11] Ann Lee: Good morning\n[12.03.2024 10:03:15] Ben: Morning!\n", "chat"),
+            ("2024-01-02 10:02:11 Ann Lee: fix the build\n2024-01-02 10:12:30 Ben Roth: add tests\n", "dates"),
+            // Known by how they begin.
+            ("<!DOCTYPE html>\n<html><body><p>Hello.</p>\nAnn: (00:01)\nHello.\n</body></html>\n", "HTML"),
+            ("BEGIN:VCALENDAR\nVERSION:2.0\nDTSTART:20260101T100000Z\nSUMMARY:Meeting\nEND:VCALENDAR\n", "calendar"),
+            ("BEGIN:VCARD\nFN:Ann Lee\nTEL:12345\nEND:VCARD\n", "vCard"),
+            (
+                "<?xml version=\"1.0\"?>\n<gpx version=\"1.1\"><trk><time>2026-01-01T10:00:00Z</time></trk></gpx>\n",
+                "gpx",
+            ),
+            ("<svg><text>Hello</text></svg>\n", "svg"),
+            ("[ti:Song]\n[ar:Ann Lee]\n[00:12.00]Line one of the song\n[00:17.20]Line two of it\n", "LRC"),
+            (
+                "commit 2ae04fa1c9b2\nAuthor: Ann Lee <a@example.org>\nDate:   Mon Nov 30 10:02:11 2026\n\n    fix\n",
+                "Git",
+            ),
+            ("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n-Ann: (00:01)\n+Ann: (00:02)\n Hello.\n", "patch"),
+            (
+                "--- a/x.srt\n+++ b/x.srt\n 1\n-00:00:01,000 --> 00:00:02,000\n+00:00:01,500 --> 00:00:02,000\n Hello.\n",
+                "patch",
+            ),
+            ("#EXTM3U\n#EXTINF:123,Ann Lee - One\na.mp3\n", "playlist"),
+            (
+                "[Event \"Match\"]\n[Date \"1992.11.04\"]\n[White \"Fischer\"]\n\n1. e4 e5 {[%clk 0:10:00]} 2. Nf3\n",
+                "chess",
+            ),
+            (";FFMETADATA1\n[CHAPTER]\nSTART=0\nEND=83000\ntitle=Intro\n", "FFmpeg"),
+            (
+                "From: Ann Lee <a@example.org>\nDate: Mon, 30 Nov 2026 10:02:11 +0000\nSubject: Hello\n\nCome at 10:30.\n",
+                "e-mail",
+            ),
+            // Tables.
+            ("date,item,price\n2026-01-01,apple,1.20\n2026-01-02,pear,0.80\n", "table"),
+            ("time;item;price\n10:02;apple;1,20\n10:05;pear;0,80\n", "table"),
+            ("time\tuser\tpage\n10:02:11\tann\t/home\n10:02:15\tben\t/about\n", "table"),
+            // Texts of other kinds.
+            ("# Config\nDATABASE_URL=postgres://localhost:5432/x\nPORT=8080\nTIMEOUT=10:30\n", "no transcript"),
+            ("# Project\n\n**Note:** read this.\n\n**Warning:** do not run at 10:30.\n", "no transcript"),
+            ("# Features\n\n- **Fast:** it is.\n- **Small:** it is too.\n", "no transcript"),
+            (
+                "# Changelog\n\n## 1.2\n\n**Added:** a thing.\n**Fixed:** one.\n\n## 1.1\n\n**Fixed:** one.\n",
+                "no transcript",
+            ),
+            ("schedule:\n  - start: 10:00\n    title: Keynote\n  - start: 10:30\n    title: Talk\n", "no transcript"),
+            ("[server]\nlisten = \"127.0.0.1:8080\"\nat = 10:30:00\n", "no transcript"),
+            ("fn main() {\n    let x: u32 = 1;\n    println!(\"{}: {}\", x, \"10:30\");\n}\n", "no transcript"),
+            (
+                "def f(x):\n    t = \"00:00:01,000 --> 00:00:02,000\"\n    return {\"a\": 1, \"b\": \"10:30\"}\n",
+                "no transcript",
+            ),
+            (
+                "Apple Pie\nServes: 4\nTime: 1:30\n\nStep 1: (0:10) Peel.\nStep 2: (0:20) Make the dough.\n",
+                "no transcript",
+            ),
+            ("# m h command\n30 10 * * * /usr/bin/backup\n0 4 * * 1 /usr/bin/clean\n", "no transcript"),
+            ("all: build\n\nbuild:\n\tcargo build\n\ntest: build\n\tcargo test\n", "no transcript"),
+            (
+                "Shall I compare thee to a day?\nThou art more lovely:\nRough winds do shake the buds of May,\n",
+                "no transcript",
+            ),
+        ] {
+            for name in [None, Some("a.txt"), Some("a.md"), Some("a.srt")] {
+                let refusal = detect(file, name).expect_err(file).to_string();
+                assert!(refusal.contains(named), "{file}{refusal}");
+            }
+        }
+    }
+
+    /// Heads of transcripts that have one thing or another of a list with times.
+    #[test]
+    fn transcripts_are_no_lists() {
+        for (file, kind) in [
+            // Short answers, long pauses, no full stops.
+            ("[00:00:00] Ann: yes\n[00:05:00] Ben: no\n[00:09:00] Ann: yes\n[00:12:00] Ben: no\n", FileKind::Timed),
+            ("[00:00] hello and welcome to\n[00:03] the show today we\n[00:06] talk about roads\n", FileKind::Timed),
+            (
+                "[00:00:00.100 --> 00:00:01.200]  good evening\n[00:09:00.000 --> 00:09:01.000]  we begin\n",
+                FileKind::Timed,
+            ),
+            ("[00:12:31] Roger.\n[00:14:02] Say again?\n[00:19:40] Turn left.\n", FileKind::Timed),
+            (
+                "[00:00] \u{4f1a}\u{8b70}\u{3092}\u{59cb}\u{3081}\n[00:08] \u{3088}\u{308d}\u{3057}\u{304f}\u{304a}\u{9858}\n",
+                FileKind::Timed,
+            ),
+            ("[00:01] One.\n[00:02] Two.\n[00:03] Three.\n[00:04] Four.\n", FileKind::Timed),
+            ("[10:02:11] ann: hello all\n[10:02:15] ben: hi there\n[10:03:00] ann: bye\n", FileKind::Timed),
+            ("[00.10]Good evening.\n[00:00.10]Good evening.\n[00:01.60]We start now.\n", FileKind::Timed),
+            // Round times.
+            ("Ann Lee: (10:00)\nI said so.\n\nBen Roth: (10:30)\nWhy?\n\nCarl Oss: (11:00)\nI see.\n", FileKind::Rev),
+            ("Ann Lee: (10:00)\nwe begin\n\nBen Roth: (10:30)\nyes\n\nAnn Lee: (11:00)\ngood\n", FileKind::Rev),
+            ("[10:00] Ann Lee: We begin.\n[10:05] Ben Roth: Yes, please do.\n", FileKind::Timed),
+            // Somebody who says what a log says.
+            ("Ann Lee: (00:01)\nERROR, it said.\n\nBen Roth: (00:05)\nAnd INFO.\n", FileKind::Rev),
+            ("[00:01] Ann: WARNING, it said.\n[00:03] Ben: Info?\n[00:04] Ann: No.\n", FileKind::Timed),
+            ("Ann Lee  10:02 AM\nGood morning\nBen Roth  10:03 AM\nMorning!\n", FileKind::Otter),
+        ] {
+            assert_eq!(detect(file, None), Ok(kind), "{file}");
         }
     }
 

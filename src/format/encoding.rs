@@ -17,7 +17,6 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::blocks::{excerpt, numbered};
 use super::seven_bit::{self, SevenBit};
-use super::webvtt::is_line_of_times;
 use super::{FormatError, Problem};
 
 /// Enough to see a pattern of zero bytes, or an XML declaration.
@@ -38,9 +37,9 @@ fn is_control(c: char) -> bool {
     matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}')
 }
 
-/// A text whose lines of times (`00:00:01,000 --> 00:00:02,000`) hold nothing that is no character, as far as they are such
-/// lines without it; and which these are, from 1.
-pub(super) fn with_plain_times(text: &str) -> (Cow<'_, str>, Vec<usize>) {
+/// A text whose lines with times hold nothing that is no character, as far as `is_one` says of a line as it stands, and of it
+/// without that, that it is such a line; and which these are, from 1.
+pub(super) fn with_plain_times(text: &str, is_one: impl Fn(&str, &str) -> bool) -> (Cow<'_, str>, Vec<usize>) {
     let is_damage = |c: char| c == char::REPLACEMENT_CHARACTER || is_control(c);
     let mut repaired = Vec::new();
     if !text.contains(is_damage) {
@@ -49,7 +48,7 @@ pub(super) fn with_plain_times(text: &str) -> (Cow<'_, str>, Vec<usize>) {
     let (mut out, mut from) = (String::with_capacity(text.len()), 0);
     for (at, line) in numbered(text).filter(|(_, line)| line.contains(is_damage)) {
         let plain = line.replace(is_damage, "");
-        if is_line_of_times(&plain) {
+        if is_one(line, &plain) {
             let begin = line.as_ptr() as usize - text.as_ptr() as usize;
             out.extend([&text[from..begin], &plain]);
             from = begin + line.len();
@@ -382,6 +381,7 @@ fn is_damaged_utf8(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::webvtt::is_line_of_times;
     use super::*;
 
     const SAID: &str = "1\n00:00:01,000 --> 00:00:02,000\nNaïve „façade“ für 5 €\n";
@@ -493,7 +493,7 @@ mod tests {
             ("It is\u{fffd} --> there", None),
         ] {
             let text = format!("a\u{fffd}\r\n{line}\r\nb");
-            let (read, repaired) = with_plain_times(&text);
+            let (read, repaired) = with_plain_times(&text, |_, plain| is_line_of_times(plain));
             assert_eq!(read, format!("a\u{fffd}\r\n{}\r\nb", plain.unwrap_or(line)));
             assert_eq!(repaired, if plain.is_some() { vec![2] } else { vec![] }, "{line}");
         }

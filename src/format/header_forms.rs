@@ -549,3 +549,16 @@ pub(super) fn paragraph(line: &str) -> Option<(MediaMs, &str)> {
         _ => None,
     }
 }
+
+/// The time of `line`, wherever it stands, who may speak, when it ends, and what is said.
+pub(super) fn time_of(line: &str) -> Option<(&str, MediaMs, Option<MediaMs>, &str)> {
+    if let Some((When::Known(start, end), rest, ..)) = leading(line) {
+        let (label, text) = rest.split_once(is_colon).map_or(("", rest), |(label, text)| (bare(label), bare(text)));
+        let is_one = !text.is_empty() && is_label(label) && !is_sentence(label);
+        return Some(if is_one { (label, start, end, text) } else { ("", start, end, rest) });
+    }
+    shapes(line).find_map(|shape| match shape.when {
+        When::Known(start, end) => Some((shape.label, start, end, shape.text)),
+        _ => None,
+    })
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::name_with_time;
-use super::person::is_name;
+use super::person::{is_heading as is_heading_word, is_name};
 use super::stamp::{When, bracketed_end, is_colon, leading_span, placeholder, when};
 use super::{FileKind, Reading, srt};
 use crate::transcript::{Content, MediaMs, Meta};
@@ -126,6 +126,9 @@ pub(super) fn begins_with_time(paragraph: &str) -> bool {
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
     let mut heads: Vec<_> = numbered(text).filter_map(|(_, line)| head(line)).collect();
+    // `**Note:** read this`, `**Fixed:** a fault`: nobody is called so.
+    let is_somebody = |label: &str| !is_heading_word(label) || matches!(label, "Question" | "Answer");
+    heads.retain(|head| head.start_ms.is_some() || is_somebody(head.label));
     let mut counts: HashMap<&str, usize> = HashMap::new();
     heads.iter().for_each(|head| *counts.entry(head.label).or_default() += 1);
     heads.retain(|head| head.has_colon || counts[head.label] > 1);

@@ -11,7 +11,7 @@
 //! what of each survives.
 //!
 //! In reading order: [`Document`], what is written; `encoding` (with `seven_bit`) and `detect`, by which bytes become text of a
-//! known kind;
+//! known kind, or named for what else it is (`other_files`);
 //! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
 //! readers of text, `plain_text` by way of `headers` and `header_forms` (with `stamp`, `person` and `time_lines`: times, names,
 //! times alone on a line; `speech_evidence`: whether a file with times is a transcript), `markdown`, `webvtt` and `srt` (with
@@ -39,6 +39,7 @@ mod line_limits;
 mod markdown;
 mod names;
 mod nlp;
+mod other_files;
 mod ours;
 mod person;
 mod places;
@@ -321,6 +322,11 @@ impl FileKind {
         Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, name, _)| name)
     }
 
+    /// What it is, in words.
+    fn in_words(self) -> &'static str {
+        Self::ALL.into_iter().find(|(kind, ..)| *kind == self).map_or("", |(.., words)| words)
+    }
+
     /// The kind that `format` is read as; none for what is written for people only.
     #[must_use]
     pub fn of(format: Format) -> Option<Self> {
@@ -440,20 +446,28 @@ pub enum FormatError {
     },
     /// Text in an encoding that is known, and not decoded.
     #[error(
-        "this is text in {encoding}, which captionwire does not decode: make UTF-8 of it first, as with `iconv -f {encoding} -t UTF-8`"
+        "this is text in {encoding}, which captionwire does not decode: make UTF-8 of it first, as with `iconv -f {encoding} -t UTF-8`; if it is not, --encoding utf-8 reads it as it stands"
     )]
     NotDecoded {
         /// The encoding.
         encoding: &'static str,
     },
     /// Text, but of no kind that can be read.
-    #[error("this is no transcript that can be read; these can: {}", kinds_in_words())]
+    #[error("this is no transcript that can be read; these can, and --from says which it is: {}", kinds_in_words())]
     UnknownFormat,
     /// Something that is known, and is no transcript.
     #[error("this is no transcript: it is {what}")]
     NotATranscript {
         /// What it is.
         what: String,
+    },
+    /// A text that has the form of a transcript and is none, as far as one can see.
+    #[error("this looks like {what}, and not like a transcript; if it is one, --from {kind} reads it as {}", kind.in_words())]
+    NotSpeech {
+        /// What it looks like.
+        what: &'static str,
+        /// Of which kind it would be.
+        kind: FileKind,
     },
     /// A kind of transcript that is known, and not read.
     #[error("this looks like {what}, which captionwire does not read: {instead}")]
@@ -478,6 +492,12 @@ pub enum FormatError {
     /// A transcript in which nothing is said.
     #[error("there is not one line of speech in this file")]
     NoLines,
+    /// A file that was taken for a transcript of some kind, and in which nothing is said.
+    #[error("there is not one line of speech in this file, which looks like {}; --from says another kind", kind.in_words())]
+    NoSpeech {
+        /// What it was taken for.
+        kind: FileKind,
+    },
     /// The name of no format.
     #[error("{name:?} is no format; there are {}", Format::ALL.map(Format::as_str).join(", "))]
     UnknownName {
@@ -524,7 +544,8 @@ pub struct ReadOptions<'a> {
 /// # Errors
 /// [`FormatError::NotText`] for what holds zero bytes and is neither UTF-16 nor UTF-32 nor text with a few of them;
 /// [`FormatError::UnknownFormat`], [`FormatError::NotRead`] and [`FormatError::NotATranscript`] where nothing can be read,
-/// [`FormatError::Broken`] where JSON or XML breaks off, and [`FormatError::NoLines`] where nobody says anything.
+/// [`FormatError::NotSpeech`] for what only has times, [`FormatError::Broken`] where JSON or XML breaks off, and
+/// [`FormatError::NoLines`] or [`FormatError::NoSpeech`] where nobody says anything.
 pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<Reading, FormatError> {
     read_with(bytes, &ReadOptions { file_name, ..ReadOptions::default() })
 }
@@ -545,8 +566,13 @@ pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<Reading, FormatE
     read_with(words, &ReadOptions { speaker_times: Some(speaker_times), ..ReadOptions::default() })
 }
 
-fn spoken(reading: Reading) -> Result<Reading, FormatError> {
-    if reading.lines.is_empty() { Err(FormatError::NoLines) } else { Ok(reading) }
+/// A reading in which something is said; `taken_for` is its kind if only its looks say so.
+fn spoken(reading: Reading, taken_for: Option<FileKind>) -> Result<Reading, FormatError> {
+    match taken_for {
+        _ if !reading.lines.is_empty() => Ok(reading),
+        Some(kind) => Err(FormatError::NoSpeech { kind }),
+        None => Err(FormatError::NoLines),
+    }
 }
 
 /// Reads a transcript of which more is known.
@@ -563,19 +589,24 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     }
     let text = places::with_numbers_of_json(&text);
     // A file of cues may be known by nothing but its lines of times.
-    let (with_plain_times, mut repaired_times) = encoding::with_plain_times(&text);
+    let (with_plain_times, repaired_cues) =
+        encoding::with_plain_times(&text, |_, plain| webvtt::is_line_of_times(plain));
     let kind = match (options.kind, options.speaker_times) {
         (Some(kind), _) => kind,
         (None, Some(_)) => FileKind::Nlp,
         (None, None) => detect::detect(&with_plain_times, options.file_name)?,
     };
     // In other files such a line is text.
-    let text = match kind {
-        FileKind::Vtt | FileKind::Srt => with_plain_times,
-        _ => {
-            repaired_times.clear();
-            text
+    let (text, repaired_times) = match kind {
+        FileKind::Vtt | FileKind::Srt => (with_plain_times, repaired_cues),
+        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => {
+            let (plain, repaired) = encoding::with_plain_times(&text, |damaged, plain| {
+                speech_evidence::is_header_without_damage(kind, damaged, plain)
+            });
+            let plain = if repaired.is_empty() { None } else { Some(plain.into_owned()) };
+            (plain.map_or(text, Cow::Owned), repaired)
         }
+        _ => (text, Vec::new()),
     };
     let plain = match kind {
         FileKind::Vtt | FileKind::Srt => encoding::without_controls(&text),
@@ -585,7 +616,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     let text = plain;
     let mut gather = Gather::of_text(is_repaired).with_parts_at(options.parts_at).with_limits(options.limits);
     for at in repaired_times {
-        gather.problem(at, 1, format!("{} in a line of times: left out", encoding::IS_NO_CHARACTER));
+        gather.problem(at, 1, format!("{} in a line with a time: left out", encoding::IS_NO_CHARACTER));
     }
     let segments = match options.speaker_times {
         Some(times) => rttm::read(&encoding::decode(times)?.text, &mut gather.problems),
@@ -606,7 +637,8 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         gather.check_all_characters(&text);
     }
     let is_rows = || detect::is_rows(&text);
-    let mut reading = spoken(match kind {
+    let is_taken = options.kind.is_none() && options.speaker_times.is_none();
+    let reading = match kind {
         FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => plain_text::read(kind, &text, gather),
         FileKind::Vtt => webvtt::read(&text, gather),
         FileKind::Srt => srt::read(&text, gather),
@@ -625,7 +657,8 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         FileKind::Aws => vendors::aws::read(&text, gather)?,
         FileKind::Whisper => vendors::whisper::read(&text, gather)?,
         FileKind::Podcast => podcast::read(&text, gather)?,
-    })?;
+    };
+    let mut reading = spoken(reading, is_taken.then_some(kind))?;
     // A guess of the encoding; of zero bytes most readers tell by line.
     let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
     if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
@@ -738,7 +771,32 @@ mod tests {
                     let told = reading.problems.iter().find(|problem| problem.message == encoding::NO_CHARACTER);
                     assert_eq!(told.map(|told| told.line), Some(line), "{file}: {:?}", reading.problems);
                 }
-                Err(error) => assert_eq!(error, FormatError::NoLines, "{file}"),
+                Err(error) => assert!(matches!(error, FormatError::NoSpeech { .. }), "{file}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_with_damage_in_its_time_is_one() {
+        for (file, start_ms) in [
+            ("Ann Lee: (00:01)\nGood.\nBen Roth: (00:~05)\nMorning.\n", Some(5_000)),
+            ("Ann Lee (00:01):\nGood.\nBen Roth (00~:05):\nMorning.\n", Some(5_000)),
+            ("Ann Lee: 00:00:01\nGood.\nBen Roth: 00:00~:05\nMorning.\n", Some(5_000)),
+            ("Ann Lee  00:01\nGood.\nBen Roth  0~0:05\nMorning.\n", Some(5_000)),
+            ("[00:01] Ann Lee: Good.\n[00:0~5] Ben Roth: Morning.\n", Some(5_000)),
+            // A digit may be gone: nobody knows the time.
+            ("Ann Lee: (00:01)\nGood.\nBen Roth: (~0:05)\nMorning.\n", None),
+            ("Ann Lee: (00:01)\nGood.\nBen Roth: (00:~5)\nMorning.\n", None),
+        ] {
+            for damage in ["\0", "\u{fffd}"] {
+                let reading = read(file.replace('~', damage).as_bytes(), None).expect("a transcript");
+                let lines = reading.lines.iter().map(|line| {
+                    (line.content.speaker.as_deref().unwrap_or_default(), line.content.start_ms, &*line.content.text)
+                });
+                let expected = [("Ann Lee", Some(1_000), "Good."), ("Ben Roth", start_ms, "Morning.")];
+                assert_eq!(lines.collect::<Vec<_>>(), expected, "{file}");
+                let at = 1 + file.lines().position(|line| line.contains('~')).expect("the damage");
+                assert!(reading.problems.iter().any(|problem| problem.line == at), "{file}{:?}", reading.problems);
             }
         }
     }

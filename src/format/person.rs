@@ -5,7 +5,17 @@ use super::stamp::bracketed_end;
 /// A label that stands where only a label can: short, and no sentence.
 pub(super) fn is_label(label: &str) -> bool {
     let words = label.split_whitespace().count();
-    (1..=6).contains(&words) && label.chars().count() <= 60 && !label.contains(['?', '!', ';', '"', '\u{201C}'])
+    (1..=6).contains(&words)
+        && label.chars().count() <= 60
+        && !label.contains(['?', '!', ';', '"', '\u{201C}'])
+        && !is_log_level(label)
+}
+
+/// True for the level of a row in a program's log, which is nobody's name.
+pub(super) fn is_log_level(label: &str) -> bool {
+    const LEVELS: [&str; 11] =
+        ["info", "warn", "warning", "error", "err", "debug", "fatal", "severe", "critical", "notice", "verbose"];
+    LEVELS.iter().any(|level| label.eq_ignore_ascii_case(level))
 }
 
 /// Words that stand in names, small.
@@ -18,7 +28,7 @@ const PARTICLES: [&str; 20] = [
 const HEADINGS: &str = " a an this that these those my our your his her its their here there what why how who when where \
      which first second third next last finally note notes question questions answer answers example summary conclusion \
      agenda item article section chapter part point step figure table slide page phase option exhibit warning important \
-     update ladies dear fellow good breaking die das ein eine meine unsere ";
+     update added changed deprecated fixed removed security ladies dear fellow good breaking die das ein eine meine unsere ";
 
 /// Words that stand in sentences, and in no name.
 const SENTENCE_WORDS: &str = " is are was were be been we i you he she it they us this that to not have has had as in on at \

@@ -195,7 +195,8 @@ fn leading_time(text: &str) -> Option<(MediaMs, &str)> {
 
 /// True for `--:--`, `00:XX`, `?:??`, `12:75`: what is written like a time and is none.
 fn is_broken_time(text: &str) -> bool {
-    let is_clock = |c: char| is_placeholder(c) || c.is_ascii_digit() || "xXhHmMsS".contains(c);
+    let is_clock =
+        |c: char| is_placeholder(c) || c.is_ascii_digit() || "xXhHmMsS\u{FFFD}".contains(c) || c.is_control();
     let (text, _) = without_half(text);
     text.contains(is_colon) && text.chars().all(is_clock)
 }
