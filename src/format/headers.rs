@@ -465,6 +465,19 @@ mod tests {
     }
 
     #[test]
+    fn a_level_is_nobodys_name() {
+        for (kind, line) in [
+            (FileKind::Timed, "[00:00:35] INFO: started"),
+            (FileKind::Timed, "00:35 Error: cannot connect"),
+            (FileKind::Rev, "WARNING: slow"),
+            (FileKind::Rev, "[00:35] DEBUG: x"),
+        ] {
+            let found = find(kind, line);
+            assert!(found.as_ref().is_none_or(|(label, ..)| label.is_empty()), "{kind}: {line} {found:?}");
+        }
+    }
+
+    #[test]
     fn a_header_names_one_speaker() {
         let lines = ["Ann: (0:01): (0:05)", "Ann", "and more", "Ben: (0:06)", "Ben", "more"];
         let headers = Headers::of(FileKind::Rev, &lines);
