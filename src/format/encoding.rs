@@ -37,10 +37,18 @@ fn is_control(c: char) -> bool {
     matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}')
 }
 
+fn is_damage(c: char) -> bool {
+    c == char::REPLACEMENT_CHARACTER || is_control(c)
+}
+
+/// `line` without what is no character, if it holds such.
+pub(super) fn without_damage(line: &str) -> Option<String> {
+    line.contains(is_damage).then(|| line.replace(is_damage, ""))
+}
+
 /// A text whose lines with times hold nothing that is no character, as far as `is_one` says of a line as it stands, and of it
 /// without that, that it is such a line; and which these are, from 1.
 pub(super) fn with_plain_times(text: &str, is_one: impl Fn(&str, &str) -> bool) -> (Cow<'_, str>, Vec<usize>) {
-    let is_damage = |c: char| c == char::REPLACEMENT_CHARACTER || is_control(c);
     let mut repaired = Vec::new();
     if !text.contains(is_damage) {
         return (Cow::Borrowed(text), repaired);

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use super::blocks::{LABEL_MAX, numbered, tidy};
 use super::detect::has_sign;
 use super::document::Document;
+use super::encoding::without_damage;
 use super::headers::Headers;
 use crate::transcript::Line;
 use crate::transcript::time::clock;
@@ -29,7 +30,9 @@ pub(super) fn unescaped<'a>(line: &'a str, headers: &Headers<'_>) -> Option<&'a 
 /// True for a line that a backslash in front keeps text, wherever it stands: what would be a header or the trailer.
 fn is_escaped(line: &str, headers: &Headers<'_>) -> bool {
     let bare = line.trim_start_matches('\\');
-    bare.starts_with(TRAILER) || headers.may_take(bare) || bare.len() < line.len() && has_sign(bare)
+    // The reader looks at a line without its damage too.
+    let is_header = headers.may_take(bare) || without_damage(bare).is_some_and(|plain| headers.may_take(&plain));
+    bare.starts_with(TRAILER) || is_header || bare.len() < line.len() && has_sign(bare)
 }
 
 pub(super) fn write(document: &Document) -> String {
@@ -90,9 +93,16 @@ mod tests {
             push_text(&mut out, line, &headers);
             out.trim_end_matches('\n').to_owned()
         };
-        for line in
-            ["Ann: (00:01)", "Clerk: no", "Clerk:", "The President:", "(00:01)", "\\Clerk: (00:01)", "Published at x"]
-        {
+        for line in [
+            "Ann: (00:01)",
+            "Ann: (00:01)\0",
+            "Clerk: no",
+            "Clerk:",
+            "The President:",
+            "(00:01)",
+            "\\Clerk: (00:01)",
+            "Published at x",
+        ] {
             assert_eq!(unescaped(&written(line), &headers), Some(line));
         }
         for line in ["It was so.", "\\o/", "at 10:30 we left", "The answer is this:", "Note: no", "[applause]"] {
