@@ -6,6 +6,8 @@
 //! its place. A sentence of its own (`Yes.`) is never noise, however short, and neither are words between pauses: noise
 //! stands amid what somebody else says, an answer does not.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
 use super::token::{Label, Token};
@@ -39,64 +41,134 @@ pub(super) fn runs(tokens: &[Token], goes_on: bool) -> Vec<Run> {
             _ => runs.push(Run { tokens: at..at + 1, label: token.label.clone() }),
         }
     }
-    // The shortest goes first: a long run must not be eaten up from its noisy end.
-    while runs.len() > 1 {
-        let shortest = (0..runs.len())
-            .rev()
-            .filter(|at| !is_real(tokens, &runs[*at].tokens, goes_on))
-            .min_by_key(|at| words(&tokens[runs[*at].tokens.clone()]));
-        let Some(shortest) = shortest else { break };
-        absorb(&mut runs, shortest);
-    }
-    runs
+    if runs.len() > 1 { RunMerger::new(tokens, goes_on, runs).merge() } else { runs }
 }
 
-/// Gives a run to the one before it, or to the one behind it if it is the first; equal neighbours become one.
-fn absorb(runs: &mut Vec<Run>, at: usize) {
-    let gone = runs.remove(at).tokens;
-    if at == 0 {
-        runs[0].tokens.start = gone.start;
-        return;
+/// Gives runs that are noise to their neighbours, the shortest first: a long run must not be eaten up from its noisy end.
+struct RunMerger<'a> {
+    context: Context<'a>,
+    /// The run that begins at the token of this index, if one does.
+    starting: BTreeMap<usize, Run>,
+    /// Noise by the number of its words; of two as short the last comes first. Those that have changed since are passed over.
+    noise: BinaryHeap<(Reverse<usize>, usize, usize)>,
+}
+
+impl<'a> RunMerger<'a> {
+    fn new(tokens: &'a [Token], goes_on: bool, runs: Vec<Run>) -> Self {
+        let starting: BTreeMap<usize, Run> = runs.into_iter().map(|run| (run.tokens.start, run)).collect();
+        let mut merger = Self { context: Context::new(tokens, goes_on), starting, noise: BinaryHeap::new() };
+        let ranges: Vec<Range<usize>> = merger.starting.values().map(|run| run.tokens.clone()).collect();
+        ranges.iter().for_each(|range| merger.note_noise(range));
+        merger
     }
-    runs[at - 1].tokens.end = gone.end;
-    if runs.get(at).is_some_and(|next| next.label == runs[at - 1].label) {
-        runs[at - 1].tokens.end = runs.remove(at).tokens.end;
+
+    fn note_noise(&mut self, run: &Range<usize>) {
+        if !self.context.is_real(run) {
+            self.noise.push((Reverse(self.context.words(run)), run.start, run.end));
+        }
+    }
+
+    fn merge(mut self) -> Vec<Run> {
+        while self.starting.len() > 1
+            && let Some((_, start, end)) = self.noise.pop()
+        {
+            if self.starting.get(&start).is_some_and(|run| run.tokens.end == end) {
+                self.absorb(start);
+            }
+        }
+        self.starting.into_values().collect()
+    }
+
+    /// Gives the run that begins at `start` to the one before it, or to the one behind it if it is the first; equal
+    /// neighbours become one.
+    fn absorb(&mut self, start: usize) {
+        let Some(gone) = self.starting.remove(&start) else { return };
+        let before = self.starting.range(..start).next_back().map(|(_, run)| run.clone());
+        let behind = self.starting.get(&gone.tokens.end).cloned();
+        let merged = match (before, behind) {
+            (Some(before), Some(behind)) if before.label == behind.label => {
+                self.starting.remove(&behind.tokens.start);
+                Run { tokens: before.tokens.start..behind.tokens.end, ..before }
+            }
+            (Some(before), _) => Run { tokens: before.tokens.start..gone.tokens.end, ..before },
+            (None, Some(behind)) => {
+                self.starting.remove(&behind.tokens.start);
+                Run { tokens: start..behind.tokens.end, ..behind }
+            }
+            (None, None) => return,
+        };
+        self.note_noise(&merged.tokens);
+        self.starting.insert(merged.tokens.start, merged);
     }
 }
 
-fn words(tokens: &[Token]) -> usize {
-    tokens.iter().filter(|token| token.is_word()).count()
+/// A text and, for each place between its tokens, what is before and behind it: a run is judged without reading the text again.
+struct Context<'a> {
+    tokens: &'a [Token],
+    goes_on: bool,
+    /// How many words there are before each place.
+    words: Vec<usize>,
+    /// The last token before each place that has a time.
+    timed_before: Vec<Option<usize>>,
+    /// The first token behind each place that has a start.
+    timed_behind: Vec<Option<usize>>,
 }
 
-/// Whether a run of `tokens` is somebody's words, and no noise of labels.
-fn is_real(tokens: &[Token], run: &Range<usize>, goes_on: bool) -> bool {
-    let (before, of_run, behind) = (&tokens[..run.start], &tokens[run.clone()], &tokens[run.end..]);
-    if words(of_run) == 0 {
-        return false;
+impl<'a> Context<'a> {
+    fn new(tokens: &'a [Token], goes_on: bool) -> Self {
+        let places = tokens.len() + 1;
+        let (mut words, mut timed_before, mut timed_behind) = (vec![0; places], vec![None; places], vec![None; places]);
+        for (at, token) in tokens.iter().enumerate() {
+            words[at + 1] = words[at] + usize::from(token.is_word());
+            let is_timed = token.end_ms.or(token.start_ms).is_some();
+            timed_before[at + 1] = is_timed.then_some(at).or(timed_before[at]);
+        }
+        for (at, token) in tokens.iter().enumerate().rev() {
+            timed_behind[at] = token.start_ms.map(|_| at).or(timed_behind[at + 1]);
+        }
+        Self { tokens, goes_on, words, timed_before, timed_behind }
     }
-    let start = start(of_run);
-    let end = end(of_run);
-    // Where there are no times, words have to do.
-    let is_long = start.zip(end).is_none_or(|(start, end)| end.saturating_sub(start) >= RUN_MS_MIN);
-    if is_long && words(of_run) >= RUN_WORDS_MIN {
-        return true;
-    }
-    let ends = |tokens: &[Token]| tokens.last().is_none_or(|token| token.ends_sentence);
-    if ends(before) && ends(of_run) {
-        return true;
-    }
-    let is_pause = |from: Option<i64>, to: Option<i64>| from.zip(to).is_some_and(|(from, to)| to - from >= PAUSE_MS);
-    let is_after_pause = before.is_empty() || is_pause(self::end(before), start);
-    let is_before_pause = behind.is_empty() && !goes_on || is_pause(end, self::start(behind));
-    is_after_pause && is_before_pause
-}
 
-fn start(tokens: &[Token]) -> Option<i64> {
-    tokens.iter().find_map(|token| token.start_ms)
-}
+    fn words(&self, run: &Range<usize>) -> usize {
+        self.words[run.end] - self.words[run.start]
+    }
 
-fn end(tokens: &[Token]) -> Option<i64> {
-    tokens.iter().rev().find_map(|token| token.end_ms.or(token.start_ms))
+    /// Where the first token from `place` on starts that says so.
+    fn start(&self, place: usize) -> Option<(usize, i64)> {
+        let at = self.timed_behind[place]?;
+        Some((at, self.tokens[at].start_ms?))
+    }
+
+    /// Where the last token before `place` ends that says so.
+    fn end(&self, place: usize) -> Option<(usize, i64)> {
+        let at = self.timed_before[place]?;
+        Some((at, self.tokens[at].end_ms.or(self.tokens[at].start_ms)?))
+    }
+
+    /// Whether a run is somebody's words, and no noise of labels.
+    fn is_real(&self, run: &Range<usize>) -> bool {
+        if self.words(run) == 0 {
+            return false;
+        }
+        let start = self.start(run.start).filter(|(at, _)| *at < run.end).map(|(_, start)| start);
+        let end = self.end(run.end).filter(|(at, _)| *at >= run.start).map(|(_, end)| end);
+        // Where there are no times, words have to do.
+        let is_long = start.zip(end).is_none_or(|(start, end)| end.saturating_sub(start) >= RUN_MS_MIN);
+        if is_long && self.words(run) >= RUN_WORDS_MIN {
+            return true;
+        }
+        let ends_sentence = |place: usize| place == 0 || self.tokens[place - 1].ends_sentence;
+        if ends_sentence(run.start) && ends_sentence(run.end) {
+            return true;
+        }
+        let is_pause =
+            |from: Option<i64>, to: Option<i64>| from.zip(to).is_some_and(|(from, to)| to - from >= PAUSE_MS);
+        let before = self.end(run.start).map(|(_, end)| end);
+        let behind = self.start(run.end).map(|(_, start)| start);
+        let is_after_pause = run.start == 0 || is_pause(before, start);
+        let is_before_pause = run.end == self.tokens.len() && !self.goes_on || is_pause(end, behind);
+        is_after_pause && is_before_pause
+    }
 }
 
 #[cfg(test)]
@@ -218,7 +290,62 @@ mod tests {
         assert_eq!((runs(&open, true).len(), runs(&open, false).len()), (1, 2));
     }
 
+    /// The rule said directly, in as many steps as it takes.
+    fn runs_by_the_rule(tokens: &[Token], goes_on: bool) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for (at, token) in tokens.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run) if token.label == Label::Unsaid || token.label == run.label => run.tokens.end = at + 1,
+                Some(run) if run.label == Label::Unsaid => {
+                    (run.tokens.end, run.label) = (at + 1, token.label.clone());
+                }
+                _ => runs.push(Run { tokens: at..at + 1, label: token.label.clone() }),
+            }
+        }
+        let context = Context::new(tokens, goes_on);
+        while runs.len() > 1 {
+            let noise = (0..runs.len()).rev().filter(|at| !context.is_real(&runs[*at].tokens));
+            let Some(at) = noise.min_by_key(|at| context.words(&runs[*at].tokens)) else { break };
+            let gone = runs.remove(at).tokens;
+            if at == 0 {
+                runs[0].tokens.start = gone.start;
+                continue;
+            }
+            runs[at - 1].tokens.end = gone.end;
+            if runs.get(at).is_some_and(|next| next.label == runs[at - 1].label) {
+                runs[at - 1].tokens.end = runs.remove(at).tokens.end;
+            }
+        }
+        runs
+    }
+
+    /// As many words as a frame of a megabyte holds, each by somebody else, and none of them timed.
+    #[test]
+    fn a_text_of_many_runs_is_read_once() {
+        let mut long = tokens(&"abac".repeat(10_000));
+        long.iter_mut().for_each(|token| (token.start_ms, token.end_ms) = (None, None));
+        assert_eq!(shown(&long), "a40000");
+    }
+
     proptest::proptest! {
+        /// Also where some words have no times, some end a sentence, and pauses stand between them.
+        #[test]
+        fn runs_are_those_of_the_rule(
+            labels in "[abc?.-]{0,40}",
+            marks in proptest::collection::vec((0..4u8, 0..8u8, 0..3i64), 40),
+            goes_on: bool,
+        ) {
+            let mut tokens = tokens(&labels);
+            let mut pause_ms = 0;
+            for (token, (times, sentence, pause)) in tokens.iter_mut().zip(marks) {
+                pause_ms += pause * 200;
+                token.start_ms = token.start_ms.map(|start| start + pause_ms).filter(|_| times & 1 == 0);
+                token.end_ms = token.end_ms.map(|end| end + pause_ms).filter(|_| times & 2 == 0);
+                token.ends_sentence = sentence == 0;
+            }
+            assert_eq!(runs(&tokens, goes_on), runs_by_the_rule(&tokens, goes_on));
+        }
+
         #[test]
         fn runs_cover_all_tokens_in_their_order(labels in "[abc?.-]{0,40}") {
             let tokens = tokens(&labels);
