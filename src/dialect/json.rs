@@ -240,9 +240,9 @@ pub(super) fn on_axis(ms: f64, options: &Options) -> Result<MediaMs, &'static st
     if ms < 0.0 {
         return Err("is negative");
     }
-    // As a float first: what does not fit is refused before it is cut.
+    // As a float first: what does not fit is refused before it is cut. The clock of a session may have begun long before it.
     let ms = (ms + 0.5).floor();
-    if ms > options.media_ms_max as f64 {
+    if ms > options.media_ms_max as f64 && options.offset_ms >= 0 {
         return Err("is beyond all media time: times are counted from the start of the session");
     }
     let time = (ms as MediaMs).saturating_add(options.offset_ms);

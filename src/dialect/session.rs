@@ -49,9 +49,18 @@ const NEAR_ZERO_MS: f64 = 2_000.0;
 const FALL_MS: f64 = 10_000.0;
 /// The first seconds of a session.
 const FIRST_SECONDS_MS: f64 = 3_000.0;
+/// The start of what somebody says moves by no more than this while it is guessed and settled, where several speak at once.
+const DRIFT_MS: f64 = 750.0;
+/// Where several speak at once a guess ends no more than this before what was heard already: it is of what is being said.
+const GUESS_LATE_MS: f64 = 1_000.0;
+/// There a final ends no more than this before what was heard already, if nobody knows who says it.
+const FINAL_LATE_MS: f64 = 2_000.0;
 /// A time that falls to less than a third of what was reached is a new session if it falls by so much (Amazon Transcribe's
 /// finals come up to 30 s late).
 const FAR_FALL_MS: f64 = 30_000.0;
+
+/// A session that begins with later words than this may have a clock that did not begin with it.
+const LEAD_MS: MediaMs = 10_000;
 
 /// Times of neighbours overlap by no more than this: vendors round, and words are not cut sharply.
 const ROUGH_MS: f64 = 300.0;
@@ -163,6 +172,14 @@ pub(super) trait Engine: Send {
     /// Begins a session.
     fn new(options: Options) -> Self;
 
+    /// The session that was announced, and has said nothing so far, is read with these options.
+    fn begin_with(&mut self, options: Options)
+    where
+        Self: Sized,
+    {
+        *self = Self::new(options);
+    }
+
     /// What a message tells of its session.
     fn sign<'a>(&self, message: &'a Self::Message) -> SessionSign<'a>;
 
@@ -251,8 +268,7 @@ impl Heard {
 
     /// Whether `voice` may have said it. `Unknown` may be anybody.
     fn is_by(&self, voice: &str) -> bool {
-        let is_anybody = |voice: &str| matches!(voice, "" | "Unknown");
-        is_anybody(&self.voice) || is_anybody(voice) || *self.voice == *voice
+        !is_name(&self.voice) || !is_name(voice) || *self.voice == *voice
     }
 
     /// How much of `span` it takes up.
@@ -265,9 +281,17 @@ impl Heard {
         are_alike(&words(&self.text), now)
     }
 
-    /// Whether it begins at `start_ms`.
-    fn begins_at(&self, start_ms: f64) -> bool {
-        (self.start_ms - start_ms).abs() <= 1.0
+    /// Whether it is known by name who said it, and that is `voice`.
+    fn is_surely_by(&self, voice: &str) -> bool {
+        is_name(voice) && *self.voice == *voice
+    }
+
+    /// Whether it is a guess of what a message says of `span`, where several speak at once: the start drifts and the first
+    /// words are rewritten while somebody speaks, but it does not shrink.
+    fn grows_to(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
+        let is_near = (self.start_ms - span.start_ms).abs() <= DRIFT_MS && span.end_ms + GUESS_LATE_MS >= self.end_ms;
+        let is_short = words(&self.text).len() < GUESS_WORDS_MIN;
+        is_near && (self.was_guessed_as(&sign.text) || is_short && self.is_by(sign.voice))
     }
 
     /// Whether `guess` can have been a guess of it.
@@ -283,7 +307,10 @@ impl Heard {
 #[derive(Debug)]
 struct Reach {
     first_ms: f64,
+    /// The greatest start.
     latest_ms: f64,
+    /// The greatest end.
+    until_ms: f64,
     /// What the vendor settled last.
     settled: VecDeque<Heard>,
     /// What it guesses behind that.
@@ -294,16 +321,23 @@ struct Reach {
 
 impl Reach {
     fn new(first_ms: f64) -> Self {
-        Self { first_ms, latest_ms: first_ms, settled: VecDeque::new(), guess: None, beside: VecDeque::new() }
+        Self {
+            first_ms,
+            latest_ms: first_ms,
+            until_ms: first_ms,
+            settled: VecDeque::new(),
+            guess: None,
+            beside: VecDeque::new(),
+        }
     }
 
     /// What a message says of `span`, from a vendor that says everything in its order or not.
     fn step_to(&self, span: &Span<'_>, sign: &SessionSign<'_>, is_in_order: bool) -> Step {
+        if !sign.voice.is_empty() && !span.is_wall {
+            return self.step_among_voices(span, sign);
+        }
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
-        // A final says where its first guess began, whatever was said beside it meanwhile.
-        let is_known =
-            |guess: &Heard| guess.begins_at(start) && guess.is_by(sign.voice) && guess.was_guessed_as(&sign.text);
-        if back <= 0.0 || self.beside.iter().any(is_known) {
+        if back <= 0.0 {
             return Step::On;
         }
         let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
@@ -316,12 +350,7 @@ impl Reach {
                 () => Step::On,
             };
         }
-        let is_late_guess = |settled: &Heard| {
-            start + ROUGH_MS >= settled.start_ms
-                && start <= settled.end_ms + ROUGH_MS
-                && settled.was_guessed_as(&sign.text)
-        };
-        if is_in_order && !sign.is_settled && self.settled.iter().rev().take(LATE_GUESS_OF).any(is_late_guess) {
+        if is_in_order && self.is_late_guess(span, sign) {
             return Step::On;
         }
         if is_at_start
@@ -338,6 +367,68 @@ impl Reach {
         } else {
             Step::On
         }
+    }
+
+    /// What a message says of `span`, from a vendor whose speakers talk over each other. Starts fall there within a session:
+    /// who begins first may end last. Ends do not, but by what a final is late; those of a clock that began anew do.
+    fn step_among_voices(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> Step {
+        let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
+        let behind = self.until_ms - span.end_ms;
+        if self.guess_beside(span, sign).is_some() {
+            return Step::On;
+        }
+        let is_at_start = start <= FIRST_SECONDS_MS || start <= self.first_ms + DRIFT_MS;
+        if is_at_start && behind > self.late_ms(back, span, sign)
+            || behind > FAR_FALL_MS && start < self.latest_ms / 3.0
+        {
+            Step::Anew
+        } else if back > MOVED_MS as f64 {
+            Step::Back
+        } else {
+            Step::On
+        }
+    }
+
+    /// How long before the end of what was heard that can end which is said late, and began `back` before the latest start.
+    fn late_ms(&self, back: f64, span: &Span<'_>, sign: &SessionSign<'_>) -> f64 {
+        let now = words(&sign.text);
+        let by_another = || self.settled.iter().any(|settled| is_name(&settled.voice));
+        let mut own = self.settled.iter().filter(|settled| settled.is_surely_by(sign.voice)).peekable();
+        if back <= DRIFT_MS || now.is_empty() {
+            return FALL_MS;
+        }
+        if !sign.is_settled {
+            return GUESS_LATE_MS;
+        }
+        if own.peek().is_none() {
+            // Somebody whose first words these are was not heard before: they may be long. Sessions begin with the first voice.
+            return if is_name(sign.voice) && by_another() { FALL_MS } else { FINAL_LATE_MS };
+        }
+        // Nobody says two things at once, or the later one first.
+        let is_contradicted = own.any(|settled| {
+            let taken = settled.overlap_ms(span);
+            let is_taken = taken > ROUGH_MS && taken * 2.0 >= span.end_ms - span.start_ms;
+            (is_taken || settled.start_ms > span.start_ms + ROUGH_MS) && !settled.says(&now)
+        });
+        if is_contradicted { ROUGH_MS } else { FINAL_LATE_MS }
+    }
+
+    /// Which of the guesses of those who speak at once a message says better.
+    fn guess_beside(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> Option<usize> {
+        let is_open = |guess: &Heard| self.until_ms - guess.end_ms <= FAR_FALL_MS && guess.grows_to(span, sign);
+        let own = self.beside.iter().position(|guess| is_open(guess) && guess.was_guessed_as(&sign.text));
+        own.or_else(|| self.beside.iter().position(is_open))
+    }
+
+    /// Whether a message is a guess of what was settled a moment ago.
+    fn is_late_guess(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
+        let start = span.start_ms;
+        let is_of = |settled: &Heard| {
+            start + ROUGH_MS >= settled.start_ms
+                && start <= settled.end_ms + ROUGH_MS
+                && settled.was_guessed_as(&sign.text)
+        };
+        !sign.is_settled && self.settled.iter().rev().take(LATE_GUESS_OF).any(is_of)
     }
 
     /// A small step of a vendor that says everything in its order: what it settled it does not say otherwise, and it does not
@@ -365,9 +456,14 @@ impl Reach {
     fn note(&mut self, span: &Span<'_>, sign: &SessionSign<'_>) {
         self.first_ms = self.first_ms.min(span.start_ms);
         self.latest_ms = self.latest_ms.max(span.start_ms);
+        self.until_ms = self.until_ms.max(span.end_ms);
         let has_text = !sign.text.trim().is_empty();
         if !sign.voice.is_empty() {
-            self.beside.retain(|guess| !guess.begins_at(span.start_ms));
+            let said_better = self.guess_beside(span, sign);
+            // Of two who begin at once with other words neither takes the other's guess away.
+            if let Some(at) = said_better.filter(|at| sign.is_settled || self.beside[*at].was_guessed_as(&sign.text)) {
+                self.beside.remove(at);
+            }
             if has_text && !sign.is_settled {
                 if self.beside.len() == BESIDE_MAX {
                     self.beside.pop_front();
@@ -503,11 +599,14 @@ struct Sessions<E> {
     open: OpenGuesses,
     /// The vendor was connected to anew.
     is_anew: bool,
+    /// Where the times of the session before begin.
+    before_offset_ms: MediaMs,
 }
 
 impl<E: Engine> Sessions<E> {
     fn new(options: Options) -> Self {
         Self {
+            before_offset_ms: options.offset_ms,
             current: Session::new(options.clone()),
             base: options,
             earlier: VecDeque::new(),
@@ -548,6 +647,9 @@ impl<E: Engine> Sessions<E> {
             if step == Step::Back {
                 self.tell_step_back(out);
             }
+        }
+        if self.count > 1 && !self.current.is_heard && sign.says {
+            self.meet_first_words(message, sign.span, out);
         }
         self.current.note(&sign);
         if let (None, Some(elapsed), Some(span)) =
@@ -637,7 +739,8 @@ impl<E: Engine> Sessions<E> {
         let now = self.elapsed_ms.zip(self.zero_ms).map(|(elapsed, zero)| elapsed.saturating_sub(zero));
         let by_clock = now.map(|now| self.base.offset_ms.saturating_add(now).saturating_sub(heard_ms));
         let by_clock = by_clock.filter(|offset| is_fit(*offset));
-        by_clock.or(of_others).or_else(|| Some(greatest.saturating_add(1)))
+        let behind = greatest.saturating_add(1).saturating_sub(beyond_lead_ms(start_ms));
+        by_clock.or(of_others).or(Some(behind))
     }
 
     fn earlier_named(&self, sign: &SessionSign<'_>) -> Option<usize> {
@@ -702,24 +805,109 @@ impl<E: Engine> Sessions<E> {
         self.finish(Some(sign), out);
         self.count += 1;
         let span = sign.span.filter(|span| !sign.begins && !span.is_wall);
-        let heard_ms = span.map_or(0, |span| span.end_ms as MediaMs);
-        let now = self.elapsed_ms.zip(self.zero_ms).map(|(elapsed, zero)| elapsed.saturating_sub(zero));
-        let by_clock = now.map(|now| self.base.offset_ms.saturating_add(now).saturating_sub(heard_ms));
         let is_wall = sign.span.is_some_and(|span| span.is_wall);
-        self.replace(sign.name, by_clock, is_wall, out);
+        let known_ms = self.current.options.offset_ms;
+        let offset_ms = span.map_or_else(|| self.offset_behind(self.now_ms()), |span| self.offset_of(&span, known_ms));
+        self.replace(sign.name, offset_ms, is_wall);
+        self.tell_begin(span.as_ref(), out);
     }
 
-    /// Puts a new session in the place of the current one. By the clock of who reads it its times begin at `by_clock`;
-    /// they do not begin before what was said.
-    fn replace(&mut self, name: Option<&str>, by_clock: Option<MediaMs>, is_wall: bool, out: &mut Decoded) {
-        self.is_anew = false;
+    /// Tells that a session has begun, and where its times are: of `span`, if that is its first words.
+    fn tell_begin(&self, span: Option<&Span<'_>>, out: &mut Decoded) {
+        let (offset_ms, start_ms) = (self.current.options.offset_ms, span.map_or(0, |span| span.start_ms as MediaMs));
+        let (what, at_ms) = match beyond_lead_ms(start_ms) {
+            0 => ("its times are counted from", offset_ms),
+            _ => (
+                "its clock may have begun before it, and its times are counted so that its first words are at",
+                offset_ms.saturating_add(start_ms),
+            ),
+        };
+        out.fault(
+            FaultKind::ClockRestarted,
+            format!(
+                "a new session of the engine begins: its lines and its numbered speakers are new ones, and {what} {:.3} s on",
+                at_ms as f64 / 1000.0
+            ),
+        );
+    }
+
+    /// What the time is by the clock of who reads, if there is one: that of what is being said, where it comes as it is said.
+    fn now_ms(&self) -> Option<MediaMs> {
+        let passed = self.elapsed_ms?.saturating_sub(self.zero_ms?);
+        Some(self.base.offset_ms.saturating_add(passed))
+    }
+
+    /// Where the times of a session begin that began at `by_clock`: not before what was said.
+    fn offset_behind(&self, by_clock: Option<MediaMs>) -> MediaMs {
         let behind = self.greatest_ms.map(|greatest| greatest.saturating_add(1));
-        let offset_ms = behind.max(by_clock).unwrap_or(self.base.offset_ms).max(self.base.offset_ms);
+        behind.max(by_clock).unwrap_or(self.base.offset_ms).max(self.base.offset_ms)
+    }
+
+    /// Where the times of a session begin whose first words are at `span`, behind one whose times began at `before_ms`. Words that begin late are of a clock that may not
+    /// have begun with the session: they stand where they arrive, where what is said arrives as it is said; else where they
+    /// are by the clock of the session before, if that is near behind what was said; else a little behind what was said.
+    fn offset_of(&self, span: &Span<'_>, before_ms: MediaMs) -> MediaMs {
+        let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
+        let by_clock = self.now_ms().map(|now| now.saturating_sub(heard_ms));
+        let (Some(greatest), 1..) = (self.greatest_ms, beyond_lead_ms(start_ms)) else {
+            return self.offset_behind(by_clock);
+        };
+        let behind = greatest.saturating_add(1);
+        let by_clock = by_clock.filter(|_| self.is_live());
+        let goes_on = || {
+            let from_end = before_ms.saturating_add(start_ms).saturating_sub(behind);
+            (0..=FAR_FALL_MS as MediaMs).contains(&from_end).then_some(before_ms)
+        };
+        let live = by_clock.map(|by_clock| by_clock.max(behind.saturating_sub(start_ms)));
+        live.or_else(goes_on).unwrap_or_else(|| behind.saturating_sub(beyond_lead_ms(start_ms)))
+    }
+
+    /// Whether what is said arrives as it is said: frames of a file come before their time.
+    fn is_live(&self) -> bool {
+        self.now_ms().zip(self.greatest_ms).is_some_and(|(now, greatest)| now.saturating_add(LEAD_MS) >= greatest)
+    }
+
+    /// The first words of a session that was announced before: its times may have begun before it did.
+    fn meet_first_words(&mut self, message: &E::Message, span: Option<Span<'_>>, out: &mut Decoded) {
+        let of_streams = || {
+            let spans = self.current.engine.spans(message).into_iter();
+            spans.min_by(|left, right| left.start_ms.total_cmp(&right.start_ms))
+        };
+        let Some(span) = span.or_else(of_streams).filter(|span| !span.is_wall) else { return };
+        let known_ms = self.current.options.offset_ms;
+        let end_ms = known_ms.saturating_add(span.end_ms as MediaMs);
+        let is_ahead = !self.is_live() || self.now_ms().is_some_and(|now| end_ms > now.saturating_add(LEAD_MS));
+        let offset_ms = self.offset_of(&span, self.before_offset_ms);
+        if beyond_lead_ms(span.start_ms as MediaMs) == 0 || !is_ahead || offset_ms == known_ms {
+            return;
+        }
+        self.current.options = self.options_at(offset_ms, self.current.options.tag.clone());
+        self.current.engine.begin_with(self.current.options.clone());
+        let at = offset_ms.saturating_add(span.start_ms as MediaMs) as f64 / 1000.0;
+        out.fault(
+            FaultKind::ClockRestarted,
+            format!(
+                "the clock of the new session may have begun before it: its times are counted so that its first words are \
+                 at {at:.3} s"
+            ),
+        );
+    }
+
+    /// The options of a session whose times begin at `offset_ms`. Times of day are what they were.
+    fn options_at(&self, offset_ms: MediaMs, tag: Arc<str>) -> Options {
         let shift_ms = offset_ms.saturating_sub(self.base.offset_ms);
-        // Times of day are what they were; where they themselves fell the first one stands behind what was said.
         let shifted = |at: Timestamp| Timestamp(at.0.saturating_add(shift_ms));
-        let wall_start = self.base.wall_start.filter(|_| !is_wall).map(shifted);
-        let options = Options { tag: self.tag(name), offset_ms, wall_start, ..self.base.clone() };
+        Options { tag, offset_ms, wall_start: self.base.wall_start.map(shifted), ..self.base.clone() }
+    }
+
+    /// Puts a new session in the place of the current one, whose times begin at `offset_ms`.
+    fn replace(&mut self, name: Option<&str>, offset_ms: MediaMs, is_wall: bool) {
+        self.is_anew = false;
+        self.before_offset_ms = self.current.options.offset_ms;
+        let tag = self.tag(name);
+        let mut options = self.options_at(offset_ms, tag);
+        // Where times of day themselves fell the first one stands behind what was said.
+        options.wall_start.take_if(|_| is_wall);
         let before = std::mem::replace(&mut self.current, Session::new(options));
         self.current.name = name.map(Into::into);
         if before.name.is_some() {
@@ -728,14 +916,6 @@ impl<E: Engine> Sessions<E> {
                 self.earlier.pop_front();
             }
         }
-        let at = offset_ms as f64 / 1000.0;
-        out.fault(
-            FaultKind::ClockRestarted,
-            format!(
-                "a new session of the engine begins: its lines and its numbered speakers are new ones, and its times are \
-                 counted from {at:.3} s on"
-            ),
-        );
     }
 
     /// What is open stands as it is. A guess without a time that the first words of the session which begins replace is
@@ -805,7 +985,8 @@ impl<E: Engine> Sessions<E> {
         if self.current.is_heard {
             self.count += 1;
             self.current.name = None;
-            self.replace(None, Some(by_clock), false, out);
+            self.replace(None, self.offset_behind(Some(by_clock)), false);
+            self.tell_begin(None, out);
         } else {
             let options =
                 Options { offset_ms: by_clock.max(self.current.options.offset_ms), ..self.current.options.clone() };
@@ -850,6 +1031,11 @@ impl<E: Engine> Sessions<E> {
     }
 }
 
+/// How much later first words begin than those of a session do whose clock began with it.
+fn beyond_lead_ms(start_ms: MediaMs) -> MediaMs {
+    start_ms.saturating_sub(LEAD_MS).max(0)
+}
+
 /// The words of a text, without marks and capitals.
 pub(super) fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
@@ -871,6 +1057,11 @@ fn begins_as(text: &str, guess: &str) -> bool {
 /// Whether the shorter of two texts has most of its words in the other.
 fn are_alike(known: &[String], now: &[String]) -> bool {
     shared_words(known, now) * 2 > known.len().min(now.len())
+}
+
+/// Whether a voice has a name: nobody knows who an unknown one is.
+fn is_name(voice: &str) -> bool {
+    !matches!(voice, "" | "Unknown")
 }
 
 fn is_letters(word: &str) -> bool {

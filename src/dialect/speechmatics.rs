@@ -356,6 +356,11 @@ impl Engine for Speechmatics {
         }
     }
 
+    fn begin_with(&mut self, options: Options) {
+        // What `RecognitionStarted` said of the language stays.
+        self.options = options;
+    }
+
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let kind = raw_text(message, &["message"]).unwrap_or_default();
         let is_words = matches!(kind, "AddTranscript" | "AddPartialTranscript");
