@@ -41,8 +41,6 @@ const NAMESAKES_MAX: usize = 64;
 const NAMESAKE_MS: f64 = 300.0;
 /// Times from here on are times of day: in 2001. A meeting does not last so long.
 const EPOCH_MS: f64 = 1e12;
-/// A time of day so much before the opening of the feed is of a recording.
-const RECORDED_MS: i64 = 10 * 60_000;
 
 pub(super) struct Vexa {
     options: Options,
@@ -51,6 +49,8 @@ pub(super) struct Vexa {
     wall: Wall,
     /// A time of day was read.
     is_wall_set: bool,
+    /// Kinds of faults of times that were told.
+    told_times: BTreeSet<String>,
     /// Names that several people have at one time.
     namesakes: BTreeSet<Box<str>>,
     confirmed: Keyed,
@@ -139,6 +139,7 @@ impl Vexa {
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let mut saying = Saying::default();
         self.note_namesakes(message.value);
+        self.set_wall(message.value, out);
         match message.text(&["type"], out) {
             None if message.get(&["event"]).is_some() => {}
             Some(kind @ ("transcript" | "transcription")) => {
@@ -426,12 +427,26 @@ impl Vexa {
             let place = segment.get(names).map(|node| node.place.to_string()).unwrap_or_default();
             return self.of_day(Timestamp(at.round() as i64), &place, out);
         }
+        let mut found = Decoded::default();
         let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
-        let options = self.clocks.of(speaker);
-        if segment.get(&[seconds]).is_some() {
-            return segment.seconds(&[seconds], options, out);
+        let time = if segment.get(&[seconds]).is_some() {
+            segment.seconds(&[seconds], self.clocks.of(speaker), &mut found)
+        } else {
+            segment.seconds(&[either], &self.options, &mut found)
+        };
+        self.tell_times(found, out);
+        time
+    }
+
+    /// Tells of times that cannot be used, once of each kind: a clock that is wrong is so for hours, and in each segment twice.
+    fn tell_times(&mut self, found: Decoded, out: &mut Decoded) {
+        for fault in found.faults {
+            // Behind the place.
+            let kind = fault.message.split_once(' ').map_or(&*fault.message, |(_, kind)| kind);
+            if self.told_times.insert(kind.to_owned()) {
+                out.fault(fault.kind, fault.message);
+            }
         }
-        segment.seconds(&[either], &self.options, out)
     }
 
     /// The time of a word, by the clock of its segment.
@@ -445,24 +460,61 @@ impl Vexa {
         if raw_ms(word.value, &names[..1], 1000.0).is_some_and(|ms| ms >= EPOCH_MS) {
             return self.time(word, names, out);
         }
+        let mut found = Decoded::default();
         let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
-        word.seconds(&[names[0]], self.clocks.of(speaker), out)
+        let time = word.seconds(&[names[0]], self.clocks.of(speaker), &mut found);
+        self.tell_times(found, out);
+        time
     }
 
-    /// A time of day as media time. One that is long before the opening of the feed is of a recording: it stands where the
-    /// connection begins, and all others by it.
-    fn of_day(&mut self, at: Timestamp, place: &str, out: &mut Decoded) -> Option<MediaMs> {
-        let opening = self.options.wall_start;
-        if !std::mem::replace(&mut self.is_wall_set, true)
-            && opening.is_some_and(|opening| at.since(opening) < -RECORDED_MS)
-        {
-            self.wall = Wall::new(&Options { wall_start: None, ..self.options.clone() });
+    /// Finds where times of day are counted from, in the first message that has some: from the opening of the feed; or, where
+    /// something was said before that, from the earliest time of the message. So all keep their order and their distances.
+    fn set_wall(&mut self, message: &Value, out: &mut Decoded) {
+        if self.is_wall_set {
+            return;
+        }
+        let lists = ["confirmed", "pending", "segments"].into_iter().flat_map(|list| raw_items(message, &[list]));
+        let own = Some(message).filter(|_| raw_text(message, &["type"]) == Some("transcription_segment"));
+        let said = lists.chain(message.get("segment")).chain(own);
+        let spoken = said.filter(|segment| raw_text(segment, &["source"]) != Some("chat"));
+        let times = spoken.filter_map(|segment| moment(segment, &START).or(moment(segment, &END)));
+        let Some(earliest) = times.filter(|at| *at >= EPOCH_MS).min_by(f64::total_cmp) else { return };
+        let earliest = Timestamp(earliest.round() as i64);
+        self.is_wall_set = true;
+        let early_ms = self.options.wall_start.map(|opening| opening.since(earliest) - self.options.offset_ms);
+        if early_ms.is_none_or(|early_ms| early_ms > 0) {
+            self.wall = Wall::new(&Options { wall_start: Some(earliest), ..self.options.clone() });
+        }
+        if let Some(early_ms @ 1..) = early_ms {
+            let early = early_ms as f64 / 1000.0;
             out.fault(
                 FaultKind::Odd,
-                "the times of day are long before the start of the feed, as those of a recording: they are counted from the first",
+                format!(
+                    "the times of day begin {early:.3} s before the start of the feed: they are counted from the first of them"
+                ),
             );
         }
-        self.wall.media_ms(at, place, &self.options, out)
+    }
+
+    /// A time of day as media time. One before all of them is the first; one that is too late is none.
+    fn of_day(&mut self, at: Timestamp, place: &str, out: &mut Decoded) -> Option<MediaMs> {
+        let mut found = Decoded::default();
+        let time = match self.wall.since_start_ms(at, &self.options) {
+            early if early < 0 => {
+                found.fault(FaultKind::Odd, format!("{place} is before the first time of day: it is taken for that"));
+                Some(0)
+            }
+            time if time <= self.options.media_ms_max => Some(time),
+            _ => {
+                found.fault(
+                    FaultKind::BadTime,
+                    format!("{place} is long after the start of the feed: the time was left out"),
+                );
+                None
+            }
+        };
+        self.tell_times(found, out);
+        time
     }
 }
 
@@ -503,6 +555,7 @@ impl Engine for Vexa {
             ids: VendorIds::new(options.tag.clone(), is_unique),
             options,
             is_wall_set: false,
+            told_times: BTreeSet::new(),
             namesakes: BTreeSet::new(),
             confirmed: Keyed::default(),
             drafts: BTreeMap::new(),

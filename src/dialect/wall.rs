@@ -14,6 +14,11 @@ impl Wall {
         Self { start: options.wall_start }
     }
 
+    /// The media time at a moment, wherever that is: before the start it is negative.
+    pub(super) fn since_start_ms(&mut self, at: Timestamp, options: &Options) -> MediaMs {
+        at.since(*self.start.get_or_insert(at)).saturating_add(options.offset_ms)
+    }
+
     /// The media time at a moment. The first one is the start of the session, if nothing else said when that was.
     pub(super) fn media_ms(
         &mut self,
@@ -22,8 +27,7 @@ impl Wall {
         options: &Options,
         out: &mut Decoded,
     ) -> Option<MediaMs> {
-        let since = at.since(*self.start.get_or_insert(at));
-        let time = since.saturating_add(options.offset_ms);
+        let time = self.since_start_ms(at, options);
         if (0..=options.media_ms_max).contains(&time) {
             return Some(time);
         }

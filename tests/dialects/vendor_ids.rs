@@ -259,6 +259,50 @@ fn vexa_is_read_as_its_bots_write_it() {
     assert_eq!(faults, [(FaultKind::Engine, "Vexa reports (stt no-signal): no audio".into())]);
 }
 
+/// What was said before the feed was opened keeps its place among all that is said, and that is told once.
+#[test]
+fn what_vexa_said_before_the_opening_keeps_its_distances() {
+    const OPENED_MS: i64 = 1_774_605_600_000;
+    for (number, early_s) in [(0, 0), (1, 4), (2, 45), (3, 86_400)] {
+        let said = |n: i64, key: &str, at_s: i64| {
+            let at = |at_s: i64| (OPENED_MS / 1_000 + at_s) as f64 + 0.25;
+            json!({"segment_id": format!("6f1e8d1c-0000-4000-8000-00000000000{number}:{key}:{n}"), "speaker": key,
+                   "text": format!("said {n}"), "start": at(at_s), "end": at(at_s + 2), "completed": true})
+        };
+        let bundle = |confirmed: &[Value]| json!({"type": "transcript", "speaker": "ada", "confirmed": confirmed, "pending": []});
+        // The first message has the second words first.
+        let messages = [
+            bundle(&[said(2, "bob", 3 - early_s), said(1, "ada", -early_s)]),
+            bundle(&[said(3, "ada", 7 - early_s)]),
+            bundle(&[said(0, "ada", -early_s - 3), said(4, "bob", 11 - early_s)]),
+            bundle(&[said(5, "ada", 20 - early_s), said(0, "bob", -early_s - 9)]),
+        ];
+        for wall_start in [None, Some(captionwire::transcript::Timestamp(OPENED_MS))] {
+            let mut connection =
+                Connection { dialect: Format::Vexa.open(Options { wall_start, ..options() }), faults: Vec::new() };
+            let mut screen = Screen::new();
+            messages.iter().for_each(|message| connection.hear(message, &mut screen));
+            let begins_ms = if early_s == 0 && wall_start.is_some() { 250 } else { 0 };
+            let found: Vec<_> = lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
+            let found =
+                |text: &str| found.iter().filter(|(_, said)| said == text).map(|(at, _)| *at).collect::<Vec<_>>();
+            for (n, at_ms) in [(1, 0), (2, 3_000), (3, 7_000), (4, 11_000), (5, 20_000)] {
+                assert_eq!(found(&format!("said {n}")), [begins_ms + at_ms], "{early_s} {wall_start:?} {n}");
+            }
+            assert_eq!(found("said 0"), [0, 0], "{early_s} {wall_start:?}");
+            // That they were early, and that some were earlier still.
+            let told = 1 + usize::from(early_s > 0 && wall_start.is_some());
+            assert_eq!(connection.faults.len(), told, "{:?}", connection.faults);
+        }
+    }
+    // A clock that is wrong in all segments is told of once, as is each other kind of fault.
+    let segment = |start: f64, end: f64| json!({"segment_id": "a", "speaker": "ada", "text": "Yes.", "start": start, "end": end, "completed": true});
+    let message = |start: f64, end: f64| json!({"type": "transcript", "speaker": "ada", "confirmed": [segment(start, end)], "pending": []});
+    let (_, faults) = heard(Format::Vexa, &[message(-2.0, -1.0), message(-3.0, 1e7), message(2e7, 2e7)]);
+    let times = faults.iter().filter(|(kind, _)| *kind == FaultKind::BadTime).count();
+    assert_eq!(times, 2, "{faults:?}");
+}
+
 /// However long the texts that are compared, a frame is read in the time of its length.
 #[test]
 fn long_texts_are_compared_in_one_go() {
