@@ -23,6 +23,8 @@ mod cases;
 mod clock;
 #[path = "formats/fidelity.rs"]
 mod fidelity;
+#[path = "formats/no_word_lost.rs"]
+mod no_word_lost;
 #[path = "formats/real.rs"]
 mod real;
 #[path = "formats/round_trips.rs"]

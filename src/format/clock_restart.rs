@@ -158,6 +158,17 @@ impl ClockStep {
 /// The lines at which the clock goes back; `lines` holds the times of each line, none for a line without a start, and `marks`
 /// where the file says itself that a part begins, in order.
 pub(super) fn steps(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
+    find_steps(lines, marks, false)
+}
+
+/// The words of a file, in its order, at which its clock goes back, by their times and `marks` as for [`steps`]: before each of
+/// them a line ends. No run of words is a part by itself (the third case), for that is a matter of lines; a fall is one of
+/// more than [`OVERLAP_MS`] to where the part began, from which words go on.
+pub(super) fn word_steps(words: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
+    find_steps(words, marks, true)
+}
+
+fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) -> Vec<ClockStep> {
     let timed: Vec<(usize, LineTimes)> =
         lines.iter().enumerate().filter_map(|(index, times)| Some((index, (*times)?))).collect();
     let rises = next_greater(&timed);
@@ -175,14 +186,16 @@ pub(super) fn steps(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<Cloc
         let falls = rises[place].is_some_and(|rise| falls && !part.is_outlier(times.start, rise));
         if falls
             || mark.is_some_and(|is_said| part.is_left(times.start, is_said))
-            || part.begins_again(&timed[place..], rises[place])
+            || !are_words && part.begins_again(&timed[place..], rises[place])
         {
             // The next whole second: strictly behind all that was said before, and decimals stay as they are.
             offset = (latest / 1000 + 1) * 1000;
             steps.push(ClockStep::Restart(ClockRestart { line: *line, from: part.greatest, to: times.start, offset }));
             part = Part::begin(*times);
         } else {
-            if times.start < before {
+            let goes_on = rises[place].is_some_and(|rise| !part.is_outlier(times.start, rise));
+            let is_back = times.start <= part.first + OVERLAP_MS && before - times.start > OVERLAP_MS;
+            if times.start < before && (!are_words || goes_on && is_back) {
                 steps.push(ClockStep::Fall(part.fall(&timed[place..], before)));
             }
             part.take(*times);

@@ -120,7 +120,8 @@ pub(super) fn is_rows(text: &str) -> bool {
 }
 
 fn json(text: &str) -> Result<FileKind, FormatError> {
-    if is_rows(text) {
+    let is_list = text.trim_start().starts_with('[');
+    if is_rows(text) && !is_list {
         let rows = text.lines().filter(|row| !row.trim().is_empty()).take(ROWS_MAX);
         let rows: Vec<Fields<'_>> = rows.filter_map(|row| serde_json::from_str(row).ok()).collect();
         if let Some(refusal) = untimed(&rows) {
@@ -129,13 +130,19 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
         let kind = rows.iter().find_map(|row| row_kind(row));
         return kind.map_or_else(|| many(&rows, "rows of JSON, the first of them"), Ok);
     }
-    if text.trim_start().starts_with('[') {
-        let list: Vec<&RawValue> = whole(text)?;
-        let items: Vec<Fields<'_>> =
-            list.iter().take(ROWS_MAX).filter_map(|item| serde_json::from_str(item.get()).ok()).collect();
+    if is_list {
+        let lists = values(text)?;
+        let list = lists.iter().filter_map(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok()).flatten();
+        let items: Vec<Option<Fields<'_>>> =
+            list.take(ROWS_MAX).map(|item| serde_json::from_str(item.get()).ok()).collect();
+        let is_empty = items.is_empty();
+        let items: Vec<Fields<'_>> = items.into_iter().flatten().collect();
         return match items.iter().find(|item| is_plain_line(item) || whisper::is_segment(item)) {
-            _ if list.is_empty() => Err(is_no("an empty list")),
+            _ if is_empty => Err(is_no("an empty list")),
             Some(_) if let Some(refusal) = untimed(&items) => Err(refusal),
+            Some(item) if is_plain_line(item) && lists.len() > 1 => {
+                Err(is_no("several lists of lines in one file: give each as a file of its own, or each line as a row"))
+            }
             Some(item) if is_plain_line(item) => Ok(FileKind::Ndjson),
             Some(_) => Ok(FileKind::Whisper),
             None => many(&items, "a list of"),
@@ -158,7 +165,11 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
     if let Some(kind) = object_kind(&fields) {
         return Ok(kind);
     }
-    unread_json(&fields).map_or_else(|| row_kind(&fields).ok_or_else(|| is_no(words(&fields))), Err)
+    match (unread_json(&fields), row_kind(&fields)) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Some(kind)) => Ok(kind),
+        (None, None) => Err(unread_pieces(&fields).unwrap_or_else(|| is_no(words(&fields)))),
+    }
 }
 
 /// What a file is that holds several objects of JSON, rows or items of a list.
@@ -173,7 +184,10 @@ fn many(objects: &[Fields<'_>], what: &str) -> Result<FileKind, FormatError> {
             let one = FileKind::ALL.into_iter().find(|(known, ..)| *known == kind).map_or("", |(.., words)| words);
             Err(is_no(format!("several transcripts in one file ({one}): give each as a file of its own")))
         }
-        None => Err(unread_json(first).unwrap_or_else(|| is_no(format!("{what} {}", words(first))))),
+        None => {
+            let refusal = unread_json(first).or_else(|| unread_pieces(first));
+            Err(refusal.unwrap_or_else(|| is_no(format!("{what} {}", words(first)))))
+        }
     }
 }
 
@@ -215,7 +229,7 @@ fn is_plain_line(fields: &Fields<'_>) -> bool {
 fn text_without_times(fields: &Fields<'_>) -> Option<FormatError> {
     let is_empty =
         |name: &str| fields.get(name).is_none_or(|list| matches!(list.get(), "null" | "{}") || is_empty_list(list));
-    let lists = whisper::LISTS.iter().copied().chain(["words"]);
+    let lists = whisper::LISTS.into_iter().chain(whisper::WORD_LISTS);
     let has_lists = lists.clone().any(|name| fields.contains_key(name));
     let is_of_line =
         ["type", "start", "start_ms", "segment_id", "speaker"].iter().any(|name| fields.contains_key(*name));
@@ -257,6 +271,7 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
         () if is_list("content") && word(fields, "type").as_deref() == Some("doc") => Some(FileKind::RevEditor),
         () if is_list("results") && any("results", |item| item.contains_key("type")) => Some(FileKind::Speechmatics),
         () if results.is_some_and(|results| results.contains_key("items")) => Some(FileKind::Aws),
+        () if is_list("speakers") && objects("speakers").iter().any(whisper::is_segment) => Some(FileKind::Whisper),
         () if is_list("segments") && word(fields, "type").is_none() && !has("version") && !has("body") => {
             let segments = objects("segments");
             match segments.iter().any(|segment| segment.contains_key("body") || segment.contains_key("startTime")) {
@@ -267,9 +282,11 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
         () if is_list("segments") && has("version") => Some(FileKind::Podcast),
         () if is_list("transcription") && any("transcription", whisper::is_segment) => Some(FileKind::Whisper),
         () if is_list("chunks") && any("chunks", whisper::is_segment) => Some(FileKind::Whisper),
-        // OpenAI, asked for words alone.
-        () if is_list("words") && has("text") && has("duration") && any("words", |word| word.contains_key("word")) => {
-            Some(FileKind::Whisper)
+        // Words alone, beside their text if it is known. With a `transcript` they are another engine's.
+        () if word(fields, "type").is_none() && !has("transcript") && whisper::is_transcript(fields) => {
+            let are_words = |name: &&str| objects(name).iter().any(whisper::is_word);
+            let is_empty = is_list("words") && items("words").is_empty() && has("text") && has("duration");
+            (is_empty || whisper::WORD_LISTS.iter().any(are_words)).then_some(FileKind::Whisper)
         }
         () => None,
     }
@@ -293,6 +310,7 @@ fn message_kind(fields: &Fields<'_>) -> Option<FileKind> {
     match word(fields, "type").as_deref() {
         Some("transcript" | "transcription" | "transcription_segment") if has_speech => Some(FileKind::Vexa),
         Some("feed" | "line" | "turn" | "speaker") => Some(FileKind::Ndjson),
+        Some(whisper::SEGMENT_MESSAGE) => Some(FileKind::Whisper),
         None if has("op") && has("received_at") => Some(FileKind::Ndjson),
         None if has("segment_id") && has("text") => Some(FileKind::Vexa),
         None if has("text") && (has("start_ms") || has("start") || has("speaker")) => Some(FileKind::Ndjson),
@@ -307,6 +325,16 @@ const INSTEAD_OF_JSON: &str = "ask for SubRip or WebVTT, or write its lines as r
 /// What stands in JSON that is a text without times, beside that text.
 const BESIDE_TEXT: [&str; 9] =
     ["text", "task", "language", "duration", "usage", "logprobs", "segments", "words", "x_groq"];
+
+/// The names by which engines say when a piece of a transcript was said.
+const TIMES_OF_PIECES: [&str; 8] =
+    ["start", "end", "start_ms", "start_time", "startTime", "startOffset", "offsetInTicks", "timestamp"];
+
+/// By which they say when it was over.
+const ENDS_OF_PIECES: [&str; 5] = ["end", "end_ms", "end_time", "endTime", "endOffset"];
+
+/// And by which they say what.
+const TEXTS_OF_PIECES: [&str; 6] = ["text", "word", "content", "transcript", "body", "alternatives"];
 
 /// The JSON of engines that is known, and not read.
 fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
@@ -326,13 +354,56 @@ fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
             "a transcript of Google Speech-to-Text in JSON"
         }
         () if has("tokens") && has("text") => "a transcript of Soniox in JSON",
-        () if inner("result", "transcription") => "a transcript of Gladia in JSON",
-        () if has("text") && fields.keys().all(|name| BESIDE_TEXT.contains(&&**name)) => {
+        () if inner("result", "transcription") || inner("transcription", "utterances") => {
+            "a transcript of Gladia in JSON"
+        }
+        () if has("text")
+            && fields.keys().all(|name| BESIDE_TEXT.contains(&&**name))
+            && timed_pieces(fields).is_empty() =>
+        {
             return Some(FormatError::NotRead {
                 what: "a transcript in JSON that is text without times (OpenAI's `json`)",
                 instead: "ask for verbose_json, diarized_json, srt or vtt",
             });
         }
+        () => return None,
+    };
+    Some(FormatError::NotRead { what, instead: INSTEAD_OF_JSON })
+}
+
+/// The pieces in the lists of an object that have a text and say when it was said, each with the name of its list.
+fn timed_pieces<'a>(fields: &Fields<'a>) -> Vec<(String, Fields<'a>)> {
+    let mut all = Vec::new();
+    for (name, list) in fields {
+        let items: Vec<&RawValue> = serde_json::from_str(list.get()).unwrap_or_default();
+        let pieces = items.into_iter().take(ROWS_MAX).filter_map(|item| serde_json::from_str(item.get()).ok());
+        let is_timed = |piece: &Fields<'_>| {
+            let has = |names: &[&str]| names.iter().any(|name| piece.contains_key(*name));
+            has(&TIMES_OF_PIECES) && has(&TEXTS_OF_PIECES)
+        };
+        all.extend(pieces.filter(is_timed).map(|piece| (name.to_string(), piece)));
+    }
+    all
+}
+
+/// What is a transcript by the pieces in its lists, and not read.
+fn unread_pieces(fields: &Fields<'_>) -> Option<FormatError> {
+    let pieces = timed_pieces(fields);
+    let has = |list: &str, names: &[&str]| {
+        let has_all = |piece: &Fields<'_>| names.iter().all(|name| piece.contains_key(*name));
+        pieces.iter().any(|(name, piece)| name == list && has_all(piece))
+    };
+    let is_spoken = |piece: &Fields<'_>| {
+        let has = |names: &[&str]| names.iter().any(|name| piece.contains_key(*name));
+        has(&ENDS_OF_PIECES) && has(&TEXTS_OF_PIECES) && untimed(std::slice::from_ref(piece)).is_none()
+    };
+    let what = match () {
+        () if has("words", &["type", "start"]) => "a transcript of ElevenLabs in JSON",
+        () if has("words", &["text", "start"]) => "a transcript of AssemblyAI in JSON",
+        () if has("words", &["punctuated_word"]) => "a transcript of Deepgram in JSON",
+        () if has("tokens", &["text", "start_ms"]) => "a transcript of Soniox in JSON",
+        () if has("result", &["conf"]) => "a result of Vosk in JSON",
+        () if pieces.iter().any(|(_, piece)| is_spoken(piece)) => "a transcript in JSON of an engine that is not known",
         () => return None,
     };
     Some(FormatError::NotRead { what, instead: INSTEAD_OF_JSON })
@@ -379,6 +450,14 @@ mod tests {
                 "ElevenLabs",
             ),
             ("{\"text\":\"a\"}", "without times"),
+            ("{\"text\":\"a\",\"usage\":{\"type\":\"tokens\"}}", "without times"),
+            ("{\"text\":\"a\",\"words\":[{\"text\":\"a\",\"start\":100,\"end\":400}]}", "AssemblyAI"),
+            ("{\"text\":\"a\",\"words\":[{\"text\":\"a\",\"start\":1,\"type\":\"word\"}]}", "ElevenLabs"),
+            ("{\"transcript\":\"a\",\"words\":[{\"word\":\"a\",\"start\":1,\"punctuated_word\":\"A\"}]}", "Deepgram"),
+            ("{\"result\":[{\"word\":\"a\",\"start\":1,\"end\":2,\"conf\":1}],\"text\":\"a\"}", "Vosk"),
+            ("{\"transcription\":{\"utterances\":[{\"text\":\"a\",\"start\":1}]}}", "Gladia"),
+            ("{\"text\":\"a\",\"phrases\":[{\"text\":\"a\",\"start\":1,\"end\":2}]}", "an engine that is not known"),
+            ("[{\"start_ms\":0,\"text\":\"a\"}]\n[{\"start_ms\":0,\"text\":\"b\"}]", "several lists of lines"),
             ("{\"text\":\"a\",\"segments\":[]}", "without times"),
             ("{\"text\":\"a\",\"segments\":null,\"language\":\"en\"}", "without times"),
             ("{\"text\":\"a\",\"chunks\":[ ]}\n{\"text\":\"b\",\"chunks\":[]}\n", "without times"),
@@ -765,6 +844,15 @@ mod tests {
                 FileKind::Whisper,
             ),
             ("[{\"start\":0,\"end\":1,\"text\":\"a\"}]", FileKind::Whisper),
+            ("[{\"start\":0,\"text\":\"a\"}]\n[{\"start\":0,\"text\":\"b\"}]\n", FileKind::Whisper),
+            ("{\"text\":\"a\",\"words\":[{\"word\":\"a\",\"start\":0}]}", FileKind::Whisper),
+            ("{\"word_segments\":[{\"word\":\"a\",\"start\":0}]}", FileKind::Whisper),
+            ("{\"segments\":[{\"text\":\"a\",\"words\":[{\"word\":\"a\",\"start\":0}]}]}", FileKind::Whisper),
+            ("{\"transcription\":[{\"timestamps\":{\"from\":\"00:00:00,000\"},\"text\":\"a\"}]}", FileKind::Whisper),
+            (
+                "{\"type\":\"transcript.text.segment\",\"start\":0,\"text\":\"a\"}\n{\"type\":\"transcript.text.done\"}\n",
+                FileKind::Whisper,
+            ),
             ("[{\"start_ms\":0,\"text\":\"a\"}]", FileKind::Ndjson),
             ("{\"text\":\"a\",\"chunks\":[{\"timestamp\":[0.0,1.5],\"text\":\"a\"}]}", FileKind::Whisper),
             (

@@ -172,11 +172,37 @@ impl Gather {
 
     /// Where parts begin by what the file says, and somebody of it; `places` are those of all lines.
     pub(super) fn part_marks(&self, places: &[FilePlace]) -> Vec<PartMark> {
+        self.with_said_marks(&self.part_marks, places)
+    }
+
+    /// `shown`, where parts begin by what the file says, with where somebody says so of it.
+    fn with_said_marks(&self, shown: &[PartMark], places: &[FilePlace]) -> Vec<PartMark> {
         let said = self.parts_at.iter().filter_map(|at| places.iter().position(|place| place.line >= *at));
         let said = said.map(|line| PartMark { line, is_said: true });
-        let mut marks: Vec<_> = self.part_marks.iter().copied().chain(said).collect();
+        let mut marks: Vec<_> = shown.iter().copied().chain(said).collect();
         marks.sort_by_key(|mark| mark.line);
         marks
+    }
+
+    /// Where the clock goes back among words that are no lines yet, and, where it starts over, what is to be added to the times
+    /// from there on. `words` are all those of the file, with their places and times, and `marks` the words at
+    /// which the file itself begins anew. That it starts over is told; of other falls their lines tell.
+    pub(super) fn word_steps(
+        &mut self,
+        words: &[(FilePlace, Option<LineTimes>)],
+        marks: &[PartMark],
+    ) -> Vec<(usize, Option<MediaMs>)> {
+        let (places, times): (Vec<_>, Vec<_>) = words.iter().copied().unzip();
+        let marks = self.with_said_marks(marks, &places);
+        let steps = clock_restart::word_steps(&times, &marks).into_iter();
+        let steps = steps.map(|step| match step {
+            ClockStep::Restart(restart) if !self.times_rule => {
+                self.clock_goes_back(&step, &places);
+                (restart.line, Some(restart.offset))
+            }
+            step => (step.line(), None),
+        });
+        steps.collect()
     }
 
     /// Tells of what is no character on line `at`.

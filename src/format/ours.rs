@@ -91,8 +91,8 @@ pub(super) fn read_json(text: &str, mut gather: Gather) -> Result<Reading, Forma
         export.speaker(speaker, &places, &mut gather);
     }
     for turn in places.list(&fields, "turns", &mut gather) {
-        let Some(turn) = places.read::<Fields<'_>>(turn, "this turn", &mut gather) else { continue };
-        for line in places.list(&turn, "lines", &mut gather) {
+        let Some(fields) = places.read::<Fields<'_>>(turn, "this turn", &mut gather) else { continue };
+        for line in places.due_list(turn, &fields, "lines", &mut gather) {
             export.line(line, &places, &mut gather);
         }
     }

@@ -111,6 +111,21 @@ impl<'a> Places<'a> {
         let list = fields.get(name).filter(|list| list.get() != "null");
         list.and_then(|list| self.read(list, &format!("the list `{name}`"), gather)).unwrap_or_default()
     }
+
+    /// As [`list`](Self::list), of an object `whole` that says nothing without it: that it is missing is told.
+    pub(super) fn due_list(
+        &self,
+        whole: &'a RawValue,
+        fields: &Fields<'a>,
+        name: &str,
+        gather: &mut Gather,
+    ) -> Vec<&'a RawValue> {
+        if !fields.contains_key(name) {
+            let (line, column) = self.place(whole.get());
+            gather.left_out(line, column, format!("the list `{name}` is missing: what else stands here is left out"));
+        }
+        self.list(fields, name, gather)
+    }
 }
 
 /// A whole file that is one JSON value.
@@ -224,7 +239,8 @@ pub(super) fn label(name: &str) -> String {
     if is_number { format!("Speaker {name}") } else { name.to_owned() }
 }
 
-/// A label given as a string or a number; none for `null`, an empty one, a number below 0, and what engines say of voices they do not know.
+/// A label given as a string, a number, or an object that has one (`{"id": 3, "name": "Ann"}`: a name counts for more than a
+/// number); none for `null`, an empty one, a number below 0, and what engines say of voices they do not know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Label(pub(super) Option<String>);
 
@@ -234,15 +250,43 @@ impl<'de> Deserialize<'de> for Label {
         #[serde(untagged)]
         enum Written<'a> {
             Number(i64),
+            /// Of tables in which some number is missing.
+            Decimal(f64),
             #[serde(borrow)]
             Text(Cow<'a, str>),
+            #[allow(dead_code, reason = "a list is no object, which may be read from one")]
+            List(Vec<serde::de::IgnoredAny>),
+            Person(Person),
             Other(serde::de::IgnoredAny),
         }
+        let of_number = |number: i64| (number >= 0).then(|| format!("Speaker {number}"));
         Ok(match Option::<Written<'_>>::deserialize(deserializer)? {
-            Some(Written::Number(number)) => Self((number >= 0).then(|| format!("Speaker {number}"))),
+            Some(Written::Number(number)) => Self(of_number(number)),
+            Some(Written::Decimal(number)) if number.fract() == 0.0 => Self(of_number(number as i64)),
             Some(Written::Text(text)) => Self(Some(label(&text)).filter(|label| !label.is_empty() && label != "UU")),
-            Some(Written::Other(_)) | None => Self(None),
+            Some(Written::Person(person)) => person.label(),
+            Some(Written::Decimal(_) | Written::List(_) | Written::Other(_)) | None => Self(None),
         })
+    }
+}
+
+/// An object that names a speaker.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Person {
+    name: Label,
+    display_name: Label,
+    #[serde(rename = "displayName")]
+    shown_name: Label,
+    label: Label,
+    speaker: Label,
+    id: Label,
+}
+
+impl Person {
+    fn label(self) -> Label {
+        let labels = [self.name, self.display_name, self.shown_name, self.label, self.speaker, self.id];
+        labels.into_iter().find(|label| label.0.is_some()).unwrap_or_default()
     }
 }
 
@@ -352,6 +396,15 @@ mod tests {
             ("\"Ann\"", Some("Ann")),
             ("\"UU\"", None),
             ("null", None),
+            ("1.0", Some("Speaker 1")),
+            ("1.5", None),
+            ("-1.0", None),
+            ("{\"name\":\"Ann\",\"id\":3}", Some("Ann")),
+            ("{\"name\":null,\"id\":3,\"voice\":[1]}", Some("Speaker 3")),
+            ("{\"speaker\":{\"display_name\":\"Ann\"}}", Some("Ann")),
+            ("{\"voice\":1}", None),
+            ("[\"Ann\"]", None),
+            ("true", None),
         ] {
             assert_eq!(label(text).as_deref(), name, "{text}");
         }

@@ -28,8 +28,11 @@ struct Segment<'a> {
     start_estimated: bool,
     #[serde(default)]
     end_estimated: bool,
-    #[serde(borrow)]
-    body: Cow<'a, str>,
+    #[serde(borrow, default)]
+    body: Option<Cow<'a, str>>,
+    /// Some programs have the text under this name.
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
 }
 
 pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
@@ -38,11 +41,16 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
     for segment in places.list(&fields, "segments", &mut gather) {
         let at = places.place(segment.get());
         let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
+        if segment.body.is_none() && segment.text.is_none() {
+            gather.left_out(at.0, at.1, "this segment has no body: left out");
+            continue;
+        }
+        let text = segment.body.filter(|body| !body.trim().is_empty()).or(segment.text).unwrap_or_default();
         let content = Content {
             start_ms: segment.start_time.ms().filter(|_| !segment.start_estimated),
             end_ms: segment.end_time.ms().filter(|_| !segment.end_estimated),
             speaker: segment.speaker.0.map(Arc::from),
-            text: super::blocks::tidy(segment.body.trim()).into(),
+            text: super::blocks::tidy(text.trim()).into(),
             ..Content::default()
         };
         if !gather.line(at, content) {

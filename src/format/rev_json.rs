@@ -47,22 +47,22 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
         let number =
             fields.get("speaker").and_then(|speaker| places.read::<Label>(speaker, "the speaker", &mut gather));
         let speaker = name.map(|name| label(&name)).or(number.and_then(|number| number.0));
-        lines.flush(&mut gather);
-        lines.speaker(speaker.as_deref(), &mut gather);
+        lines.end_line();
+        lines.speaker(speaker.as_deref());
         // A blank that was passed over: the next element stands apart.
         let mut is_attached = true;
-        let elements = places.list(&fields, "elements", &mut gather).into_iter();
+        let elements = places.due_list(monologue, &fields, "elements", &mut gather).into_iter();
         let elements = elements.filter_map(|element| {
             let at = places.place(element.get());
             Some((at, places.read::<Element<'_>>(element, "this element", &mut gather)?))
         });
         let elements: Vec<_> = elements.collect();
         let is_line_end = |element: &Element<'_>| element.kind == "punct" && element.value.contains('\n');
-        lines.has_line_ends = elements.iter().any(|(_, element)| is_line_end(element));
+        lines.has_line_ends(elements.iter().any(|(_, element)| is_line_end(element)));
         for (at, element) in elements {
             let is_punctuation = element.kind == "punct";
             if is_line_end(&element) {
-                lines.flush(&mut gather);
+                lines.end_line();
                 is_attached = true;
                 continue;
             }
@@ -70,20 +70,17 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
                 is_attached &= element.value.is_empty();
                 continue;
             }
+            if element.value.is_empty() {
+                gather.left_out(at.0, at.1, "this element has no value: left out");
+                continue;
+            }
             let (start_ms, end_ms) = (element.ts.ms(), element.end_ts.ms());
-            let token = Token {
-                text: &element.value,
-                start_ms,
-                end_ms,
-                confidence: element.confidence,
-                is_attached,
-                is_punctuation,
-            };
-            lines.push(at, &token, &mut gather);
+            let (text, confidence) = (element.value, element.confidence);
+            lines.push(at, Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation });
             is_attached = true;
         }
     }
-    lines.flush(&mut gather);
+    lines.finish(&mut gather);
     Ok(gather.finish(FileKind::RevJson))
 }
 

@@ -3,9 +3,11 @@
 //! A line ends where the speaker changes, after a sentence of some length, before a pause, and before it is too long to be
 //! read. No word moves to another speaker.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::clock_restart::{self, LineTimes, PartMark};
 use super::gather::{FilePlace, Gather};
 use crate::transcript::{Content, MediaMs, Word};
 
@@ -21,7 +23,7 @@ const PAUSE_MS: MediaMs = 2_000;
 /// A word as it stands in the text, with the punctuation that belongs to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Token<'a> {
-    pub(super) text: &'a str,
+    pub(super) text: Cow<'a, str>,
     pub(super) start_ms: Option<MediaMs>,
     pub(super) end_ms: Option<MediaMs>,
     pub(super) confidence: Option<f64>,
@@ -31,9 +33,130 @@ pub(super) struct Token<'a> {
     pub(super) is_punctuation: bool,
 }
 
+/// What a reader of words says, in the order of the file.
+#[derive(Debug)]
+enum WordPiece<'a> {
+    Word(FilePlace, Token<'a>),
+    Speaker(Option<Arc<str>>),
+    Lang(Option<Arc<str>>),
+    /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
+    Opening(Cow<'a, str>),
+    LineEnd,
+    /// Whether the source says where lines end.
+    HasLineEnds(bool),
+    /// The file itself begins anew.
+    PartMayBegin,
+}
+
+/// The words of a file, which become lines once all of them are there: a clock that starts over is known by what follows.
+#[derive(Debug, Default)]
+pub(super) struct WordLines<'a> {
+    pieces: Vec<WordPiece<'a>>,
+    speaker: Option<Arc<str>>,
+    lang: Option<Arc<str>>,
+}
+
+impl<'a> WordLines<'a> {
+    /// From here on `speaker` speaks.
+    pub(super) fn speaker(&mut self, speaker: Option<&str>) {
+        if self.speaker.as_deref() != speaker {
+            self.speaker = speaker.map(Arc::from);
+            self.pieces.push(WordPiece::Speaker(self.speaker.clone()));
+        }
+    }
+
+    /// From here on it is in this language.
+    pub(super) fn lang(&mut self, lang: Option<&str>) {
+        if self.lang.as_deref() != lang {
+            self.lang = lang.map(Arc::from);
+            self.pieces.push(WordPiece::Lang(self.lang.clone()));
+        }
+    }
+
+    /// Takes the next token, which stands at `at` in the file.
+    pub(super) fn push(&mut self, at: impl Into<FilePlace>, token: Token<'a>) {
+        self.pieces.push(WordPiece::Word(at.into(), token));
+    }
+
+    /// Keeps a mark for the word that comes next.
+    pub(super) fn open(&mut self, mark: Cow<'a, str>) {
+        self.pieces.push(WordPiece::Opening(mark));
+    }
+
+    /// Ends the line under way.
+    pub(super) fn end_line(&mut self) {
+        self.pieces.push(WordPiece::LineEnd);
+    }
+
+    /// Whether from here on the source says where lines end: then nothing else ends one.
+    pub(super) fn has_line_ends(&mut self, has_line_ends: bool) {
+        self.pieces.push(WordPiece::HasLineEnds(has_line_ends));
+    }
+
+    /// The file begins anew with the next word: if its time falls, it is the first of a part.
+    pub(super) fn part_may_begin(&mut self) {
+        self.pieces.extend([WordPiece::LineEnd, WordPiece::PartMayBegin]);
+    }
+
+    /// Makes lines of all that was taken, and begins without a speaker again. A mark that no word came behind belongs to the
+    /// last one.
+    pub(super) fn finish(&mut self, gather: &mut Gather) {
+        let Self { pieces, .. } = std::mem::take(self);
+        let mut steps = steps(&pieces, gather).into_iter().peekable();
+        let (mut line, mut offset, mut index) = (LineUnderWay::default(), 0, 0);
+        for piece in pieces {
+            match piece {
+                WordPiece::Word(at, mut token) => {
+                    if let Some((_, restart)) = steps.next_if(|(step, _)| *step == index) {
+                        line.flush(gather);
+                        offset = restart.unwrap_or(offset);
+                    }
+                    index += 1;
+                    for ms in [&mut token.start_ms, &mut token.end_ms].into_iter().flatten().filter(|_| offset > 0) {
+                        *ms = clock_restart::shifted(*ms, offset);
+                    }
+                    line.push(at, &token, gather);
+                }
+                WordPiece::Speaker(speaker) => {
+                    line.flush(gather);
+                    line.speaker = speaker;
+                }
+                WordPiece::Lang(lang) => {
+                    line.flush(gather);
+                    line.lang = lang;
+                }
+                WordPiece::Opening(mark) => line.opening.push_str(&mark),
+                WordPiece::LineEnd => line.flush(gather),
+                WordPiece::HasLineEnds(has_line_ends) => line.has_line_ends = has_line_ends,
+                WordPiece::PartMayBegin => {}
+            }
+        }
+        let opening = std::mem::take(&mut line.opening);
+        line.text.push_str(&opening);
+        line.flush(gather);
+    }
+}
+
+/// The words, by their number among all, before which the clock goes back: see [`Gather::word_steps`].
+fn steps(pieces: &[WordPiece<'_>], gather: &mut Gather) -> Vec<(usize, Option<MediaMs>)> {
+    let (mut words, mut marks, mut speaking) = (Vec::new(), Vec::new(), None);
+    for piece in pieces {
+        match piece {
+            WordPiece::Word(at, token) => {
+                let start = token.start_ms.filter(|_| !token.is_punctuation);
+                words.push((*at, start.map(|start| LineTimes::new(start, token.end_ms, &[], speaking))));
+            }
+            WordPiece::Speaker(speaker) => speaking = speaker.as_deref(),
+            WordPiece::PartMayBegin => marks.push(PartMark { line: words.len(), is_said: false }),
+            _ => {}
+        }
+    }
+    gather.word_steps(&words, &marks)
+}
+
 /// The line under way.
 #[derive(Debug, Default)]
-pub(super) struct WordLines {
+struct LineUnderWay {
     speaker: Option<Arc<str>>,
     lang: Option<Arc<str>>,
     at: FilePlace,
@@ -44,41 +167,23 @@ pub(super) struct WordLines {
     end_ms: Option<MediaMs>,
     /// The greatest time of its words.
     latest_ms: Option<MediaMs>,
-    /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
+    /// Marks that stand right before the next word.
     opening: String,
-    /// The source says where lines end: nothing else ends one.
-    pub(super) has_line_ends: bool,
+    has_line_ends: bool,
 }
 
-impl WordLines {
-    /// From here on `speaker` speaks.
-    pub(super) fn speaker(&mut self, speaker: Option<&str>, gather: &mut Gather) {
-        if self.speaker.as_deref() != speaker {
-            self.flush(gather);
-            self.speaker = speaker.map(Arc::from);
-        }
-    }
-
-    /// From here on it is in this language.
-    pub(super) fn lang(&mut self, lang: Option<&str>, gather: &mut Gather) {
-        if self.lang.as_deref() != lang {
-            self.flush(gather);
-            self.lang = lang.map(Arc::from);
-        }
-    }
-
-    /// Takes the next token, which stands at `at` in the file.
-    pub(super) fn push(&mut self, at: impl Into<FilePlace>, token: &Token<'_>, gather: &mut Gather) {
+impl LineUnderWay {
+    fn push(&mut self, at: FilePlace, token: &Token<'_>, gather: &mut Gather) {
         if !token.is_punctuation && self.ends_before(token) {
             self.flush(gather);
         }
         if self.text.is_empty() {
-            self.at = at.into();
+            self.at = at;
         } else if !token.is_attached {
             self.text.push(' ');
         }
         self.text.push_str(&std::mem::take(&mut self.opening));
-        self.text.push_str(token.text);
+        self.text.push_str(&token.text);
         match (token.start_ms, token.is_punctuation) {
             (Some(start_ms), false) => {
                 let Token { end_ms, confidence, .. } = *token;
@@ -98,20 +203,10 @@ impl WordLines {
         }
     }
 
-    /// Keeps a mark for the word that comes next.
-    pub(super) fn open(&mut self, mark: &str) {
-        self.opening.push_str(mark);
-    }
-
-    /// Ends the last line. A mark that no word came behind belongs to it.
-    pub(super) fn finish(&mut self, gather: &mut Gather) {
-        let opening = std::mem::take(&mut self.opening);
-        self.text.push_str(&opening);
-        self.flush(gather);
-    }
-
     fn ends_before(&self, token: &Token<'_>) -> bool {
-        if self.has_line_ends {
+        // Within a word no line ends; where words have no blanks between them, each character may be one.
+        let is_within = token.is_attached && !self.text.ends_with(is_unspaced);
+        if self.has_line_ends || is_within {
             return false;
         }
         let length = self.text.chars().count();
@@ -120,13 +215,10 @@ impl WordLines {
             _ => false,
         };
         let is_sentence = self.text.trim_end().ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟']);
-        length > 0
-            && !token.is_attached
-            && (is_pause || length >= LINE_CHARS && is_sentence || length >= LINE_CHARS_MAX)
+        length > 0 && (is_pause || length >= LINE_CHARS && is_sentence || length >= LINE_CHARS_MAX)
     }
 
-    /// Ends the line under way.
-    pub(super) fn flush(&mut self, gather: &mut Gather) {
+    fn flush(&mut self, gather: &mut Gather) {
         let text = std::mem::take(&mut self.text);
         let words = std::mem::take(&mut self.words);
         let (start_ms, end_ms) = (self.start_ms.take(), self.end_ms.take());
@@ -141,6 +233,11 @@ impl WordLines {
     }
 }
 
+/// True for the characters of scripts that have no blanks between words: Han, Hiragana, Katakana, Thai, and their marks.
+pub(super) fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}')
+}
+
 /// The label of who says a word of a channel: its speaker, or else whoever the channel is of. Engines count the speakers of
 /// each channel from 0, so that in a file of several both are the label.
 pub(super) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_several: bool) -> Option<String> {
@@ -152,13 +249,13 @@ pub(super) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_
 
 /// Reads words with the channel of each, one channel behind the other: those of people who talk at the same time would cut
 /// each other's lines. The lines stand in the order of their starts. `read` is told whether there are several channels.
-pub(super) fn read_by_channel<T>(
-    words: &[(Option<String>, T)],
+pub(super) fn read_by_channel<'a, T>(
+    words: &'a [(Option<String>, T)],
     gather: &mut Gather,
-    mut read: impl FnMut(&T, Option<&str>, bool, &mut WordLines, &mut Gather),
+    mut read: impl FnMut(&'a T, Option<&str>, bool, &mut WordLines<'a>, &mut Gather),
 ) {
     let mut channels: Vec<Option<&str>> = Vec::new();
-    let mut by_channel: HashMap<Option<&str>, Vec<&T>> = HashMap::new();
+    let mut by_channel: HashMap<Option<&str>, Vec<&'a T>> = HashMap::new();
     for (channel, word) in words {
         let words = by_channel.entry(channel.as_deref()).or_default();
         if words.is_empty() {
@@ -198,11 +295,11 @@ mod tests {
     fn lines(tokens: &[(&str, Option<MediaMs>, Option<&str>)]) -> Vec<(String, Option<MediaMs>, usize)> {
         let (mut lines, mut gather) = (WordLines::default(), Gather::default());
         for (text, start_ms, speaker) in tokens {
-            lines.speaker(*speaker, &mut gather);
+            lines.speaker(*speaker);
             let end_ms = start_ms.map(|start| start + 100);
-            lines.push(1, &Token { text, start_ms: *start_ms, end_ms, ..Token::default() }, &mut gather);
+            lines.push(1, Token { text: (*text).into(), start_ms: *start_ms, end_ms, ..Token::default() });
         }
-        lines.flush(&mut gather);
+        lines.finish(&mut gather);
         let reading = gather.finish(FileKind::Srt);
         let facts = reading
             .lines
@@ -216,9 +313,9 @@ mod tests {
         let read = |ends: [Option<MediaMs>; 3]| {
             let (mut lines, mut gather) = (WordLines::default(), Gather::default());
             for (start, end_ms) in [0, 1_000, 2_000].into_iter().zip(ends) {
-                lines.push(1, &Token { text: "a", start_ms: Some(start), end_ms, ..Token::default() }, &mut gather);
+                lines.push(1, Token { text: "a".into(), start_ms: Some(start), end_ms, ..Token::default() });
             }
-            lines.flush(&mut gather);
+            lines.finish(&mut gather);
             let line = gather.finish(FileKind::Srt).lines.remove(0).content;
             assert_eq!(line.words.iter().map(|word| word.end_ms).collect::<Vec<_>>(), ends);
             line.end_ms
@@ -252,5 +349,56 @@ mod tests {
             lines(&[("a", Some(5), ann), ("b", None, ann), ("c", Some(300), ann)]),
             [("a b c".to_owned(), Some(5), 2)]
         );
+    }
+
+    /// Words of one speaker at these seconds; the starts of the lines that they become, with the number of words of each, and
+    /// how often something is told.
+    fn starts(seconds: &[MediaMs], anew_at: Option<usize>) -> (Vec<(MediaMs, usize)>, usize) {
+        let (mut lines, mut gather) = (WordLines::default(), Gather::default());
+        for (index, second) in seconds.iter().enumerate() {
+            if anew_at == Some(index) {
+                lines.part_may_begin();
+            }
+            let (start_ms, end_ms) = (Some(second * 1000), Some(second * 1000 + 900));
+            lines.push(index + 1, Token { text: "a".into(), start_ms, end_ms, ..Token::default() });
+        }
+        lines.finish(&mut gather);
+        let reading = gather.finish(FileKind::Nlp);
+        let lines =
+            reading.lines.iter().map(|line| (line.content.start_ms.expect("a start"), line.content.words.len()));
+        (lines.collect(), reading.problems.len())
+    }
+
+    #[test]
+    fn a_clock_that_starts_over_within_the_words_of_a_speaker_begins_a_part() {
+        let count = |from: MediaMs, to: MediaMs| (from..to).collect::<Vec<_>>();
+        let both = |one: Vec<MediaMs>, other: Vec<MediaMs>| [one, other].concat();
+        // A second part of one line, and of one word behind another.
+        assert_eq!(starts(&both(count(0, 90), count(1, 40)), None), (vec![(0, 90), (91_000, 39)], 1));
+        assert_eq!(starts(&both(count(0, 90), count(0, 2)), None), (vec![(0, 90), (90_000, 2)], 1));
+        // One word alone whose time is wrong is no part, and tears no line.
+        assert_eq!(starts(&both(both(count(0, 90), vec![0]), count(90, 99)), None), (vec![(0, 100)], 0));
+        // Below the minute the line ends, and what it is, the lines decide.
+        assert_eq!(starts(&both(count(0, 40), count(0, 30)), None).0, [(0, 40), (0, 30)]);
+        // Words of an engine that overlap stay one line.
+        assert_eq!(starts(&[0, 1, 2, 3, 4, 5, 1, 2, 6], None), (vec![(0, 9)], 0));
+        // Where the file begins anew less is enough.
+        assert_eq!(starts(&both(count(0, 9), count(0, 3)), Some(9)), (vec![(0, 9), (9_000, 3)], 1));
+        assert_eq!(starts(&count(0, 12), Some(9)), (vec![(0, 9), (9_000, 3)], 0));
+    }
+
+    #[test]
+    fn lines_end_between_words_that_have_no_blanks() {
+        let sentence = "\u{4f60}\u{597d}\u{5417}".chars().cycle().take(70).chain(['\u{3002}']);
+        let (mut lines, mut gather) = (WordLines::default(), Gather::default());
+        for c in sentence.clone().chain(sentence).chain("ab".chars()) {
+            let is_punctuation = c == '\u{3002}';
+            let text = c.to_string().into();
+            lines.push(1, Token { text, is_attached: true, is_punctuation, ..Token::default() });
+        }
+        lines.finish(&mut gather);
+        let reading = gather.finish(FileKind::Nlp);
+        let lengths: Vec<_> = reading.lines.iter().map(|line| line.content.text.chars().count()).collect();
+        assert_eq!(lengths, [71, 71, 2]);
     }
 }

@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::blocks::tidy;
 use super::super::gather::Gather;
 use super::super::places::{Fields, Places, Seconds, whole};
 use super::super::words::{Token, channel_speaker, read_by_channel};
 use super::super::{FileKind, FormatError, Reading};
+use crate::transcript::Content;
 
 #[derive(Deserialize)]
 struct Item<'a> {
@@ -50,6 +52,12 @@ struct Placed<'a> {
     start_time: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     speaker_label: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct WholeText<'a> {
+    #[serde(borrow, default)]
+    transcript: Cow<'a, str>,
 }
 
 /// A channel with the items that were said on it.
@@ -96,19 +104,34 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
         if !is_punctuation {
             let known = item.start_time.as_deref().and_then(|start| by_start.get(start)).map(String::as_str);
             let speaker = item.speaker_label.as_deref().or(known);
-            lines.speaker(channel_speaker(channel, speaker, has_several).as_deref(), gather);
+            lines.speaker(channel_speaker(channel, speaker, has_several).as_deref());
         }
         let token = Token {
-            text: &best.content,
+            text: (&*best.content).into(),
             start_ms: ms(item.start_time.as_deref()),
             end_ms: ms(item.end_time.as_deref()),
             confidence: best.confidence.0,
             is_attached: is_punctuation,
             is_punctuation,
         };
-        lines.push(*at, &token, gather);
+        lines.push(*at, token);
     });
+    if gather.len() == 0 {
+        without_items(&results, &places, &mut gather);
+    }
     Ok(gather.finish(FileKind::Aws))
+}
+
+/// The text of results of which no item can be read, as lines without times.
+fn without_items<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+    for transcript in places.list(results, "transcripts", gather) {
+        let at = places.place(transcript.get());
+        let Some(whole) = places.read::<WholeText<'_>>(transcript, "this transcript", gather) else { continue };
+        let content = Content { text: tidy(whole.transcript.trim()).into(), ..Content::default() };
+        if gather.line(at, content) {
+            gather.problem(at.0, at.1, "of these results no item can be read: their text is read without times");
+        }
+    }
 }
 
 /// What was said. Older files have the channel of an item in a list of each channel's items, and there alone.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::super::gather::Gather;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
@@ -29,9 +30,31 @@ struct Times {
 }
 
 #[derive(Deserialize)]
-struct Text<'a> {
+struct Node<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+    /// What stands in a node without a text of its own, as in a link.
+    #[serde(borrow, default)]
+    content: Vec<TextNode<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TextNode<'a> {
     #[serde(borrow, default)]
     text: Cow<'a, str>,
+}
+
+/// Puts the text of a node behind `text`.
+fn text_of<'a>(node: &'a RawValue, places: &Places<'a>, text: &mut String, gather: &mut Gather) {
+    let at = places.place(node.get());
+    let Some(node) = places.read::<Node<'_>>(node, "this text", gather) else { return };
+    if node.text.is_none() && node.kind == "text" {
+        gather.left_out(at.0, at.1, "this text is missing: left out");
+    }
+    text.extend(node.text);
+    text.extend(node.content.into_iter().map(|inner| inner.text));
 }
 
 pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
@@ -42,17 +65,29 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
         let Some(fields) = places.read::<Fields<'_>>(monologue, "this monologue", &mut gather) else { continue };
         let facts =
             fields.get("attrs").and_then(|facts| places.read::<MonologueFacts>(facts, "the speaker", &mut gather));
-        lines.speaker(facts.unwrap_or_default().speaker_id.0.as_deref(), &mut gather);
-        for paragraph in places.list(&fields, "content", &mut gather) {
+        lines.speaker(facts.unwrap_or_default().speaker_id.0.as_deref());
+        let paragraphs = places.due_list(monologue, &fields, "content", &mut gather);
+        let is_text = |node: &&RawValue| {
+            serde_json::from_str::<Fields<'_>>(node.get()).is_ok_and(|node| node.contains_key("text"))
+        };
+        // A paragraph that stands in no monologue.
+        let paragraphs = if paragraphs.iter().any(is_text) { vec![monologue] } else { paragraphs };
+        for paragraph in paragraphs {
             let at = places.place(paragraph.get());
             let Some(fields) = places.read::<Fields<'_>>(paragraph, "this paragraph", &mut gather) else { continue };
             let facts =
                 fields.get("attrs").and_then(|facts| places.read::<ParagraphFacts>(facts, "the times", &mut gather));
             let times = facts.unwrap_or_default().timestamps;
-            let texts = places.list(&fields, "content", &mut gather);
-            let texts: Vec<_> =
-                texts.into_iter().filter_map(|text| places.read::<Text<'_>>(text, "this text", &mut gather)).collect();
-            let text: String = texts.iter().map(|text| &*text.text).collect();
+            let mut text = String::new();
+            // One without a text is an empty row.
+            let is_odd = |name: &Cow<'_, str>| !["type", "attrs", "content"].contains(&&**name);
+            let nodes = match fields.keys().any(is_odd) {
+                true => places.due_list(paragraph, &fields, "content", &mut gather),
+                false => places.list(&fields, "content", &mut gather),
+            };
+            for node in nodes {
+                text_of(node, &places, &mut text, &mut gather);
+            }
             let words: Vec<&str> = text.split_whitespace().collect();
             if !times.is_empty() && times.len() != words.len() {
                 let (words, times) = (words.len(), times.len());
@@ -66,11 +101,12 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             for (index, word) in words.into_iter().enumerate() {
                 // Where words and times do not fit, the first time still is the paragraph's.
                 let times = times.get(index).copied().filter(|_| fits || index == 0).unwrap_or_default();
-                let token = Token { text: word, start_ms: times.s.ms(), end_ms: times.e.ms(), ..Token::default() };
-                lines.push(at, &token, &mut gather);
+                let (text, start_ms, end_ms) = (word.to_owned().into(), times.s.ms(), times.e.ms());
+                lines.push(at, Token { text, start_ms, end_ms, ..Token::default() });
             }
-            lines.flush(&mut gather);
+            lines.end_line();
         }
     }
+    lines.finish(&mut gather);
     Ok(gather.finish(FileKind::RevEditor))
 }

@@ -1,9 +1,11 @@
 //! Speechmatics: the JSON of a batch job, a message of its live service, or a recording of such messages, one a row.
 //!
-//! `AddTranscript` is final and never taken back; what was sent as a guess before it is passed over. Where channels were told
+//! `AddTranscript` is final and never taken back; what was sent as a guess before it is passed over. A guess that nothing made
+//! final is read as it was sent last, and told. Where channels were told
 //! apart, each is somebody's microphone.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -43,34 +45,77 @@ struct Alternative<'a> {
 }
 
 /// An item, with its line and column in the file.
-type PlacedItem<'a> = ((usize, usize), Item<'a>);
+struct Said<'a> {
+    at: (usize, usize),
+    item: Item<'a>,
+    /// It is the first one of a session.
+    begins_session: bool,
+}
 
-/// What was said, in the order of the file, with its place and the channel of each.
+/// What was said, in the order of the file, with the channel of each.
 #[derive(Default)]
 struct Reader<'a> {
-    items: Vec<(Option<String>, PlacedItem<'a>)>,
+    items: Vec<(Option<String>, Said<'a>)>,
+    begins_session: bool,
+    /// The guess of each channel that nothing made final so far.
+    guesses: BTreeMap<&'a str, (&'a RawValue, Fields<'a>)>,
 }
 
 impl<'a> Reader<'a> {
-    fn results(&mut self, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+    fn message(&mut self, message: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
+        let Some(fields) = places.read::<Fields<'_>>(message, "this message", gather) else { return };
+        let channel = fields.get("channel").map_or("", |channel| channel.get());
+        if is_message(&fields, "AddTranscript") {
+            self.guesses.remove(channel);
+            self.results(message, &fields, places, gather);
+        } else if is_message(&fields, "AddPartialTranscript") {
+            self.guesses.insert(channel, (message, fields));
+        } else if is_message(&fields, "RecognitionStarted") {
+            self.unconfirmed(places, gather);
+            self.begins_session = true;
+        } else if fields.get("results").is_some_and(|results| results.get().contains("\"content\"")) {
+            let at = places.place(message.get());
+            gather.left_out(at.0, at.1, "this message has results and is none that is known: left out");
+        }
+    }
+
+    /// Reads the guesses that nothing made final.
+    fn unconfirmed(&mut self, places: &Places<'a>, gather: &mut Gather) {
+        for (message, fields) in std::mem::take(&mut self.guesses).into_values() {
+            let before = self.items.len();
+            self.results(message, &fields, places, gather);
+            if self.items.len() > before {
+                let at = places.place(message.get());
+                gather.problem(at.0, at.1, "this was never made final: read as it was guessed last");
+            }
+        }
+    }
+
+    fn results(&mut self, message: &'a RawValue, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
         // Messages of the live service say it once for all that is in them.
         let channel = fields.get("channel");
         let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
-        for item in places.list(fields, "results", gather) {
+        for item in places.due_list(message, fields, "results", gather) {
             let at = places.place(item.get());
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
             let channel = item.channel.as_deref().or(channel.as_deref()).filter(|channel| !channel.trim().is_empty());
             // A mark without a channel is of the word before it.
             let before = self.items.last().filter(|_| item.kind == "punctuation");
             let before = before.and_then(|(channel, _)| channel.clone());
-            self.items.push((channel.map(str::to_owned).or(before), (at, item)));
+            let channel = channel.map(str::to_owned).or(before);
+            let begins_session = std::mem::take(&mut self.begins_session);
+            self.items.push((channel, Said { at, item, begins_session }));
         }
     }
 
     fn finish(self, mut gather: Gather) -> Reading {
         // What stands next stands right behind what was last.
         let mut joins_next = false;
-        read_by_channel(&self.items, &mut gather, |(at, item), channel, has_several, lines, gather| {
+        read_by_channel(&self.items, &mut gather, |said, channel, has_several, lines, gather| {
+            let Said { at, item, begins_session } = said;
+            if *begins_session {
+                lines.part_may_begin();
+            }
             let Some(best) = item.alternatives.first() else {
                 gather.left_out(at.0, at.1, "this result has no content: left out");
                 return;
@@ -78,32 +123,32 @@ impl<'a> Reader<'a> {
             let is_punctuation = item.kind == "punctuation";
             let attaches = item.attaches_to.as_deref().unwrap_or(if is_punctuation { "previous" } else { "none" });
             if is_punctuation && attaches == "next" {
-                lines.open(&best.content);
+                lines.open((&*best.content).into());
                 return;
             }
             // Speakers of punctuation are those of the word before, whatever it says.
             if !is_punctuation {
                 let speaker = channel_speaker(channel, best.speaker.0.as_deref(), has_several);
-                lines.speaker(speaker.as_deref(), gather);
-                lines.lang(best.language.as_deref(), gather);
+                lines.speaker(speaker.as_deref());
+                lines.lang(best.language.as_deref());
             }
             // Languages that write no blanks between words.
             let is_unparted = matches!(best.language.as_deref(), Some("cmn" | "yue" | "ja" | "th" | "cmn_en"));
             let is_attached = is_unparted || joins_next || matches!(attaches, "previous" | "both");
             joins_next = matches!(attaches, "next" | "both");
             let (start_ms, end_ms) = (item.start_time.ms(), item.end_time.ms());
-            let (text, confidence) = (&*best.content, best.confidence);
-            let token = Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation };
-            lines.push(*at, &token, gather);
+            let (text, confidence) = ((&*best.content).into(), best.confidence);
+            lines.push(*at, Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation });
         });
         gather.finish(FileKind::Speechmatics)
     }
 }
 
 pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
-    let fields: Fields<'_> = whole(text)?;
+    let message: &RawValue = whole(text)?;
     let (places, mut reader) = (Places::of(text), Reader::default());
-    reader.results(&fields, &places, &mut gather);
+    let fields = places.read::<Fields<'_>>(message, "this transcript", &mut gather).unwrap_or_default();
+    reader.results(message, &fields, &places, &mut gather);
     Ok(reader.finish(gather))
 }
 
@@ -112,12 +157,9 @@ pub(in super::super) fn read_rows(text: &str, mut gather: Gather) -> Reading {
     for row in rows(text, &mut gather) {
         // Recordings wrap each message, with the time at which it came.
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
-        let message: &RawValue = fields.get("payload").copied().unwrap_or(row);
-        let Some(fields) = places.read::<Fields<'_>>(message, "this message", &mut gather) else { continue };
-        if is_message(&fields, "AddTranscript") {
-            reader.results(&fields, &places, &mut gather);
-        }
+        reader.message(fields.get("payload").copied().unwrap_or(row), &places, &mut gather);
     }
+    reader.unconfirmed(&places, &mut gather);
     reader.finish(gather)
 }
 
@@ -180,5 +222,31 @@ mod tests {
         assert_eq!(read(&own), [by("S1", "Bien. \u{bf}\u{201c}Y?")]);
         // Behind the last word there is nobody else.
         assert_eq!(read(&[("Bien", "S1"), ("\u{bf}", "S1")]), [by("S1", "Bien\u{bf}")]);
+    }
+
+    #[test]
+    fn a_guess_that_nothing_made_final_is_read_and_told() {
+        let row = |name: &str, words: &[(u32, &str)]| {
+            let word = |(at, word): &(u32, &str)| serde_json::json!({"type": "word", "start_time": at, "end_time": at + 1, "alternatives": [{"content": word}]});
+            let results: Vec<_> = words.iter().map(word).collect();
+            serde_json::json!({"message": name, "results": results}).to_string() + "\n"
+        };
+        let begins = "{\"message\":\"RecognitionStarted\"}\n";
+        let (guess, said) = ("AddPartialTranscript", "AddTranscript");
+        let one = [row(guess, &[(0, "He")]), row(said, &[(0, "Hello")]), row(guess, &[(1, "all")])].concat();
+        let two = [row(guess, &[(0, "Ye")]), row(said, &[(0, "Yes")]), row(guess, &[])].concat();
+        let read = |text: &str| {
+            let reading = read_rows(text, Gather::default());
+            let line = |line: &crate::transcript::Version| (line.content.start_ms, line.content.text.to_string());
+            (reading.lines.iter().map(line).collect::<Vec<_>>(), reading.problems.len())
+        };
+        let line = |start, text: &str| (Some(start), text.to_owned());
+        assert_eq!(read(&two), (vec![line(0, "Yes")], 0));
+        assert_eq!(read(&one), (vec![line(0, "Hello all")], 1));
+        // Another session in the same recording is a part of its own.
+        let both = [begins, &one, begins, &two].concat();
+        assert_eq!(read(&both), (vec![line(0, "Hello all"), line(3_000, "Yes")], 2));
+        // All four messages that say something.
+        assert_eq!(read(&both.replace("\"results\"", "\"result\"")).1, 4);
     }
 }

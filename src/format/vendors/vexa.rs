@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::blocks::excerpt;
 use super::super::gather::{FilePlace, Gather};
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
@@ -24,6 +25,9 @@ const WALL_SECONDS_MIN: f64 = 1e9;
 /// What a segment has beside its text, and no other message. One of nobody known has no `speaker`.
 const SEGMENT_FIELDS: [&str; 7] =
     ["speaker", "segment_id", "start", "end", "start_time", "end_time", "absolute_start_time"];
+
+/// The lists of segments in a message.
+const SEGMENT_LISTS: [&str; 3] = ["confirmed", "pending", "segments"];
 
 #[derive(Debug, Deserialize)]
 struct Segment<'a> {
@@ -154,8 +158,14 @@ impl<'a> Reader<'a> {
             if let Some((at, segment)) = self.segment(message, places, gather) {
                 self.confirm(at, segment);
             }
-        } else if fields.contains_key("text") {
+        } else if message.get().contains("\"text\":") {
             gather.left_out(places.place(message.get()).0, 1, "this message has a text and is no segment: left out");
+        }
+        for (name, list) in fields.iter().filter(|(name, _)| !SEGMENT_LISTS.contains(&&***name)) {
+            if list.get().starts_with("[{") && list.get().contains("\"segment_id\":") {
+                let at = places.place(list.get());
+                gather.left_out(at.0, at.1, format!("the list `{}` is none that is known: left out", excerpt(name)));
+            }
         }
     }
 

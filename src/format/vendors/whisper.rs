@@ -1,11 +1,14 @@
-//! Whisper's JSON, as openai-whisper, faster-whisper and whisperX write it, OpenAI's `verbose_json` and `diarized_json`, and
-//! that of whisper.cpp: segments with start, end and text, with a speaker and words where the program knows them. Also the
-//! bare list of segments, `chunks` with a pair of times (Hugging Face), and several such objects one behind the other, as
-//! runs that are put into one file leave them: each is a part of its own, whose clock may start over.
+//! Whisper's JSON, as openai-whisper, faster-whisper, whisperX and WhisperKit write it, OpenAI's `verbose_json` and
+//! `diarized_json`, and that of whisper.cpp: segments with start, end and text, with a speaker and words where the program knows
+//! them. Also the bare list of segments, `chunks` with a pair of times (Hugging Face), which may be words, `speakers` with such
+//! pairs (insanely-fast-whisper), and several such objects or lists one behind the other, as runs that are put into one file
+//! leave them: each is a part of its own, whose clock may start over.
 //!
-//! whisperX gives each word a speaker. A segment in which several people speak is a line for each of them.
+//! whisperX gives each word a speaker. A segment in which several people speak is a line for each of them. Words alone, as OpenAI
+//! gives them, have no marks: lines are made of the text beside them, with their times.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -16,148 +19,482 @@ use super::super::detect::is_rows;
 use super::super::gather::Gather;
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, values};
-use super::super::words::{Token, WordLines};
+use super::super::words::{Token, WordLines, is_unspaced};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
-use crate::transcript::Content;
+use crate::transcript::time::precise_clock;
+use crate::transcript::{Content, MediaMs};
 
 #[derive(Deserialize)]
 struct Segment<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(default)]
     start: Seconds,
     #[serde(default)]
     end: Seconds,
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-    #[serde(default)]
-    speaker: Label,
     #[serde(borrow, default)]
-    words: Option<Vec<&'a RawValue>>,
-    /// whisper.cpp, in milliseconds.
-    #[serde(default)]
-    offsets: Option<Offsets>,
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    words: Option<&'a RawValue>,
     /// Hugging Face: start and end.
     #[serde(default)]
-    timestamp: (Seconds, Seconds),
+    timestamp: Span,
+    /// whisper.cpp, in milliseconds; and as times of the clock.
+    #[serde(default)]
+    offsets: Span,
+    #[serde(default)]
+    timestamps: Span,
 }
 
-#[derive(Deserialize)]
-struct Offsets {
-    from: Option<i64>,
-    to: Option<i64>,
+impl Segment<'_> {
+    fn times(&self) -> (Option<MediaMs>, Option<MediaMs>) {
+        let Self { timestamp, offsets, timestamps, .. } = self;
+        let time = |of: fn(&Span) -> Seconds| {
+            let offset = of(offsets).0.map(|ms| ms / 1000.0);
+            of(timestamp).ms().or(Seconds(offset).ms()).or(of(timestamps).ms())
+        };
+        (self.start.ms().or(time(|span| span.from)), self.end.ms().or(time(|span| span.to)))
+    }
 }
 
+/// Two times: a list of both, or `from` and `to`. Anything else is none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    from: Seconds,
+    to: Seconds,
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Both(Seconds, Seconds),
+            Ends {
+                #[serde(default)]
+                from: Seconds,
+                #[serde(default)]
+                to: Seconds,
+            },
+            Other(serde::de::IgnoredAny),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Both(from, to) | Written::Ends { from, to } => Self { from, to },
+            Written::Other(_) => Self::default(),
+        })
+    }
+}
+
+/// A word, under the names that programs give its fields: several of them may stand beside each other.
 #[derive(Deserialize)]
-struct TimedWord<'a> {
-    #[serde(borrow, alias = "text")]
-    word: Cow<'a, str>,
+struct WordFields<'a> {
+    #[serde(borrow, default)]
+    word: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
     #[serde(default)]
     start: Seconds,
     #[serde(default)]
     end: Seconds,
-    /// whisperX calls it score, whisper-timestamped confidence.
-    #[serde(default, alias = "score", alias = "confidence")]
-    probability: Seconds,
     #[serde(default)]
-    speaker: Label,
+    timestamp: Span,
+    #[serde(default)]
+    probability: Seconds,
+    /// whisperX calls it score, whisper-timestamped confidence.
+    #[serde(default)]
+    score: Seconds,
+    #[serde(default)]
+    confidence: Seconds,
 }
+
+struct TimedWord<'a> {
+    word: Cow<'a, str>,
+    start: Seconds,
+    end: Seconds,
+    probability: Seconds,
+    speaker: Option<String>,
+}
+
+/// Reads words; one without a text is told.
+fn timed_words<'a>(words: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) -> Vec<TimedWord<'a>> {
+    let word = |raw: &'a RawValue| {
+        let fields = places.read::<WordFields<'_>>(raw, "this word", gather)?;
+        let Some(word) = fields.word.or(fields.text) else {
+            let (line, column) = places.place(raw.get());
+            gather.left_out(line, column, "this word has no text: left out");
+            return None;
+        };
+        let first = |times: [Seconds; 3]| times.into_iter().find(|time| time.0.is_some()).unwrap_or_default();
+        Some(TimedWord {
+            word,
+            start: first([fields.start, fields.timestamp.from, Seconds(None)]),
+            end: first([fields.end, fields.timestamp.to, Seconds(None)]),
+            probability: first([fields.probability, fields.score, fields.confidence]),
+            speaker: speaker(raw, places, gather),
+        })
+    };
+    words.into_iter().filter_map(word).collect()
+}
+
+/// Who speaks, by the names that programs give it.
+#[derive(Deserialize)]
+struct Speaking<'a> {
+    #[serde(borrow, default)]
+    speaker_name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    speaker: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    speaker_label: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    speaker_id: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "speakerLabel")]
+    label: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "speakerId")]
+    id: Option<&'a RawValue>,
+}
+
+/// Who says what `piece` says. That somebody is named in a way that is not known is told.
+fn speaker<'a>(piece: &'a RawValue, places: &Places<'a>, gather: &mut Gather) -> Option<String> {
+    if !piece.get().contains("\"speaker") {
+        return None;
+    }
+    let Speaking { speaker_name, speaker, speaker_label, speaker_id, label, id } =
+        serde_json::from_str(piece.get()).ok()?;
+    let mut named = [speaker_name, speaker, speaker_label, label, speaker_id, id].into_iter().flatten();
+    let found = named.clone().find_map(|named| serde_json::from_str::<Label>(named.get()).ok()?.0);
+    // whisper.cpp does not know whose voice it is.
+    let found = found.filter(|label| label != "?");
+    // An empty object is nobody, as an empty name is.
+    let is_odd = |named: &&RawValue| named.get().starts_with(['{', '[', 't']) && named.get().len() > "{}".len();
+    if let (Some(odd), None) = (named.find(is_odd), &found) {
+        let (line, column) = places.place(odd.get());
+        gather.problem(line, column, "this names no speaker: read as said by nobody known");
+    }
+    found
+}
+
+const TIMES: [&str; 5] = ["start", "end", "offsets", "timestamp", "timestamps"];
 
 /// True for an object that is a segment of this kind.
 pub(in super::super) fn is_segment(fields: &Fields<'_>) -> bool {
     let has = |name: &str| fields.contains_key(name);
-    has("text") && (has("start") || has("end") || has("offsets") || has("timestamp"))
+    let is_timed = TIMES.into_iter().any(has);
+    has("text") && (is_timed || has("words")) || has("words") && is_timed
 }
 
-/// The names of lists of segments.
-pub(in super::super) const LISTS: [&str; 3] = ["segments", "transcription", "chunks"];
+/// True for an object that is a word of this kind.
+pub(in super::super) fn is_word(fields: &Fields<'_>) -> bool {
+    fields.contains_key("word") && ["start", "end"].iter().any(|name| fields.contains_key(*name))
+}
+
+/// True for an object that is a whole transcript: it has lists of segments, or words alone, as OpenAI gives them if asked.
+pub(in super::super) fn is_transcript(fields: &Fields<'_>) -> bool {
+    let has = |name: &str| fields.contains_key(name);
+    let has_lists = LISTS[1..].iter().any(|name| has(name));
+    has_lists || ["speakers"].into_iter().chain(WORD_LISTS).any(has) && !TIMES.into_iter().any(has)
+}
+
+/// The names of lists of segments: of the first that has some, the lines are made. With names of speakers
+/// (insanely-fast-whisper) is better than without.
+pub(in super::super) const LISTS: [&str; 4] = ["speakers", "segments", "transcription", "chunks"];
+
+/// The names of lists of words, of a transcript without segments.
+pub(in super::super) const WORD_LISTS: [&str; 2] = ["words", "word_segments"];
+
+/// What a message of OpenAI's service is called that says a segment.
+pub(in super::super) const SEGMENT_MESSAGE: &str = "transcript.text.segment";
+
+/// The segment ends with its words, as far as they differ by no more: programs round either, and pad segments a little.
+const WORDS_OFF_MS: MediaMs = 1_000;
 
 pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
     let places = Places::of(text);
     let values = if is_rows(text) { rows(text, &mut gather) } else { values(text)? };
-    for (index, value) in values.into_iter().enumerate() {
-        if index > 0 {
-            gather.part_may_begin();
-        }
-        if value.get().starts_with('[') {
-            items(value, &places, &mut gather);
-        } else if let Some(fields) = places.read(value, "this transcript", &mut gather) {
-            transcript(&fields, &places, &mut gather);
-        }
-    }
+    items(values, true, &places, &mut gather);
     Ok(gather.finish(FileKind::Whisper))
 }
 
-/// A bare list: of segments, or of whole transcripts.
-fn items<'a>(list: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
-    let items: Vec<&RawValue> = places.read(list, "this list", gather).unwrap_or_default();
+/// Segments and whole transcripts, one behind the other; in a file also lists of them.
+fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &Places<'a>, gather: &mut Gather) {
     let mut bare = Vec::new();
-    for item in items {
-        match serde_json::from_str::<Fields<'_>>(item.get()) {
-            Ok(fields) if !is_segment(&fields) && LISTS.iter().any(|list| fields.contains_key(*list)) => {
-                segments(std::mem::take(&mut bare), places, gather);
-                if gather.len() > 0 {
-                    gather.part_may_begin();
+    for item in items_of {
+        let fields = serde_json::from_str::<Fields<'_>>(item.get()).ok();
+        let is_list = is_file && item.get().starts_with('[');
+        let Some(fields) = fields.filter(is_transcript_or_message) else {
+            if !is_list {
+                // Rows of a program may be other messages, of its own state.
+                if !is_file || says_something(item) {
+                    bare.push(item);
                 }
-                transcript(&fields, places, gather);
+                continue;
             }
-            _ => bare.push(item),
+            segments(std::mem::take(&mut bare), places, gather);
+            begin_part(gather);
+            let inner = places.read(item, "this list", gather).unwrap_or_default();
+            items(inner, false, places, gather);
+            continue;
+        };
+        // The other messages of OpenAI's service say the same again.
+        if is_repeat(&fields) {
+            continue;
         }
+        segments(std::mem::take(&mut bare), places, gather);
+        begin_part(gather);
+        transcript(item, &fields, places, gather);
     }
     segments(bare, places, gather);
 }
 
+fn says_something(item: &RawValue) -> bool {
+    let names = TIMES.into_iter().chain(["text", "words"]);
+    serde_json::from_str::<Fields<'_>>(item.get())
+        .map_or(true, |fields| names.into_iter().any(|name| fields.contains_key(name)))
+}
+
+fn is_transcript_or_message(fields: &Fields<'_>) -> bool {
+    is_transcript(fields) || is_repeat(fields)
+}
+
+fn is_repeat(fields: &Fields<'_>) -> bool {
+    let kind = fields.get("type").map_or("", |kind| kind.get()).trim_matches('"');
+    kind.starts_with("transcript.text.") && kind != SEGMENT_MESSAGE
+}
+
+fn begin_part(gather: &mut Gather) {
+    if gather.len() > 0 {
+        gather.part_may_begin();
+    }
+}
+
 /// One transcript of a program.
-fn transcript<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+fn transcript<'a>(whole: &'a RawValue, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
     language(fields, places, gather);
-    let lists = LISTS.into_iter().map(|name| places.list(fields, name, gather));
-    match lists.collect::<Vec<_>>().into_iter().find(|list| !list.is_empty()) {
-        Some(list) => segments(list, places, gather),
-        // OpenAI, asked for words alone.
-        None => {
-            let words = places.list(fields, "words", gather);
-            let at = words.first().map_or((1, 1), |word| places.place(word.get()));
-            let words: Vec<TimedWord<'_>> =
-                words.into_iter().filter_map(|word| places.read(word, "this word", gather)).collect();
-            spoken(at, words.iter().map(|word| (word, (word.word.trim(), false))), None, gather);
+    let from = gather.len();
+    let mut read = None;
+    for name in LISTS {
+        // Where people are listed, there are names and no segments.
+        let are_people = |list: &[&RawValue]| name == "speakers" && !list.iter().any(|item| is_segment_in(item));
+        let list = places.list(fields, name, gather);
+        if list.is_empty() || are_people(&list) {
+            continue;
+        }
+        read = Some(name);
+        if name == "chunks" && are_words(&list) {
+            let words = timed_words(list, places, gather);
+            words_alone(whole, fields, &words, places, gather);
+        } else {
+            segments(list, places, gather);
+        }
+        break;
+    }
+    if read.is_none() {
+        let lists = WORD_LISTS.into_iter().map(|name| places.list(fields, name, gather)).collect::<Vec<_>>();
+        let words = lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
+        let words = timed_words(words, places, gather);
+        words_alone(whole, fields, &words, places, gather);
+    }
+    tell_unread(fields, read, from, places, gather);
+}
+
+fn is_segment_in(item: &RawValue) -> bool {
+    serde_json::from_str::<Fields<'_>>(item.get()).is_ok_and(|fields| is_segment(&fields))
+}
+
+/// True for chunks of Hugging Face that are words: none has more than one, and as with Whisper's tokens a blank stands before
+/// some of them.
+fn are_words(chunks: &[&RawValue]) -> bool {
+    let text = |chunk: &&RawValue| Some(serde_json::from_str::<Segment<'_>>(chunk.get()).ok()?.text?.into_owned());
+    let texts: Vec<String> = chunks.iter().filter_map(text).collect();
+    texts.len() > 2
+        && texts.iter().all(|text| text.split_whitespace().count() <= 1)
+        && texts.iter().any(|text| text.starts_with(' '))
+}
+
+/// Tells of what the transcript says beside the list that was read, and no line of it has.
+fn tell_unread<'a>(fields: &Fields<'a>, read: Option<&str>, from: usize, places: &Places<'a>, gather: &mut Gather) {
+    let lines = gather.contents()[from..].iter().flat_map(|line| [" ", &*line.text]).collect::<String>();
+    for name in std::iter::once("text").chain(LISTS).filter(|name| Some(*name) != read) {
+        let Some(value) = fields.get(name) else { continue };
+        let said = match serde_json::from_str::<Cow<'_, str>>(value.get()) {
+            Ok(text) => text.into_owned(),
+            Err(_) => {
+                let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+                let segments = list.into_iter().filter_map(|item| serde_json::from_str::<Segment<'_>>(item.get()).ok());
+                segments.filter_map(|segment| segment.text).flat_map(|text| [" ".into(), text]).collect()
+            }
+        };
+        let missing = missing_words(&without_model_marks(&said), &lines);
+        if missing > 0 {
+            let (line, column) = places.place(value.get());
+            gather.losses.add(
+                line,
+                column,
+                format!("words of `{name}` that are in no segment are not read: {missing}"),
+            );
         }
     }
 }
 
+/// How many of the words that are `said` are not in `text`.
+fn missing_words(said: &str, text: &str) -> usize {
+    if letters(said).eq(letters(text)) {
+        return 0;
+    }
+    let mut known: HashMap<String, usize> = HashMap::new();
+    spoken_words(text).for_each(|word| *known.entry(word).or_default() += 1);
+    let is_missing = |word: &String| match known.get_mut(word) {
+        Some(count @ 1..) => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    spoken_words(said).filter(is_missing).count()
+}
+
+/// The letters and digits of a text, in small letters.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+fn spoken_words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| letters(word).collect())
+}
+
+/// `text` without the marks of Whisper's model, which WhisperKit leaves in it: `<|startoftranscript|>`, `<|0.00|>`.
+fn without_model_marks(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("<|") {
+        match behind.split_once("|>") {
+            Some((mark, behind)) if !mark.contains(|c: char| c.is_whitespace() || c == '<') => {
+                out.extend([before, " "]);
+                rest = behind;
+            }
+            _ => {
+                out.extend([before, "<|"]);
+                rest = behind;
+            }
+        }
+    }
+    if rest.len() == text.len() { Cow::Borrowed(text) } else { Cow::Owned(out + rest) }
+}
+
+/// Where programs count segments from 0 or 1, and in the midst of them do it again, other segments were put behind.
+#[derive(Default)]
+struct SegmentCount {
+    before: Option<(String, u64)>,
+}
+
+impl SegmentCount {
+    /// True if the count begins anew with the segment of this id: a number, or one behind a word (`seg_001`).
+    fn begins_anew(&mut self, id: Option<&RawValue>) -> bool {
+        let Some(id) = id else { return false };
+        let id = id.get().trim_matches('"');
+        let digits = id.len() - id.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let (word, number) = id.split_at(id.len() - digits);
+        let Ok(number) = number.parse::<u64>() else { return false };
+        let before = self.before.replace((word.to_owned(), number));
+        before.is_some_and(|(before, last)| before == word && number <= 1 && number < last)
+    }
+}
+
 fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) {
-    for segment in segments {
-        let at = places.place(segment.get());
-        let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", gather) else { continue };
-        let words = segment.words.as_deref().unwrap_or_default();
-        let words: Vec<TimedWord<'_>> =
-            words.iter().filter_map(|word| places.read(word, "this word", gather)).collect();
+    let mut count = SegmentCount::default();
+    // Words that are listed and not in the text of their segment, and where the first of them are.
+    let (mut unsaid, mut unsaid_at) = (0, None);
+    for raw in segments {
+        let at = places.place(raw.get());
+        let Some(segment) = places.read::<Segment<'_>>(raw, "this segment", gather) else { continue };
+        if count.begins_anew(segment.id) {
+            begin_part(gather);
+        }
+        let speaker = speaker(raw, places, gather);
+        let words = segment.words.filter(|words| words.get() != "null");
+        let words = words.and_then(|words| places.read(words, "the list `words`", gather)).unwrap_or_default();
+        let words = timed_words(words, places, gather);
+        let text = segment.text.as_deref().map(without_model_marks).unwrap_or_default();
+        if text.trim().is_empty() && !words.is_empty() {
+            spoken(at, own_pieces(&words), speaker.as_deref(), gather);
+            continue;
+        }
+        let pieces = pieces_of(&text, &words);
+        let are_all = pieces.is_some();
+        if !are_all && !words.is_empty() {
+            let listed: String = words.iter().flat_map(|word| [" ", &*word.word]).collect();
+            unsaid += missing_words(&listed, &text);
+            unsaid_at = unsaid_at.or(Some(at).filter(|_| unsaid > 0));
+        }
         if has_several_speakers(&words) {
-            if let Some(pieces) = pieces_of(&segment.text, &words) {
-                spoken(at, words.iter().zip(with_gaps(pieces)), segment.speaker.0.as_deref(), gather);
+            if let Some(pieces) = pieces {
+                let pieces = words.iter().map(Some).zip(with_gaps(pieces));
+                spoken(at, pieces.collect(), speaker.as_deref(), gather);
                 continue;
             }
             let message = "the words of this segment are by several speakers, and are not its text: all of it is read as said \
                  by the speaker of the segment";
             gather.problem(at.0, at.1, message);
         }
-        let offsets = segment.offsets.as_ref();
         let timed = words.iter().map(|word| EngineWord {
             text: word.word.trim(),
             start_ms: word.start.ms(),
             end_ms: word.end.ms(),
             confidence: word.probability.0,
         });
+        let (start_ms, end_ms) = span_of(at, segment.times(), &words, are_all, gather);
+        let by_words = words.iter().find_map(|word| word.speaker.clone()).filter(|_| !has_several_speakers(&words));
         let content = Content {
-            start_ms: segment.start.ms().or(segment.timestamp.0.ms()).or(offsets.and_then(|offsets| offsets.from)),
-            end_ms: segment.end.ms().or(segment.timestamp.1.ms()).or(offsets.and_then(|offsets| offsets.to)),
-            speaker: segment.speaker.0.map(Arc::from),
-            text: tidy(segment.text.trim()).into(),
-            words: as_in_text(&segment.text, timed.collect()),
+            start_ms,
+            end_ms,
+            speaker: speaker.or(by_words).map(Arc::from),
+            text: tidy(text.trim()).into(),
+            words: as_in_text(&text, timed.collect()),
             ..Content::default()
         };
         if !gather.line(at, content) {
             gather.left_out(at.0, at.1, "this segment has no text: left out");
         }
     }
+    if let Some((line, column)) = unsaid_at {
+        let message = format!("words of `words` that are not in the text of their segments are not read: {unsaid}");
+        gather.losses.add(line, column, message);
+    }
+}
+
+/// When a segment begins and ends: by its words, where these do not lie within it, or are all of it and end long before it does.
+/// That is told where they are far off.
+fn span_of(
+    at: (usize, usize),
+    (start, end): (Option<MediaMs>, Option<MediaMs>),
+    words: &[TimedWord<'_>],
+    are_all: bool,
+    gather: &mut Gather,
+) -> (Option<MediaMs>, Option<MediaMs>) {
+    let first = words.iter().filter_map(|word| word.start.ms()).min();
+    // Of a last word without an end nobody knows how far its segment goes.
+    let last = words.last().and_then(|word| word.end.ms());
+    let last = last.max(words.iter().filter_map(|word| word.end.ms()).max().filter(|_| last.is_some()));
+    let is_early = start.zip(first).is_some_and(|(start, first)| start - first > WORDS_OFF_MS);
+    let is_off =
+        end.zip(last).is_some_and(|(end, last)| last - end > WORDS_OFF_MS || are_all && end - last > WORDS_OFF_MS);
+    if is_early || is_off {
+        let clock = |ms: Option<MediaMs>| ms.map_or_else(|| "nowhere".to_owned(), precise_clock);
+        let (own, of_words) = ((clock(start), clock(end)), (clock(first), clock(last)));
+        gather.problem(
+            at.0,
+            at.1,
+            format!(
+                "this segment is from {} to {}, and its words are from {} to {}: it has the times of its words",
+                own.0, own.1, of_words.0, of_words.1
+            ),
+        );
+    }
+    let start = match is_early {
+        true => first,
+        false => start.into_iter().chain(first).min(),
+    };
+    (start, if is_off { last } else { end.max(last) })
 }
 
 /// A tag (`en`) is kept; OpenAI writes the language as a word (`english`), which is none.
@@ -175,43 +512,123 @@ fn language<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
 
 /// True where people other than the first are known to say words.
 fn has_several_speakers(words: &[TimedWord<'_>]) -> bool {
-    let mut speakers = words.iter().filter_map(|word| word.speaker.0.as_deref());
+    let mut speakers = words.iter().filter_map(|word| word.speaker.as_deref());
     let first = speakers.next();
     speakers.any(|speaker| Some(speaker) != first)
 }
 
-/// The piece of `text` that each word stands for, none where they are not all of it: letters and digits must be the same in
-/// any case, and what else there is, engines strip off words. A piece goes to the blank behind its letters.
-fn pieces_of<'a>(text: &'a str, words: &[TimedWord<'_>]) -> Option<Vec<&'a str>> {
+/// What stands behind `word` in `text`, which begins with it: letters and digits must be the same in any case, and what else
+/// there is, engines strip off words. It goes with a word up to the blank behind its letters.
+fn behind<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let folded = |c: char| c.is_alphanumeric().then(|| c.to_lowercase()).into_iter().flatten();
+    let mut rest = text;
+    for letter in word.chars().filter(|c| c.is_alphanumeric()) {
+        rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let found = rest.chars().next().filter(|found| folded(*found).eq(folded(letter)))?;
+        rest = &rest[found.len_utf8()..];
+    }
+    Some(if rest.len() < text.len() { behind_marks(rest) } else { rest })
+}
+
+/// What stands behind the marks at the head of `text`.
+fn behind_marks(text: &str) -> &str {
+    text.trim_start_matches(|c: char| !c.is_whitespace() && !c.is_alphanumeric())
+}
+
+/// The piece of `text` that each word stands for, none where they are not all of it.
+fn pieces_of<'a>(text: &'a str, words: &[TimedWord<'_>]) -> Option<Vec<&'a str>> {
     let mut pieces = Vec::with_capacity(words.len());
     let mut rest = text;
     for word in words {
         let said = rest;
-        for letter in word.word.chars().filter(|c| c.is_alphanumeric()) {
-            rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
-            let found = rest.chars().next().filter(|found| folded(*found).eq(folded(letter)))?;
-            rest = &rest[found.len_utf8()..];
-        }
-        if rest.len() < said.len() {
-            let next = rest.find(|c: char| c.is_whitespace() || c.is_alphanumeric()).unwrap_or(rest.len());
-            rest = &rest[next..];
-        }
+        rest = behind(rest, &word.word)?;
         pieces.push(said[..said.len() - rest.len()].trim());
     }
     // What stands alone at the end, as a dash does.
     match (rest.contains(char::is_alphanumeric), pieces.iter_mut().rev().find(|piece| !piece.is_empty())) {
         (false, Some(last)) => {
-            let from = last.as_ptr() as usize - text.as_ptr() as usize;
-            *last = text[from..].trim_end();
+            *last = to_the_end(text, last);
             Some(pieces)
         }
         _ => None,
     }
 }
 
+/// `piece` of `text`, with all that stands behind it.
+fn to_the_end<'a>(text: &'a str, piece: &str) -> &'a str {
+    text[piece.as_ptr() as usize - text.as_ptr() as usize..].trim_end()
+}
+
+/// How many words, and pieces of text, are looked at to find where a text and a list of its words agree again.
+const RESYNC_PIECES: usize = 24;
+
+/// The words of a text that is not all of what its words are: pieces of `text`, all of it, each with the word that it is, none
+/// where it is none of them.
+fn agreeing_pieces<'t, 'w>(text: &'t str, words: &'w [TimedWord<'w>]) -> Vec<(Option<&'w TimedWord<'w>>, &'t str)> {
+    let mut pieces: Vec<(Option<&TimedWord<'_>>, &str)> = Vec::new();
+    let (mut rest, mut words) = (text, words);
+    while rest.contains(char::is_alphanumeric) {
+        if let Some((word, behind)) = words.first().and_then(|word| Some((word, behind(rest, &word.word)?))) {
+            let piece = rest[..rest.len() - behind.len()].trim();
+            if !piece.is_empty() {
+                pieces.push((Some(word), piece));
+            }
+            (rest, words) = (behind, &words[1..]);
+            continue;
+        }
+        let (passed, passed_words) = resync(rest, words);
+        words = &words[passed_words.min(words.len())..];
+        for piece in passed {
+            pieces.push((None, piece));
+            rest = &rest[piece.as_ptr() as usize + piece.len() - rest.as_ptr() as usize..];
+        }
+    }
+    if let Some((_, last)) = pieces.last_mut() {
+        *last = to_the_end(text, last);
+    }
+    pieces
+}
+
+/// The pieces of `text`, and how many of `words`, that are to be passed over so that both agree again: as few as possible.
+fn resync<'t>(text: &'t str, words: &[TimedWord<'_>]) -> (Vec<&'t str>, usize) {
+    let mut starts = vec![text];
+    while let Some(rest) = starts.last().filter(|_| starts.len() <= RESYNC_PIECES).and_then(|rest| behind_piece(rest)) {
+        starts.push(rest);
+    }
+    let agree = |texts: usize, passed: usize| {
+        let (Some(text), Some(word)) = (starts.get(texts), words.get(passed)) else { return false };
+        let is_one = |word: &TimedWord<'_>| word.word.contains(char::is_alphanumeric);
+        let Some(rest) = behind(text, &word.word).filter(|_| is_one(word)) else { return false };
+        // One word that is the same may be so by chance.
+        let next = words.get(passed + 1);
+        next.is_none_or(|next| behind(rest, &next.word).is_some()) || !rest.contains(char::is_alphanumeric)
+    };
+    let mut pairs = (1..=RESYNC_PIECES).flat_map(|sum| (0..=sum).map(move |passed| (sum - passed, passed)));
+    let (texts, passed) = match pairs.find(|(texts, passed)| agree(*texts, *passed)) {
+        Some(found) => found,
+        None if words.is_empty() => (starts.len() - 1, 0),
+        None => (1, 1),
+    };
+    let piece = |pair: &[&'t str]| pair[0][..pair[0].len() - pair[1].len()].trim();
+    (starts.windows(2).take(texts).map(piece).filter(|piece| !piece.is_empty()).collect(), passed)
+}
+
+/// What stands behind the first piece of `text`: a word with the marks around it, or one character of a script without blanks.
+/// None where there are no letters.
+fn behind_piece(text: &str) -> Option<&str> {
+    let at = text.find(char::is_alphanumeric)?;
+    let unit = match text[at..].chars().next() {
+        Some(c) if is_unspaced(c) => c.len_utf8(),
+        _ => text[at..].find(|c: char| !c.is_alphanumeric() || is_unspaced(c)).unwrap_or(text.len() - at),
+    };
+    Some(behind_marks(&text[at + unit..]))
+}
+
+/// A piece of a text, with whether it stands right behind the one before.
+type Piece<'a> = (&'a str, bool);
+
 /// Pieces of one text, each with whether it stands right behind the one before: not all languages have blanks.
-fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = (&str, bool)> + Clone {
+fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = Piece<'_>> {
     let mut before = None;
     pieces.into_iter().map(move |piece| {
         let begins = piece.as_ptr() as usize;
@@ -221,33 +638,83 @@ fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = (&str, bool)> + Clone {
     })
 }
 
-/// The lines of words, each with its text, and whether that stands right behind the one before; a word without a speaker is
-/// by that of the word before, or else `speaker`.
-fn spoken<'w>(
+/// Words as pieces of a text that is not there. Where some begin with a blank, as Whisper's do, those that do not stand right
+/// behind the word before.
+fn own_pieces<'w>(words: &'w [TimedWord<'w>]) -> Vec<(Option<&'w TimedWord<'w>>, Piece<'w>)> {
+    let have_blanks = words.iter().any(|word| word.word.starts_with(' '));
+    let piece = |word: &'w TimedWord<'w>| {
+        let is_attached = have_blanks && !word.word.starts_with(char::is_whitespace);
+        (Some(word), (word.word.trim(), is_attached))
+    };
+    words.iter().map(piece).collect()
+}
+
+/// The lines of a transcript without segments: of its text, which has the marks that its words are without, with the times of
+/// these.
+fn words_alone<'a>(
+    whole: &'a RawValue,
+    fields: &Fields<'a>,
+    words: &[TimedWord<'a>],
+    places: &Places<'a>,
+    gather: &mut Gather,
+) {
+    let at = places.place(whole.get());
+    let text = fields.get("text").and_then(|text| serde_json::from_str::<Cow<'_, str>>(text.get()).ok());
+    let text = text.as_deref().map(without_model_marks).filter(|text| !text.trim().is_empty());
+    let pieces = match (&text, text.as_deref().and_then(|text| pieces_of(text, words))) {
+        (None, _) => own_pieces(words),
+        (Some(_), Some(pieces)) => words.iter().map(Some).zip(with_gaps(pieces)).collect(),
+        (Some(text), None) => {
+            let (of, pieces): (Vec<_>, Vec<_>) = agreeing_pieces(text, words).into_iter().unzip();
+            let untimed = of.iter().filter(|word| word.is_none()).count();
+            let has_letters = words.iter().filter(|word| word.word.contains(char::is_alphanumeric)).count();
+            let passed = has_letters.saturating_sub(of.iter().flatten().count());
+            gather.problem(
+                at.0,
+                at.1,
+                format!(
+                    "the list of words is not the text: {untimed} words of the text have no time, and {passed} of the list \
+                     are left out"
+                ),
+            );
+            of.into_iter().zip(with_gaps(pieces)).collect()
+        }
+    };
+    let speaker = speaker(whole, places, gather);
+    spoken(at, pieces, speaker.as_deref(), gather);
+}
+
+/// The lines of words, each with its piece of a text; a word without a speaker is by that of the word before, or else `speaker`.
+fn spoken(
     at: (usize, usize),
-    words: impl Iterator<Item = (&'w TimedWord<'w>, (&'w str, bool))> + Clone,
-    speaker: Option<&'w str>,
+    pieces: Vec<(Option<&TimedWord<'_>>, Piece<'_>)>,
+    speaker: Option<&str>,
     gather: &mut Gather,
 ) {
     let mut lines = WordLines::default();
-    let first = words.clone().find_map(|(word, _)| word.speaker.0.as_deref());
+    let first = pieces.iter().find_map(|(word, _)| word.and_then(|word| word.speaker.as_deref()));
     let mut speaking = first.or(speaker);
-    for (word, (text, is_attached)) in words {
-        speaking = word.speaker.0.as_deref().or(speaking);
-        lines.speaker(speaking, gather);
-        let token = Token {
-            text,
-            start_ms: word.start.ms(),
-            end_ms: word.end.ms(),
-            confidence: word.probability.0,
-            is_attached,
-            ..Token::default()
-        };
-        if !token.text.is_empty() {
-            lines.push(at, &token, gather);
+    for (word, (text, is_attached)) in pieces {
+        speaking = word.and_then(|word| word.speaker.as_deref()).or(speaking);
+        lines.speaker(speaking);
+        if text.is_empty() {
+            continue;
         }
+        let text = text.into();
+        let token = match word {
+            Some(word) => Token {
+                text,
+                start_ms: word.start.ms(),
+                end_ms: word.end.ms(),
+                confidence: word.probability.0,
+                is_attached,
+                ..Token::default()
+            },
+            None => Token { text, is_attached, ..Token::default() },
+        };
+        lines.push(at, token);
     }
-    lines.flush(gather);
+    lines.finish(gather);
 }
 
 #[cfg(test)]
@@ -275,7 +742,7 @@ mod tests {
         let segment = |start: u32| format!("{{\"start\":{start},\"end\":{},\"text\":\" at {start}\"}}", start + 1);
         let object = |starts: &[u32]| {
             let segments: Vec<_> = starts.iter().map(|start| segment(*start)).collect();
-            format!("{{\"text\":\"x\",\"segments\":[{}],\"language\":\"en\"}}", segments.join(","))
+            format!("{{\"text\":\"at\",\"segments\":[{}],\"language\":\"en\"}}", segments.join(","))
         };
         let (one, two) = (object(&[1, 4]), object(&[0, 3]));
         let whole = [(Some(1_000), "at 1"), (Some(4_000), "at 4")];
@@ -332,6 +799,173 @@ mod tests {
         for (text, words) in [("Yes. Never.", "a:Yes. b:No"), ("Yes. No. And?", "a:Yes. b:No"), ("Yes.", "a:Yes b:No")]
         {
             assert_eq!(read_shared(text, words), (vec![(Some("a".to_owned()), text.to_owned())], 1), "{text}");
+        }
+    }
+
+    /// Start, end, speaker and text of each line, how much is told, and how much of it as a loss.
+    fn read_lines(file: &str) -> (Vec<(Option<MediaMs>, Option<MediaMs>, String)>, usize, usize) {
+        assert_eq!(super::super::super::detect::detect(file, None), Ok(FileKind::Whisper), "{file}");
+        let reading = read(file, Gather::default()).expect("it can be read");
+        let line = |line: &crate::transcript::Version| {
+            let content = &line.content;
+            let speaker = content.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+            (content.start_ms, content.end_ms, format!("{speaker}{}", content.text))
+        };
+        (reading.lines.iter().map(line).collect(), reading.problems.len(), reading.losses.len())
+    }
+
+    /// A transcript of words alone, at a word a second.
+    fn words_file(text: &str, words: &str) -> String {
+        let word = |(at, word): (usize, &str)| serde_json::json!({"word": word, "start": at, "end": at + 1});
+        let words: Vec<_> = words.split(' ').enumerate().map(word).collect();
+        serde_json::json!({"text": text, "words": words}).to_string()
+    }
+
+    #[test]
+    fn words_alone_have_the_marks_of_the_text() {
+        for (text, words) in [
+            ("Hello, there. Good-bye, friend!", "Hello there Good bye friend"),
+            ("\u{bf}Qu\u{e9}? \u{2014} No.", "Qu\u{e9} No"),
+            ("\u{4f60}\u{597d}\u{ff0c}\u{597d}\u{3002}", "\u{4f60} \u{597d} \u{597d}"),
+            ("It is (so) \u{2026}", "It is so"),
+        ] {
+            let last = (words.split(' ').count() * 1000) as MediaMs;
+            let read = read_lines(&words_file(text, words));
+            assert_eq!(read, (vec![(Some(0), Some(last), text.to_owned())], 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_not_its_words_is_kept_and_told() {
+        for (text, words, timed) in [
+            ("We paid $20, and left.", "We paid twenty dollars and left", "0 We;1 paid;4 and;5 left."),
+            ("We, the people, left.", "We people left", "0 We,;1 people,;2 left."),
+            ("We left.", "We left again so", "0 We;1 left."),
+            ("So. We left again.", "We left", "0 We;1 left"),
+            ("One two three.", "four five six", ""),
+            ("\u{4f60}\u{597d}\u{5417}", "\u{4f60} \u{5417}", "0 \u{4f60};1 \u{5417}"),
+        ] {
+            let file = words_file(text, words);
+            let reading = read(&file, Gather::default()).expect("it can be read");
+            let said: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(said.join(" "), text);
+            let found = reading.lines.iter().flat_map(|line| &line.content.words);
+            let found: Vec<_> = found.map(|word| format!("{} {}", word.start_ms / 1000, word.text)).collect();
+            assert_eq!((found.join(";"), reading.problems.len()), (timed.to_owned(), 1), "{text}");
+        }
+    }
+
+    #[test]
+    fn speakers_are_named_in_many_ways() {
+        let segment = |at: u32, speaker: &str| format!("{{\"start\":{at},\"end\":{},\"text\":\"a\"{speaker}}}", at + 1);
+        for (speaker, name, told) in [
+            (",\"speaker\":\"Ann\",\"speaker_id\":3", "Ann: a", 0),
+            (",\"speaker\":null,\"speaker_id\":3", "Speaker 3: a", 0),
+            (",\"speaker_label\":\"spk_1\"", "spk_1: a", 0),
+            (",\"speakerId\":\"S1\",\"speaker_name\":\"Ann\"", "Ann: a", 0),
+            (",\"speaker\":{\"id\":1,\"name\":\"Ann\"}", "Ann: a", 0),
+            (",\"speaker\":1.0", "Speaker 1: a", 0),
+            (",\"speaker\":\"\"", "a", 0),
+            (",\"speaker\":{}", "a", 0),
+            (",\"speaker\":{\"voice\":7}", "a", 1),
+            (",\"speaker\":[\"Ann\",\"Ben\"]", "a", 1),
+            (",\"words\":[{\"word\":\"a\",\"start\":0,\"end\":1,\"speaker_id\":\"Ann\"}]", "Ann: a", 0),
+        ] {
+            let file = format!("{{\"segments\":[{}]}}", segment(0, speaker));
+            assert_eq!(read_lines(&file), (vec![(Some(0), Some(1_000), name.to_owned())], told, 0), "{speaker}");
+        }
+    }
+
+    #[test]
+    fn a_segment_has_the_times_of_its_words() {
+        for (start, end, words, expected, told) in [
+            (1.0, 3.0, [(1.0, 1.4), (1.5, 2.9)], (1_000, 3_000), 0),
+            (1.0, 3.0, [(0.9, 1.4), (1.5, 3.2)], (900, 3_200), 0),
+            (1.0, 2.0, [(1.0, 1.4), (2.5, 4.0)], (1_000, 4_000), 1),
+            (1.0, 30.0, [(1.0, 1.4), (1.5, 2.0)], (1_000, 2_000), 1),
+            (5.0, 8.0, [(1.0, 1.4), (7.5, 8.0)], (1_000, 8_000), 1),
+            (5.0, 3.0, [(5.0, 5.4), (5.5, 6.0)], (5_000, 6_000), 1),
+        ] {
+            let word = |(word, (start, end)): (&str, (f64, f64))| serde_json::json!({"word": word, "start": start, "end": end, "probability": 1, "confidence": 1});
+            let words: Vec<_> = ["So", "much."].into_iter().zip(words).map(word).collect();
+            let segment = serde_json::json!({"start": start, "end": end, "text": "So much.", "words": words});
+            let file = serde_json::json!({"segments": [segment]}).to_string();
+            let (start, end) = (Some(expected.0), Some(expected.1));
+            assert_eq!(read_lines(&file), (vec![(start, end, "So much.".to_owned())], told, 0), "{file}");
+        }
+        // Words that are not all of the text do not end it.
+        let file = "{\"segments\":[{\"start\":0,\"end\":9,\"text\":\"So much.\",\"words\":[{\"word\":\"So\",\"start\":0,\"end\":1}]}]}";
+        assert_eq!(read_lines(file), (vec![(Some(0), Some(9_000), "So much.".to_owned())], 0, 0));
+    }
+
+    #[test]
+    fn relatives_of_whisper_are_read() {
+        let line = |start, end, text: &str| (Some(start), end, text.to_owned());
+        for (file, lines, told, losses) in [
+            // whisper.cpp without offsets, and with the voice of a channel that it does not know.
+            (
+                r#"{"transcription":[{"timestamps":{"from":"00:00:01,000","to":"00:00:02,000"},"text":" a","speaker":"?"}]}"#,
+                vec![line(1_000, Some(2_000), "a")],
+                0,
+                0,
+            ),
+            // insanely-fast-whisper: chunks have no speakers.
+            (
+                r#"{"speakers":[{"speaker":"S0","timestamp":[0,1],"text":" a b"},{"speaker":"S1","timestamp":[2,null],"text":"c"}],
+                "chunks":[{"timestamp":[0,1],"text":" a b"},{"timestamp":[2,null],"text":"c"}],"text":" a b c"}"#,
+                vec![line(0, Some(1_000), "S0: a b"), line(2_000, None, "S1: c")],
+                0,
+                0,
+            ),
+            // Hugging Face, asked for words.
+            (
+                r#"{"text":" Hi, there. So","chunks":[{"text":" Hi,","timestamp":[0,1]},{"text":" there.","timestamp":[1,2]},
+                {"text":" So","timestamp":[2,null]}]}"#,
+                vec![line(0, None, "Hi, there. So")],
+                0,
+                0,
+            ),
+            // WhisperKit.
+            (
+                r#"{"text":"a <b","segments":[{"start":0,"end":1,"text":"<|en|><|0.00|> a <b<|1.00|>"}]}"#,
+                vec![line(0, Some(1_000), "a <b")],
+                0,
+                0,
+            ),
+            // Words without a text, and segments that have the times of their words alone.
+            (
+                r#"{"segments":[{"text":"a b","words":[{"word":"a","start":1,"end":2},{"word":"b","start":2,"end":3}]},
+                {"start":4,"words":[{"word":" c","start":4,"end":5},{"word":"-d","start":5,"end":6}]}]}"#,
+                vec![line(1_000, Some(3_000), "a b"), line(4_000, Some(6_000), "c-d")],
+                0,
+                0,
+            ),
+            // OpenAI's messages.
+            (
+                "{\"type\":\"transcript.text.delta\",\"delta\":\"a\"}\n\
+                {\"type\":\"transcript.text.segment\",\"id\":\"seg_0\",\"start\":0,\"end\":1,\"text\":\"a\",\"speaker\":\"A\"}\n\
+                {\"type\":\"transcript.text.done\",\"text\":\"a\"}\n",
+                vec![line(0, Some(1_000), "A: a")],
+                0,
+                0,
+            ),
+            // What is said in no segment is told.
+            (r#"{"text":"a b","segments":[{"start":0,"end":1,"text":"a"}]}"#, vec![line(0, Some(1_000), "a")], 0, 1),
+            // Segments that are counted anew were put behind, and so were those of another list.
+            (
+                r#"[{"id":0,"start":0,"text":"a"},{"id":1,"start":5,"text":"b"},{"id":0,"start":0,"text":"c"}]"#,
+                vec![line(0, None, "a"), line(5_000, None, "b"), line(6_000, None, "c")],
+                1,
+                0,
+            ),
+            (
+                "[{\"start\":0,\"text\":\"a\"},{\"start\":5,\"text\":\"b\"}]\n[{\"start\":0,\"text\":\"c\"}]\n",
+                vec![line(0, None, "a"), line(5_000, None, "b"), line(6_000, None, "c")],
+                1,
+                0,
+            ),
+        ] {
+            assert_eq!(read_lines(file), (lines, told, losses), "{file}");
         }
     }
 }
