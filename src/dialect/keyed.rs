@@ -158,16 +158,8 @@ impl VendorIds {
         if (self.is_unique)(id.0) || text.trim().is_empty() || !self.used.contains_key(&line_id(&joined(id))) {
             return false;
         }
-        match pieces.piece(&self.line(id)) {
-            Some(piece) if piece.is_over() => !is_same_speech(piece, text, start_ms),
-            // A guess may become any other one, but it does not go back in time.
-            Some(piece) => {
-                let fell = piece.start_ms().zip(start_ms).is_some_and(|(known, start)| known - start > MOVED_MS);
-                fell && !share_a_word(&piece.text(), text)
-            }
-            // So many pieces ago that it is not remembered what it was.
-            None => true,
-        }
+        // None: so many pieces ago that it is not remembered what it was.
+        pieces.piece(&self.line(id)).is_none_or(|piece| says_something_else(piece, text, start_ms))
     }
 
     /// The line of a vendor's id, which now says `text` from `start_ms` on. A new one if it names another line than it did.
@@ -204,6 +196,16 @@ fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
         who if id.contains(':') => format!("{id}\0{who}").into(),
         who => format!("{id}:{who}").into(),
     }
+}
+
+/// Whether `text` from `start_ms` on is not what `piece` says, or a better form of that.
+pub(super) fn says_something_else(piece: &Piece, text: &str, start_ms: Option<MediaMs>) -> bool {
+    if piece.is_over() {
+        return !is_same_speech(piece, text, start_ms);
+    }
+    // A guess may become any other one, but it does not go back in time.
+    let fell = piece.start_ms().zip(start_ms).is_some_and(|(known, start)| known - start > MOVED_MS);
+    fell && !share_a_word(&piece.text(), text)
 }
 
 /// Whether what a final line says now, from `start_ms` on, is the same piece of speech: at its place, and mostly its words.

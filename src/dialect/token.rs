@@ -127,8 +127,13 @@ pub(super) fn short_name(name: &str) -> Arc<str> {
     if name.len() <= 16 && check_line_id(name).is_ok() {
         return name.into();
     }
-    let hash = Sha256::digest(name.as_bytes());
-    hash[..6].iter().fold(String::new(), |name, byte| format!("{name}{byte:02x}")).into()
+    short_hash(name).into()
+}
+
+/// Twelve digits of the hash of a text.
+pub(super) fn short_hash(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash[..6].iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
 }
 
 /// Whether there is no text in `tokens`.

@@ -8,21 +8,24 @@
 //! name at one time. Times are seconds of the meeting, or of the epoch, as the bots write them. Text that was typed
 //! (`source: "chat"`) was not said, and is left out.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds, is_random, line_id};
+use super::keyed::{Keyed, VendorIds, is_random, line_id, says_something_else};
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks, words};
-use super::token::{Label, ListedWord, Token, align, says_nothing};
+use super::token::{Label, ListedWord, Token, align, says_nothing, short_hash};
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
+/// Segments' ids of which is remembered when what they name began: those of some hours.
+const STAMPS_MAX: usize = 16_384;
 /// Speakers whose drafts are kept: more than speak at once.
 const SPEAKERS_MAX: usize = 64;
 /// A draft's time is a guess as well: it may begin so much before what is confirmed, or end so much behind it.
@@ -55,6 +58,8 @@ pub(super) struct Vexa {
     namesakes: BTreeSet<Box<str>>,
     confirmed: Keyed,
     ids: VendorIds,
+    /// By id of a segment that may be a counter, the same with its stamp.
+    stamps: HashMap<Box<str>, Box<str>>,
     /// By speaker, the drafts.
     drafts: BTreeMap<String, Vec<Draft>>,
     draft_count: u64,
@@ -115,10 +120,18 @@ fn moment(segment: &Value, [seconds, absolute, either]: &TimeNames) -> Option<f6
     }
 }
 
-/// Whether a segment's id is unique for ever: it begins with the name of the bot's session, which is.
+/// Whether a segment's id is unique for ever: it begins with the name of the bot's session, which is, or was given the time of
+/// day at which the segment began.
 fn is_unique(id: &str) -> bool {
+    let is_stamp = |stamp: &str| {
+        stamp.len() == 26 && stamp.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b'-')
+    };
     is_random(id.split(':').next().unwrap_or_default())
+        || id.rsplit_once(STAMP).is_some_and(|(_, stamp)| is_stamp(stamp))
 }
+
+/// Stands between an id and its stamp: the time of day in milliseconds, and twelve digits of a hash of what was said first.
+const STAMP: &str = ":w";
 
 /// A draft that stands as a line, since its connection was over.
 struct LeftDraft {
@@ -210,7 +223,8 @@ impl Vexa {
             Some(id) => {
                 let text = raw_text(segment.value, &["text"]).unwrap_or_default();
                 let start_ms = tokens.iter().find_map(|token| token.start_ms);
-                self.ids.line_saying((id, ""), text, start_ms, &self.confirmed, out)
+                let id = self.stamp(id, moment(segment.value, &START), text, start_ms);
+                self.ids.line_saying((&id, ""), text, start_ms, &self.confirmed, out)
             }
             None => {
                 self.nameless += 1;
@@ -238,6 +252,31 @@ impl Vexa {
         }
     }
 
+    /// The id of a segment with the time of day at which it began and what it said first, where it says one and the id may be a counter: so the same
+    /// frames are the same lines on another connection. What a segment says better keeps the id that it had.
+    fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, text: &str, start_ms: Option<MediaMs>) -> Cow<'a, str> {
+        let Some(start) = start.filter(|at| *at >= EPOCH_MS && !is_unique(id)) else { return id.into() };
+        if let Some(known) = self.stamps.get(id) {
+            let piece = self.confirmed.piece(&self.ids.line((known, "")));
+            let is_other = |piece| !text.trim().is_empty() && says_something_else(piece, text, start_ms);
+            if piece.is_some_and(|piece| !is_other(piece)) {
+                return known.to_string().into();
+            }
+        }
+        if self.stamps.len() == STAMPS_MAX {
+            self.stamps.clear();
+        }
+        // Whoever says something else at that time is somebody else's counter.
+        let stamped = format!("{id}{STAMP}{start:013.0}-{}", short_hash(text));
+        self.stamps.insert(id.into(), stamped.as_str().into());
+        stamped.into()
+    }
+
+    /// The line that a segment's id names now.
+    fn line_of(&self, id: &str) -> Arc<str> {
+        self.ids.line((self.stamps.get(id).map_or(id, |stamped| stamped), ""))
+    }
+
     fn keep_said(&mut self, id: Arc<str>, phrase: Phrase) {
         if self.said.len() == SAID_MAX {
             self.said.pop_front();
@@ -252,14 +291,14 @@ impl Vexa {
 
     /// A segment is taken back, whether it was confirmed or drafted.
     fn retract(&mut self, name: &str, saying: &mut Saying, out: &mut Decoded) {
-        let id = self.ids.line((name, ""));
+        let id = self.line_of(name);
         self.said.retain(|(said, _)| *said != id);
         let mut is_draft = false;
         for draft in self.drafts.values_mut().flatten().filter(|draft| draft.name.as_deref() == Some(name)) {
             is_draft |= draft.lines.is_shown();
             draft.clear(&self.options, saying);
         }
-        if self.ids.may_name_a_line((name, "")) {
+        if self.ids.may_name_a_line((self.stamps.get(name).map_or(name, |stamped| stamped), "")) {
             self.confirmed.retract(&id, &self.options, saying);
         } else if !is_draft {
             out.fault(
@@ -558,6 +597,7 @@ impl Engine for Vexa {
             told_times: BTreeSet::new(),
             namesakes: BTreeSet::new(),
             confirmed: Keyed::default(),
+            stamps: HashMap::new(),
             drafts: BTreeMap::new(),
             draft_count: 0,
             left: VecDeque::new(),
@@ -617,7 +657,7 @@ impl Engine for Vexa {
     fn knows(&self, message: &Value) -> bool {
         let is_retraction = raw_text(message, &["type"]) == Some("transcript_retract");
         let mut ids = raw_items(message, &["segment_ids"]).iter().filter_map(Value::as_str);
-        !is_retraction || ids.any(|id| self.confirmed.piece(&self.ids.line((id, ""))).is_some())
+        !is_retraction || ids.any(|id| self.confirmed.piece(&self.line_of(id)).is_some())
     }
 
     fn let_stand(&mut self, lines: &[Version]) {

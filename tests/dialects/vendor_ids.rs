@@ -303,6 +303,49 @@ fn what_vexa_said_before_the_opening_keeps_its_distances() {
     assert_eq!(times, 2, "{faults:?}");
 }
 
+/// Counters with a time of day: the same frames on another connection are the same lines, another meeting's are others, and
+/// a segment that is said better or taken back is the one it was.
+#[test]
+fn vexas_counters_with_a_time_of_day_name_one_line_for_ever() {
+    let said = |id: &str, text: &str, at_s: f64, completed: bool| {
+        let at = |at_s: f64| 1_774_605_600.0 + at_s;
+        let segment = json!({"segment_id": id, "speaker": "Ada", "text": text, "start": at(at_s), "end": at(at_s + 1.0), "completed": completed});
+        json!({"type": "transcript", "segment": segment})
+    };
+    let meeting = |from_s: f64, what: &str| {
+        vec![
+            said("ch-0:1:1500", "we come", from_s + 1.5, false),
+            said("ch-0:1:1500", &format!("We come to {what}."), from_s + 1.7, true),
+            said("ch-0:2:4000", &format!("And then {what}."), from_s + 4.0, true),
+            // The counter is used for something else.
+            said("ch-0:2:4000", "All rise now.", from_s + 60.0, true),
+            said("ch-0:3:9000", "This was wrong.", from_s + 9.0, true),
+            json!({"type": "transcript_retract", "segment_ids": ["ch-0:3:9000"]}),
+        ]
+    };
+    let mut screen = Screen::new();
+    let mut play = |tag: &str, messages: &[Value]| {
+        let dialect = Format::Vexa.open(Options { tag: tag.into(), ..options() });
+        let mut connection = Connection { dialect, faults: Vec::new() };
+        messages.iter().for_each(|message| connection.hear(message, &mut screen));
+        let mut found: Vec<_> = lines(&screen).into_iter().map(|line| line.text.to_string()).collect();
+        found.sort();
+        found
+    };
+    let once = ["All rise now.", "And then order.", "We come to order."];
+    assert_eq!(play("t1", &meeting(0.0, "order")), once);
+    assert_eq!(play("t2", &meeting(0.0, "order")), once);
+    let both = [
+        "All rise now.",
+        "All rise now.",
+        "And then order.",
+        "And then votes.",
+        "We come to order.",
+        "We come to votes.",
+    ];
+    assert_eq!(play("t3", &meeting(7_200.0, "votes")), both);
+}
+
 /// However long the texts that are compared, a frame is read in the time of its length.
 #[test]
 fn long_texts_are_compared_in_one_go() {
