@@ -13,9 +13,11 @@ use serde_json::Value;
 
 use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::line_id;
+use super::line_match::{NumberedLine, counts_anew, is_another_line};
 use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
-use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, counts_anew, is_another_line};
+use super::session::{Engine, IdScope};
+use super::session_sign::{SessionSign, Span};
 use super::token::{Label, ListedWord, align, needs_space};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;

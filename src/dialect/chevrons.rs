@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::lines::Saying;
-use super::session::{Engine, SessionSign};
+use super::session::Engine;
+use super::session_sign::SessionSign;
 use super::text::Teller;
 use super::token::{Token, whole};
 use super::{Decoded, Format, Options};

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::json::{Node, raw_ms, raw_text};
 use super::keyed::Keyed;
+use super::line_match::{NumberedLine, counts_anew, is_another_line};
 use super::lines::{Facts, Saying};
-use super::session::{Engine, IdScope, NumberedLine, SessionSign, Span, counts_anew, is_another_line};
+use super::session::{Engine, IdScope};
+use super::session_sign::{SessionSign, Span};
 use super::token::{ListedWord, align};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::Status;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::line_match::{MOVED_MS, share_a_word, shared_words, words};
 use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
-use super::session::{MOVED_MS, share_a_word, shared_words, words};
 use super::token::Token;
 use super::{Decoded, FaultKind, Options};
 use crate::transcript::line::check_line_id;

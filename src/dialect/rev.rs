@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
-use super::session::{Engine, IdScope, SessionSign, Span};
+use super::session::{Engine, IdScope};
+use super::session_sign::{SessionSign, Span};
 use super::token::{Label, Token, ends_sentence};
 use super::utterance::Utterance;
 use super::{Decoded, FaultKind, Format, Options};

@@ -1,7 +1,8 @@
 //! Plain text: a caption a line. Also where other formats of lines are cut.
 
 use super::lines::{Facts, Lines, Saying};
-use super::session::{Engine, SessionSign};
+use super::session::Engine;
+use super::session_sign::SessionSign;
 use super::token::{Token, whole};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{Break, MediaMs, Status};

@@ -17,8 +17,10 @@ use serde_json::Value;
 
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, VendorIds, is_random, line_id, says_something_else};
+use super::line_match::words;
 use super::lines::{Facts, Lines, Saying};
-use super::session::{Engine, IdScope, SessionSign, Span, StreamClocks, words};
+use super::session::{Engine, IdScope, StreamClocks};
+use super::session_sign::{SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align, says_nothing, short_hash};
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options};

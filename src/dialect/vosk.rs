@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
-use super::session::{Engine, SessionSign, Span};
+use super::session::Engine;
+use super::session_sign::{SessionSign, Span};
 use super::token::{ListedWord, Token, align};
 use super::utterance::Utterance;
 use super::{Decoded, FaultKind, Format, Options};

@@ -1,7 +1,8 @@
 //! The server of whisper_streaming: lines `<begin> <end> <text>`, both in milliseconds. It says only what is settled.
 
 use super::lines::Saying;
-use super::session::{Engine, SessionSign, Span};
+use super::session::Engine;
+use super::session_sign::{SessionSign, Span};
 use super::text::Teller;
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;

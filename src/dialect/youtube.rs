@@ -4,7 +4,8 @@
 //! second line of text under one time belongs to the same caption.
 
 use super::lines::{Facts, Lines, Saying};
-use super::session::{Engine, SessionSign, Span};
+use super::session::Engine;
+use super::session_sign::{SessionSign, Span};
 use super::token::whole;
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options};

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::json::Node;
 use super::lines::{Facts, Lines, Saying};
-use super::session::{Engine, SessionSign};
+use super::session::Engine;
+use super::session_sign::SessionSign;
 use super::shape::foreign_text;
 use super::token::whole;
 use super::{Decoded, FaultKind, Format, Options};

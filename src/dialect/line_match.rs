@@ -1,0 +1,95 @@
+//! Whether two texts are one line: what a vendor says again or better, or something else under the same name.
+
+use std::collections::HashSet;
+
+use super::piece::Piece;
+use crate::transcript::MediaMs;
+
+/// A line that is known, with its start moved by more than this, is another line under its id: vendors correct the start
+/// of what they say by less.
+pub(super) const MOVED_MS: MediaMs = 2_000;
+/// What starts and ends so near to where a known line does is that line.
+const SAME_PLACE_MS: MediaMs = 100;
+/// Of so many words marks and numbers may leave none as it was: `nine one one`. Of more words they leave some.
+const MARKED_WORDS_MAX: usize = 3;
+/// Numbers of lines that may overtake each other.
+const NEIGHBOURS_MAX: u64 = 3;
+/// A guess of so many words does not vanish but with its session.
+pub(super) const GUESS_WORDS_MIN: usize = 3;
+
+/// The words of a text, without marks and capitals.
+pub(super) fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// How many of the words `now` are among those that are `known`.
+pub(super) fn shared_words(known: &[String], now: &[String]) -> usize {
+    let known: HashSet<&str> = known.iter().map(String::as_str).collect();
+    now.iter().filter(|word| known.contains(word.as_str())).count()
+}
+
+/// Whether `text` begins as `guess` does, by most words of that.
+pub(super) fn begins_as(text: &str, guess: &str) -> bool {
+    let (text, guess) = (words(text), words(guess));
+    let same = text.iter().zip(&guess).take_while(|(said, guessed)| said == guessed).count();
+    same * 2 > guess.len()
+}
+
+/// Whether the shorter of two texts has most of its words in the other.
+pub(super) fn are_alike(known: &[String], now: &[String]) -> bool {
+    shared_words(known, now) * 2 > known.len().min(now.len())
+}
+
+fn is_letters(word: &str) -> bool {
+    word.chars().any(char::is_alphabetic)
+}
+
+/// Whether two texts have a word in common.
+pub(super) fn share_a_word(left: &str, right: &str) -> bool {
+    shared_words(&words(left), &words(right)) > 0
+}
+
+/// What a message says of a line that it names by a number.
+#[derive(Debug)]
+pub(super) struct NumberedLine<'a> {
+    pub(super) text: &'a str,
+    pub(super) start_ms: Option<MediaMs>,
+    pub(super) end_ms: Option<MediaMs>,
+    pub(super) is_over: bool,
+}
+
+/// Whether the number of a line that is not known is that of a session that counts anew, where the greatest was `latest`: numbers
+/// rise, and neighbours may overtake each other.
+pub(super) fn counts_anew(number: u64, latest: u64) -> bool {
+    number.saturating_add(NEIGHBOURS_MAX) < latest
+}
+
+/// Whether a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
+/// each session say a line again to give it marks and capitals, soon after it and at its place.
+pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>) -> bool {
+    let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
+    let by = apart(known.start_ms(), now.start_ms);
+    let is_near = |by: Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
+    let (text, known_words) = (now.text.trim(), words(&known.text()));
+    let is_unlike = !text.is_empty() && !are_alike(&known_words, &words(text));
+    let is_spelled_anew =
+        known_words.len() <= MARKED_WORDS_MAX || words(text).iter().filter(|word| is_letters(word)).count() < 2;
+    if newer <= 1 && is_near(by) && (!is_unlike || is_spelled_anew && is_near(apart(known.end_ms(), now.end_ms))) {
+        // Marks may change every word: `nine one one` becomes `911`. Later an engine that was started anew may be there.
+        return false;
+    }
+    let moved = by.is_some_and(|by| by > MOVED_MS);
+    if newer == 0 && !known.is_over() {
+        // A guess may become any other one. It does not begin earlier, and does not shrink to a word or two of something else.
+        let fell = known.start_ms().zip(now.start_ms).is_some_and(|(known, now)| known - now > MOVED_MS);
+        let is_anew =
+            is_unlike && !is_near(by) && known_words.len() >= GUESS_WORDS_MIN && words(text).len() < known_words.len();
+        return fell && !text.is_empty() || is_anew;
+    }
+    let is_late_guess = !now.is_over && known_words.concat().starts_with(&words(text).concat());
+    match newer {
+        0 => !is_late_guess && (moved || is_unlike),
+        1 => moved || is_unlike,
+        _ => moved || !text.is_empty() && known_words != words(text),
+    }
+}

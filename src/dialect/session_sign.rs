@@ -1,0 +1,56 @@
+//! What a message tells of the session of the engine it belongs to.
+
+use std::borrow::Cow;
+
+/// Where the speech of a message stands, by the session's own clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Span<'a> {
+    /// The channel or participant whose clock it is.
+    pub(super) stream: (u64, &'a str),
+    pub(super) start_ms: f64,
+    pub(super) end_ms: f64,
+    /// It is a time of day.
+    pub(super) is_wall: bool,
+}
+
+impl<'a> Span<'a> {
+    /// A span on the session's only clock; none without a start. An end that is not there is the start.
+    pub(super) fn new(start_ms: Option<f64>, end_ms: Option<f64>) -> Option<Self> {
+        let start_ms = start_ms.or(end_ms)?;
+        let end_ms = end_ms.unwrap_or(start_ms).max(start_ms);
+        Some(Self { stream: (0, ""), start_ms, end_ms, is_wall: false })
+    }
+
+    /// The same on the clock of a channel.
+    pub(super) fn of_channel(self, channel: u64) -> Self {
+        Self { stream: (channel, ""), ..self }
+    }
+
+    /// The same on the clock of somebody with a name.
+    pub(super) fn of_stream(self, name: &'a str) -> Self {
+        Self { stream: (0, name), ..self }
+    }
+}
+
+/// What a message tells of the session it belongs to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct SessionSign<'a> {
+    /// It announces a session.
+    pub(super) begins: bool,
+    /// Nothing of this session follows it.
+    pub(super) ends: bool,
+    /// The session's name.
+    pub(super) name: Option<&'a str>,
+    /// It holds speech, or says that there is none.
+    pub(super) says: bool,
+    /// Where that is. None for what revises a line that is known.
+    pub(super) span: Option<Span<'a>>,
+    /// Its id is that of a line that says something else.
+    pub(super) reuses_id: bool,
+    /// What it says in that span.
+    pub(super) text: Cow<'a, str>,
+    /// The vendor will not change that.
+    pub(super) is_settled: bool,
+    /// Who says it, where several may speak at once; else empty.
+    pub(super) voice: &'a str,
+}
