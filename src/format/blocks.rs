@@ -2,6 +2,7 @@
 //!
 //! A block becomes one line. Its paragraphs are joined by `\n`, blank lines between them stay, those around them go.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::gather::Gather;
@@ -31,6 +32,24 @@ pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
         }
     });
     (1..).zip(lines)
+}
+
+/// `text` without the byte order marks at the head of its lines, where files were put together, and these lines.
+pub(super) fn without_inner_marks(text: Cow<'_, str>) -> (Cow<'_, str>, Vec<usize>) {
+    let marked: Vec<usize> =
+        numbered(&text).filter(|(at, line)| *at > 1 && line.starts_with('\u{FEFF}')).map(|(at, _)| at).collect();
+    if marked.is_empty() {
+        return (text, marked);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut is_first = false;
+    for c in text.chars() {
+        if !(is_first && c == '\u{FEFF}') {
+            out.push(c);
+            is_first = matches!(c, '\n' | '\r');
+        }
+    }
+    (Cow::Owned(out), marked)
 }
 
 /// `(?:(\d+):)?(\d{1,2}):(\d{2})`. Without hours the minutes may pass 59: some write an hour and a half as `90:00`.

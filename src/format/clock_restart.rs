@@ -65,8 +65,8 @@ impl LineTimes {
 pub(super) struct PartMark {
     /// The index of the first line behind it.
     pub(super) line: usize,
-    /// Somebody says so of the file: then any start that lies before the part's last one is of a new part.
-    pub(super) is_said: bool,
+    /// Somebody says so of the file, or it leaves no doubt: then any start that lies before the part's last one is of a new part.
+    pub(super) is_sure: bool,
 }
 
 /// Adds `offset` to all times of a line.
@@ -180,12 +180,12 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
     for (place, (line, times)) in timed.iter().enumerate().skip(1) {
         let mut mark = None;
         while let Some(passed) = marks.next_if(|mark| mark.line <= *line) {
-            mark = mark.max(Some(passed.is_said).filter(|_| passed.line > timed[place - 1].0));
+            mark = mark.max(Some(passed.is_sure).filter(|_| passed.line > timed[place - 1].0));
         }
         let falls = part.greatest - times.start > FALL_MS && times.start < LOW_MS;
         let falls = rises[place].is_some_and(|rise| falls && !part.is_outlier(times.start, rise));
         if falls
-            || mark.is_some_and(|is_said| part.is_left(times.start, is_said))
+            || mark.is_some_and(|is_sure| part.is_left(times.start, is_sure))
             || !are_words && part.begins_again(&timed[place..], rises[place])
         {
             // The next whole second: strictly behind all that was said before, and decimals stay as they are.
@@ -244,9 +244,9 @@ impl Part {
     }
 
     /// True for a start that is not of this part, where the file, or somebody who knows it, says that another one begins.
-    fn is_left(&self, start: MediaMs, is_said: bool) -> bool {
+    fn is_left(&self, start: MediaMs, is_sure: bool) -> bool {
         let falls = self.greatest - start;
-        falls > OVERLAP_MS || falls >= 0 && start <= self.first || falls > 0 && is_said
+        falls > OVERLAP_MS || falls >= 0 && start <= self.first || falls > 0 && is_sure
     }
 
     /// True where `lines`, which stand behind the part, are as much a transcript as the part is: the clock is back where the part
@@ -324,7 +324,7 @@ mod tests {
         let (mut lines, mut marks) = (Vec::new(), Vec::new());
         for start in starts.split(' ') {
             if let "|" | "!" = start {
-                marks.push(PartMark { line: lines.len(), is_said: start == "!" });
+                marks.push(PartMark { line: lines.len(), is_sure: start == "!" });
                 continue;
             }
             let (seconds, speaker) = match start.strip_suffix(|c: char| c.is_ascii_alphabetic()) {

@@ -13,7 +13,7 @@ use super::document::Document;
 use super::encoding::without_controls;
 use super::kept::{Kept, KeptCue};
 use super::text::one_line;
-use super::webvtt::escape;
+use super::webvtt::{escape, without_headers};
 use super::{
     ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
     labels, rolling, srt,
@@ -190,7 +190,7 @@ pub(super) fn vtt_payload(name: Option<&str>, line: &Line) -> String {
     let text = escaped.join("\n");
     let lang = line.lang.as_deref().map(one_line).filter(|lang| !lang.is_empty());
     let text = lang.map_or(text.clone(), |lang| format!("<lang {}>{text}</lang>", escape(&lang)));
-    voice(name) + &text
+    voice(name) + &without_headers(&text)
 }
 
 fn voice(name: Option<&str>) -> String {

@@ -167,7 +167,12 @@ impl Gather {
 
     /// The file begins anew with the line of this index.
     pub(super) fn part_may_begin_at(&mut self, line: usize) {
-        self.part_marks.push(PartMark { line, is_said: false });
+        self.part_marks.push(PartMark { line, is_sure: false });
+    }
+
+    /// The file begins anew with the next line, beyond doubt: if its time falls at all, it is the first of a part.
+    pub(super) fn part_begins(&mut self) {
+        self.part_marks.push(PartMark { line: self.lines.len(), is_sure: true });
     }
 
     /// Where parts begin by what the file says, and somebody of it; `places` are those of all lines.
@@ -178,7 +183,7 @@ impl Gather {
     /// `shown`, where parts begin by what the file says, with where somebody says so of it.
     fn with_said_marks(&self, shown: &[PartMark], places: &[FilePlace]) -> Vec<PartMark> {
         let said = self.parts_at.iter().filter_map(|at| places.iter().position(|place| place.line >= *at));
-        let said = said.map(|line| PartMark { line, is_said: true });
+        let said = said.map(|line| PartMark { line, is_sure: true });
         let mut marks: Vec<_> = shown.iter().copied().chain(said).collect();
         marks.sort_by_key(|mark| mark.line);
         marks
@@ -249,6 +254,9 @@ impl Gather {
 
     /// Puts pieces in the place of the lines, each with the index of the line that it is of.
     pub(super) fn take_pieces(&mut self, pieces: Vec<(usize, Content)>) {
+        for mark in &mut self.part_marks {
+            mark.line = pieces.partition_point(|(index, _)| *index < mark.line);
+        }
         self.places = pieces.iter().map(|(index, _)| self.places.get(*index).copied().unwrap_or_default()).collect();
         self.lines = pieces.into_iter().map(|(_, piece)| piece).collect();
     }

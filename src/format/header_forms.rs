@@ -89,6 +89,8 @@ pub(super) enum Form {
     Alone,
     /// `[Name]`
     BracketAlone,
+    /// `- Name`
+    DashAlone,
 }
 
 pub(super) const NO_COLON: &str = "there is no ':' between name and time";
@@ -163,7 +165,7 @@ struct Row<'a> {
 type Reading = for<'a> fn(Row<'a>) -> Option<Shape<'a>>;
 
 /// The ways to read a line as a header, and those that need neither a colon nor a bracket nor a tab, which most lines do not have.
-const READINGS: [Reading; 11] = [
+const READINGS: [Reading; 12] = [
     |row| columns(row.raw),
     |row| ends_in_bracket(row.own),
     |row| time_and_name(row.bare),
@@ -174,9 +176,10 @@ const READINGS: [Reading; 11] = [
     |row| time_within(row.bare),
     |row| ends_in_no_time(row.bare),
     |row| inline(row.bare),
+    |row| dash_alone(row.bare),
     |row| alone(row.bare),
 ];
-const PLAIN_READINGS: usize = 3;
+const PLAIN_READINGS: usize = 4;
 
 /// What `line` is, read as a header in each way.
 pub(super) fn shapes(line: &str) -> impl Iterator<Item = Shape<'_>> {
@@ -462,6 +465,12 @@ fn inline(line: &str) -> Option<Shape<'_>> {
 fn alone(line: &str) -> Option<Shape<'_>> {
     let (form, label) = in_square_brackets(line).map_or((Form::Alone, line), |inner| (Form::BracketAlone, inner));
     (!label.is_empty()).then(|| Shape::new(form, plain_label(label), When::Absent))
+}
+
+/// `- Name`, as Happy Scribe has it behind a time.
+fn dash_alone(line: &str) -> Option<Shape<'_>> {
+    let label = ["- ", "\u{2013} ", "\u{2014} "].into_iter().find_map(|dash| line.strip_prefix(dash))?;
+    Some(Shape::new(Form::DashAlone, plain_label(label), When::Absent)).filter(Shape::has_label)
 }
 
 impl<'a> Shape<'a> {

@@ -39,6 +39,8 @@ pub(super) struct Headers<'a> {
     is_loose: bool,
     /// Its headers are `[Name] 0:01`.
     is_bracketed: bool,
+    /// Its headers are `[0:01] - Name`.
+    is_dashed: bool,
     /// It is a table.
     has_columns: bool,
     /// It has rows `Name: text` below times.
@@ -51,7 +53,7 @@ impl<'a> Headers<'a> {
         let mut loose: HashMap<&str, usize> = HashMap::new();
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let (mut rows, mut named, mut natives, mut loosely) = (0_usize, 0_usize, 0_usize, 0_usize);
-        let (mut is_bracketed, mut has_columns) = (false, false);
+        let (mut is_bracketed, mut is_dashed, mut has_columns) = (false, false, false);
         let lines = || lines.iter().copied().filter(|line| !line.starts_with('\\'));
         for line in lines() {
             let (mut is_native, mut is_loose) = (false, false);
@@ -76,6 +78,8 @@ impl<'a> Headers<'a> {
                 } else if shape.is_native(kind) {
                     is_native = true;
                     is_bracketed |= shape.form == Form::NameTime && bare(line).starts_with('[');
+                    let before = bare(line).strip_suffix(shape.label).unwrap_or_default();
+                    is_dashed |= before.trim_end().ends_with(['-', '\u{2013}', '\u{2014}']);
                     known.insert(shape.label);
                 } else if shape.form == Form::Colon && is_title(shape.label) {
                     *counts.entry(shape.label).or_default() += 1;
@@ -95,7 +99,7 @@ impl<'a> Headers<'a> {
         }
         let is_named = named * 10 >= rows * 9;
         let mut headers =
-            Self { kind, known, repeated, is_named, is_loose, is_bracketed, has_columns, has_rows: false };
+            Self { kind, known, repeated, is_named, is_loose, is_bracketed, is_dashed, has_columns, has_rows: false };
         // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
         // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
         let is_body = |line: &&str| !headers.is_own(line);
@@ -117,6 +121,7 @@ impl<'a> Headers<'a> {
             is_named: false,
             is_loose: false,
             is_bracketed: false,
+            is_dashed: false,
             has_columns: false,
             has_rows: false,
         }
@@ -253,6 +258,7 @@ impl<'a> Headers<'a> {
                 let is_split = has_time_below && kind != FileKind::Rev && (is_known || is_title(label));
                 is_split || is_open && is_known && (has_text_below || has_time_below)
             }
+            (Form::DashAlone, _) => self.is_dashed && is_open && has_text_below && is_somebody(),
             (Form::BracketAlone, _) => {
                 let is_alike = self.is_bracketed && is_name(label) && !is_sound(label);
                 is_open && has_text_below && (is_known || is_alike)

@@ -1,12 +1,15 @@
 //! Who speaks, where a subtitle format has no field for it and the text says so: `MAN:`, `Speaker 1:`, `[SPEAKER_00]:`, `>>`.
 //!
-//! Some words before a colon are a name, and some begin a sentence or a heading. In brackets, behind `>>` and by what people
-//! are called on the screen (`MAN`, `Speaker 1`, `DR. ROTH`) they are a name; else if they stand before a colon more than once in
-//! the file, or look like a name where others are. A name that was taken is no longer part of the text, nor of its words. `>>`
-//! says that another person speaks; it stays, and begins a turn.
+//! Some words before a colon are a name, and some begin a sentence or a heading: where nothing tells which, they stay in the text.
+//! [`super::person`] knows what is none. A name is what stands in brackets, behind `>>`, or is what people are called on the screen
+//! (`MAN`, `Speaker 1`, `DR. ROTH`); what stands there in capitals more than once, where not all is in capitals; and what is
+//! written as names are and stands there more than once, if another name does too. A word that the file has in small
+//! letters as well must stand there often.
 //!
 //! **In one cue several may speak**: each row that begins with a name, with `>>` or with the dash of another speaker begins a
-//! line of its own, at the time of its first word where that is known.
+//! line of its own, at the time of its first word where that is known. Beside a name that is known, a name in capitals or of two
+//! words need not come again; and below a row of somebody who is named, a row that begins as if another one were is not said by
+//! the first.
 //!
 //! **A file of ours** says it with a no-break space behind the colon, which players show as a blank: what stands before the
 //! first is a name, whatever characters it has; a cue without one goes on with who spoke before, and `>>` says
@@ -14,7 +17,7 @@
 //! has one or the other, and by a second one: a single name counts only where no other cue begins with one of its own.
 //!
 //! **A file in which nearly every cue begins with a name**, as meeting tools write them, has names there, whatever characters
-//! they have.
+//! they have, but for one word that stands there once. The names may have a row of their own, the first one.
 //!
 //! Some files name people where another one begins, and leave the cues between without a name; others name only those who
 //! are not seen. So a cue without a name has no speaker, unless it goes on with the sentence of a cue with one: in 35 hours
@@ -27,6 +30,7 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::kept::Kept;
+use super::person::{has_large_words, is_no_name, is_person, is_sound, is_title, stem};
 use super::text::one_line;
 use crate::transcript::{Break, Content, Word};
 
@@ -123,6 +127,20 @@ pub(super) fn would_take<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
     pieces.len() != count || pieces.iter().any(|(_, piece)| piece.speaker.is_some())
 }
 
+/// True where what stands above the times of cues, one for each or none, says who speaks, and is no id: nearly all cues have such a
+/// line, each is written as a name, and most come again or are what people are called (`Speaker 1`).
+pub(super) fn are_names(above: &[Option<&str>]) -> bool {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    above.iter().flatten().for_each(|name| *counts.entry(name).or_default() += 1);
+    let is_name = |name: &&str| is_title(name) && !is_sound(name) && name.contains(char::is_alphabetic);
+    let is_sure = |name: &&&str| counts[**name] > 1 || is_person(name);
+    let named = above.iter().flatten().count();
+    named > 1
+        && named * 10 >= above.len() * 9
+        && counts.keys().all(is_name)
+        && above.iter().flatten().filter(is_sure).count() * 2 > named
+}
+
 /// Makes speakers of the names in front of texts, and lines of what each says.
 pub(super) fn take_from_texts(gather: &mut Gather, kept: &mut Kept) {
     let pieces = by_speaker(gather.contents().to_vec());
@@ -144,13 +162,17 @@ pub(super) fn with_break(mut content: Content) -> Content {
 }
 
 /// How much it takes until what stands before a colon is a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Evidence {
     /// It is one, by its form.
     Form,
-    /// It looks like one, in capitals: others must be there as well.
+    /// What people are called who have no name: it must come again.
+    Person,
+    /// It is in capitals: it must come again.
     Capitals,
-    /// Nothing: it must come again.
+    /// It is written as names are: it must come again, and others too.
+    Title,
+    /// It is not written as names are.
     None,
 }
 
@@ -162,72 +184,6 @@ struct Label<'a> {
     evidence: Evidence,
 }
 
-/// Words with which headings, credits and notices begin or end that stand before a colon, in no name.
-const HEADINGS: &str = " a an the this that these those my our your his her its their here there what why how who when where \
-     which first second third next last finally note notes nb ps fyi question questions answer answers example examples summary \
-     conclusion agenda item items article section chapter part point step steps figure table slide page phase option exhibit \
-     warning caution danger attention notice disclaimer spoiler important update updates news ladies dear fellow good breaking \
-     live today tomorrow yesterday tonight tip tips fact facts myth rule reason problem problems solution solutions method \
-     result results ingredients pros cons goal goals task topic subject title date time place location source sources credit \
-     credits music lyrics song subtitles subtitle subtitled captions caption captioned captioning transcript transcribed \
-     transcription translation translated translator sync synced resync encoded ripped downloaded corrected edited corrections \
-     written directed produced copyright website email phone contact intro outro recap bonus episode season week day level lesson \
-     round stage unit module exercise case act scene verse das die ein eine meine unsere achtung hinweis untertitel \
-     sous-titres sous-titrage subt\u{ed}tulos ";
-
-/// Words that stand in sentences, and in no name.
-const SENTENCE_WORDS: &str = " is are was were be been we i you he she it they us this that to not have has had as in on at \
-     by with say says said tell ask asked so yes if then but ";
-
-/// People who have no name on the screen, and what stands before names.
-const PEOPLE: &str = " man woman boy girl men women boys girls child children kid baby male female speaker narrator interviewer \
-     interviewee reporter journalist correspondent host anchor announcer presenter moderator interpreter operator voice voices \
-     crowd audience all both everyone mom mum dad mother father teacher student doctor nurse officer policeman detective judge \
-     clerk bailiff attorney lawyer counsel witness defendant chair chairman chairwoman chairperson mayor governor senator \
-     representative councilmember councilman councilwoman commissioner president minister secretary captain sergeant sir \
-     lady driver caller guest participant dr mr mrs ms prof professor rev sen rep gov gen col sgt lt capt hon ";
-
-fn is_among(words: &str, word: &str) -> bool {
-    let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    !word.is_empty() && words.split_whitespace().any(|known| known == word)
-}
-
-/// The words of a label without numbers: `Step 1`, `EXHIBIT 4.2`, `COVID-19`.
-fn stem(name: &str) -> &str {
-    name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ' ' | '#' | '.' | '-' | '_'))
-}
-
-fn is_heading_word(word: &str) -> bool {
-    // `A` may be who answers.
-    word.chars().filter(|c| c.is_alphanumeric()).count() > 1 && is_among(HEADINGS, word)
-}
-
-/// True for a heading of one word, which may have a number: `Note`, `Step 3`. `Question` and `Answer` may be people in turns.
-fn is_heading(name: &str) -> bool {
-    let stem = stem(name);
-    is_heading_word(stem) && !is_among(" question answer ", name)
-}
-
-/// True for what is no name however often it stands there: a heading, or the beginning of a sentence.
-fn is_no_name(name: &str) -> bool {
-    let is_small = |word: &str| !word.contains(char::is_uppercase);
-    let is_capitals = !name.contains(char::is_lowercase);
-    let words: Vec<&str> = name.split_whitespace().collect();
-    let begins = match words[..] {
-        // `Page Turner` is somebody.
-        [first, second, ..] => is_heading_word(first) && (is_capitals || is_small(second) || is_heading_word(second)),
-        _ => false,
-    };
-    let says = |(at, word): (usize, &&str)| {
-        (is_capitals || at > 0 && is_small(word) || words.len() == 1)
-            && !word.ends_with('.')
-            && *word != "I"
-            && is_among(SENTENCE_WORDS, word)
-    };
-    let ends = words.last().is_some_and(|last| is_among(" note notes warning update summary ", last));
-    is_heading(name) || begins || ends || words.iter().enumerate().any(says)
-}
-
 /// What a meeting tool puts before a colon, whatever characters it has: `Ann Lee (she/her)`, `a.lee@example.org`.
 fn loose_label(row: &str) -> Option<Label<'_>> {
     let at = row.match_indices(": ").map(|(at, _)| at).next().or_else(|| row.strip_suffix(':').map(str::len))?;
@@ -236,8 +192,7 @@ fn loose_label(row: &str) -> Option<Label<'_>> {
         && name.chars().count() <= LOOSE_NAME_MAX
         && name.contains(char::is_alphanumeric)
         && !name.contains([';', '?', '!', '\u{2026}', '"'])
-        && !name.starts_with(['-', '>', '(', '\u{2013}'])
-        && !is_heading(name);
+        && !name.starts_with(['-', '>', '(', '\u{2013}']);
     is_name.then_some(Label { name, said: at + 1, evidence: Evidence::Form })
 }
 
@@ -252,65 +207,102 @@ fn names_of_nearly_all(lines: &[Content]) -> HashSet<&str> {
     let names: HashSet<&str> = labels.iter().copied().collect();
     // People speak more than once: a list of terms and what they mean has each once.
     let is_one = labels.len() >= NAMED_MIN && labels.len() * 10 >= lines.len() * 9 && names.len() * 2 <= labels.len();
-    if is_one { names } else { HashSet::new() }
+    // One word that stands there once may begin a sentence.
+    let comes_again = |name: &str| labels.iter().filter(|label| **label == name).nth(1).is_some();
+    let is_name = |name: &&str| !is_no_name(name) && (!name.chars().all(char::is_alphabetic) || comes_again(name));
+    if is_one { names.into_iter().filter(is_name).collect() } else { HashSet::new() }
 }
 
 /// The labels that stand in the texts, and which of them are names.
 struct Names<'a> {
     /// Whatever characters they have.
     loose: HashSet<&'a str>,
-    counts: HashMap<&'a str, usize>,
-    /// In how many forms names stand in capitals, without a number.
-    capitals: HashSet<&'a str>,
-    /// Some name is known for one, by its form or since it comes again.
-    has_some: bool,
+    /// Those that are names, and look like such.
+    known: HashSet<&'a str>,
+    /// The first rows are names alone.
+    are_rows: bool,
     is_all_capitals: bool,
 }
 
 impl<'a> Names<'a> {
     fn of(lines: &'a [Content]) -> Self {
-        let mut names = Self {
-            loose: names_of_nearly_all(lines),
-            counts: HashMap::new(),
-            capitals: HashSet::new(),
-            has_some: false,
-            is_all_capitals: !lines.iter().any(|line| line.text.contains(char::is_lowercase)),
-        };
-        let mut has_form = false;
+        let is_all_capitals = !lines.iter().any(|line| line.text.contains(char::is_lowercase));
+        let mut found: HashMap<&str, (Evidence, usize)> = HashMap::new();
+        let mut heads_in_capitals = 0;
         for line in lines.iter().filter(|line| line.speaker.is_none()) {
             let rows = line.text.split('\n');
             let rows = rows.flat_map(|row| std::iter::once(row).chain(joined_rows(row).map(|(_, row)| row)));
-            for label in rows.filter_map(label).filter(|label| !is_no_name(label.name)) {
-                *names.counts.entry(label.name).or_default() += 1;
-                has_form |= label.evidence == Evidence::Form;
-                if label.evidence == Evidence::Capitals && stem(label.name) == label.name {
-                    names.capitals.insert(label.name);
-                }
+            for (place, label) in rows.enumerate().filter_map(|(place, row)| Some((place, candidate(row)?))) {
+                let (evidence, count) = found.entry(label.name).or_insert((label.evidence, 0));
+                (*evidence, *count) = ((*evidence).min(label.evidence), *count + 1);
+                heads_in_capitals += usize::from(place == 0 && label.evidence == Evidence::Capitals);
             }
         }
-        names.has_some = has_form || names.counts.values().any(|count| *count > 1) || !names.loose.is_empty();
-        names
-    }
-
-    fn is_name(&self, label: &Label<'_>) -> bool {
-        let comes_again = || self.counts.get(label.name).is_some_and(|count| *count > 1);
-        let is_asked =
-            || matches!(label.name, "Q" | "A") && self.counts.contains_key("Q") && self.counts.contains_key("A");
-        let looks_like_one = || {
-            label.evidence == Evidence::Capitals
-                && !self.is_all_capitals
-                && stem(label.name) == label.name
-                && (self.has_some || self.capitals.len() > 1)
+        // Each text begins with one, and none comes again.
+        let is_dense =
+            found.len() > 1 && heads_in_capitals == lines.len() && found.values().all(|(_, count)| *count == 1);
+        let is_asked = found.contains_key("Q") && found.contains_key("A");
+        let is_one = |(name, (evidence, count)): (&&'a str, &(Evidence, usize))| {
+            let comes_again = *count > 1;
+            let is_one = match evidence {
+                Evidence::Form => true,
+                Evidence::Capitals if !is_all_capitals => comes_again || is_dense,
+                Evidence::Person => comes_again,
+                _ => is_asked && ["Q", "A"].contains(name),
+            };
+            is_one.then_some(*name)
         };
-        !is_no_name(label.name) && (label.evidence == Evidence::Form || comes_again() || is_asked() || looks_like_one())
+        let mut known: HashSet<&str> = found.iter().filter_map(is_one).collect();
+        let words = common_words(lines, &found);
+        let titles = found.iter().filter(|(name, (evidence, count))| {
+            let is_title = *evidence == Evidence::Title || *evidence == Evidence::Capitals && is_all_capitals;
+            is_title && *count > 1 && !(words.contains(*name) && (*count < OFTEN_MIN || *count * 10 < lines.len()))
+        });
+        let titles: Vec<&str> = titles.map(|(name, _)| *name).collect();
+        let loose = names_of_nearly_all(lines);
+        if titles.len() + known.len() + loose.len() > 1 {
+            known.extend(titles);
+        }
+        let first_rows: Vec<Option<&str>> =
+            lines.iter().map(|line| name_row(&line.text).map(|(name, _)| name)).collect();
+        Self { loose, known, are_rows: are_names(&first_rows), is_all_capitals }
     }
 
     /// The label at the head of `row`, if it is a name.
-    fn label<'r>(&self, row: &'r str, is_first: bool) -> Option<Label<'r>> {
-        let loose =
-            loose_label(row).filter(|label| !self.loose.is_empty() && (is_first || self.loose.contains(label.name)));
-        loose.or_else(|| label(row).filter(|label| self.is_name(label)))
+    fn label<'r>(&self, row: &'r str) -> Option<Label<'r>> {
+        let loose = loose_label(row).filter(|label| self.loose.contains(label.name));
+        loose.or_else(|| candidate(row).filter(|label| self.known.contains(label.name)))
     }
+}
+
+/// What stands alone on the first row of a text, as names do, and how long that row is; none where no other row follows.
+fn name_row(text: &str) -> Option<(&str, usize)> {
+    let (row, _) = text.split_once('\n')?;
+    let name = row.trim_start_matches(|c: char| c == '>' || c.is_whitespace() || DASHES.contains(&c)).trim_end();
+    (!name.is_empty()).then_some((name, row.len()))
+}
+
+/// As often as this a common word is a name, if it stands in a tenth of the texts.
+const OFTEN_MIN: usize = 4;
+
+/// The labels of one word that the texts have in small letters as well: `Remember`, but also `Will`.
+fn common_words<'a>(lines: &[Content], labels: &HashMap<&'a str, (Evidence, usize)>) -> HashSet<&'a str> {
+    let small: HashMap<String, &'a str> = labels
+        .iter()
+        .filter(|(name, (evidence, count))| *evidence == Evidence::Title && *count > 1 && !name.contains(' '))
+        .map(|(name, _)| (name.to_lowercase(), *name))
+        .filter(|(small, name)| small != name)
+        .collect();
+    if small.is_empty() {
+        return HashSet::new();
+    }
+    let words = lines.iter().flat_map(|line| line.text.split(|c: char| !c.is_alphanumeric()));
+    words.filter_map(|word| small.get(word).copied()).collect()
+}
+
+/// The label at the head of `row`, if it may be a name.
+fn candidate(row: &str) -> Option<Label<'_>> {
+    label(row).filter(|label| label.evidence != Evidence::None && !is_no_name(label.name))
 }
 
 /// Where in a text somebody begins to speak.
@@ -328,18 +320,27 @@ fn heads<'t>(text: &'t str, names: &Names<'_>) -> Vec<Head<'t>> {
     let mut heads: Vec<Head<'t>> = Vec::new();
     let mut at = 0;
     let (mut is_dialogue, mut is_over) = (false, false);
+    // Beside a name that is known, another one need not come again.
+    let is_named = text.split('\n').any(|row| names.label(row).is_some());
+    if let Some((name, length)) = name_row(text).filter(|_| names.are_rows) {
+        return vec![Head { at: 0, name: Some(name), said: length + 1, breaks: false }];
+    }
     for row in text.split('\n') {
         let is_first = at == 0;
         let is_dashed = begins_with_dash(row);
         is_dialogue |= is_first && is_dashed;
-        if let Some(label) = names.label(row, is_first) {
+        let label = names.label(row).or_else(|| candidate(row).filter(|label| is_named && is_full_name(label)));
+        if let Some(label) = label {
             heads.push(Head { at, name: Some(label.name), said: at + label.said, breaks: false });
+        } else if !is_first && candidate(row).is_some() && heads.iter().any(|head| head.name.is_some()) {
+            // By nobody known, but not by who speaks above.
+            heads.push(Head { at, name: None, said: at, breaks: true });
         } else if !is_first && (row.starts_with(NOBODY) || is_dashed && (is_dialogue || is_over)) {
             heads.push(Head { at, name: None, said: at, breaks: true });
         }
         // Where rows were put together.
         for (from, row) in joined_rows(row) {
-            if let Some(label) = label(row).filter(|label| names.is_name(label)) {
+            if let Some(label) = names.label(row) {
                 heads.push(Head { at: at + from, name: Some(label.name), said: at + from + label.said, breaks: false });
             }
         }
@@ -352,6 +353,11 @@ fn heads<'t>(text: &'t str, names: &Names<'_>) -> Vec<Head<'t>> {
     let mut ends = ends.into_iter();
     heads.retain(|head| ends.next().is_some_and(|end| head.said < end && !text[head.said..end].trim().is_empty()));
     heads
+}
+
+/// True for a name of which one look is enough: in capitals, or of two words that are written so.
+fn is_full_name(label: &Label<'_>) -> bool {
+    label.evidence == Evidence::Capitals || label.name.contains(' ')
 }
 
 /// The rows that were put together in one, behind its first: each begins with `>>`.
@@ -451,7 +457,8 @@ fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
     let begins_small = line.text.starts_with(|c: char| c.is_lowercase() || is_all_capitals && c.is_uppercase());
     let is_open = |c: char| c.is_alphanumeric() || matches!(c, ',' | ';' | '\'' | '\u{2019}');
     let is_over = !before.text.trim_end().ends_with(is_open);
-    begins_small && !is_over && is_later && start - end < PAUSE_MS && line.break_before.is_none()
+    let is_named = candidate(&line.text).is_some();
+    begins_small && !is_over && is_later && !is_named && start - end < PAUSE_MS && line.break_before.is_none()
 }
 
 /// The label at the head of `row`, behind `>>` and the dash of a dialogue.
@@ -469,11 +476,12 @@ fn label(row: &str) -> Option<Label<'_>> {
     }
     let is_capitals = !name.contains(char::is_lowercase) && name.chars().filter(|c| c.is_uppercase()).count() > 1;
     let is_numbered = name.ends_with(|c: char| c.is_ascii_digit());
-    let is_person = stem(name).split_whitespace().next().is_some_and(|first| is_among(PEOPLE, first));
     let is_changed = prefix.contains(NOBODY) && after.contains(char::is_lowercase);
     let evidence = match is_capitals || is_numbered {
-        true if is_person || is_changed => Evidence::Form,
-        true if is_capitals => Evidence::Capitals,
+        true if is_person(name) || is_changed => Evidence::Form,
+        _ if is_person(name) => Evidence::Person,
+        _ if is_capitals && stem(name) == name => Evidence::Capitals,
+        _ if has_large_words(name) => Evidence::Title,
         _ => Evidence::None,
     };
     Some(Label { name, said: row.len() - after.len(), evidence })
@@ -530,8 +538,10 @@ mod tests {
         ] {
             assert_eq!(taken(&[plain, "and more"])[0], (None, plain.to_owned()), "{plain}");
         }
-        // What stands twice is a name; where all is in capitals, capitals say nothing.
-        assert_eq!(taken(&["Ann: one", "two", "Ann: three"])[2], (Some("Ann".to_owned()), "three".to_owned()));
+        // What stands twice, as another does, is a name; where all is in capitals, capitals say nothing.
+        let both = ["Ann: one", "Ben: so", "two", "Ann: three", "Ben: no"];
+        assert_eq!(taken(&both)[3], (Some("Ann".to_owned()), "three".to_owned()));
+        assert_eq!(taken(&both[..4])[3], (None, "Ann: three".to_owned()));
         assert_eq!(taken(&["ITEM ONE: THE BUDGET", "AND"])[0].0, None);
         assert_eq!(taken(&["[ANN]: THE BUDGET", "AND"])[0].0.as_deref(), Some("ANN"));
     }
@@ -549,15 +559,15 @@ mod tests {
             };
             let mut lines: Vec<_> = cues.iter().map(content).collect();
             // Others are named as well.
-            lines.push(content(&(99_000, "BEN: SO.")));
+            lines.push(content(&(99_000, "WOMAN: SO.")));
             let mut speakers: Vec<_> =
                 by_speaker(lines).iter().map(|(_, line)| line.speaker.as_deref().map(str::to_owned)).collect();
             speakers.pop();
             speakers
         };
-        let ann = Some("ANN".to_owned());
+        let ann = Some("MAN".to_owned());
         let cues =
-            [(0, "ANN: I think that,"), (1_000, "if we may,"), (2_000, "we go."), (3_000, "and then"), (4_000, "so")];
+            [(0, "MAN: I think that,"), (1_000, "if we may,"), (2_000, "we go."), (3_000, "and then"), (4_000, "so")];
         assert_eq!(speakers(&cues), [ann.clone(), ann.clone(), ann.clone(), None, None]);
         for (next, goes_on) in [
             ((1_000, "we may go."), true),
@@ -568,15 +578,15 @@ mod tests {
             ((1_000, ">> we may go."), false),
             ((1_000, "[applause]"), false),
         ] {
-            assert_eq!(speakers(&[(0, "ANN: I think that"), next])[1].is_some(), goes_on, "{next:?}");
+            assert_eq!(speakers(&[(0, "MAN: I think that"), next])[1].is_some(), goes_on, "{next:?}");
         }
         for over in
-            ["ANN: I think so.", "ANN: I think\u{2014}", "ANN: Do I?", "ANN: no, \u{201C}go\u{201D}", "ANN: I\u{2026}"]
+            ["MAN: I think so.", "MAN: I think\u{2014}", "MAN: Do I?", "MAN: no, \u{201C}go\u{201D}", "MAN: I\u{2026}"]
         {
             assert_eq!(speakers(&[(0, over), (1_000, "we may go.")])[1], None, "{over}");
         }
         // In capitals nothing is small.
-        let capitals = speakers(&[(0, "[ANN]: I THINK THAT"), (1_000, "WE MAY GO."), (2_000, "YES")]);
+        let capitals = speakers(&[(0, "[MAN]: I THINK THAT"), (1_000, "WE MAY GO."), (2_000, "YES")]);
         assert_eq!(capitals, [ann.clone(), ann, None]);
         // Where nobody is named, nobody goes on.
         assert_eq!(speakers(&[(0, "I think that"), (1_000, "we may go.")]), [None, None]);
@@ -680,6 +690,19 @@ mod tests {
             .map(|(index, piece)| (index, piece.break_before))
             .collect();
         assert_eq!(breaks, [(0, None), (0, Some(Break::Turn))]);
+        // A name alone on the first row of each.
+        let rows = ["- Ann Lee\nWho?", "- Ben Roth\nMe.\nNo.", "- Ann Lee\nSo."];
+        assert_eq!(taken(&rows)[..2], [by("Ann Lee", "Who?"), by("Ben Roth", "Me.\nNo.")]);
+        assert_eq!(taken(&["Ann Lee\nWho?", "Ben\nMe.", "Carl\nSo."])[0].0, None);
+        // Who is named once is not the one above.
+        let once = |second: &str| {
+            let texts = ["Ann: Who?", "Bea: Me.", "Bea: So.", &format!("Ann: Well?\n{second}")].map(str::to_owned);
+            taken(&texts.each_ref().map(String::as_str))[4..].to_vec()
+        };
+        assert_eq!(once("Ben Roth: Me."), [by("Ben Roth", "Me.")]);
+        assert_eq!(once("BEN: Me."), [by("BEN", "Me.")]);
+        assert_eq!(once("Ben: Me."), [nobody("Ben: Me.")]);
+        assert!(once("However: me.").is_empty());
         // Meeting tools, too.
         let both = ["Ann Lee: Hello.\nBen (he): Hi.", "Ben (he): So.", "Ann Lee: Yes.", "Ben (he): Good."];
         assert_eq!(taken(&both)[..2], [by("Ann Lee", "Hello."), by("Ben (he)", "Hi.")]);
@@ -708,12 +731,26 @@ mod tests {
             &["He said: no", "and", "He said: yes"],
             &["ANN: Hi."],
             &["NASA: a history", "It was so."],
+            &["However: so", "Remember: no", "However: a", "x", "Remember: b"],
+            &["Listen: so", "Bottom line: no", "Listen: a", "x", "Bottom line: b"],
+            &["Ann: Hi.", "x", "Ann: Yes.", "BEN: No."],
+            // The file has them in small letters, too.
+            &["Pizza: a", "Pasta: b", "Pizza: c", "Pasta: d", "we had pizza and pasta"],
         ] {
             let expected: Vec<_> = texts.iter().map(|text| nobody(text)).collect();
             assert_eq!(taken(texts), expected, "{texts:?}");
         }
         assert_eq!(taken(&["ANN: Hi.", "BEN: Yes."]), [by("ANN", "Hi."), by("BEN", "Yes.")]);
-        assert_eq!(taken(&["Ann: Hi.", "Ann: Yes.", "BEN: No.", "x", "y"])[2], by("BEN", "No."));
+        let names = ["ANN: Hi.", "BEN: Yes.", "ANN: No.", "BEN: Oh.", "NASA: a history", "x"];
+        assert_eq!(taken(&names)[3..5], [by("BEN", "Oh."), nobody("NASA: a history")]);
+        assert_eq!(taken(&names[..5])[4], nobody("NASA: a history"));
+        let dense = ["Ann: Hi.", "Ben: Yes.", "Ann: No.", "Ben: Oh.", "Ann: So.", "Surprise: he came."];
+        assert_eq!(taken(&dense)[4..], [by("Ann", "So."), nobody("Surprise: he came.")]);
+        let common =
+            ["Will: Hi.", "Ann: Yes.", "Will: No.", "Ann: Oh.", "Will: So.", "Will: I will.", "Ann: You will."];
+        assert_eq!(taken(&common)[5], by("Will", "I will."));
+        let host = ["Narrator: Once.", "x", "Narrator: Twice."];
+        assert_eq!(taken(&host)[2], by("Narrator", "Twice."));
         let (page, he) = ("Page Turner: Hi.", "He Jiang: Yes.");
         assert_eq!(taken(&[page, he, "x", page, he])[3..], [by("Page Turner", "Hi."), by("He Jiang", "Yes.")]);
     }

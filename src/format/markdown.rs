@@ -2,6 +2,9 @@
 //! that `text` writes. The time may have round brackets and stand before the name, within what is bold, or before the colon:
 //! `**Name** (00:01):`.
 //!
+//! What is a heading or begins a sentence (`**Note:**`), and has no time, is nobody: what stands behind it is a line of nobody
+//! known, with it.
+//!
 //! A paragraph is a line. A time at its head is its start; one alone, without a name, begins a turn of nobody known. A
 //! heading before the first turn is the title, others are part of the preamble, for nobody said them.
 
@@ -11,7 +14,7 @@ use std::sync::Arc;
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::name_with_time;
-use super::person::{is_heading as is_heading_word, is_name};
+use super::person::{is_name, is_no_name};
 use super::stamp::{When, bracketed_end, is_colon, leading_span, placeholder, when};
 use super::{FileKind, Reading, srt};
 use crate::transcript::{Content, MediaMs, Meta};
@@ -28,6 +31,13 @@ struct Head<'a> {
     text: &'a str,
     /// It has a colon: other bold words have none, and may have a time behind them.
     has_colon: bool,
+}
+
+impl Head<'_> {
+    /// True for `**Note:**`, which no time makes a turn.
+    fn is_heading(&self) -> bool {
+        self.start_ms.is_none() && self.remark.is_none() && is_no_name(self.label)
+    }
 }
 
 /// A time, or what stands for one, in brackets at the head of `text`, and what follows them.
@@ -125,10 +135,8 @@ pub(super) fn begins_with_time(paragraph: &str) -> bool {
 /// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
-    let mut heads: Vec<_> = numbered(text).filter_map(|(_, line)| head(line)).collect();
-    // `**Note:** read this`, `**Fixed:** a fault`: nobody is called so.
-    let is_somebody = |label: &str| !is_heading_word(label) || matches!(label, "Question" | "Answer");
-    heads.retain(|head| head.start_ms.is_some() || is_somebody(head.label));
+    let mut heads: Vec<_> =
+        numbered(text).filter_map(|(_, line)| head(line)).filter(|head| !head.is_heading()).collect();
     let mut counts: HashMap<&str, usize> = HashMap::new();
     heads.iter().for_each(|head| *counts.entry(head.label).or_default() += 1);
     heads.retain(|head| head.has_colon || counts[head.label] > 1);
@@ -227,7 +235,8 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut preamble: Vec<String> = Vec::new();
     // Who is named with a colon or a time may be named without.
     let heads = numbered(text).filter_map(|(_, line)| head(line));
-    let named: HashSet<&str> = heads.filter(|head| head.has_colon).map(|head| head.label).collect();
+    let is_named = |head: &Head<'_>| head.has_colon && !head.is_heading();
+    let named: HashSet<&str> = heads.filter(is_named).map(|head| head.label).collect();
     let turn = |head: &Head<'_>| head.has_colon || named.contains(head.label) || is_name(head.label);
     let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
     let mut all = paragraphs(text, |line| head(line).is_some_and(|head| turn(&head)) || bold_name(line));
@@ -238,6 +247,8 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut has_begun = false;
     // The time of a turn that stands alone: that of its first paragraph.
     let mut turn_starts: Option<(usize, MediaMs)> = None;
+    // A heading within a turn, whose text is the next paragraph: `**Note:**`.
+    let mut heading: Option<String> = None;
     for paragraph in &mut all {
         let at = paragraph.at;
         for (at, line) in (at..).zip(&paragraph.lines) {
@@ -268,7 +279,16 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         }
         let whole = paragraph.text();
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
+        let mut is_heading = false;
         let (mut start_ms, said) = match (head(&whole).filter(turn), alone) {
+            (Some(head), _) if head.is_heading() => {
+                if head.text.is_empty() {
+                    heading = Some(head.label.to_owned());
+                    continue;
+                }
+                is_heading = true;
+                (None, format!("{}: {}", head.label, head.text))
+            }
             (Some(head), _) => {
                 empty_turn(turn_starts.take(), &mut gather);
                 speaker = Some(unescape(head.label).into());
@@ -291,15 +311,23 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
                 (speaker, turn_starts, has_begun) = (None, Some((at, start)), true);
                 continue;
             }
-            (None, None) => time(&whole).map_or((None, whole.clone()), |(at, text)| (Some(at), text.trim().to_owned())),
+            (None, None) => {
+                let (at, said) = time(&whole).map_or((None, &*whole), |(at, text)| (Some(at), text.trim()));
+                let label = heading.take();
+                is_heading = label.is_some();
+                (at, label.map_or(said.to_owned(), |label| format!("{label}: {said}")))
+            }
         };
         if !has_begun {
             preamble.push(unescape(&whole));
             continue;
         }
-        start_ms = start_ms.or(turn_starts.take().map(|(_, start)| start));
+        let by = if is_heading { None } else { speaker.clone() };
+        if !is_heading {
+            start_ms = start_ms.or(turn_starts.take().map(|(_, start)| start));
+        }
         let text = super::blocks::tidy(unescape(&said).trim());
-        let content = Content { start_ms, speaker: speaker.clone(), text: text.into(), ..Content::default() };
+        let content = Content { start_ms, speaker: by, text: text.into(), ..Content::default() };
         if !gather.line(at, content) {
             gather.left_out(at, 1, format!("{:?} says nothing: left out", excerpt(&whole)));
         }
@@ -382,6 +410,30 @@ mod tests {
             (count("**Keynote Address** 10:30\n\n**Final Words** 11:00\n"), count("**Ann** (0:01): x\n")),
             (0, 1)
         );
+    }
+
+    #[test]
+    fn headings_are_nobody() {
+        let reading = read(
+            "**Ann:** one\n**Note:** recorded\n\ntwo\n\n**Ben:** three\n\n**Warning:**\n\nloud\n\nfour\n\n**However:** five\n",
+            Gather::default(),
+        );
+        let lines: Vec<_> =
+            reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+        let (ann, ben) = (Some("Ann"), Some("Ben"));
+        assert_eq!(
+            lines,
+            [
+                (ann, "one"),
+                (None, "Note: recorded"),
+                (ann, "two"),
+                (ben, "three"),
+                (None, "Warning: loud"),
+                (ben, "four"),
+                (None, "However: five")
+            ]
+        );
+        assert_eq!(count("**Note:** a\n\n**Warning:** b\n\n**Note:** c\n"), 0);
     }
 
     #[test]

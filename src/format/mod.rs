@@ -613,8 +613,13 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         _ => Cow::Borrowed(&*text),
     };
     is_repaired |= matches!(plain, Cow::Owned(_));
-    let text = plain;
-    let mut gather = Gather::of_text(is_repaired).with_parts_at(options.parts_at).with_limits(options.limits);
+    // Where files of lines were put together each may have a byte order mark; subtitles have it in their texts as well.
+    let (text, marked) = match kind {
+        FileKind::Vtt | FileKind::Srt | FileKind::Ttml | FileKind::Json => (plain, Vec::new()),
+        _ => blocks::without_inner_marks(plain),
+    };
+    let parts_at: Vec<usize> = options.parts_at.iter().copied().chain(marked).collect();
+    let mut gather = Gather::of_text(is_repaired).with_parts_at(&parts_at).with_limits(options.limits);
     for at in repaired_times {
         gather.problem(at, 1, format!("{} in a line with a time: left out", encoding::IS_NO_CHARACTER));
     }

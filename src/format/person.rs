@@ -1,4 +1,8 @@
-//! What looks like the name of somebody who speaks, and what like a heading, a sound or the beginning of a sentence.
+//! What looks like the name of somebody who speaks, and what like a heading, a sound or the beginning of a sentence: for all readers
+//! of texts and subtitles, and the one place of the words that tell them apart.
+//!
+//! Words alone decide nothing but what is **no** name. What is one, the file says: see [`super::labels`] and [`super::headers`].
+
 use super::blocks::LABEL_MAX;
 use super::stamp::bracketed_end;
 
@@ -24,15 +28,55 @@ const PARTICLES: [&str; 20] = [
     "al", "of", "&",
 ];
 
-/// Words with which headings and phrases begin that are written as names are.
-const HEADINGS: &str = " a an this that these those my our your his her its their here there what why how who when where \
-     which first second third next last finally note notes question questions answer answers example summary conclusion \
-     agenda item article section chapter part point step figure table slide page phase option exhibit warning important \
-     update added changed deprecated fixed removed security ladies dear fellow good breaking die das ein eine meine unsere ";
+/// Words with which phrases begin that are written as names are.
+const BEGINNINGS: &str = " a an this that these those my our your his her its their here there what why how who when where which \
+     first second third next last finally ladies dear fellow good breaking die das ein eine meine unsere ";
+
+/// Words of headings, credits and notices, which have a number behind them or stand alone.
+const HEADINGS: &str = " note notes nb ps fyi question questions answer answers example examples summary \
+     conclusion agenda item items article section chapter part point step steps figure table slide page phase option exhibit \
+     added changed deprecated fixed removed security warning caution danger attention notice disclaimer spoiler important update updates news \
+     live today tomorrow yesterday tonight tip tips fact facts myth rule reason problem problems solution solutions method \
+     result results ingredients pros cons goal goals task topic subject title date time place location source sources credit \
+     credits music lyrics song subtitles subtitle subtitled captions caption captioned captioning transcript transcribed \
+     transcription translation translated translator sync synced resync encoded ripped downloaded corrected edited corrections \
+     written directed produced copyright website email phone contact intro outro recap bonus episode season week day level lesson \
+     round stage unit module exercise case act scene verse achtung hinweis untertitel \
+     sous-titres sous-titrage subt\u{ed}tulos nota beispiel frage antwort ";
+
+/// Words with which people begin or turn a sentence, before a colon.
+const OPENERS: &str = " again accordingly actually additionally admittedly after afterwards altogether also alternatively although \
+     always another anyhow anyway apparently ask assume basically be because before believe besides bottom briefly but certainly check \
+     clearly come compare consequently consider conversely correct correction crucially currently definitely despite do \
+     don't each either else equally especially essentially even eventually every everything everywhere evidently exactly except \
+     exception expect false fair fine following for forget formally fortunately frankly fun furthermore generally get give go got \
+     granted great guess hence hear henceforth hey historically honestly hopefully however ideally if imagine impossible in incidentally \
+     including indeed initially instead interestingly ironically just keep know later lastly lately learn let let's likewise listen \
+     literally look luckily mainly make maybe mean meaning meanwhile mind more moreover most mostly namely naturally nevertheless never no \
+     nonetheless normally nothing notably notwithstanding now obviously occasionally of officially oh ok okay on once one only \
+     or originally other others otherwise over overall particularly perhaps personally picture please plus possibly practically \
+     precisely presumably previously primarily probably promise proof quickly quote rather read realistically really recall recently \
+     regardless remarkably remember repeat right sadly say see seriously short similarly simply since so some somehow something \
+     sometimes soon specifically still stop strangely subsequently such suddenly suppose sure surely surprise take thankfully then \
+     thereafter thereby therefore thereupon think though three thus to together too translation trick true truly trust try two \
+     typically ultimately under understand undoubtedly unfortunately unless until usually verdict very wait watch well whatever \
+     whenever whereas whereby wherever whether while with without wonder worse worst wow yes yet \
+     also aber allerdings au\u{df}erdem dabei dagegen daher dann darum denn dennoch deshalb deswegen doch folglich jedoch n\u{e4}mlich oder schlie\u{df}lich \
+     somit sondern stattdessen trotzdem und weil zudem zun\u{e4}chst \
+     ainsi alors cependant donc ensuite mais n\u{e9}anmoins or pourtant puis toutefois \
+     adem\u{e1}s ahora as\u{ed} aunque entonces pero porque pues recuerda sin ";
 
 /// Words that stand in sentences, and in no name.
 const SENTENCE_WORDS: &str = " is are was were be been we i you he she it they us this that to not have has had as in on at \
-     by with say says said tell ask asked so yes if then ";
+     by with say says said tell ask asked so yes if then but ";
+
+/// People who have no name on the screen, and what stands before names.
+const PEOPLE: &str = " man woman boy girl men women boys girls child children kid baby male female speaker narrator interviewer \
+     interviewee reporter journalist correspondent host anchor announcer presenter moderator interpreter operator voice voices \
+     crowd audience all both everyone mom mum dad mother father teacher student doctor nurse officer policeman detective judge \
+     clerk bailiff attorney lawyer counsel witness defendant chair chairman chairwoman chairperson mayor governor senator \
+     representative councilmember councilman councilwoman commissioner president minister secretary captain sergeant sir \
+     lady driver caller guest participant dr mr mrs ms prof professor rev sen rep gov gen col sgt lt capt hon ";
 
 /// Words of which one stands in what transcribers put in brackets: `[Music Playing]`, `[Inaudible]`.
 const SOUNDS: &str = " inaudible unintelligible indiscernible crosstalk overlapping laughter laughs laughing applause applauding \
@@ -44,19 +88,57 @@ pub(super) fn is_sound(label: &str) -> bool {
     label.split_whitespace().any(|word| is_among(SOUNDS, word))
 }
 
-/// True for what begins as a heading or a phrase does.
-pub(super) fn is_heading(label: &str) -> bool {
-    label.split_whitespace().next().is_some_and(|first| is_among(HEADINGS, first))
-}
-
 /// True for a label in which there is a word that no name has.
 pub(super) fn is_sentence(label: &str) -> bool {
     label.split_whitespace().any(|word| is_among(SENTENCE_WORDS, word) && !word.ends_with('.'))
 }
 
+/// True for somebody who is called by what they are: `MAN`, `Speaker 1`, `DR. ROTH`.
+pub(super) fn is_person(label: &str) -> bool {
+    stem(label).split_whitespace().next().is_some_and(|first| is_among(PEOPLE, first))
+}
+
 fn is_among(words: &str, word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     !word.is_empty() && words.split_whitespace().any(|known| known == word)
+}
+
+/// The words of a label without numbers: `Step 1`, `EXHIBIT 4.2`, `COVID-19`.
+pub(super) fn stem(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ' ' | '#' | '.' | '-' | '_'))
+}
+
+/// True for a word that begins a heading, or a sentence before its colon.
+fn begins_text(word: &str) -> bool {
+    // `A` may be who answers.
+    word.chars().filter(|c| c.is_alphanumeric()).count() > 1
+        && [BEGINNINGS, HEADINGS, OPENERS].into_iter().any(|words| is_among(words, word))
+}
+
+/// True for what is no name however often it stands before a colon: a heading, or the beginning of a sentence.
+pub(super) fn is_no_name(name: &str) -> bool {
+    // `Ben (he)`
+    let name = without_brackets(name).unwrap_or(name);
+    // `Question` and `Answer` may be people in turns.
+    if is_among(" question answer ", name) {
+        return false;
+    }
+    let is_small = |word: &str| !word.contains(char::is_uppercase);
+    let is_capitals = !name.contains(char::is_lowercase);
+    let words: Vec<&str> = name.split_whitespace().skip_while(|word| word.eq_ignore_ascii_case("the")).collect();
+    let begins = match words[..] {
+        // `Page Turner` is somebody.
+        [first, second, ..] => begins_text(first) && (is_capitals || is_small(second) || begins_text(second)),
+        _ => words.first().is_some_and(|word| begins_text(stem(word))),
+    };
+    let says = |(at, word): (usize, &&str)| {
+        (is_capitals || at > 0 && is_small(word) || words.len() == 1)
+            && !word.ends_with('.')
+            && *word != "I"
+            && is_among(SENTENCE_WORDS, word)
+    };
+    let ends = words.last().is_some_and(|last| is_among(" note notes warning update summary ", last));
+    begins || ends || words.iter().enumerate().any(says)
 }
 
 /// Titles that end with a dot, and the letters of names.
@@ -67,6 +149,15 @@ fn is_abbreviation(word: &str) -> bool {
     ];
     let word = word.trim_end_matches([',', '.']);
     word.chars().count() <= 2 || ABBREVIATIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// True where each word is written as in a name.
+pub(super) fn has_large_words(label: &str) -> bool {
+    label.split_whitespace().all(|word| {
+        let first = word.trim_start_matches(['(', '[', '\'']).chars().next();
+        let is_large = first.is_some_and(|c| c.is_alphanumeric() && !c.is_lowercase());
+        (is_large || PARTICLES.contains(&word)) && (!word.ends_with('.') || is_abbreviation(word))
+    })
 }
 
 /// True where each word is written as in a name, and it is no heading or sentence that is known.
@@ -81,20 +172,16 @@ pub(super) fn is_title(label: &str) -> bool {
         label = before;
     }
     let words: Vec<&str> = label.split_whitespace().collect();
-    let is_word = |word: &&str| {
-        let first = word.trim_start_matches(['(', '[', '\'']).chars().next();
-        let is_large = first.is_some_and(|c| c.is_alphanumeric() && !c.is_lowercase());
-        (is_large || PARTICLES.contains(word))
-            && (!word.ends_with('.') || is_abbreviation(word))
-            && (!is_among(SENTENCE_WORDS, word) || word.ends_with('.'))
-    };
+    let is_word = |word: &&str| !is_among(SENTENCE_WORDS, word) || word.ends_with('.');
     let first = words.iter().find(|word| !word.eq_ignore_ascii_case("the")).copied().unwrap_or_default();
     // `Ben Roth, Reuters`, but not `Well, Ben`.
     let comma = label.split_once(',').is_none_or(|(before, _)| before.split_whitespace().count() > 1);
     is_label(label)
         && comma
+        && has_large_words(label)
         && words.iter().all(is_word)
-        && !is_among(HEADINGS, first)
+        && !is_among(BEGINNINGS, first)
+        && !is_no_name(label)
         && !words.last().is_some_and(|last| PARTICLES.contains(last))
 }
 
@@ -142,11 +229,33 @@ mod tests {
             "Ann said",
             "ann lee",
             "Ann Lee is here",
+            "However",
+            "Step 3",
+            "THE RULE",
         ] {
             assert!(!is_name(none), "{none}");
         }
         for sound in ["Applause", "[Upbeat Music]", "inaudible", "Foreign Language"] {
             assert!(is_sound(sound), "{sound}");
+        }
+        for none in [
+            "However",
+            "Remember",
+            "Note",
+            "Step 3",
+            "WARNING",
+            "CHAPTER ONE",
+            "He said",
+            "Jedoch",
+            "The Rule",
+            "Fun fact",
+        ] {
+            assert!(is_no_name(none), "{none}");
+        }
+        for name in
+            ["Ann", "Page Turner", "He Jiang", "Question", "A", "THE COURT", "Host", "MAN", "Will", "Mark", "Grace Lee"]
+        {
+            assert!(!is_no_name(name), "{name}");
         }
         assert!(!is_sound("Ann Lee") && !is_sound("Musical Director"));
     }

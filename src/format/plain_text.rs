@@ -268,6 +268,7 @@ mod tests {
         let names = "Ann Lee: 00:00:01\nGood.\nHEADER\nI ask.\nBen Roth: 00:00:20\nWhy?\n";
         let otter = "Ann Lee  0:01\nGood.\nHEADER\nI ask.\nBen Roth  0:20\nWhy?\n";
         let zoom = "[Ann Lee] 0:01\nGood.\nHEADER\nI ask.\n[Ben Roth] 0:20\nWhy?\n";
+        let scribe = "[00:00:01.190] - Ann Lee\nGood.\nHEADER\nI ask.\n[00:00:20.000] - Ben Roth\nWhy?\n";
         let timed = "[0:01] Ann Lee: Good.\nHEADER\nI ask.\n[0:20] Ben Roth: Why?\n[0:21] Ben Roth: Yes?\n[0:22] Ann Lee: So.\n";
         let below = "Ann Lee\n0:01\nGood.\n\nHEADER\nI ask.\n\nBen Roth\n0:20\nWhy?\n";
         for (kind, text, headers) in [
@@ -351,6 +352,7 @@ mod tests {
                     "[0:XX] Ben Roth:",
                 ],
             ),
+            (FileKind::Otter, scribe, &["- Ben Roth", "\u{2013} Ben Roth", "[--:--] - Ben Roth", "Ben Roth"]),
             (FileKind::Otter, below, &["Ben Roth\n--:--", "Ben Roth\nNA", "Ben Roth", "Ben Roth  --:--", "[Ben Roth]"]),
         ] {
             for header in headers {

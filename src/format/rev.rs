@@ -32,7 +32,7 @@ fn is_escaped(line: &str, headers: &Headers<'_>) -> bool {
     let bare = line.trim_start_matches('\\');
     // The reader looks at a line without its damage too.
     let is_header = headers.may_take(bare) || without_damage(bare).is_some_and(|plain| headers.may_take(&plain));
-    bare.starts_with(TRAILER) || is_header || bare.len() < line.len() && has_sign(bare)
+    is_header || bare.starts_with(TRAILER) || bare.starts_with('\u{FEFF}') || bare.len() < line.len() && has_sign(bare)
 }
 
 pub(super) fn write(document: &Document) -> String {
@@ -64,8 +64,8 @@ pub(super) fn write(document: &Document) -> String {
 
 pub(super) fn label(name: &str) -> String {
     let name: String = name.replace(char::is_control, " ").trim().chars().take(LABEL_MAX).collect();
-    // A backslash in front is how a text is kept from being a header.
-    let name = name.trim_end().trim_start_matches('\\').trim_start();
+    // A backslash in front is how a text is kept from being a header, and a byte order mark how another file begins.
+    let name = name.trim_end().trim_start_matches(['\\', '\u{FEFF}']).trim_start();
     if name.is_empty() { NO_SPEAKER.to_owned() } else { name.to_owned() }
 }
 

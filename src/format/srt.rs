@@ -1,17 +1,24 @@
 //! SubRip, read. There is no standard: this takes what is met, and tells what is odd.
 //!
 //! A cue is a line of times (`-->`), with its number above it and its text below it, up to the next one. Numbers may be
-//! missing, stand twice or be out of order; a text may hold blank lines. Of times that are written otherwise what can be
+//! missing, stand twice or be out of order; a text may hold blank lines. In a file whose cues have numbers, a line of digits
+//! right above a line of times is a number, whatever it is. Of times that are written otherwise what can be
 //! understood is taken. A cue whose number stands behind a blank line, in its place among the others, is a cue without
 //! times where the line of times is missing. Tags (`<i>`, `{\an8}`) and what follows the times are kept for a file of the
 //! same kind, and are no part of a line.
+//!
+//! **Files put together** need neither a blank line nor a line end between them. The second one's first number is the 1 with
+//! which the first one's began, or a byte order mark stands before it, or a header of WebVTT: a new part begins.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::blocks::{decimals, excerpt, numbered, tidy};
 use super::cues::no_arrow;
 use super::encoding::without_controls;
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
-use super::{FileKind, Reading, labels, rolling};
+use super::{FileKind, Reading, labels, rolling, webvtt};
 use crate::transcript::{Content, MediaMs};
 
 /// At the beginning of a file it is no character of its text.
@@ -156,7 +163,7 @@ fn settings_and_text(behind: &str) -> (&str, &str) {
 
 /// The number of a cue, which stands alone on its line. Where two files were put together the second one's byte order mark
 /// stands before it.
-fn number_of(line: &str) -> Option<u64> {
+pub(super) fn number_of(line: &str) -> Option<u64> {
     let line = line.trim_start_matches(BYTE_ORDER_MARK).trim();
     line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
 }
@@ -181,6 +188,88 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
     found
 }
 
+/// The numbers of cues, as far as a file was read.
+#[derive(Debug, Default)]
+pub(super) struct CueNumbers {
+    first: Option<u64>,
+    pub(super) last: Option<u64>,
+}
+
+impl CueNumbers {
+    /// Takes the next number. True where cues are counted anew: it is the first one again, 0 or 1, behind greater ones.
+    pub(super) fn take(&mut self, number: u64) -> bool {
+        let begins_anew = number <= 1 && self.first == Some(number) && self.last.is_some_and(|last| number < last);
+        self.first.get_or_insert(number);
+        self.last = Some(number);
+        begins_anew
+    }
+}
+
+/// When the cue begins whose line of times this is.
+fn start_of(line: &str) -> Option<MediaMs> {
+    let line = without_mark(line);
+    times(line).map(|(start, ..)| start).filter(|_| line.contains("-->"))
+}
+
+/// The names above the lines of times, by the index of those, where the file has one for nearly every cue: it may have a number above
+/// it. None in other files.
+fn names_above<'a>(lines: &[(usize, &'a str)]) -> HashMap<usize, &'a str> {
+    let cues: Vec<usize> = (0..lines.len()).filter(|index| start_of(lines[*index].1).is_some()).collect();
+    let is_parted = |above: &str| above.trim().is_empty() || number_of(above).is_some();
+    let name = |index: usize| {
+        let name = lines[index.checked_sub(1)?].1.trim();
+        let is_one = !name.is_empty() && number_of(name).is_none();
+        let is_alone = index.checked_sub(2).is_none_or(|above| is_parted(lines[above].1));
+        (is_one && is_alone).then(|| name.strip_suffix(':').map_or(name, str::trim_end))
+    };
+    let names: Vec<Option<&str>> = cues.iter().map(|index| name(*index)).collect();
+    match labels::are_names(&names) {
+        true => cues.into_iter().zip(names).filter_map(|(index, name)| Some((index, name?))).collect(),
+        false => HashMap::new(),
+    }
+}
+
+/// The lines of a file, and true where its cues have numbers. Where another file was put behind the end of a line, the first
+/// line of that is one of its own.
+fn lines_of(text: &str) -> (Vec<(usize, &str)>, bool) {
+    let mut lines: Vec<(usize, &str)> = Vec::new();
+    for (at, line) in numbered(text) {
+        let mark = line.find(BYTE_ORDER_MARK).filter(|mark| *mark > 0);
+        let second =
+            mark.map(|mark| &line[mark..]).filter(|line| number_of(line).is_some() || start_of(line).is_some());
+        lines.push((at, &line[..line.len() - second.map_or(0, str::len)]));
+        lines.extend(second.map(|line| (at, line)));
+    }
+    let starts: Vec<Option<MediaMs>> = lines.iter().map(|(_, line)| start_of(line)).collect();
+    let number_above = |index: usize| index.checked_sub(1).and_then(|above| number_of(lines[above].1));
+    let is_parted = |index: usize| {
+        let is_first = |above: &str| above.trim().is_empty() || lines[index - 1].1.starts_with(BYTE_ORDER_MARK);
+        number_above(index).is_some() && index.checked_sub(2).is_none_or(|above| is_first(lines[above].1))
+    };
+    let cues: Vec<usize> = (0..lines.len()).filter(|index| starts[*index].is_some()).collect();
+    let has_numbers = cues.iter().any(|index| is_parted(*index));
+    // `two1`, above the times of the other file's first cue: the next one is 2, or there is none and the time falls.
+    let is_glued = |place: &usize| {
+        let index = cues[*place];
+        let Some(above) = index.checked_sub(1).filter(|above| starts[*above].is_none()) else { return false };
+        let first = lines[above].1.strip_suffix(['0', '1']).and_then(|said| number_of(&lines[above].1[said.len()..]));
+        let is_first = |first| match cues.get(place + 1) {
+            Some(next) => number_above(*next) == Some(first + 1),
+            None => place.checked_sub(1).is_some_and(|before| starts[index] < starts[cues[before]]),
+        };
+        number_above(index).is_none() && first.is_some_and(is_first)
+    };
+    let glued: Vec<usize> =
+        (0..cues.len()).filter(|place| has_numbers && is_glued(place)).map(|place| cues[place] - 1).collect();
+    for index in glued.into_iter().rev() {
+        let (at, line) = lines[index];
+        let (before, number) = line.split_at(line.len() - 1);
+        lines[index] = (at, before);
+        lines.insert(index + 1, (at, number));
+    }
+    (lines, has_numbers)
+}
+
 /// A line of times without the byte order mark in front of it. That of a number is seen where the times stand below it.
 fn without_mark(line: &str) -> &str {
     let bare = line.trim_start_matches(BYTE_ORDER_MARK);
@@ -197,19 +286,57 @@ struct Open<'a> {
     behind: &'a str,
     /// Its text below, and below that, so far, what may be the number of the next cue.
     text: Vec<&'a str>,
+    speaker: Option<&'a str>,
 }
 
 pub(super) fn read(text: &str, gather: Gather) -> Reading {
     let kept = Kept { kind: FileKind::Srt, header: String::new(), cues: Vec::new(), tail: Vec::new() };
-    let mut reader =
-        Reader { gather, kept, open: None, last_number: None, has_numbers: false, tags: (0, 0), places: (0, 0) };
+    let (lines, has_numbers) = lines_of(text);
+    let names = names_above(&lines);
+    let mut reader = Reader {
+        gather,
+        kept,
+        open: None,
+        numbers: CueNumbers::default(),
+        has_numbers,
+        begins_anew: false,
+        tags: (0, 0),
+        places: (0, 0),
+    };
     let mut before: Vec<(usize, &str)> = Vec::new();
-    for (at, line) in numbered(text) {
+    let mut header = 0;
+    for (index, (at, line)) in lines.iter().copied().enumerate() {
+        if header == 0 {
+            header = reader.header_lines(&lines, index);
+            if header > 0 {
+                let message = "the header of a WebVTT file, put behind the cues above: left out";
+                reader.gather.left_out(at, 1, message);
+                reader.begins_anew = true;
+            }
+        }
+        if header > 0 {
+            header -= 1;
+            continue;
+        }
         // Where files were put together, it stands in the midst of one.
+        let above = index.checked_sub(1).map(|above| lines[above].1).filter(|above| number_of(above).is_some());
+        let has_mark =
+            index > 0 && [Some(line), above].into_iter().flatten().any(|line| line.starts_with(BYTE_ORDER_MARK));
         let line = without_mark(line);
+        reader.begins_anew |= has_mark && start_of(line).is_some();
         reader.gather.check_characters(at, line);
         if let Some((start, end, settings)) = times(line).filter(|_| line.contains("-->")) {
+            let name = names.get(&index).copied();
+            if name.is_some() {
+                match &mut reader.open {
+                    Some(open) => drop(open.text.pop()),
+                    None => drop(before.pop()),
+                }
+            }
             reader.begin(at, (Some(start), Some(end)), settings, &mut before);
+            if let Some(open) = &mut reader.open {
+                open.speaker = name;
+            }
             continue;
         }
         if let Some(odd) = odd_times(line).filter(|_| reader.is_between_cues(&before)) {
@@ -239,30 +366,42 @@ pub(super) fn read(text: &str, gather: Gather) -> Reading {
     }
     reader.head(&before, None);
     reader.close(None);
-    reader.finish()
+    reader.finish(!names.is_empty())
 }
 
 struct Reader<'a> {
     gather: Gather,
     kept: Kept,
     open: Option<Open<'a>>,
-    last_number: Option<u64>,
+    numbers: CueNumbers,
+    /// Some cue of the file has one, parted from the text above it.
     has_numbers: bool,
+    /// Another file begins here.
+    begins_anew: bool,
     /// Where tags, and places on the screen, were met first, and how often.
     tags: (usize, usize),
     places: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
+    /// How many of `lines`, from the one at `index` on, are the header of a WebVTT file: the cues behind it do not go on with the numbers
+    /// of those before.
+    fn header_lines(&self, lines: &[(usize, &str)], index: usize) -> usize {
+        let count = webvtt::header_lines(lines, index);
+        let below = lines[index + count..].iter().find(|(_, line)| !line.trim().is_empty());
+        let number = below.filter(|_| count > 0).and_then(|(_, line)| number_of(line));
+        let goes_on = number.is_some() && self.numbers.last.and_then(|last| last.checked_add(1)) == number;
+        if goes_on { 0 } else { count }
+    }
+
     /// Whether a line of times may stand here: at the beginning, below a blank line or a number.
     fn is_between_cues(&self, before: &[(usize, &str)]) -> bool {
         let Some(open) = &self.open else {
             return before.last().is_none_or(|(_, line)| line.trim().is_empty() || number_of(line).is_some());
         };
         let Some(line) = open.text.last() else { return !open.behind.is_empty() };
-        let above = open.text.len().checked_sub(2).map(|above| open.text[above].trim().is_empty());
-        let follows = |number| self.last_number.is_some_and(|last: u64| last.checked_add(1) == Some(number));
-        line.trim().is_empty() || number_of(line).is_some_and(|number| above == Some(true) || follows(number))
+        let is_parted = || open.text.len().checked_sub(2).is_some_and(|above| open.text[above].trim().is_empty());
+        line.trim().is_empty() || number_of(line).is_some() && (self.has_numbers || is_parted())
     }
 
     /// Begins the cue whose line of times stands at `at`.
@@ -278,8 +417,9 @@ impl<'a> Reader<'a> {
             self.head(before, number);
             before.clear();
         }
+        let start_before = self.open.as_ref().and_then(|open| open.start);
         self.close(number);
-        self.number(at, number);
+        self.number(at, number, start.zip(start_before).is_some_and(|(start, before)| start < before));
         let (settings, behind) = settings_and_text(behind);
         if !behind.is_empty() {
             let what = excerpt(behind);
@@ -289,7 +429,7 @@ impl<'a> Reader<'a> {
                 format!("{what:?} stands on the line of times: read as the first row of the text"),
             );
         }
-        self.open = Some(Open { at, start, end, settings, behind, text: Vec::new() });
+        self.open = Some(Open { at, start, end, settings, behind, text: Vec::new(), speaker: None });
     }
 
     /// What stands before the first line of times: cues without times, and what belongs to no cue.
@@ -312,9 +452,10 @@ impl<'a> Reader<'a> {
             let (at, text) = (at + begin, lines[begin + 1..end].to_vec());
             let told = "this cue has no line of times: it stands where the file has it, without times";
             self.gather.problem(at, 1, told);
-            self.last_number = number_of(lines[begin]).or(self.last_number);
-            self.has_numbers = true;
-            self.line(Open { at, start: None, end: None, settings: "", behind: "", text });
+            if let Some(number) = number_of(lines[begin]) {
+                self.numbers.take(number);
+            }
+            self.line(Open { at, start: None, end: None, settings: "", behind: "", text, speaker: None });
         }
     }
 
@@ -330,46 +471,59 @@ impl<'a> Reader<'a> {
                 Some(number)
             }
             Some(open) => {
-                let number = number_of(open.text.last()?)?;
-                let above = open.text.len().checked_sub(2).and_then(|above| open.text.get(above));
-                let is_parted = above.is_none_or(|line| line.trim().is_empty());
-                // A number right below a text is the next cue's only if it is the one that follows.
-                let follows = self.last_number.is_some_and(|last| last.checked_add(1) == Some(number));
-                if !is_parted && !follows {
+                let filled = open.text.iter().rposition(|line| !line.trim().is_empty())?;
+                let number = number_of(open.text[filled])?;
+                let is_parted = filled.checked_sub(1).is_none_or(|above| open.text[above].trim().is_empty());
+                // With a blank line below it as well, it is the one that is due.
+                let is_due = self.numbers.last.and_then(|last| last.checked_add(1)) == Some(number);
+                let is_one = match filled + 1 == open.text.len() {
+                    true => is_parted || self.has_numbers,
+                    false => is_parted && is_due,
+                };
+                if !is_one {
+                    let message =
+                        "these digits stand above a line of times, and no cue of this file has a number: kept as text";
+                    if filled + 1 == open.text.len() {
+                        self.gather.problem(at - 1, 1, message);
+                    }
                     return None;
                 }
                 if !is_parted {
                     self.gather.problem(at - 1, 1, "there is no blank line between this cue and the one before");
                 }
-                open.text.pop();
+                open.text.truncate(filled);
                 Some(number)
             }
         }
     }
 
-    fn number(&mut self, at: usize, number: Option<u64>) {
-        match (number, self.last_number) {
+    /// Takes the number of the cue whose times stand at line `at`, which begins before the one above if `falls`.
+    fn number(&mut self, at: usize, number: Option<u64>, falls: bool) {
+        let last = self.numbers.last;
+        let begins_anew = number.is_some_and(|number| self.numbers.take(number));
+        let is_first = number.is_some_and(|number| number <= 1);
+        match (number, last) {
             (None, _) if self.has_numbers => self.gather.problem(at, 1, "this cue has no number"),
             (Some(number), Some(last)) if number == last => {
                 self.gather.problem(at - 1, 1, format!("the number {number} stands twice"));
             }
             (Some(number), Some(last)) if number < last => {
-                if number <= 1 {
-                    self.gather.part_may_begin();
-                }
                 self.gather.problem(at - 1, 1, format!("the number {number} follows {last}"));
             }
             _ => {}
         }
-        self.has_numbers |= number.is_some();
-        self.last_number = number.or(self.last_number);
+        if std::mem::take(&mut self.begins_anew) || begins_anew {
+            self.gather.part_begins();
+        } else if is_first && last.is_some_and(|last| number < Some(last) || number == Some(last) && falls) {
+            self.gather.part_may_begin();
+        }
     }
 
     /// Ends the open cue, before the one that has the number `next`.
     fn close(&mut self, next: Option<u64>) {
         let Some(mut open) = self.open.take() else { return };
         let (at, lines) = (open.at + 1, std::mem::take(&mut open.text));
-        let begins = untimed(&lines, self.last_number, next, false);
+        let begins = untimed(&lines, self.numbers.last, next, false);
         open.text = lines[..begins.first().copied().unwrap_or(lines.len())].to_vec();
         self.line(open);
         self.untimed_cues(at, &lines, &begins);
@@ -392,7 +546,8 @@ impl<'a> Reader<'a> {
             self.places.1 += 1;
         }
         let text = tidy(text.trim()).into();
-        let content = Content { start_ms: open.start, end_ms: open.end, text, ..Content::default() };
+        let speaker = open.speaker.map(Arc::from);
+        let content = Content { start_ms: open.start, end_ms: open.end, speaker, text, ..Content::default() };
         let from = self.gather.len();
         if self.gather.line(open.at, labels::with_break(content)) {
             let lines = from..self.gather.len();
@@ -403,7 +558,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Reading {
+    fn finish(mut self, has_names: bool) -> Reading {
         for (what, (at, count)) in [("tags within cues", self.tags), ("the place on the screen of cues", self.places)] {
             if count > 0 {
                 self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
@@ -414,7 +569,8 @@ impl<'a> Reader<'a> {
             rolling::read_once(&mut self.gather, &mut self.kept);
             labels::take_from_texts(&mut self.gather, &mut self.kept);
         }
-        self.gather.kept = Some(self.kept);
+        // Names that stand above times have no place in what is kept.
+        self.gather.kept = (!has_names).then_some(self.kept);
         self.gather.finish(FileKind::Srt)
     }
 }
@@ -636,7 +792,11 @@ mod tests {
             (format!("7\n{T}\na\n\n3\n{T}\nb"), vec!["a", "b"], vec![(5, "follows 7")]),
             (format!("1\n{T}\na\n2\n{T}\nb"), vec!["a", "b"], vec![(4, "no blank line")]),
             (format!("\n\n1\n\n{T}\na\n\n\n\nb\n"), vec!["a\n\n\n\nb"], vec![]),
-            (format!("1\n{T}\na\n1984\n{T}\nb"), vec!["a\n1984", "b"], vec![(5, "no number")]),
+            (format!("1\n{T}\na\n1984\n{T}\nb"), vec!["a", "b"], vec![(4, "no blank line")]),
+            (format!("1\n{T}\na\n\n2\n\n{T}\nb"), vec!["a", "b"], vec![]),
+            (format!("1\n{T}\na\n\n1984\n\n{T}\nb"), vec!["a\n\n1984", "b"], vec![(7, "no number")]),
+            // Where no cue has a number, digits are text.
+            (format!("{T}\na\n1984\n{T}\nb"), vec!["a\n1984", "b"], vec![(3, "kept as text")]),
             (format!("1\n{T}\n\n2\n{T}\n1984\n"), vec!["1984"], vec![(2, "no text")]),
             (format!("x\n1\n{T}\na --> b\n"), vec!["a --> b"], vec![(1, "no cue"), (4, "no line of times")]),
         ] {
@@ -646,6 +806,88 @@ mod tests {
             for ((line, what), (at, message)) in told.into_iter().zip(problems) {
                 assert!(line == at && message.contains(what), "{file:?}: {at} {message}");
             }
+        }
+    }
+
+    #[test]
+    fn files_put_together_are_parts_whatever_parts_them() {
+        let cue = |number: u32, second: u32, text: &str| {
+            let number = if number < 9 { format!("{number}\n") } else { String::new() };
+            format!("{number}00:00:0{second},000 --> 00:00:0{},500\n{text}", second)
+        };
+        let read_all = |file: &str| {
+            let reading = read(file, Gather::default());
+            let line = |line: &crate::transcript::Version| {
+                format!("{} {}", line.content.start_ms.unwrap_or(-1) / 1000, line.content.text)
+            };
+            reading.lines.iter().map(line).collect::<Vec<_>>()
+        };
+        let two = |first: u32| cue(first, 1, "one") + "\n\n" + &cue(first + 1, 3, "two");
+        let header = "WEBVTT - b\nKind: captions\n\n";
+        for (between, first, second) in [
+            ("\n\n", 1, two(1)),
+            ("\n", 1, two(1)),
+            ("\n", 0, two(0)),
+            // No line end, either.
+            ("", 1, two(1)),
+            ("", 0, two(0)),
+            ("\u{FEFF}", 1, two(1)),
+            ("\u{FEFF}", 1, two(9)),
+            ("\n\u{FEFF}", 1, two(9)),
+            ("\n\n\u{FEFF}", 1, two(9)),
+            // The second one's times begin between those of the first.
+            ("\n", 1, cue(1, 2, "one") + "\n" + &cue(2, 3, "two")),
+            ("\n", 1, header.to_owned() + &two(9)),
+            ("\n", 1, header.to_owned() + &two(1)),
+        ] {
+            let file = two(first) + between + &second;
+            let texts = read_all(&file);
+            let begins = if second.contains("00:00:02,000") { 6 } else { 5 };
+            assert_eq!(texts, ["1 one", "3 two", &format!("{begins} one"), "7 two"], "{file}");
+        }
+        // Parts of one cue.
+        for (between, second) in [("\n\n", 1), ("\n", 1), ("", 1), ("\u{FEFF}", 1), ("\n\u{FEFF}", 9)] {
+            let file = cue(1, 4, "one") + between + &cue(second, 2, "two");
+            assert_eq!(read_all(&file), ["4 one", "7 two"], "{file}");
+        }
+        // Cues in no order, and those that all have one number, are one file.
+        for file in [
+            [cue(2, 2, "b"), cue(3, 4, "c"), cue(1, 3, "a"), cue(4, 5, "d")].join("\n\n"),
+            [cue(1, 2, "b"), cue(1, 4, "c"), cue(1, 3, "a"), cue(1, 5, "d")].join("\n\n"),
+        ] {
+            assert_eq!(read_all(&file), ["2 b", "4 c", "3 a", "5 d"], "{file}");
+        }
+        // What is said stays: no number is due, and these words are no header.
+        let file = [cue(1, 1, "room 1"), cue(2, 3, "WEBVTT"), cue(3, 5, "This is WEBVTT")].join("\n\n");
+        assert_eq!(read_all(&file), ["1 room 1", "3 WEBVTT", "5 This is WEBVTT"]);
+    }
+
+    #[test]
+    fn names_above_times_are_who_speaks() {
+        let file = |heads: [&str; 3]| {
+            let cues =
+                heads.iter().zip(1..).map(|(head, at)| format!("{head}00:00:0{at},000 --> 00:00:0{at},900\nt{at}\n\n"));
+            cues.collect::<String>()
+        };
+        let said = |heads: [&str; 3]| -> Vec<String> {
+            let reading = read(&file(heads), Gather::default());
+            assert_eq!(reading.problems, vec![], "{heads:?}");
+            let line = |line: &crate::transcript::Version| {
+                format!("{}: {}", line.content.speaker.as_deref().unwrap_or("-"), line.content.text)
+            };
+            reading.lines.iter().map(line).collect()
+        };
+        for heads in
+            [["Speaker 1\n", "Speaker 2\n", "Speaker 1\n"], ["1\nSpeaker 1\n", "2\nSpeaker 2:\n", "3\nSpeaker 1\n"]]
+        {
+            assert_eq!(said(heads), ["Speaker 1: t1", "Speaker 2: t2", "Speaker 1: t3"]);
+        }
+        assert_eq!(said(["Ann Lee\n", "Ben\n", "Ann Lee\n"]), ["Ann Lee: t1", "Ben: t2", "Ann Lee: t3"]);
+        // Other lines there are none of a name.
+        for other in [["x\n", "y\n", "x\n"], ["Ann\n", "Ben\n", "Carl\n"], ["Note\n", "Note\n", "Note\n"]] {
+            let reading = read(&file(other), Gather::default());
+            assert!(reading.lines.iter().all(|line| line.content.speaker.is_none()), "{other:?}");
+            assert!(!reading.problems.is_empty());
         }
     }
 

@@ -120,6 +120,10 @@ fn escape_md(line: &str) -> String {
         // What opens a block only at the head of a line: headings, lists, quotes, rules, `1.` and `1)`.
         let at_head =
             at == 0 && matches!(c, '#' | '+' | '-' | '=') || ordinal > 0 && at == ordinal && matches!(c, '.' | ')');
+        if at == 0 && c == '\u{FEFF}' {
+            out.push_str("&#65279;");
+            continue;
+        }
         if at_head || matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '~' | '|' | '$') {
             out.push('\\');
         }

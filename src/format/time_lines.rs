@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use super::FileKind;
 use super::blocks::LABEL_MAX;
 use super::header_forms::inline_label;
-use super::person::{is_heading, is_label, is_name, is_sound};
+use super::person::{is_label, is_name, is_no_name, is_sound};
 use super::speech_evidence::{self, Speech, is_round};
 use super::stamp::{bare, in_brackets, is_colon, placeholder, span};
 use crate::transcript::MediaMs;
@@ -280,7 +280,7 @@ impl<'a> TimeLines<'a> {
         let labels: Vec<&str> = rows.iter().filter_map(|index| inline_label(self.lines[*index])).collect();
         let mut counts: HashMap<&str, usize> = HashMap::new();
         labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
-        let is_one = |label: &str, count: usize| count > 1 && !is_heading(label) || is_name(label);
+        let is_one = |label: &str, count: usize| count > 1 && !is_no_name(label) || is_name(label);
         let named = labels.iter().filter(|label| is_one(label, counts[*label])).count();
         let stamps: Vec<&Stamp> = self.stamps[first..].iter().flatten().collect();
         let begins = self.text_below(first).is_some_and(|row| inline_label(self.lines[row]).is_some());

@@ -147,7 +147,7 @@ fn steps(pieces: &[WordPiece<'_>], gather: &mut Gather) -> Vec<(usize, Option<Me
                 words.push((*at, start.map(|start| LineTimes::new(start, token.end_ms, &[], speaking))));
             }
             WordPiece::Speaker(speaker) => speaking = speaker.as_deref(),
-            WordPiece::PartMayBegin => marks.push(PartMark { line: words.len(), is_said: false }),
+            WordPiece::PartMayBegin => marks.push(PartMark { line: words.len(), is_sure: false }),
             _ => {}
         }
     }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::super::blocks::numbered;
+use super::super::srt::number_of;
+use super::segments::{MAP, is_block};
 use super::timing::is_percentage;
 
 /// What a file consists of.
@@ -113,6 +115,56 @@ impl<'a> Parser<'_, 'a> {
         }
         // A block of the header that begins with an arrow is empty; so that the parser goes on, nobody needs it longer.
         Block { at: first + 1, lines: self.lines[first..end].to_vec(), kind }
+    }
+}
+
+/// Parts blocks where no empty line does: a number at the end of a text, right above the times of the next cue, is that cue's where
+/// other cues have numbers; and a row `NOTE`, `STYLE`, `REGION` or `X-TIMESTAMP-MAP=` in the midst of a text, behind which another
+/// block follows, begins one. Gives the lines at which there should be one.
+pub(super) fn part(blocks: &mut Vec<Block<'_>>) -> Vec<usize> {
+    let number = |line: &str| number_of(line).is_some();
+    let has_numbers = blocks.iter().any(|block| block.kind == BlockKind::Cue { times: 1 } && number(block.lines[0]));
+    let mut parted = Vec::new();
+    for index in 1..blocks.len() {
+        let [block, next] = &mut blocks[index - 1..=index] else { continue };
+        let is_adjacent = block.at + block.lines.len() == next.at;
+        let BlockKind::Cue { times } = block.kind else { continue };
+        let has_text = block.lines.len() > times + 1;
+        let is_one = has_numbers && is_adjacent && has_text && next.kind == BlockKind::Cue { times: 0 };
+        if let Some(id) = block.lines.pop_if(|line| is_one && number(line)) {
+            next.at -= 1;
+            next.lines.insert(0, id);
+            next.kind = BlockKind::Cue { times: 1 };
+            parted.push(next.at);
+        }
+    }
+    let last = blocks.len().saturating_sub(1);
+    let all = std::mem::take(blocks).into_iter().enumerate();
+    blocks.extend(all.flat_map(|(index, mut block)| {
+        let row = match block.kind {
+            BlockKind::Cue { times } if index < last => {
+                let mut rows = block.lines.iter().enumerate().skip(times + 2);
+                rows.find(|(row, line)| begins_block(line, block.lines.get(row + 1))).map(|(row, _)| row)
+            }
+            _ => None,
+        };
+        let other = row.map(|row| {
+            parted.push(block.at + row);
+            Block { at: block.at + row, lines: block.lines.split_off(row), kind: BlockKind::Other }
+        });
+        [Some(block), other].into_iter().flatten()
+    }));
+    parted
+}
+
+/// True for a row of a text that nobody says: the first of a block, as programs write them.
+fn begins_block(row: &str, below: Option<&&str>) -> bool {
+    let is_set = |below: &&str| below.contains(['{', ':']) && !below.contains(": ");
+    match row.trim_end() {
+        "NOTE" => true,
+        "STYLE" | "REGION" => below.is_some_and(is_set),
+        // `NOTE THAT` in capitals may be said.
+        row => row.starts_with(MAP) || is_block(row) && row.starts_with("NOTE") && row.contains(char::is_lowercase),
     }
 }
 

@@ -13,12 +13,14 @@ mod timing;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use self::file::{Block, BlockKind};
+use self::file::{Block, BlockKind, File};
+pub(super) use self::segments::header_lines;
 use self::text::Piece;
-pub(super) use self::text::escape;
+pub(super) use self::text::{escape, without_headers};
 use super::blocks::excerpt;
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
+use super::srt::CueNumbers;
 use super::{
     ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, Reading,
     TIMES_ESTIMATED, labels, rolling, srt,
@@ -40,7 +42,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let (segments, is_stream) = segments::split(text);
     let mut parts = segments.into_iter();
     let first = parts.next().and_then(|first| file::parse(first.text));
-    let file = first.unwrap_or_default();
+    let mut file = first.unwrap_or_default();
     let (title, language) = title(file.title);
     gather.meta.title = title.map(Arc::from);
     gather.meta.language = language.map(Arc::from);
@@ -65,28 +67,35 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         lost: [None; 5],
         people: HashMap::new(),
         hls: Hls::default(),
+        numbers: CueNumbers::default(),
+        ids_are_names: false,
+        has_names_for_ids: false,
+        begins_anew: false,
     };
+    reader.hls.has_several = parts.len() > 0;
     reader.hls.is_cut = is_stream && parts.len() > 0;
     if reader.hls.is_cut {
         // Each says where it stands in the clock of the stream.
         reader.gather.times_rule();
     }
     reader.map_times(&file.header, 0);
-    for block in &file.blocks {
-        reader.block(block);
-    }
+    reader.blocks(&mut file, 0);
     for part in parts {
+        if !part.is_parted {
+            let message = "there is no empty line before this header of another file: read as one all the same";
+            reader.gather.problem(part.lines_before + 1, 1, message);
+        }
         let mut file = file::parse(part.text).unwrap_or_default();
         reader.hls.segment += 1;
         match is_stream {
             true => reader.map_times(&file.header, part.lines_before),
             // Another file, of whose times the notes of the one before say nothing.
-            false => (reader.all_estimated, reader.all_times_estimated) = (false, false),
+            false => {
+                (reader.all_estimated, reader.all_times_estimated) = (false, false);
+                reader.begins_anew = true;
+            }
         }
-        for block in &mut file.blocks {
-            block.at += part.lines_before;
-            reader.block(block);
-        }
+        reader.blocks(&mut file, part.lines_before);
     }
     reader.finish()
 }
@@ -129,6 +138,12 @@ struct Reader {
     /// The numbers of people in ids of cues, by name.
     people: HashMap<String, Vec<String>>,
     hls: Hls,
+    numbers: CueNumbers,
+    /// The ids of the file's cues are the names of those who speak.
+    ids_are_names: bool,
+    has_names_for_ids: bool,
+    /// Another file has begun, of which there is no cue yet.
+    begins_anew: bool,
 }
 
 /// Where a file of several segments is.
@@ -137,7 +152,9 @@ struct Hls {
     clock: segments::Clock,
     /// What is added to times.
     shift: MediaMs,
-    /// There are several.
+    /// There are several, or several files that somebody put together.
+    has_several: bool,
+    /// There are several of a stream.
     is_cut: bool,
     segment: usize,
     /// Cues by times and text, with the segment in which they were met last.
@@ -191,7 +208,7 @@ impl Reader {
     /// Whether the cue is there already. RFC 8216, section 3.5: a cue is in every segment in whose time it is shown.
     fn is_met(&mut self, start: MediaMs, end: MediaMs, text: &str) -> bool {
         let segment = self.hls.segment;
-        if !self.hls.is_cut {
+        if !self.hls.has_several {
             return false;
         }
         let before = self.hls.met.insert((start, end, text.to_owned()), segment);
@@ -225,6 +242,9 @@ impl Reader {
     /// Who speaks by the id of a cue, as Webex writes it: `1 "Ann Lee" (3374)`. Of two people of one name, the second has the
     /// number behind it.
     fn speaker_of(&mut self, id: &str) -> Option<Arc<str>> {
+        if self.ids_are_names && !id.is_empty() {
+            return Some(id.into());
+        }
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let (count, rest) = id.split_once(" \"")?;
         let (name, person) = rest.strip_suffix(')')?.rsplit_once("\" (")?;
@@ -242,6 +262,24 @@ impl Reader {
     fn lose(&mut self, what: usize, at: usize) {
         let (_, count) = self.lost[what].get_or_insert((at, 0));
         *count += 1;
+    }
+
+    /// Reads the blocks of a file that stands behind so many lines.
+    fn blocks(&mut self, file: &mut File<'_>, lines_before: usize) {
+        for at in file::part(&mut file.blocks) {
+            let message = "there is no empty line before this line, which is no text: read as if there were one";
+            self.gather.problem(lines_before + at, 1, message);
+        }
+        let ids = file.blocks.iter().filter_map(|block| match block.kind {
+            BlockKind::Cue { times } => Some(block.lines[..times].first().copied()),
+            _ => None,
+        });
+        self.ids_are_names = labels::are_names(&ids.collect::<Vec<_>>());
+        self.has_names_for_ids |= self.ids_are_names;
+        for block in &mut file.blocks {
+            block.at += lines_before;
+            self.block(block);
+        }
     }
 
     fn block(&mut self, block: &Block<'_>) {
@@ -273,6 +311,11 @@ impl Reader {
                 // The header of another file, put behind the first.
                 if first.trim_start_matches('\u{FEFF}').starts_with("WEBVTT") {
                     self.gather.part_may_begin();
+                }
+                if first.starts_with(segments::MAP) {
+                    self.map_times(&block.lines, block.at - 1);
+                    let message = "this line belongs into a header, right below WEBVTT: the times behind it go by it";
+                    return self.gather.problem(block.at, 1, message);
                 }
                 // "A WebVTT comment block": a parser skips it as it does all that is no cue.
                 let note = first.strip_prefix("NOTE").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
@@ -342,8 +385,18 @@ impl Reader {
         }
         let text = block.lines[times + 1..].join("\n");
         let (start, end) = (start.saturating_add(self.hls.shift), end.saturating_add(self.hls.shift));
-        if self.is_met(start, end, &text) || self.goes_on(block, at, (start, end), &settings, &text) {
+        let is_met = self.is_met(start, end, &text);
+        if self.hls.is_cut && is_met || self.goes_on(block, at, (start, end), &settings, &text) {
             return;
+        }
+        let number = block.lines[..times].first().and_then(|id| srt::number_of(id));
+        let begins_anew =
+            number.is_some_and(|number| self.numbers.take(number)) || std::mem::take(&mut self.begins_anew);
+        match begins_anew {
+            // A cue at the border of two segments is in both: their times are on one axis.
+            true if is_met => self.gather.part_may_begin(),
+            true => self.gather.part_begins(),
+            false => {}
         }
         let mut parsed = text::parse(&text);
         for piece in &mut parsed.pieces {
@@ -402,7 +455,12 @@ impl Reader {
         let before = std::mem::take(&mut self.kept.tail);
         // A number that counts the cues says nothing, and nor does the key of a line, which our own files have there.
         let count = self.kept.cues.len();
-        if !id.is_empty() && !id.contains('/') && id != count.to_string() && id != (count + 1).to_string() {
+        if !self.ids_are_names
+            && !id.is_empty()
+            && !id.contains('/')
+            && id != count.to_string()
+            && id != (count + 1).to_string()
+        {
             self.lose(4, block.at);
         }
         self.hls.show(&id, &settings, text, (start, end), from..self.gather.len());
@@ -425,7 +483,8 @@ impl Reader {
         if !self.names_people {
             labels::take_from_texts(&mut self.gather, &mut self.kept);
         }
-        self.gather.kept = Some(self.kept);
+        // Of two cues of one id what is kept can have but one.
+        self.gather.kept = (!self.has_names_for_ids).then_some(self.kept);
         self.gather.finish(FileKind::Vtt)
     }
 }
@@ -468,6 +527,91 @@ mod tests {
             ("Language: en", (None, Some("en"))),
         ] {
             assert_eq!(title(first), expected, "{first}");
+        }
+    }
+
+    #[test]
+    fn what_no_empty_line_parts_is_no_text() {
+        const ONE: &str = "00:01.000 --> 00:02.000";
+        const TWO: &str = "00:03.000 --> 00:04.000";
+        let told = |file: &str| {
+            let reading = read(file, Gather::default());
+            let texts: Vec<_> = reading.lines.iter().map(|line| line.content.text.replace('\n', "/")).collect();
+            let places: Vec<_> = reading.problems.iter().map(|problem| problem.line).collect();
+            (texts, places)
+        };
+        for (file, texts, places) in [
+            (format!("WEBVTT\n\n1\n{ONE}\na\n2\n{TWO}\nb\n"), ["a", "b"], &[6][..]),
+            (format!("WEBVTT\n\n1\n{ONE}\na\n1984\n{TWO}\nb\n"), ["a", "b"], &[6]),
+            (format!("WEBVTT\n\n{ONE}\na\n1984\n{TWO}\nb\n"), ["a/1984", "b"], &[]),
+            (format!("WEBVTT\n\n{ONE}\na\nNOTE\nx\n\n{TWO}\nb\n"), ["a", "b"], &[5]),
+            (format!("WEBVTT\n\n{ONE}\na\nNOTE by x\n\n{TWO}\nb\n"), ["a", "b"], &[5]),
+            (format!("WEBVTT\n\n{ONE}\na\nSTYLE\n::cue{{}}\n\n{TWO}\nb\n"), ["a", "b"], &[5, 5]),
+            (
+                format!("WEBVTT\n\n{ONE}\na\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00.000\n\n{TWO}\nb\n"),
+                ["a", "b"],
+                &[5, 5],
+            ),
+            (format!("WEBVTT\n\n{ONE}\na\nWEBVTT\n\n{TWO}\nb\n"), ["a", "b"], &[5]),
+            // Somebody says it.
+            (format!("WEBVTT\n\n{ONE}\nPLEASE\nNOTE THAT\n\n{TWO}\nb\n"), ["PLEASE/NOTE THAT", "b"], &[]),
+            (format!("WEBVTT\n\n{ONE}\nNOTE by x\n\n{TWO}\nb\n"), ["NOTE by x", "b"], &[]),
+            (format!("WEBVTT\n\n{ONE}\na\nSTYLE\nis it\n\n{TWO}\nb\n"), ["a/STYLE/is it", "b"], &[]),
+            (format!("WEBVTT\n\n{ONE}\na\n\n{TWO}\nb\nNOTE x\n"), ["a", "b/NOTE x"], &[]),
+        ] {
+            assert_eq!(told(&file), (texts.map(str::to_owned).to_vec(), places.to_vec()), "{file}");
+        }
+    }
+
+    #[test]
+    fn ids_that_are_names_are_who_speaks() {
+        let file = |ids: [&str; 3]| {
+            let cues = ids.iter().zip(1..).map(|(id, at)| format!("\n{id}\n00:0{at}.000 --> 00:0{at}.900\nt{at}\n"));
+            format!("WEBVTT\n{}", cues.collect::<String>())
+        };
+        for (ids, is_one) in [
+            (["Speaker 1", "Speaker 2", "Speaker 1"], true),
+            (["Ann Lee", "Ben", "Ann Lee"], true),
+            (["Intro", "Chapter 1", "Chapter 2"], false),
+            (["Ann", "Ben", "Carl"], false),
+            (["a-1", "a-2", "a-3"], false),
+        ] {
+            let reading = read(&file(ids), Gather::default());
+            let speakers: Vec<_> = reading.lines.iter().map(|line| line.content.speaker.as_deref()).collect();
+            assert_eq!(speakers, ids.map(|id| Some(id).filter(|_| is_one)), "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn files_put_together_stand_one_behind_the_other() {
+        let starts = |file: &str| -> Vec<i64> {
+            let reading = read(file, Gather::default());
+            reading.lines.iter().filter_map(|line| Some(line.content.start_ms? / 1000)).collect()
+        };
+        let two = "00:01.000 --> 00:02.000\na\n\n00:03.000 --> 00:04.000\nb";
+        let counted = "1\n00:01.000 --> 00:02.000\na\n\n2\n00:03.000 --> 00:04.000\nb";
+        for (file, expected) in [
+            (format!("WEBVTT\n\n{two}\n\nWEBVTT\n\n{two}\n"), vec![1, 3, 6, 8]),
+            (format!("WEBVTT\n\n{two}\nWEBVTT\n\n{two}\n"), vec![1, 3, 6, 8]),
+            (format!("WEBVTT\n\n{two}.WEBVTT\n\n{two}\n"), vec![1, 3, 6, 8]),
+            (format!("WEBVTT\n\n{two}\nWEBVTT\n\n00:02.000 --> 00:04.000\nc\n"), vec![1, 3, 7]),
+            (format!("WEBVTT\n\n{counted}\n{counted}\n"), vec![1, 3, 6, 8]),
+            // Segments without a map count on one axis: the cue at their border is in both.
+            (
+                [
+                    "WEBVTT",
+                    "00:01.000 --> 00:04.000\na",
+                    "00:05.000 --> 00:12.000\nb",
+                    "00:09.000 --> 00:12.000\nc",
+                    "WEBVTT",
+                    "00:05.000 --> 00:12.000\nb",
+                    "00:12.000 --> 00:13.000\nd",
+                ]
+                .join("\n\n"),
+                vec![1, 5, 9, 5, 12],
+            ),
+        ] {
+            assert_eq!(starts(&file), expected, "{file}");
         }
     }
 

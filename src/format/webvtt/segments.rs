@@ -13,7 +13,7 @@ const TICKS_PER_MS: i64 = 90;
 /// It counts in 33 bits.
 const TICKS_WRAP: i64 = 1 << 33;
 
-const MAP: &str = "X-TIMESTAMP-MAP";
+pub(super) const MAP: &str = "X-TIMESTAMP-MAP";
 
 /// A segment of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) struct Segment<'a> {
     /// The lines of the file before it.
     pub(super) lines_before: usize,
     pub(super) text: &'a str,
+    /// An empty line stands before it, as one must, or it is beyond doubt.
+    pub(super) is_parted: bool,
 }
 
 /// The segments of a file, and true where they are those of a stream, of which the first header has a map. Others begin with a
@@ -28,39 +30,128 @@ pub(super) struct Segment<'a> {
 pub(super) fn split(text: &str) -> (Vec<Segment<'_>>, bool) {
     let mut header = numbered(text).map(|(_, line)| line).take_while(|line| !line.is_empty());
     let is_hls = header.any(|line| line.starts_with(MAP));
-    // The lines before each, where it begins, and where its text does, behind a byte order mark.
-    let mut starts = vec![(0, 0, 0)];
-    {
-        let (mut at, mut before) = (0, "");
-        let lines: Vec<(usize, &str)> = numbered(text).collect();
-        for (index, (number, line)) in lines.iter().enumerate() {
-            // Whoever puts files together may leave no empty line between them.
-            let is_headed = lines.get(index + 1).is_some_and(|(_, next)| next.starts_with(MAP));
-            let title = line.trim_start_matches('\u{FEFF}');
-            let is_title = title == "WEBVTT" || title.starts_with("WEBVTT ") || title.starts_with("WEBVTT\t");
-            let is_file = || title.len() < line.len() || before.is_empty() && begins_file(&lines[index + 1..]);
-            let begins = if is_hls { before.is_empty() || is_headed } else { is_title && is_file() };
-            if *number > 1 && is_title && begins {
-                starts.push((number - 1, at, at + line.len() - title.len()));
-            }
-            at += line.len();
-            at += if text[at..].starts_with("\r\n") { 2 } else { 1 };
-            before = line;
+    let lines: Vec<(usize, &str)> = numbered(text).collect();
+    // The lines before each, and the title.
+    let mut starts = Vec::new();
+    let mut at = 0;
+    for (index, (number, line)) in lines.iter().enumerate() {
+        if index > 0
+            && let Some(title) = title_at(&lines, index, is_hls)
+        {
+            starts.push((number - 1, at, title));
         }
+        at += line.len();
+        at += if text[at..].starts_with("\r\n") { 2 } else { 1 };
     }
-    let ends = starts.iter().skip(1).map(|(_, at, _)| *at).chain([text.len()]);
-    let cut = |(&(lines_before, _, from), to): (&(usize, usize, usize), usize)| Segment {
-        lines_before,
-        text: &text[from..to],
-    };
-    (starts.iter().zip(ends).map(cut).collect(), is_hls)
+    let ends = starts.iter().map(|(_, at, title)| at + title.end).chain([text.len()]);
+    let begins = starts.iter().map(|(before, at, title)| (*before, at + title.begin, title.is_parted));
+    let segments = std::iter::once((0, 0, true))
+        .chain(begins)
+        .zip(ends)
+        .map(|((lines_before, begin, is_parted), end)| Segment { lines_before, text: &text[begin..end], is_parted });
+    (segments.collect(), is_hls)
 }
 
-/// True for what stands below the first line of a file: a header or none, an empty line, and a cue.
-fn begins_file(lines: &[(usize, &str)]) -> bool {
-    let mut lines = lines.iter().map(|(_, line)| *line).skip_while(|line| !line.is_empty() && !line.contains("-->"));
-    let is_parted = lines.next().is_some_and(str::is_empty);
-    is_parted && lines.skip_while(|line| line.is_empty()).take(2).any(|line| line.contains("-->"))
+/// How many of `lines`, from the one at `index` on, are the header of another file that stands in the midst of this one; 0 where that
+/// is none.
+pub(in super::super) fn header_lines(lines: &[(usize, &str)], index: usize) -> usize {
+    let is_one = title_at(lines, index, false).is_some_and(|title| title.end == 0);
+    if is_one { 1 + header_of(&lines[index + 1..]).len() } else { 0 }
+}
+
+/// The first line of a file, in a line of this one.
+struct Title<'a> {
+    /// How far what stands before it reaches, and where it begins, behind a byte order mark.
+    end: usize,
+    begin: usize,
+    /// What stands behind `WEBVTT`.
+    rest: &'a str,
+    /// An empty line stands before it, or it is beyond doubt.
+    is_parted: bool,
+}
+
+impl<'a> Title<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let begin = line.find("WEBVTT")?;
+        let before = &line[..begin];
+        let rest = &line[begin + "WEBVTT".len()..];
+        let end = before.trim_end_matches('\u{FEFF}').len();
+        let is_title = rest.is_empty() || rest.starts_with([' ', '\t']);
+        // `Hello.WEBVTT`, but not `This is WEBVTT` or `a/WEBVTT`.
+        let is_glued =
+            || before.ends_with(|c: char| c.is_alphanumeric() || ".?!)\u{2026}\"\u{201D}\u{FEFF}".contains(c));
+        (is_title && (end == 0 || is_glued())).then_some(Self { end, begin, rest, is_parted: end < begin })
+    }
+}
+
+/// Where a row of a text, as it would be written, begins as another file or a block of its own does; the first row of a text is
+/// text.
+pub(super) fn misleads(row: &str, is_first: bool) -> Option<usize> {
+    if !is_first && (is_block(row) || row.starts_with(MAP)) {
+        return Some(0);
+    }
+    Title::of(row).filter(|title| !(is_first && title.begin == 0)).map(|title| title.begin)
+}
+
+/// The lines of a header below its first one.
+fn header_of<'t, 'a>(below: &'t [(usize, &'a str)]) -> &'t [(usize, &'a str)] {
+    let length = below.iter().position(|(_, line)| line.is_empty() || line.contains("-->"));
+    &below[..length.unwrap_or(below.len())]
+}
+
+/// The title of another file that the line at `index` has. Whoever puts files together may leave neither an empty line nor a line end
+/// between them: there only what nobody says is a header.
+fn title_at<'a>(lines: &[(usize, &'a str)], index: usize, is_hls: bool) -> Option<Title<'a>> {
+    /// No header and no notes before the first cue are longer.
+    const LINES_MAX: usize = 200;
+    let title = Title::of(lines[index].1)?;
+    let above = index.checked_sub(1).map_or("", |above| lines[above].1);
+    let below = &lines[index + 1..lines.len().min(index + 1 + LINES_MAX)];
+    let header = header_of(below);
+    let body = &below[header.len()..];
+    let is_open = body.first().is_none_or(|(_, line)| line.is_empty());
+    let is_sure = title.is_parted || header.iter().any(|(_, line)| line.starts_with(MAP));
+    let is_parted = title.end == 0 && above.is_empty();
+    let rest = title.rest.trim();
+    let is_one = match () {
+        () if is_sure => true,
+        () if is_parted => is_hls || is_open && opens_file(body),
+        // The first row of a cue.
+        () if title.end == 0 && above.contains("-->") => false,
+        () => {
+            let is_plain = rest.is_empty() || rest == "FILE" || rest.starts_with('-') || is_header_line(rest);
+            let is_last = body.iter().all(|(_, line)| line.is_empty());
+            is_plain
+                && header.iter().all(|(_, line)| is_header_line(line))
+                && (is_open || title.end == 0)
+                && (is_hls || !is_last)
+                && opens_file(body)
+        }
+    };
+    is_one.then_some(Title { is_parted: is_sure || is_parted, ..title })
+}
+
+/// `Kind: captions`, `X-TIMESTAMP-MAP=…`, or the beginning of a block.
+fn is_header_line(line: &str) -> bool {
+    let name = line.split([':', '=']).next().unwrap_or_default();
+    let is_named =
+        name.len() < line.len() && !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_named || is_block(line)
+}
+
+/// True for the first line of a block that is no cue.
+pub(super) fn is_block(line: &str) -> bool {
+    ["NOTE", "STYLE", "REGION"]
+        .iter()
+        .any(|word| line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])))
+}
+
+/// True for what stands below the header of a file: blocks that are no cues, and a cue, another file, or nothing more.
+fn opens_file(lines: &[(usize, &str)]) -> bool {
+    let mut blocks = lines.split(|(_, line)| line.is_empty()).filter(|block| !block.is_empty());
+    let Some(first) = blocks.find(|block| !is_block(block[0].1) && !block[0].1.starts_with(MAP)) else { return true };
+    let is_title = first[0].1.trim_start_matches('\u{FEFF}').starts_with("WEBVTT");
+    is_title || first.iter().take(2).any(|(_, line)| line.contains("-->"))
 }
 
 /// Where the times of segments stand to those of the first.
@@ -138,12 +229,32 @@ mod tests {
         // Without a map: another file, by its byte order mark or by what follows.
         let other = "WEBVTT\n\n00:03.000 --> 00:04.000\nb";
         let file = |between: &str| format!("WEBVTT\n\n00:01.000 --> 00:02.000\na\n{between}{other}");
-        for between in ["\u{FEFF}", "\n", "\n\u{FEFF}"] {
+        for between in ["\u{FEFF}", "\n", "\n\u{FEFF}", ""] {
             assert_eq!(cut(&file(between)).get(1).map(|(_, text)| &**text), Some(other), "{between:?}");
             assert!(!cut(&file(between))[0].1.contains('\u{FEFF}'), "{between:?}");
         }
+        // No empty line, no line end, a header of several lines, notes before the first cue, a segment of no cue.
+        let glued = file("").replace("a\nWEBVTT", "a.WEBVTT");
+        assert_eq!(cut(&glued)[1], (3, other.to_owned()));
+        assert!(cut(&glued)[0].1.ends_with("a."));
+        for header in [
+            "WEBVTT",
+            "WEBVTT - b",
+            "WEBVTT FILE\nKind: captions\nLanguage: en",
+            "WEBVTT\n\nNOTE\nx\n\nSTYLE\n::cue{}",
+            "WEBVTT\n\n\u{FEFF}WEBVTT",
+        ] {
+            let second = other.replace("WEBVTT", header);
+            let parts = cut(&file("").replace(other, &second));
+            assert!(parts.len() > 1 && parts[1].1.starts_with("WEBVTT"), "{header}: {parts:?}");
+        }
+        assert_eq!(cut(&format!("{first}WEBVTT\n\n{second}")).len(), 3);
         // In the midst of a cue it is its text.
         assert_eq!(cut(&format!("{first}WEBVTT\nb\n")).len(), 1);
+        for text in ["WEBVTT is a format", "This is WEBVTT", "a/WEBVTT", "WEBVTT\nis it.", "WEBVTTX"] {
+            assert_eq!(cut(&file(text).replace("WEBVTT\n\n00:03", "\n00:03")).len(), 1, "{text}");
+        }
+        assert_eq!(cut("WEBVTT\n\n00:01.000 --> 00:02.000\na\nWEBVTT\n").len(), 1);
     }
 
     #[test]

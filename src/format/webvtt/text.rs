@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::super::gather::label_start;
+use super::segments::misleads;
 use super::timing::timestamp;
 use crate::transcript::MediaMs;
 use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
@@ -254,14 +255,27 @@ pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
         let lines = out.split(['\n', '\r']).filter(|line| !line.is_empty());
         out = lines.collect::<Vec<_>>().join("\n");
     }
-    out
+    without_headers(&out)
 }
 
-/// With `>` escaped no `-->` can stand in a payload, and with the mark no line of it begins another file.
+/// A payload in which no row begins as another file or another block does.
+pub(in crate::format) fn without_headers(payload: &str) -> String {
+    let row = |(index, row): (usize, &str)| match misleads(row, index == 0) {
+        Some(at) => {
+            let (before, word) = row.split_at(at);
+            let first = word.chars().next().map_or(0, u32::from);
+            format!("{before}&#{first};{}", word.get(1..).unwrap_or_default())
+        }
+        None => row.to_owned(),
+    };
+    payload.split('\n').enumerate().map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// With `>` escaped no `-->` can stand in a payload.
 pub(in crate::format) fn escape(text: &str) -> Cow<'_, str> {
-    if text.contains(['&', '<', '>', '\0', '\u{FEFF}']) {
+    if text.contains(['&', '<', '>', '\0']) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        Cow::Owned(text.replace('\0', "\u{FFFD}").replace("\u{FEFF}WEBVTT", "&#xFEFF;WEBVTT"))
+        Cow::Owned(text.replace('\0', "\u{FFFD}"))
     } else {
         Cow::Borrowed(text)
     }
