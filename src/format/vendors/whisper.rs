@@ -802,8 +802,11 @@ mod tests {
         }
     }
 
-    /// Start, end, speaker and text of each line, how much is told, and how much of it as a loss.
-    fn read_lines(file: &str) -> (Vec<(Option<MediaMs>, Option<MediaMs>, String)>, usize, usize) {
+    /// Start and end of a line, and its text behind its speaker.
+    type ReadLine = (Option<MediaMs>, Option<MediaMs>, String);
+
+    /// The lines of a file, how much is told, and how much of it as a loss.
+    fn read_lines(file: &str) -> (Vec<ReadLine>, usize, usize) {
         assert_eq!(super::super::super::detect::detect(file, None), Ok(FileKind::Whisper), "{file}");
         let reading = read(file, Gather::default()).expect("it can be read");
         let line = |line: &crate::transcript::Version| {
