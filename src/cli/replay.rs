@@ -333,18 +333,11 @@ pub(super) async fn shown_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Res
     Ok(transcript.turns.into_iter().flat_map(|turn| turn.lines).collect())
 }
 
+/// A line at its place, with a time of its own or without.
 fn version(line: Line) -> Version {
-    let content = Content {
-        status: Status::Final,
-        start_ms: Some(line.start_ms),
-        end_ms: line.end_ms,
-        speaker: line.speaker,
-        text: line.text,
-        lang: line.lang,
-        break_before: line.break_before,
-        words: line.words,
-    };
-    Version { id: line.id, content, ..Version::default() }
+    let (id, start_ms) = (line.id.clone(), Some(line.start_ms));
+    let content = Content { status: Status::Final, start_ms, ..line.into_content() };
+    Version { id, content, ..Version::default() }
 }
 
 /// Lines to be published as if they were spoken now.

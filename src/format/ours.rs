@@ -27,8 +27,7 @@ use crate::position::{Epoch, Offset};
 use crate::transcript::line::{DEFAULT_SOURCE, check_kept_line_id, check_source};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{
-    Content, FeedState, FoldView, Line, MarkKind, MediaMs, Meta, Op, Record, Speaker, Status, TimeSource, Transcript,
-    Version,
+    FeedState, FoldView, Line, MarkKind, MediaMs, Meta, Op, Record, Speaker, Status, TimeSource, Transcript, Version,
 };
 
 /// Two versions of a line start no farther apart than this, in milliseconds; else a higher revision of an id is another line,
@@ -478,18 +477,13 @@ pub(super) fn tell_same_id(at: FilePlace, id: &str, gather: &mut Gather) {
 }
 
 fn version(line: Line, is_abandoned: bool) -> Version {
-    let place = line.time_source.map(|_| line.start_ms);
-    let content = Content {
-        status: if is_abandoned { Status::Interim } else { line.status },
-        start_ms: if place.is_some() { None } else { Some(line.start_ms) },
-        end_ms: line.end_ms,
-        speaker: line.speaker,
-        text: line.text,
-        lang: line.lang,
-        break_before: line.break_before,
-        words: line.words,
-    };
-    Version { id: line.id, rev: Some(line.rev), arrival_ms: place, time_source: line.time_source, content }
+    let (id, rev, time_source) = (line.id.clone(), Some(line.rev), line.time_source);
+    let arrival_ms = time_source.map(|_| line.start_ms);
+    let mut content = line.into_content();
+    if is_abandoned {
+        content.status = Status::Interim;
+    }
+    Version { id, rev, arrival_ms, time_source, content }
 }
 
 /// Records as a log has them: all but the opening, which the feed that takes them has of its own.

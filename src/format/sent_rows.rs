@@ -289,7 +289,7 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
                         let message = "this line was never final: read as it was guessed last";
                         gather.problem(at.line, at.column, message);
                     }
-                    all.push((at, Some(id), content(line)));
+                    all.push((at, Some(id), line.into_content()));
                 }
                 None if textless.contains(&id) && !retracted.contains(&id) => {
                     gather.left_out(at.line, at.column, "this row has no text: left out");
@@ -299,17 +299,4 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
         }
     }
     all
-}
-
-fn content(line: Line) -> Content {
-    Content {
-        status: Status::Final,
-        start_ms: line.time_source.is_none().then_some(line.start_ms),
-        end_ms: line.end_ms,
-        speaker: line.speaker,
-        text: line.text,
-        lang: line.lang,
-        break_before: line.break_before,
-        words: line.words,
-    }
 }

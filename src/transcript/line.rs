@@ -312,6 +312,21 @@ impl Line {
     pub fn key(&self) -> LineKey {
         LineKey { source: self.source.clone(), id: self.id.clone() }
     }
+
+    /// What it says, without a start where its source gave none.
+    #[must_use]
+    pub fn into_content(self) -> Content {
+        Content {
+            status: self.status,
+            start_ms: self.time_source.is_none().then_some(self.start_ms),
+            end_ms: self.end_ms,
+            speaker: self.speaker,
+            text: self.text,
+            lang: self.lang,
+            break_before: self.break_before,
+            words: self.words,
+        }
+    }
 }
 
 #[cfg(test)]
