@@ -124,6 +124,41 @@ async fn a_retry_brings_nothing_back() {
     assert_eq!(fine(&server.get("/v1/feeds/zoom/zoom/seq").await), "7");
 }
 
+/// Software that is started anew at once and says the same first words: they are taken for retries, until what comes next shows
+/// that they were none. What was taken back comes again neither way, however much was posted since.
+#[tokio::test]
+async fn a_new_run_keeps_its_first_words() {
+    let server = Server::start();
+    for (seq, text) in [(1, "Good evening."), (2, "Can you hear me?"), (3, "Yes.")] {
+        fine(&post(&server, &format!("zoom?seq={seq}"), text).await);
+    }
+    for (seq, text) in [(1, "Good evening."), (2, "Can you hear me?")] {
+        let answer = post(&server, &format!("zoom?seq={seq}"), text).await;
+        assert_eq!((answer.status, answer.text()), (200, format!("{seq}\n")), "a retry as far as anybody knows");
+    }
+    let answer = post(&server, "zoom?seq=3", "No.").await;
+    assert!(answer.status == 200 && answer.text().contains("2 captions before this one"), "{}", answer.text());
+    // Those are told from retries of the new run, of which others follow.
+    fine(&post(&server, "zoom?seq=1", "Good evening.").await);
+    fine(&post(&server, "zoom?seq=4", "Now?").await);
+    fine(&post(&server, "zoom?seq=2", "Better.").await);
+    let first = ["Good evening.", "Can you hear me?"];
+    let runs = [&first[..], &["Yes."], &first, &["No.", "Now?", "Better."]].concat();
+    assert_eq!(said(&server).await, runs);
+
+    for seq in 1..=20 {
+        fine(&post(&server, &format!("zoom?session=long&seq={seq}"), &format!("Sentence {seq}.")).await);
+    }
+    for seq in [1, 19] {
+        let line = format!("/v1/feeds/hearing/lines/main/long-{seq}");
+        assert_eq!(server.http("DELETE", &line, &[], b"").await.status, 204);
+        let answer = post(&server, &format!("zoom?session=long&seq={seq}"), &format!("Sentence {seq}.")).await;
+        assert!(answer.status == 200 && answer.text().contains("was taken back"), "{}", answer.text());
+    }
+    let long = (2..=20).filter(|seq| *seq != 19).map(|seq| format!("Sentence {seq}."));
+    assert_eq!(said(&server).await, runs.into_iter().map(str::to_owned).chain(long).collect::<Vec<_>>());
+}
+
 /// The software's clock is behind, or its captions are: the order is that in which they were said.
 #[tokio::test]
 async fn captions_from_before_the_opening_keep_their_order() {
@@ -153,6 +188,9 @@ async fn who_is_not_on_air_is_told() {
     for path in ["zoom?seq=1&source=b", "youtube?seq=1&source=b", "streamtext?seq=1&source=b"] {
         let answer = post(&server, path, "2001-01-01T00:00:00.000\nB speaks.\n").await;
         assert!(answer.status == 200 && answer.text().contains("b is not on air"), "{path}: {}", answer.text());
+        // A retry has no other answer.
+        let again = post(&server, path, "2001-01-01T00:00:00.000\nB speaks.\n").await;
+        assert!(again.status == 200 && again.text().contains("b is not on air"), "{path}: {}", again.text());
     }
     assert_eq!(fine(&post(&server, "zoom?seq=2", "Main again.").await), "2");
     let answer = post(&server, "zoom?seq=3", "And again.").await;

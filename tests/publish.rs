@@ -1424,6 +1424,67 @@ async fn a_vendors_engine_publishes_as_it_speaks() {
     assert!(ids(&screen).len() > ids_before.len(), "{:?}", ids(&screen));
 }
 
+/// Captions that come late on a socket stand where they belong, as those that are posted do.
+#[tokio::test]
+async fn a_caption_of_zoom_that_comes_late_takes_its_place() {
+    let server = Server::start();
+    let mut zoom = server.publish("geneva/publish?format=zoom").await;
+    zoom.expect_next("welcome").await;
+    for (seq, text) in [(1, "one"), (3, "three"), (2, "two"), (4, "four")] {
+        zoom.send(json!({"seq": seq, "text": text})).await;
+    }
+    zoom.acked(4).await;
+    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "two", "three", "four"]);
+}
+
+/// A vendor's ids may be its own for ever: one that is taken back and is nowhere is told. What it guessed may have been no line,
+/// and what an earlier connection said goes.
+#[tokio::test]
+async fn a_vendor_that_takes_back_what_is_nowhere_is_told() {
+    let server = Server::start();
+    let id = |number: u64| format!("3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:ch-0:{number}:1500");
+    let segment = |number: u64, text: &str| json!({"segment_id": id(number), "speaker": "Ann", "text": text, "start": 1.0 + number as f64, "end": 2.0 + number as f64});
+    let says = |confirmed: Vec<Value>, pending: Vec<Value>| {
+        json!({"type": "transcript", "speaker": "Ann", "confirmed": confirmed, "pending": pending}).to_string()
+    };
+    let retract = |number: u64| json!({"type": "transcript_retract", "segment_ids": [id(number)]}).to_string();
+    let mut first = server.publish("standup/publish?format=vexa&session=a").await;
+    first.expect_next("welcome").await;
+    first.send_text(&says(vec![segment(1, "This was wrong."), segment(2, "This was right.")], vec![])).await;
+    first.expect("ack").await;
+    drop(first);
+    let mut again = server.publish("standup/publish?format=vexa&session=a").await;
+    again.expect_next("welcome").await;
+    again.send_text(&says(vec![], vec![segment(3, "never mind")])).await;
+    for number in [1, 3, 9] {
+        again.send_text(&retract(number)).await;
+    }
+    let warning = again.expect("warning").await;
+    assert_eq!((&warning["code"], &warning["id"]), (&json!("no_such_line"), &json!(id(9))));
+    again.send_text(&says(vec![segment(4, "So be it.")], vec![])).await;
+    let mut screen = Screen::default();
+    let mut reader = server.subscribe("standup/subscribe").await;
+    screen.read_until(&mut reader, |screen| texts(screen).last().is_some_and(|last| last == "So be it.")).await;
+    assert_eq!(texts(&screen), ["This was right.", "So be it."]);
+}
+
+/// Who asks for no answers is told one thing: that nobody is shown what it says.
+#[tokio::test]
+async fn a_vendors_client_that_is_off_air_is_told_once() {
+    let server = Server::start();
+    let mut main = server.publish("geneva/publish").await;
+    main.expect_next("welcome").await;
+    main.send(line("1", 0, "A", "one")).await;
+    main.acked(1).await;
+    let mut quiet = server.publish("geneva/publish?format=text&source=b&ack=false").await;
+    quiet.send_text("It is noon.").await;
+    quiet.send_text("Nobody hears this.").await;
+    assert_eq!(quiet.expect_next("warning").await["code"], "not_on_air");
+    let mut newer = server.publish("geneva/publish?format=text&source=b&takeover=true").await;
+    newer.expect_next("welcome").await;
+    assert_eq!(quiet.next().await.expect_err("nothing else is said").0, 4507);
+}
+
 #[tokio::test]
 async fn a_vendors_client_need_not_be_answered() {
     let server = Server::start();

@@ -40,6 +40,8 @@ struct Lines {
     sent: u64,
     /// Words of the server that were not heard: refusals may be among them.
     missed: u64,
+    /// Lines that were taken back and need not be there.
+    may_be_missing: HashSet<Arc<str>>,
     counts: LineCounts,
 }
 
@@ -115,14 +117,26 @@ impl CountingPublisher {
         self.publisher.hear_all().await
     }
 
-    /// Takes note of what the server says of lines.
-    pub(super) fn heard(&self, event: &PublisherEvent) {
+    /// The line `id` will be taken back, and need not be there: a vendor takes back what it has guessed, also where that never
+    /// was a line.
+    pub(super) fn expect_missing(&self, id: &Arc<str>) {
+        let may_be_missing = &mut self.lines().may_be_missing;
+        // Of so many the answers came long ago.
+        if may_be_missing.len() == MESSAGES_MAX {
+            may_be_missing.clear();
+        }
+        may_be_missing.insert(id.clone());
+    }
+
+    /// Takes note of what the server says of lines. False if it is no news for people.
+    pub(super) fn heard(&self, event: &PublisherEvent) -> bool {
         match event {
             PublisherEvent::Refused(nack) => self.lines().refuse(nack.seq, nack.index),
-            PublisherEvent::Warning { code, id: Some(id), .. } => self.lines().warn(code, id),
+            PublisherEvent::Warning { code, id: Some(id), .. } => return self.lines().warn(code, id),
             PublisherEvent::Missed(count) => self.lines().missed += count,
             _ => {}
         }
+        true
     }
 
     /// What became of all that was sent and answered; `unreadable` is what was not even sent.
@@ -200,14 +214,16 @@ impl Lines {
         (counts, unanswered)
     }
 
-    /// Counts a line as what the server says it was. It was counted as what is known here.
-    fn warn(&mut self, code: &str, id: &str) {
+    /// Counts a line as what the server says it was. It was counted as what is known here. False if it is no news for people.
+    fn warn(&mut self, code: &str, id: &str) -> bool {
+        let is_expected = code == "no_such_line" && self.may_be_missing.remove(id);
         let (was, is) = match code {
             // Of a line that the fold keeps beside another, or of one that was not taken back.
-            "id_reused" if sent_id(id).is_some() => return,
+            "id_reused" if sent_id(id).is_some() => return true,
+            "no_such_line" if is_expected => (LineKind::Corrected, LineKind::Guess),
             "id_reused" | "no_such_line" => (LineKind::Corrected, LineKind::NotTaken),
             "line_replaced" => (LineKind::New, LineKind::Corrected),
-            _ => return,
+            _ => return true,
         };
         let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
         if let Some((kind, _)) = lines.into_iter().find(|(kind, sent)| *kind == was && **sent == *id) {
@@ -215,6 +231,7 @@ impl Lines {
             *self.counts.of(was) -= 1;
             *self.counts.of(is) += 1;
         }
+        !is_expected
     }
 
     fn kind(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
@@ -385,6 +402,11 @@ mod tests {
             assert_eq!(counts(&lines), expected, "{code} {id}");
         }
         lines.refuse(2, None);
+        assert_eq!(counts(&lines), [0, 1, 2, 2]);
+        // A vendor's guess that never was a line.
+        lines.may_be_missing.insert("4".into());
+        lines.note(6, &Outgoing::Retract { id: "4".into(), rev: None }, true);
+        assert!(!lines.warn("no_such_line", "4"));
         assert_eq!(counts(&lines), [0, 1, 2, 2]);
     }
 

@@ -194,7 +194,7 @@ pub(super) async fn with_events(
                 }
             };
             let Some(event) = event else { break };
-            publisher.heard(&event);
+            let is_news = publisher.heard(&event);
             match &event {
                 PublisherEvent::Disconnected { why, .. } => {
                     taken = why
@@ -204,7 +204,9 @@ pub(super) async fn with_events(
                 PublisherEvent::Connected { .. } => taken = None,
                 _ => {}
             }
-            bar.suspend(|| told.tell(&event));
+            if is_news {
+                bar.suspend(|| told.tell(&event));
+            }
         }
         // It is over, and this says why.
         Ok(publisher.settled(u64::MAX).await?)
@@ -216,8 +218,9 @@ pub(super) async fn with_events(
     };
     // What came with the last answer.
     while let Some(event) = publisher.next_event().now_or_never().flatten() {
-        publisher.heard(&event);
-        bar.suspend(|| told.tell(&event));
+        if publisher.heard(&event) {
+            bar.suspend(|| told.tell(&event));
+        }
     }
     let progress = publisher.progress();
     if ended.is_err() && progress.sent > progress.settled {

@@ -165,7 +165,12 @@ pub(super) async fn say(
     for said in decoded.says {
         match said {
             Said::Lines(lines) => say_lines(lines, place, publisher, problems).await?,
-            Said::Retract { id } => publisher.send(&Outgoing::Retract { id, rev: None }).await.map(|_| ())?,
+            Said::Retract { id } => {
+                if !decoded.unsaid.contains(&id) {
+                    publisher.expect_missing(&id);
+                }
+                publisher.send(&Outgoing::Retract { id, rev: None }).await.map(|_| ())?;
+            }
             Said::Clock { media_ms } => publisher.send(&Outgoing::Clock { media_ms }).await.map(|_| ())?,
         }
     }
@@ -221,11 +226,13 @@ struct Places {
 const PLACES_MAX: usize = 1_024;
 
 impl Places {
-    fn put(&mut self, line: &mut Version) {
+    /// Gives a line its place; `next` is the line before which it belongs, if it came late.
+    fn put(&mut self, line: &mut Version, next: Option<&Arc<str>>) {
         if line.content.start_ms.is_some() {
             return;
         }
-        let known = self.known.iter().rev().find(|(id, _)| *id == line.id).map(|(_, at_ms)| *at_ms);
+        let known = |wanted: &Arc<str>| self.known.iter().rev().find(|(id, _)| id == wanted).map(|(_, at_ms)| *at_ms);
+        let known = known(&line.id).or_else(|| known(next?));
         line.content.start_ms = Some(known.unwrap_or_else(|| {
             if self.known.len() == PLACES_MAX {
                 self.known.pop_front();
@@ -247,7 +254,10 @@ impl Session {
         if let Some(places) = &mut self.places {
             for said in &mut decoded.says {
                 if let Said::Lines(lines) = said {
-                    lines.iter_mut().for_each(|line| places.put(line));
+                    for line in lines {
+                        let late = decoded.late.iter().find(|(late, _)| *late == line.id);
+                        places.put(line, late.map(|(_, next)| next));
+                    }
                 }
             }
         }

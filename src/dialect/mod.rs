@@ -407,6 +407,10 @@ pub struct Decoded {
     pub says: Vec<Said>,
     /// What of it was not as it should be; the first few, and a last one that says how many more there are.
     pub faults: Vec<Fault>,
+    /// Of the lines, those that came late: with the line before which each belongs. Neither may say a time.
+    pub late: Vec<(Arc<str>, Arc<str>)>,
+    /// Of the lines that are taken back, those of which nothing was said before: an earlier connection may have.
+    pub unsaid: Vec<Arc<str>>,
     /// Faults that are not among them, and how many of those are refusals.
     untold: (usize, usize),
 }

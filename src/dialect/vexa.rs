@@ -295,12 +295,16 @@ impl Vexa {
     fn retract(&mut self, name: &str, saying: &mut Saying, out: &mut Decoded) {
         let id = self.line_of(name);
         self.said.retain(|(said, _)| *said != id);
-        let mut is_draft = false;
+        let (mut is_known, mut is_draft) = (self.confirmed.piece(&id).is_some(), false);
         for draft in self.drafts.values_mut().flatten().filter(|draft| draft.name.as_deref() == Some(name)) {
+            is_known = true;
             is_draft |= draft.lines.is_shown();
             draft.clear(&self.options, saying);
         }
         if self.ids.may_name_a_line((self.stamps.get(name).map_or(name, |stamped| stamped), "")) {
+            if !is_known {
+                out.unsaid.push(id.clone());
+            }
             self.confirmed.retract(&id, &self.options, saying);
         } else if !is_draft {
             out.fault(

@@ -35,17 +35,20 @@ use crate::transcript::{Content, FoldView, MediaMs, Timestamp, Version};
 use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
-const GAP: &str = "numbers are missing before this one: what was posted under them did not come here\n";
+const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
 
 /// Said of a number that was missing.
-const LATE: &str = "this number was missing: it was taken into its place\n";
+const LATE: &str = "this number was missing: it was taken into its place";
 /// Said of one in a stream, whose text cannot be put before what is written already.
 const LATE_IN_STREAM: &str =
-    "this number was missing: its text was taken where it came, behind what was posted after it\n";
+    "this number was missing: its text was taken where it came, behind what was posted after it";
 /// Said where a line is open and what deletes can reach of it is not known.
 const BEGUN_ANEW: &str = "a line of this source is open that cannot be written on, since the server was restarted or has forgotten \
                           the stream (limits.streams_max, limits.streams_per_feed_max): it stands as it is, and this text begins a \
-                          new one\n";
+                          new one";
+/// Said of a caption that was posted before, and was taken back since.
+const TAKEN_BACK: &str = "this caption was posted before under its number, and was taken back since: it stays so";
+
 /// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
 const LATE_NUMBERS_MAX: u64 = 16;
 /// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
@@ -58,7 +61,23 @@ type Asked = HashMap<String, String>;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     streams: Mutex<HashMap<StreamPlace, SharedStream>>,
+    /// The last captions that were taken for retries, and when.
+    retries: Mutex<VecDeque<(Retry, Instant)>>,
     hasher: foldhash::fast::RandomState,
+}
+
+/// Retries that are remembered, of all feeds: captions are small, and a new run shows itself within its first words.
+const RETRIES_MAX: usize = 256;
+
+/// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
+/// none: it was the first words of that run, which are the same.
+#[derive(Debug, Clone)]
+struct Retry {
+    log_id: LogId,
+    source: Arc<str>,
+    session: Arc<str>,
+    number: u64,
+    text: Arc<str>,
 }
 
 /// The feed, and the source that writes.
@@ -142,6 +161,38 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Streams {
+    /// Remembers a caption that was taken for a retry.
+    fn note_retry(&self, retry: Retry) {
+        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        if retries.len() == RETRIES_MAX {
+            retries.pop_front();
+        }
+        retries.push_back((retry, Instant::now()));
+    }
+
+    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap. All that is
+    /// remembered of the session is forgotten: another caption came, and they were retries or were not.
+    fn take_retries(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> Vec<Retry> {
+        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |retry: &Retry| (&retry.log_id, &*retry.source, &*retry.session) == (log_id, source, session);
+        let mut known: Vec<Retry> = Vec::new();
+        retries.retain(|(retry, at)| {
+            if is_it(retry) && at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into() {
+                known.push(retry.clone());
+            }
+            !is_it(retry)
+        });
+        // From the last one back.
+        let mut taken: VecDeque<Retry> = VecDeque::new();
+        for retry in known.into_iter().rev() {
+            let next = taken.front().map_or(number, |retry| retry.number);
+            if retry.number + 1 == next {
+                taken.push_front(retry);
+            }
+        }
+        taken.into()
+    }
+
     /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
     /// ago is forgotten: of those of the feed, if these are as many as one feed may have, else of all.
     fn get(&self, limits: &LimitsConfig, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
@@ -209,7 +260,7 @@ impl Post {
         let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
         let asked = match number {
             None if last < NUMBER_MAX => return Placed::New(session, last + 1, false),
-            None => return Placed::New(self.next_run(&session), 1, false),
+            None => return Placed::NewRun { session: self.next_run(&session), before: session, number: 1 },
             Some(number) => number,
         };
         // The log counts from 1, and software may from 0.
@@ -221,7 +272,7 @@ impl Post {
         if let Some(placed) = self.late_place(&session, asked, last - number, said) {
             return placed;
         }
-        Placed::New(self.next_run(&session), number, false)
+        Placed::NewRun { session: self.next_run(&session), before: session, number }
     }
 
     /// The session behind `session`, for numbers that begin anew.
@@ -239,9 +290,6 @@ impl Post {
         behind: u64,
         said: impl Fn(u64) -> Option<Version>,
     ) -> Option<Placed> {
-        if behind > LATE_NUMBERS_MAX {
-            return None;
-        }
         let source = &self.pipeline.publisher.source;
         let transcript = self.pipeline.view.transcript();
         let Version { id, content, .. } = said(number)?;
@@ -250,11 +298,20 @@ impl Post {
         // been left out.
         let timeless = Content { start_ms: None, end_ms: None, words: Vec::new(), ..content.clone() };
         let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
+        if said_at.is_some() && transcript.line_rev(source, &id).is_some_and(|(_, is_taken_back)| is_taken_back) {
+            return Some(Placed::TakenBack);
+        }
+        if behind > LATE_NUMBERS_MAX {
+            return None;
+        }
         let said_at =
             said_at.or_else(|| line(&id).filter(|line| *line.text == *content.text).map(|line| line.received_at));
         if let Some(said_at) = said_at {
             // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
-            return (behind == 0 || self.is_recent(said_at)).then_some(Placed::Repeat);
+            return match behind {
+                0 => Some(Placed::Repeat),
+                _ => self.is_recent(said_at).then(|| Placed::RepeatOfEarlier(session.clone())),
+            };
         }
         if behind == 0 || transcript.knows(source, &id) {
             return None;
@@ -268,6 +325,77 @@ impl Post {
             seq,
             at_ms: next.start_ms,
         })
+    }
+
+    /// Takes what software posts under a number, where it belongs; gives what it is told beside its answer. `decode` reads a text
+    /// as the number of a session.
+    async fn take(
+        &mut self,
+        number: Option<u64>,
+        (format, text, frame): (Format, &str, &[u8]),
+        decode: impl Fn(&str, &str, u64) -> Decoded,
+    ) -> Result<Vec<String>, Problem> {
+        let said = |session: &str, number: u64| match decode(text, session, number).says.into_iter().next()? {
+            Said::Lines(lines) => first_line(format, lines),
+            _ => None,
+        };
+        let placed = self.place(number, said);
+        if let Placed::RepeatOfEarlier(session) = &placed {
+            self.note_retry(session, number.unwrap_or_default(), text);
+        }
+        let (tag, asked, session, seq, note, at_ms) = match &placed {
+            Placed::Repeat | Placed::RepeatOfEarlier(_) | Placed::TakenBack => {
+                self.pipeline.warn_if_off_air();
+                let note = matches!(placed, Placed::TakenBack).then_some(TAKEN_BACK.to_owned());
+                return Ok(self.warnings().chain(note).collect());
+            }
+            Placed::New(session, seq, is_after_gap) => {
+                (session, seq - 1, session, *seq, is_after_gap.then_some(GAP), None)
+            }
+            Placed::NewRun { session, number, .. } => (session, number - 1, session, *number, None, None),
+            Placed::Late { session, late, seq, at_ms } => {
+                (session, number.unwrap_or_default(), late, *seq, Some(LATE), Some(*at_ms))
+            }
+        };
+        let retries = match &placed {
+            Placed::NewRun { before, .. } => self.take_retries(before, asked),
+            _ => {
+                self.take_retries(session, 0);
+                Vec::new()
+            }
+        };
+        let decoded = decode(text, tag, asked);
+        check_taken(&decoded)?;
+        let earlier = retries.iter().flat_map(|retry| merged(decode(&retry.text, tag, retry.number).says));
+        let mut says: Vec<Said> = earlier.collect();
+        let (count, first) = (says.len(), seq - says.len() as u64);
+        says.extend(merged(decoded.says));
+        if let Some(at_ms) = at_ms {
+            says = moved(says, at_ms);
+        }
+        let notes = self.publish(session, first, Posted { format, frame, says }).await?;
+        let faults = decoded.faults.iter().map(ToString::to_string);
+        let begun = (count > 0).then(|| {
+            format!("{count} captions before this one were taken for retries, and begin this run: they are said now")
+        });
+        Ok(faults.chain(notes).chain(begun).chain(note.map(str::to_owned)).collect())
+    }
+
+    fn note_retry(&self, session: &Arc<str>, number: u64, text: &str) {
+        let IngestPipeline { feed, publisher, .. } = &self.pipeline;
+        let (source, session) = (publisher.source.clone(), session.clone());
+        let retry = Retry { log_id: feed.log_id().clone(), source, session, number, text: text.into() };
+        self.app.streams.note_retry(retry);
+    }
+
+    fn take_retries(&self, session: &str, number: u64) -> Vec<Retry> {
+        let IngestPipeline { feed, publisher, .. } = &self.pipeline;
+        self.app.streams.take_retries(feed.log_id(), &publisher.source, session, number)
+    }
+
+    /// What there is to tell.
+    fn warnings(&mut self) -> impl Iterator<Item = String> {
+        self.pipeline.warnings.drain(..).map(|warning| warning.message)
     }
 
     /// Whether something that came at `at` came within the last seconds.
@@ -335,10 +463,7 @@ impl Post {
         pipeline.warn_if_off_air();
         match refusal {
             Some(refusal) => Err(Problem::bad(refusal.message)),
-            None => {
-                let warnings = pipeline.warnings.drain(..).map(|warning| warning.message);
-                Ok(full.iter().map(Full::to_string).chain(warnings).collect())
-            }
+            None => Ok(full.iter().map(Full::to_string).chain(self.warnings()).collect()),
         }
     }
 }
@@ -354,11 +479,24 @@ struct Posted<'a> {
 enum Placed {
     /// In this session, under this number of the log; true if numbers before it are missing.
     New(Arc<str>, u64, bool),
+    /// In a new session behind the one `before`, under this number of the log: the software was started anew.
+    NewRun { session: Arc<str>, before: Arc<str>, number: u64 },
     /// It was missing: its ids are those of `session`, and it stands at `at_ms`, before the number that came first. In the
     /// log it is the number `seq` of the session `late`, since a session's numbers rise.
     Late { session: Arc<str>, late: Arc<str>, seq: u64, at_ms: MediaMs },
-    /// It is there.
+    /// It is there, and is the last one.
     Repeat,
+    /// It is there in this session, and others came behind it.
+    RepeatOfEarlier(Arc<str>),
+    /// It was there, and was taken back.
+    TakenBack,
+}
+
+/// The line by which a caption is known of those that it becomes: a long text of Zoom's is several, and YouTube's have a time
+/// each.
+fn first_line(format: Format, lines: Vec<Version>) -> Option<Version> {
+    let mut lines = lines.into_iter();
+    if format == Format::YouTube { lines.next_back() } else { lines.next() }
 }
 
 /// What was posted under a number that came late: lines that say no time stand at `at_ms`.
@@ -436,9 +574,8 @@ fn check_taken(decoded: &Decoded) -> Result<(), Problem> {
 }
 
 /// What software is told, and what was odd, for whoever looks.
-fn told(answer: impl std::fmt::Display, faults: &[crate::dialect::Fault], notes: Vec<String>) -> String {
-    let notes = faults.iter().map(ToString::to_string).chain(notes);
-    notes.fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
+fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>) -> String {
+    notes.into_iter().fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
 }
 
 /// `POST /v1/feeds/{feed}/zoom`
@@ -453,31 +590,17 @@ pub(super) async fn zoom(
     let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
     let text = text(&app, &headers, body).await?;
     let mut post = Post::open(app, &name, &asked, &access, "zoom").await?;
-    let frame = serde_json::json!({ "seq": seq, "text": text }).to_string();
-    let decode = |tag: &str| {
+    let options = post.options("zoom");
+    let frame = |text: &str, seq: u64| serde_json::json!({ "seq": seq, "text": text }).to_string();
+    let decode = |text: &str, session: &str, number: u64| {
         let mut decoded = Decoded::default();
-        Format::Zoom.open(post.options(tag)).decode(frame.as_bytes(), &mut decoded);
-        or_blank(&mut decoded, format!("{tag}-{seq}"));
+        let mut dialect = Format::Zoom.open(Options { tag: session.into(), ..options.clone() });
+        dialect.decode(frame(text, number).as_bytes(), &mut decoded);
+        or_blank(&mut decoded, format!("{session}-{number}"));
         decoded
     };
-    // The text is what the decoder makes of it: without control characters, and in several lines if it is long.
-    let said = |session: &str, number: u64| match decode(session).says.into_iter().next()? {
-        Said::Lines(lines) => Some(Version { id: format!("{session}-{number}").into(), ..lines.into_iter().next()? }),
-        _ => None,
-    };
-    let (tag, session, number, note, at_ms) = match post.place(Some(seq), said) {
-        Placed::New(session, number, is_after_gap) => {
-            (session.clone(), session, number, if is_after_gap { GAP } else { "" }, None)
-        }
-        Placed::Late { session, late, seq, at_ms } => (session, late, seq, LATE, Some(at_ms)),
-        Placed::Repeat => return Ok(told(seq, &[], Vec::new())),
-    };
-    let decoded = decode(&tag);
-    check_taken(&decoded)?;
-    let says = at_ms.map_or_else(|| decoded.says.clone(), |at_ms| moved(decoded.says.clone(), at_ms));
-    let posted = Posted { format: Format::Zoom, frame: frame.as_bytes(), says };
-    let notes = post.publish(&session, number, posted).await?;
-    Ok(told(seq, &decoded.faults, notes) + note)
+    let notes = post.take(Some(seq), (Format::Zoom, &text, frame(&text, seq).as_bytes()), decode).await?;
+    Ok(told(seq, notes))
 }
 
 /// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
@@ -493,13 +616,13 @@ pub(super) async fn zoom_seq(
     let Publisher { source, session: base, .. } = Publisher::new(&app, source, Some(base))?;
     let feed = match app.feeds.open(&name).await? {
         Opened::Here(feed) => feed,
-        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, &[], Vec::new())),
+        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, [])),
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
     };
     let view = feed.view(FoldView::Interim).await?;
     view.reach(feed.head().await?).await?;
     let (_, last) = session(&view, &source, &base);
-    Ok(told(last.saturating_sub(1), &[], Vec::new()))
+    Ok(told(last.saturating_sub(1), []))
 }
 
 /// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
@@ -515,37 +638,22 @@ pub(super) async fn youtube(
     let text = text(&app, &headers, body).await?;
     let now = |app: &App| wall_time(app.clock.now());
     if text.trim().is_empty() {
-        return Ok(told(now(&app), &[], Vec::new()));
+        return Ok(told(now(&app), []));
     }
     let seq = number(&asked)?;
     let mut post = Post::open(app, &name, &asked, &access, "youtube").await?;
-    let decode = |session: &str, number: u64| {
+    let options = post.options("youtube");
+    let decode = |text: &str, session: &str, number: u64| {
         let mut decoded = Decoded::default();
-        let mut dialect = Format::YouTube.open(post.options(&format!("{session}-{number}")));
+        let tag = format!("{session}-{number}");
+        let mut dialect = Format::YouTube.open(Options { tag: tag.as_str().into(), ..options.clone() });
         dialect.decode(text.as_bytes(), &mut decoded);
         dialect.end(&mut decoded);
-        or_blank(&mut decoded, format!("{session}-{number}-1"));
+        or_blank(&mut decoded, format!("{tag}-1"));
         decoded
     };
-    let said = |session: &str, number: u64| match decode(session, number).says.into_iter().next()? {
-        Said::Lines(lines) => lines.into_iter().next_back(),
-        _ => None,
-    };
-    let (decoded, session, number, note, at_ms) = match post.place(seq, said) {
-        Placed::New(session, number, is_after_gap) => {
-            (decode(&session, number - 1), session, number, if is_after_gap { GAP } else { "" }, None)
-        }
-        Placed::Late { session, late, seq: number, at_ms } => {
-            (decode(&session, seq.unwrap_or_default()), late, number, LATE, Some(at_ms))
-        }
-        Placed::Repeat => return Ok(told(now(&post.app), &[], Vec::new())),
-    };
-    check_taken(&decoded)?;
-    let says = merged(decoded.says);
-    let says = at_ms.map_or(says.clone(), |at_ms| moved(says, at_ms));
-    let posted = Posted { format: Format::YouTube, frame: text.as_bytes(), says };
-    let notes = post.publish(&session, number, posted).await?;
-    Ok(told(now(&post.app), &decoded.faults, notes) + note)
+    let notes = post.take(seq, (Format::YouTube, &text, text.as_bytes()), decode).await?;
+    Ok(told(now(&post.app), notes))
 }
 
 /// One operation, for what has one number.
@@ -587,16 +695,18 @@ pub(super) async fn streamtext(
     let mut stream = stream.lock().await;
     stream.used = Instant::now();
     let hash = post.app.streams.hasher.hash_one(&body);
-    let mut note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
-        Some(StreamNumber::Repeat) => return Ok(told(seq.unwrap_or_default(), &[], Vec::new())),
-        Some(StreamNumber::AfterGap) => GAP.to_owned(),
-        Some(StreamNumber::Late) => LATE_IN_STREAM.to_owned(),
-        Some(StreamNumber::Next) | None => String::new(),
+    let note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
+        Some(StreamNumber::Repeat) => {
+            post.pipeline.warn_if_off_air();
+            return Ok(told(seq.unwrap_or_default(), post.warnings()));
+        }
+        Some(StreamNumber::AfterGap) => Some(GAP),
+        Some(StreamNumber::Late) => Some(LATE_IN_STREAM),
+        Some(StreamNumber::Next) | None => None,
     };
     let source = &post.pipeline.publisher.source;
-    if stream.seq == 0 && !post.pipeline.view.transcript().interim_lines(source).is_empty() {
-        note.push_str(BEGUN_ANEW);
-    }
+    let is_begun_anew = stream.seq == 0 && !post.pipeline.view.transcript().interim_lines(source).is_empty();
+    let note = note.into_iter().chain(is_begun_anew.then_some(BEGUN_ANEW)).map(str::to_owned);
     let mut decoded = Decoded::default();
     stream.dialect.decode(&body, &mut decoded);
     let (session, first) = (stream.session.clone(), stream.seq + 1);
@@ -610,7 +720,8 @@ pub(super) async fn streamtext(
             return Err(problem);
         }
     };
-    Ok(told(seq.unwrap_or_default(), &decoded.faults, notes) + &note)
+    let faults = decoded.faults.iter().map(ToString::to_string);
+    Ok(told(seq.unwrap_or_default(), faults.chain(notes).chain(note)))
 }
 
 #[cfg(test)]

@@ -405,14 +405,9 @@ impl<'a> Connection<'a> {
     async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, End> {
         if let Incoming::Retract { id, rev: None } = &says
             && self.vendor.is_none()
-            && !self.pipeline.has_line(id)
         {
-            // It may have come a moment ago. With a revision it may still come.
-            self.append_batch().await?;
-            self.see_all().await?;
-            if !self.pipeline.has_line(id) {
-                self.pipeline.warn_of_missing_line(id);
-            }
+            // With a revision it may still come.
+            self.warn_if_missing(id).await?;
         }
         let is_end = matches!(says, Incoming::End);
         let admitted = self.pipeline.admit(says, came.at);
@@ -458,6 +453,19 @@ impl<'a> Connection<'a> {
         self.queue_warnings().await?;
         self.pipeline.push(seq, op, came);
         Ok(true)
+    }
+
+    /// Warns of a line that is taken back and that is not there. It may have come a moment ago.
+    async fn warn_if_missing(&mut self, id: &Arc<str>) -> Result<(), End> {
+        if self.pipeline.has_line(id) {
+            return Ok(());
+        }
+        self.append_batch().await?;
+        self.see_all().await?;
+        if !self.pipeline.has_line(id) {
+            self.pipeline.warn_of_missing_line(id);
+        }
+        Ok(())
     }
 
     /// Tells what becomes of ids that name other sessions' lines, before the message is acknowledged; gives why a retraction is

@@ -296,6 +296,14 @@ impl Socket {
         self.send_frame(message.frame()).await
     }
 
+    /// Sends a message also to a client that is told nothing else ([`be_silent`](Self::be_silent)). Cancel-safe as `send`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) async fn send_though_silent(&mut self, message: &wire::Message) -> Result<(), End> {
+        self.send_frame(message.frame()).await
+    }
+
     /// Sends a message together with the next one, or as soon as the client is listened to, if it is small.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use super::sequence::{Sequence, bad_seq};
 use super::session_lock::{RequestNotBegun, take_session};
 use super::speaker_names::SpeakerNames;
 use super::validation::FeedValidator;
-use crate::dialect::Said;
+use crate::dialect::{Decoded, Said};
 use crate::feed::{Feed, View};
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
@@ -501,6 +501,18 @@ impl IngestPipeline {
             return Ok(());
         }
         self.tell_foreseen(self.foresee_reuse(op, at))
+    }
+
+    /// Puts lines of a vendor that came late, and say no time, where the line stands before which each belongs.
+    pub(in crate::server) fn put_late(&self, decoded: &mut Decoded) {
+        let (transcript, source) = (self.view.transcript(), &self.publisher.source);
+        let lines =
+            decoded.says.iter_mut().filter_map(|said| if let Said::Lines(lines) = said { Some(lines) } else { None });
+        for line in lines.flatten().filter(|line| line.content.start_ms.is_none()) {
+            let next = decoded.late.iter().find(|(late, _)| *late == line.id);
+            let next = next.and_then(|(_, next)| transcript.line(source, next));
+            line.arrival_ms = next.map(|next| next.start_ms).or(line.arrival_ms);
+        }
     }
 
     /// Warns that a line was taken back that is not there. A retraction with a revision may come before its line.

@@ -5,7 +5,7 @@ use crate::feed::Following;
 use crate::server::app::end_of;
 use crate::server::ingest::Reply;
 use crate::server::socket::{End, Socket};
-use crate::wire::ToPublisher;
+use crate::wire::{ToPublisher, WarningCode};
 
 impl Connection<'_> {
     pub(super) async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Reply>) -> Result<(), End> {
@@ -16,7 +16,13 @@ impl Connection<'_> {
                 Reply::Own => {}
                 Reply::Nack(nack) => {
                     self.send_ack(socket, ack.take()).await?;
-                    socket.send(&nack.encode()).await?;
+                    match &nack {
+                        // Nobody is shown what it says: that is worth a message that it may not know.
+                        ToPublisher::Warning { code, .. } if **code == *WarningCode::NotOnAir.as_str() => {
+                            socket.send_though_silent(&nack.encode()).await?;
+                        }
+                        nack => socket.send(&nack.encode()).await?,
+                    }
                 }
                 Reply::Failed(error) => {
                     self.send_ack(socket, ack.take()).await?;
@@ -44,7 +50,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Warns the publisher, once, that another source is on air; in the log too, for clients that are not answered.
+    /// Warns the publisher, once, that another source is on air: also one that is answered nothing else, and in the log.
     pub(super) fn tell_if_off_air(&mut self) {
         if self.pipeline.warn_if_off_air() {
             let (feed, source) = (self.pipeline.feed.name(), &self.pipeline.publisher.source);

@@ -2,7 +2,7 @@
 //!
 //! Such a socket numbers nothing, so the server does: each operation that a frame becomes takes the next `seq` of the
 //! session, and a frame that says nothing takes none. Answers are those of every publisher; vendors' clients pass over
-//! messages they do not know, and `ack=false` is for those that do not. A refusal is a `nack`, what was taken but for a
+//! messages they do not know, and `ack=false` is for those that do not: they are told only that they are not on air. A refusal is a `nack`, what was taken but for a
 //! part of it a `warning` with the code `format`, and one with the code `clock_restarted` tells of each new session of the engine.
 
 use std::sync::Arc;
@@ -229,7 +229,14 @@ impl Connection<'_> {
         says
     }
 
-    async fn say_decoded(&mut self, decoded: Decoded, came: MessageArrival) -> Result<(), End> {
+    async fn say_decoded(&mut self, mut decoded: Decoded, came: MessageArrival) -> Result<(), End> {
+        if !decoded.late.is_empty() {
+            // The line before which it belongs may have come a moment ago.
+            self.append_batch().await?;
+            self.see_all().await?;
+            self.pipeline.put_late(&mut decoded);
+        }
+        self.warn_of_unsaid(&decoded.unsaid).await?;
         for said in self.with_parts(decoded.says) {
             let seq = match self.pipeline.sequence.next() {
                 Ok(seq) => seq,
@@ -242,6 +249,14 @@ impl Connection<'_> {
             self.tell_fault(fault).await?;
         }
         Ok(())
+    }
+
+    /// Warns of lines that are taken back and that are nowhere: an id is the vendor's own for ever, and nothing was said under it.
+    async fn warn_of_unsaid(&mut self, unsaid: &[Arc<str>]) -> Result<(), End> {
+        for id in unsaid {
+            self.warn_if_missing(id).await?;
+        }
+        self.queue_warnings().await
     }
 
     async fn warn(&mut self, code: WarningCode, message: String) -> Result<(), End> {
