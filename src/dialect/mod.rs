@@ -16,8 +16,10 @@
 //!
 //! What it does not do: connect, keep, acknowledge, or know a clock. It says no more of a time than the vendor does.
 //!
-//! In reading order: `json`, how frames are read; `shape`, whose message an object is; `json_in_text`, messages where text should be; `session_sign`, what a message tells of its session; `session_clock`,
-//! what it means that times fall; `session`, one session of an engine behind the other; `line_match`, whether two texts are one line; `token`, a word and where it stands in its text; `runs`, where a line is cut between speakers;
+//! In reading order: `json`, how frames are read; `shape`, whose message an object is; `json_in_text`, messages where text
+//! should be; `session_sign`, what a message tells of its session; `session_clock`, what it means that a time falls;
+//! `session`, one session of an engine behind the other; `line_match`, whether two texts are one line; `token`, a word and
+//! where it stands in its text; `runs`, where a line is cut between speakers;
 //! `lines`, what was said of a line and what has to be said now; `utterance` and `piece`, guesses behind what is settled, where
 //! the vendor does not name what it says and where it does; and then the vendors, each in a file that says what it speaks.
 
