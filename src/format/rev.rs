@@ -95,7 +95,7 @@ mod tests {
         };
         for line in [
             "Ann: (00:01)",
-            "Ann: (00:01)\0",
+            "Ann: (00:01)\u{FFFD}",
             "Clerk: no",
             "Clerk:",
             "The President:",
