@@ -768,6 +768,7 @@ mod tests {
             ("# Config\nDATABASE_URL=postgres://localhost:5432/x\nPORT=8080\nTIMEOUT=10:30\n", "no transcript"),
             ("# Project\n\n**Note:** read this.\n\n**Warning:** do not run at 10:30.\n", "no transcript"),
             ("# Features\n\n- **Fast:** it is.\n- **Small:** it is too.\n", "no transcript"),
+            (&format!("# Names\n\n**Extends:** a\n\n{}**Default:** b\n", "It is so.\n\n".repeat(20)), "no transcript"),
             (
                 "# Changelog\n\n## 1.2\n\n**Added:** a thing.\n**Fixed:** one.\n\n## 1.1\n\n**Fixed:** one.\n",
                 "no transcript",

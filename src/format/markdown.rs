@@ -132,6 +132,9 @@ pub(super) fn begins_with_time(paragraph: &str) -> bool {
     time(paragraph).is_some()
 }
 
+/// Paragraphs of a turn, on an average: nobody speaks longer in a text without times.
+const PARAGRAPHS_OF_TURN_MAX: usize = 10;
+
 /// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
@@ -142,7 +145,11 @@ pub(super) fn count(text: &str) -> usize {
     heads.retain(|head| head.has_colon || counts[head.label] > 1);
     let is_alone = |line: &str| line.starts_with("\\[") && time(line).is_some_and(|(_, after)| after.trim().is_empty());
     let of_nobody = numbered(text).filter(|(_, line)| is_alone(line)).count();
-    let is_sure = of_nobody > 0 || heads.len() > 1 || heads.iter().any(|head| head.start_ms.is_some());
+    let blanks = || std::iter::once(true).chain(numbered(text).map(|(_, line)| line.trim().is_empty()));
+    let paragraphs = blanks().zip(blanks().skip(1)).filter(|(above, line)| *above && !line).count();
+    // In other texts a bold word stands here and there.
+    let are_many = heads.len() > 1 && heads.len() * PARAGRAPHS_OF_TURN_MAX >= paragraphs;
+    let is_sure = of_nobody > 0 || are_many || heads.iter().any(|head| head.start_ms.is_some());
     if is_sure { heads.len() + of_nobody } else { 0 }
 }
 

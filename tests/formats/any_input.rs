@@ -279,3 +279,70 @@ proptest! {
         }
     }
 }
+
+/// Small files of each kind that is known without its name. Each word of their texts begins with `w`, and stands there once.
+const FILES_OF_KINDS: [&str; 19] = [
+    "Ann Lee: (00:01)\nwa1 wa2.\n\nBen Roth: (00:05)\nwa3\nwa4.\n",
+    "Ann Lee (00:01):\nwb1 wb2.\n\nBen Roth (00:05):\nwb3.\n",
+    "Ann Lee: 00:00:01\nwc1 wc2.\n\nBen Roth: 00:00:05\nwc3.\n",
+    "Ann Lee  0:01\nwd1 wd2.\n\nBen Roth  0:05\nwd3.\n",
+    "[Ann Lee] 10:02:11\nwe1 we2.\n\n[Ben Roth] 10:02:15\nwe3.\n",
+    "[00:00:01] Ann Lee: wf1 wf2.\n[00:00:05] Ben Roth: wf3.\nwf4.\n",
+    "00:00:01 Ann Lee: wg1.\n00:00:05 Ben Roth: wg2 wg3.\n",
+    "[00:00:00.100 --> 00:00:01.200]  wh1 wh2.\n[00:00:01.600 --> 00:00:03.000]  wh3.\n",
+    "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann Lee>wi1 wi2.\n\n00:05.000 --> 00:06.000\nwi3.\n",
+    "1\n00:00:01,000 --> 00:00:02,000\nwj1 wj2.\n\n2\n00:00:05,000 --> 00:00:06,000\nwj3.\n",
+    "# wk1\n\n**Ann Lee:** \\[00:01] wk2 wk3.\n\n**Ben Roth:** wk4.\n\nwk5.\n",
+    "token|speaker|ts|endTs\nwl1|1|0.1|0.2\nwl2|2|0.5|0.9\n",
+    "{\"start_ms\":1000,\"speaker\":\"Ann\",\"text\":\"wm1 wm2.\"}\n{\"start_ms\":5000,\"text\":\"wm3.\"}\n",
+    "{\"segments\":[{\"start\":0.0,\"end\":1.4,\"text\":\"wn1 wn2.\"},{\"start\":2.0,\"end\":3.0,\"text\":\"wn3.\"}]}\n",
+    "{\"version\":\"1.0.0\",\"segments\":[{\"startTime\":0.1,\"endTime\":1.0,\"speaker\":\"Ann\",\"body\":\"wo1 wo2.\"}]}\n",
+    "<tt xmlns=\"http://www.w3.org/ns/ttml\"><body><div>\n<p begin=\"1s\" end=\"2s\">wp1 wp2.</p>\n</div></body></tt>\n",
+    "Ann Lee\n0:01\nwq1 wq2.\n\nBen Roth\n0:05\nwq3.\n",
+    "0:01\tAnn Lee\twr1 wr2.\n0:05\tBen Roth\twr3.\n",
+    "ws1 ws2 is no transcript.\n\nws3\n",
+];
+
+/// Whatever two kinds of files somebody puts together: they are refused, or each word is read, or its line is told.
+#[test]
+fn no_word_of_two_files_put_together_is_dropped_untold() {
+    let mut wrong = Vec::new();
+    let mut read_files = 0;
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let is_one =
+            |word: &&str| word.len() == 3 && word.starts_with('w') && word.ends_with(|c: char| c.is_ascii_digit());
+        words.filter(is_one).map(str::to_owned).collect()
+    };
+    for first in FILES_OF_KINDS {
+        for second in FILES_OF_KINDS {
+            for between in ["", "\n", "\u{feff}"] {
+                let file = format!("{first}{between}{second}");
+                let Ok(reading) = read(file.as_bytes(), None) else { continue };
+                read_files += 1;
+                let meta = [&reading.meta.title, &reading.meta.preamble, &reading.meta.trailer];
+                let meta = meta.into_iter().flatten().map(|text| &**text);
+                let said =
+                    reading.lines.iter().flat_map(|line| [Some(&*line.content.text), line.content.speaker.as_deref()]);
+                let read: BTreeSet<String> = said.flatten().chain(meta).flat_map(words).collect();
+                let told: BTreeSet<usize> =
+                    reading.problems.iter().chain(&reading.losses).map(|told| told.line).collect();
+                let quoted: Vec<&str> = reading.problems.iter().map(|told| &*told.message).collect();
+                // A block is told with its first row.
+                let mut is_block_told = false;
+                for (number, row) in file.lines().enumerate() {
+                    let is_told = |word: &String| quoted.iter().any(|message| message.contains(word.as_str()));
+                    let lost: Vec<String> = words(row).into_iter().filter(|word| !read.contains(word)).collect();
+                    let is_read = lost.is_empty() && !words(row).is_empty();
+                    is_block_told = told.contains(&(number + 1)) || is_block_told && !is_read;
+                    if !lost.iter().all(is_told) && !is_block_told {
+                        wrong
+                            .push(format!("{file}\nis {}, and {lost:?} is lost: {:?}", reading.kind, reading.problems));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {read_files}\n{}", wrong.len(), wrong.join("\n"));
+    assert!(read_files > 500, "{read_files}");
+}

@@ -256,8 +256,22 @@ impl Reader<'_> {
     fn text(&mut self, text: &str, from: u64, to: u64) {
         let source = usize::try_from(from).ok().zip(usize::try_from(to).ok());
         let source = source.and_then(|(from, to)| self.text.get(from..to)).unwrap_or_default();
+        if self.builder.depth() == 0 {
+            return self.outside(source, from);
+        }
         let at = self.place(from + (source.len() - source.trim_start().len()) as u64);
         self.builder.text(at, text);
+    }
+
+    /// Tells of the lines of `source`, which stands at `from` and in no document.
+    fn outside(&mut self, source: &str, from: u64) {
+        let is_blank = |c: char| c.is_whitespace() || c == '\u{FEFF}';
+        for row in source.split('\n').filter(|row| !row.trim_matches(is_blank).is_empty()) {
+            let within =
+                row.as_ptr() as usize - source.as_ptr() as usize + row.len() - row.trim_start_matches(is_blank).len();
+            let at = self.place(from + within as u64);
+            self.left_out(at, "this text stands outside of the document: left out");
+        }
     }
 
     fn start(&mut self, tag: &BytesStart<'_>, position: u64) {
@@ -286,8 +300,14 @@ impl Reader<'_> {
     }
 
     fn end(&mut self) {
-        if let Some(root) = self.builder.end().filter(|root| root.is("tt")) {
-            self.document(&root);
+        match self.builder.end() {
+            Some(root) if root.is("tt") => self.document(&root),
+            Some(root) if !root.text().trim().is_empty() => {
+                let message =
+                    format!("<{}> stands outside of a document: left out, with its text", excerpt(&root.name));
+                self.left_out(root.at, message);
+            }
+            _ => {}
         }
     }
 
