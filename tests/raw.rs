@@ -49,11 +49,17 @@ async fn shown(server: &Server, feed: &str) -> (Vec<(String, Vec<String>)>, Vec<
     (screen.turns(), starts)
 }
 
-/// Closes in good order, and waits until the server has said that it heard.
-async fn close(mut socket: Socket) {
+/// Closes the only publisher of `feed`, and waits until it has left: what it had under way is there then.
+async fn close(server: &Server, feed: &str, mut socket: Socket) {
     let done = CloseFrame { code: 1000.into(), reason: "done".into() };
     socket.stream.send(Message::Close(Some(done))).await.expect("sent");
     socket.closed().await;
+    soon(async {
+        while server.get(&format!("/v1/feeds/{feed}")).await.json()["publishers"] != 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }
 
 /// The texts of the frames of a recording.
@@ -74,14 +80,7 @@ async fn what_was_kept_is_said_again_and_gives_the_same_turns() {
             let frame = if at % 2 == 0 { Message::text(frame) } else { Message::binary(frame.into_bytes()) };
             engine.stream.send(frame).await.expect("sent");
         }
-        close(engine).await;
-        // What it had under way is there once it has left.
-        soon(async {
-            while server.get("/v1/feeds/geneva").await.json()["publishers"] != 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
+        close(&server, "geneva", engine).await;
     }
     // What was acknowledged is there with its frames, whatever happens.
     let before = shown(&server, "geneva").await;
@@ -108,7 +107,7 @@ async fn no_reader_sees_a_frame() {
     for frame in frames("deepgram") {
         engine.send_text(&frame).await;
     }
-    close(engine).await;
+    close(&server, "geneva", engine).await;
     // A word of the vendor's format, which no line has.
     let word = "is_final";
     assert!(server.get("/v1/feeds/geneva/raw").await.text().contains(word));
@@ -136,7 +135,7 @@ async fn frames_are_kept_up_to_the_limit_and_that_is_told() {
         warning["code"] == "raw" && warning["message"].as_str().is_some_and(|why| why.contains("raw_bytes_max")),
         "{warning}"
     );
-    close(engine).await;
+    close(&server, "kept-1", engine).await;
     let raw = async |server: &Server| texts(&server.get("/v1/feeds/kept-1/raw").await.text());
     assert_eq!(raw(&server).await, ["It is noon.", "All rise."]);
     // Once in a connection, and lines go on.
@@ -148,7 +147,7 @@ async fn frames_are_kept_up_to_the_limit_and_that_is_told() {
     let mut again = server.publish("kept-1/publish?format=text&source=b").await;
     again.send_text("Point of order.").await;
     assert_eq!(again.expect("warning").await["code"], "raw");
-    close(again).await;
+    close(&server, "kept-1", again).await;
     server.get("/v1/feeds/kept-1/raw?source=b").await.assert_problem(404, "not_found");
 
     // The publisher has the last word on whether frames are kept.
@@ -210,7 +209,7 @@ async fn frames_can_be_erased_and_go_with_their_feed() {
     let mut reader = server.subscribe("geneva/subscribe?wait=true").await;
     Screen::default().read_until(&mut reader, |screen| screen.lines.len() == 2).await;
     engine.send_text(r#"{"partial":"","conf_of_engine":1}"#).await;
-    close(engine).await;
+    close(&server, "geneva", engine).await;
     let holds = |word: &str| archived(&server).windows(word.len()).any(|part| part == word.as_bytes());
     assert!(holds("conf_of_engine"));
     // Of another source there are none.
@@ -223,7 +222,7 @@ async fn frames_can_be_erased_and_go_with_their_feed() {
 
     let mut engine = server.publish("paris/publish?format=vosk&keep_raw=true").await;
     engine.send_text(r#"{"text":"be seated","conf_of_engine":1}"#).await;
-    close(engine).await;
+    close(&server, "paris", engine).await;
     assert!(holds("conf_of_engine"));
     assert_eq!(erased("paris").await.status, 204);
     assert!(!holds("conf_of_engine") && !holds("be seated"));
