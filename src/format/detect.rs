@@ -194,12 +194,16 @@ fn many(objects: &[Fields<'_>], what: &str) -> Result<FileKind, FormatError> {
 /// The refusal of objects with text, start and end that are no segments of speech: pieces of a text, or days of a calendar.
 fn untimed(objects: &[Fields<'_>]) -> Option<FormatError> {
     let number = |fields: &Fields<'_>, name: &str| fields.get(name).and_then(|value| value.get().parse::<i64>().ok());
-    // Their times count characters.
+    // Their times count characters. One segment may last as many seconds as it has letters, by chance.
+    let are_many = objects.len() > 1;
     let is_piece = |fields: &Fields<'_>| {
         let (start, end, text) = (number(fields, "start")?, number(fields, "end")?, word(fields, "text")?);
         let length = text.chars().count() as i64;
         let is_labelled = ["label", "labels", "entity", "entity_group"].iter().any(|name| fields.contains_key(*name));
-        Some(!fields.contains_key("speaker") && (length > 3 && end - start == length || is_labelled && end <= length))
+        Some(
+            !fields.contains_key("speaker")
+                && (are_many && length > 3 && end - start == length || is_labelled && end <= length),
+        )
     };
     let is_day = |fields: &Fields<'_>| {
         let start = word(fields, "start").filter(|_| !fields.contains_key("speaker"))?;
@@ -838,6 +842,8 @@ mod tests {
                 FileKind::Whisper,
             ),
             ("{\"segments\":[{\"start\":0.0,\"end\":1.4,\"text\":\"a\",\"speaker\":\"S\"}]}", FileKind::Whisper),
+            // As many seconds as letters.
+            ("[{\"start\":0,\"end\":5,\"text\":\"Hello\"}]", FileKind::Whisper),
             ("{\"text\":\"\",\"segments\":[],\"language\":\"en\"}", FileKind::Whisper),
             ("{\"transcription\":[{\"offsets\":{\"from\":0,\"to\":1},\"text\":\"a\"}]}", FileKind::Whisper),
             (
