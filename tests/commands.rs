@@ -603,7 +603,7 @@ async fn control_characters_are_data_and_never_steer_a_terminal() {
 async fn what_is_repaired_left_out_and_lost_is_counted() {
     let server = Server::start();
     let times = "00:00:01,000 --> 00:00:02,000";
-    let cues = format!("1\n{times}\nAnn: One.\n\n1\n{times}\nBEN: Two.\n\n1\n{times}\n\n2\n{times}\nAnn: Three.\n");
+    let cues = format!("1\n{times}\nAnn: One.\n\n1\n{times}\nMAN: Two.\n\n1\n{times}\n\n2\n{times}\nAnn: Three.\n");
     let (dir, path) = file("odd.srt", &cues);
     let imported = run(&server, &["import", &path]).await;
     assert_eq!(imported.status.code(), Some(1));
