@@ -25,11 +25,8 @@ impl Shared {
         let mut wanted: HashMap<&LogId, (Offset, Option<Vec<Bytes>>)> =
             logs.iter().map(|(log, head)| (log, (*head, Some(Vec::new())))).collect();
         let consumer = self.consumer_from(&self.names.all_records(), DeliverPolicy::All).await?;
-        loop {
-            let messages = self.fetch_messages(&consumer, MESSAGES_AT_ONCE).await?;
-            if messages.is_empty() {
-                break;
-            }
+        let mut pending = consumer.cached_info().num_pending;
+        while let Some(messages) = self.fetch_pending(&consumer, &mut pending, MESSAGES_AT_ONCE).await? {
             for message in messages {
                 let Some(Subject::Records(log)) = self.names.read(&message.subject) else { continue };
                 let Some((_, records)) = wanted.get_mut(&log) else { continue };

@@ -97,11 +97,8 @@ impl Shared {
             }
         }
         let consumer = self.consumer_from(&self.names.all_kept(), DeliverPolicy::LastPerSubject).await?;
-        loop {
-            let messages = self.fetch_messages(&consumer, super::reader::MESSAGES_AT_ONCE).await?;
-            if messages.is_empty() {
-                return Ok(());
-            }
+        let mut pending = consumer.cached_info().num_pending;
+        while let Some(messages) = self.fetch_pending(&consumer, &mut pending, super::reader::MESSAGES_AT_ONCE).await? {
             for message in messages {
                 let Some(Subject::Kept(log)) = self.names.read(&message.subject) else { continue };
                 let Some(replaced) = self.delivered(&message)?.replaces else { continue };
@@ -111,5 +108,6 @@ impl Shared {
                 }
             }
         }
+        Ok(())
     }
 }

@@ -355,11 +355,8 @@ impl Shared {
         let start = async_nats::jetstream::consumer::DeliverPolicy::All;
         let consumer = self.consumer_from(&self.names.stages(), start).await?;
         let mut stages = Vec::new();
-        loop {
-            let messages = self.fetch_messages(&consumer, super::reader::MESSAGES_AT_ONCE).await?;
-            if messages.is_empty() {
-                return Ok(stages);
-            }
+        let mut pending = consumer.cached_info().num_pending;
+        while let Some(messages) = self.fetch_pending(&consumer, &mut pending, super::reader::MESSAGES_AT_ONCE).await? {
             for message in messages {
                 let Some(Subject::Stage(feed)) = self.names.read(&message.subject) else { continue };
                 let info = message.info().map_err(|error| self.unusable(error.to_string()))?;
@@ -368,6 +365,7 @@ impl Shared {
                 stages.push((log, last.map_or(0, |last| last.sequence)));
             }
         }
+        Ok(stages)
     }
 
     /// Gives up what others began aside and left: of which nothing changes for `after`, by this process's own clock, however

@@ -236,6 +236,23 @@ impl Shared {
         self.unless_closed(in_time).await?.map_err(|_| LogError::Unavailable("no NATS server answers".into()))?
     }
 
+    /// The next of all messages that `consumer` had when it was made, of which `pending` are left; `None` behind the last. It asks
+    /// for none that are not there: a server answers that only when the time for an answer is over.
+    pub(super) async fn fetch_pending(
+        &self,
+        consumer: &Consumer,
+        pending: &mut u64,
+        messages_max: usize,
+    ) -> Result<Option<Vec<async_nats::jetstream::Message>>, LogError> {
+        if *pending == 0 {
+            return Ok(None);
+        }
+        let messages = self.fetch_messages(consumer, messages_max).await?;
+        let Some(last) = messages.last() else { return Ok(None) };
+        *pending = last.info().map_err(|error| self.unusable(error.to_string()))?.pending;
+        Ok(Some(messages))
+    }
+
     async fn fetch(&self, consumer: &Consumer) -> Result<Vec<Piece>, LogError> {
         let messages = self.fetch_messages(consumer, MESSAGES_AT_ONCE).await?;
         messages.iter().map(|message| self.delivered(message)).collect()
