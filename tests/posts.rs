@@ -156,22 +156,38 @@ async fn a_new_run_keeps_its_first_words() {
         assert!(answer.status == 200 && answer.text().contains("was taken back"), "{}", answer.text());
     }
     let long = (2..=20).filter(|seq| *seq != 19).map(|seq| format!("Sentence {seq}."));
-    assert_eq!(said(&server).await, runs.into_iter().map(str::to_owned).chain(long).collect::<Vec<_>>());
+    let mut expected: Vec<String> = runs.into_iter().map(str::to_owned).chain(long).collect();
+    assert_eq!(said(&server).await, expected);
+
+    // A new run says it again: the next caption shows that it is one.
+    assert_eq!(post(&server, "zoom?session=long&seq=1", "Sentence 1.").await.status, 200);
+    let answer = post(&server, "zoom?session=long&seq=2", "Other.").await;
+    assert!(answer.status == 200 && answer.text().contains("1 captions before this one"), "{}", answer.text());
+    expected.extend(["Sentence 1.", "Other."].map(str::to_owned));
+    assert_eq!(said(&server).await, expected);
 }
 
 /// The software's clock is behind, or its captions are: the order is that in which they were said.
 #[tokio::test]
 async fn captions_from_before_the_opening_keep_their_order() {
     let server = Server::start();
-    let now = fine(&post(&server, "youtube", "").await);
-    let before_opening = Timestamp::parse(&format!("{now}Z")).expect("a time");
+    let now = async || {
+        let now = fine(&post(&server, "youtube", "").await);
+        Timestamp::parse(&format!("{now}Z")).expect("a time")
+    };
+    // Half of them are from before the feed was opened, and stand where they arrive; the others were said after that, and before
+    // the last of these arrived.
+    let mut times = vec![Timestamp(now().await.0 - 1_000)];
     let texts: Vec<String> = (1..=40).map(|number| format!("Sentence {number}.")).collect();
     let mut told = 0;
-    for (seq, text) in (1..).zip(&texts) {
-        // Each is said two milliseconds after the one before, and posted later than that: the first ones are from before the
-        // feed was opened, and those behind them would stand before where these arrived.
-        let at = Timestamp(before_opening.0 + 2 * seq).to_string();
-        let body = format!("{} region:reg1#cue1\n{text}\n", at.trim_end_matches('Z'));
+    for (at, text) in texts.iter().enumerate() {
+        if at == texts.len() / 2 - 1 {
+            times.push(now().await);
+        }
+        let seq = at + 1;
+        let first = if at < texts.len() / 2 { times[0] } else { times[1] };
+        let said_at = Timestamp(first.0 + at as i64 % 20).to_string();
+        let body = format!("{} region:reg1#cue1\n{text}\n", said_at.trim_end_matches('Z'));
         let answer = post(&server, &format!("youtube?seq={seq}"), &body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         told += usize::from(answer.text().lines().count() > 1);

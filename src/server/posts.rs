@@ -80,6 +80,12 @@ struct Retry {
     text: Arc<str>,
 }
 
+impl Retry {
+    fn is_of(&self, log_id: &LogId, source: &str, session: &str) -> bool {
+        (&self.log_id, &*self.source, &*self.session) == (log_id, source, session)
+    }
+}
+
 /// The feed, and the source that writes.
 type StreamPlace = (LogId, Arc<str>);
 /// One request at a time is added to it.
@@ -170,18 +176,14 @@ impl Streams {
         retries.push_back((retry, Instant::now()));
     }
 
-    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap. All that is
-    /// remembered of the session is forgotten: another caption came, and they were retries or were not.
-    fn take_retries(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> Vec<Retry> {
-        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |retry: &Retry| (&retry.log_id, &*retry.source, &*retry.session) == (log_id, source, session);
-        let mut known: Vec<Retry> = Vec::new();
-        retries.retain(|(retry, at)| {
-            if is_it(retry) && at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into() {
-                known.push(retry.clone());
-            }
-            !is_it(retry)
-        });
+    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their order.
+    fn retries(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> Vec<Retry> {
+        let retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |at: &Instant| at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into();
+        let known = retries.iter().filter(|(retry, at)| retry.is_of(log_id, source, session) && is_recent(at));
+        let mut known: Vec<Retry> = known.map(|(retry, _)| retry.clone()).collect();
+        // They may have overtaken each other.
+        known.sort_by_key(|retry| retry.number);
         // From the last one back.
         let mut taken: VecDeque<Retry> = VecDeque::new();
         for retry in known.into_iter().rev() {
@@ -191,6 +193,12 @@ impl Streams {
             }
         }
         taken.into()
+    }
+
+    /// Forgets what was taken for retries of a session: another caption was stored, and they were retries or were not.
+    fn forget_retries(&self, log_id: &LogId, source: &str, session: &str) {
+        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        retries.retain(|(retry, _)| !retry.is_of(log_id, source, session));
     }
 
     /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
@@ -299,7 +307,7 @@ impl Post {
         let timeless = Content { start_ms: None, end_ms: None, words: Vec::new(), ..content.clone() };
         let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
         if said_at.is_some() && transcript.line_rev(source, &id).is_some_and(|(_, is_taken_back)| is_taken_back) {
-            return Some(Placed::TakenBack);
+            return Some(Placed::TakenBack(session.clone()));
         }
         if behind > LATE_NUMBERS_MAX {
             return None;
@@ -340,13 +348,14 @@ impl Post {
             _ => None,
         };
         let placed = self.place(number, said);
-        if let Placed::RepeatOfEarlier(session) = &placed {
+        // Either may be the first of a new run: that is known once it says something else.
+        if let Placed::RepeatOfEarlier(session) | Placed::TakenBack(session) = &placed {
             self.note_retry(session, number.unwrap_or_default(), text);
         }
         let (tag, asked, session, seq, note, at_ms) = match &placed {
-            Placed::Repeat | Placed::RepeatOfEarlier(_) | Placed::TakenBack => {
+            Placed::Repeat | Placed::RepeatOfEarlier(_) | Placed::TakenBack(_) => {
                 self.pipeline.warn_if_off_air();
-                let note = matches!(placed, Placed::TakenBack).then_some(TAKEN_BACK.to_owned());
+                let note = matches!(placed, Placed::TakenBack(_)).then_some(TAKEN_BACK.to_owned());
                 return Ok(self.warnings().chain(note).collect());
             }
             Placed::New(session, seq, is_after_gap) => {
@@ -357,12 +366,9 @@ impl Post {
                 (session, number.unwrap_or_default(), late, *seq, Some(LATE), Some(*at_ms))
             }
         };
-        let retries = match &placed {
-            Placed::NewRun { before, .. } => self.take_retries(before, asked),
-            _ => {
-                self.take_retries(session, 0);
-                Vec::new()
-            }
+        let (before, retries) = match &placed {
+            Placed::NewRun { before, .. } => (before, self.retries(before, asked)),
+            _ => (session, Vec::new()),
         };
         let decoded = decode(text, tag, asked);
         check_taken(&decoded)?;
@@ -374,6 +380,7 @@ impl Post {
             says = moved(says, at_ms);
         }
         let notes = self.publish(session, first, Posted { format, frame, says }).await?;
+        self.app.streams.forget_retries(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
         let faults = decoded.faults.iter().map(ToString::to_string);
         let begun = (count > 0).then(|| {
             format!("{count} captions before this one were taken for retries, and begin this run: they are said now")
@@ -388,9 +395,9 @@ impl Post {
         self.app.streams.note_retry(retry);
     }
 
-    fn take_retries(&self, session: &str, number: u64) -> Vec<Retry> {
+    fn retries(&self, session: &str, number: u64) -> Vec<Retry> {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
-        self.app.streams.take_retries(feed.log_id(), &publisher.source, session, number)
+        self.app.streams.retries(feed.log_id(), &publisher.source, session, number)
     }
 
     /// What there is to tell.
@@ -489,7 +496,7 @@ enum Placed {
     /// It is there in this session, and others came behind it.
     RepeatOfEarlier(Arc<str>),
     /// It was there, and was taken back.
-    TakenBack,
+    TakenBack(Arc<str>),
 }
 
 /// The line by which a caption is known of those that it becomes: a long text of Zoom's is several, and YouTube's have a time
