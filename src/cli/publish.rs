@@ -155,7 +155,13 @@ async fn read(
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
-        let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else { break };
+        let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else {
+            if !bytes.trim_ascii().is_empty() {
+                *problems += 1;
+                note(&format!("line {number} of the input was not sent: it had come in part when this was stopped"));
+            }
+            break;
+        };
         if read.context("cannot read the input")? == 0 {
             break;
         }

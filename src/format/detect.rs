@@ -202,7 +202,7 @@ fn untimed(objects: &[Fields<'_>]) -> Option<FormatError> {
         let is_labelled = ["label", "labels", "entity", "entity_group"].iter().any(|name| fields.contains_key(*name));
         Some(
             !fields.contains_key("speaker")
-                && (are_many && length > 3 && end - start == length || is_labelled && end <= length),
+                && (are_many && length > 3 && end.checked_sub(start) == Some(length) || is_labelled && end <= length),
         )
     };
     let is_day = |fields: &Fields<'_>| {
@@ -842,7 +842,11 @@ mod tests {
                 FileKind::Whisper,
             ),
             ("{\"segments\":[{\"start\":0.0,\"end\":1.4,\"text\":\"a\",\"speaker\":\"S\"}]}", FileKind::Whisper),
-            // As many seconds as letters.
+            // As many seconds as letters, or more than there are.
+            (
+                "[{\"start\":-9223372036854775808,\"end\":9223372036854775807,\"text\":\"abcd\"},{\"start\":1,\"end\":2,\"text\":\"abcd\"}]",
+                FileKind::Whisper,
+            ),
             ("[{\"start\":0,\"end\":5,\"text\":\"Hello\"}]", FileKind::Whisper),
             ("{\"text\":\"\",\"segments\":[],\"language\":\"en\"}", FileKind::Whisper),
             ("{\"transcription\":[{\"offsets\":{\"from\":0,\"to\":1},\"text\":\"a\"}]}", FileKind::Whisper),

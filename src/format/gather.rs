@@ -182,7 +182,14 @@ impl Gather {
 
     /// `shown`, where parts begin by what the file says, with where somebody says so of it.
     fn with_said_marks(&self, shown: &[PartMark], places: &[FilePlace]) -> Vec<PartMark> {
-        let said = self.parts_at.iter().filter_map(|at| places.iter().position(|place| place.line >= *at));
+        // Where a line of the file, or one behind it, is met first: by the greatest line up to each place.
+        let up_to = places.iter().scan(0, |greatest, place| {
+            *greatest = place.line.max(*greatest);
+            Some(*greatest)
+        });
+        let up_to: Vec<usize> = if self.parts_at.is_empty() { Vec::new() } else { up_to.collect() };
+        let said = self.parts_at.iter().map(|at| up_to.partition_point(|line| line < at));
+        let said = said.filter(|line| *line < up_to.len());
         let said = said.map(|line| PartMark { line, is_sure: true });
         let mut marks: Vec<_> = shown.iter().copied().chain(said).collect();
         marks.sort_by_key(|mark| mark.line);

@@ -204,13 +204,14 @@ fn names_of_nearly_all(lines: &[Content]) -> HashSet<&str> {
         loose_label(row).filter(|label| is_said(&line.text, label)).map(|label| label.name)
     });
     let labels: Vec<&str> = labels.collect();
-    let names: HashSet<&str> = labels.iter().copied().collect();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
     // People speak more than once: a list of terms and what they mean has each once.
-    let is_one = labels.len() >= NAMED_MIN && labels.len() * 10 >= lines.len() * 9 && names.len() * 2 <= labels.len();
+    let is_one = labels.len() >= NAMED_MIN && labels.len() * 10 >= lines.len() * 9 && counts.len() * 2 <= labels.len();
     // One word that stands there once may begin a sentence.
-    let comes_again = |name: &str| labels.iter().filter(|label| **label == name).nth(1).is_some();
-    let is_name = |name: &&str| !is_no_name(name) && (!name.chars().all(char::is_alphabetic) || comes_again(name));
-    if is_one { names.into_iter().filter(is_name).collect() } else { HashSet::new() }
+    let is_name =
+        |(name, count): &(&str, usize)| !is_no_name(name) && (*count > 1 || !name.chars().all(char::is_alphabetic));
+    if is_one { counts.into_iter().filter(is_name).map(|(name, _)| name).collect() } else { HashSet::new() }
 }
 
 /// The labels that stand in the texts, and which of them are names.
@@ -316,7 +317,7 @@ struct Head<'a> {
 fn heads<'t>(text: &'t str, names: &Names<'_>) -> Vec<Head<'t>> {
     let mut heads: Vec<Head<'t>> = Vec::new();
     let mut at = 0;
-    let (mut is_dialogue, mut is_over) = (false, false);
+    let (mut is_dialogue, mut is_over, mut is_by_name) = (false, false, false);
     // Beside a name that is known, another one need not come again.
     let is_named = text.split('\n').any(|row| names.label(row).is_some());
     if let Some((name, length)) = name_row(text).filter(|_| names.are_rows) {
@@ -329,7 +330,7 @@ fn heads<'t>(text: &'t str, names: &Names<'_>) -> Vec<Head<'t>> {
         let label = names.label(row).or_else(|| candidate(row).filter(|label| is_named && is_full_name(label)));
         if let Some(label) = label {
             heads.push(Head { at, name: Some(label.name), said: at + label.said, breaks: false });
-        } else if !is_first && candidate(row).is_some() && heads.iter().any(|head| head.name.is_some()) {
+        } else if !is_first && is_by_name && candidate(row).is_some() {
             // By nobody known, but not by who speaks above.
             heads.push(Head { at, name: None, said: at, breaks: true });
         } else if !is_first && (row.starts_with(NOBODY) || is_dashed && (is_dialogue || is_over)) {
@@ -341,6 +342,7 @@ fn heads<'t>(text: &'t str, names: &Names<'_>) -> Vec<Head<'t>> {
                 heads.push(Head { at: at + from, name: Some(label.name), said: at + from + label.said, breaks: false });
             }
         }
+        is_by_name = is_by_name || heads.last().is_some_and(|head| head.name.is_some());
         is_over =
             row.trim_end().ends_with(['.', '?', '!', '\u{2026}', '\u{2014}', '"', '\u{201D}', ')', ']', '\u{266A}']);
         at += row.len() + 1;

@@ -254,14 +254,15 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut has_begun = false;
     // The time of a turn that stands alone: that of its first paragraph.
     let mut turn_starts: Option<(usize, MediaMs)> = None;
-    // A heading within a turn, whose text is the next paragraph: `**Note:**`.
-    let mut heading: Option<String> = None;
+    // A heading within a turn, whose text is the next paragraph, if that has no name and no time: `**Note:**`.
+    let mut heading: Option<(usize, String)> = None;
     for paragraph in &mut all {
         let at = paragraph.at;
         for (at, line) in (at..).zip(&paragraph.lines) {
             gather.check_characters(at, line);
         }
         if is_heading(paragraph.lines[0]) {
+            lone_heading(heading.take(), has_begun, &mut preamble, &mut gather);
             let title = unescape(paragraph.lines[0].trim_start_matches('#').trim());
             if !has_begun && meta.title.is_none() {
                 meta.title = Some(title.into());
@@ -271,6 +272,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
             continue;
         }
         if let Some(label) = bold_line(paragraph.lines[0]).filter(|label| named.contains(label)) {
+            lone_heading(heading.take(), has_begun, &mut preamble, &mut gather);
             empty_turn(turn_starts.take(), &mut gather);
             let label = unescape(label);
             gather.problem(
@@ -287,10 +289,14 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         let whole = paragraph.text();
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
         let mut is_heading = false;
-        let (mut start_ms, said) = match (head(&whole).filter(turn), alone) {
+        let turn_head = head(&whole).filter(turn);
+        if turn_head.is_some() || alone.is_some() {
+            lone_heading(heading.take(), has_begun, &mut preamble, &mut gather);
+        }
+        let (mut start_ms, said) = match (turn_head, alone) {
             (Some(head), _) if head.is_heading() => {
                 if head.text.is_empty() {
-                    heading = Some(head.label.to_owned());
+                    heading = Some((at, head.label.to_owned()));
                     continue;
                 }
                 is_heading = true;
@@ -322,7 +328,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
                 let (at, said) = time(&whole).map_or((None, &*whole), |(at, text)| (Some(at), text.trim()));
                 let label = heading.take();
                 is_heading = label.is_some();
-                (at, label.map_or(said.to_owned(), |label| format!("{label}: {said}")))
+                (at, label.map_or(said.to_owned(), |(_, label)| format!("{label}: {said}")))
             }
         };
         if !has_begun {
@@ -339,10 +345,22 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
             gather.left_out(at, 1, format!("{:?} says nothing: left out", excerpt(&whole)));
         }
     }
+    lone_heading(heading, has_begun, &mut preamble, &mut gather);
     empty_turn(turn_starts, &mut gather);
     meta.preamble = (!preamble.is_empty()).then(|| preamble.join("\n\n").into());
     gather.meta = meta;
     gather.finish(FileKind::Markdown)
+}
+
+/// Keeps a heading that no text of its own follows: nobody says it.
+fn lone_heading(heading: Option<(usize, String)>, has_begun: bool, preamble: &mut Vec<String>, gather: &mut Gather) {
+    let Some((at, label)) = heading else { return };
+    let text = format!("{}:", unescape(&label));
+    if has_begun {
+        gather.line(at, Content { text: text.into(), ..Content::default() });
+    } else {
+        preamble.push(text);
+    }
 }
 
 /// A turn that is a name and a time, and no text.
@@ -440,6 +458,16 @@ mod tests {
                 (None, "However: five")
             ]
         );
+        // One that no text of its own follows stays, and takes nobody's.
+        let reading = read(
+            "**Before:**\n\n**Ann:** one\n\n**Note:**\n\n**Warning:**\n\n**Ben:** (00:05) two\n\nthree\n\n**Summary:**\n",
+            Gather::default(),
+        );
+        let lines: Vec<_> =
+            reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+        let expected =
+            [(ann, "one"), (None, "Note:"), (None, "Warning:"), (ben, "two"), (ben, "three"), (None, "Summary:")];
+        assert_eq!((lines, reading.meta.preamble.as_deref()), (expected.to_vec(), Some("Before:")));
         assert_eq!(count("**Note:** a\n\n**Warning:** b\n\n**Note:** c\n"), 0);
     }
 

@@ -3,8 +3,14 @@
 //!
 //! Words alone decide nothing but what is **no** name. What is one, the file says: see [`super::labels`] and [`super::headers`].
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::blocks::LABEL_MAX;
 use super::stamp::bracketed_end;
+
+/// Words in small letters. They are looked up for each line of a file.
+type WordList = LazyLock<HashSet<&'static str>>;
 
 /// A label that stands where only a label can: short, and no sentence.
 pub(super) fn is_label(label: &str) -> bool {
@@ -29,11 +35,17 @@ const PARTICLES: [&str; 20] = [
 ];
 
 /// Words with which phrases begin that are written as names are.
-const BEGINNINGS: &str = " a an this that these those my our your his her its their here there what why how who when where which \
-     first second third next last finally ladies dear fellow good breaking die das ein eine meine unsere ";
+static BEGINNINGS: WordList = LazyLock::new(|| {
+    words_of(
+        " a an this that these those my our your his her its their here there what why how who when where which \
+     first second third next last finally ladies dear fellow good breaking die das ein eine meine unsere ",
+    )
+});
 
 /// Words of headings, credits and notices, which have a number behind them or stand alone.
-const HEADINGS: &str = " note notes nb ps fyi question questions answer answers example examples summary \
+static HEADINGS: WordList = LazyLock::new(|| {
+    words_of(
+        " note notes nb ps fyi question questions answer answers example examples summary \
      conclusion agenda item items article section chapter part point step steps figure table slide page phase option exhibit \
      added changed deprecated fixed removed security warning caution danger attention notice disclaimer spoiler important update updates news \
      live today tomorrow yesterday tonight tip tips fact facts myth rule reason problem problems solution solutions method \
@@ -42,10 +54,14 @@ const HEADINGS: &str = " note notes nb ps fyi question questions answer answers 
      transcription translation translated translator sync synced resync encoded ripped downloaded corrected edited corrections \
      written directed produced copyright website email phone contact intro outro recap bonus episode season week day level lesson \
      round stage unit module exercise case act scene verse achtung hinweis untertitel \
-     sous-titres sous-titrage subt\u{ed}tulos nota beispiel frage antwort ";
+     sous-titres sous-titrage subt\u{ed}tulos nota beispiel frage antwort ",
+    )
+});
 
 /// Words with which people begin or turn a sentence, before a colon.
-const OPENERS: &str = " again accordingly actually additionally admittedly after afterwards altogether also alternatively although \
+static OPENERS: WordList = LazyLock::new(|| {
+    words_of(
+        " again accordingly actually additionally admittedly after afterwards altogether also alternatively although \
      always another anyhow anyway apparently ask assume basically be because before believe besides bottom briefly but certainly check \
      clearly come compare consequently consider conversely correct correction crucially currently definitely despite do \
      don't each either else equally especially essentially even eventually every everything everywhere evidently exactly except \
@@ -64,43 +80,65 @@ const OPENERS: &str = " again accordingly actually additionally admittedly after
      also aber allerdings au\u{df}erdem dabei dagegen daher dann darum denn dennoch deshalb deswegen doch folglich jedoch n\u{e4}mlich oder schlie\u{df}lich \
      somit sondern stattdessen trotzdem und weil zudem zun\u{e4}chst \
      ainsi alors cependant donc ensuite mais n\u{e9}anmoins or pourtant puis toutefois \
-     adem\u{e1}s ahora as\u{ed} aunque entonces pero porque pues recuerda sin ";
+     adem\u{e1}s ahora as\u{ed} aunque entonces pero porque pues recuerda sin ",
+    )
+});
 
 /// Words that stand in sentences, and in no name.
-const SENTENCE_WORDS: &str = " is are was were be been we i you he she it they us this that to not have has had as in on at \
-     by with say says said tell ask asked so yes if then but ";
+static SENTENCE_WORDS: WordList = LazyLock::new(|| {
+    words_of(
+        " is are was were be been we i you he she it they us this that to not have has had as in on at \
+     by with say says said tell ask asked so yes if then but ",
+    )
+});
 
 /// People who have no name on the screen, and what stands before names.
-const PEOPLE: &str = " man woman boy girl men women boys girls child children kid baby male female speaker narrator interviewer \
+static PEOPLE: WordList = LazyLock::new(|| {
+    words_of(
+        " man woman boy girl men women boys girls child children kid baby male female speaker narrator interviewer \
      interviewee reporter journalist correspondent host anchor announcer presenter moderator interpreter operator voice voices \
      crowd audience all both everyone mom mum dad mother father teacher student doctor nurse officer policeman detective judge \
      clerk bailiff attorney lawyer counsel witness defendant chair chairman chairwoman chairperson mayor governor senator \
      representative councilmember councilman councilwoman commissioner president minister secretary captain sergeant sir \
-     lady driver caller guest participant dr mr mrs ms prof professor rev sen rep gov gen col sgt lt capt hon ";
+     lady driver caller guest participant dr mr mrs ms prof professor rev sen rep gov gen col sgt lt capt hon ",
+    )
+});
 
 /// Words of which one stands in what transcribers put in brackets: `[Music Playing]`, `[Inaudible]`.
-const SOUNDS: &str = " inaudible unintelligible indiscernible crosstalk overlapping laughter laughs laughing applause applauding \
+static SOUNDS: WordList = LazyLock::new(|| {
+    words_of(
+        " inaudible unintelligible indiscernible crosstalk overlapping laughter laughs laughing applause applauding \
      clapping cheering cheers music singing silence pause phonetic foreign language noise audio recording break coughs coughing \
-     sighs chuckles blank_audio ";
+     sighs chuckles blank_audio ",
+    )
+});
 
 /// True for the notice of a sound, or of what could not be heard.
 pub(super) fn is_sound(label: &str) -> bool {
-    label.split_whitespace().any(|word| is_among(SOUNDS, word))
+    label.split_whitespace().any(|word| is_among(&SOUNDS, word))
 }
 
 /// True for a label in which there is a word that no name has.
 pub(super) fn is_sentence(label: &str) -> bool {
-    label.split_whitespace().any(|word| is_among(SENTENCE_WORDS, word) && !word.ends_with('.'))
+    label.split_whitespace().any(|word| is_among(&SENTENCE_WORDS, word) && !word.ends_with('.'))
 }
 
 /// True for somebody who is called by what they are: `MAN`, `Speaker 1`, `DR. ROTH`.
 pub(super) fn is_person(label: &str) -> bool {
-    stem(label).split_whitespace().next().is_some_and(|first| is_among(PEOPLE, first))
+    stem(label).split_whitespace().next().is_some_and(|first| is_among(&PEOPLE, first))
 }
 
-fn is_among(words: &str, word: &str) -> bool {
-    let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    !word.is_empty() && words.split_whitespace().any(|known| known == word)
+fn words_of(words: &'static str) -> HashSet<&'static str> {
+    words.split_whitespace().collect()
+}
+
+fn is_one_of(words: &[&str], word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    words.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+fn is_among(words: &HashSet<&str>, word: &str) -> bool {
+    words.contains(&*word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
 }
 
 /// The words of a label without numbers: `Step 1`, `EXHIBIT 4.2`, `COVID-19`.
@@ -112,7 +150,7 @@ pub(super) fn stem(name: &str) -> &str {
 fn begins_text(word: &str) -> bool {
     // `A` may be who answers.
     word.chars().filter(|c| c.is_alphanumeric()).count() > 1
-        && [BEGINNINGS, HEADINGS, OPENERS].into_iter().any(|words| is_among(words, word))
+        && [&BEGINNINGS, &HEADINGS, &OPENERS].into_iter().any(|words| is_among(words, word))
 }
 
 /// True for what is no name however often it stands before a colon: a heading, or the beginning of a sentence.
@@ -120,7 +158,7 @@ pub(super) fn is_no_name(name: &str) -> bool {
     // `Ben (he)`
     let name = without_brackets(name).unwrap_or(name);
     // `Question` and `Answer` may be people in turns.
-    if is_among(" question answer ", name) {
+    if is_one_of(&["question", "answer"], name) {
         return false;
     }
     let is_small = |word: &str| !word.contains(char::is_uppercase);
@@ -135,9 +173,9 @@ pub(super) fn is_no_name(name: &str) -> bool {
         (is_capitals || at > 0 && is_small(word) || words.len() == 1)
             && !word.ends_with('.')
             && *word != "I"
-            && is_among(SENTENCE_WORDS, word)
+            && is_among(&SENTENCE_WORDS, word)
     };
-    let ends = words.last().is_some_and(|last| is_among(" note notes warning update summary ", last));
+    let ends = words.last().is_some_and(|last| is_one_of(&["note", "notes", "warning", "update", "summary"], last));
     begins || ends || words.iter().enumerate().any(says)
 }
 
@@ -172,7 +210,7 @@ pub(super) fn is_title(label: &str) -> bool {
         label = before;
     }
     let words: Vec<&str> = label.split_whitespace().collect();
-    let is_word = |word: &&str| !is_among(SENTENCE_WORDS, word) || word.ends_with('.');
+    let is_word = |word: &&str| !is_among(&SENTENCE_WORDS, word) || word.ends_with('.');
     let first = words.iter().find(|word| !word.eq_ignore_ascii_case("the")).copied().unwrap_or_default();
     // `Ben Roth, Reuters`, but not `Well, Ben`.
     let comma = label.split_once(',').is_none_or(|(before, _)| before.split_whitespace().count() > 1);
@@ -180,7 +218,7 @@ pub(super) fn is_title(label: &str) -> bool {
         && comma
         && has_large_words(label)
         && words.iter().all(is_word)
-        && !is_among(BEGINNINGS, first)
+        && !is_among(&BEGINNINGS, first)
         && !is_no_name(label)
         && !words.last().is_some_and(|last| PARTICLES.contains(last))
 }

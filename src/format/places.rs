@@ -249,44 +249,74 @@ impl<'de> Deserialize<'de> for Label {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Written<'a> {
-            Number(i64),
-            /// Of tables in which some number is missing.
-            Decimal(f64),
-            #[serde(borrow)]
-            Text(Cow<'a, str>),
             #[allow(dead_code, reason = "a list is no object, which may be read from one")]
             List(Vec<serde::de::IgnoredAny>),
-            Person(Person),
-            Other(serde::de::IgnoredAny),
+            #[serde(borrow)]
+            Person(Person<PersonLabel<'a>>),
+            #[serde(borrow)]
+            Plain(PlainLabel<'a>),
         }
+        Ok(Self(match Option::<Written<'_>>::deserialize(deserializer)? {
+            Some(Written::Plain(plain)) => plain.label(),
+            Some(Written::Person(person)) => person.label(|label| match label {
+                PersonLabel::Person(person) => person.label(|plain| plain.label()),
+                PersonLabel::Plain(plain) => plain.label(),
+            }),
+            Some(Written::List(_)) | None => None,
+        }))
+    }
+}
+
+/// A label within an object that names a speaker: that may be one again, and no more, since each level is kept once more.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PersonLabel<'a> {
+    #[serde(borrow)]
+    Person(Person<PlainLabel<'a>>),
+    #[serde(borrow)]
+    Plain(PlainLabel<'a>),
+}
+
+/// A label that is no object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PlainLabel<'a> {
+    Number(i64),
+    /// Of tables in which some number is missing.
+    Decimal(f64),
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+    Other(serde::de::IgnoredAny),
+}
+
+impl PlainLabel<'_> {
+    fn label(&self) -> Option<String> {
         let of_number = |number: i64| (number >= 0).then(|| format!("Speaker {number}"));
-        Ok(match Option::<Written<'_>>::deserialize(deserializer)? {
-            Some(Written::Number(number)) => Self(of_number(number)),
-            Some(Written::Decimal(number)) if number.fract() == 0.0 => Self(of_number(number as i64)),
-            Some(Written::Text(text)) => Self(Some(label(&text)).filter(|label| !label.is_empty() && label != "UU")),
-            Some(Written::Person(person)) => person.label(),
-            Some(Written::Decimal(_) | Written::List(_) | Written::Other(_)) | None => Self(None),
-        })
+        match self {
+            Self::Number(number) => of_number(*number),
+            Self::Decimal(number) if number.fract() == 0.0 => of_number(*number as i64),
+            Self::Text(text) => Some(label(text)).filter(|label| !label.is_empty() && label != "UU"),
+            Self::Decimal(_) | Self::Other(_) => None,
+        }
     }
 }
 
 /// An object that names a speaker.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Person {
-    name: Label,
-    display_name: Label,
+#[derive(Deserialize)]
+struct Person<L> {
+    name: Option<L>,
+    display_name: Option<L>,
     #[serde(rename = "displayName")]
-    shown_name: Label,
-    label: Label,
-    speaker: Label,
-    id: Label,
+    shown_name: Option<L>,
+    label: Option<L>,
+    speaker: Option<L>,
+    id: Option<L>,
 }
 
-impl Person {
-    fn label(self) -> Label {
+impl<L> Person<L> {
+    fn label(self, of: impl Fn(L) -> Option<String>) -> Option<String> {
         let labels = [self.name, self.display_name, self.shown_name, self.label, self.speaker, self.id];
-        labels.into_iter().find(|label| label.0.is_some()).unwrap_or_default()
+        labels.into_iter().flatten().find_map(of)
     }
 }
 

@@ -10,7 +10,7 @@
 //! **Files put together** need neither a blank line nor a line end between them. The second one's first number is the 1 with
 //! which the first one's began, or a byte order mark stands before it, or a header of WebVTT: a new part begins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::blocks::{decimals, excerpt, numbered, tidy};
@@ -231,8 +231,8 @@ fn names_above<'a>(lines: &[(usize, &'a str)]) -> HashMap<usize, &'a str> {
 
 /// The lines of a file, and true where its cues have numbers. Where another file was put behind the end of a line, the first
 /// line of that is one of its own.
-fn lines_of(text: &str) -> (Vec<(usize, &str)>, bool) {
-    let mut lines: Vec<(usize, &str)> = Vec::new();
+fn lines_of<'a>(text: &'a str) -> (Vec<(usize, &'a str)>, bool) {
+    let mut lines: Vec<(usize, &'a str)> = Vec::new();
     for (at, line) in numbered(text) {
         let mark = line.find(BYTE_ORDER_MARK).filter(|mark| *mark > 0);
         let second =
@@ -259,15 +259,17 @@ fn lines_of(text: &str) -> (Vec<(usize, &str)>, bool) {
         };
         number_above(index).is_none() && first.is_some_and(is_first)
     };
-    let glued: Vec<usize> =
+    let glued: HashSet<usize> =
         (0..cues.len()).filter(|place| has_numbers && is_glued(place)).map(|place| cues[place] - 1).collect();
-    for index in glued.into_iter().rev() {
-        let (at, line) = lines[index];
-        let (before, number) = line.split_at(line.len() - 1);
-        lines[index] = (at, before);
-        lines.insert(index + 1, (at, number));
+    if glued.is_empty() {
+        return (lines, has_numbers);
     }
-    (lines, has_numbers)
+    let split = |(index, (at, line)): (usize, (usize, &'a str))| {
+        let end = line.len() - usize::from(glued.contains(&index));
+        let number = Some((at, &line[end..])).filter(|_| end < line.len());
+        [Some((at, &line[..end])), number]
+    };
+    (lines.into_iter().enumerate().flat_map(split).flatten().collect(), has_numbers)
 }
 
 /// A line of times without the byte order mark in front of it. That of a number is seen where the times stand below it.
@@ -388,8 +390,11 @@ impl<'a> Reader<'a> {
     /// of those before.
     fn header_lines(&self, lines: &[(usize, &str)], index: usize) -> usize {
         let count = webvtt::header_lines(lines, index);
+        if count == 0 {
+            return 0;
+        }
         let below = lines[index + count..].iter().find(|(_, line)| !line.trim().is_empty());
-        let number = below.filter(|_| count > 0).and_then(|(_, line)| number_of(line));
+        let number = below.and_then(|(_, line)| number_of(line));
         let goes_on = number.is_some() && self.numbers.last.and_then(|last| last.checked_add(1)) == number;
         if goes_on { 0 } else { count }
     }

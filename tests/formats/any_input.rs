@@ -346,3 +346,36 @@ fn no_word_of_two_files_put_together_is_dropped_untold() {
     assert!(wrong.is_empty(), "{} of {read_files}\n{}", wrong.len(), wrong.join("\n"));
     assert!(read_files > 500, "{read_files}");
 }
+
+/// Files in which something stands very often: read in one pass, they take no time; else this test does not end.
+#[test]
+fn what_stands_often_is_read_in_one_pass() {
+    const OFTEN: usize = 60_000;
+    let cue = "1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n";
+    let cues = |text: &dyn Fn(usize) -> String| -> String {
+        let time = |at: usize| format!("{:02}:{:02}:{:02},000", at / 3600, at / 60 % 60, at % 60);
+        (0..OFTEN / 4).map(|at| format!("{}\n{} --> {}\n{}\n\n", at + 1, time(at), time(at + 1), text(at))).collect()
+    };
+    let name = |at: usize| {
+        let letter = |digit: usize| char::from(b"abcdefghij"[at / 10_usize.pow(digit as u32) % 10]);
+        format!("Q{}", (0..5).map(letter).collect::<String>())
+    };
+    let names = |at: usize| format!("{}: so.", name(if at < OFTEN / 8 { at } else { OFTEN / 4 - at - 1 }));
+    let nested = (0..100).fold("[1]".to_owned(), |inner, _| format!("{{\"name\":{inner}}}"));
+    let whisper = |text: &str, speaker: &str| {
+        format!("{{\"segments\":[{{\"start\":0.0,\"end\":1.4,\"text\":\"{text}\",\"speaker\":{speaker}}}]}}")
+    };
+    for (file, name) in [
+        (cue.to_owned() + &"\n".repeat(OFTEN * 4), "blank.srt"),
+        (cue.to_owned() + &"\t\n".repeat(OFTEN * 4), "blank.srt"),
+        (cues(&names), "names.srt"),
+        (cues(&|_| "yes1".to_owned()), "glued.srt"),
+        (cues(&|_| "\u{feff}So.".to_owned()), "marks.srt"),
+        (whisper(&"<|".repeat(OFTEN * 2), "null"), "marks.json"),
+        (whisper(&"<|so".repeat(OFTEN * 2), "null"), "marks.json"),
+        (whisper("So.", &nested), "nested.json"),
+    ] {
+        let lines = read(file.as_bytes(), Some(name)).map(|reading| reading.lines.len());
+        assert!(lines.as_ref().is_ok_and(|lines| *lines > 0), "{name}: {lines:?}");
+    }
+}

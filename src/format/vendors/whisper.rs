@@ -367,12 +367,14 @@ fn without_model_marks(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("<|") {
-        match behind.split_once("|>") {
-            Some((mark, behind)) if !mark.contains(|c: char| c.is_whitespace() || c == '<') => {
+        // A mark is one word.
+        let end = behind.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(behind.len());
+        match behind[..end].find("|>") {
+            Some(at) => {
                 out.extend([before, " "]);
-                rest = behind;
+                rest = &behind[at + 2..];
             }
-            _ => {
+            None => {
                 out.extend([before, "<|"]);
                 rest = behind;
             }
