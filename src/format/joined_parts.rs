@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::blocks::excerpt;
 use super::gather::{FilePlace, Gather};
-use super::ours::tell_same_id;
+use super::reused_ids::tell_same_id;
 use crate::position::{Epoch, Offset};
 use crate::transcript::line::{beside, sent_id};
 use crate::transcript::{FoldView, Line, Meta, Op, Record, Timestamp, Transcript};

@@ -16,7 +16,7 @@
 //! readers of text, `plain_text` by way of `headers` and `header_forms` (with `stamp`, `person` and `time_lines`: times, names,
 //! times alone on a line; `speech_evidence`: whether a file with times is a transcript), `markdown`, `webvtt` and `srt` (with
 //! `rolling`, for cues that repeat rows); those of JSON, by way of `places`, and of words, by way of `words`: `ours` (with
-//! `sent_rows` and `joined_parts`),
+//! `sent_rows`, `reused_ids` and `joined_parts`),
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
 
@@ -45,6 +45,7 @@ mod person;
 mod places;
 mod plain_text;
 mod podcast;
+mod reused_ids;
 mod rev;
 mod rev_json;
 mod rolling;

@@ -21,6 +21,7 @@ use super::gather::{FilePlace, Gather};
 use super::joined_parts::{FilePart, LineIds, join, shown_lines};
 use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
 use super::places::{Fields, Places, whole};
+use super::reused_ids::tell_same_id;
 use super::sent_rows::SentRows;
 use super::{FileKind, FormatError, Reading};
 use crate::position::{Epoch, Offset};
@@ -468,12 +469,6 @@ impl ExportPart {
         }
         FilePart { at, epoch: self.epoch, is_log: false, records }
     }
-}
-
-/// Tells of an id that another line has.
-pub(super) fn tell_same_id(at: FilePlace, id: &str, gather: &mut Gather) {
-    let message = format!("the id {:?} stands for another line further up: both are kept", excerpt(id));
-    gather.problem(at.line, at.column, message);
 }
 
 fn version(line: Line, is_abandoned: bool) -> Version {

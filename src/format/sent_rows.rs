@@ -2,7 +2,7 @@
 //!
 //! A file of them is read as the server would take it: of each id the last version counts, a guess never stands in the place of
 //! what is final, and what was taken back is gone. Where the clock starts over, another program counts its ids from 1 again:
-//! its lines are others. So is a line that shares no words with the final one of its id, and names no revision of it.
+//! its lines are others. So is a line that can be no version of the one of its id ([`super::reused_ids`]).
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -17,6 +17,7 @@ use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::{FilePlace, Gather};
 use super::ours::SAME_LINE_MS;
 use super::places::{Fields, Label, Places, Seconds};
+use super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
 use crate::position::Offset;
 use crate::transcript::line::{DEFAULT_SOURCE, beside, check_line_id};
 use crate::transcript::{
@@ -67,13 +68,6 @@ struct SentRow {
     id: Option<Arc<str>>,
     rev: Option<u64>,
     says: RowSays,
-}
-
-/// What an id means, as far as the file was read.
-struct Meant {
-    id: Arc<str>,
-    /// The final text of that line.
-    said: Option<Arc<str>>,
 }
 
 /// The rows of a file that publishers would send.
@@ -129,26 +123,35 @@ impl SentRows {
         }
     }
 
-    /// Gives each line an id of its own that is called as a final one before it, and is another line.
+    /// Gives each line an id of its own that is called as one before it, and is another line.
     fn tell_apart(&mut self, gather: &mut Gather) {
         let mut taken: HashSet<Arc<str>> = self.0.iter().filter_map(|row| row.id.clone()).collect();
-        let mut known: HashMap<Arc<str>, Meant> = HashMap::new();
+        let mut ids: ReusedIds<Arc<str>> = ReusedIds::default();
         for row in &mut self.0 {
             let Some(id) = row.id.clone() else { continue };
-            let meant = known.entry(id.clone()).or_insert_with(|| Meant { id: id.clone(), said: None });
-            match &row.says {
-                RowSays::Line(content) if content.status == Status::Final => {
-                    if row.rev.is_none() && meant.said.as_ref().is_some_and(|said| !shares_words(said, &content.text)) {
-                        gather.problem(row.at.line, row.at.column, stands_for_another(&id));
-                        meant.id = beside_all(&id, &mut taken);
-                    }
-                    meant.said = Some(content.text.clone());
+            let RowSays::Line(content) = &row.says else {
+                row.id = ids.take_back(&id).or(Some(id));
+                continue;
+            };
+            let said = SaidUnderId {
+                rev: row.rev,
+                is_final: content.status == Status::Final,
+                start_ms: content.start_ms,
+                end_ms: content.end_ms,
+                wall_ms: None,
+                speaker: content.speaker.clone(),
+                text: content.text.clone(),
+            };
+            let meant = match ids.meant(&id, &said) {
+                MeantLine::First => id.clone(),
+                MeantLine::Known(meant) => meant,
+                MeantLine::Another => {
+                    tell_same_id(row.at, &id, gather);
+                    beside_all(&id, &mut taken)
                 }
-                // A guess that comes late is one of the same line.
-                RowSays::Line(_) => {}
-                RowSays::Retract => meant.said = None,
-            }
-            row.id = Some(meant.id.clone());
+            };
+            ids.note(&id, said, meant.clone());
+            row.id = Some(meant);
         }
     }
 
@@ -187,7 +190,7 @@ impl SentRows {
                     if met.insert(id.clone()) {
                         return id;
                     }
-                    gather.problem(at.line, at.column, stands_for_another(&id));
+                    tell_same_id(at, &id, gather);
                     beside_all(&id, &mut taken)
                 });
                 let from = gather.len();
@@ -204,11 +207,6 @@ impl SentRows {
     }
 }
 
-/// What is said of a line whose id another one has.
-fn stands_for_another(id: &str) -> String {
-    format!("the id {id:?} stands for another line further up: both are kept")
-}
-
 /// The first id beside `id` that is not taken; from now on it is.
 fn beside_all(id: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
     let mut number = 2;
@@ -219,17 +217,6 @@ fn beside_all(id: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
         }
         number += 1;
     }
-}
-
-/// Whether `now` may be another version of what was final: at least half of the words of the shorter text are in the other.
-fn shares_words(before: &str, now: &str) -> bool {
-    let words = |text: &str| -> HashSet<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
-    };
-    let (before, now) = (words(before), words(now));
-    let shorter = before.len().min(now.len());
-    shorter == 0 || before.intersection(&now).count() * 2 >= shorter
 }
 
 /// What the rows of one part come to, by the rules of the fold.

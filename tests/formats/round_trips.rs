@@ -414,6 +414,67 @@ fn rows_as_publishers_send_them_are_read_as_the_server_takes_them() {
                 "4: the id \"2\" stands for another line",
             ],
         ),
+        // So it does where its clock goes on, whatever its words; each line is told once.
+        (
+            &[
+                "{\"id\":\"1\",\"start_ms\":3000,\"speaker\":\"Mia\",\"text\":\"The ferry is late.\"}",
+                "{\"id\":\"2\",\"start_ms\":8000,\"speaker\":\"Mia\",\"text\":\"Thank you.\"}",
+                "{\"id\":\"1\",\"start_ms\":3603000,\"speaker\":\"Jon\",\"text\":\"Is the\",\"status\":\"interim\"}",
+                "{\"id\":\"1\",\"start_ms\":3603000,\"speaker\":\"Jon\",\"text\":\"Is the ferry there?\"}",
+                "{\"id\":\"2\",\"start_ms\":3608000,\"speaker\":\"Jon\",\"text\":\"Thank you.\"}",
+                "{\"id\":\"2\",\"start_ms\":3608000,\"speaker\":\"Jon\",\"text\":\"Thank you, all.\"}",
+                "{\"id\":\"1\",\"start_ms\":7200000,\"speaker\":\"Jon\",\"text\":\"Is the ferry\",\"status\":\"interim\"}",
+            ],
+            &[
+                "3000 Mia: The ferry is late.",
+                "8000 Mia: Thank you.",
+                "3603000 Jon: Is the ferry there?",
+                "3608000 Jon: Thank you, all.",
+                "7200000 Jon: Is the ferry",
+            ],
+            &[
+                "3: the id \"1\" stands for another line",
+                "5: the id \"2\" stands for another line",
+                "7: the id \"1\" stands for another line",
+                "7: this line was never final",
+            ],
+        ),
+        // Its clock starts over near to where it began.
+        (
+            &[
+                "{\"id\":\"1\",\"start_ms\":9000,\"text\":\"Act one opens.\"}",
+                "{\"id\":\"2\",\"start_ms\":400000,\"text\":\"Act one closes.\"}",
+                "{\"id\":\"1\",\"start_ms\":700,\"text\":\"Act two opens.\"}",
+                "{\"id\":\"2\",\"start_ms\":250000,\"text\":\"Act two closes.\"}",
+            ],
+            &[
+                "9000 -: Act one opens.",
+                "400000 -: Act one closes.",
+                "401700 -: Act two opens.",
+                "651000 -: Act two closes.",
+            ],
+            &[
+                "3: the clock starts over",
+                "3: the id \"1\" stands for another line",
+                "4: the id \"2\" stands for another line",
+            ],
+        ),
+        // The id of who speaks, and the same words again and again.
+        (
+            &[
+                "{\"id\":\"mic-1\",\"start_ms\":0,\"text\":\"The first of two\"}",
+                "{\"id\":\"mic-1\",\"start_ms\":4000,\"text\":\"The second of two\"}",
+                "{\"id\":\"a\",\"start_ms\":5000,\"end_ms\":6000,\"text\":\"Aye.\"}",
+                "{\"id\":\"a\",\"start_ms\":9000,\"end_ms\":10000,\"text\":\"Aye.\"}",
+                "{\"id\":\"a\",\"start_ms\":13000,\"end_ms\":14000,\"text\":\"Aye.\"}",
+            ],
+            &["0 -: The first of two", "4000 -: The second of two", "5000 -: Aye.", "9000 -: Aye.", "13000 -: Aye."],
+            &[
+                "2: the id \"mic-1\" stands for another line",
+                "4: the id \"a\" stands for another line",
+                "5: the id \"a\" stands for another line",
+            ],
+        ),
     ];
     for (rows, lines, told) in table {
         let (read, found) = shown(&(rows.join("\n") + "\n"));

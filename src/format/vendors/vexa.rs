@@ -1,20 +1,21 @@
 //! Vexa: a segment, a bundle of segments, or a recording of its messages, one a row.
 //!
-//! A segment that is sent again replaces itself by its id, and what is pending of a speaker replaces what was. What never
+//! A segment that is sent again replaces itself by its id, another one of that id is kept beside it, and what is pending of a speaker replaces what was. What never
 //! was confirmed is read all the same, for it was said, and told. Times of day become media time: by the segments that
 //! have both, or else from the first on.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::blocks::excerpt;
+use super::super::blocks::{excerpt, tidy};
 use super::super::gather::{FilePlace, Gather};
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
+use super::super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
 use crate::transcript::{Content, MediaMs, Timestamp};
@@ -62,6 +63,23 @@ impl Segment<'_> {
     fn start_moment(&self) -> Moment {
         Moment::of(self.start, self.start_time, self.absolute_start_time.as_deref())
     }
+
+    fn end_moment(&self) -> Moment {
+        Moment::of(self.end, self.end_time, self.absolute_end_time.as_deref())
+    }
+
+    fn said(&self) -> SaidUnderId {
+        let start = self.start_moment();
+        SaidUnderId {
+            rev: None,
+            is_final: self.completed,
+            start_ms: start.media,
+            end_ms: self.end_moment().media,
+            wall_ms: start.wall,
+            speaker: self.speaker.0.as_deref().map(Arc::from),
+            text: tidy(self.text.trim()).into(),
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -102,7 +120,8 @@ impl Moment {
 #[derive(Default)]
 struct Reader<'a> {
     confirmed: Vec<(FilePlace, Segment<'a>)>,
-    by_id: HashMap<String, usize>,
+    /// Which of them each id stands for.
+    ids: ReusedIds<usize>,
     /// Where the recording begins on the clock of the day, by the first segment that has both times.
     zero: Option<i64>,
     /// The drafts of each speaker, as they were sent last.
@@ -123,17 +142,30 @@ impl<'a> Reader<'a> {
         Some((at, segment))
     }
 
-    fn confirm(&mut self, at: FilePlace, segment: Segment<'a>) {
-        let known = segment.segment_id.as_deref().and_then(|id| self.by_id.get(id).copied());
-        match (known, segment.segment_id.as_deref()) {
-            (Some(index), _) => self.confirmed[index] = (at, segment),
-            (None, id) => {
-                if let Some(id) = id {
-                    self.by_id.insert(id.to_owned(), self.confirmed.len());
-                }
-                self.confirmed.push((at, segment));
-            }
+    fn confirm(&mut self, at: FilePlace, segment: Segment<'a>, gather: &mut Gather) {
+        let Some(id) = segment.segment_id.as_deref().map(Arc::<str>::from) else {
+            self.confirmed.push((at, segment));
+            return;
+        };
+        let said = segment.said();
+        let meant = self.ids.meant(&id, &said);
+        if meant == MeantLine::Another {
+            tell_same_id(at, &id, gather);
         }
+        let index = match meant {
+            MeantLine::Known(index) => {
+                let (_, known) = &self.confirmed[index];
+                if segment.completed || !known.completed {
+                    self.confirmed[index] = (at, segment);
+                }
+                index
+            }
+            MeantLine::First | MeantLine::Another => {
+                self.confirmed.push((at, segment));
+                self.confirmed.len() - 1
+            }
+        };
+        self.ids.note(&id, said, index);
     }
 
     fn message(&mut self, message: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
@@ -142,7 +174,7 @@ impl<'a> Reader<'a> {
             let speaker = fields.get("speaker").map_or("", |speaker| speaker.get()).to_owned();
             for raw in places.list(&fields, "confirmed", gather) {
                 if let Some((at, segment)) = self.segment(raw, places, gather) {
-                    self.confirm(at, segment);
+                    self.confirm(at, segment, gather);
                 }
             }
             let drafts = places.list(&fields, "pending", gather);
@@ -151,12 +183,12 @@ impl<'a> Reader<'a> {
         } else if fields.contains_key("segments") {
             for raw in places.list(&fields, "segments", gather) {
                 if let Some((at, segment)) = self.segment(raw, places, gather) {
-                    self.confirm(at, segment);
+                    self.confirm(at, segment, gather);
                 }
             }
         } else if SEGMENT_FIELDS.iter().any(|name| fields.contains_key(*name)) && fields.contains_key("text") {
             if let Some((at, segment)) = self.segment(message, places, gather) {
-                self.confirm(at, segment);
+                self.confirm(at, segment, gather);
             }
         } else if message.get().contains("\"text\":") {
             gather.left_out(places.place(message.get()).0, 1, "this message has a text and is no segment: left out");
@@ -171,19 +203,15 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self, mut gather: Gather) -> Reading {
         for (at, segment) in self.pending.into_values().flatten() {
-            let is_known = segment.segment_id.as_deref().is_some_and(|id| self.by_id.contains_key(id));
+            let segment = Segment { completed: false, ..segment };
+            let id = segment.segment_id.as_deref().map(Arc::<str>::from);
+            let is_known = id.is_some_and(|id| matches!(self.ids.meant(&id, &segment.said()), MeantLine::Known(_)));
             if !is_known {
-                self.confirmed.push((at, Segment { completed: false, ..segment }));
+                self.confirmed.push((at, segment));
             }
         }
-        let moments: Vec<(Moment, Moment)> = self
-            .confirmed
-            .iter()
-            .map(|(_, segment)| {
-                let end = Moment::of(segment.end, segment.end_time, segment.absolute_end_time.as_deref());
-                (segment.start_moment(), end)
-            })
-            .collect();
+        let moments: Vec<(Moment, Moment)> =
+            self.confirmed.iter().map(|(_, segment)| (segment.start_moment(), segment.end_moment())).collect();
         let first = moments.iter().filter_map(|(start, _)| start.wall).min();
         let zero = self.zero.or(first);
         let media = |moment: Moment| moment.media.or_else(|| Some((moment.wall? - zero?).max(0)));
@@ -201,7 +229,7 @@ impl<'a> Reader<'a> {
                 start_ms: media(start),
                 end_ms: media(end).filter(|end| media(start).is_some_and(|start| *end >= start)),
                 speaker: segment.speaker.0.map(Arc::from),
-                text: super::super::blocks::tidy(segment.text.trim()).into(),
+                text: tidy(segment.text.trim()).into(),
                 lang: segment.language.map(|lang| (*lang).into()),
                 words: as_in_text(&segment.text, words.collect()),
                 ..Content::default()
@@ -234,6 +262,55 @@ pub(in super::super) fn read_rows(text: &str, mut gather: Gather) -> Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One row of a recording: a segment that is confirmed, or else pending.
+    fn row(id: &str, speaker: &str, start: f64, text: &str, is_confirmed: bool) -> String {
+        let segment = serde_json::json!({
+            "segment_id": id, "speaker": speaker, "text": text, "start": start, "end": start + 2.0, "completed": is_confirmed,
+        });
+        let (confirmed, pending) = if is_confirmed { (vec![segment], vec![]) } else { (vec![], vec![segment]) };
+        let row =
+            serde_json::json!({"type": "transcript", "speaker": speaker, "confirmed": confirmed, "pending": pending});
+        format!("{row}\n")
+    }
+
+    #[test]
+    fn a_segment_id_that_is_used_again_takes_no_segment_away() {
+        let first = [row("a:1", "Mia", 3.0, "The ferry is late.", true), row("a:2", "Mia", 8.0, "Thank you.", true)];
+        let [one, two] = ["3000 The ferry is late.", "8000 Thank you."];
+        let table = [
+            // An engine that was started again, an hour on, with words alike; of another speaker or not. Each of them is told.
+            (
+                [
+                    row("a:1", "Jon", 3603.0, "Is the ferry there?", true),
+                    row("a:2", "Mia", 3608.0, "Thank you.", true),
+                    row("a:1", "Jon", 7200.0, "The ferry is there.", true),
+                ]
+                .concat(),
+                vec![one, two, "3603000 Is the ferry there?", "3608000 Thank you.", "7200000 The ferry is there."],
+                vec![3, 4, 5],
+            ),
+            // One that is never confirmed there.
+            (row("a:1", "Jon", 3603.0, "Is the", false), vec![one, two, "3603000 Is the"], vec![3]),
+            // A correction, another name for the same, all of it again, a draft that comes late.
+            (
+                row("a:1", "Mia", 3.2, "The ferry is very late.", true),
+                vec!["3200 The ferry is very late.", two],
+                vec![],
+            ),
+            (row("a:1", "Jon", 3.0, "The ferry is late.", true), vec![one, two], vec![]),
+            (first.concat(), vec![one, two], vec![]),
+            (row("a:2", "Mia", 8.0, "Thank", false), vec![one, two], vec![]),
+        ];
+        for (more, lines, told) in table {
+            let reading = read_rows(&format!("{}{more}", first.concat()), Gather::default());
+            let read = reading.lines.iter();
+            let read = read.map(|line| format!("{} {}", line.content.start_ms.unwrap_or(-1), line.content.text));
+            assert_eq!(read.collect::<Vec<_>>(), lines, "{more}");
+            let told_at = reading.problems.iter().map(|problem| problem.line);
+            assert_eq!(told_at.collect::<Vec<_>>(), told, "{more} {:?}", reading.problems);
+        }
+    }
 
     #[test]
     fn a_segment_of_nobody_known_is_a_line() {
