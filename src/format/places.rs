@@ -248,6 +248,7 @@ impl<'de> Deserialize<'de> for Label {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "it lives as long as one label is read")]
         enum Written<'a> {
             #[allow(dead_code, reason = "a list is no object, which may be read from one")]
             List(Vec<serde::de::IgnoredAny>),
