@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds, is_uuid};
+use super::keyed::{Keyed, SpeechOfId, VendorIds, is_uuid};
 use super::lines::{Facts, Saying};
 use super::piece::PieceState;
 use super::session::{Engine, IdScope};
@@ -76,7 +76,9 @@ impl Aws {
         let settled = if is_partial { stable } else { tokens.len() };
         let start_ms = tokens.iter().find_map(|token| token.start_ms);
         let text: String = tokens.iter().map(|token| &*token.text).collect();
-        let id = self.ids.line_saying((id, ""), &text, start_ms, &self.results, out);
+        let end_ms = tokens.iter().rev().find_map(|token| token.end_ms);
+        let now = SpeechOfId { text: &text, start_ms, end_ms, who: &Label::Unsaid };
+        let id = self.ids.line_saying((id, ""), &now, &self.results, out);
         if let Some(start_ms) = start_ms {
             let before = self.results.pieces_mut().filter(|(known, _)| **known != id);
             before.for_each(|(_, piece)| piece.reached(start_ms, &self.options, saying));
@@ -151,10 +153,12 @@ impl Engine for Aws {
             let Some(id) = raw_text(result, &["ResultId", "resultId", "result_id"]) else { return false };
             let said = raw_items(result, &["Alternatives", "alternatives"]).first();
             let text = said.and_then(|said| raw_text(said, &["Transcript", "transcript"])).unwrap_or_default();
-            let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0);
-            let start_ms = start.and_then(|start| on_axis(start, &self.options).ok());
+            let time = |names: &[&str]| raw_ms(result, names, 1000.0).and_then(|ms| on_axis(ms, &self.options).ok());
+            let start_ms = time(&["StartTime", "startTime", "start_time"]);
+            let end_ms = time(&["EndTime", "endTime", "end_time"]);
+            let now = SpeechOfId { text, start_ms, end_ms, who: &Label::Unsaid };
             self.results.piece(&self.ids.line((id, ""))).is_some()
-                && !self.ids.names_another((id, ""), text, start_ms, &self.results)
+                && !self.ids.names_another((id, ""), &now, &self.results)
         };
         let span = results.iter().find(|result| !is_known(result)).and_then(|result| {
             let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::json::{Node, raw_ms, raw_text};
+use super::json::{Node, raw_items, raw_ms, raw_text};
 use super::keyed::Keyed;
 use super::line_match::{NumberedLine, counts_anew, is_another_line};
 use super::lines::{Facts, Saying};
@@ -105,7 +105,8 @@ impl Engine for Flux {
         let kind = raw_text(message, &["type"]);
         let is_turn = kind == Some("TurnInfo");
         let index = message.get("turn_index").and_then(Value::as_u64);
-        let start = raw_ms(message, &["audio_window_start"], 1000.0);
+        let of_first_word = raw_items(message, &["words"]).first().and_then(|word| raw_ms(word, &["start"], 1000.0));
+        let start = of_first_word.or_else(|| raw_ms(message, &["audio_window_start"], 1000.0));
         let known = index.and_then(|index| self.turns.piece(&self.id(index)));
         let end = raw_ms(message, &["audio_window_end"], 1000.0);
         let text = raw_text(message, &["transcript"]).unwrap_or_default();

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::json::Node;
-use super::keyed::{Keyed, VendorIds, is_random, line_id};
+use super::keyed::{Keyed, SpeechOfId, VendorIds, is_random, line_id};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope};
 use super::session_sign::SessionSign;
@@ -62,7 +62,10 @@ impl Jitsi {
         let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
         let who = who.or_else(|| message.label(&["participant_id"], out)).unwrap_or_default();
         let id = match message.label(&["message_id", "messageID", "messageId", "id"], out) {
-            Some(id) => self.ids.line_saying((&id, &who), &text, None, &self.pieces, out),
+            Some(id) => {
+                let now = SpeechOfId { text: &text, start_ms: None, end_ms: None, who: &Label::Unsaid };
+                self.ids.line_saying((&id, &who), &now, &self.pieces, out)
+            }
             None => {
                 self.nameless += 1;
                 line_id(&format!("{}-{}", self.options.tag, self.nameless))

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::line_match::{MOVED_MS, share_a_word, shared_words, words};
+use super::line_match::{MOVED_MS, SAME_PLACE_MS, share_a_word, shared_words, words};
 use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
-use super::token::Token;
+use super::token::{Label, Token};
 use super::{Decoded, FaultKind, Options};
 use crate::transcript::line::check_line_id;
 use crate::transcript::{MediaMs, Status};
@@ -147,32 +147,25 @@ impl VendorIds {
         (self.is_unique)(id.0) || self.epoch > 0 || self.used.contains_key(&line_id(&joined(id)))
     }
 
-    /// Whether a vendor's id, which now says `text` from `start_ms` on, names another line than it did.
-    pub(super) fn names_another(
-        &self,
-        id: VendorId<'_>,
-        text: &str,
-        start_ms: Option<MediaMs>,
-        pieces: &Keyed,
-    ) -> bool {
-        if (self.is_unique)(id.0) || text.trim().is_empty() || !self.used.contains_key(&line_id(&joined(id))) {
+    /// Whether a vendor's id, which now says this, names another line than it did.
+    pub(super) fn names_another(&self, id: VendorId<'_>, now: &SpeechOfId<'_>, pieces: &Keyed) -> bool {
+        if (self.is_unique)(id.0) || now.text.trim().is_empty() || !self.used.contains_key(&line_id(&joined(id))) {
             return false;
         }
         // None: so many pieces ago that it is not remembered what it was.
-        pieces.piece(&self.line(id)).is_none_or(|piece| says_something_else(piece, text, start_ms))
+        pieces.piece(&self.line(id)).is_none_or(|piece| says_something_else(piece, now))
     }
 
-    /// The line of a vendor's id, which now says `text` from `start_ms` on. A new one if it names another line than it did.
+    /// The line of a vendor's id, which now says this. A new one if it names another line than it did.
     pub(super) fn line_saying(
         &mut self,
         id: VendorId<'_>,
-        text: &str,
-        start_ms: Option<MediaMs>,
+        now: &SpeechOfId<'_>,
         pieces: &Keyed,
         out: &mut Decoded,
     ) -> Arc<str> {
         let key = line_id(&joined(id));
-        if self.names_another(id, text, start_ms, pieces) {
+        if self.names_another(id, now, pieces) {
             *self.used.entry(key).or_default() += 1;
             out.fault(
                 FaultKind::Odd,
@@ -198,22 +191,52 @@ fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
     }
 }
 
-/// Whether `text` from `start_ms` on is not what `piece` says, or a better form of that.
-pub(super) fn says_something_else(piece: &Piece, text: &str, start_ms: Option<MediaMs>) -> bool {
-    if piece.is_over() {
-        return !is_same_speech(piece, text, start_ms);
-    }
-    // A guess may become any other one, but it does not go back in time.
-    let fell = piece.start_ms().zip(start_ms).is_some_and(|(known, start)| known - start > MOVED_MS);
-    fell && !share_a_word(&piece.text(), text)
+/// What a vendor says under an id now.
+#[derive(Debug)]
+pub(super) struct SpeechOfId<'a> {
+    pub(super) text: &'a str,
+    pub(super) start_ms: Option<MediaMs>,
+    pub(super) end_ms: Option<MediaMs>,
+    /// Who says it, where another name tells that it is something else.
+    pub(super) who: &'a Label,
 }
 
-/// Whether what a final line says now, from `start_ms` on, is the same piece of speech: at its place, and mostly its words.
-fn is_same_speech(piece: &Piece, text: &str, start_ms: Option<MediaMs>) -> bool {
-    let is_there = piece.start_ms().zip(start_ms).is_none_or(|(known, start)| (known - start).abs() <= MOVED_MS);
+/// Whether what is said now is not what `piece` says, or a better form of that.
+pub(super) fn says_something_else(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
+    if piece.is_over() {
+        return !is_same_speech(piece, now);
+    }
+    // A guess may become any other one, but it does not go back in time, and nobody else goes on with it.
+    let fell = piece.start_ms().zip(now.start_ms).is_some_and(|(known, start)| known - start > MOVED_MS);
+    fell && !share_a_word(&piece.text(), now.text) || is_by_another(piece, now) && stands_apart(piece, now)
+}
+
+/// Whether what a final line says now is the same piece of speech: at its place, mostly its words, and by the same speaker or
+/// at the very same time, as where a vendor learns late who spoke.
+fn is_same_speech(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     let start = |text: &str| words(&text[..text.floor_char_boundary(COMPARED_BYTES_MAX)]);
-    let (known, now) = (start(&piece.text()), start(text));
-    is_there && shared_words(&known, &now) * 2 > known.len().min(now.len())
+    let (known, said) = (start(&piece.text()), start(now.text));
+    let moved_ms = piece.start_ms().zip(now.start_ms).map(|(known, start)| (known - start).abs());
+    let is_there = if is_by_another(piece, now) {
+        moved_ms.map_or(known == said, |moved| moved <= SAME_PLACE_MS)
+    } else {
+        moved_ms.is_none_or(|moved| moved <= MOVED_MS)
+    };
+    is_there && !stands_apart(piece, now) && shared_words(&known, &said) * 2 > known.len().min(said.len())
+}
+
+/// Whether what is said now begins where the piece is over, or is over where that begins.
+fn stands_apart(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
+    let span = |start: Option<MediaMs>, end: Option<MediaMs>| start.zip(end).filter(|(start, end)| start < end);
+    let known = span(piece.start_ms(), piece.end_ms());
+    let is_behind = known.zip(now.start_ms).is_some_and(|((_, end), start)| start >= end);
+    let is_before = piece.start_ms().zip(span(now.start_ms, now.end_ms)).is_some_and(|(start, (_, end))| end <= start);
+    is_behind || is_before
+}
+
+/// Whether somebody with another name says it now.
+fn is_by_another(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
+    matches!((piece.label(), now.who), (Label::Named(known), Label::Named(name)) if known != name)
 }
 
 /// Whether an id is random, whichever vendor's it is: a UUID, a ULID, or letters and digits in one piece that change so often
@@ -290,7 +313,8 @@ mod tests {
         let (mut ids, mut pieces, mut out) =
             (VendorIds::new("t".into(), is_random), Keyed::default(), Decoded::default());
         let mut say = |raw: &str, text: &str, start_ms: i64, status: Status| {
-            let id = ids.line_saying((raw, ""), text, Some(start_ms), &pieces, &mut out);
+            let now = SpeechOfId { text, start_ms: Some(start_ms), end_ms: None, who: &Label::Unsaid };
+            let id = ids.line_saying((raw, ""), &now, &pieces, &mut out);
             let token = Token { text: text.into(), start_ms: Some(start_ms), ..Token::default() };
             let (options, mut saying) = (Options::new("t"), Saying::default());
             pieces.say(&id, &[token], status, &Facts::default(), &options, &mut saying);

@@ -9,7 +9,7 @@ use crate::transcript::MediaMs;
 /// of what they say by less.
 pub(super) const MOVED_MS: MediaMs = 2_000;
 /// What starts and ends so near to where a known line does is that line.
-const SAME_PLACE_MS: MediaMs = 100;
+pub(super) const SAME_PLACE_MS: MediaMs = 100;
 /// Of so many words marks and numbers may leave none as it was: `nine one one`. Of more words they leave some.
 const MARKED_WORDS_MAX: usize = 3;
 /// Numbers of lines that may overtake each other.
@@ -65,7 +65,7 @@ pub(super) fn counts_anew(number: u64, latest: u64) -> bool {
 }
 
 /// Whether a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
-/// each session say a line again to give it marks and capitals, soon after it and at its place.
+/// each session say a line again to give it marks and capitals, soon after it and at its place. Another session may say the same words, but not at the same time.
 pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>) -> bool {
     let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
     let by = apart(known.start_ms(), now.start_ms);
@@ -78,7 +78,10 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
         // Marks may change every word: `nine one one` becomes `911`. Later an engine that was started anew may be there.
         return false;
     }
-    let moved = by.is_some_and(|by| by > MOVED_MS);
+    let is_elsewhere = by.is_some_and(|by| by > SAME_PLACE_MS);
+    let span = known.start_ms().zip(known.end_ms()).filter(|(start, end)| start < end);
+    let is_behind = span.zip(now.start_ms).is_some_and(|((_, end), start)| start >= end);
+    let moved = is_behind || by.is_some_and(|by| by > MOVED_MS);
     if newer == 0 && !known.is_over() {
         // A guess may become any other one. It does not begin earlier, and does not shrink to a word or two of something else.
         let fell = known.start_ms().zip(now.start_ms).is_some_and(|(known, now)| known - now > MOVED_MS);
@@ -89,7 +92,7 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
     let is_late_guess = !now.is_over && known_words.concat().starts_with(&words(text).concat());
     match newer {
         0 => !is_late_guess && (moved || is_unlike),
-        1 => moved || is_unlike,
-        _ => moved || !text.is_empty() && known_words != words(text),
+        1 => is_elsewhere || is_unlike,
+        _ => is_elsewhere || !text.is_empty() && known_words != words(text),
     }
 }

@@ -1,13 +1,14 @@
 //! LiveKit: segments as its rooms send them (`segments`, with the participant who was heard), or one text stream of the
 //! topic `lk.transcription` as an object of its attributes and its text.
 //!
-//! A segment is known for ever by its id, and comes again until it is final. Times are milliseconds; many engines leave both
+//! A segment is known for ever by its id, and by its participant where programs count the ids (each track may have its own
+//! counter). It comes again until it is final. Times are milliseconds; many engines leave both
 //! at 0, and then a line stands where it arrives.
 
 use serde_json::Value;
 
 use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds, is_hex, is_random};
+use super::keyed::{Keyed, SpeechOfId, VendorId, VendorIds, is_hex, is_random};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, StreamClocks};
 use super::session_sign::{SessionSign, Span};
@@ -88,7 +89,8 @@ impl LiveKit {
             end_ms: end_ms.filter(|_| is_timed),
             ..ListedWord::default()
         };
-        let id = self.ids.line_saying((id, ""), text, word.start_ms, &self.segments, out);
+        let now = SpeechOfId { text, start_ms: word.start_ms, end_ms: word.end_ms, who: speaker };
+        let id = self.ids.line_saying(segment_id(id, who), &now, &self.segments, out);
         let tokens = whole(text, &[word]);
         let lang = segment.text(&["language"], out).filter(|lang| !lang.is_empty());
         let lang = lang.map(|lang| options.lang_of(lang)).or_else(|| options.lang.clone());
@@ -132,9 +134,11 @@ impl Engine for LiveKit {
             let end = raw_ms(segment, &["end_time", "endTime"], 1.0).filter(|end| *end > 0.0)?;
             let start = raw_ms(segment, &["start_time", "startTime"], 1.0)?;
             let (id, text) = (raw_text(segment, &["id"])?, raw_text(segment, &["text"]).unwrap_or_default());
-            let start_ms = on_axis(start, self.clocks.of(who)).ok();
-            let is_known = self.segments.piece(&self.ids.line((id, ""))).is_some()
-                && !self.ids.names_another((id, ""), text, start_ms, &self.segments);
+            let time = |ms: f64| on_axis(ms, self.clocks.of(who)).ok();
+            let now = SpeechOfId { text, start_ms: time(start), end_ms: time(end), who: &Label::Unsaid };
+            let id = segment_id(id, who);
+            let is_known =
+                self.segments.piece(&self.ids.line(id)).is_some() && !self.ids.names_another(id, &now, &self.segments);
             Some(Span::new(Some(start), Some(end))?.of_stream(who)).filter(|_| !is_known)
         };
         raw_items(packet, &["segments"]).iter().filter_map(span).collect()
@@ -152,6 +156,11 @@ impl Engine for LiveKit {
 /// Who was heard; nobody if it is not said.
 fn participant(packet: &Value) -> &str {
     raw_text(packet, &PARTICIPANTS).unwrap_or_default()
+}
+
+/// What names a segment: an id that is counted does so only together with the participant.
+fn segment_id<'a>(id: &'a str, who: &'a str) -> VendorId<'a> {
+    (id, if is_unique(id) { "" } else { who })
 }
 
 /// Whether a segment's id is unique for ever: LiveKit's libraries write `SG_` and twelve digits of a UUID, some of them with

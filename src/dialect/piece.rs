@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Options;
 use super::lines::{Facts, Lines, Saying};
-use super::token::{Token, says_nothing};
+use super::token::{Label, Token, says_nothing};
 use crate::transcript::{MediaMs, Status};
 
 /// What the vendor says of a piece now.
@@ -168,6 +168,11 @@ impl Piece {
     /// How many words and marks it has.
     pub(super) fn len(&self) -> usize {
         self.state.tokens.len()
+    }
+
+    /// Who says it first.
+    pub(super) fn label(&self) -> &Label {
+        self.state.tokens.first().map_or(&Label::Unsaid, |token| &token.label)
     }
 
     /// Where it starts, if that was said.

@@ -19,7 +19,7 @@ use super::json_in_text::JsonInText;
 use super::keyed::is_random;
 use super::line_match::begins_as;
 use super::session_clock::{FALL_MS, FAR_FALL_MS, Reach, Step};
-use super::session_sign::{SessionSign, Span};
+use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::shape::{self, TextHints};
 use super::text::LineCutter;
 use super::token::short_name;
@@ -193,6 +193,10 @@ impl<E: Engine> Session<E> {
         self.is_over = self.is_heard && sign.ends || self.is_over && !sign.says;
         if let Some(span) = sign.span {
             self.note_span(&span, sign);
+        }
+        for MoreSpeech { span, text, is_settled } in &sign.more {
+            let sign = SessionSign { text: (*text).into(), is_settled: *is_settled, ..SessionSign::default() };
+            self.note_span(span, &sign);
         }
     }
 

@@ -53,4 +53,15 @@ pub(super) struct SessionSign<'a> {
     pub(super) is_settled: bool,
     /// Who says it, where several may speak at once; else empty.
     pub(super) voice: &'a str,
+    /// What else it says behind that.
+    pub(super) more: Vec<MoreSpeech<'a>>,
+}
+
+/// Speech behind the first in a message.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct MoreSpeech<'a> {
+    pub(super) span: Span<'a>,
+    pub(super) text: &'a str,
+    /// The vendor will not change it.
+    pub(super) is_settled: bool,
 }

@@ -3,7 +3,7 @@
 //! "Think of the messages as a stream" (StreamText, push): where they end means nothing, also within a character. A line is
 //! final when the writer goes on to the next. Deletes reach back over the line feed: the line before is open again, and
 //! what becomes of it is a correction of it. Deletes of more than is kept are passed over, as XEP-0301 has it for more than
-//! there is. Chevrons at the head of a line are those of `chevrons`.
+//! there is. Chevrons are those of `chevrons`: one amid a line begins a line of its own, as if it had been wrapped there.
 
 use std::collections::VecDeque;
 
@@ -79,6 +79,13 @@ impl StreamText {
             '\u{8}' => self.delete(out),
             c => {
                 let text = &mut self.rows[self.at].text;
+                let is_chevron = |said: &str| !said.ends_with('>') && !said.trim().is_empty();
+                if c == '>' && text.strip_suffix('>').is_some_and(is_chevron) {
+                    text.pop();
+                    self.next_row(true, saying);
+                    self.rows[self.at].text.push('>');
+                }
+                let text = &mut self.rows[self.at].text;
                 text.push(c);
                 let bytes = text.len();
                 let ends = bytes >= SENTENCE_BYTES && c.is_whitespace() && ends_sentence(text);
@@ -118,6 +125,12 @@ impl StreamText {
             if !self.rows[self.at].is_wrapped {
                 return;
             }
+        }
+        // Half a chevron begins no line.
+        if self.rows[self.at].text == ">" && self.at > 0 && self.rows[self.at - 1].is_wrapped {
+            self.rows[self.at].text.clear();
+            self.at -= 1;
+            self.rows[self.at].text.push('>');
         }
     }
 
@@ -208,6 +221,38 @@ mod tests {
         check("a\x08\x08\x08\x08b", &["b|"]);
         // One character, not one byte.
         check("é\x08e", &["e|"]);
+    }
+
+    /// A chevron names who speaks wherever it stands, and may be deleted as well.
+    #[test]
+    fn chevrons_amid_lines_as_a_table() {
+        let check = |text: &str, expected: &[&str]| {
+            for frames in [vec![text.as_bytes()], text.as_bytes().chunks(1).collect()] {
+                assert_eq!(written(&frames), expected, "{text:?}");
+            }
+        };
+        check(">> EVE: yes. >> DAN: no\nnever\n>> EVE: oh", &[">> EVE: yes. ", ">> DAN: no", "never", ">> EVE: oh|"]);
+        check("we ->>> NEWS: rain", &["we -", ">>> NEWS: rain|"]);
+        check("a > b >", &["a > b >|"]);
+        // Taken back, by half and as a whole, and written anew.
+        check("so >>\x08", &["so >|"]);
+        check("so >> D\x08\x08\x08\x08\x08 on", &["so on|"]);
+        check("so >>\x08> F: go", &["so ", ">> F: go|"]);
+        let mut out = Decoded::default();
+        let mut dialect = StreamText::new(Options::new("t"));
+        dialect.decode(b">> EVE: yes. >> DAN: no\nnever\n", &mut out);
+        let said = |row: &Row| row.lines.text();
+        assert_eq!(dialect.rows.iter().map(said).collect::<Vec<_>>(), ["yes.", "no", "never", ""]);
+        let speakers: Vec<_> = out
+            .says
+            .iter()
+            .flat_map(|said| match said {
+                crate::dialect::Said::Lines(lines) => lines.as_slice(),
+                _ => &[],
+            })
+            .map(|line| line.content.speaker.as_deref())
+            .collect();
+        assert_eq!(speakers, [Some("EVE"), Some("DAN"), Some("DAN")]);
     }
 
     #[test]

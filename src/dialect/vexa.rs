@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, VendorIds, is_random, line_id, says_something_else};
+use super::keyed::{Keyed, SpeechOfId, VendorIds, is_random, line_id, says_something_else};
 use super::line_match::words;
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, IdScope, StreamClocks};
@@ -225,8 +225,11 @@ impl Vexa {
             Some(id) => {
                 let text = raw_text(segment.value, &["text"]).unwrap_or_default();
                 let start_ms = tokens.iter().find_map(|token| token.start_ms);
-                let id = self.stamp(id, moment(segment.value, &START), text, start_ms);
-                self.ids.line_saying((&id, ""), text, start_ms, &self.confirmed, out)
+                let end_ms = tokens.iter().rev().find_map(|token| token.end_ms);
+                let who = tokens.first().map_or(&Label::Unsaid, |token| &token.label);
+                let now = SpeechOfId { text, start_ms, end_ms, who };
+                let id = self.stamp(id, moment(segment.value, &START), &now);
+                self.ids.line_saying((&id, ""), &now, &self.confirmed, out)
             }
             None => {
                 self.nameless += 1;
@@ -256,11 +259,11 @@ impl Vexa {
 
     /// The id of a segment with the time of day at which it began and what it said first, where it says one and the id may be a counter: so the same
     /// frames are the same lines on another connection. What a segment says better keeps the id that it had.
-    fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, text: &str, start_ms: Option<MediaMs>) -> Cow<'a, str> {
+    fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, now: &SpeechOfId<'_>) -> Cow<'a, str> {
         let Some(start) = start.filter(|at| *at >= EPOCH_MS && !is_unique(id)) else { return id.into() };
         if let Some(known) = self.stamps.get(id) {
             let piece = self.confirmed.piece(&self.ids.line((known, "")));
-            let is_other = |piece| !text.trim().is_empty() && says_something_else(piece, text, start_ms);
+            let is_other = |piece| !now.text.trim().is_empty() && says_something_else(piece, now);
             if piece.is_some_and(|piece| !is_other(piece)) {
                 return known.to_string().into();
             }
@@ -269,7 +272,7 @@ impl Vexa {
             self.stamps.clear();
         }
         // Whoever says something else at that time is somebody else's counter.
-        let stamped = format!("{id}{STAMP}{start:013.0}-{}", short_hash(text));
+        let stamped = format!("{id}{STAMP}{start:013.0}-{}", short_hash(now.text));
         self.stamps.insert(id.into(), stamped.as_str().into());
         stamped.into()
     }
@@ -629,9 +632,12 @@ impl Engine for Vexa {
             raw_ms(segment, &[name], 1000.0).and_then(|ms| on_axis(ms, self.clocks.of(speaker(segment))).ok())
         };
         let is_new = |segment: &&'a Value| {
+            let who = self.label(Node::top(segment), &mut Decoded::default());
+            let (start_ms, end_ms) = (at(segment, "start"), at(segment, "end"));
+            let now = SpeechOfId { text: text(segment), start_ms, end_ms, who: &who };
             let is_known = raw_text(segment, &["segment_id"]).is_some_and(|id| {
                 self.confirmed.piece(&self.ids.line((id, ""))).is_some()
-                    && !self.ids.names_another((id, ""), text(segment), at(segment, "start"), &self.confirmed)
+                    && !self.ids.names_another((id, ""), &now, &self.confirmed)
             });
             raw_text(segment, &["source"]) != Some("chat") && !is_known
         };

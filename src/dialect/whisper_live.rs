@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
 use super::lines::Saying;
 use super::session::Engine;
-use super::session_sign::{SessionSign, Span};
+use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
 use super::{Decoded, FaultKind, Format, Options};
@@ -153,10 +153,19 @@ impl Engine for WhisperLive {
             self.known.contains(&Segment { start_ms: time(segment, "start"), end_ms: time(segment, "end"), text })
         };
         // What is complete comes again, and tells no time then.
-        let new = segments.iter().find(|segment| !is_known(segment)).unwrap_or(&Value::Null);
-        let is_settled = match new.get("completed") {
+        let mut all_new = segments.iter().filter(|segment| !is_known(segment));
+        let new = all_new.next().unwrap_or(&Value::Null);
+        let is_complete = |segment: &Value| match segment.get("completed") {
             Some(is_complete) => *is_complete == true,
-            None => segments.last().is_some_and(|last| !std::ptr::eq(last, new)),
+            None => segments.last().is_some_and(|last| !std::ptr::eq(last, segment)),
+        };
+        let span = |segment: &'a Value| {
+            let start = raw_ms(segment, &["start"], 1000.0)?;
+            Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))
+        };
+        let text = |segment: &'a Value| raw_text(segment, &["text"]).unwrap_or_default();
+        let more = |segment: &'a Value| {
+            Some(MoreSpeech { span: span(segment)?, text: text(segment), is_settled: is_complete(segment) })
         };
         let said = raw_text(message, &["message"]);
         SessionSign {
@@ -164,10 +173,10 @@ impl Engine for WhisperLive {
             ends: said == Some("DISCONNECT"),
             name: raw_text(message, &["uid"]),
             says: !segments.is_empty(),
-            span: raw_ms(new, &["start"], 1000.0)
-                .and_then(|start| Span::new(Some(start), raw_ms(new, &["end"], 1000.0))),
-            text: raw_text(new, &["text"]).unwrap_or_default().into(),
-            is_settled,
+            span: span(new),
+            text: text(new).into(),
+            is_settled: is_complete(new),
+            more: all_new.filter_map(more).collect(),
             ..SessionSign::default()
         }
     }

@@ -535,3 +535,163 @@ fn whisper_live_repeats_what_it_said_and_begins_no_session() {
         assert_eq!(lines(&screen).len(), count + 1);
     }
 }
+
+/// Who counts gives one id to several: nobody's line is overwritten by what somebody else says, or by what is said behind it.
+#[test]
+fn nobodys_words_are_overwritten_under_a_counter() {
+    let stream = |id: &str, who: &str, text: &str, span: Option<(u64, u64)>, is_final: bool| {
+        let mut message = json!({"participant_identity": who, "text": text,
+            "attributes": {"lk.segment_id": id, "lk.transcription_final": is_final.to_string()}});
+        if let Some((start, end)) = span {
+            message = json!({"participant_identity": who, "segments": [{"id": id, "text": text, "start_time": start,
+                "end_time": end, "final": is_final}]});
+        }
+        message
+    };
+    let live = |id: &str, who: &str, text: &str, start: f64, end: f64, is_final: bool| {
+        json!({"type": "transcription", "segment": {"segment_id": id, "speaker": who, "text": text, "start": start,
+               "end": end, "completed": is_final}})
+    };
+    let table: [(Format, Vec<Value>, &[&str]); 9] = [
+        (
+            Format::LiveKit,
+            vec![
+                stream("1", "eve", "Good night.", None, true),
+                stream("1", "dan", "Good night.", None, true),
+                stream("2", "eve", "See you all soon.", None, true),
+                stream("2", "dan", "See you all soon too.", None, true),
+            ],
+            &["eve: Good night.", "dan: Good night.", "eve: See you all soon.", "dan: See you all soon too."],
+        ),
+        (
+            Format::LiveKit,
+            vec![
+                stream("1", "eve", "Let us stop", Some((1_000, 1_500)), false),
+                stream("1", "dan", "Let us", Some((1_400, 1_900)), false),
+                stream("1", "eve", "Let us stop here.", Some((1_000, 2_000)), true),
+                stream("1", "dan", "Let us go on here.", Some((1_400, 3_000)), true),
+            ],
+            &["eve: Let us stop here.", "dan: Let us go on here."],
+        ),
+        (
+            Format::LiveKit,
+            vec![
+                stream("1", "eve", "It is late.", Some((1_000, 2_000)), true),
+                stream("1", "eve", "It is late now.", Some((2_500, 3_500)), true),
+            ],
+            &["eve: It is late.", "eve: It is late now."],
+        ),
+        // What a library draws is one line, whoever is said to say it.
+        (
+            Format::LiveKit,
+            vec![
+                stream("SG_4f2a9c1b7d3e", "eve", "It is", Some((1_000, 1_500)), false),
+                stream("SG_4f2a9c1b7d3e", "eve", "It is late.", Some((1_000, 2_000)), true),
+            ],
+            &["eve: It is late."],
+        ),
+        (
+            Format::Vexa,
+            vec![live("1", "Eve", "I will.", 6.0, 7.0, true), live("1", "Dan", "I will too.", 7.0, 8.0, true)],
+            &["Eve: I will.", "Dan: I will too."],
+        ),
+        (
+            Format::Vexa,
+            vec![
+                live("1", "Eve", "We should stop.", 3.0, 4.6, true),
+                live("1", "Dan", "No, we should sing.", 4.0, 6.2, true),
+            ],
+            &["Eve: We should stop.", "Dan: No, we should sing."],
+        ),
+        (
+            Format::Vexa,
+            vec![
+                live("1", "Eve", "The vote is open.", 14.6, 16.0, true),
+                live("1", "Eve", "The vote is over now.", 16.6, 18.0, true),
+            ],
+            &["Eve: The vote is open.", "Eve: The vote is over now."],
+        ),
+        // Somebody else begins where the guess is over.
+        (
+            Format::Vexa,
+            vec![live("1", "Eve", "I will", 6.0, 7.0, false), live("1", "Dan", "I will too.", 7.0, 8.0, true)],
+            &["Eve: I will", "Dan: I will too."],
+        ),
+        // Who spoke is known late; and what was said is said better.
+        (
+            Format::Vexa,
+            vec![
+                live("1", "Eve", "The vote is open", 3.0, 5.0, false),
+                live("1", "Eve", "The vote is open.", 3.0, 6.0, true),
+                live("1", "Dan", "The vote is open.", 3.0, 6.0, true),
+                live("1", "Dan", "The vote is opened.", 3.4, 6.1, true),
+            ],
+            &["Dan: The vote is opened."],
+        ),
+    ];
+    for (format, messages, expected) in table {
+        let (screen, _) = heard(format, &messages);
+        let shown = |line: Line| format!("{}: {}", line.speaker.as_deref().unwrap_or("-"), line.text);
+        let shown: Vec<String> = lines(&screen).into_iter().map(shown).collect();
+        let mut expected = expected.to_vec();
+        let mut found: Vec<&str> = shown.iter().map(String::as_str).collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{format}: {messages:?}");
+    }
+}
+
+/// A number that is not the last one is that of another session, also where it says the same words; what is sent again is not.
+#[test]
+fn a_turn_number_below_the_last_begins_a_session() {
+    let turn = |format: Format, number: u64, text: &str, start_ms: u64| {
+        let words: Vec<&str> = text.split(' ').collect();
+        let at = |n: usize| start_ms + 300 * n as u64;
+        match format {
+            Format::AssemblyAi => {
+                let word = |(n, word): (usize, &&str)| json!({"text": word, "start": at(n), "end": at(n) + 250});
+                json!({"type": "Turn", "turn_order": number, "end_of_turn": true, "transcript": text,
+                       "words": words.iter().enumerate().map(word).collect::<Vec<_>>()})
+            }
+            _ => {
+                json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": number, "transcript": text, "words": [],
+                        "audio_window_start": start_ms as f64 / 1e3, "audio_window_end": at(words.len()) as f64 / 1e3})
+            }
+        }
+    };
+    for format in [Format::AssemblyAi, Format::Flux] {
+        for newer in 1..=4 {
+            let mut messages = vec![turn(format, 0, "Welcome back all.", 400)];
+            messages.extend((1..=newer).map(|number| turn(format, number, "And so it goes.", 60_000 * number)));
+            let mut again = messages.clone();
+            again.push(turn(format, 0, "Welcome back all.", 400));
+            assert_eq!(
+                lines(&heard(format, &again).0).len(),
+                again.len() - 1,
+                "{format}: {newer} behind it, sent again"
+            );
+            messages.push(turn(format, 0, "Welcome back all.", 1_200));
+            let (screen, _) = heard(format, &messages);
+            assert_eq!(lines(&screen).len(), messages.len(), "{format}: {newer} behind it");
+            assert_eq!(texts(&screen)[0], "Welcome back all.");
+            assert_eq!(lines(&screen)[0].start_ms, 400, "{format}");
+        }
+    }
+}
+
+/// What a message says behind its first segment tells as well how far a session of WhisperLive came.
+#[test]
+fn a_session_of_one_message_is_one() {
+    let segment = |start: &str, end: &str, text: &str, is_complete: bool| json!({"start": start, "end": end, "text": text, "completed": is_complete});
+    for is_complete in [true, false] {
+        let first = [
+            segment("0.000", "2.000", " Good day.", true),
+            segment("2.000", "31.000", " Now to the roads.", is_complete),
+        ];
+        let second = [segment("0.000", "1.800", " We are back.", true)];
+        let messages = [json!({"uid": "w", "segments": first}), json!({"uid": "w", "segments": second})];
+        let (screen, faults) = heard(Format::WhisperLive, &messages);
+        assert_eq!(texts(&screen), ["Good day.", "Now to the roads.", "We are back."]);
+        assert!(faults.iter().any(|(kind, _)| *kind == FaultKind::ClockRestarted), "{faults:?}");
+    }
+}
