@@ -28,6 +28,8 @@ use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
 /// Segments' ids of which is remembered when what they name began: those of some hours.
 const STAMPS_MAX: usize = 16_384;
+/// A longer id is no counter, in bytes: thousands of them are kept.
+const COUNTER_BYTES_MAX: usize = 128;
 /// Speakers whose drafts are kept: more than speak at once.
 const SPEAKERS_MAX: usize = 64;
 /// A draft's time is a guess as well: it may begin so much before what is confirmed, or end so much behind it.
@@ -260,7 +262,9 @@ impl Vexa {
     /// The id of a segment with the time of day at which it began and what it said first, where it says one and the id may be a counter: so the same
     /// frames are the same lines on another connection. What a segment says better keeps the id that it had.
     fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, now: &SpeechOfId<'_>) -> Cow<'a, str> {
-        let Some(start) = start.filter(|at| *at >= EPOCH_MS && !is_unique(id)) else { return id.into() };
+        let Some(start) = start.filter(|at| *at >= EPOCH_MS && !is_unique(id) && id.len() <= COUNTER_BYTES_MAX) else {
+            return id.into();
+        };
         if let Some(known) = self.stamps.get(id) {
             let piece = self.confirmed.piece(&self.ids.line((known, "")));
             let is_other = |piece| !now.text.trim().is_empty() && says_something_else(piece, now);
@@ -529,7 +533,8 @@ impl Vexa {
         let Some(earliest) = times.filter(|at| *at >= EPOCH_MS).min_by(f64::total_cmp) else { return };
         let earliest = Timestamp(earliest.round() as i64);
         self.is_wall_set = true;
-        let early_ms = self.options.wall_start.map(|opening| opening.since(earliest) - self.options.offset_ms);
+        let early_ms =
+            self.options.wall_start.map(|opening| opening.since(earliest).saturating_sub(self.options.offset_ms));
         if early_ms.is_none_or(|early_ms| early_ms > 0) {
             self.wall = Wall::new(&Options { wall_start: Some(earliest), ..self.options.clone() });
         }
