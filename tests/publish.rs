@@ -848,7 +848,7 @@ async fn who_starts_again_at_once_replaces_nothing_untold() {
     let server = Server::start();
     let mut first = server.publish("geneva/publish?session=a").await;
     first.expect_next("welcome").await;
-    let said = [line("1", 0, "A", "one"), line("2", 1000, "A", "We begin."), line("3", 2000, "A", "three")];
+    let said = [line("1", 0, "A", "one"), line("2", 1000, "A", "We begin."), line("3", 2000, "A", "three points")];
     for said in said {
         first.send(said).await;
     }
@@ -860,21 +860,25 @@ async fn who_starts_again_at_once_replaces_nothing_untold() {
     second.send(line("1", 5000, "B", "ONE")).await;
     second.send(json!({"type": "retract", "id": "1"})).await;
     second.send(json!({"type": "retract", "id": "3"})).await;
-    second.send(line("2", 1000, "A", "We begin, at last.")).await;
+    // It counts anew: what it says as another one did goes on with no line of that one.
+    second.send(line("3", 2000, "A", "three points, at last")).await;
     let told = second.acked(4).await;
     let told: Vec<_> =
         told.iter().map(|told| (told["type"].as_str(), told["code"].as_str(), told["id"].as_str())).collect();
     let warning = Some("warning");
-    assert_eq!(
-        told,
-        [
-            (warning, Some("id_reused"), Some("1~s2")),
-            (Some("nack"), Some("id_reused"), None),
-            (warning, Some("line_replaced"), Some("2")),
-        ]
-    );
+    assert_eq!(told, [(warning, Some("id_reused"), Some("1~s2")), (Some("nack"), Some("id_reused"), None),]);
     drop(second);
-    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "We begin, at last.", "three"]);
+    let mut third = server.publish("geneva/publish?session=c").await;
+    third.expect_next("welcome").await;
+    third.send(line("2", 1000, "A", "We begin, at last.")).await;
+    let told = third.expect_next("warning").await;
+    assert_eq!((&told["code"], &told["id"]), (&json!("line_replaced"), &json!("2")));
+    third.acked(1).await;
+    drop(third);
+    assert_eq!(
+        texts(&seen(&server, "geneva").await),
+        ["one", "We begin, at last.", "three points", "three points, at last"]
+    );
     // A refused message is in no log: sent again, it is refused again.
     let mut again = server.publish("geneva/publish?session=b").await;
     again.expect_next("welcome").await;
@@ -886,10 +890,13 @@ async fn who_starts_again_at_once_replaces_nothing_untold() {
     assert_eq!((&answer["accepted"], &answer["refused"][0]["code"]), (&json!(0), &json!("id_reused")), "{answer}");
     let own = json!([line("3", 8000, "B", "THREE"), {"type": "retract", "id": "3"}]);
     let answer = server.json("POST", "/v1/feeds/geneva/lines", own).await.json();
-    assert_eq!((&answer["accepted"], &answer["warnings"][0]["id"]), (&json!(2), &json!("3~s2")), "{answer}");
-    let answer = server.json("POST", "/v1/feeds/geneva/lines", line("3", 2000, "A", "three.")).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"][0]["id"]), (&json!(2), &json!("3~s3")), "{answer}");
+    let answer = server.json("POST", "/v1/feeds/geneva/lines", line("3", 2000, "A", "three points.")).await.json();
     assert_eq!(answer["warnings"][0]["code"], "line_replaced", "{answer}");
-    assert_eq!(texts(&seen(&server, "geneva").await), ["one", "We begin, at last.", "three."]);
+    assert_eq!(
+        texts(&seen(&server, "geneva").await),
+        ["one", "We begin, at last.", "three points.", "three points, at last"]
+    );
 }
 
 /// A program that starts again counts from 1 again: what it says stands beside what was said, and it is told so before it is

@@ -394,8 +394,7 @@ impl Transcript {
         let start_ms = times.map(|((arrival_ms, _), start_ms)| start_ms.unwrap_or(arrival_ms));
         let (slot, is_member) = match self.destination(base, sender, (rev, &said), start_ms, &mut applied.reused) {
             Destination::Line(slot) => (slot, true),
-            // The head again, maybe under a higher revision.
-            Destination::Repeat(slot) if rev.is_some() && self.lines[slot as usize].head.said == said => (slot, false),
+            Destination::Stranger(slot) => (slot, false),
             Destination::Repeat(slot) => return Some((slot, false)),
             Destination::Beside(id) => {
                 let slot = self.begin_line((source, id), rev, said, times, (sender, at));

@@ -108,16 +108,23 @@ pub(crate) enum Rule {
     ARevIsNoRepeat,
     RetractionsAreOfTheFirstLine,
     OvertakenGuessesShowNothing,
+    RepeatsWithoutAStartShowNothing,
+    AGuessThatIsBeingSaidIsKnown,
     MidSentenceJoins,
     MidSentenceNeedsTheLineNow,
     MidSentenceNeedsTheVersionNow,
     OneSentenceGoesOn,
     AFinalLineGoesOnAsItIs,
     AFinalLineNeedsItsStart,
+    AFinalLineNeedsItsWords,
+    OneWordIsNoSentence,
+    AFinalLineKeepsItsSpeaker,
+    WordsAreWhole,
     WhatIsNotSaidIsNoSign,
     AGuessMayGrow,
     WhoCountsAnewJoinsNothing,
     NoStrangerTakesAFinalLineBack,
+    TakingBackMakesNoMember,
     WhoReplacesAFinalLineIsTold,
     TheNewestLineJoins,
     TheClockBeforeTheRecordCounts,
@@ -129,7 +136,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 64] = [
+    pub(crate) const ALL: [Self; 71] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -176,16 +183,23 @@ impl Rule {
         Self::ARevIsNoRepeat,
         Self::RetractionsAreOfTheFirstLine,
         Self::OvertakenGuessesShowNothing,
+        Self::RepeatsWithoutAStartShowNothing,
+        Self::AGuessThatIsBeingSaidIsKnown,
         Self::MidSentenceJoins,
         Self::MidSentenceNeedsTheLineNow,
         Self::MidSentenceNeedsTheVersionNow,
         Self::OneSentenceGoesOn,
         Self::AFinalLineGoesOnAsItIs,
         Self::AFinalLineNeedsItsStart,
+        Self::AFinalLineNeedsItsWords,
+        Self::OneWordIsNoSentence,
+        Self::AFinalLineKeepsItsSpeaker,
+        Self::WordsAreWhole,
         Self::WhatIsNotSaidIsNoSign,
         Self::AGuessMayGrow,
         Self::WhoCountsAnewJoinsNothing,
         Self::NoStrangerTakesAFinalLineBack,
+        Self::TakingBackMakesNoMember,
         Self::WhoReplacesAFinalLineIsTold,
         Self::TheNewestLineJoins,
         Self::TheClockBeforeTheRecordCounts,
@@ -497,6 +511,9 @@ impl Book {
             }
             _ => {}
         }
+        let counts_anew = self.counting_anew.contains(&(source.to_owned(), session.clone()))
+            && self.has(Rule::WhoCountsAnewJoinsNothing);
+        let known = known.filter(|_| !counts_anew);
         if let Some(known) = &known
             && rev.is_some()
             && self.has(Rule::ARevIsNoRepeat)
@@ -504,34 +521,54 @@ impl Book {
             self.meant.insert(meant, member(&known.id));
             return Some(Ok(known.id.clone()));
         }
-        let counts_anew = self.counting_anew.contains(&(source.to_owned(), session.clone()))
-            && self.has(Rule::WhoCountsAnewJoinsNothing);
         // The lines that are called so, the newest first.
         let mut lines: Vec<String> =
             (2..).map(|n| format!("{id}~s{n}")).take_while(|id| self.has_line(source, id)).collect();
         lines.insert(0, id.to_owned());
         lines.reverse();
+        // Which of them are being said, and whether the version is.
+        let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
+        let is_now = |ms: i64| sent.clock.is_some_and(|clock| (i128::from(clock) - i128::from(ms)).abs() <= 10_000);
+        let version_ms = start.map(|start| start.unwrap_or(since_opening));
+        let version_is_now = version_ms.is_none_or(is_now) || !self.has(Rule::MidSentenceNeedsTheVersionNow);
+        let is_said_now = |line: &str| {
+            let known = &self.keys[&(source.to_owned(), line.to_owned())];
+            let start = known.said.as_ref().map(|said| self.times(known, said).0);
+            let is_now = start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow);
+            is_now && version_is_now
+        };
         let content = canonical(said);
         let mut looked_at = if self.has(Rule::SaidBeforeByAnyOfTheId) { lines.clone() } else { vec![id.to_owned()] };
         looked_at.retain(|line| line == id || said.is_some() || !self.has(Rule::RetractionsAreOfTheFirstLine));
         looked_at.splice(0..0, known.iter().map(|known| known.id.clone()));
         for line in looked_at {
             let key = (source.to_owned(), line.clone());
+            let is_known = known.as_ref().is_some_and(|known| known.id == line);
             let from = known.as_ref().filter(|known| known.id == line && self.has(Rule::RepeatsGoOn));
             let from = from.map_or(0, |known| known.said_again);
             let Some(at) = (from..self.contents[&key].len()).find(|at| self.contents[&key][*at] == content) else {
                 continue;
             };
-            let was_guess = said.as_ref().is_some_and(|said| said.status == Status::Interim);
             let is_head = canonical(&self.keys[&key].said) == content;
             let changes_nothing = self.has(Rule::SaidBeforeChangesNothing);
-            let is_known_guess = is_head && !counts_anew;
-            if !was_guess || is_known_guess || !self.has(Rule::OvertakenGuessesShowNothing) {
+            let is_guess = said.as_ref().is_some_and(|said| said.status == Status::Interim);
+            let has_start = said.as_ref().is_some_and(|said| said.start_ms.is_some())
+                || !self.has(Rule::RepeatsWithoutAStartShowNothing);
+            let shows = match is_guess {
+                true => {
+                    let is_overtaken = !is_head && self.has(Rule::OvertakenGuessesShowNothing);
+                    let is_being_said = is_said_now(&line) && self.has(Rule::AGuessThatIsBeingSaidIsKnown);
+                    !is_overtaken && (has_start || is_being_said)
+                }
+                false => has_start || is_known || said.is_none() && is_head,
+            };
+            let shows = shows && !counts_anew;
+            if shows {
                 let shown = Meant { id: line.clone(), is_member: !changes_nothing, said_again: at };
                 self.meant.insert(meant, shown);
             }
             // The head again may have a higher revision.
-            return Some(if changes_nothing && !is_head { Err(line) } else { Ok(line) });
+            return Some(if changes_nothing && !(is_head && shows) { Err(line) } else { Ok(line) });
         }
         if let Some(known) = known
             && self.has(Rule::WhoKnowsALineCorrectsIt)
@@ -543,22 +580,16 @@ impl Book {
         if !self.has(Rule::TheNewestLineJoins) {
             lines.reverse();
         }
-        let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
-        let is_now = |ms: i64| sent.clock.is_some_and(|clock| (i128::from(clock) - i128::from(ms)).abs() <= 10_000);
-        let version_ms = start.map(|start| start.unwrap_or(since_opening));
-        let version_is_now = version_ms.is_none_or(is_now);
         let joined = lines.iter().find(|line| {
             let known = &self.keys[&(source.to_owned(), (*line).clone())];
-            let start = known.said.as_ref().map(|said| self.times(known, said).0);
-            let is_now = start.is_some_and(is_now) || start.is_some() && !self.has(Rule::MidSentenceNeedsTheLineNow);
-            let is_guess = known.said.as_ref().is_some_and(|said| said.status == Status::Interim);
-            is_now && !(is_guess && counts_anew) && self.is_one_sentence(known, said)
+            !counts_anew && is_said_now(line) && self.is_one_sentence(known, said)
         });
         if let Some(line) = joined
-            && (version_is_now || !self.has(Rule::MidSentenceNeedsTheVersionNow))
             && self.has(Rule::MidSentenceJoins)
         {
-            self.meant.insert(meant, member(line));
+            if said.is_some() || !self.has(Rule::TakingBackMakesNoMember) {
+                self.meant.insert(meant, member(line));
+            }
             return Some(Ok(line.clone()));
         }
         // Something else.
@@ -585,11 +616,25 @@ impl Book {
         let Some(head) = &line.said else { return !self.has(Rule::OneSentenceGoesOn) };
         let is_final = head.status == Status::Final && self.has(Rule::AFinalLineGoesOnAsItIs);
         let Some(said) = said else { return !is_final || !self.has(Rule::NoStrangerTakesAFinalLineBack) };
-        let letters = |text: &str| -> Vec<char> {
-            text.to_lowercase().chars().filter(|letter| letter.is_alphanumeric()).collect()
+        // A word by its letters; where words need not be whole, a text is one word of many.
+        let split = |text: &str| -> Vec<String> {
+            let pieces: Vec<String> = match self.has(Rule::WordsAreWhole) {
+                true => text.split_whitespace().map(str::to_lowercase).collect(),
+                false => text.to_lowercase().chars().map(String::from).collect(),
+            };
+            let trimmed = pieces.iter().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned());
+            trimmed.filter(|word| !word.is_empty()).collect()
         };
-        let (a, b) = (letters(&head.text), letters(&said.text));
+        let (a, b) = (split(&head.text), split(&said.text));
         let common = (0..a.len().min(b.len())).take_while(|at| a[*at] == b[*at]).count();
+        // All words of the first are the first ones of the second, but for the end of its last one.
+        let grows_to = |guess: &[String], text: &[String]| {
+            let Some((cut, whole)) = guess.split_last() else { return false };
+            let word = text.get(whole.len()).map(String::as_str).unwrap_or_default();
+            let is_alphabetic = cut.chars().all(char::is_alphabetic);
+            let may_be_cut = is_alphabetic && (!whole.is_empty() || !cut.chars().any(char::is_lowercase));
+            text.starts_with(whole) && (word == cut || may_be_cut && word.starts_with(cut.as_str()))
+        };
         let unsaid = if self.has(Rule::WhatIsNotSaidIsNoSign) { "none" } else { "for" };
         let sign = |is_for: bool| if is_for { "for" } else { "against" };
         let speaker = match (&head.speaker, &said.speaker) {
@@ -600,11 +645,19 @@ impl Book {
             (Some(line), Some(version)) => sign((i128::from(line) - i128::from(version)).abs() <= 1_000),
             _ => unsaid,
         };
-        let words = sign(2 * common > a.len().min(b.len()) || head.text == said.text);
+        let is_alike = 2 * common > a.len().min(b.len()) || head.text == said.text;
+        let words = sign(is_alike || grows_to(&a, &b) || grows_to(&b, &a));
         let count = |kind: &str| [speaker, start, words].into_iter().filter(|sign| *sign == kind).count();
-        let grows = common == a.len() && (common > 0 || head.text.trim().is_empty());
+        let grows = grows_to(&a, &b) || a.is_empty() && head.text.trim().is_empty();
         let goes_on = match is_final {
-            true => count("against") == 0 && (start == "for" || !self.has(Rule::AFinalLineNeedsItsStart)),
+            true => {
+                let has_start = start == "for" || start == "none" && !self.has(Rule::AFinalLineNeedsItsStart);
+                let has_words = common == a.len() || words == "for" && !self.has(Rule::AFinalLineNeedsItsWords);
+                let is_sentence = a.len() >= 2 || !self.has(Rule::OneWordIsNoSentence);
+                let keeps_speaker = head.speaker.is_none() || !self.has(Rule::AFinalLineKeepsItsSpeaker);
+                let has_speaker = speaker == "for" || speaker != "against" && keeps_speaker;
+                has_start && has_words && is_sentence && has_speaker
+            }
             false => count("for") >= 2 || speaker != "against" && grows && self.has(Rule::AGuessMayGrow),
         };
         goes_on || !self.has(Rule::OneSentenceGoesOn)

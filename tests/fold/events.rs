@@ -178,11 +178,11 @@ type RivalsLine = (Status, Option<i64>, Arc<str>, Option<Arc<str>>);
 /// A log in which sessions do nothing but say the same few things of the same two lines, for themselves and of each other.
 pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
     let session = select(&["one", "two", "3", "4"]);
-    let start = prop_oneof![4 => select(&[0, 900, 9_000, 20_000]).prop_map(Some), 1 => Just(None)];
+    let start = prop_oneof![4 => select(&[0, 0, 0, 900, 9_000, 20_000]).prop_map(Some), 1 => Just(None)];
     let said = (
         select(&[Status::Final, Status::Final, Status::Interim]),
         start,
-        text(&["yes", "yes!", "yes, so", "no"]),
+        text(&["yes", "yes it", "yes it is", "yes item", "no"]),
         of(text(&["A", "B"])),
     );
     let said = prop_oneof![4 => said.prop_map(Some), 1 => Just(None)];

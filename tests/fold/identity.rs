@@ -96,10 +96,16 @@ fn messages(rev: fn() -> BoxedStrategy<Option<u64>>) -> impl Strategy<Value = Ve
 }
 
 /// A program is cut off anywhere, any number of times, and starts again from its first message as a new session: what is
-/// shown, and all else that the fold says, is what one uncut session leaves. Nothing is doubled, undone or lost.
+/// shown, and all else that the fold says, is what one uncut session leaves. Nothing is doubled, undone or lost. Without
+/// times so much is not known of it that only what was there whole is sent again without a trace.
 #[test]
 fn a_script_sent_again_after_any_cut_is_there_once() {
-    property((script(), vec(any::<Index>(), 0..4)), |(script, cuts)| {
+    property((script(), vec(any::<Index>(), 0..4), any::<bool>()), |(mut script, cuts, has_times)| {
+        for op in &mut script {
+            if let (true, Op::Line { lines, .. }) = (has_times, op) {
+                lines.iter_mut().for_each(|line| line.content.start_ms = line.content.start_ms.or(Some(3_000)));
+            }
+        }
         let send = |feed: &mut Feed, session: &str, ops: &[Op]| {
             for (n, op) in ops.iter().enumerate() {
                 let at = Timestamp(OPENED_AT.0 + n as i64 * 700);
@@ -114,7 +120,8 @@ fn a_script_sent_again_after_any_cut_is_there_once() {
             let (mut uncut, mut cut) = (Feed::new(view), Feed::new(view));
             send(&mut uncut, "whole", &script)?;
             for (n, until) in cuts.iter().enumerate() {
-                send(&mut cut, &format!("run-{n}"), &script[..until.index(script.len() + 1)])?;
+                let until = if has_times { until.index(script.len() + 1) } else { script.len() };
+                send(&mut cut, &format!("run-{n}"), &script[..until])?;
             }
             send(&mut cut, "whole", &script)?;
             let whole = |feed: &Feed| Whole { seqs: Vec::new(), ..Whole::of(&feed.transcript) };
@@ -269,8 +276,8 @@ fn a_reconnect_in_mid_sentence_goes_on_with_the_line() {
     // The clock is that of before the message, whatever the message holds.
     let mut feed = Feed::new(FoldView::Interim);
     feed.says("a", &[line("7", 0, "just now")]);
-    assert_eq!(feed.says("b", &[line("8", 90_000, "ahead"), line("7", 500, "just so")]), ["7!"]);
-    assert_eq!(feed.shown(), ["7: just so", "8: ahead"]);
+    assert_eq!(feed.says("b", &[line("8", 90_000, "ahead"), line("7", 500, "Just now.")]), ["7!"]);
+    assert_eq!(feed.shown(), ["7: Just now.", "8: ahead"]);
 }
 
 /// A program that starts again within ten seconds, under the ids of the run before: what cannot be the sentence that was being
@@ -290,16 +297,26 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
     };
     let beside = || vec!["1>1~s2".to_owned()];
     for (before, version, told, shown) in [
-        // A final line: with its speaker, its start and its first words.
+        // A final line: with its start, all of its words and its speaker.
         (said("A", "We begin."), said("A", "We begin, at last."), vec!["1!".to_owned()], 1),
-        (said("A", "We begin."), said("", "We begin!"), vec!["1!".to_owned()], 1),
+        (said("", "We begin."), said("", "We begin!"), vec!["1!".to_owned()], 1),
+        (said("", "We begin."), said("B", "We begin!"), vec!["1!".to_owned()], 1),
+        (said("A", "We begin."), said("", "We begin!"), beside(), 2),
+        (said("A", "We begin, at last."), said("A", "We begin."), beside(), 2),
+        (said("A", "We begin at last."), said("A", "We begin, at least."), beside(), 2),
+        (said("A", "No."), said("A", "No problem at all."), beside(), 2),
+        (said("A", "We can"), said("A", "We cannot"), beside(), 2),
+        (said("A", "Minister resigns"), said("A", "Ministers meet"), beside(), 2),
+        (said("A", "Motion 114 carried"), said("A", "Motion 115 lost"), beside(), 2),
+        (said("A", "I"), said("A", "It rains"), beside(), 2),
         (said("A", "We begin."), said("B", "We begin, at last."), beside(), 2),
         (said("A", "We begin."), said("A", "No questions."), beside(), 2),
         (said("A", "We begin."), by("A", line("1", 6_001, "We begin, at last.")), beside(), 2),
         (said("A", "We begin."), by("B", line("1", 9_000, "No questions.")), beside(), 2),
         (said("", "We begin."), said("", "No questions."), beside(), 2),
-        // A guess of it is overtaken already.
-        (said("A", "We begin."), guessed("We be"), vec![], 1),
+        // A guess of another text shows nothing of whom it is.
+        (said("A", "We begin."), guessed("We be"), beside(), 2),
+        (said("A", "We begin."), guessed("We begin, at l"), vec![], 1),
         // A guess: with two of them.
         (guessed("I scream"), said("A", "Ice cream."), vec![], 1),
         (guessed("I scream"), said("B", "I scream."), vec![], 1),
@@ -311,7 +328,8 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
         (guessed("I scream"), said("", "Ice cream."), beside(), 2),
         (guessed("I scream"), said("", "I scream."), vec![], 1),
         (guessed("I scream"), untimed(by("A", line("1", 0, "Ice cream."))), beside(), 2),
-        (guessed("I scream"), untimed(by("A", line("1", 0, "I scraped"))), vec![], 1),
+        (guessed("I scream"), untimed(by("A", line("1", 0, "I scraped"))), beside(), 2),
+        (guessed("I scream out"), untimed(by("A", line("1", 0, "I scream loud"))), vec![], 1),
         (guessed("I scream"), untimed(by("", line("1", 0, "I scraped"))), beside(), 2),
         (guessed("I scream"), untimed(by("", line("1", 0, "I scream!"))), vec![], 1),
         (guessed("I scream"), by("", line("1", 9_000, "I scream!")), vec![], 1),
@@ -337,16 +355,17 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
     let foreseen = |version| feed.transcript.foresee_reuse(&by, &version, OPENED_AT).map(|reused| reused.outcome);
     assert_eq!(foreseen(said("A", "We begin, at last.")), Some(ReuseOutcome::Replaced));
     assert_eq!(foreseen(said("B", "We begin.")), Some(ReuseOutcome::Beside("1~s2".into())));
-    assert_eq!((foreseen(said("A", "We begin.")), foreseen(guessed("We be"))), (None, None));
+    assert_eq!((foreseen(said("A", "We begin.")), foreseen(guessed("We begin, at l"))), (None, None));
     let retraction = feed.transcript.foresee_retraction(&by, "1", None).map(|reused| reused.outcome);
     assert_eq!(retraction, Some(ReuseOutcome::NotTakenBack));
 }
 
-/// Whoever has a line beside another's counts anew: none of its lines goes on with an open guess, whatever it is like.
+/// Whoever has a line beside another's counts anew: none of its lines goes on with another one's, whatever it is like, and what
+/// it says as another one did shows nothing.
 #[test]
-fn a_session_that_counts_anew_goes_on_with_no_guess() {
+fn a_session_that_counts_anew_goes_on_with_no_line_of_another() {
     let mut feed = Feed::new(FoldView::Interim);
-    feed.says("a", &[line("1", 0, "one"), line("2", 2_000, "two"), guess("3", 4_000, "The vote")]);
+    feed.says("a", &[line("1", 0, "one"), line("2", 2_000, "the second one"), guess("3", 4_000, "The vote")]);
     assert_eq!(feed.says("b", &[line("1", 0, "Other.")]), ["1>1~s2"]);
     // Of a guess that it says too it knows nothing; and it takes back what is its own.
     assert!(feed.says("b", &[guess("3", 4_000, "The vote")]).is_empty());
@@ -354,9 +373,11 @@ fn a_session_that_counts_anew_goes_on_with_no_guess() {
     assert_eq!(feed.says("b", &[guess("3", 4_000, "The vote is")]), ["3>3~s2"]);
     assert!(feed.says("b", &[line("3", 4_000, "The vote is open.")]).is_empty());
     feed.says("a", &[line("3", 4_000, "The vote is over.")]);
-    assert_eq!(feed.shown(), ["1: one", "1~s2: Other.", "2: two", "3: The vote is over.", "3~s2: The vote is open."]);
-    // A final line that it replaces is told.
-    assert_eq!(feed.says("b", &[line("2", 2_000, "two!")]), ["2!"]);
+    let shown = ["1: one", "1~s2: Other.", "2: the second one", "3: The vote is over.", "3~s2: The vote is open."];
+    assert_eq!(feed.shown(), shown);
+    // Nor with a final one, whether it says it too or not.
+    assert!(feed.says("b", &[line("2", 2_000, "the second one")]).is_empty());
+    assert_eq!(feed.says("b", &[line("2", 2_000, "the second one, at last")]), ["2>2~s2"]);
     // Another session may go on with any of them.
     assert!(feed.says("c", &[guess("4", 6_000, "so")]).is_empty());
     assert!(feed.says("d", &[guess("4", 6_000, "so we")]).is_empty());
@@ -393,6 +414,67 @@ fn what_was_said_before_changes_nothing_and_shows_who_knows_the_line() {
     feed.says("b", &[line("1", 0, "yes")]);
     assert!(feed.takes_back("b", "1").is_empty());
     assert_eq!(feed.shown(), ["1: yes, really"]);
+}
+
+/// Programs that give no times: who says what a line says need not know that line, an hour later or at once.
+#[test]
+fn without_a_start_a_repeat_shows_nothing() {
+    let untimed = |at: i64, text: &str| Version {
+        arrival_ms: Some(at),
+        content: Content { start_ms: None, ..line("1", 0, text).content },
+        ..line("1", 0, text)
+    };
+    for after in [1_000, 9_000, 3_600_000] {
+        for view in VIEWS {
+            let mut feed = Feed::new(view);
+            feed.says("a", &[untimed(0, "Yes.")]);
+            let before = Whole::of(&feed.transcript).picture;
+            // A repeat is one line still, whatever its revision, and takes nothing back.
+            assert!(feed.says("b", &[untimed(after, "Yes.")]).is_empty());
+            assert!(feed.says("b", &[Version { rev: Some(9), ..untimed(after, "Yes.") }]).is_empty());
+            assert_eq!(feed.takes_back("b", "1"), ["1>-"]);
+            assert_eq!(Whole::of(&feed.transcript).picture, before);
+            // What it says otherwise is its own, and so is all that it says of it from then on.
+            assert_eq!(feed.says("b", &[untimed(after, "No.")]), ["1>1~s2"]);
+            assert!(feed.takes_back("b", "1").is_empty());
+            assert!(feed.says("b", &[untimed(after, "No, never.")]).is_empty());
+            assert!(feed.says("a", &[Version { rev: Some(1), ..untimed(after, "Yes!") }]).is_empty());
+            assert_eq!(feed.shown(), ["1: Yes!", "1~s2: No, never."]);
+        }
+    }
+    // All lines again, and on with new ones.
+    let mut feed = Feed::new(FoldView::Interim);
+    let said = [untimed(0, "one"), Version { id: "2".into(), ..untimed(1, "two") }];
+    feed.says("a", &said);
+    feed.clock(3_600_000);
+    assert!(feed.says("b", &said).is_empty());
+    assert!(feed.says("b", &[Version { id: "3".into(), ..untimed(3_600_000, "three") }]).is_empty());
+    assert_eq!(feed.shown(), ["1: one", "2: two", "3: three"]);
+    // A guess that is being said is known by its words.
+    let guess = |at: i64, text: &str| {
+        let Version { content, .. } = untimed(at, text);
+        Version { content: Content { status: Status::Interim, ..content }, ..untimed(at, text) }
+    };
+    for (after, told) in [(9_000, vec![]), (3_600_000, vec!["1>1~s2"])] {
+        let mut feed = Feed::new(FoldView::Interim);
+        feed.says("a", &[guess(0, "I scream")]);
+        assert!(feed.says("b", &[guess(after, "I scream")]).is_empty());
+        assert_eq!(feed.says("b", &[untimed(after, "Ice cream.")]), told);
+    }
+}
+
+/// Who takes back a guess of another session has no part in what is said of it later.
+#[test]
+fn taking_back_a_guess_makes_no_member() {
+    let mut feed = Feed::new(FoldView::Interim);
+    feed.says("a", &[guess("1", 0, "We be")]);
+    assert!(feed.takes_back("b", "1").is_empty());
+    assert!(feed.shown().is_empty());
+    assert!(feed.says("a", &[line("1", 0, "We begin.")]).is_empty());
+    // It was taken back before: the same again is a repeat.
+    assert!(feed.takes_back("b", "1").is_empty());
+    assert_eq!(feed.says("b", &[line("1", 0, "No questions.")]), ["1>1~s2"]);
+    assert_eq!(feed.shown(), ["1: We begin.", "1~s2: No questions."]);
 }
 
 #[test]

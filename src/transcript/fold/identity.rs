@@ -8,18 +8,20 @@
 //!   even where the line was corrected since: a whole session that is sent again leaves everything as it is. It is read
 //!   along with what the line has had, so that a text which comes back after another one is not taken for the first.
 //! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's clock as
-//!   it stood before the record, and they can be one sentence. Signs of that are the speaker, the start and the first words;
-//!   what one of the two does not say is no sign. A guess goes on with two of them, or as a text that begins with all of its
-//!   words, of nobody else; a final line with its start and first words, of nobody else. The session becomes a member. A
-//!   retraction says nothing of a sentence: it takes a guess back, and no final line.
+//!   it stood before the record, and they can be one sentence. A final line goes on with its start, its speaker and all of
+//!   its words, of which it has two at least. Of a guess the speaker, the start and the first words are signs; what one of the
+//!   two does not say is no sign. It goes on with two of them, or as a text that begins with all of its words, of nobody else.
+//!   The session becomes a member. A retraction says nothing of a sentence: it takes a guess back, and no final line, and
+//!   makes no member.
 //! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
-//!   `7` from then on goes there. A session of which one line is kept so counts anew, and goes on with no guess of another
-//!   one. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line that a session
-//!   replaced which did not say what it said last.
+//!   `7` from then on goes there. A session of which one line is kept so counts anew: it changes no line of another one of
+//!   which it is no member. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line
+//!   that a session replaced which did not say what it said last.
 //!
-//! A session that says a line's head again, or any final version of it, has shown that it knows the line: what it says of
-//! it for the first time is a correction. Repeating a guess that was overtaken shows nothing: two runs of one engine may
-//! begin a sentence with the same word. Nor does any guess that a session repeats which counts anew.
+//! A session that repeats a line's head, or any final version of it, with its start has shown that it knows the line: what it
+//! says of it for the first time is a correction. Without a start a repeat shows nothing, but of a guess that is being said:
+//! `Yes.` is said by many. Nor does repeating a guess that was overtaken: two runs of one engine may begin a sentence with the
+//! same word.
 //!
 //! All this is decided in the log's order and by the log alone, so that nodes, restarts and both views agree.
 
@@ -147,6 +149,8 @@ enum Meaning {
     Repeat(Slot, Option<u32>),
     /// This line, of which it becomes a member.
     Joins(Slot),
+    /// This line, which is a guess. It becomes no member: a retraction says nothing of what the line says.
+    TakesBack(Slot),
     /// None of those that are called so.
     Another,
 }
@@ -155,6 +159,8 @@ enum Meaning {
 pub(super) enum Destination {
     /// To the line, of which the sender is a member.
     Line(Slot),
+    /// To the line, of which the sender is no member.
+    Stranger(Slot),
     /// Nowhere: the line has said it before.
     Repeat(Slot),
     /// To a new line of this id, whose sender is called by the first line's.
@@ -179,11 +185,13 @@ impl Transcript {
                 self.memberships.set((sender.session, base), slot, None);
                 Destination::Line(slot)
             }
+            Meaning::TakesBack(slot) => Destination::Stranger(slot),
+            Meaning::Repeat(slot, None) => Destination::Repeat(slot),
             Meaning::Repeat(slot, repeated) => {
-                if repeated.is_some() {
-                    self.memberships.set((sender.session, base), slot, repeated);
-                }
-                Destination::Repeat(slot)
+                self.memberships.set((sender.session, base), slot, repeated);
+                // The head again, maybe under a higher revision.
+                let is_head = rev.is_some() && self.lines[slot as usize].head.said == *said;
+                if is_head { Destination::Stranger(slot) } else { Destination::Repeat(slot) }
             }
             Meaning::Another => {
                 let key = self.key(base);
@@ -225,22 +233,37 @@ impl Transcript {
             Some(Membership { slot, repeated: None }) => return Meaning::Line(slot),
             Some(Membership { slot, .. }) if !by.own_ids => return Meaning::Line(slot),
             None if !by.own_ids => return Meaning::Line(base),
-            // Of a session that knows the line a version with a revision takes its place by that: a repeat is below the head
-            // or equal to it, and one content may come under several revisions.
-            Some(Membership { slot, .. }) if rev.is_some() => return Meaning::Joins(slot),
             _ => {}
         }
         let counts_anew = self.memberships.counting_anew.contains(&sender.session);
+        let known = known.filter(|_| !counts_anew);
+        if let (Some(Membership { slot, .. }), Some(_)) = (known, rev) {
+            // Of a session that knows the line a version with a revision takes its place by that: a repeat is below the head
+            // or equal to it, and one content may come under several revisions.
+            return Meaning::Joins(slot);
+        }
+        let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
+        let is_version_now = start_ms.is_none_or(is_now);
+        let is_said_now = |line: &LineSlot| is_version_now && line.start_ms().is_some_and(is_now);
         let called_so = self.called(line);
         // All retractions are alike: one of another line that is called so is none of this one.
         let compared = called_so.clone().filter(|slot| *slot == base || !said.is_retracted());
         let mark = content_mark(said);
         let said_before = known.map(|known| known.slot).into_iter().chain(compared).find_map(|slot| {
             let line = &self.lines[slot as usize];
-            let from = known.filter(|known| known.slot == slot).and_then(|known| known.repeated);
-            let at = line.said_since(said, mark, from.unwrap_or(0))?;
-            let knows = !said.is_interim() || line.head.said == *said && !counts_anew;
-            Some(Meaning::Repeat(slot, knows.then_some(at)))
+            let known = known.filter(|known| known.slot == slot);
+            let at = line.said_since(said, mark, known.and_then(|known| known.repeated).unwrap_or(0))?;
+            let shows_that_it_knows = match said {
+                _ if counts_anew => false,
+                Said::Content(guess) if guess.status == Status::Interim => {
+                    line.head.said == *said && (guess.start_ms.is_some() || is_said_now(line))
+                }
+                Said::Content(Content { start_ms: Some(_), .. }) => true,
+                // Of a line that is taken back there is nothing to lose.
+                Said::Retracted if line.head.said == *said => true,
+                Said::Content(_) | Said::Retracted => known.is_some(),
+            };
+            Some(Meaning::Repeat(slot, shows_that_it_knows.then_some(at)))
         });
         if let Some(repeat) = said_before {
             return repeat;
@@ -248,15 +271,14 @@ impl Transcript {
         if let Some(known) = known {
             return Meaning::Joins(known.slot);
         }
-        let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
         let mut in_mid_sentence = called_so.filter(|slot| {
             let line = &self.lines[*slot as usize];
-            let may_go_on = !counts_anew || !line.head.said.is_interim();
-            may_go_on && line.start_ms().is_some_and(|line_ms| is_now(line_ms) && line.can_go_on_as(said))
+            !counts_anew && is_said_now(line) && line.can_go_on_as(said)
         });
         match in_mid_sentence.next() {
-            Some(slot) if start_ms.is_none_or(is_now) => Meaning::Joins(slot),
-            _ => Meaning::Another,
+            Some(slot) if said.is_retracted() => Meaning::TakesBack(slot),
+            Some(slot) => Meaning::Joins(slot),
+            None => Meaning::Another,
         }
     }
 
@@ -362,7 +384,7 @@ impl Transcript {
         let session = sessions.get(&by.session).map_or(SessionIndex::MAX, |session| session.index);
         let sender = Sender { by: Some(by), session, clock: self.clock().map(|clock| clock.media_ms) };
         match self.meaning(base, sender, (rev, said), start_ms) {
-            Meaning::Line(slot) | Meaning::Joins(slot) => {
+            Meaning::Line(slot) | Meaning::Joins(slot) | Meaning::TakesBack(slot) => {
                 let is_head = self.lines[slot as usize].head.compare(rev, said).1.order.is_gt();
                 self.replacement(slot, sender, said).filter(|_| is_head)
             }
@@ -433,13 +455,13 @@ impl LineSlot {
         let has_speaker = head.speaker.as_ref().zip(version.speaker.as_ref()).map(|(head, version)| head == version);
         let starts = head.start_ms.zip(version.start_ms);
         let has_start = starts.map(|(head_ms, version_ms)| head_ms.abs_diff(version_ms) <= SAME_START_MS);
-        let has_words = Some(begin_alike(&head.text, &version.text));
-        let signs = [has_speaker, has_start, has_words];
-        let count = |sign: bool| signs.iter().filter(|found| **found == Some(sign)).count();
-        match is_guess {
-            true => count(true) >= 2 || has_speaker != Some(false) && begins_with(&version.text, &head.text),
-            false => count(false) == 0 && has_start == Some(true),
+        if !is_guess {
+            let is_its_speaker = head.speaker.is_none() || has_speaker == Some(true);
+            return is_its_speaker && has_start == Some(true) && holds_sentence(&version.text, &head.text);
         }
+        let signs = [has_speaker, has_start, Some(begin_alike(&head.text, &version.text))];
+        signs.iter().filter(|sign| **sign == Some(true)).count() >= 2
+            || has_speaker != Some(false) && begins_with(&version.text, &head.text)
     }
 
     /// Where it starts; none if it is taken back.
@@ -451,25 +473,42 @@ impl LineSlot {
     }
 }
 
-/// Whether two texts can be one sentence that went on or was heard better: more than half of the letters and digits of the
-/// shorter one are the first of the other one too.
+/// Whether two texts can be one sentence that went on or was heard better: more than half of the words of the shorter one are
+/// the first of the other one too, or one of them holds all of the other.
 fn begin_alike(a: &str, b: &str) -> bool {
-    let shorter = letters(a).count().min(letters(b).count());
-    common_letters(a, b) > shorter / 2 || a == b
+    let shorter = words(a).count().min(words(b).count());
+    let has_words = shorter > 0 && (begins_with(a, b) || begins_with(b, a));
+    2 * common_words(a, b) > shorter || has_words || a == b
 }
 
-/// Whether a text says all that a guess of it said, and goes on from there.
+/// Whether a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short, unless
+/// it is the only one or has a digit; scripts without letter case may write a sentence as one word.
 fn begins_with(text: &str, guess: &str) -> bool {
-    let count = letters(guess).count();
-    common_letters(text, guess) == count && (count > 0 || guess.trim().is_empty())
+    let (said, guessed) = (common_words(text, guess), words(guess).count());
+    if said == guessed {
+        return said > 0 || guess.trim().is_empty();
+    }
+    let (Some(word), Some(cut)) = (words(text).nth(said), words(guess).nth(said)) else { return false };
+    let is_caseless = cut.chars().all(|c| c.is_alphabetic() && !c.is_lowercase());
+    let is_cut = word.starts_with(&cut) && cut.chars().all(char::is_alphabetic);
+    said + 1 == guessed && is_cut && (said > 0 || is_caseless)
 }
 
-fn letters(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+/// Whether a text says all words of a final one, and maybe more behind them. One word alone may begin any sentence.
+fn holds_sentence(text: &str, said: &str) -> bool {
+    let count = words(said).count();
+    count >= 2 && common_words(text, said) == count
 }
 
-fn common_letters(a: &str, b: &str) -> usize {
-    letters(a).zip(letters(b)).take_while(|(a, b)| a == b).count()
+/// The words of a text, without case and without what stands around them.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    words.filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+/// How many words two texts begin with alike.
+fn common_words(a: &str, b: &str) -> usize {
+    words(a).zip(words(b)).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -480,14 +519,16 @@ mod tests {
     fn beginnings_as_a_table() {
         for (a, b, alike) in [
             ("so", "So we begin.", true),
-            ("good evning", "Good evening.", true),
+            ("good evening evry", "Good evening, everyone.", true),
             ("добрый", "Добрый вечер!", true),
             ("今日は", "今日は、皆さん", true),
             ("♪", "♪", true),
             ("First hour, sentence 1.", "Second hour, sentence 1.", false),
             ("We will now hear", "We will take a break", false),
+            ("Motion 114 carried", "Motion 115 lost", false),
             ("no", "yes", false),
-            ("no", "not yet", true),
+            ("no", "not yet", false),
+            ("I", "It rains.", false),
             ("", "so", false),
             ("…", "so", false),
         ] {
@@ -502,11 +543,34 @@ mod tests {
             ("So we begin.", "So, we be", true),
             ("So we begin.", "so we began", false),
             ("So", "so we", false),
+            ("It rains.", "I", false),
+            ("Nobody", "No", false),
+            ("Motion 114", "Motion 11", false),
+            ("今日は、皆さん", "今日", true),
             ("Other.", "First words", false),
             ("Other.", "", true),
             ("Other.", "♪", false),
         ] {
             assert_eq!(begins_with(text, guess), holds, "{text} / {guess}");
+        }
+    }
+
+    #[test]
+    fn texts_that_hold_a_final_one_as_a_table() {
+        for (text, said, holds) in [
+            ("We begin!", "we begin", true),
+            ("We begin, at last.", "We begin.", true),
+            ("We", "We begin.", false),
+            ("We cannot", "We can", false),
+            ("No problem at all.", "No.", false),
+            ("Yes!", "Yes.", false),
+            ("Ministers meet", "Minister resigns", false),
+            ("Motion 115 lost", "Motion 114 carried", false),
+            ("It costs 1.5 million", "It costs 1", false),
+            ("♪ ♪", "♪ ♪", false),
+            ("", "", false),
+        ] {
+            assert_eq!(holds_sentence(text, said), holds, "{text} / {said}");
         }
     }
 
