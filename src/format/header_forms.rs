@@ -24,8 +24,8 @@ use super::FileKind;
 use super::blocks::LABEL_MAX;
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
 use super::stamp::{
-    When, bare, bracketed_end, half_at, is_blank, is_close, is_colon, is_not_available, is_open, leading_span,
-    no_time_at_end, placeholder, time, when,
+    When, bare, bracketed_end, half_at, is_blank, is_broken_clock, is_close, is_colon, is_not_available, is_open,
+    leading_span, no_time_at_end, placeholder, time, when,
 };
 use crate::transcript::MediaMs;
 
@@ -136,10 +136,12 @@ fn in_square_brackets(text: &str) -> Option<&str> {
 
 /// A label without blanks, the square brackets or the signs of bold letters around it. Where a colon says that it is one, a
 /// label has all of its characters: so it is written again.
-fn plain_label(label: &str) -> &str {
+pub(super) fn plain_label(label: &str) -> &str {
     let label = bare(label);
     let bold = || label.strip_prefix("**").and_then(|inner| inner.strip_suffix("**")).map(bare);
-    in_square_brackets(label).or_else(bold).filter(|inner| !inner.is_empty()).unwrap_or(label)
+    // Of `[Name (0:01]` the other bracket belongs to the time.
+    let half = || label.strip_prefix(is_open).filter(|inner| !inner.contains(is_close)).map(bare);
+    in_square_brackets(label).or_else(bold).or_else(half).filter(|inner| !inner.is_empty()).unwrap_or(label)
 }
 
 /// True where there is nothing to read: `.`, `-`.
@@ -239,6 +241,8 @@ fn bracketed_time(line: &str) -> Option<(&str, &str, Option<&'static str>)> {
 /// `Name: (00:01)` and `Name (00:01)`.
 fn ends_in_bracket(line: &str) -> Option<Shape<'_>> {
     let (before, content, amiss) = bracketed_time(line)?;
+    // `((00:01)`
+    let before = if before.ends_with(is_open) { before.trim_end_matches(is_open) } else { before };
     let when = when(content);
     match without_colon(before.trim_end_matches(is_blank)) {
         Some(label) => {
@@ -269,7 +273,8 @@ fn ends_in_colon(line: &str) -> Option<Shape<'_>> {
     {
         let is_odd = !line.ends_with("):") || !before.ends_with(' ');
         let odd = amiss.or(is_odd.then_some("there must be ' (' and '):' around the time"));
-        return Some(Shape { odd, ..Shape::new(Form::BracketColon, before.trim(), when) });
+        let label = before.trim().trim_end_matches(is_open).trim_end();
+        return Some(Shape { odd, ..Shape::new(Form::BracketColon, label, when) });
     }
     match ends_in_time(inner) {
         Some(shape @ Shape { form: Form::NameTime, when: When::Known(..), .. }) => {
@@ -372,7 +377,7 @@ fn begins_with_time(line: &str) -> Option<Shape<'_>> {
         Some((label, text))
             if text.is_empty() || is_parted(label, text) || rest[label.len()..].starts_with('\u{FF1A}') =>
         {
-            (bare(label.trim_start_matches(['>', ' '])), bare(text))
+            (bare(label.trim_start_matches(['>', '?', '~', ' '])), bare(text))
         }
         _ if is_dash && is_bracketed && is_name(rest) => return Some(Shape::new(Form::NameTime, rest, when)),
         _ => ("", rest),
@@ -508,7 +513,8 @@ impl<'a> Shape<'a> {
                 return matches!(self.when, When::Known(..)) && is_label(self.label) && !is_sentence(self.label);
             }
             (FileKind::Timed, Form::Columns) => {
-                let is_named = self.label.is_empty() || is_label(self.label);
+                let is_time = || says_nothing(self.label) || is_broken_clock(self.label, false);
+                let is_named = self.label.is_empty() || is_label(self.label) && !is_time();
                 return matches!(self.when, When::Known(..)) && is_named;
             }
             _ => false,

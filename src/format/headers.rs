@@ -11,8 +11,9 @@ use super::FileKind;
 use super::blocks::LABEL_MAX;
 use super::header_forms::{Form, Header, NO_COLON, Shape, is_placeholder, paragraph, says_nothing, shapes};
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
-use super::stamp::{When, bare, is_colon};
+use super::stamp::{When, bare, is_colon, is_unreadable};
 use super::time_lines::{Layout, TimeLines};
+use super::unreadable_times::{self, HeaderOrders};
 
 /// Where a line stands in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub(super) struct Headers<'a> {
     has_columns: bool,
     /// It has rows `Name: text` below times.
     has_rows: bool,
+    /// In `timed`, where nine rows in ten have a name: those before the colons of rows.
+    labels: HashSet<&'a str>,
+    /// Where name, time and text stand in its headers.
+    orders: HeaderOrders,
 }
 
 impl<'a> Headers<'a> {
@@ -54,6 +59,7 @@ impl<'a> Headers<'a> {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let (mut rows, mut named, mut natives, mut loosely) = (0_usize, 0_usize, 0_usize, 0_usize);
         let (mut is_bracketed, mut is_dashed, mut has_columns) = (false, false, false);
+        let (mut orders, mut loose_orders) = (HeaderOrders::default(), HeaderOrders::default());
         let lines = || lines.iter().copied().filter(|line| !line.starts_with('\\'));
         for line in lines() {
             let (mut is_native, mut is_loose) = (false, false);
@@ -62,6 +68,10 @@ impl<'a> Headers<'a> {
                 has_columns |= shape.is_loose(kind) && shape.form == Form::Columns;
                 if shape.is_loose(kind) && !shape.label.is_empty() {
                     *loose.entry(shape.label).or_default() += 1;
+                    loose_orders.take(line, &shape);
+                }
+                if shape.is_native(kind) {
+                    orders.take(line, &shape);
                 }
                 if kind == FileKind::Timed {
                     let is_row = shape.is_native(kind);
@@ -88,6 +98,9 @@ impl<'a> Headers<'a> {
             natives += usize::from(is_native);
             loosely += usize::from(is_loose && !is_native);
         }
+        let is_named = named * 10 >= rows * 9;
+        let is_one = |label: &&str| kind == FileKind::Timed && is_named && !is_sentence(label);
+        let labels = counts.keys().copied().filter(is_one).collect();
         let repeated: HashSet<_> = counts.into_iter().filter(|(_, count)| *count > 1).map(|(label, _)| label).collect();
         if kind == FileKind::Timed {
             known.extend(repeated.iter().filter(|label| !is_sentence(label)));
@@ -96,10 +109,21 @@ impl<'a> Headers<'a> {
         if is_loose {
             let is_one = |(label, count): &(&str, usize)| *count > 1 || is_title(label);
             known.extend(loose.into_iter().filter(is_one).map(|(label, _)| label));
+            orders = loose_orders;
         }
-        let is_named = named * 10 >= rows * 9;
-        let mut headers =
-            Self { kind, known, repeated, is_named, is_loose, is_bracketed, is_dashed, has_columns, has_rows: false };
+        let mut headers = Self {
+            kind,
+            known,
+            repeated,
+            is_named,
+            is_loose,
+            is_bracketed,
+            is_dashed,
+            has_columns,
+            has_rows: false,
+            orders,
+            labels,
+        };
         // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
         // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
         let is_body = |line: &&str| !headers.is_own(line);
@@ -124,6 +148,8 @@ impl<'a> Headers<'a> {
             is_dashed: false,
             has_columns: false,
             has_rows: false,
+            orders: HeaderOrders::of_rev(),
+            labels: HashSet::new(),
         }
     }
 
@@ -139,7 +165,7 @@ impl<'a> Headers<'a> {
         let is_one = |shape: Shape<'_>| shape.form == Form::Colon && is_title(shape.label);
         let place = Place { is_open: true, has_text_below: true, has_time_below: false };
         let all: Vec<_> = shapes(line).collect();
-        self.choose(&all, place).is_some() || all.into_iter().any(is_one) || paragraph(line).is_some()
+        self.choose(line, &all, place).is_some() || all.into_iter().any(is_one) || paragraph(line).is_some()
     }
 
     #[cfg(test)]
@@ -160,12 +186,12 @@ impl<'a> Headers<'a> {
 
     /// The header that `line` is.
     pub(super) fn find<'b>(&self, line: &'b str, place: Place) -> Option<Header<'b>> {
-        self.choose(&shapes(line).collect::<Vec<_>>(), place)
+        self.choose(line, &shapes(line).collect::<Vec<_>>(), place)
     }
 
     /// The header among the readings of a line.
-    fn choose<'b>(&self, all: &[Shape<'b>], place: Place) -> Option<Header<'b>> {
-        let mut all = all.iter().copied();
+    fn choose<'b>(&self, line: &'b str, all: &[Shape<'b>], place: Place) -> Option<Header<'b>> {
+        let all = all.iter().copied();
         if self.kind == FileKind::Timed && place.has_text_below {
             // A name alone behind the time of a row: what is said stands below.
             let is_speaker = |shape: &Shape<'_>| {
@@ -176,10 +202,20 @@ impl<'a> Headers<'a> {
                 return Some(Shape { odd: Some("the text stands on the next line"), ..shape }.header());
             }
         }
-        match all.clone().find(|shape| self.has_form(shape)) {
-            Some(native) => Some(self.native(native.in_kind(self.kind))),
-            None => all.find_map(|shape| self.accept(shape, place)),
+        let native = all.clone().find(|shape| self.has_form(shape));
+        // The first cell of a row may be a time that cannot be read.
+        let is_sure = |native: &Shape<'_>| native.form != Form::Columns || self.known.contains(native.label);
+        if let Some(native) = native.filter(is_sure) {
+            return Some(self.native(native.in_kind(self.kind)));
         }
+        let accepted = all.clone().find_map(|shape| self.accept(shape, place));
+        if native.is_none() && accepted.is_some_and(|header| header.start_ms.is_some()) {
+            return accepted;
+        }
+        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
+        let unreadable = unreadable_times::find(line, self.orders, place.has_text_below, is_known);
+        let unreadable = unreadable.map(unreadable_times::Guess::header);
+        unreadable.or_else(|| native.map(|native| self.native(native.in_kind(self.kind)))).or(accepted)
     }
 
     fn accept<'b>(&self, shape: Shape<'b>, place: Place) -> Option<Header<'b>> {
@@ -245,7 +281,8 @@ impl<'a> Headers<'a> {
             (Form::NameTimeBare, When::Known(..)) => is_known,
             (Form::NameTimeBare, When::Unknown(remark)) => is_known && is_placeholder(remark) && !remark.is_empty(),
             (Form::Columns, _) => {
-                let is_cell = self.has_columns && (label.is_empty() && is_timed || is_label(label));
+                let is_one = is_label(label) && (is_timed || !is_unreadable(label));
+                let is_cell = self.has_columns && (label.is_empty() && is_timed || is_one);
                 kind == FileKind::Timed && is_cell || is_timed && is_somebody()
             }
             (Form::Colon, _) => is_known || is_open && (is_name(label) || self.repeated.contains(label)),
@@ -287,6 +324,10 @@ impl<'a> Headers<'a> {
     pub(super) fn near_miss(&self, line: &str, place: Place) -> Option<NearMiss> {
         let at = |label: &str| label.as_ptr() as usize - line.as_ptr() as usize;
         let why = |why| Some(NearMiss { at: 0, why });
+        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
+        if unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known) {
+            return why("it looks like a header whose time cannot be read");
+        }
         for shape in shapes(line) {
             let Shape { form, label, when, .. } = shape;
             let is_timed = matches!(when, When::Known(..)) && !label.is_empty();

@@ -15,7 +15,7 @@ use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::name_with_time;
 use super::person::{is_name, is_no_name};
-use super::stamp::{When, bracketed_end, is_colon, leading_span, placeholder, when};
+use super::stamp::{When, bracketed_end, is_colon, is_part_of_text, is_unreadable, leading_span, placeholder, when};
 use super::{FileKind, Reading, srt};
 use crate::transcript::{Content, MediaMs, Meta};
 
@@ -31,6 +31,8 @@ struct Head<'a> {
     text: &'a str,
     /// It has a colon: other bold words have none, and may have a time behind them.
     has_colon: bool,
+    /// What stands in the place of a time may as well be text: it is a turn of somebody who is named elsewhere.
+    is_doubtful: bool,
 }
 
 impl Head<'_> {
@@ -42,13 +44,7 @@ impl Head<'_> {
 
 /// A time, or what stands for one, in brackets at the head of `text`, and what follows them.
 fn bracketed(text: &str) -> Option<(When<'_>, &str)> {
-    let text = text.trim_start();
-    let (inner, close) = match text.strip_prefix("\\[").or_else(|| text.strip_prefix('[')) {
-        Some(inner) => (inner, ']'),
-        None => (text.strip_prefix("\\(").or_else(|| text.strip_prefix('('))?, ')'),
-    };
-    let (content, after) = inner.split_once(close)?;
-    let content = content.strip_suffix('\\').unwrap_or(content);
+    let (content, after) = in_brackets(text)?;
     match when(content) {
         known @ When::Known(..) => Some((known, after)),
         unknown @ When::Unknown(remark) if placeholder(remark) => Some((unknown, after)),
@@ -56,13 +52,39 @@ fn bracketed(text: &str) -> Option<(When<'_>, &str)> {
     }
 }
 
+/// What stands in brackets at the head of `text`, and what follows them.
+fn in_brackets(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let (inner, close) = match text.strip_prefix("\\[").or_else(|| text.strip_prefix('[')) {
+        Some(inner) => (inner, ']'),
+        None => (text.strip_prefix("\\(").or_else(|| text.strip_prefix('('))?, ')'),
+    };
+    let (content, after) = inner.split_once(close)?;
+    Some((content.strip_suffix('\\').unwrap_or(content), after.trim_start_matches(close)))
+}
+
+/// What stands at the head of `text` where a time is due, in brackets or not, and what follows it.
+fn no_time(text: &str) -> Option<(When<'_>, &str)> {
+    let text = text.trim_start();
+    let word = || text.split_once(char::is_whitespace).filter(|(word, _)| is_unreadable(word) && has_digit(word));
+    in_brackets(text).or_else(word).map(|(remark, after)| (When::Unknown(remark), after))
+}
+
+fn has_digit(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit())
+}
+
 /// `**Name:** text`, `**Name**: text`, either with a time before the text, and the other places of a time.
 fn head(line: &str) -> Option<Head<'_>> {
     let (above, line) = match line.strip_prefix("**") {
         Some(line) => (None, line),
         // `[00:01] **Name:** text`
-        None => bracketed(line).and_then(|(at, after)| Some((Some(at), after.trim_start().strip_prefix("**")?)))?,
+        None => {
+            let (at, after) = bracketed(line).or_else(|| no_time(line))?;
+            (Some(at), after.trim_start().strip_prefix("**")?)
+        }
     };
+    let is_above_doubtful = above.is_some_and(|at| matches!(at, When::Unknown(remark) if !placeholder(remark)));
     let (bold, after) = line.split_once("**")?;
     let bold = bold.trim();
     let (bold, within) = match bold.strip_suffix(is_colon) {
@@ -73,7 +95,15 @@ fn head(line: &str) -> Option<Head<'_>> {
     let behind = |text: &'_ str, length: Option<usize>| text.len() - length.unwrap_or(text.len());
     let first = colon(after).filter(|_| !within);
     let after = &after[behind(after, first)..];
-    let beside = bracketed(after);
+    // Where a name has no colon, it is one by what stands beside it.
+    let is_bare = !within && first.is_none() && above.is_none();
+    let sure = bracketed(after);
+    let doubtful = if sure.is_none() && is_bare && leading_span(after.trim_start()).is_none() {
+        no_time(after).filter(|_| bracketed(bold).is_none() && bracketed_end(bold).is_none())
+    } else {
+        None
+    };
+    let beside = sure.or(doubtful);
     let after = beside.map_or(after, |(_, after)| after);
     // `**[00:01] Name:**`, `**Name (00:01):**`, `**00:01 Name:**`; with a time beside it the name is as it stands.
     let is_open = beside.is_none() && above.is_none();
@@ -90,6 +120,7 @@ fn head(line: &str) -> Option<Head<'_>> {
     let second = colon(after).filter(|_| beside.is_some() && first.is_none());
     let after = &after[behind(after, second)..];
     let has_colon = within || more || first.is_some() || second.is_some();
+    let is_doubtful = is_above_doubtful || doubtful.is_some();
     let is_bracketed = above.is_some() || inner.is_some() || beside.is_some();
     let has_colon = has_colon || is_bracketed && is_name(label);
     // `**Name** 00:15`
@@ -108,7 +139,7 @@ fn head(line: &str) -> Option<Head<'_>> {
     };
     let is_label = (1..=LABEL_MAX).contains(&unescape(label).chars().count());
     let is_one = is_label && (has_colon || at.is_some());
-    is_one.then_some(Head { label, start_ms, remark, text: after.trim(), has_colon })
+    is_one.then_some(Head { label, start_ms, remark, text: after.trim(), has_colon, is_doubtful })
 }
 
 /// The name in a line that is bold, and nothing else.
@@ -138,8 +169,10 @@ const PARAGRAPHS_OF_TURN_MAX: usize = 10;
 /// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
-    let mut heads: Vec<_> =
-        numbered(text).filter_map(|(_, line)| head(line)).filter(|head| !head.is_heading()).collect();
+    let mut heads: Vec<_> = numbered(text)
+        .filter_map(|(_, line)| head(line))
+        .filter(|head| !head.is_heading() && !head.is_doubtful)
+        .collect();
     let mut counts: HashMap<&str, usize> = HashMap::new();
     heads.iter().for_each(|head| *counts.entry(head.label).or_default() += 1);
     heads.retain(|head| head.has_colon || counts[head.label] > 1);
@@ -242,9 +275,10 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut preamble: Vec<String> = Vec::new();
     // Who is named with a colon or a time may be named without.
     let heads = numbered(text).filter_map(|(_, line)| head(line));
-    let is_named = |head: &Head<'_>| head.has_colon && !head.is_heading();
+    let is_named = |head: &Head<'_>| head.has_colon && !head.is_heading() && !head.is_doubtful;
     let named: HashSet<&str> = heads.filter(is_named).map(|head| head.label).collect();
-    let turn = |head: &Head<'_>| head.has_colon || named.contains(head.label) || is_name(head.label);
+    let turn =
+        |head: &Head<'_>| named.contains(head.label) || !head.is_doubtful && (head.has_colon || is_name(head.label));
     let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
     let mut all = paragraphs(text, |line| head(line).is_some_and(|head| turn(&head)) || bold_name(line));
     if let Some(last) = all.pop_if(|last| last.lines[0].starts_with(TRAILER)) {
@@ -313,11 +347,13 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
                     );
                     gather.problem(at, 1, message);
                 }
-                if head.text.is_empty() {
+                let said = head.remark.filter(|remark| head.is_doubtful && is_part_of_text(remark, false, true));
+                if head.text.is_empty() && said.is_none() {
                     turn_starts = head.start_ms.map(|start| (at, start));
                     continue;
                 }
-                (head.start_ms, head.text.to_owned())
+                let said = said.map(|remark| format!("({remark}) ")).unwrap_or_default();
+                (head.start_ms, said + head.text)
             }
             (None, Some((start, _))) => {
                 empty_turn(turn_starts.take(), &mut gather);
@@ -416,8 +452,38 @@ mod tests {
             " **Ann:** x",
             "**Ann: x",
         ] {
-            assert_eq!(head(plain), None, "{plain}");
+            assert_eq!(head(plain).filter(|head| !head.is_doubtful), None, "{plain}");
         }
+    }
+
+    /// What stands in the place of a time gives no words to who spoke before.
+    #[test]
+    fn a_time_that_cannot_be_read_makes_a_turn_of_who_is_named_elsewhere() {
+        for (header, said) in [
+            ("**Ben Roth** (0O:25):", "So."),
+            ("**Ben Roth** [time]:", "So."),
+            ("**Ben Roth** (laughing):", "(laughing) So."),
+            ("**Ben Roth** (??):", "So."),
+            ("**Ben Roth** 0O:25", "So."),
+            ("[0O:25] **Ben Roth:**", "So."),
+            ("[00.25] **Ben Roth**:", "So."),
+            ("[inaudible 00:25] **Ben Roth**:", "(inaudible 00:25) So."),
+        ] {
+            for gap in ["\n", "\n\n"] {
+                let text = format!("**Ann Lee** (00:01): Yes.{gap}**Ben Roth** (00:09): No.{gap}{header} So.{gap}");
+                let reading = read(&text, Gather::default());
+                let last = reading.lines.last().expect("a line");
+                let found = (last.content.speaker.as_deref(), last.content.start_ms, &*last.content.text);
+                assert_eq!(found, (Some("Ben Roth"), None, said), "{header}");
+                let at = 1 + text.lines().position(|line| line.starts_with(header)).expect("the header");
+                assert!(reading.problems.iter().any(|problem| problem.line == at), "{header}");
+            }
+        }
+        // Who is bold once is nobody.
+        let text = "**Ann Lee** (00:01): Yes.\n\n**Bitcoin Core** (27.0) is out.\n\n**Ann Lee** (00:09): No.\n";
+        let reading = read(text, Gather::default());
+        assert_eq!(reading.lines.len(), 3);
+        assert!(reading.lines.iter().all(|line| line.content.speaker.as_deref() == Some("Ann Lee")));
     }
 
     #[test]

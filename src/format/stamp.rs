@@ -209,6 +209,11 @@ fn is_no_time_word(text: &str) -> bool {
     NO_TIMES.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
+/// True for the name of what is to be put there, in a form that nobody filled in.
+fn is_time_word(text: &str) -> bool {
+    ["time", "timecode"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// True for the words that stand for a time and for nothing else.
 pub(super) fn is_not_available(text: &str) -> bool {
     ["na", "n/a", "n.a.", "tbd"].iter().any(|word| text.eq_ignore_ascii_case(word))
@@ -217,6 +222,55 @@ pub(super) fn is_not_available(text: &str) -> bool {
 /// True for what stands alone in the place of a time that nobody knows: `--:--`, `NA`.
 pub(super) fn placeholder(text: &str) -> bool {
     is_not_available(text) || is_broken_time(text)
+}
+
+/// True for a clock with damage: parts as those of a time, of which letters stand for digits (`0O:25`), or with other signs
+/// between them (`00;25`, `00.25`). With `is_sure` only signs that nothing but times and faults has.
+pub(super) fn is_broken_clock(text: &str, is_sure: bool) -> bool {
+    let text = text.trim_matches(is_around);
+    let is_part = |c: char| c.is_ascii_digit() || "OoQDIl|SsBbZzxX?".contains(c);
+    let is_sign = |c: char| is_colon(c) || matches!(c, ';' | '\u{B7}' | '\u{2D0}' | '\u{2236}' | '\u{A789}');
+    let is_weak = |c: char| !is_sure && matches!(c, '.' | ',' | '-' | '\u{2013}' | '\'' | '\u{2019}' | '_' | ' ');
+    let mut fields = text.split(|c: char| is_sign(c) || is_weak(c));
+    let is_field = |field: &str| field.chars().count() <= 3 && field.chars().all(is_part);
+    let last = text.chars().rev().take_while(|c| is_part(*c)).count();
+    text.chars().filter(char::is_ascii_digit).count() > 1
+        && text.contains(|c: char| is_sign(c) || is_weak(c))
+        && fields.all(is_field)
+        && last > 1
+        && time(text).is_none()
+}
+
+/// True for what is around a time that is not written as one: brackets, and signs such as `~` and `@`.
+fn is_around(c: char) -> bool {
+    is_blank(c) || is_open(c) || is_close(c) || "<>{}#~@=*|'\"".contains(c)
+}
+
+/// A time with other signs around it: `(00:25`, `@00:25`.
+pub(super) fn time_among_signs(text: &str) -> Option<MediaMs> {
+    let inner = text.trim_matches(is_around);
+    (inner.len() < bare(text).len()).then(|| time(inner)).flatten()
+}
+
+/// True for what can stand in the place of a time beside a name, and is none that can be read: signs alone, a word that says so,
+/// a time with damage, or one with a word before it (`inaudible 00:25`).
+pub(super) fn is_unreadable(text: &str) -> bool {
+    /// No time has more digits, with a letter or two among them.
+    const SIGNS_MAX: usize = 12;
+    let text = text.trim_matches(is_around);
+    let count = |is_one: fn(char) -> bool| text.chars().filter(|c| is_one(*c)).count();
+    let (digits, letters) = (count(|c| c.is_numeric()), count(char::is_alphabetic));
+    let is_word = is_no_time_word(text) || is_time_word(text);
+    let is_clock = |text: &str| time(text).is_some() || is_broken_time(text) || is_broken_clock(text, false);
+    let behind_word = text.rsplit_once(is_blank).filter(|(before, _)| before.split_whitespace().count() <= 2);
+    let words = text.split_whitespace().count();
+    digits + letters == 0
+        || time(text).is_none()
+            && (is_word
+                || is_broken_time(text)
+                || behind_word
+                    .is_some_and(|(before, last)| span(text).is_none() && !before.is_empty() && is_clock(last))
+                || digits > 0 && letters <= digits && digits + letters <= SIGNS_MAX && words <= 3)
 }
 
 /// What `content` is, which stands where a time is due.
@@ -235,7 +289,7 @@ pub(super) fn when(content: &str) -> When<'_> {
 /// `none` where no brackets are around it, does where the block has no other text.
 pub(super) fn is_part_of_text(remark: &str, is_plain: bool, has_text: bool) -> bool {
     match when(remark) {
-        When::Words(_) => true,
+        When::Words(words) => !is_broken_clock(words, false) && !is_time_word(words),
         When::Unknown(word) => {
             let is_word = is_plain && is_no_time_word(word) || word.eq_ignore_ascii_case("inaudible");
             !has_text && is_word
