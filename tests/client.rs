@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captionwire::client::{
-    Backoff, Begin, ConnectionEnd, HttpClient, HttpError, Nack, Progress, PublishError, Publisher, PublisherEvent,
-    PublisherOptions, Replay, Screen, ServerUrl, SocketUrl, SubscribeError, Subscriber, SubscriberOptions, Times,
-    Update,
+    Backoff, Begin, ConnectionEnd, HttpClient, HttpError, LostMessages, Nack, Progress, PublishError, Publisher,
+    PublisherEvent, PublisherOptions, Replay, Screen, ServerUrl, SocketUrl, SubscribeError, Subscriber,
+    SubscriberOptions, Times, Update,
 };
 use captionwire::position::{Cursor, Epoch, FeedId, Offset};
 use captionwire::transcript::{
@@ -383,6 +383,66 @@ async fn refusals_and_warnings_surface() {
         let big = line(5, &"x".repeat(2000));
         assert!(matches!(publisher.send(&big).await, Err(PublishError::TooLarge { bytes_max: 2000, .. })));
         assert_eq!(publisher.send(&line(5, "small")).await, Ok(5), "no number was lost");
+    })
+    .await;
+}
+
+/// A server whose archive was put back lacks what it had acknowledged: it is sent again, and told, once. Numbers of refused
+/// messages are no loss, and neither is a server's warning of them.
+#[tokio::test]
+async fn what_a_server_has_lost_is_sent_again() {
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        for id in 1..=5 {
+            publisher.send(&line(id, "text")).await.expect("taken");
+            peer.hear().await;
+        }
+        peer.say(json!({"type": "nack", "seq": 3, "code": "bad_time", "message": "no", "retry": false})).await;
+        peer.ack(4).await;
+        peer.say(json!({"type": "nack", "seq": 5, "code": "bad_time", "message": "no", "retry": false})).await;
+        publisher.flush().await.expect("all is answered");
+        let mut told = Vec::new();
+        while let Some(event) = publisher.next_event().now_or_never().flatten() {
+            told.push(event);
+        }
+        assert_eq!(told.len(), 3, "{told:?}");
+        // It has all that it did not refuse.
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(4, 10).await;
+        publisher.send(&line(6, "text")).await.expect("taken");
+        assert_eq!(peer.hear().await["seq"], 6);
+        peer.say(json!({"type": "warning", "code": "seq_gap", "message": "5 is missing"})).await;
+        peer.say(json!({"type": "warning", "code": "conflict", "message": "two contents"})).await;
+        let next = next_told(&publisher).await;
+        assert!(matches!(&next, Some(PublisherEvent::Warning { code, .. }) if **code == *"conflict"), "{next:?}");
+        // It has less than it had.
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(1, 10).await;
+        let again = [peer.hear().await, peer.hear().await, peer.hear().await];
+        assert_eq!(seqs(&again), [2, 4, 6]);
+        let lost =
+            LostMessages { seq: 1, acknowledged: 4, resent: 2, resent_lines: 2, forgotten: 0, is_other_log: false };
+        assert_eq!(next_told(&publisher).await, Some(PublisherEvent::Lost(lost)));
+        assert!(publisher.flush().now_or_never().is_none(), "nothing of it is acknowledged anew");
+        // Broken again before it has all.
+        peer.ack(2).await;
+        publisher.settled(2).await.expect("acknowledged");
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(4, 10).await;
+        let again = [peer.hear().await, peer.hear().await];
+        assert_eq!(seqs(&again), [4, 6]);
+        peer.ack(6).await;
+        publisher.flush().await.expect("all is acknowledged");
+        peer.say(json!({"type": "warning", "code": "conflict", "message": "two contents"})).await;
+        let next = next_told(&publisher).await;
+        assert!(matches!(next, Some(PublisherEvent::Warning { .. })), "told once: {next:?}");
+        assert_eq!(publisher.progress(), Progress { sent: 6, settled: 6, refused: 2 });
     })
     .await;
 }

@@ -400,7 +400,7 @@ async fn lines_are_counted_and_what_could_not_be_read_fails() {
     std::fs::write(&bytes, b"Ann: caf\xe9\nAnn: Fine.\n").expect("written");
     let latin = run(&server, &["publish", "latin", bytes.to_str().expect("UTF-8")]).await;
     assert_eq!(latin.status.code(), Some(1));
-    assert!(stdout(&latin).contains("2 new") && stdout(&latin).contains("1 unreadable"), "{latin:?}");
+    assert!(stdout(&latin).contains("2 new") && stdout(&latin).contains("0 unreadable, 1 repaired"), "{latin:?}");
     assert!(stderr(&latin).contains("line 1 of the input is not UTF-8 from byte 9 on"), "{latin:?}");
     let frames = run_with(&server, &["publish", "frames", "-", "--format", "deepgram"], "no JSON\nnor this\n").await;
     assert_eq!(frames.status.code(), Some(1));
@@ -799,11 +799,11 @@ fn settled(start: f64, text: &str) -> String {
     .to_string()
 }
 
-/// A reader of finals has these texts, and nothing else.
+/// A reader of finals has these texts, with `|` between them, and nothing else.
 async fn finals_are(server: &Server, feed: &str, wanted: &str) {
     let mut screen = Screen::default();
     let mut reader = server.subscribe(&format!("{feed}/subscribe?interim=false&wait=true")).await;
-    let is_all = |screen: &Screen| screen.turns().iter().flat_map(|(_, lines)| lines).eq([wanted]);
+    let is_all = |screen: &Screen| screen.turns().iter().flat_map(|(_, lines)| lines).eq(wanted.split('|'));
     screen.read_until(&mut reader, is_all).await;
 }
 
@@ -906,6 +906,39 @@ async fn one_signal_ends_publish_without_a_server() {
         assert!(published.status.code() == Some(1) && is_told, "{published:?} {all}");
     });
     futures::future::join_all(ends).await;
+}
+
+/// The server comes back with an archive of before: what it lacks is told and sent again, by a publisher that lives on.
+#[tokio::test]
+async fn what_a_restored_archive_lacks_is_published_again() {
+    let mut server = Server::start();
+    let mut publish = captionwire(Some(&server));
+    publish.args(["publish", "geneva", "-"]).stdin(Stdio::piped());
+    let mut publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = publish.stdin.take().expect("a pipe");
+    pipe.write_all(b"Clerk: One.\n").await.expect("written");
+    finals_are(&server, "geneva", "One.").await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let (copy, data) = (dir.path().join("copy"), server.data());
+    let data = data.to_str().expect("UTF-8").to_owned();
+    done(&alone(&["backup", "--data", &data, copy.to_str().expect("UTF-8")]).await);
+    pipe.write_all(b"Clerk: Two.\n").await.expect("written");
+    finals_are(&server, "geneva", "One.|Two.").await;
+    // The acknowledgement of a line is sent before the next one is read.
+    pipe.write_all(b"Clerk: Three.\n").await.expect("written");
+    finals_are(&server, "geneva", "One.|Two.|Three.").await;
+    server.kill();
+    std::fs::remove_dir_all(&data).expect("removed");
+    std::fs::rename(&copy, &data).expect("put back");
+    server.restart();
+    pipe.write_all(b"Clerk: Four.\n").await.expect("written");
+    drop(pipe);
+    let published = soon(publish.wait_with_output()).await.expect("it ends");
+    let told = stderr(&published);
+    assert!(told.contains("put back to an earlier state") && told.contains("are sent again"), "{told}");
+    let summary = done(&published);
+    assert!(summary.contains("4 new, 0 repeated") && summary.contains(" sent again"), "{summary}");
+    finals_are(&server, "geneva", "One.|Two.|Three.|Four.").await;
 }
 
 #[tokio::test]

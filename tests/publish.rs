@@ -132,6 +132,7 @@ async fn numbers_are_given_or_counted_but_not_mixed() {
     let mut giving = server.publish("given/publish?session=s").await;
     giving.expect_next("welcome").await;
     giving.send(with(3, "three")).await;
+    assert_eq!(giving.expect_next("warning").await["code"], "seq_gap");
     assert_eq!(giving.expect_next("ack").await["seq"], 3);
     giving.send(line("9", 0, "A", "without")).await;
     assert_eq!(giving.expect_next("nack").await["code"], "bad_seq");
@@ -1776,4 +1777,39 @@ async fn an_offset_holds_for_lines_without_a_time_too() {
     far.send_text("far away").await;
     let refusal = far.expect("nack").await;
     assert_eq!((&refusal["code"], &refusal["field"]), (&json!("bad_time"), &json!("offset_ms")));
+}
+
+/// A session that goes on above what is here of it, as after a restore of an older archive, is told so once, with both numbers:
+/// over the socket and in a request.
+#[tokio::test]
+async fn a_session_whose_numbers_have_a_gap_is_told() {
+    let server = Server::start();
+    let numbered = |seq: u64| {
+        let mut line = line(&seq.to_string(), seq as i64 * 1000, "Clerk", "It is on.");
+        line["seq"] = json!(seq);
+        line
+    };
+    let mut first = server.publish("geneva/publish?session=s").await;
+    first.expect_next("welcome").await;
+    for seq in [1, 2] {
+        first.send(numbered(seq)).await;
+    }
+    assert!(first.acked(2).await.is_empty(), "nothing is missing");
+    drop(first);
+    let mut again = server.publish("geneva/publish?session=s").await;
+    assert_eq!(again.expect_next("welcome").await["seq"], 2);
+    for seq in [9, 12] {
+        again.send(numbered(seq)).await;
+    }
+    let told = again.acked(12).await;
+    assert!(matches!(&told[..], [warning] if warning["code"] == "seq_gap"), "{told:?}");
+    let message = told[0]["message"].as_str().expect("in words");
+    assert!(message.contains("seq 9") && message.contains("seq 2"), "{message}");
+    drop(again);
+    let post = async |seq: u64| {
+        let answer = server.json("POST", "/v1/feeds/hague/lines?session=s", json!([numbered(seq)])).await;
+        assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
+        answer.json()["warnings"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((post(1).await, post(2).await, post(4).await), (0, 0, 1));
 }

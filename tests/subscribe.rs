@@ -256,11 +256,16 @@ async fn readers_stay_when_a_transcript_is_replaced() {
     let first = reader.expect_next("hello").await;
     let mut screen = Screen::default();
     screen.read_to_live(&mut reader).await;
+    let mut publisher = server.publish("hearing/publish").await;
+    publisher.expect_next("welcome").await;
     let path = "/v1/feeds/hearing/transcript";
     server.http("PUT", path, &[], b"A: (00:01)\nOne.\n").await.assert_problem(409, "feed_exists");
     server.http("PUT", &format!("{path}?replace=true"), &[], b"no transcript").await.assert_problem(400, "bad_request");
     let replaced = server.http("PUT", &format!("{path}?replace=true"), &[], b"A: (00:01)\nOne.\n").await;
     assert_eq!((replaced.status, &replaced.json()["lines"]), (200, &json!(1)));
+    // Its session was one of the life before.
+    let (code, reason) = publisher.closed().await;
+    assert!(code == 4506 && reason.contains("was replaced by another transcript"), "{code} {reason}");
     let reset = reader.expect_next("reset").await;
     screen.take(&reset);
     let second = reader.expect_next("hello").await;

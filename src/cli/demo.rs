@@ -95,7 +95,7 @@ impl Demo {
         let bar = ProgressBar::hidden();
         let shown = async {
             let publisher = CountingPublisher::start(server.url.publish(&feed), PublisherOptions::default());
-            let played = play.publish(publisher, &feed, &bar, None);
+            let played = play.publish(publisher, &feed, &bar);
             let (published, ()) = tokio::try_join!(played, follow(&mut subscriber, &mut view))?;
             anyhow::Ok(published)
         };

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::sending::Published;
+use super::sending::{InputFaults, Published};
 use crate::client::{Progress, PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
 use crate::transcript::line::sent_id;
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
@@ -19,6 +19,9 @@ use crate::wire::Outgoing;
 const IDS_MAX: usize = 500_000;
 /// Messages that may still be refused: more than any server takes ahead of its answers.
 const MESSAGES_MAX: usize = 16_384;
+
+/// Stands for the start of a line that says none: no line starts then.
+const NO_TIME: MediaMs = -1;
 
 /// A publisher, and what became of its lines.
 pub(super) struct CountingPublisher {
@@ -40,6 +43,10 @@ struct Lines {
     sent: u64,
     /// Words of the server that were not heard: refusals may be among them.
     missed: u64,
+    /// Lines that the server had lost, and that were sent again.
+    resent: u64,
+    /// Messages that it had lost, and that could not be.
+    lost: u64,
     /// Lines that were taken back and need not be there.
     may_be_missing: HashSet<Arc<str>>,
     counts: LineCounts,
@@ -49,6 +56,8 @@ struct Lines {
 #[derive(Debug)]
 struct SentMessage {
     seq: u64,
+    /// Where it stood in the input.
+    place: Arc<str>,
     /// What each of its lines was, and its id.
     lines: Vec<(LineKind, Arc<str>)>,
     /// What of it was refused: lines, by their index, or all. A message that is sent again may be refused again.
@@ -100,16 +109,29 @@ impl CountingPublisher {
     pub(super) fn know(&self, lines: &[Line], are_own: bool) {
         let mut known = self.lines();
         for line in lines {
-            let mark = mark(line.start_ms, line.end_ms, line.speaker.as_deref(), &line.text);
+            // What was sent without a time says none when it is sent again.
+            let start_ms = if line.time_source.is_none() { line.start_ms } else { NO_TIME };
+            let mark = mark(start_ms, line.end_ms, line.speaker.as_deref(), &line.text);
             known.know(&line.id, LastSaid { mark, status: line.status, is_own: are_own });
         }
     }
 
-    /// As [`Publisher::send`].
-    pub(super) async fn send(&self, message: &Outgoing) -> Result<u64, PublishError> {
+    /// As [`Publisher::send`]; `place` says where the message stood in the input.
+    pub(super) async fn send(&self, place: &Arc<str>, message: &Outgoing) -> Result<u64, PublishError> {
         let seq = self.publisher.send(message).await?;
-        self.lines().note(seq, message, self.corrects);
+        self.lines().note((seq, place), message, self.corrects);
         Ok(seq)
+    }
+
+    /// Where the message `seq`, or the line of it with this index, stood in the input.
+    pub(super) fn place_of(&self, seq: u64, index: Option<usize>) -> String {
+        let lines = self.lines();
+        let message = lines.messages.binary_search_by_key(&seq, |message| message.seq).map(|at| &lines.messages[at]);
+        let Ok(SentMessage { place, lines, .. }) = message else { return format!("message {seq}") };
+        match index.and_then(|index| lines.get(index)) {
+            Some((_, id)) if lines.len() > 1 => format!("the line {id} of {place}"),
+            _ => place.to_string(),
+        }
     }
 
     /// Waits until all is answered, and all there is to say of it was said.
@@ -134,13 +156,18 @@ impl CountingPublisher {
             PublisherEvent::Refused(nack) => self.lines().refuse(nack.seq, nack.index),
             PublisherEvent::Warning { code, id: Some(id), .. } => return self.lines().warn(code, id),
             PublisherEvent::Missed(count) => self.lines().missed += count,
+            PublisherEvent::Lost(lost) => {
+                let mut lines = self.lines();
+                lines.resent += lost.resent_lines;
+                lines.lost += lost.forgotten;
+            }
             _ => {}
         }
         true
     }
 
-    /// What became of all that was sent and answered; `unreadable` is what was not even sent.
-    pub(super) fn published(&self, feed: &str, unreadable: u64) -> Published {
+    /// What became of all that was sent and answered.
+    pub(super) fn published(&self, feed: &str, faults: InputFaults) -> Published {
         let Progress { sent, settled, .. } = self.progress();
         let lines = self.lines();
         let (counts, unacknowledged) = lines.answered(settled);
@@ -149,9 +176,10 @@ impl CountingPublisher {
             session: self.session().to_owned(),
             messages: lines.sent.saturating_sub(sent - settled),
             lines: counts,
-            unreadable,
-            repaired: 0,
+            faults,
             unacknowledged,
+            resent: lines.resent,
+            lost: lines.lost,
             missed: lines.missed,
         }
     }
@@ -182,7 +210,7 @@ impl Lines {
         }
     }
 
-    fn note(&mut self, seq: u64, message: &Outgoing, corrects: bool) {
+    fn note(&mut self, (seq, place): (u64, &Arc<str>), message: &Outgoing, corrects: bool) {
         let kinds = match message {
             Outgoing::Line(line) => vec![self.kind(line, corrects)],
             Outgoing::Lines(lines) => lines.iter().map(|line| self.kind(line, corrects)).collect(),
@@ -196,7 +224,7 @@ impl Lines {
         if self.messages.len() == MESSAGES_MAX {
             self.messages.pop_front();
         }
-        self.messages.push_back(SentMessage { seq, lines: kinds, refused: HashSet::new() });
+        self.messages.push_back(SentMessage { seq, place: place.clone(), lines: kinds, refused: HashSet::new() });
         self.sent += 1;
     }
 
@@ -240,7 +268,7 @@ impl Lines {
             self.beside.clear();
         }
         let Content { start_ms, end_ms, speaker, text, status, .. } = &line.content;
-        let mark = mark(start_ms.unwrap_or(-1), *end_ms, speaker.as_deref(), text);
+        let mark = mark(start_ms.unwrap_or(NO_TIME), *end_ms, speaker.as_deref(), text);
         let before = self.said.get(&line.id).copied();
         let kind = match before {
             None => LineKind::New,
@@ -341,6 +369,10 @@ mod tests {
         Outgoing::Line(Version { id: id.into(), content, ..Version::default() })
     }
 
+    fn place() -> Arc<str> {
+        "line 1 of the input".into()
+    }
+
     fn counts(lines: &Lines) -> [u64; 4] {
         let LineCounts { new, repeated, corrected, refused, .. } = lines.counts;
         [new, repeated, corrected, refused]
@@ -368,12 +400,12 @@ mod tests {
             (Outgoing::Retract { id: "9".into(), rev: None }, [2, 3, 3, 0]),
             (Outgoing::Clock { media_ms: 7 }, [2, 3, 3, 0]),
         ]) {
-            lines.note(seq, &message, false);
+            lines.note((seq, &place()), &message, false);
             assert_eq!(counts(&lines), expected, "{message:?}");
         }
         // Whoever may correct other sessions' lines does.
         lines.said.insert("10".into(), other);
-        lines.note(11, &line("10", "Of now.", last), true);
+        lines.note((11, &place()), &line("10", "Of now.", last), true);
         assert_eq!(counts(&lines), [2, 3, 4, 0]);
     }
 
@@ -384,11 +416,11 @@ mod tests {
         for id in ["1", "2"] {
             lines.know(&id.into(), other);
         }
-        lines.note(1, &line("1", "Of before, and now.", Status::Final), false);
-        lines.note(2, &Outgoing::Retract { id: "2".into(), rev: None }, false);
-        lines.note(3, &Outgoing::Retract { id: "3".into(), rev: None }, false);
-        lines.note(4, &line("2", "Of before.", Status::Final), false);
-        lines.note(5, &line("2", "Of now.", Status::Final), false);
+        lines.note((1, &place()), &line("1", "Of before, and now.", Status::Final), false);
+        lines.note((2, &place()), &Outgoing::Retract { id: "2".into(), rev: None }, false);
+        lines.note((3, &place()), &Outgoing::Retract { id: "3".into(), rev: None }, false);
+        lines.note((4, &place()), &line("2", "Of before.", Status::Final), false);
+        lines.note((5, &place()), &line("2", "Of now.", Status::Final), false);
         assert_eq!(counts(&lines), [1, 1, 3, 0], "what was said again is known, and corrected then");
         for (code, id, expected) in [
             ("line_replaced", "1", [0, 1, 4, 0]),
@@ -405,7 +437,7 @@ mod tests {
         assert_eq!(counts(&lines), [0, 1, 2, 2]);
         // A vendor's guess that never was a line.
         lines.may_be_missing.insert("4".into());
-        lines.note(6, &Outgoing::Retract { id: "4".into(), rev: None }, true);
+        lines.note((6, &place()), &Outgoing::Retract { id: "4".into(), rev: None }, true);
         assert!(!lines.warn("no_such_line", "4"));
         assert_eq!(counts(&lines), [0, 1, 2, 2]);
     }
@@ -414,11 +446,11 @@ mod tests {
     fn what_is_not_answered_is_no_line_of_the_feed() {
         let mut lines = Lines::default();
         for (seq, (id, status)) in (1..).zip([("1", Status::Interim), ("1", Status::Final), ("2", Status::Final)]) {
-            lines.note(seq, &line(id, "x", status), false);
+            lines.note((seq, &place()), &line(id, "x", status), false);
         }
-        lines.note(4, &line("3", "x", Status::Final), false);
+        lines.note((4, &place()), &line("3", "x", Status::Final), false);
         lines.refuse(4, None);
-        lines.note(5, &line("2", "x", Status::Final), false);
+        lines.note((5, &place()), &line("2", "x", Status::Final), false);
         for (settled, new, repeated, open) in [(0, 0, 0, 3), (1, 1, 0, 2), (2, 1, 0, 2), (4, 2, 0, 1), (5, 2, 1, 0)] {
             let (counts, unanswered) = lines.answered(settled);
             assert_eq!(
@@ -436,15 +468,15 @@ mod tests {
             Outgoing::Line(version) => version,
             _ => unreachable!("a line"),
         };
-        lines.note(1, &Outgoing::Lines(vec![version("1"), version("2"), version("3")]), false);
+        lines.note((1, &place()), &Outgoing::Lines(vec![version("1"), version("2"), version("3")]), false);
         lines.refuse(1, Some(1));
         assert_eq!(counts(&lines), [2, 0, 0, 1]);
         // Mended, it is new still.
-        lines.note(2, &line("2", "y", Status::Final), false);
+        lines.note((2, &place()), &line("2", "y", Status::Final), false);
         assert_eq!(counts(&lines), [3, 0, 0, 1]);
-        lines.note(3, &Outgoing::Clock { media_ms: 7 }, false);
+        lines.note((3, &place()), &Outgoing::Clock { media_ms: 7 }, false);
         lines.refuse(3, None);
-        lines.note(4, &Outgoing::Lines(vec![version("4"), version("5")]), false);
+        lines.note((4, &place()), &Outgoing::Lines(vec![version("4"), version("5")]), false);
         lines.refuse(4, None);
         assert_eq!(counts(&lines), [3, 0, 0, 4]);
         // A message that is sent again after a break is refused again.

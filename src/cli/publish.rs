@@ -2,10 +2,14 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use futures::FutureExt;
+use futures::future::FusedFuture;
+use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +19,7 @@ use super::line_counts::CountingPublisher;
 use super::output::note;
 use super::reach::Url;
 use super::replay::shown_lines;
-use super::sending::{Sending, SourceWait};
+use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::Vendor;
 use crate::client::{HttpClient, HttpError, random_name};
@@ -41,8 +45,12 @@ A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\
 a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.
 
 At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
-by its id and by the lines that the feed shows at the start; acknowledgements do not say it. Exit codes: 0 all was
-taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.
+by its id and by the lines that the feed shows when the server has let this in; acknowledgements do not say it. Exit codes: 0
+all was taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.
+
+A server that never answers is waited for 60 seconds (--wait); one that goes away later for as long as it takes. Should it come
+back with an older archive, what it lacks is sent again, as far as it is still held: the last 32 MiB. The rest is told, and then
+the exit code is 1.
 
 SIGTERM and Ctrl-C end the input. What was read then has 5 seconds to be acknowledged; a second signal ends it at once.";
 
@@ -126,38 +134,48 @@ impl Publish {
             }
         };
         let patience = self.wait.patience(is_file);
-        let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
+        let bar = ProgressBar::hidden();
+        let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json, bar };
         let input = BufReader::new(input);
-        let read = async |publisher: &CountingPublisher, problems: &mut u64, stop: &CancellationToken| match self
+        let read = async |publisher: &CountingPublisher, faults: &mut InputFaults, stop: &CancellationToken| match self
             .vendor
             .format
         {
-            Some(format) => self.vendor.publish((format, source.as_deref()), input, publisher, problems, stop).await,
+            Some(format) => {
+                let problems = &mut faults.unreadable;
+                self.vendor.publish((format, source.as_deref()), input, publisher, problems, stop).await
+            }
             None => {
-                if may_have_known_ids {
-                    stop.run_until_cancelled(look(publisher)).await;
-                }
-                read(input, publisher, problems, stop).await
+                // Not before this session has the source: until then another one may add to the feed.
+                let looking = async {
+                    if may_have_known_ids && publisher.welcomed().await.is_ok() {
+                        look(publisher).await;
+                    }
+                };
+                read(input, publisher, looking, faults, stop).await
             }
         };
         sending.run(signals, read).await
     }
 }
 
-/// Sends every line of `input`, until it ends or `stop` is cancelled; counts those that cannot be read.
+/// Sends every line of `input`, until it ends or `stop` is cancelled, the first once `prepared` is ready; counts those that cannot
+/// be read.
 async fn read(
     mut input: impl AsyncBufRead + Unpin,
     publisher: &CountingPublisher,
-    problems: &mut u64,
+    prepared: impl Future<Output = ()>,
+    faults: &mut InputFaults,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let run = random_name();
+    let mut prepared = pin!(prepared.fuse());
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
         let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else {
             if !bytes.trim_ascii().is_empty() {
-                *problems += 1;
+                faults.unreadable += 1;
                 note(&format!("line {number} of the input was not sent: it had come in part when this was stopped"));
             }
             break;
@@ -168,10 +186,10 @@ async fn read(
         // Programs on Windows write a byte order mark before UTF-8.
         let bytes = if number == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes) } else { &bytes[..] };
         let text = String::from_utf8_lossy(bytes);
-        if let Err(error) = std::str::from_utf8(bytes) {
-            *problems += 1;
+        let encoding = std::str::from_utf8(bytes);
+        if let Err(error) = encoding {
             note(&format!(
-                "line {number} of the input is not UTF-8 from byte {} on: what cannot be read stands as \u{fffd}. Convert the \
+                "line {number} of the input is not UTF-8 from byte {} on: what cannot be read is sent as \u{fffd}. Convert the \
                  input, as with `iconv -f windows-1252 -t UTF-8`",
                 error.valid_up_to() + 1
             ));
@@ -180,18 +198,22 @@ async fn read(
         if text.is_empty() {
             continue;
         }
+        if !prepared.is_terminated() {
+            stop.run_until_cancelled(&mut prepared).await;
+        }
+        let place = format!("line {number} of the input").into();
         let sent = match message(text, &format!("{run}-{number}")) {
-            Ok(message) => publisher.send(&message).await.map_err(|error| match error {
+            Ok(message) => publisher.send(&place, &message).await.map_err(|error| match error {
                 crate::client::PublishError::TooLarge { .. } => Ok(error.to_string()),
                 error => Err(error),
             }),
             Err(why) => Err(Ok(why)),
         };
         match sent {
-            Ok(_) => {}
+            Ok(_) => faults.repaired += u64::from(encoding.is_err()),
             Err(Ok(why)) => {
-                *problems += 1;
-                note(&format!("line {number} of the input was not sent: {why}"));
+                faults.unreadable += 1;
+                note(&format!("{place} was not sent: {why}"));
             }
             Err(Err(error)) => return Err(error.into()),
         }

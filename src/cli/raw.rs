@@ -88,7 +88,7 @@ impl RawPlay<'_> {
             say(over.end(), "the end", publisher, problems).await?;
         }
         if self.end {
-            publisher.send(&Outgoing::End).await?;
+            publisher.send(&"the end of the recording".into(), &Outgoing::End).await?;
         }
         Ok(())
     }

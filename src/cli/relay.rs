@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use http::HeaderValue;
+use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +13,7 @@ use super::Outcome;
 use super::line_counts::CountingPublisher;
 use super::output::note;
 use super::reach::Url;
-use super::sending::{Sending, SourceWait};
+use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::{Vendor, say};
 use crate::client::{Followed, Follower, FollowerOptions, SocketUrl};
@@ -92,9 +93,10 @@ impl Relay {
         options.take_over = self.wait.take_over;
         let publisher = CountingPublisher::start(url, options);
         let patience = self.wait.patience(false);
-        let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json };
-        let follow = async |publisher: &CountingPublisher, problems: &mut u64, stop: &CancellationToken| {
-            self.follow(format, follower, publisher, problems, stop).await
+        let bar = ProgressBar::hidden();
+        let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json, bar };
+        let follow = async |publisher: &CountingPublisher, faults: &mut InputFaults, stop: &CancellationToken| {
+            self.follow(format, follower, publisher, &mut faults.unreadable, stop).await
         };
         sending.run(signals, follow).await
     }

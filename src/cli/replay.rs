@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::convert::{KnownOfFile, read_file, read_input, tell};
@@ -18,7 +20,8 @@ use super::output::{note, progress_bar};
 use super::problem_summary::ProblemSummary;
 use super::raw::RawPlay;
 use super::reach::Url;
-use super::sending::{Published, SourceWait, with_events};
+use super::sending::{InputFaults, Patience, Published, Sending, SourceWait, with_events};
+use super::signals::Signals;
 use super::vendor::Vendor;
 use crate::client::{HttpClient, PublishError, PublisherOptions, SocketUrl, TranscriptQuery, read_answer};
 use crate::format::TextEncoding;
@@ -40,8 +43,8 @@ Examples:
 
 A feed that has other lines is left alone, unless --append adds to it or --new takes a new name. What is not named with --to never
 goes to an event that is over, but to a new feed. A replay that broke off goes on: what is there already counts as repeated.
-At the end it says how much of a file was repaired and how much left out, and why. Exit code 1 if anything was refused, repaired
-or left out.
+It says how much of a file was repaired and how much left out, and why. Exit code 1 if anything was refused, repaired or left
+out, and if SIGTERM or Ctrl-C stopped it: then it says what was taken so far, and leaves the event open.
 
 What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
 it, use `captionwire watch FEED --pace 20`.";
@@ -68,7 +71,7 @@ pub(super) struct Replay {
     raw: bool,
     #[command(flatten)]
     vendor: Vendor,
-    /// Add to the lines that the feed has; without it a feed that has other lines is refused
+    /// Add to the lines that the feed has, and leave its event open; without it a feed that has other lines is refused
     #[arg(long)]
     append: bool,
     /// If the feed has other lines, or is over, make a new one of a name like it, and say which
@@ -102,52 +105,66 @@ pub(super) fn pace(text: &str) -> Result<Pace, String> {
 
 impl Replay {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let signals = Signals::new()?;
         if self.raw {
-            return self.run_raw().await;
+            return self.run_raw(signals).await;
         }
         if self.vendor.format.is_some() {
             bail!("--format is for recordings of vendors: say --raw too");
         }
         let (lines, default_name, problems) = self.lines().await?;
-        let Target { to, feed, there } = self.target(&lines, default_name).await?;
+        let Target { to, feed, there, is_left_open } = self.target(&lines, default_name).await?;
         note(&format!("{} lines go to {}", lines.len(), to.server().page(&feed)));
         let speakers: HashSet<_> = lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
         let (count, speakers) = (lines.len(), speakers.len());
         let bar = progress_bar(lines.len() as u64, "{bar:30} {pos}/{len} {msg}");
-        let play = Play { lines, pace: self.pace, interim: self.interim, end: !self.no_end };
+        let play = Play { lines, pace: self.pace, interim: self.interim, end: self.ends(is_left_open) };
         let options = PublisherOptions { take_over: self.wait.take_over, ..PublisherOptions::default() };
         let publisher = CountingPublisher::start(to, options);
         publisher.know(&there, false);
-        let mut published = play.publish(publisher, &feed, &bar, self.wait.patience(true)).await?;
-        bar.finish_and_clear();
-        if let Some(problems) = problems {
-            published.repaired += problems.repaired();
-            published.unreadable += problems.left_out();
-            let reasons = problems.reasons().unwrap_or_else(|| "nothing repaired or left out".to_owned());
-            note(&format!("{}: {count} lines by {speakers} speakers, {reasons}", self.what));
+        let patience = self.wait.patience(true);
+        let sending =
+            Sending { publisher, feed: feed.as_str(), patience, end: false, json: self.json, bar: bar.clone() };
+        let what = &self.what;
+        let read = async |publisher: &CountingPublisher, faults: &mut InputFaults, stop: &CancellationToken| {
+            if let Some(problems) = problems {
+                faults.repaired += problems.repaired();
+                faults.unreadable += problems.left_out();
+                let reasons = problems.reasons().unwrap_or_else(|| "nothing repaired or left out".to_owned());
+                bar.suspend(|| note(&format!("{what}: {count} lines by {speakers} speakers, {reasons}")));
+            }
+            play.send(publisher, &bar, faults, stop).await
+        };
+        sending.run(signals, read).await
+    }
+
+    /// Whether the event ends with what is played.
+    fn ends(&self, is_left_open: bool) -> bool {
+        if is_left_open && !self.no_end {
+            note("the event goes on when this is played: it had other lines before (--append)");
         }
-        published.tell(self.json)?;
-        Ok(published.outcome())
+        !self.no_end && !is_left_open
     }
 
     /// Plays a recording of a vendor's socket.
-    async fn run_raw(&self) -> anyhow::Result<Outcome> {
+    async fn run_raw(&self, signals: Signals) -> anyhow::Result<Outcome> {
         let path = Path::new(&self.what);
         let default_name = if self.to.is_some() { FeedId::new("replay")? } else { feed_name(path)? };
-        let Target { to, feed, .. } = self.target(&[], default_name).await?;
+        let Target { to, feed, is_left_open, .. } = self.target(&[], default_name).await?;
         note(&format!("what was recorded goes to {}", to.server().page(&feed)));
         // Where a recording says that labels are names, none of them looks like an anonymous one.
         let publishing =
             PublisherOptions { anonymous: true, take_over: self.wait.take_over, ..PublisherOptions::default() };
         let publisher = CountingPublisher::start(to, publishing);
-        let play = RawPlay { file: path, vendor: &self.vendor, pace: self.pace, end: !self.no_end };
-        let mut problems = 0;
-        let (bar, patience) = (indicatif::ProgressBar::hidden(), self.wait.patience(true));
-        with_events(&publisher, &bar, patience, play.send(&publisher, &mut problems)).await?;
-        let published = publisher.published(feed.as_str(), problems);
-        publisher.close().await?;
-        published.tell(self.json)?;
-        Ok(published.outcome())
+        let play = RawPlay { file: path, vendor: &self.vendor, pace: self.pace, end: self.ends(is_left_open) };
+        let (patience, bar) = (self.wait.patience(true), ProgressBar::hidden());
+        let sending = Sending { publisher, feed: feed.as_str(), patience, end: false, json: self.json, bar };
+        let read = async |publisher: &CountingPublisher, faults: &mut InputFaults, stop: &CancellationToken| {
+            let played = stop.run_until_cancelled(play.send(publisher, &mut faults.unreadable)).await;
+            faults.is_cut_short = played.is_none();
+            played.unwrap_or(Ok(()))
+        };
+        sending.run(signals, read).await
     }
 
     /// Where to play `lines`: into no event that is over, and into no feed that has other lines, unless somebody says so.
@@ -160,12 +177,12 @@ impl Replay {
         let Some(feed) = named.as_ref().map_or_else(|| Some(default_name.clone()), SocketUrl::feed) else {
             // Somebody else's address, of which nothing is known.
             let to = named.unwrap_or_else(|| server.publish(&default_name));
-            return Ok(Target { to, feed: default_name, there: Vec::new() });
+            return Ok(Target { to, feed: default_name, there: Vec::new(), is_left_open: false });
         };
         let http = HttpClient::new(server.clone());
         let found = match Found::look(&http, &feed, lines).await {
             Ok(found) => found,
-            Err(_) if self.append => Found::Free(Vec::new()),
+            Err(_) if self.append => Found::Others(Vec::new(), 0),
             Err(error) => {
                 let why = "it cannot be seen whether other lines are there (--append plays into it all the same)";
                 return Err(error.context(format!("{feed}: {why}")));
@@ -175,21 +192,22 @@ impl Replay {
         let why = match found {
             Found::Free(there) => {
                 let to = named.unwrap_or_else(|| server.publish(&feed));
-                return Ok(Target { to, feed, there });
+                return Ok(Target { to, feed, there, is_left_open: false });
             }
             _ if self.new || self.to.is_none() && is_archived => {
                 let feed = free_name(&http, &feed).await?;
                 note(&format!("this goes to a new feed: {feed}"));
-                return Ok(Target { to: server.publish(&feed), feed, there: Vec::new() });
+                return Ok(Target { to: server.publish(&feed), feed, there: Vec::new(), is_left_open: false });
             }
             Found::Others(there, _) if self.append => {
                 let to = named.unwrap_or_else(|| server.publish(&feed));
-                return Ok(Target { to, feed, there });
+                return Ok(Target { to, feed, there, is_left_open: true });
             }
             Found::Others(_, count) => format!("has {count} other lines: --append adds to them"),
             Found::Ended { is_same: true } if named.is_some() => {
                 let there = shown_lines(&http, &feed).await?;
-                return Ok(Target { to: named.unwrap_or_else(|| server.publish(&feed)), feed, there });
+                let to = named.unwrap_or_else(|| server.publish(&feed));
+                return Ok(Target { to, feed, there, is_left_open: false });
             }
             Found::Ended { .. } => "is over: it takes no new lines".to_owned(),
             Found::Deleted => "was deleted: create it anew first".to_owned(),
@@ -220,6 +238,8 @@ struct Target {
     feed: FeedId,
     /// Lines that are there already.
     there: Vec<Line>,
+    /// It has lines of others, whose event goes on.
+    is_left_open: bool,
 }
 
 /// What is where a replay is to go.
@@ -350,27 +370,31 @@ pub(super) struct Play {
 }
 
 impl Play {
-    /// Publishes them and waits until all is answered.
+    /// Publishes them, with nobody to stop it, and waits until all is answered.
     pub(super) async fn publish(
         self,
         publisher: CountingPublisher,
         feed: &FeedId,
-        bar: &indicatif::ProgressBar,
-        patience: Option<Duration>,
+        bar: &ProgressBar,
     ) -> anyhow::Result<Published> {
-        let mut cut = LinesCut::default();
-        with_events(&publisher, bar, patience, self.send(&publisher, bar, &mut cut)).await?;
-        let mut published = publisher.published(feed.as_str(), cut.not_sent);
-        published.repaired = cut.without_words;
+        let mut faults = InputFaults::default();
+        let sending = async {
+            self.send(&publisher, bar, &mut faults, &CancellationToken::new()).await?;
+            Ok(publisher.hear_all().await?)
+        };
+        with_events(&publisher, bar, Patience::ENDLESS, sending).await?;
+        let published = publisher.published(feed.as_str(), faults);
         publisher.close().await?;
         Ok(published)
     }
 
+    /// Sends them all, unless it is stopped: then the event is left open, and the rest can be played later.
     async fn send(
         &self,
         publisher: &CountingPublisher,
-        bar: &indicatif::ProgressBar,
-        cut: &mut LinesCut,
+        bar: &ProgressBar,
+        faults: &mut InputFaults,
+        stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let first_ms = self.lines.first().and_then(|line| line.content.start_ms).unwrap_or(0);
         let began = Instant::now();
@@ -382,56 +406,60 @@ impl Play {
             }
         };
         for (index, line) in self.lines.iter().enumerate() {
-            if let Some(due) = due_at(line) {
-                sleep_until(due).await;
-                if self.interim {
-                    let next_due = self.lines.get(index + 1).and_then(due_at);
-                    grow(publisher, line, next_due.map_or(Duration::ZERO, |next| next - due)).await?;
+            let playing = async {
+                if let Some(due) = due_at(line) {
+                    sleep_until(due).await;
+                    if self.interim {
+                        let next_due = self.lines.get(index + 1).and_then(due_at);
+                        grow(publisher, line, next_due.map_or(Duration::ZERO, |next| next - due)).await?;
+                    }
                 }
-            }
-            cut.send(publisher, line, bar).await?;
+                send_line(publisher, line, bar, faults).await
+            };
+            let Some(sent) = stop.run_until_cancelled(playing).await else {
+                faults.is_cut_short = true;
+                bar.suspend(|| note(&format!("stopped: {index} of {} lines were played", self.lines.len())));
+                return Ok(());
+            };
+            sent?;
             bar.set_message(line.content.start_ms.map(clock).unwrap_or_default());
             bar.inc(1);
         }
         if self.end {
-            publisher.send(&Outgoing::End).await?;
+            publisher.send(&"the end of the event".into(), &Outgoing::End).await?;
         }
-        Ok(publisher.hear_all().await?)
+        Ok(())
     }
 }
 
-/// Lines that the server has no room for as they are.
-#[derive(Debug, Default)]
-struct LinesCut {
-    without_words: u64,
-    not_sent: u64,
+/// Where a line stands, for people.
+fn place_of(line: &Version) -> String {
+    format!("line {} ({})", line.id, clock(line.content.start_ms.unwrap_or_default()))
 }
 
-impl LinesCut {
-    /// Sends a line; without the times of its words, or not at all, if the server has no room for it. That is told, and the
-    /// others go on.
-    async fn send(
-        &mut self,
-        publisher: &CountingPublisher,
-        line: &Version,
-        bar: &indicatif::ProgressBar,
-    ) -> anyhow::Result<()> {
-        let mut line = line.clone();
-        loop {
-            let error = match publisher.send(&Outgoing::Line(line.clone())).await {
-                Ok(_) => return Ok(()),
-                Err(error @ PublishError::TooLarge { .. }) => error,
-                Err(error) => return Err(error.into()),
-            };
-            let at = clock(line.content.start_ms.unwrap_or_default());
-            if std::mem::take(&mut line.content.words).is_empty() {
-                self.not_sent += 1;
-                bar.suspend(|| note(&format!("line {} ({at}) was not sent: {error}", line.id)));
-                return Ok(());
-            }
-            self.without_words += 1;
-            bar.suspend(|| note(&format!("line {} ({at}) is sent without the times of its words: {error}", line.id)));
+/// Sends a line; without the times of its words, or not at all, if the server has no room for it. That is told, and the others
+/// go on.
+async fn send_line(
+    publisher: &CountingPublisher,
+    line: &Version,
+    bar: &ProgressBar,
+    faults: &mut InputFaults,
+) -> anyhow::Result<()> {
+    let mut line = line.clone();
+    let place: Arc<str> = place_of(&line).into();
+    loop {
+        let error = match publisher.send(&place, &Outgoing::Line(line.clone())).await {
+            Ok(_) => return Ok(()),
+            Err(error @ PublishError::TooLarge { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        if std::mem::take(&mut line.content.words).is_empty() {
+            faults.unreadable += 1;
+            bar.suspend(|| note(&format!("{place} was not sent: {error}")));
+            return Ok(());
         }
+        faults.repaired += 1;
+        bar.suspend(|| note(&format!("{place} is sent without the times of its words: {error}")));
     }
 }
 
@@ -441,6 +469,7 @@ async fn grow(publisher: &CountingPublisher, line: &Version, spoken_for: Duratio
     const STEP: Duration = Duration::from_millis(200);
     let began = Instant::now();
     let steps = (spoken_for.mul_f64(0.9).as_millis() / STEP.as_millis()).min(50) as usize;
+    let place = place_of(line).into();
     let text = &line.content.text;
     let ends: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).collect();
     for step in 1..=steps {
@@ -450,7 +479,7 @@ async fn grow(publisher: &CountingPublisher, line: &Version, spoken_for: Duratio
             (guess.content.text, guess.content.status) = (text[..*end].into(), Status::Interim);
             guess.content.end_ms = None;
             guess.content.words = Vec::new();
-            match publisher.send(&Outgoing::Line(guess)).await {
+            match publisher.send(&place, &Outgoing::Line(guess)).await {
                 // The line itself is told.
                 Ok(_) | Err(PublishError::TooLarge { .. }) => {}
                 Err(error) => return Err(error.into()),

@@ -15,7 +15,7 @@ use super::line_counts::{CountingPublisher, LineCounts};
 use super::output::{note, print, print_json};
 use super::signals::Signals;
 use super::{Outcome, explain};
-use crate::client::PublisherEvent;
+use crate::client::{LostMessages, PublisherEvent};
 use crate::wire::Outgoing;
 
 /// What was published.
@@ -27,37 +27,64 @@ pub(super) struct Published {
     pub(super) messages: u64,
     #[serde(flatten)]
     pub(super) lines: LineCounts,
-    /// Lines or frames of the input that could not be read, or were too large to be sent.
-    pub(super) unreadable: u64,
-    /// Pieces of the input that were read otherwise than they stand.
-    pub(super) repaired: u64,
+    #[serde(flatten)]
+    pub(super) faults: InputFaults,
     /// Lines that were sent, and that the server had not acknowledged when it was stopped.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) unacknowledged: u64,
+    /// Lines that the server had acknowledged and then lacked, and that were sent again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) resent: u64,
+    /// Messages that the server had acknowledged and then lacked, and that could not be sent again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) lost: u64,
     /// Words of the server that came faster than they were counted: some of the lines may have been refused.
     #[serde(skip)]
     pub(super) missed: u64,
 }
 
+/// What was odd about the input of a publisher.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct InputFaults {
+    /// Lines or frames of the input that could not be read, or were too large to be sent.
+    pub(super) unreadable: u64,
+    /// Pieces of the input that were read otherwise than they stand.
+    pub(super) repaired: u64,
+    /// It was stopped before all of it was sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_cut_short: bool,
+}
+
 impl Published {
     /// How the command ended.
     pub(super) fn outcome(&self) -> Outcome {
-        Outcome::of_problems(self.lines.refused + self.unreadable + self.repaired + self.unacknowledged + self.missed)
+        let InputFaults { unreadable, repaired, is_cut_short } = self.faults;
+        let not_there = self.lines.refused + self.unacknowledged + self.lost + self.missed;
+        Outcome::of_problems(not_there + unreadable + repaired + u64::from(is_cut_short))
+    }
+
+    /// True if there is nothing to say of it.
+    fn is_empty(&self) -> bool {
+        self.messages == 0 && self.unacknowledged == 0 && self.faults == InputFaults::default()
     }
 
     pub(super) fn tell(&self, is_json: bool) -> anyhow::Result<()> {
         if is_json {
             return print_json(self);
         }
-        let Self { feed, lines, unreadable, unacknowledged, .. } = self;
+        let Self { feed, lines, faults, .. } = self;
         let LineCounts { new, repeated, corrected, refused, .. } = lines;
-        let unacknowledged = match unacknowledged {
-            0 => String::new(),
-            count => format!(", {count} not acknowledged"),
-        };
+        let others = [
+            (faults.repaired, "repaired"),
+            (self.unacknowledged, "not acknowledged"),
+            (self.resent, "sent again"),
+            (self.lost, "lost by the server"),
+        ];
+        let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
         print(&format!(
-            "{feed}: {new} new, {repeated} repeated, {corrected} corrected, {refused} refused, {unreadable} \
-             unreadable{unacknowledged}\n"
+            "{feed}: {new} new, {repeated} repeated, {corrected} corrected, {refused} refused, {} unreadable{}\n",
+            faults.unreadable,
+            others.collect::<String>()
         ))
     }
 }
@@ -73,18 +100,37 @@ pub(super) struct SourceWait {
     /// If another session publishes as this source, take its place; that one is told, and ends
     #[arg(long)]
     pub(super) take_over: bool,
-    /// If another session publishes as this source, wait so many seconds for it to go. By default 30 where a file is published,
-    /// else for ever
+    /// Wait so many seconds for a server that has not answered yet (by default 60), and for another session that publishes as
+    /// this source to go (by default 30 where a file is published, else for ever). A server that answered once is waited for
+    /// without a limit
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
 }
 
+/// How long a publisher waits for what may come; none for ever.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For the first answer of the server. Whoever starts both at once has a minute to start the server; whoever mistyped its
+    /// address learns of it.
+    pub(super) server: Option<Duration>,
+    /// For a source that another session publishes.
+    pub(super) source: Option<Duration>,
+}
+
+impl Patience {
+    /// For a server of our own.
+    pub(super) const ENDLESS: Self = Self { server: None, source: None };
+}
+
 impl SourceWait {
-    /// How long to wait; none for ever.
-    pub(super) fn patience(&self, is_file: bool) -> Option<Duration> {
+    pub(super) fn patience(&self, is_file: bool) -> Patience {
         /// Somebody sits before a file that is published, and wants to know.
         const OF_A_FILE: u64 = 30;
-        self.wait.or(is_file.then_some(OF_A_FILE)).map(Duration::from_secs)
+        const OF_A_SERVER: u64 = 60;
+        Patience {
+            server: Some(Duration::from_secs(self.wait.unwrap_or(OF_A_SERVER))),
+            source: self.wait.or(is_file.then_some(OF_A_FILE)).map(Duration::from_secs),
+        }
     }
 }
 
@@ -92,11 +138,11 @@ impl SourceWait {
 pub(super) struct Sending<'a> {
     pub(super) publisher: CountingPublisher,
     pub(super) feed: &'a str,
-    /// How long to wait for a source that another session publishes; none for ever.
-    pub(super) patience: Option<Duration>,
+    pub(super) patience: Patience,
     /// End the source when what it is read from ends.
     pub(super) end: bool,
     pub(super) json: bool,
+    pub(super) bar: ProgressBar,
 }
 
 /// How long what was read has to be sent and acknowledged once a signal has come. Shorter than what `docker stop` leaves a
@@ -110,15 +156,15 @@ impl Sending<'_> {
     pub(super) async fn run(
         self,
         mut signals: Signals,
-        read: impl AsyncFnOnce(&CountingPublisher, &mut u64, &CancellationToken) -> anyhow::Result<()>,
+        read: impl AsyncFnOnce(&CountingPublisher, &mut InputFaults, &CancellationToken) -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
-        let Self { publisher, feed, patience, end, json } = self;
+        let Self { publisher, feed, patience, end, json, bar } = self;
         let (stop, is_read) = (CancellationToken::new(), AtomicBool::new(false));
-        let mut problems = 0;
+        let mut faults = InputFaults::default();
         let sending = async {
-            read(&publisher, &mut problems, &stop).await?;
+            read(&publisher, &mut faults, &stop).await?;
             if end {
-                publisher.send(&Outgoing::End).await?;
+                publisher.send(&"the end of the input (--end)".into(), &Outgoing::End).await?;
             }
             is_read.store(true, Ordering::Relaxed);
             publisher.hear_all().await?;
@@ -150,31 +196,32 @@ impl Sending<'_> {
                 }),
             }
         };
-        let ended = with_events(&publisher, &ProgressBar::hidden(), patience, work).await;
-        let published = publisher.published(feed, problems);
+        let ended = with_events(&publisher, &bar, patience, work).await;
+        bar.finish_and_clear();
+        let published = publisher.published(feed, faults);
         match ended {
             Ok(()) => {
                 publisher.close().await?;
                 published.tell(json)?;
                 Ok(published.outcome())
             }
-            // Whoever stops it wants to know how far it came.
-            Err(error) if stop.is_cancelled() => {
+            Err(error) if published.is_empty() && !stop.is_cancelled() => Err(error),
+            // However it ended, people want to know how far it came.
+            Err(error) => {
                 note(&explain(&error));
                 published.tell(json)?;
                 Ok(Outcome::Problems)
             }
-            Err(error) => Err(error),
         }
     }
 }
 
 /// Does `work` with `publisher` and waits until all of it is answered; tells people what happens meanwhile. Ends early
-/// where the publisher does, whatever the work waits for, and where another session has had the source for `patience`.
+/// where the publisher does, whatever the work waits for, and where `patience` is over.
 pub(super) async fn with_events(
     publisher: &CountingPublisher,
     bar: &ProgressBar,
-    patience: Option<Duration>,
+    patience: Patience,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let mut told = Told::default();
@@ -183,29 +230,20 @@ pub(super) async fn with_events(
         publisher.flush().await.map_err(anyhow::Error::from)
     };
     let events = async {
-        let mut taken: Option<(Instant, String)> = None;
+        let mut wait = Wait::ForServer { since: Instant::now(), why: None };
         loop {
-            let give_up_at = taken.as_ref().zip(patience).map(|((since, _), patience)| *since + patience);
+            let give_up_at = wait.ends_at(patience);
             let event = tokio::select! {
                 event = publisher.next_event() => event,
                 () = sleep_until(give_up_at.unwrap_or_else(Instant::now)), if give_up_at.is_some() => {
-                    let (waited, by) = (patience.unwrap_or_default().as_secs(), taken.map(|(_, by)| by).unwrap_or_default());
-                    bail!("gave up after {waited} s: {by}. --take-over takes its place, --wait waits longer");
+                    bail!("{}", wait.describe_end(patience));
                 }
             };
             let Some(event) = event else { break };
             let is_news = publisher.heard(&event);
-            match &event {
-                PublisherEvent::Disconnected { why, .. } => {
-                    taken = why
-                        .source_taken()
-                        .map(|by| (taken.map_or_else(Instant::now, |(since, _)| since), by.to_owned()));
-                }
-                PublisherEvent::Connected { .. } => taken = None,
-                _ => {}
-            }
+            wait.hear(&event);
             if is_news {
-                bar.suspend(|| told.tell(&event));
+                bar.suspend(|| told.tell(&event, publisher, wait.limit(patience)));
             }
         }
         // It is over, and this says why.
@@ -219,14 +257,67 @@ pub(super) async fn with_events(
     // What came with the last answer.
     while let Some(event) = publisher.next_event().now_or_never().flatten() {
         if publisher.heard(&event) {
-            bar.suspend(|| told.tell(&event));
+            bar.suspend(|| told.tell(&event, publisher, None));
         }
     }
-    let progress = publisher.progress();
-    if ended.is_err() && progress.sent > progress.settled {
-        note(&format!("{} messages were sent and not acknowledged", progress.sent - progress.settled));
-    }
     ended.context("publishing ended")
+}
+
+/// What a publisher waits for.
+enum Wait {
+    /// A server that has not answered yet, and why not; nothing before the first try has failed.
+    ForServer { since: Instant, why: Option<String> },
+    /// A source that another session publishes.
+    ForSource { since: Instant, taken: String },
+    /// Nothing, or a server that answered before.
+    Unlimited,
+}
+
+impl Wait {
+    fn hear(&mut self, event: &PublisherEvent) {
+        match event {
+            PublisherEvent::Connected { .. } => *self = Self::Unlimited,
+            PublisherEvent::Disconnected { why, .. } => match (why.source_taken(), &mut *self) {
+                (Some(by), Self::ForSource { taken, .. }) => *taken = by.to_owned(),
+                // A server that says so is there.
+                (Some(by), _) => *self = Self::ForSource { since: Instant::now(), taken: by.to_owned() },
+                (None, Self::ForServer { why: last, .. }) => *last = Some(why.to_string()),
+                (None, Self::ForSource { .. } | Self::Unlimited) => *self = Self::Unlimited,
+            },
+            _ => {}
+        }
+    }
+
+    fn limit(&self, patience: Patience) -> Option<Duration> {
+        match self {
+            Self::ForServer { .. } => patience.server,
+            Self::ForSource { .. } => patience.source,
+            Self::Unlimited => None,
+        }
+    }
+
+    fn ends_at(&self, patience: Patience) -> Option<Instant> {
+        match self {
+            Self::ForServer { since, why: Some(_) } | Self::ForSource { since, .. } => {
+                since.checked_add(self.limit(patience)?)
+            }
+            Self::ForServer { why: None, .. } | Self::Unlimited => None,
+        }
+    }
+
+    fn describe_end(&self, patience: Patience) -> String {
+        let waited = self.limit(patience).unwrap_or_default().as_secs();
+        match self {
+            Self::ForServer { why, .. } => format!(
+                "gave up after {waited} s: {}. Is the server running? --url says where it is, --wait waits longer for it",
+                why.as_deref().unwrap_or_default()
+            ),
+            Self::ForSource { taken, .. } => {
+                format!("gave up after {waited} s: {taken}. --take-over takes its place, --wait waits longer")
+            }
+            Self::Unlimited => String::new(),
+        }
+    }
 }
 
 /// What people were told.
@@ -238,21 +329,29 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, event: &PublisherEvent) {
+    /// Tells of an event; `limit` bounds the wait for what the publisher lacks.
+    fn tell(&mut self, event: &PublisherEvent, publisher: &CountingPublisher, limit: Option<Duration>) {
+        let limit = limit.map_or_else(String::new, |limit| format!(" for {} s in all", limit.as_secs()));
         match event {
             PublisherEvent::Connected { .. } if std::mem::take(&mut self.was_lost) => note("connected again"),
             PublisherEvent::Connected { .. } => {}
             PublisherEvent::Disconnected { why, retry_in } if why.source_taken().is_some() => {
                 let (by, retry) = (why.source_taken().unwrap_or_default(), retry_in.as_secs_f32());
-                note(&format!("the source is taken: {by}; trying again in {retry:.1} s (--take-over takes its place)"));
+                note(&format!(
+                    "the source is taken: {by}; trying again in {retry:.1} s{limit} (--take-over takes its place)"
+                ));
             }
             PublisherEvent::Disconnected { why, retry_in } => {
                 self.was_lost = true;
-                note(&format!("{why}; trying again in {:.1} s, nothing is lost", retry_in.as_secs_f32()));
+                note(&format!(
+                    "{why}; trying again in {:.1} s{limit}, then what is not acknowledged is sent (again)",
+                    retry_in.as_secs_f32()
+                ));
             }
+            PublisherEvent::Lost(lost) => note(&describe_lost(lost)),
             PublisherEvent::Refused(nack) => {
-                let place = nack.index.map_or(String::new(), |index| format!(", line {}", index + 1));
-                note(&format!("message {}{place} was refused: {} ({})", nack.seq, nack.message, nack.code));
+                let place = publisher.place_of(nack.seq, nack.index);
+                note(&format!("{place} was refused: {} ({})", nack.message, nack.code));
             }
             PublisherEvent::Warning { code, message, .. } => {
                 self.replaced += u64::from(**code == *"line_replaced");
@@ -270,4 +369,26 @@ impl Told {
             )),
         }
     }
+}
+
+/// What became of messages that the server had acknowledged and does not have any more.
+fn describe_lost(lost: &LostMessages) -> String {
+    let LostMessages { seq, acknowledged, resent, resent_lines, forgotten, is_other_log } = lost;
+    let how = if *is_other_log {
+        "the feed was begun anew on the server, or its archive is another one"
+    } else {
+        "the server's archive was put back to an earlier state"
+    };
+    let mut text = format!(
+        "{how}: it had acknowledged our messages up to number {acknowledged} and has those up to {seq}. {resent_lines} lines \
+         (in {resent} messages) are sent again"
+    );
+    if *forgotten > 0 {
+        text.push_str(&format!(
+            "; {forgotten} messages, of number {} to {}, are not held here any more and cannot be sent again: publish them anew",
+            seq + 1,
+            seq + forgotten
+        ));
+    }
+    text
 }

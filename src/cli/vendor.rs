@@ -162,16 +162,17 @@ pub(super) async fn say(
     publisher: &CountingPublisher,
     problems: &mut u64,
 ) -> anyhow::Result<()> {
+    let of_input: Arc<str> = format!("{place} of the input").into();
     for said in decoded.says {
         match said {
-            Said::Lines(lines) => say_lines(lines, place, publisher, problems).await?,
+            Said::Lines(lines) => say_lines(lines, &of_input, publisher, problems).await?,
             Said::Retract { id } => {
                 if !decoded.unsaid.contains(&id) {
                     publisher.expect_missing(&id);
                 }
-                publisher.send(&Outgoing::Retract { id, rev: None }).await.map(|_| ())?;
+                publisher.send(&of_input, &Outgoing::Retract { id, rev: None }).await.map(|_| ())?;
             }
-            Said::Clock { media_ms } => publisher.send(&Outgoing::Clock { media_ms }).await.map(|_| ())?,
+            Said::Clock { media_ms } => publisher.send(&of_input, &Outgoing::Clock { media_ms }).await.map(|_| ())?,
         }
     }
     for fault in decoded.faults {
@@ -184,17 +185,17 @@ pub(super) async fn say(
 /// All in one message, so that readers see them change together; one by one if that is too large.
 async fn say_lines(
     lines: Vec<Version>,
-    place: &str,
+    place: &Arc<str>,
     publisher: &CountingPublisher,
     problems: &mut u64,
 ) -> anyhow::Result<()> {
     let together = Outgoing::Lines(lines.clone());
-    match publisher.send(&together).await {
+    match publisher.send(place, &together).await {
         Err(PublishError::TooLarge { .. }) => {}
         sent => return Ok(sent.map(|_| ())?),
     }
     for line in lines {
-        match publisher.send(&Outgoing::Line(line)).await {
+        match publisher.send(place, &Outgoing::Line(line)).await {
             Err(error @ PublishError::TooLarge { .. }) => {
                 *problems += 1;
                 note(&format!("a line of {place} was not sent: {error}"));

@@ -40,7 +40,7 @@ pub use self::http::{
     Problem, TranscriptQuery, read_answer,
 };
 pub use self::post::{PostUrl, Posted, Verdict, post};
-pub use self::publisher::{Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
+pub use self::publisher::{LostMessages, Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::search::{SearchFound, SearchQuery};
 pub use self::subscriber::{Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update};

@@ -1,4 +1,5 @@
-//! A publisher that comes back by itself: every message has a number, and is kept until the server has answered it.
+//! A publisher that comes back by itself: every message has a number, and is kept until the server has answered it; what was
+//! acknowledged too, as long as there is room, for a server that is put back to an earlier state.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,10 +18,13 @@ use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect};
 use super::random_name;
 use crate::parse_error::describe_json_error;
 use crate::position::Epoch;
-use crate::wire::{Outgoing, ToPublisher};
+use crate::wire::{Outgoing, ToPublisher, WarningCode};
 
 /// Events kept for who does not ask for them; the oldest are dropped, and counted.
 const EVENTS_MAX: usize = 4096;
+/// Acknowledged messages that are kept, in bytes, for a server that is put back to an earlier state: 32 MiB, a day of talk. Of more
+/// the oldest are forgotten.
+const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Messages handed to the socket before it is flushed.
 const BATCH_MAX: usize = 256;
 /// How long a server may take to answer our close.
@@ -85,7 +89,10 @@ pub enum PublisherEvent {
         /// Whether readers see this source.
         on_air: bool,
     },
-    /// The connection is gone; the publisher comes again. Nothing is lost by it.
+    /// The server lacks messages that it had acknowledged: its archive was put back to an earlier state, or is another one. Those
+    /// that are still held here are sent again, and acknowledged anew.
+    Lost(LostMessages),
+    /// The connection is gone; the publisher comes again, and sends again what was not acknowledged.
     Disconnected {
         /// Why.
         why: ConnectionEnd,
@@ -112,6 +119,24 @@ pub enum PublisherEvent {
     },
     /// Nobody asked for events for long, and so many were dropped.
     Missed(u64),
+}
+
+/// What a server lacks of what it had acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostMessages {
+    /// The last message of the session that it has now.
+    pub seq: u64,
+    /// The last one that it had acknowledged.
+    pub acknowledged: u64,
+    /// Messages that are sent again.
+    pub resent: u64,
+    /// Lines in them.
+    pub resent_lines: u64,
+    /// Messages that are not held here any more, and cannot be sent again: no more than so many, because some of them may have
+    /// been refused at the time.
+    pub forgotten: u64,
+    /// True if the feed has another log than before.
+    pub is_other_log: bool,
 }
 
 /// A refusal. Nothing of what it refuses was kept; to mend it, send it anew.
@@ -147,10 +172,52 @@ pub struct Progress {
 struct Entry {
     seq: u64,
     body: Utf8Bytes,
+    size: MessageSize,
     /// It was refused. It waits for those before it to be answered, and is not sent again.
     refused: bool,
     /// Lines of it that were refused, by their index: a message that is sent again may be refused again.
     refused_lines: HashSet<usize>,
+}
+
+/// What is in a message.
+#[derive(Debug, Clone, Copy)]
+enum MessageSize {
+    /// One line, or its retraction.
+    Line,
+    /// So many lines, each of which stands alone.
+    Lines(usize),
+    /// No line.
+    None,
+}
+
+impl MessageSize {
+    fn of(message: &Outgoing) -> Self {
+        match message {
+            Outgoing::Line(_) | Outgoing::Retract { .. } => Self::Line,
+            Outgoing::Lines(lines) => Self::Lines(lines.len()),
+            Outgoing::Object(object) => match object.get("lines").and_then(|lines| lines.as_array()) {
+                Some(lines) => Self::Lines(lines.len()),
+                None => Self::Line,
+            },
+            Outgoing::Clock { .. } | Outgoing::End => Self::None,
+        }
+    }
+}
+
+impl Entry {
+    /// Lines of it that were not refused.
+    fn lines(&self) -> usize {
+        match self.size {
+            MessageSize::Line => 1,
+            MessageSize::Lines(count) => count.saturating_sub(self.refused_lines.len()),
+            MessageSize::None => 0,
+        }
+    }
+
+    /// Whether the server has anything of it once it is answered.
+    fn is_stored(&self) -> bool {
+        !self.refused && (self.lines() > 0 || matches!(self.size, MessageSize::None))
+    }
 }
 
 /// What the publisher and its connection share. Every change of it wakes both.
@@ -158,6 +225,14 @@ struct Entry {
 struct State {
     /// Without an answer, oldest first. Bounded by `room`; what is full waits in [`Publisher::send`].
     outbox: VecDeque<Entry>,
+    /// Acknowledged messages, oldest first.
+    kept: VecDeque<Entry>,
+    /// Bytes of them, at most [`KEPT_BYTES_MAX`].
+    kept_bytes: usize,
+    /// The last acknowledged message that is not kept.
+    forgotten_to: u64,
+    /// The life of the feed's log, as of the last welcome.
+    epoch: Option<Epoch>,
     /// How many the server takes ahead of its answers. 0 before it has said so.
     room: usize,
     message_bytes: usize,
@@ -181,8 +256,46 @@ impl State {
     /// Everything up to `seq` is answered.
     fn settle(&mut self, seq: u64) {
         while self.outbox.front().is_some_and(|entry| entry.seq <= seq || entry.refused) {
-            self.outbox.pop_front();
+            let entry = self.outbox.pop_front();
+            self.keep(entry.filter(Entry::is_stored));
         }
+    }
+
+    /// Keeps an acknowledged message for as long as there is room.
+    fn keep(&mut self, entry: Option<Entry>) {
+        let Some(entry) = entry else { return };
+        self.kept_bytes += entry.body.len();
+        self.kept.push_back(entry);
+        while self.kept_bytes > KEPT_BYTES_MAX
+            && let Some(entry) = self.kept.pop_front()
+        {
+            self.kept_bytes -= entry.body.len();
+            self.forgotten_to = entry.seq;
+        }
+    }
+
+    /// The server has the session up to `seq`, which is less than it had acknowledged: what is kept above that goes out again.
+    fn find_lost(&mut self, seq: u64, is_other_log: bool) {
+        let acknowledged = self.kept.back().map_or(self.forgotten_to, |entry| entry.seq);
+        let lost = self.kept.split_off(self.kept.partition_point(|entry| entry.seq <= seq));
+        let forgotten = self.forgotten_to.saturating_sub(seq);
+        self.forgotten_to = self.forgotten_to.min(seq);
+        if lost.is_empty() && forgotten == 0 {
+            return;
+        }
+        self.kept_bytes -= lost.iter().map(|entry| entry.body.len()).sum::<usize>();
+        let resent_lines = lost.iter().map(Entry::lines).sum::<usize>() as u64;
+        let resent = lost.len() as u64;
+        self.event(PublisherEvent::Lost(LostMessages {
+            seq,
+            acknowledged,
+            resent,
+            resent_lines,
+            forgotten,
+            is_other_log,
+        }));
+        let unanswered = std::mem::replace(&mut self.outbox, lost);
+        self.outbox.extend(unanswered);
     }
 
     fn refuse(&mut self, nack: Nack) {
@@ -299,6 +412,7 @@ impl Publisher {
                         state.outbox.push_back(Entry {
                             seq,
                             body: body.into(),
+                            size: MessageSize::of(message),
                             refused: false,
                             refused_lines: HashSet::new(),
                         });
@@ -371,6 +485,19 @@ impl Publisher {
                 None => Ok(state.refused_by.clone()),
             },
             Err(_) => Ok(None),
+        }
+    }
+
+    /// Waits until the server has said welcome, however long that takes. From then on nobody else publishes as this source.
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The publisher's end, if it comes before.
+    pub async fn welcomed(&self) -> Result<(), PublishError> {
+        let mut changes = self.state.subscribe();
+        match changes.wait_for(|state| state.welcomed || state.ended.is_some()).await.as_deref() {
+            Ok(State { welcomed: false, ended: Some(error), .. }) => Err(error.clone()),
+            _ => Ok(()),
         }
     }
 
@@ -493,9 +620,9 @@ async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
     }
 }
 
-/// Takes a welcome to heart; gives the number after which all has to be sent (again). That is the last one that was answered,
-/// and not the last one that the server has: a message below that may have been refused, and the refusal lost with the
-/// connection. The server answers a message that it has as it did before.
+/// Takes a welcome to heart; gives the number after which all has to be sent (again). That is the last one that was answered and
+/// that the server still has, and not the last one that the server has: a message below that may have been refused, and the
+/// refusal lost with the connection. The server answers a message that it has as it did before.
 fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, PublishError> {
     let ToPublisher::Welcome { seq, epoch, on_air, limits, .. } = welcome else { return Ok(0) };
     let mut entered = Ok(seq);
@@ -507,7 +634,11 @@ fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, Publ
         } else if seq > state.sent {
             entered = Err(PublishError::SessionTaken { theirs: seq, ours: state.sent });
             return;
+        } else {
+            let is_other_log = state.epoch.as_ref() != Some(&epoch);
+            state.find_lost(seq, is_other_log);
         }
+        state.epoch = Some(epoch.clone());
         entered = Ok(state.settled());
         state.room = limits.unacked.max(1);
         state.message_bytes = limits.message_bytes;
@@ -546,6 +677,8 @@ fn next_frame(
 fn take(state: &watch::Sender<State>, text: &str) {
     match serde_json::from_str(text) {
         Ok(ToPublisher::Ack { seq }) => state.send_modify(|state| state.settle(seq)),
+        // [`State::find_lost`] knows better than the server which numbers it once had: those of refused messages are no loss.
+        Ok(ToPublisher::Warning { code, .. }) if *code == *WarningCode::SeqGap.as_str() => {}
         Ok(ToPublisher::Warning { code, message, id, .. }) => {
             state.send_modify(|state| state.event(PublisherEvent::Warning { code, message, id }));
         }
@@ -605,5 +738,57 @@ async fn write(
         if let Err(error) = written.await {
             return ConnectionEnd::of(error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(seq: u64, bytes: usize) -> Entry {
+        let body = "x".repeat(bytes).into();
+        Entry { seq, body, size: MessageSize::Line, refused: false, refused_lines: HashSet::new() }
+    }
+
+    /// What is kept has a bound, and what was forgotten is told when it is missed.
+    #[test]
+    fn what_is_forgotten_is_counted() {
+        const BYTES: usize = KEPT_BYTES_MAX / 4;
+        let mut state = State { sent: 6, ..State::default() };
+        state.outbox.extend((1..=6).map(|seq| entry(seq, BYTES)));
+        state.settle(6);
+        assert_eq!((state.kept.len(), state.kept_bytes, state.forgotten_to), (4, KEPT_BYTES_MAX, 2));
+        state.find_lost(5, false);
+        state.find_lost(0, true);
+        let lost = |event| match event {
+            Some(PublisherEvent::Lost(lost)) => lost,
+            other => panic!("{other:?}"),
+        };
+        let LostMessages { seq, resent, forgotten, .. } = lost(state.next_event());
+        assert_eq!((seq, resent, forgotten), (5, 1, 0));
+        let LostMessages { seq, acknowledged, resent, forgotten, is_other_log, .. } = lost(state.next_event());
+        assert_eq!((seq, acknowledged, resent, forgotten, is_other_log), (0, 5, 3, 2, true));
+        assert_eq!((state.settled(), state.kept_bytes), (2, 0));
+        // Told once.
+        state.find_lost(0, true);
+        assert_eq!(state.next_event(), None);
+        state.settle(6);
+        assert_eq!((state.outbox.len(), state.kept.len()), (0, 4));
+    }
+
+    /// Nothing of a message is there if all of its lines were refused, or if it has none.
+    #[test]
+    fn what_the_server_has_of_a_message_as_a_table() {
+        for (size, refused_lines, is_stored) in [
+            (MessageSize::Line, 0, true),
+            (MessageSize::None, 0, true),
+            (MessageSize::Lines(0), 0, false),
+            (MessageSize::Lines(2), 1, true),
+            (MessageSize::Lines(2), 2, false),
+        ] {
+            let refused_lines = (0..refused_lines).collect();
+            assert_eq!(Entry { size, refused_lines, ..entry(1, 1) }.is_stored(), is_stored, "{size:?}");
+        }
+        assert!(!Entry { refused: true, ..entry(1, 1) }.is_stored());
     }
 }

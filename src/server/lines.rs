@@ -104,6 +104,9 @@ pub(super) async fn post(
 
     let feed = access.open_to_publish(&app, &name).await??;
     let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+    if session.is_some() {
+        pipeline.sequence.watch_for_gap();
+    }
     for name in query.keys().filter(|name| !PARAMETERS.contains(&name.as_str())) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
@@ -184,6 +187,7 @@ async fn take(
         Ok(numbered) => numbered,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    pipeline.warn_if_gap();
     let says = match says {
         Ok(says) => says,
         Err(refusal) => return Ok(Err(refusal)),

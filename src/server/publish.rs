@@ -86,6 +86,9 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     {
         pipeline.shift_times(offset_ms);
     }
+    if asked.get("session").is_some() {
+        pipeline.sequence.watch_for_gap();
+    }
     for name in asked.names().filter(|name| !PARAMETERS.contains(name)) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
@@ -101,7 +104,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     tracing::info!(feed = %name, %source, %session, seq = connection.acked, "publisher connected");
     connection.queue_warnings().await?;
     connection.abandon_earlier_guesses().await?;
-    let end = connection.run(socket).await;
+    let end = connection.run(socket).await.map_err(|end| connection.tell_replacement(end));
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
     let _ = connection.acks.all_durable(&connection.app.metrics).await;
@@ -182,6 +185,17 @@ impl<'a> Connection<'a> {
             bell,
             vendor: None,
         }
+    }
+
+    /// The end of a feed that was deleted to make room for another transcript says so.
+    fn tell_replacement(&self, end: End) -> End {
+        let feed = &self.pipeline.feed;
+        if end.code() != CloseCode::FeedDeleted.number() || !feed.is_replaced() {
+            return end;
+        }
+        let reason =
+            format!("the feed was replaced by another transcript: connect anew to publish to that ({})", feed.name());
+        End::close(CloseCode::FeedDeleted, reason)
     }
 
     fn claim(&self) -> &Arc<Claim> {
@@ -342,6 +356,7 @@ impl<'a> Connection<'a> {
             Ok(Numbered::Used(seq)) => return self.take_again(seq, text, message.says).await,
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
         };
+        self.pipeline.warn_if_gap();
         match message.says {
             Ok(says) => {
                 if std::mem::take(&mut self.ending) {

@@ -391,7 +391,7 @@ impl Socket {
             End::Close { code, reason } => (code, reason, true),
             End::Fault { code, reason } => (code, reason, false),
         };
-        let frame = CloseFrame { code: RawCode::from(code), reason: shortened(&reason).into() };
+        let frame = CloseFrame { code: RawCode::from(code), reason: (*shortened(&reason)).into() };
         let mut state = self.state;
         let linger = state.linger;
         let closing = async {
@@ -452,8 +452,16 @@ impl State {
     }
 }
 
-fn shortened(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
+/// A reason that a close frame has room for: a longer one ends with a whole word and `…`.
+fn shortened(reason: &str) -> Cow<'_, str> {
+    const ELLIPSIS: &str = " …";
+    if reason.len() <= REASON_BYTES_MAX {
+        return reason.into();
+    }
+    let cut = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX - ELLIPSIS.len())];
+    // What is one long word, such as a name, is cut within it.
+    let cut = cut.rsplit_once(' ').map_or(cut, |(whole, part)| if part.len() < cut.len() / 2 { whole } else { cut });
+    format!("{}{ELLIPSIS}", cut.trim_end_matches([' ', ',', ':', ';', '('])).into()
 }
 
 #[cfg(test)]
@@ -467,10 +475,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_reason_is_cut_at_a_character() {
-        let reason = "é".repeat(100);
-        assert_eq!(shortened(&reason).len(), 122);
+    fn a_long_reason_ends_with_a_whole_word() {
         assert_eq!(shortened("no such feed"), "no such feed");
+        let whole = "a".repeat(REASON_BYTES_MAX);
+        assert_eq!(shortened(&whole), whole);
+        let words = format!("{}: twelve-letter words", "word ".repeat(22).trim_end());
+        assert_eq!(shortened(&words), format!("{} …", "word ".repeat(22).trim_end()));
+        // One long word is cut within it, at a character.
+        let name = format!("no feed is called {}", "é".repeat(100));
+        let cut = shortened(&name);
+        assert!(
+            cut.len() <= REASON_BYTES_MAX && cut.starts_with("no feed is called éé") && cut.ends_with("é …"),
+            "{cut}"
+        );
     }
 
     /// As TLS does at times: what is written waits for a flush.

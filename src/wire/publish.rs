@@ -135,11 +135,13 @@ pub enum WarningCode {
     LineReplaced,
     /// Another source is on air: what this one sends is stored, and not shown.
     NotOnAir,
+    /// The first number of a connection leaves out numbers behind `welcome.seq`.
+    SeqGap,
 }
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Conflict,
         Self::Format,
         Self::Engine,
@@ -151,6 +153,7 @@ impl WarningCode {
         Self::NoSuchLine,
         Self::LineReplaced,
         Self::NotOnAir,
+        Self::SeqGap,
     ];
 
     /// The name on the wire.
@@ -168,6 +171,7 @@ impl WarningCode {
             Self::NoSuchLine => "no_such_line",
             Self::LineReplaced => "line_replaced",
             Self::NotOnAir => "not_on_air",
+            Self::SeqGap => "seq_gap",
         }
     }
 }

@@ -297,6 +297,20 @@ impl IngestPipeline {
         }
     }
 
+    /// Warns of numbers that are missing before the first one that was given: whoever was told that they were taken has to send
+    /// them again.
+    pub(in crate::server) fn warn_if_gap(&mut self) {
+        let Some((last, first)) = self.sequence.take_gap() else { return };
+        let Publisher { source, session, .. } = &self.publisher;
+        tracing::warn!(feed = %self.feed.name(), %source, %session, last, first, "the numbers of a session have a gap");
+        let message = format!(
+            "the first message has seq {first}, and the last one that is here of this session has seq {last}. If messages between \
+             them were acknowledged, the archive was put back to an earlier state: send again what is above seq {last}, in a new \
+             session. If they were refused or never sent, all is well"
+        );
+        self.warn(WarningCode::SeqGap, message);
+    }
+
     /// Warns of a field that is not known, once and of a few; `parameters` are those of the query.
     pub(in crate::server) fn warn_of_unknown(&mut self, field: UnknownField, parameters: &[&'static str]) {
         if self.unknown_told.len() < UNKNOWN_TOLD_MAX && !self.unknown_told.contains(&field) {

@@ -9,6 +9,10 @@ pub(in crate::server) struct Sequence {
     /// The greatest number that was taken or refused.
     seq: u64,
     by: By,
+    /// Whether the next number that is given is the first of a session that its publisher named, and may go on with.
+    is_watched: bool,
+    /// The last number before the first that was given, and that one, if it is not the next.
+    gap: Option<(u64, u64)>,
 }
 
 /// The number of a message.
@@ -38,12 +42,23 @@ enum By {
 impl Sequence {
     /// Goes on behind `seq`.
     pub(in crate::server) fn new(seq: u64) -> Self {
-        Self { seq, by: By::Open { unreadable: 0 } }
+        Self { seq, by: By::Open { unreadable: 0 }, is_watched: false, gap: None }
     }
 
     /// The greatest number that was taken or refused.
     pub(in crate::server) fn last(&self) -> u64 {
         self.seq
+    }
+
+    /// Watches for numbers that are left out before the first one that is given: its publisher keeps the session over connections,
+    /// and may take them for stored.
+    pub(in crate::server) fn watch_for_gap(&mut self) {
+        self.is_watched = true;
+    }
+
+    /// The last number that the session had and the first that was given since, if there is a gap between them: given once.
+    pub(in crate::server) fn take_gap(&mut self) -> Option<(u64, u64)> {
+        self.gap.take()
     }
 
     /// The server counts, whatever comes.
@@ -110,6 +125,9 @@ impl Sequence {
     }
 
     fn take_given(&mut self, seq: u64) -> Result<Numbered, Refusal> {
+        if std::mem::take(&mut self.is_watched) && (1..=NUMBER_MAX).contains(&seq) && seq - 1 > self.seq {
+            self.gap = Some((self.seq, seq));
+        }
         match seq {
             0 => Err(bad_seq("seq counts from 1")),
             seq if seq > NUMBER_MAX => Err(bad_seq(format!("seq is {seq} and may be {NUMBER_MAX} at most"))),
@@ -142,6 +160,26 @@ mod tests {
 
     fn message(seq: Option<u64>) -> FromPublisher {
         FromPublisher { seq, says: Ok(Incoming::End), unknown: Vec::new() }
+    }
+
+    #[test]
+    fn a_gap_before_the_first_number_is_seen_once() {
+        for (before, given, gap) in [
+            (0, 1, None),
+            (7, 8, None),
+            (7, 3, None),
+            (0, 2, Some((0, 2))),
+            (7, 30, Some((7, 30))),
+            (0, NUMBER_MAX + 1, None),
+            (0, 0, None),
+        ] {
+            let mut sequence = Sequence::new(before);
+            sequence.watch_for_gap();
+            let _ = sequence.number(&message(Some(given)));
+            // Between others a publisher may leave out what it likes.
+            let _ = sequence.number(&message(Some(given.saturating_add(5))));
+            assert_eq!((sequence.take_gap(), sequence.take_gap()), (gap, None), "{given} behind {before}");
+        }
     }
 
     #[test]
