@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::blocks::{excerpt, numbered};
+use super::guessed_rows::{is_guess, is_kind_of_lines};
 use super::other_files::{is_no, of_beginning, of_lines, unread_text};
-use super::places::{Fields, Seconds, values, whole};
+use super::places::{Fields, SPEAKER_FIELDS, Seconds, values, whole};
 use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
@@ -222,11 +223,18 @@ fn untimed(objects: &[Fields<'_>]) -> Option<FormatError> {
     }
 }
 
-/// A line as publishers send it: text, and its start in milliseconds or at least who says it.
+/// A line as publishers send it: text, and its start in milliseconds or at least who says it; or one that may be a guess.
 fn is_plain_line(fields: &Fields<'_>) -> bool {
-    let is_line = word(fields, "type").is_none_or(|kind| kind == "line");
+    let is_line = word(fields, "type").is_none_or(|kind| kind == "line" || is_kind_of_lines(&kind));
     let has = |name: &str| fields.contains_key(name);
-    is_line && has("text") && (has("start_ms") || has("speaker") && !has("start"))
+    let is_timed = has("start") || has("timestamp");
+    is_line
+        && has("text")
+        && (has("start_ms") || names_speaker(fields) && !is_timed || has("start") && is_guess(fields))
+}
+
+fn names_speaker(fields: &Fields<'_>) -> bool {
+    SPEAKER_FIELDS.into_iter().any(|name| fields.contains_key(name))
 }
 
 /// The refusal of a transcript that says when nothing was said: its text stands beside lists without a segment or a word.
@@ -317,7 +325,12 @@ fn message_kind(fields: &Fields<'_>) -> Option<FileKind> {
         Some(whisper::SEGMENT_MESSAGE) => Some(FileKind::Whisper),
         None if has("op") && has("received_at") => Some(FileKind::Ndjson),
         None if has("segment_id") && has("text") => Some(FileKind::Vexa),
-        None if has("text") && (has("start_ms") || has("start") || has("speaker")) => Some(FileKind::Ndjson),
+        None if has("text") && (has("start_ms") || has("start") || names_speaker(fields)) => Some(FileKind::Ndjson),
+        Some(kind)
+            if has("text") && is_kind_of_lines(kind) && (has("start_ms") || has("start") || names_speaker(fields)) =>
+        {
+            Some(FileKind::Ndjson)
+        }
         _ => None,
     }
 }

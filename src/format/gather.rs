@@ -151,6 +151,11 @@ impl Gather {
         Self { parts_at: parts_at.to_vec(), ..self }
     }
 
+    /// Whether somebody says where parts begin.
+    pub(super) fn has_parts_at(&self) -> bool {
+        !self.parts_at.is_empty()
+    }
+
     /// For a text whose lines are to be published.
     pub(super) fn with_limits(self, limits: Option<LineLimits>) -> Self {
         Self { limits, ..self }

@@ -14,9 +14,9 @@
 //! known kind, or named for what else it is (`other_files`);
 //! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
 //! readers of text, `plain_text` by way of `headers` and `header_forms` (with `stamp`, `person` and `time_lines`: times, names,
-//! times alone on a line; `unreadable_times`: headers whose time cannot be read; `speech_evidence`: whether a file with times is a transcript), `markdown`, `webvtt` and `srt` (with
-//! `rolling`, for cues that repeat rows); those of JSON, by way of `places`, and of words, by way of `words`: `ours` (with
-//! `sent_rows`, `reused_ids` and `joined_parts`),
+//! times alone on a line; `unreadable_times`: headers whose time cannot be read; `speech_evidence`: whether a file with times is
+//! a transcript), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those of JSON, by way of `places`
+//! and `field_faults`, and of words, by way of `words`: `ours` (with `sent_rows`, `reused_ids`, `guessed_rows` and `joined_parts`),
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
 
@@ -27,7 +27,9 @@ mod detect;
 mod document;
 mod encoding;
 mod fidelity;
+mod field_faults;
 mod gather;
+mod guessed_rows;
 mod header_forms;
 mod headers;
 pub mod hls;
@@ -322,6 +324,23 @@ impl FileKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// Whether files of this kind are JSON, or rows of it.
+    fn is_json(self) -> bool {
+        matches!(
+            self,
+            Self::RevJson
+                | Self::Json
+                | Self::Ndjson
+                | Self::Vexa
+                | Self::Cdp
+                | Self::RevEditor
+                | Self::Speechmatics
+                | Self::Aws
+                | Self::Whisper
+                | Self::Podcast
+        )
     }
 
     /// What it is, in words.
@@ -642,6 +661,9 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     );
     if !tells_itself {
         gather.check_all_characters(&text);
+    }
+    if kind.is_json() {
+        field_faults::tell(&text, &mut gather);
     }
     let is_rows = || detect::is_rows(&text);
     let is_taken = options.kind.is_none() && options.speaker_times.is_none();

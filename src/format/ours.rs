@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use super::blocks::excerpt;
 use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::{FilePlace, Gather};
+use super::guessed_rows::is_kind_of_lines;
 use super::joined_parts::{FilePart, LineIds, join, shown_lines};
 use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
 use super::places::{Fields, Places, whole};
@@ -132,6 +133,8 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
                     sent.line(line, &places, &mut gather);
                 }
             }
+            // Engines call their rows by whether they are final.
+            (Some(kind), _) if has("text") && is_kind_of_lines(kind) => sent.line(row, &places, &mut gather),
             (Some("retract"), _) => sent.retract(at, &fields, &mut gather),
             // They say when it is, and that it is over: of a file both are known.
             (Some("clock" | "end"), _) => {}

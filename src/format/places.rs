@@ -195,7 +195,8 @@ fn without_odd_numbers(text: &str) -> String {
     out
 }
 
-/// Seconds, as a number, as a string that is one, or as a time such as `00:01:02.345`.
+/// Seconds, as a number, as a string that is one, as a time such as `00:01:02.345`, or as Google writes them: `"12.3s"`, or whole
+/// seconds and nanoseconds (`{"seconds": "12", "nanos": 300000000}`).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Seconds(pub(super) Option<f64>);
 
@@ -216,14 +217,56 @@ impl<'de> Deserialize<'de> for Seconds {
             Number(f64),
             #[serde(borrow)]
             Text(Cow<'a, str>),
+            #[allow(dead_code, reason = "a list is no object, which may be read from one")]
+            List(Vec<serde::de::IgnoredAny>),
+            Parts(SecondsAndNanos<'a>),
             Other(serde::de::IgnoredAny),
         }
+        let of_text = |text: &str| number(text.trim().trim_end_matches('s')).or_else(|| clock_time(text));
         Ok(match Option::<Written<'_>>::deserialize(deserializer)? {
             Some(Written::Number(seconds)) => Self(Some(seconds)),
-            Some(Written::Text(text)) => Self(text.trim().parse().ok().or_else(|| clock_time(&text))),
-            Some(Written::Other(_)) | None => Self(None),
+            Some(Written::Text(text)) => Self(of_text(&text)),
+            Some(Written::Parts(parts)) => Self(parts.seconds()),
+            Some(Written::List(_) | Written::Other(_)) | None => Self(None),
         })
     }
+}
+
+/// A time in two parts, of which one may be missing where it is 0.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecondsAndNanos<'a> {
+    #[serde(borrow, default)]
+    seconds: Option<NumberOrText<'a>>,
+    #[serde(borrow, default)]
+    nanos: Option<NumberOrText<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText<'a> {
+    Number(f64),
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+}
+
+impl SecondsAndNanos<'_> {
+    fn seconds(&self) -> Option<f64> {
+        let value = |part: &Option<NumberOrText<'_>>| match part {
+            Some(NumberOrText::Number(value)) => Some(*value),
+            Some(NumberOrText::Text(text)) => number(text),
+            None => None,
+        };
+        let (seconds, nanos) = (value(&self.seconds), value(&self.nanos));
+        (seconds.is_some() || nanos.is_some()).then(|| seconds.unwrap_or_default() + nanos.unwrap_or_default() / 1e9)
+    }
+}
+
+/// A number as JSON has it, but in a string: `inf` and `nan` are none.
+fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_number = text.ends_with(|c: char| c.is_ascii_digit() || c == '.');
+    text.parse().ok().filter(|_| is_number)
 }
 
 /// The seconds of a time that is written by the clock, with its minutes at least.
@@ -300,6 +343,39 @@ impl PlainLabel<'_> {
             Self::Decimal(_) | Self::Other(_) => None,
         }
     }
+}
+
+/// Who speaks, by the names that programs give it in a line, a segment or a word: those of people before those of labels, and
+/// these before numbers.
+pub(super) const SPEAKER_FIELDS: [&str; 16] = [
+    "speaker_name",
+    "speakerName",
+    "participant_name",
+    "participantName",
+    "speaker",
+    "participant",
+    "speaker_label",
+    "speakerLabel",
+    "speaker_tag",
+    "speakerTag",
+    "speaker_id",
+    "speakerId",
+    "participant_id",
+    "participantId",
+    "speaker_index",
+    "speakerIndex",
+];
+
+/// Who says what stands beside `fields`: the first of [`SPEAKER_FIELDS`] that names somebody.
+pub(super) fn speaker_of(fields: &Fields<'_>) -> Option<String> {
+    let named = SPEAKER_FIELDS.into_iter().filter_map(|name| fields.get(name));
+    // whisper.cpp does not know whose voice `?` is.
+    named.into_iter().find_map(|named| serde_json::from_str::<Label>(named.get()).ok()?.0.filter(|label| label != "?"))
+}
+
+/// True for an object that may name a speaker: most words do not, and need not be taken apart.
+pub(super) fn may_name_speaker(object: &RawValue) -> bool {
+    ["\"speaker", "\"participant"].into_iter().any(|name| object.get().contains(name))
 }
 
 /// An object that names a speaker.
@@ -413,6 +489,13 @@ mod tests {
             ("\"00:01:02,345\"", Some(62_345)),
             ("\"1:02.5\"", Some(62_500)),
             ("\"1:99\"", None),
+            ("\"12.3s\"", Some(12_300)),
+            ("\"s\"", None),
+            ("\"inf\"", None),
+            ("{\"seconds\":\"12\",\"nanos\":300000000}", Some(12_300)),
+            ("{\"nanos\":5000000}", Some(5)),
+            ("{\"seconds\":12,\"of\":1}", None),
+            ("{}", None),
             ("null", None),
             ("-1", None),
             ("1e300", None),

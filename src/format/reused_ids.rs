@@ -30,13 +30,20 @@ pub(super) struct SaidUnderId {
 }
 
 impl SaidUnderId {
-    /// Whether `now`, under the same id, is another line than this.
-    fn is_not(&self, now: &Self) -> bool {
+    /// How far the start of `now` is from that of this, in milliseconds, if both are known.
+    pub(super) fn moved_to(&self, now: &Self) -> Option<u64> {
         let starts = [self.start_ms.zip(now.start_ms), self.wall_ms.zip(now.wall_ms)];
-        let moved = starts.into_iter().flatten().map(|(before, now)| before.abs_diff(now)).max();
+        starts.into_iter().flatten().map(|(before, now)| before.abs_diff(now)).max()
+    }
+
+    /// Whether `now`, under the same id, is another line than this.
+    pub(super) fn is_not(&self, now: &Self) -> bool {
+        let moved = self.moved_to(now);
         let is_there = moved == Some(0);
         let moved = moved.unwrap_or_default();
-        let is_numbered = now.rev.is_some() && now.rev != self.rev;
+        // A lower number that says something else elsewhere is of a program that counts anew.
+        let is_lower = self.is_final && now.is_final && now.rev < self.rev && !is_there && !self.shares_words(now);
+        let is_numbered = now.rev.is_some() && now.rev != self.rev && !is_lower;
         if !self.is_final || is_numbered {
             // An engine may hear where a sentence begins, and who says it, only as it goes on.
             let is_other = !is_numbered && self.is_of_another(now) && (moved > MOVED_MS || !self.shares_words(now));
@@ -56,12 +63,12 @@ impl SaidUnderId {
         }
     }
 
-    fn is_of_another(&self, now: &Self) -> bool {
+    pub(super) fn is_of_another(&self, now: &Self) -> bool {
         self.speaker.as_ref().zip(now.speaker.as_ref()).is_some_and(|(before, now)| before != now)
     }
 
     /// Whether `now` may be another version of this text: at least half of the words of the shorter one are in the other.
-    fn shares_words(&self, now: &Self) -> bool {
+    pub(super) fn shares_words(&self, now: &Self) -> bool {
         let words = |text: &str| -> HashSet<String> {
             let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
             words.map(str::to_lowercase).collect()
@@ -198,6 +205,8 @@ mod tests {
             ("Ann@4000#2 Aye.", "Ann@4000#1 No.", false),
             ("Ann@4000#1 Aye.", "Ann@3600000#2 Aye.", true),
             ("Ann@4000#1 Aye.", "Ann@4000#1 No.", true),
+            ("Ann@4000#2 Aye.", "Ann@4500#1 No.", true),
+            ("Ann@4000#2 Aye.", "Ann@4500#1 Aye, all.", false),
         ];
         for (before, now, is_another) in table {
             assert_eq!(said(before).is_not(&said(now)), is_another, "{before} -> {now}");

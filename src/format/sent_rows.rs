@@ -2,11 +2,12 @@
 //!
 //! A file of them is read as the server would take it: of each id the last version counts, a guess never stands in the place of
 //! what is final, and what was taken back is gone. Where the clock starts over, another program counts its ids from 1 again:
-//! its lines are others. So is a line that can be no version of the one of its id ([`super::reused_ids`]).
+//! its lines are others. So is a line that can be no version of the one of its id ([`super::reused_ids`]), and one among rows that
+//! show that ids are counted anew.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -15,44 +16,23 @@ use serde_json::value::RawValue;
 use super::blocks::tidy;
 use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::{FilePlace, Gather};
+use super::guessed_rows::{GuessableRow, is_guess, overtaken};
 use super::ours::SAME_LINE_MS;
-use super::places::{Fields, Label, Places, Seconds};
+use super::places::{Fields, Places, Seconds, speaker_of};
 use super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
+use super::words::missing_words;
 use crate::position::Offset;
 use crate::transcript::line::{DEFAULT_SOURCE, beside, check_line_id};
+use crate::transcript::time::precise_clock;
 use crate::transcript::{
     Break, Content, FoldView, Line, MarkKind, MediaMs, Op, Record, Status, TimeSource, Timestamp, Transcript, Version,
     Word,
 };
 
 #[derive(Deserialize)]
-struct SentLine<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    rev: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    is_final: Option<&'a RawValue>,
-    #[serde(default)]
-    start_ms: Option<i64>,
-    #[serde(default)]
-    end_ms: Option<i64>,
-    #[serde(default)]
-    start: Seconds,
-    #[serde(default)]
-    end: Seconds,
-    #[serde(default)]
-    speaker: Label,
+struct SentText<'a> {
     #[serde(borrow)]
     text: Cow<'a, str>,
-    #[serde(default)]
-    lang: Option<Arc<str>>,
-    #[serde(borrow, default, rename = "break")]
-    break_before: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    words: Option<&'a RawValue>,
 }
 
 /// What a row says.
@@ -65,14 +45,82 @@ enum RowSays {
 #[derive(Debug)]
 struct SentRow {
     at: FilePlace,
+    /// Whose ids these are: two publishers may each have a line of one id.
+    source: Option<Arc<str>>,
     id: Option<Arc<str>>,
+    /// What stands as its id, if no line can be called so.
+    odd_id: Option<Arc<str>>,
     rev: Option<u64>,
     says: RowSays,
 }
 
+impl SentRow {
+    /// Source and id, as one.
+    fn key(&self) -> Option<Arc<str>> {
+        let id = self.id.as_ref()?;
+        Some(self.source.as_ref().map_or_else(|| id.clone(), |source| format!("{source}/{id}").into()))
+    }
+
+    /// What it says, as far as that shows which line is meant.
+    fn said(&self) -> Option<SaidUnderId> {
+        let RowSays::Line(content) = &self.says else { return None };
+        Some(SaidUnderId {
+            rev: self.rev,
+            is_final: content.status == Status::Final,
+            start_ms: content.start_ms,
+            end_ms: content.end_ms,
+            wall_ms: None,
+            speaker: content.speaker.clone(),
+            text: content.text.clone(),
+        })
+    }
+
+    /// The id that it takes back.
+    fn retracted(&self) -> Option<Arc<str>> {
+        self.id.clone().filter(|_| matches!(self.says, RowSays::Retract))
+    }
+}
+
+/// What a row says of the line of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowIs {
+    /// Nothing had its id.
+    First,
+    /// What was said already, or what follows a guess.
+    Same,
+    /// Something else at the same place, beside a final row.
+    Correction,
+    /// Something else of a final row, that may be said of the same or of another line.
+    Version,
+    /// Of another line.
+    Another,
+}
+
+/// Which of the lines of a file, in the order in which each was said first, a row means.
+#[derive(Debug)]
+struct MeantRow {
+    line: usize,
+    is: RowIs,
+}
+
+/// A final line that is said again from here on, in milliseconds behind where it was, may be said behind another one.
+const PASSED_MS: MediaMs = 1_000;
+
+/// What is told of a guess that is a line.
+const NEVER_FINAL: &str = "this line was never final: read as it was guessed last";
+
 /// The rows of a file that publishers would send.
 #[derive(Debug, Default)]
 pub(super) struct SentRows(Vec<SentRow>);
+
+/// Milliseconds, as a number, as a string that is one, or as a time such as `00:01:02.345`.
+fn ms(raw: &RawValue) -> Option<MediaMs> {
+    let text = serde_json::from_str::<Cow<'_, str>>(raw.get()).unwrap_or(Cow::Borrowed(raw.get()));
+    match text.contains(':') {
+        true => serde_json::from_str::<Seconds>(raw.get()).ok()?.ms(),
+        false => text.trim().parse::<f64>().ok().filter(|ms| ms.abs() <= 9e15).map(|ms| ms.round() as MediaMs),
+    }
+}
 
 /// One value of a row, if it is what it should be.
 fn value<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
@@ -82,33 +130,52 @@ fn value<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
 impl SentRows {
     /// Takes a line.
     pub(super) fn line<'a>(&mut self, row: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
-        let Some(line) = places.read::<SentLine<'_>>(row, "this row", gather) else { return };
-        let (at_line, column) = places.place(row.get());
-        let words: Option<Vec<Word>> = value(line.words);
-        if line.words.is_some_and(|words| words.get() != "null") && words.is_none() {
-            gather.problem(at_line, column, "the words of this row cannot be read: its text is read without them");
+        let Some(SentText { text }) = places.read(row, "this row", gather) else { return };
+        let Some(fields) = places.read::<Fields<'_>>(row, "this row", gather) else { return };
+        let field = |name: &str| fields.get(name).copied().filter(|value| value.get() != "null");
+        let at = FilePlace::from(places.place(row.get()));
+        let words: Option<Vec<Word>> = value(field("words"));
+        if field("words").is_some() && words.is_none() {
+            gather.problem(at.line, at.column, "the words of this row cannot be read: its text is read without them");
         }
-        // Of a number no line can be called: it is somebody else's field.
-        let id = value::<Cow<'_, str>>(line.id).filter(|id| check_line_id(id).is_ok()).map(|id| Arc::from(&*id));
-        let is_guess =
-            value::<Status>(line.status) == Some(Status::Interim) || value::<bool>(line.is_final) == Some(false);
-        if is_guess && id.is_none() {
-            let message = "this row is a guess without an id, so that nothing can make it final: left out";
-            gather.left_out(at_line, column, message);
-            return;
+        let words = words.unwrap_or_default();
+        let listed: String = words.iter().flat_map(|word| [" ", &*word.text]).collect();
+        let unsaid = missing_words(&listed, &text);
+        if unsaid > 0 {
+            let message = format!("words of this row that its text does not have: {unsaid}; they are not read");
+            gather.problem(at.line, at.column, message);
         }
+        let is_guess = is_guess(&fields);
+        let name = |name: &str| value::<Cow<'_, str>>(field(name)).filter(|name| !name.trim().is_empty());
+        let time = |in_ms: &[&str], in_seconds: &str| {
+            let in_ms = in_ms.iter().find_map(|name| ms(field(name)?));
+            in_ms.or_else(|| value::<Seconds>(field(in_seconds))?.ms())
+        };
+        let start_ms = time(&["start_ms", "startMs"], "start");
+        let end_ms = time(&["end_ms", "endMs"], "end").filter(|end| {
+            let is_before = start_ms.is_some_and(|start| *end < start);
+            if is_before && !is_guess {
+                let (from, to) = (precise_clock(start_ms.unwrap_or_default()), precise_clock((*end).max(0)));
+                let message = format!("the end ({to}) does not lie behind the start ({from}): the line has no end");
+                gather.problem(at.line, at.column, message);
+            }
+            !is_before
+        });
         let content = Content {
             status: if is_guess { Status::Interim } else { Status::Final },
-            start_ms: line.start_ms.or(line.start.ms()),
-            end_ms: line.end_ms.or(line.end.ms()),
-            speaker: line.speaker.0.map(Arc::from),
-            text: tidy(line.text.trim()).into(),
-            lang: line.lang,
-            break_before: value::<Break>(line.break_before),
-            words: words.unwrap_or_default(),
+            start_ms,
+            end_ms,
+            speaker: speaker_of(&fields).map(Arc::from),
+            text: tidy(text.trim()).into(),
+            lang: name("lang").or(name("language")).map(|lang| Arc::from(&*lang)),
+            break_before: value::<Break>(field("break")),
+            words,
         };
-        let at = FilePlace { line: at_line, column };
-        self.0.push(SentRow { at, id, rev: value(line.rev), says: RowSays::Line(content) });
+        let given = name("id").filter(|id| check_line_id(id).is_ok()).map(|id| Arc::from(&*id));
+        // Of a number no line can be called: it is somebody else's field.
+        let odd_id = field("id").filter(|_| given.is_none()).map(|id| Arc::from(id.get()));
+        let source = name("source").map(|source| Arc::from(&*source));
+        self.0.push(SentRow { at, source, id: given, odd_id, rev: value(field("rev")), says: RowSays::Line(content) });
     }
 
     /// Takes a retraction.
@@ -117,48 +184,183 @@ impl SentRows {
         match id {
             Some(id) => {
                 let (id, rev) = (Some(Arc::from(&*id)), value(fields.get("rev").copied()));
-                self.0.push(SentRow { at, id, rev, says: RowSays::Retract });
+                let source =
+                    value::<Cow<'_, str>>(fields.get("source").copied()).filter(|name| !name.trim().is_empty());
+                let source = source.map(|source| Arc::from(&*source));
+                self.0.push(SentRow { at, source, id, odd_id: None, rev, says: RowSays::Retract });
             }
             None => gather.left_out(at.line, at.column, "this retraction has no id that a line can have: left out"),
         }
     }
 
-    /// Gives each line an id of its own that is called as one before it, and is another line.
-    fn tell_apart(&mut self, gather: &mut Gather) {
-        let mut taken: HashSet<Arc<str>> = self.0.iter().filter_map(|row| row.id.clone()).collect();
-        let mut ids: ReusedIds<Arc<str>> = ReusedIds::default();
+    /// Leaves out guesses that another row takes the place of, but for those whose own id says it; and reads guesses without an
+    /// id that nothing follows as final, which is told.
+    fn settle_guesses(&mut self, gather: &mut Gather) {
+        let retracted: HashSet<Arc<str>> = self.0.iter().filter_map(SentRow::retracted).collect();
+        let guessable = |row: &SentRow| {
+            let is_retracted = row.id.as_ref().is_some_and(|id| retracted.contains(id));
+            let id = row.id.clone().or_else(|| row.odd_id.clone());
+            Some(GuessableRow { id, said: row.said().filter(|_| !is_retracted)? })
+        };
+        let rows: Vec<Option<GuessableRow>> = self.0.iter().map(guessable).collect();
+        let mut overtaken = overtaken(&rows).into_iter();
+        self.0.retain(|_| overtaken.next() == Some(false));
         for row in &mut self.0 {
-            let Some(id) = row.id.clone() else { continue };
-            let RowSays::Line(content) = &row.says else {
-                row.id = ids.take_back(&id).or(Some(id));
+            let RowSays::Line(content) = &mut row.says else { continue };
+            if row.id.is_none() && content.status == Status::Interim && !content.text.is_empty() {
+                content.status = Status::Final;
+                gather.problem(row.at.line, row.at.column, NEVER_FINAL);
+            }
+        }
+    }
+
+    /// The line that each row means by its id, as far as that can be told row by row; none for rows that have none. The
+    /// rows of `others` are of lines that nothing was said of before.
+    fn meant(&self, others: &HashSet<usize>) -> Vec<Option<MeantRow>> {
+        let mut ids: ReusedIds<usize> = ReusedIds::default();
+        let mut lines: Vec<MediaMs> = Vec::new();
+        let mut starts: BTreeSet<(MediaMs, usize)> = BTreeSet::new();
+        let mut said_last: HashMap<usize, SaidUnderId> = HashMap::new();
+        let mut meant_rows = Vec::with_capacity(self.0.len());
+        for (index, row) in self.0.iter().enumerate() {
+            let Some(key) = row.key() else {
+                meant_rows.push(None);
                 continue;
             };
-            let said = SaidUnderId {
-                rev: row.rev,
-                is_final: content.status == Status::Final,
-                start_ms: content.start_ms,
-                end_ms: content.end_ms,
-                wall_ms: None,
-                speaker: content.speaker.clone(),
-                text: content.text.clone(),
+            let Some(said) = row.said() else {
+                let line = ids.take_back(&key);
+                line.iter().for_each(|line| drop(said_last.remove(line)));
+                meant_rows.push(line.map(|line| MeantRow { line, is: RowIs::Same }));
+                continue;
             };
-            let meant = match ids.meant(&id, &said) {
-                MeantLine::First => id.clone(),
-                MeantLine::Known(meant) => meant,
-                MeantLine::Another => {
-                    tell_same_id(row.at, &id, gather);
-                    beside_all(&id, &mut taken)
+            let start = said.start_ms.unwrap_or(-1);
+            // A correction moves no line past another one; less is of people who speak at once.
+            let passes_another = |line: usize| {
+                let (before, now) = (lines[line].min(start), lines[line].max(start));
+                let is_far = before >= 0 && now - before >= PASSED_MS;
+                is_far && starts.range((before + 1, 0)..(now, 0)).any(|(_, other)| *other != line)
+            };
+            let meant = ids.meant(&key, &said);
+            let before = match &meant {
+                MeantLine::Known(line) => said_last.get(line).filter(|before| before.is_final && said.is_final),
+                MeantLine::First | MeantLine::Another => None,
+            };
+            let is_numbered = |before: &SaidUnderId| said.rev > before.rev && said.rev.is_some();
+            let is = match (&meant, before) {
+                (MeantLine::First, _) => RowIs::First,
+                (MeantLine::Another, _) => RowIs::Another,
+                (MeantLine::Known(_), _) if others.contains(&index) => RowIs::Another,
+                (MeantLine::Known(line), Some(before)) if !is_numbered(before) && passes_another(*line) => {
+                    RowIs::Another
+                }
+                (MeantLine::Known(_), Some(before)) if !is_numbered(before) => match before.moved_to(&said) {
+                    Some(0) if before.text == said.text => RowIs::Same,
+                    Some(0) => RowIs::Correction,
+                    _ => RowIs::Version,
+                },
+                (MeantLine::Known(_), _) => RowIs::Same,
+            };
+            let line = match meant {
+                MeantLine::Known(line) if is != RowIs::Another => line,
+                _ => {
+                    lines.push(start);
+                    lines.len() - 1
                 }
             };
-            ids.note(&id, said, meant.clone());
-            row.id = Some(meant);
+            starts.remove(&(lines[line], line));
+            if start >= 0 {
+                lines[line] = start;
+                starts.insert((start, line));
+            }
+            ids.note(&key, said.clone(), line);
+            said_last.insert(line, said);
+            meant_rows.push(Some(MeantRow { line, is }));
         }
+        meant_rows
+    }
+
+    /// Gives each line an id of its own that is called as one before it, and is another line.
+    ///
+    /// A row alone may be a version of the line of its id. Where rows with known ids follow each other, and no fewer of them
+    /// are other lines than could be versions, a program counts its ids anew: none of those whose start moved is a version.
+    fn tell_apart(&mut self, gather: &mut Gather) -> RowIds {
+        let mut meant = self.meant(&HashSet::new());
+        let mut others = HashSet::new();
+        let (mut versions, mut count) = (Vec::new(), 0);
+        // Behind the last row stands what ends any run, too.
+        for (index, is) in
+            meant.iter().map(|row| row.as_ref().map(|row| row.is)).chain([Some(RowIs::First)]).enumerate()
+        {
+            match is {
+                Some(RowIs::First) if count >= versions.len() => others.extend(versions.drain(..)),
+                Some(RowIs::First) => versions.clear(),
+                Some(RowIs::Version) => versions.push(index),
+                Some(RowIs::Another) => count += 1,
+                _ => {}
+            }
+            count = if is == Some(RowIs::First) { 0 } else { count };
+        }
+        if !others.is_empty() {
+            meant = self.meant(&others);
+        }
+        let mut ids = RowIds::default();
+        self.0.iter().filter_map(|row| row.id.as_ref()).for_each(|id| ids.reserve(id));
+        let mut given: HashMap<usize, Arc<str>> = HashMap::new();
+        let mut claimed: HashSet<Arc<str>> = HashSet::new();
+        let (mut replaced, mut replaced_at) = (0, FilePlace::default());
+        for (row, meant) in self.0.iter_mut().zip(meant) {
+            let (Some(id), Some(MeantRow { line, is })) = (row.id.clone(), meant) else { continue };
+            if matches!(is, RowIs::Version | RowIs::Correction) {
+                replaced_at = if replaced == 0 { row.at } else { replaced_at };
+                replaced += 1;
+            }
+            let meant = given.entry(line).or_insert_with(|| {
+                if claimed.insert(id.clone()) {
+                    return id.clone();
+                }
+                tell_same_id(row.at, &id, gather);
+                ids.beside(&id)
+            });
+            row.id = Some(meant.clone());
+        }
+        if replaced > 0 {
+            let message =
+                format!("final lines that a later row of their id says otherwise: {replaced}; the later one is read");
+            gather.losses.add(replaced_at.line, replaced_at.column, message);
+        }
+        ids
+    }
+
+    /// For each row the first one of its id that starts where it does, since nothing of that id was taken back: itself, if there
+    /// is none before it.
+    fn first_of_each_place(&self) -> Vec<usize> {
+        let mut firsts: HashMap<Arc<str>, HashMap<MediaMs, usize>> = HashMap::new();
+        let mut first = |(index, row): (usize, &SentRow)| {
+            let Some(id) = row.key() else { return index };
+            match &row.says {
+                RowSays::Retract => drop(firsts.remove(&id)),
+                RowSays::Line(Content { start_ms: Some(start), .. }) => {
+                    return *firsts.entry(id).or_default().entry(*start).or_insert(index);
+                }
+                RowSays::Line(_) => {}
+            }
+            index
+        };
+        self.0.iter().enumerate().map(&mut first).collect()
     }
 
     /// Gives `gather` the lines that the rows come to, in the order in which each was said first. Gives their ids; none for a
     /// line without one.
     pub(super) fn finish(mut self, gather: &mut Gather) -> Vec<Option<Arc<str>>> {
-        self.tell_apart(gather);
+        self.settle_guesses(gather);
+        let firsts = self.first_of_each_place();
+        let mut free_ids = self.tell_apart(gather);
+        // What is said of one place again is a correction, if an odd one: it stands there, and says nothing of the clock.
+        if !gather.has_parts_at() {
+            let mut rows: Vec<_> = std::mem::take(&mut self.0).into_iter().zip(firsts).collect();
+            rows.sort_by_key(|(_, first)| *first);
+            self.0 = rows.into_iter().map(|(row, _)| row).collect();
+        }
         let mut starts: HashMap<Arc<str>, MediaMs> = HashMap::new();
         let times = self.0.iter().map(|row| {
             let RowSays::Line(content) = &row.says else { return None };
@@ -179,7 +381,6 @@ impl SentRows {
         let restarts = steps.into_iter().filter(|step| matches!(step, ClockStep::Restart(_)));
         let restarts: Vec<usize> = restarts.map(|step| step.line()).collect();
         let mut ids = Vec::new();
-        let mut taken: HashSet<Arc<str>> = self.0.iter().filter_map(|row| row.id.clone()).collect();
         let mut met: HashSet<Arc<str>> = HashSet::new();
         let ends = restarts.into_iter().chain([self.0.len()]);
         let (mut rows, mut from) = (self.0.into_iter(), 0);
@@ -191,7 +392,7 @@ impl SentRows {
                         return id;
                     }
                     tell_same_id(at, &id, gather);
-                    beside_all(&id, &mut taken)
+                    free_ids.beside(&id)
                 });
                 let from = gather.len();
                 if gather.line(at, content) {
@@ -207,15 +408,29 @@ impl SentRows {
     }
 }
 
-/// The first id beside `id` that is not taken; from now on it is.
-fn beside_all(id: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
-    let mut number = 2;
-    loop {
-        let beside = beside(id, number);
-        if taken.insert(beside.clone()) {
-            return beside;
+/// The ids of rows, and the next that is free beside each.
+#[derive(Debug, Default)]
+struct RowIds {
+    taken: HashSet<Arc<str>>,
+    next: HashMap<Arc<str>, usize>,
+}
+
+impl RowIds {
+    /// Notes that `id` is taken.
+    fn reserve(&mut self, id: &Arc<str>) {
+        self.taken.insert(id.clone());
+    }
+
+    /// The first id beside `id` that is not taken; from now on it is.
+    fn beside(&mut self, id: &Arc<str>) -> Arc<str> {
+        let next = self.next.entry(id.clone()).or_insert(2);
+        loop {
+            let beside = beside(id, *next);
+            *next += 1;
+            if self.taken.insert(beside.clone()) {
+                return beside;
+            }
         }
-        number += 1;
     }
 }
 
@@ -232,7 +447,7 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
     let mut order: Vec<(FilePlace, Result<Arc<str>, Content>)> = Vec::new();
     let mut met: HashSet<Arc<str>> = HashSet::new();
     let (mut textless, mut retracted): (HashSet<Arc<str>>, HashSet<Arc<str>>) = (HashSet::new(), HashSet::new());
-    for SentRow { at, id, rev, says } in rows {
+    for SentRow { at, id, rev, says, .. } in rows {
         match (id, says) {
             (None, RowSays::Line(content)) => order.push((at, Err(content))),
             (Some(id), RowSays::Line(content)) => {
@@ -273,8 +488,7 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
             Ok(id) => match shown.remove(&id) {
                 Some(line) => {
                     if line.marks.iter().any(|mark| mark.kind == MarkKind::Unconfirmed) {
-                        let message = "this line was never final: read as it was guessed last";
-                        gather.problem(at.line, at.column, message);
+                        gather.problem(at.line, at.column, NEVER_FINAL);
                     }
                     all.push((at, Some(id), line.into_content()));
                 }
@@ -286,4 +500,149 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+
+    /// The starts and texts of the lines of rows, and how many problems and losses are told.
+    fn lines(rows: &[serde_json::Value]) -> (Vec<String>, usize, usize) {
+        let file: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        let reading = read(file.as_bytes(), None).expect("it can be read");
+        let line = |line: &crate::transcript::Version| {
+            let content = &line.content;
+            let speaker = content.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+            format!("{} {speaker}{}", content.start_ms.unwrap_or(-1), content.text)
+        };
+        (reading.lines.iter().map(line).collect(), reading.problems.len(), reading.losses.len())
+    }
+
+    fn row(id: &str, start_ms: i64, text: &str) -> serde_json::Value {
+        serde_json::json!({"id": id, "start_ms": start_ms, "text": text})
+    }
+
+    #[test]
+    fn ids_that_are_counted_anew_take_no_line_away() {
+        let with = |mut row: serde_json::Value, name: &str, value: serde_json::Value| {
+            row[name] = value;
+            row
+        };
+        for (rows, expected) in [
+            // The same words at nearly the same place, before others: a program that was started again.
+            (
+                vec![
+                    row("1", 1_000, "Hello."),
+                    row("2", 5_000, "One."),
+                    row("1", 1_200, "Hello."),
+                    row("2", 6_000, "Two."),
+                ],
+                (vec!["1000 Hello.", "5000 One.", "1200 Hello.", "6000 Two."], 3, 0),
+            ),
+            // Corrections alone, and one that is none but stands there: the clock goes on.
+            (
+                vec![
+                    row("1", 1_000, "The boat."),
+                    row("2", 5_000, "One."),
+                    row("3", 90_000, "More."),
+                    row("1", 1_000, "The vote."),
+                    row("2", 5_000, "Two."),
+                    row("4", 95_000, "End."),
+                ],
+                (vec!["1000 The vote.", "5000 One.", "5000 Two.", "90000 More.", "95000 End."], 1, 1),
+            ),
+            // An engine that names who speaks: no line moves past another.
+            (
+                vec![row("A", 0, "Yes."), row("B", 1_000, "No."), row("A", 1_500, "Yes, I say.")],
+                (vec!["0 Yes.", "1000 No.", "1500 Yes, I say."], 1, 0),
+            ),
+            // Two publishers.
+            (
+                vec![with(row("1", 0, "Yes."), "source", "a".into()), with(row("1", 0, "Yes."), "source", "b".into())],
+                (vec!["0 Yes.", "0 Yes."], 1, 0),
+            ),
+            // Numbers of revisions that are counted anew.
+            (
+                vec![
+                    with(row("1", 1_000, "Hello."), "rev", 2.into()),
+                    with(row("1", 1_500, "Quite so."), "rev", 1.into()),
+                ],
+                (vec!["1000 Hello.", "1500 Quite so."], 1, 0),
+            ),
+            // What was taken back is said anew.
+            (
+                vec![
+                    row("1", 1_000, "Hello."),
+                    serde_json::json!({"type": "retract", "id": "1"}),
+                    row("1", 1_000, "Bye."),
+                ],
+                (vec!["1000 Bye."], 0, 0),
+            ),
+        ] {
+            let (texts, problems, losses) = expected;
+            let expected = (texts.into_iter().map(str::to_owned).collect(), problems, losses);
+            assert_eq!(lines(&rows), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn any_number_of_lines_may_have_one_id() {
+        let rows: Vec<_> = (0..5_000).map(|number| row("1", number * 3_000, &format!("It is {number}."))).collect();
+        assert_eq!(lines(&rows).0.len(), 5_000);
+    }
+
+    #[test]
+    fn guesses_are_overtaken_by_what_is_final() {
+        for mark in [
+            serde_json::json!({"status": "partial"}),
+            serde_json::json!({"final": false}),
+            serde_json::json!({"is_final": false}),
+            serde_json::json!({"type": "partial"}),
+            serde_json::json!({"transcript_type": "PartialTranscript"}),
+        ] {
+            let guess = |id: Option<&str>, start: i64, text: &str| {
+                let mut row = mark.clone();
+                row["start_ms"] = start.into();
+                row["text"] = text.into();
+                if let Some(id) = id {
+                    row["id"] = id.into();
+                }
+                row
+            };
+            let said = serde_json::json!({"start_ms": 1_000, "text": "The vote is closed."});
+            for id in [None, Some("1")] {
+                let mut said = said.clone();
+                if let Some(id) = id {
+                    said["id"] = id.into();
+                }
+                let rows =
+                    [guess(id, 1_000, "The boat"), guess(id, 1_000, "The vote is"), said, guess(id, 60_000, "Thank")];
+                let expected = vec!["1000 The vote is closed.".to_owned(), "60000 Thank".to_owned()];
+                // One of an id of its own stands for another line, too.
+                let told = if id.is_some() { 2 } else { 1 };
+                assert_eq!(lines(&rows), (expected, told, 0), "{mark} {id:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_rows_say_by_other_names_or_wrongly_is_read_or_told() {
+        for (fields, line, told) in [
+            (r#""start_ms":1000,"end_ms":900"#, "1000 a b", 1),
+            (r#""start_ms":"1000""#, "1000 a b", 0),
+            (r#""start_ms":1000.4"#, "1000 a b", 0),
+            (r#""start_ms":"00:00:01.5""#, "1500 a b", 0),
+            (r#""start_ms":[]"#, "-1 a b", 1),
+            (r#""start":"12.3s""#, "12300 a b", 0),
+            (r#""start_ms":1,"speaker_id":"Ann""#, "1 Ann: a b", 0),
+            (r#""start_ms":1,"speakerId":4"#, "1 Speaker 4: a b", 0),
+            (r#""start_ms":1,"speaker_label":"spk_1""#, "1 spk_1: a b", 0),
+            (r#""start_ms":1,"speaker":null,"participant":{"name":"Ann"}"#, "1 Ann: a b", 0),
+            (r#""start_ms":1,"lang":7"#, "1 a b", 0),
+            (r#""start_ms":1,"words":[{"text":"a","start_ms":1},{"text":"so","start_ms":2}]"#, "1 a b", 1),
+        ] {
+            let row = serde_json::from_str(&format!(r#"{{"text":"a b",{fields}}}"#)).expect("JSON");
+            assert_eq!(lines(&[row]), (vec![line.to_owned()], told, 0), "{fields}");
+        }
+    }
 }

@@ -238,6 +238,32 @@ pub(super) fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}')
 }
 
+/// How many of the words that are `said` are not in `text`.
+pub(super) fn missing_words(said: &str, text: &str) -> usize {
+    if letters(said).eq(letters(text)) {
+        return 0;
+    }
+    let mut known: HashMap<String, usize> = HashMap::new();
+    spoken_words(text).for_each(|word| *known.entry(word).or_default() += 1);
+    let is_missing = |word: &String| match known.get_mut(word) {
+        Some(count @ 1..) => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    spoken_words(said).filter(is_missing).count()
+}
+
+/// The letters and digits of a text, in small letters.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+fn spoken_words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| letters(word).collect())
+}
+
 /// The label of who says a word of a channel: its speaker, or else whoever the channel is of. Engines count the speakers of
 /// each channel from 0, so that in a file of several both are the label.
 pub(super) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_several: bool) -> Option<String> {

@@ -8,7 +8,6 @@
 //! gives them, have no marks: lines are made of the text beside them, with their times.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -18,8 +17,8 @@ use super::super::blocks::tidy;
 use super::super::detect::is_rows;
 use super::super::gather::Gather;
 use super::super::ours::rows;
-use super::super::places::{Fields, Label, Places, Seconds, values};
-use super::super::words::{Token, WordLines, is_unspaced};
+use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of, values};
+use super::super::words::{Token, WordLines, is_unspaced, missing_words};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
 use crate::transcript::time::precise_clock;
@@ -131,47 +130,16 @@ fn timed_words<'a>(words: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
             start: first([fields.start, fields.timestamp.from, Seconds(None)]),
             end: first([fields.end, fields.timestamp.to, Seconds(None)]),
             probability: first([fields.probability, fields.score, fields.confidence]),
-            speaker: speaker(raw, places, gather),
+            speaker: speaker(raw),
         })
     };
     words.into_iter().filter_map(word).collect()
 }
 
-/// Who speaks, by the names that programs give it.
-#[derive(Deserialize)]
-struct Speaking<'a> {
-    #[serde(borrow, default)]
-    speaker_name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    speaker: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    speaker_label: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    speaker_id: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "speakerLabel")]
-    label: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "speakerId")]
-    id: Option<&'a RawValue>,
-}
-
-/// Who says what `piece` says. That somebody is named in a way that is not known is told.
-fn speaker<'a>(piece: &'a RawValue, places: &Places<'a>, gather: &mut Gather) -> Option<String> {
-    if !piece.get().contains("\"speaker") {
-        return None;
-    }
-    let Speaking { speaker_name, speaker, speaker_label, speaker_id, label, id } =
-        serde_json::from_str(piece.get()).ok()?;
-    let mut named = [speaker_name, speaker, speaker_label, label, speaker_id, id].into_iter().flatten();
-    let found = named.clone().find_map(|named| serde_json::from_str::<Label>(named.get()).ok()?.0);
-    // whisper.cpp does not know whose voice it is.
-    let found = found.filter(|label| label != "?");
-    // An empty object is nobody, as an empty name is.
-    let is_odd = |named: &&RawValue| named.get().starts_with(['{', '[', 't']) && named.get().len() > "{}".len();
-    if let (Some(odd), None) = (named.find(is_odd), &found) {
-        let (line, column) = places.place(odd.get());
-        gather.problem(line, column, "this names no speaker: read as said by nobody known");
-    }
-    found
+/// Who says what `piece` says.
+fn speaker(piece: &RawValue) -> Option<String> {
+    let fields = may_name_speaker(piece).then(|| serde_json::from_str::<Fields<'_>>(piece.get()).ok());
+    speaker_of(&fields??)
 }
 
 const TIMES: [&str; 5] = ["start", "end", "offsets", "timestamp", "timestamps"];
@@ -336,32 +304,6 @@ fn tell_unread<'a>(fields: &Fields<'a>, read: Option<&str>, from: usize, places:
     }
 }
 
-/// How many of the words that are `said` are not in `text`.
-fn missing_words(said: &str, text: &str) -> usize {
-    if letters(said).eq(letters(text)) {
-        return 0;
-    }
-    let mut known: HashMap<String, usize> = HashMap::new();
-    spoken_words(text).for_each(|word| *known.entry(word).or_default() += 1);
-    let is_missing = |word: &String| match known.get_mut(word) {
-        Some(count @ 1..) => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    };
-    spoken_words(said).filter(is_missing).count()
-}
-
-/// The letters and digits of a text, in small letters.
-fn letters(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
-}
-
-fn spoken_words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| letters(word).collect())
-}
-
 /// `text` without the marks of Whisper's model, which WhisperKit leaves in it: `<|startoftranscript|>`, `<|0.00|>`.
 fn without_model_marks(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
@@ -412,7 +354,7 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
         if count.begins_anew(segment.id) {
             begin_part(gather);
         }
-        let speaker = speaker(raw, places, gather);
+        let speaker = speaker(raw);
         let words = segment.words.filter(|words| words.get() != "null");
         let words = words.and_then(|words| places.read(words, "the list `words`", gather)).unwrap_or_default();
         let words = timed_words(words, places, gather);
@@ -682,7 +624,7 @@ fn words_alone<'a>(
             of.into_iter().zip(with_gaps(pieces)).collect()
         }
     };
-    let speaker = speaker(whole, places, gather);
+    let speaker = speaker(whole);
     spoken(at, pieces, speaker.as_deref(), gather);
 }
 
@@ -872,8 +814,9 @@ mod tests {
             (",\"speaker\":1.0", "Speaker 1: a", 0),
             (",\"speaker\":\"\"", "a", 0),
             (",\"speaker\":{}", "a", 0),
-            (",\"speaker\":{\"voice\":7}", "a", 1),
-            (",\"speaker\":[\"Ann\",\"Ben\"]", "a", 1),
+            (",\"speaker\":{\"voice\":7}", "a", 0),
+            (",\"speakerTag\":2", "Speaker 2: a", 0),
+            (",\"participant\":{\"name\":\"Ann\"}", "Ann: a", 0),
             (",\"words\":[{\"word\":\"a\",\"start\":0,\"end\":1,\"speaker_id\":\"Ann\"}]", "Ann: a", 0),
         ] {
             let file = format!("{{\"segments\":[{}]}}", segment(0, speaker));
