@@ -1,6 +1,8 @@
 //! Clocks that start over inside a file: a second recording put behind the first, an engine that was started again.
 //!
-//! Where the order of a file is the order of speech, a start that falls begins a new part in three cases:
+//! Where the order of a file is the order of speech, a start that falls from the last hour of a day to the first one, from which
+//! later starts rise, is past midnight: a day is added to the times from there on. Else a start that falls begins a new part in
+//! three cases:
 //!
 //! 1. It falls by more than [`FALL_MS`] to under [`LOW_MS`], and later starts rise from there.
 //! 2. The file itself begins anew there ([`PartMark`]): its cues are counted from 1 again, or another header stands there.
@@ -24,6 +26,9 @@ const FALL_MS: MediaMs = 60_000;
 
 /// A clock that starts over does so near zero.
 const LOW_MS: MediaMs = 60_000;
+
+const HOUR_MS: MediaMs = 3_600_000;
+const DAY_MS: MediaMs = 24 * HOUR_MS;
 
 /// Starts that are out of order by less are of people who speak at once, or of an engine's pieces that overlap.
 const OVERLAP_MS: MediaMs = 5_000;
@@ -97,6 +102,8 @@ pub(super) struct ClockRestart {
     pub(super) to: MediaMs,
     /// What is added to the times from this line on.
     pub(super) offset: MediaMs,
+    /// It is the time of day, which begins anew at midnight.
+    passes_midnight: bool,
 }
 
 /// A line whose start falls within a part: it stands where its time says.
@@ -129,6 +136,10 @@ impl ClockStep {
     /// The words for it. `at` is where in the file the line begins; none where lines before it begin on the same one.
     pub(super) fn message(&self, at: Option<usize>) -> String {
         match self {
+            Self::Restart(ClockRestart { from, to, offset, passes_midnight: true, .. }) => {
+                let (from, to, offset) = (clock(*from), clock(*to), clock(*offset));
+                format!("the clock passes midnight (from {from} to {to}): {offset} is added to the times from here on")
+            }
             Self::Restart(ClockRestart { from, to, offset, .. }) => {
                 let (from, to, offset) = (clock(*from), clock(*to), clock(*offset));
                 format!(
@@ -172,6 +183,9 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
     let timed: Vec<(usize, LineTimes)> =
         lines.iter().enumerate().filter_map(|(index, times)| Some((index, (*times)?))).collect();
     let rises = next_greater(&timed);
+    // Behind the last line at which the clock goes from the first hour of the day to the last one, it stands out of its order.
+    let last_return =
+        timed.windows(2).rposition(|pair| is_after_midnight(pair[0].1.start) && is_before_midnight(pair[1].1.start));
     let mut marks = marks.iter().peekable();
     let mut steps = Vec::new();
     let Some((_, first)) = timed.first() else { return steps };
@@ -182,18 +196,28 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
         while let Some(passed) = marks.next_if(|mark| mark.line <= *line) {
             mark = mark.max(Some(passed.is_sure).filter(|_| passed.line > timed[place - 1].0));
         }
-        let falls = part.greatest - times.start > FALL_MS && times.start < LOW_MS;
-        let falls = rises[place].is_some_and(|rise| falls && !part.is_outlier(times.start, rise));
-        if falls
+        let goes_on = rises[place].is_some_and(|rise| !part.is_outlier(times.start, rise));
+        let falls = goes_on && part.greatest - times.start > FALL_MS && times.start < LOW_MS;
+        let passes_midnight = goes_on
+            && is_before_midnight(part.greatest)
+            && is_after_midnight(times.start)
+            && last_return.is_none_or(|last| last < place)
+            && mark != Some(true);
+        if passes_midnight {
+            offset += DAY_MS;
+            let (from, to) = (part.greatest, times.start);
+            steps.push(ClockStep::Restart(ClockRestart { line: *line, from, to, offset, passes_midnight }));
+            part = Part::begin(*times);
+        } else if falls
             || mark.is_some_and(|is_sure| part.is_left(times.start, is_sure))
             || !are_words && part.begins_again(&timed[place..], rises[place])
         {
             // The next whole second: strictly behind all that was said before, and decimals stay as they are.
             offset = (latest / 1000 + 1) * 1000;
-            steps.push(ClockStep::Restart(ClockRestart { line: *line, from: part.greatest, to: times.start, offset }));
+            let (from, to) = (part.greatest, times.start);
+            steps.push(ClockStep::Restart(ClockRestart { line: *line, from, to, offset, passes_midnight }));
             part = Part::begin(*times);
         } else {
-            let goes_on = rises[place].is_some_and(|rise| !part.is_outlier(times.start, rise));
             let is_back = times.start <= part.first + OVERLAP_MS && before - times.start > OVERLAP_MS;
             if times.start < before && (!are_words || goes_on && is_back) {
                 steps.push(ClockStep::Fall(part.fall(&timed[place..], before)));
@@ -204,6 +228,21 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
         latest = latest.max(times.latest.saturating_add(offset).min(SORT_MS_MAX));
     }
     steps
+}
+
+/// True for the last hour of a day.
+pub(super) fn is_before_midnight(start: MediaMs) -> bool {
+    (DAY_MS - HOUR_MS..DAY_MS).contains(&start)
+}
+
+/// True for the first hour of a day.
+pub(super) fn is_after_midnight(start: MediaMs) -> bool {
+    (0..HOUR_MS).contains(&start)
+}
+
+/// `end`, the end of what begins at `start`, where it lies past midnight.
+pub(super) fn end_past_midnight(start: MediaMs, end: MediaMs) -> Option<MediaMs> {
+    (is_before_midnight(start) && is_after_midnight(end)).then_some(end + DAY_MS)
 }
 
 /// The lines since the clock began, or started over.
@@ -437,9 +476,41 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_day_goes_on_past_midnight() {
+        let day = 86_400;
+        for (starts, expected) in [
+            // 23:58:00, 23:59:50, 00:00:10, 00:01:30.
+            ("86280 86390 10 90", vec![(2, day)]),
+            ("86280 86390 90 150 4000", vec![(2, day)]),
+            ("82800 3599 3700", vec![(1, day)]),
+            // Twice, and behind a part of another kind.
+            ("86000 100 40000 86000 100 200", vec![(1, day), (4, 2 * day)]),
+            // Not from the last hour, not to the first one, nothing that rises, one line alone that is out of its order.
+            ("82799 100 200", vec![]),
+            ("86000 3600 3700", vec![]),
+            ("86000 86300 100", vec![]),
+            ("86000 86100 86200 100 86250 86300", vec![]),
+            ("84600 600 86000 86100", vec![]),
+            // A recording that is longer than a day.
+            ("0 90000 10 20", vec![(2, 90_001)]),
+            // Somebody says that it is another recording.
+            ("86280 86390 ! 10 90", vec![(2, 86_391)]),
+        ] {
+            assert_eq!(restarts(starts), expected, "{starts}");
+        }
+        let (lines, marks) = read("86280 86390 10 90");
+        let [step] = steps(&lines, &marks)[..] else { panic!("one step") };
+        let message = step.message(Some(17));
+        assert!(message.contains("passes midnight (from 23:59:50 to 00:10): 24:00:00 is added"), "{message}");
+        assert_eq!(end_past_midnight(86_398_000, 2_000), Some(86_402_000));
+        assert_eq!((end_past_midnight(80_000_000, 2_000), end_past_midnight(2_000, 1_000)), (None, None));
+    }
+
+    #[test]
     fn a_part_stands_behind_all_that_was_said_before_it() {
         let found = restarts_of(&[at(10_000, 400_250), at(300_000, 301_000), at(0, 900), at(1_000, 2_000)], &[]);
-        assert_eq!(found, [ClockRestart { line: 2, from: 300_000, to: 0, offset: 401_000 }]);
+        let expected = ClockRestart { line: 2, from: 300_000, to: 0, offset: 401_000, passes_midnight: false };
+        assert_eq!(found, [expected]);
         // No time leaves the axis, and no number is too great to be compared.
         let lines = [(5, 5), (i64::MIN, i64::MAX), (i64::MAX, 0), (i64::MIN, 0), (1, 1)]
             .map(|(start, end)| Some(LineTimes::new(start, Some(end), &[], None)));

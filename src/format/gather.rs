@@ -310,6 +310,13 @@ impl Gather {
             content.start_ms = None;
         }
         if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
+            && let Some(end) = clock_restart::end_past_midnight(start, end)
+        {
+            let to = precise_clock(end);
+            self.problem(at.line, at.column, format!("the end lies past midnight: read as {to}"));
+            content.end_ms = Some(end);
+        }
+        if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
             && (end <= start || !sane(&end))
         {
             let (from, to) = (precise_clock(start), precise_clock(end));
