@@ -70,6 +70,35 @@ pub(super) fn with_plain_times(text: &str, is_one: impl Fn(&str, &str) -> bool) 
 /// What is told of zero bytes in a text that else is sound.
 pub(super) const ZERO_BYTES: &str = "a zero byte (NUL) is read as U+FFFD, here and wherever it stands";
 
+/// `bytes` without the zero bytes at their end, which is where a recorder had room left, or what a crash left of the last block; and
+/// what is told of it. In encodings of two or four bytes a character is whole.
+pub(super) fn without_zero_tail<'a>(bytes: &'a [u8], encoding: Option<TextEncoding>) -> (&'a [u8], Option<Problem>) {
+    let said = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if said == 0 || said == bytes.len() {
+        return (bytes, None);
+    }
+    let unit = match marked(bytes).map(|(charset, _)| TextEncoding(charset)).or(encoding) {
+        Some(encoding) if encoding.name().starts_with("UTF-32") => 4,
+        Some(encoding) if encoding.name().starts_with("UTF-16") => 2,
+        Some(_) => 1,
+        None if !bytes[..said].contains(&0) => 1,
+        // Of the pattern of zero bytes the last one is a part.
+        None if bytes[..said].windows(2).any(|pair| pair == [0, 0]) => 4,
+        None => 2,
+    };
+    let end = said.next_multiple_of(unit).min(bytes.len());
+    let count = bytes.len() - end;
+    if count == 0 {
+        return (bytes, None);
+    }
+    let (line, column) = place(bytes, end);
+    let are = if count == 1 { "byte at the end of the file is" } else { "bytes at the end of the file are" };
+    let message = format!(
+        "{count} zero {are} left out, from byte {end} on: a recorder may have been stopped before it wrote there"
+    );
+    (&bytes[..end], Some(Problem { line, column, message, is_left_out: true }))
+}
+
 /// An encoding by its name: a label of the Encoding Standard (<https://encoding.spec.whatwg.org/#names-and-labels>), such as
 /// `windows-1252`, `shift_jis` or `utf-16le`; `utf-32`, `utf-32le`, `utf-32be`; `hz-gb-2312` and `iso-2022-kr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -405,6 +434,34 @@ mod tests {
             Order::Big => u32::from(c).to_be_bytes(),
         };
         text.chars().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn zero_bytes_at_the_end_are_no_text() {
+        for (said, unit) in [
+            (SAID.as_bytes().to_vec(), 1),
+            (b"\0".to_vec(), 1),
+            (utf16(SAID, Order::Little), 2),
+            (utf16(SAID, Order::Big), 2),
+            (utf16(&format!("\u{feff}{SAID}"), Order::Little), 2),
+            (utf32(SAID, Order::Little), 4),
+            (utf32(&format!("\u{feff}{SAID}"), Order::Big), 4),
+        ] {
+            for zeros in [0, 1, 7, 5_000] {
+                let bytes: Vec<u8> = said.iter().copied().chain(std::iter::repeat_n(0, zeros * unit)).collect();
+                let (rest, problem) = without_zero_tail(&bytes, None);
+                if said == [0] {
+                    assert_eq!((rest.len(), problem), (bytes.len(), None));
+                    continue;
+                }
+                assert_eq!(rest, said, "{unit} {zeros}");
+                assert_eq!(problem.is_some(), zeros > 0);
+                let told = problem.is_none_or(|problem| {
+                    problem.message.starts_with(&format!("{} zero byte", zeros * unit)) && problem.is_left_out
+                });
+                assert!(told, "{unit} {zeros}");
+            }
+        }
     }
 
     #[test]

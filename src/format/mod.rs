@@ -601,6 +601,7 @@ fn spoken(reading: Reading, taken_for: Option<FileKind>) -> Result<Reading, Form
 /// # Errors
 /// As [`read`].
 pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, FormatError> {
+    let (bytes, zero_tail) = encoding::without_zero_tail(bytes, options.encoding);
     let encoding::Text { text, mut is_repaired, problem } = match options.encoding {
         Some(encoding) => encoding.decode(bytes),
         None => encoding::decode(bytes)?,
@@ -692,6 +693,11 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
     if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
         reading.problems.insert(0, problem);
+    }
+    if let Some(problem) = zero_tail {
+        // Before the one that counts the others.
+        let end = reading.problems.len() - usize::from(!reading.unlisted.is_empty());
+        reading.problems.insert(end, problem);
     }
     Ok(reading)
 }
@@ -802,6 +808,25 @@ mod tests {
                 }
                 Err(error) => assert!(matches!(error, FormatError::NoSpeech { .. }), "{file}: {error}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_in_zero_bytes_is_read_up_to_them() {
+        for file in [
+            "1\n00:00:01,000 --> 00:00:02,000\nGood.\n\n2\n00:00:03,000 --> 00:00:04,000\nYes.\n",
+            "WEBVTT\n\n00:01.000 --> 00:02.000\nGood.\n\n00:03.000 --> 00:04.000\nYes.\n",
+            "Ann Lee: (00:01)\nGood.\nBen Roth: (00:05)\nYes.\n",
+            "{\"start_ms\":1,\"text\":\"Good.\"}\n{\"start_ms\":2,\"text\":\"Yes.\"}\n",
+        ] {
+            let whole = read(file.as_bytes(), None).expect("a transcript");
+            let mut bytes = file.as_bytes().to_vec();
+            bytes.resize(4_096, 0);
+            let reading = read(&bytes, None).expect("a transcript");
+            assert_eq!(reading.lines, whole.lines, "{file}");
+            let told: Vec<&str> = reading.problems.iter().map(|problem| problem.message.as_str()).collect();
+            let expected = format!("{} zero bytes at the end of the file", 4_096 - file.len());
+            assert!(matches!(told[..], [only] if only.starts_with(&expected)), "{told:?}");
         }
     }
 
