@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::kept::Kept;
-use super::person::{has_large_words, is_no_name, is_person, is_sound, is_title, stem};
+use super::person::{self, has_large_words, is_no_name, is_person, is_sound, is_title, stem};
 use super::text::one_line;
 use crate::transcript::{Break, Content, Word};
 
@@ -143,6 +143,10 @@ pub(super) fn are_names(above: &[Option<&str>]) -> bool {
 
 /// Makes speakers of the names in front of texts, and lines of what each says.
 pub(super) fn take_from_texts(gather: &mut Gather, kept: &mut Kept) {
+    if row_names(gather.contents()) == Some(RowNames::Likely) {
+        let at = gather.place_of(0);
+        gather.problem(at, 1, "what stands alone on the first row of nearly every cue is read as who speaks");
+    }
     let pieces = by_speaker(gather.contents().to_vec());
     kept.take_pieces(&pieces);
     gather.take_pieces(pieces);
@@ -261,9 +265,7 @@ impl<'a> Names<'a> {
         });
         known.extend(titles.map(|(name, _)| *name));
         let loose = names_of_nearly_all(lines);
-        let first_rows: Vec<Option<&str>> =
-            lines.iter().map(|line| name_row(&line.text).map(|(name, _)| name)).collect();
-        Self { loose, known, are_rows: are_names(&first_rows), is_all_capitals }
+        Self { loose, known, are_rows: row_names(lines).is_some(), is_all_capitals }
     }
 
     /// The label at the head of `row`, if it is a name.
@@ -278,6 +280,41 @@ fn name_row(text: &str) -> Option<(&str, usize)> {
     let (row, _) = text.split_once('\n')?;
     let name = row.trim_start_matches(|c: char| c == '>' || c.is_whitespace() || DASHES.contains(&c)).trim_end();
     (!name.is_empty()).then_some((name, row.len()))
+}
+
+/// How sure it is that the first rows of texts are who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowNames {
+    /// By their looks.
+    Sure,
+    /// They may be a refrain.
+    Likely,
+}
+
+/// How sure it is that the first rows of texts are names, which have a row of their own; none where they are no names. What is sung
+/// comes again as well: names are no row of a text, and what stands below them differs. Of one word alone that stands above
+/// all texts nobody can say what it is.
+fn row_names(lines: &[Content]) -> Option<RowNames> {
+    let first_rows: Vec<Option<(&str, &str)>> =
+        lines.iter().map(|line| Some((name_row(&line.text)?.0, line.text.split_once('\n')?.1))).collect();
+    let names: Vec<Option<&str>> = first_rows.iter().map(|row| row.map(|(name, _)| name)).collect();
+    if !are_names(&names) {
+        return None;
+    }
+    let distinct: HashSet<&str> = names.iter().copied().flatten().collect();
+    let said: HashSet<&str> = first_rows.iter().flatten().map(|(_, said)| said.trim()).collect();
+    let alone = lines.iter().filter(|line| !line.text.contains('\n')).map(|line| &*line.text);
+    let mut rows = said.iter().flat_map(|said| said.split('\n')).chain(alone);
+    let is_sung =
+        said.len() * 4 < first_rows.iter().flatten().count() * 3 || rows.any(|row| distinct.contains(row.trim()));
+    let are_people = distinct.iter().all(|name| is_person(name));
+    match () {
+        () if are_people => Some(RowNames::Sure),
+        () if is_sung => None,
+        () if distinct.iter().any(|name| person::is_name(name)) && distinct.len() > 1 => Some(RowNames::Sure),
+        () if distinct.len() > 1 || distinct.iter().all(|name| person::is_name(name)) => Some(RowNames::Likely),
+        () => None,
+    }
 }
 
 /// As often as this a common word is a name, if it stands in a tenth of the texts.
@@ -691,6 +728,22 @@ mod tests {
         let rows = ["- Ann Lee\nWho?", "- Ben Roth\nMe.\nNo.", "- Ann Lee\nSo."];
         assert_eq!(taken(&rows)[..2], [by("Ann Lee", "Who?"), by("Ben Roth", "Me.\nNo.")]);
         assert_eq!(taken(&["Ann Lee\nWho?", "Ben\nMe.", "Carl\nSo."])[0].0, None);
+        // What is sung has such rows too.
+        for sung in [
+            &["Hallelujah\nHallelujah"; 8][..],
+            &["Hallelujah\nPraise him", "Hallelujah\nHe lives", "Hallelujah\nHe came"],
+            &["Sweet Home\nBack again", "Sweet Home\nBack again", "Far Away\nBack again", "Far Away\nBack again"],
+            &["Sweet Home\nFar Away", "Far Away\nSweet Home", "Sweet Home\nSo long", "Far Away\nI go"],
+        ] {
+            assert!(taken(sung).iter().all(|(speaker, _)| speaker.is_none()), "{sung:?}");
+        }
+        let likely = |texts: &[&str]| {
+            let lines = texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() });
+            row_names(&lines.collect::<Vec<_>>())
+        };
+        assert_eq!(likely(&rows), Some(RowNames::Sure));
+        assert_eq!(likely(&["Ann\nWho?", "Ben\nMe.", "Ann\nSo.", "Ben\nNo."]), Some(RowNames::Likely));
+        assert_eq!(likely(&["Speaker 1\nWho?", "Speaker 1\nWho?"]), Some(RowNames::Sure));
         // Who is named once is not the one above.
         let once = |second: &str| {
             let texts = ["Ann: Who?", "Bea: Me.", "Bea: So.", &format!("Ann: Well?\n{second}")].map(str::to_owned);
