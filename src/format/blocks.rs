@@ -52,12 +52,14 @@ pub(super) fn without_inner_marks(text: Cow<'_, str>) -> (Cow<'_, str>, Vec<usiz
     (Cow::Owned(out), marked)
 }
 
-/// `(?:(\d+):)?(\d{1,2}):(\d{2})`. Without hours the minutes may pass 59: some write an hour and a half as `90:00`.
+/// `(?:(\d+):)?(\d{1,2}):(\d{2})`. Without hours the minutes may pass 59, and 99: some write an hour and a half as `90:00`, and
+/// two hours as `120:00`.
 pub(super) fn parse_time(text: &str) -> Option<MediaMs> {
     let mut parts = text.split(':').rev();
     let (seconds, minutes, hours) = (parts.next()?, parts.next()?, parts.next());
+    let is_long = hours.is_none() && minutes.len() == 3 && !minutes.starts_with('0');
     let sized = seconds.len() == 2
-        && (1..=2).contains(&minutes.len())
+        && ((1..=2).contains(&minutes.len()) || is_long)
         && hours.is_none_or(|hours| (1..=HOUR_DIGITS_MAX).contains(&hours.len()));
     if parts.next().is_some() || !sized || !text.bytes().all(|b| b.is_ascii_digit() || b == b':') {
         return None;
@@ -286,12 +288,36 @@ mod tests {
 
     #[test]
     fn times_as_a_table() {
-        let ok =
-            [("00:41", 41), ("0:41", 41), ("90:00", 5400), ("1:00:12", 3612), ("01:00:12", 3612), ("1:1:12", 3672)];
+        let ok = [
+            ("00:41", 41),
+            ("0:41", 41),
+            ("90:00", 5400),
+            ("120:15", 7215),
+            ("999:59", 59_999),
+            ("1:00:12", 3612),
+            ("01:00:12", 3612),
+            ("1:1:12", 3672),
+            ("125:00:12", 450_012),
+        ];
         for (text, seconds) in ok {
             assert_eq!(parse_time(text), Some(seconds * 1000), "{text}");
         }
-        for bad in ["", ":", "41", "12:75", "1:60:00", "1:2:3:4", "0:4", "000:00", "+1:00", "12345678:00:00", "::00"] {
+        for bad in [
+            "",
+            ":",
+            "41",
+            "12:75",
+            "1:60:00",
+            "1:2:3:4",
+            "0:4",
+            "000:00",
+            "012:00",
+            "1000:00",
+            "1:100:00",
+            "+1:00",
+            "12345678:00:00",
+            "::00",
+        ] {
             assert_eq!(parse_time(bad), None, "{bad}");
         }
         assert_eq!(parse_time("9999999:59:59"), Some((9_999_999 * 3600 + 3599) * 1000));

@@ -72,7 +72,7 @@ pub(super) const ZERO_BYTES: &str = "a zero byte (NUL) is read as U+FFFD, here a
 
 /// `bytes` without the zero bytes at their end, which is where a recorder had room left, or what a crash left of the last block; and
 /// what is told of it. In encodings of two or four bytes a character is whole.
-pub(super) fn without_zero_tail<'a>(bytes: &'a [u8], encoding: Option<TextEncoding>) -> (&'a [u8], Option<Problem>) {
+pub(super) fn without_zero_tail(bytes: &[u8], encoding: Option<TextEncoding>) -> (&[u8], Option<Problem>) {
     let said = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     if said == 0 || said == bytes.len() {
         return (bytes, None);

@@ -320,8 +320,8 @@ fn name_and_time<'a>(before: &'a str, when: When<'a>, last: &str) -> Option<Shap
     if let Some(label) = without_colon(named) {
         let is_full = last.matches(is_colon).count() == 2 && last.len() >= "0:00:00".len();
         let odd = match when {
-            _ if before.ends_with(':') => Some("there is no blank after the colon"),
             When::Known(..) if !is_full => Some(NOT_FULL),
+            _ if before.ends_with(':') => Some("there is no blank after the colon"),
             _ => None,
         };
         return Some(Shape { odd, ..Shape::new(Form::ColonTime, label.trim(), when) });

@@ -116,8 +116,11 @@ fn lettered(text: &str) -> Option<MediaMs> {
         rest = if is_number { behind } else { rest };
         is_number.then(|| number.parse().ok()).flatten()
     };
-    let (hours, minutes, seconds) = (part('h').unwrap_or(0), part('m')?, part('s')?);
-    (rest.is_empty() && minutes < 60 && seconds < 60).then_some(((hours * 60 + minutes) * 60 + seconds) * 1000)
+    let hours = part('h');
+    let (minutes, seconds) = (part('m')?, part('s')?);
+    let in_range = (hours.is_none() || minutes < 60) && seconds < 60;
+    let hours = hours.unwrap_or(0);
+    (rest.is_empty() && in_range).then_some(((hours * 60 + minutes) * 60 + seconds) * 1000)
 }
 
 /// One time.
@@ -336,6 +339,8 @@ mod tests {
             ("12:30\u{202F}PM", 45_000_000),
             ("1h 02m 03s", 3_723_000),
             ("2m3s", 123_000),
+            ("125m 3s", 7_503_000),
+            ("125:03.5", 7_503_500),
             ("\u{200E}0:07\u{200F}", 7_000),
         ] {
             assert_eq!(time(text), Some(ms), "{text}");

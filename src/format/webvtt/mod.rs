@@ -86,6 +86,11 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
             reader.gather.problem(part.lines_before + 1, 1, message);
         }
         let mut file = file::parse(part.text).unwrap_or_default();
+        if let (Some(title), _) = self::title(file.title) {
+            let message =
+                format!("the title of this file, {:?}, is left out: the first one is that of all", excerpt(title));
+            reader.gather.left_out(part.lines_before + 1, 1, message);
+        }
         reader.hls.segment += 1;
         match is_stream {
             true => reader.map_times(&file.header, part.lines_before),

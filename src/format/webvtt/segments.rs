@@ -100,7 +100,7 @@ fn header_of<'t, 'a>(below: &'t [(usize, &'a str)]) -> &'t [(usize, &'a str)] {
 }
 
 /// The title of another file that the line at `index` has. Whoever puts files together may leave neither an empty line nor a line end
-/// between them: there only what nobody says is a header.
+/// between them, and texts have empty lines: only what nobody says is a header.
 fn title_at<'a>(lines: &[(usize, &'a str)], index: usize, is_hls: bool) -> Option<Title<'a>> {
     /// No header and no notes before the first cue are longer.
     const LINES_MAX: usize = 200;
@@ -115,17 +115,16 @@ fn title_at<'a>(lines: &[(usize, &'a str)], index: usize, is_hls: bool) -> Optio
     let rest = title.rest.trim();
     let is_one = match () {
         () if is_sure => true,
-        () if is_parted => is_hls || is_open && opens_file(body),
         // The first row of a cue.
         () if title.end == 0 && above.contains("-->") => false,
         () => {
             let is_plain = rest.is_empty() || rest == "FILE" || rest.starts_with('-') || is_header_line(rest);
             let is_last = body.iter().all(|(_, line)| line.is_empty());
-            is_plain
-                && header.iter().all(|(_, line)| is_header_line(line))
-                && (is_open || title.end == 0)
-                && (is_hls || !is_last)
-                && opens_file(body)
+            let opens = match is_parted {
+                true => is_hls || is_open && opens_file(body),
+                false => (is_open || title.end == 0) && (is_hls || !is_last) && opens_file(body),
+            };
+            is_plain && opens && header.iter().all(|(_, line)| is_header_line(line))
         }
     };
     is_one.then_some(Title { is_parted: is_sure || is_parted, ..title })
@@ -252,7 +251,11 @@ mod tests {
         // In the midst of a cue it is its text.
         assert_eq!(cut(&format!("{first}WEBVTT\nb\n")).len(), 1);
         for text in ["WEBVTT is a format", "This is WEBVTT", "a/WEBVTT", "WEBVTT\nis it.", "WEBVTTX"] {
-            assert_eq!(cut(&file(text).replace("WEBVTT\n\n00:03", "\n00:03")).len(), 1, "{text}");
+            // Also where a text has an empty line.
+            for between in ["", "\n"] {
+                let text = format!("{between}{text}");
+                assert_eq!(cut(&file(&text).replace("WEBVTT\n\n00:03", "\n00:03")).len(), 1, "{text}");
+            }
         }
         assert_eq!(cut("WEBVTT\n\n00:01.000 --> 00:02.000\na\nWEBVTT\n").len(), 1);
     }
