@@ -68,6 +68,23 @@ async fn what_is_imported_is_listed_exported_and_renamed() {
     done(&run(&server, &["speakers", "hearing", "merge", "Speaker 7", "Ines Marlow"]).await);
     let text = done(&run(&server, &["export", "hearing", "--format", "md"]).await);
     assert!(text.contains("Woman in the third row") && !text.contains("Speaker 7"));
+    // What cannot be is told with the reason, and fails; what is so already does not.
+    let url = format!("http://{}", server.addr());
+    for (names, code, why) in [
+        (["Speaker 7", "Ines Marlow"], 0, "it is so already"),
+        (
+            ["Ines Marlow", "Speaker 7"],
+            1,
+            "\"Speaker 7\" is merged into \"Ines Marlow\", and both would stand for each other",
+        ),
+        (["Speaker 7", "Speaker 5"], 1, "\"Speaker 7\" is merged into \"Ines Marlow\" already"),
+        (["Speaker 5", "Speaker 5"], 1, "cannot be merged into itself"),
+    ] {
+        // The server may be named behind the operation.
+        let merged = run(&server, &["speakers", "hearing", "merge", names[0], names[1], "--url", &url]).await;
+        assert_eq!(merged.status.code(), Some(code), "{names:?}: {}", stderr(&merged));
+        assert!(stderr(&merged).contains(why), "{names:?}: {}", stderr(&merged));
+    }
     done(&run(&server, &["speakers", "hearing", "unmerge", "Speaker 7"]).await);
     let unknown = run(&server, &["speakers", "hearing", "rename", "ines  marlow", "The chair"]).await;
     assert_eq!(unknown.status.code(), Some(1));
@@ -208,8 +225,9 @@ async fn the_summary_says_what_was_replaced_and_what_was_not_taken_back() {
     ];
     let (_dir, first) = file("first.ndjson", &first.join("\n"));
     let second = [
-        row("1", 5000, "Chair", "Item one."),
         row("2", 2000, "Clerk", "The hearing is open now."),
+        // From here on it counts anew.
+        row("1", 5000, "Chair", "Item one."),
         r#"{"type":"retract","id":"3"}"#.to_owned(),
         r#"{"type":"retract","id":"33"}"#.to_owned(),
     ];
@@ -407,6 +425,55 @@ async fn lines_are_counted_and_what_could_not_be_read_fails() {
     assert!(stdout(&frames).contains("0 refused, 2 unreadable"), "{frames:?}");
 }
 
+/// The faults are told by the lines of the input, also where those are not counted as messages; a server that was never there is
+/// waited for no longer than is said.
+#[tokio::test]
+async fn a_publisher_says_where_and_how_long() {
+    let server = Server::start();
+    let input = "\nOne.\n{\"type\":\"end\"}\n\nTwo.\n";
+    let refused = run_with(&server, &["publish", "places", "-"], input).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let told = stderr(&refused);
+    assert!(told.contains("line 5 of the input was refused: ") && !told.contains("message"), "{told}");
+    // A guess, its line, and all of it once more.
+    let row = |text: &str, status: &str| format!("{{\"id\":\"1\",\"text\":\"{text}\",\"status\":\"{status}\"}}\n");
+    let (_dir, path) = file("guess.ndjson", &[row("It is", "interim"), row("It is noon.", "final")].concat());
+    assert!(done(&run(&server, &["publish", "guess", &path]).await).contains("1 new, 0 repeated, 0 corrected"));
+    assert!(done(&run(&server, &["publish", "guess", &path]).await).contains("0 new, 1 repeated, 0 corrected"));
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let mut waiting = captionwire(None);
+    waiting.args(["publish", "nowhere", "-", "--wait", "0", "--url", &format!("http://{nobody}")]);
+    let mut waiting = waiting.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let _pipe = waiting.stdin.take();
+    let ended = soon(waiting.wait_with_output()).await.expect("it ends");
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stderr(&ended).contains("gave up after 0 s: cannot connect"), "{}", stderr(&ended));
+}
+
+/// A replay that is told to stop says how far it came, and leaves the event open; one that adds to an event does so too.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_replay_ends_no_event_that_goes_on() {
+    let server = Server::start();
+    let (_dir, path) = file("slow.txt", "A: (00:00)\nOne.\n\nB: (59:00)\nTwo.\n");
+    let mut replay = captionwire(Some(&server));
+    replay.args(["replay", &path]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let replay = replay.spawn().expect("it runs");
+    finals_are(&server, "slow", "One.").await;
+    let id = replay.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
+    let stopped = soon(replay.wait_with_output()).await.expect("it ends");
+    assert_eq!(stopped.status.code(), Some(1), "{stopped:?}");
+    assert!(stdout(&stopped).contains("slow: 1 new, 0 repeated"), "{stopped:?}");
+    assert!(stderr(&stopped).contains("stopped: 1 of 2 lines were played"), "{stopped:?}");
+    let (_dir, other) = file("other.txt", "C: (00:10)\nThree.\n");
+    let added = run(&server, &["replay", &other, "--to", "slow", "--append", "--pace", "max"]).await;
+    done(&added);
+    assert!(stderr(&added).contains("the event goes on"), "{}", stderr(&added));
+    let feed = server.get("/v1/feeds/slow").await.json();
+    assert_eq!((&feed["state"], &feed["lines"]), (&"live".into(), &2.into()), "{feed}");
+}
+
 #[tokio::test]
 async fn a_replay_mixes_with_nothing() {
     let server = Server::start();
@@ -440,6 +507,17 @@ async fn exit_codes_and_faults() {
     assert!(stderr(&nowhere).contains("nowhere"), "{}", stderr(&nowhere));
     assert_eq!(run(&server, &["dance"]).await.status.code(), Some(2));
     assert_eq!(run(&server, &["export", "x", "--format", "doc"]).await.status.code(), Some(2));
+    let (_dir, path) = file("talk.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nOne.\n");
+    for usage in [
+        &["publish", "bad name"][..],
+        &["publish", "a", "--url", "ftp://a"],
+        &["watch", "ftp://a/feeds/x"],
+        &["convert", &path, "talk.foo"],
+        &["relay", "ws://127.0.0.1:9", "--feed", "x"],
+    ] {
+        let wrong = run(&server, usage).await;
+        assert_eq!(wrong.status.code(), Some(2), "{usage:?}: {}", stderr(&wrong));
+    }
     let alone = soon(captionwire(None).args(["feeds", "--url", "http://127.0.0.1:9"]).output()).await.expect("it runs");
     assert_eq!(alone.status.code(), Some(1));
     assert!(stderr(&alone).contains("captionwire serve"), "{}", stderr(&alone));

@@ -94,10 +94,13 @@ async fn the_readme_can_be_followed() {
     let server = Server::start();
     let dir = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
-    write("hearing.rev.txt", &hearing());
+    std::fs::create_dir(dir.path().join("examples")).expect("made");
+    write("examples/hearing.rev.txt", &hearing());
     let lines = blocks("README.md", "json").into_iter().find(|block| block.contains("\"interim\"")).expect("lines");
-    // But for its end, so that more can be said.
-    write("lines.ndjson", &lines.replace("{\"type\":\"end\"}\n", ""));
+    write("lines.ndjson", &lines);
+    let url = format!("http://{}", server.addr());
+    let mut publish = shell(dir.path(), "captionwire publish geneva lines.ndjson");
+    done(&soon(publish.env("CAPTIONWIRE_URL", url).output()).await.expect("it runs"), "the lines of the page");
     write(
         "engine",
         "#!/bin/sh\necho '{\"type\":\"Results\",\"channel_index\":[0,1],\"start\":1.0,\"duration\":1.0,\"is_final\":true,\
@@ -108,7 +111,7 @@ async fn the_readme_can_be_followed() {
     let mut ran = 0;
     for block in blocks("README.md", "sh") {
         let first = block.lines().next().unwrap_or_default();
-        let is_ours = ["captionwire ", "curl ", "engine "].iter().any(|program| first.starts_with(program));
+        let is_ours = ["captionwire ", "curl ", "engine ", "cp "].iter().any(|program| first.starts_with(program));
         // What reads on for as long as the event lasts has an event that is over.
         if !is_ours || first == "captionwire watch geneva" {
             continue;

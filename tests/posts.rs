@@ -162,7 +162,7 @@ async fn a_new_run_keeps_its_first_words() {
     // A new run says it again: the next caption shows that it is one.
     assert_eq!(post(&server, "zoom?session=long&seq=1", "Sentence 1.").await.status, 200);
     let answer = post(&server, "zoom?session=long&seq=2", "Other.").await;
-    assert!(answer.status == 200 && answer.text().contains("1 captions before this one"), "{}", answer.text());
+    assert!(answer.status == 200 && answer.text().contains("1 caption before this one was taken"), "{}", answer.text());
     expected.extend(["Sentence 1.", "Other."].map(str::to_owned));
     assert_eq!(said(&server).await, expected);
 }

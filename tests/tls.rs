@@ -539,8 +539,8 @@ async fn commands_speak_tls_to_whom_they_believe() {
     let itself = Server::start_with(&twin.config(""));
     let itself = format!("https://{}", itself.addr());
     for (url, ca, why) in [
-        (url.as_str(), other_ca, "nobody who is believed"),
-        (&url, twin_ca, "nobody who is believed"),
+        (url.as_str(), other_ca, "not trusted here"),
+        (&url, twin_ca, "not trusted here"),
         (&wrong_name, ca, "another name"),
         (&itself, twin_ca, "an authority's, not a server's"),
         (&plain, ca, "no TLS"),
@@ -584,7 +584,7 @@ async fn deliveries_speak_tls_to_whom_they_believe() {
         }
     };
     let standing = soon(distrusted).await;
-    assert!(standing.contains("signed by nobody who is believed here"), "{standing}");
+    assert!(standing.contains("signed by an authority that is not trusted here"), "{standing}");
     assert_eq!(authority.http(&to, "/v1/feeds/copy", &[]).await.status, 404);
 
     from.kill();

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::Outcome;
 use super::import::feed_name;
+use super::misuse;
 use super::output::{note, print_data, save};
 use super::problem_summary::ProblemSummary;
 use crate::format::{
@@ -62,7 +63,7 @@ pub(super) struct Convert {
 impl Convert {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Some(to) = self.to.or_else(|| Format::from_name(&self.output.to_string_lossy())) else {
-            bail!("the name {} does not say which format to write: use --to", self.output.display());
+            misuse!("the name {} does not say which format to write: use --to", self.output.display());
         };
         let bytes = if self.input == Path::new("-") {
             let mut bytes = Vec::new();
@@ -152,7 +153,7 @@ pub(super) struct KnownOfFile<'a> {
 pub(super) fn read_file(bytes: &[u8], name: &Path, known: &KnownOfFile<'_>) -> anyhow::Result<Reading> {
     let KnownOfFile { from, rttm, encoding, parts_at, is_published } = *known;
     let times = match (rttm, from) {
-        (Some(_), Some(kind)) if kind != FileKind::Nlp => bail!("--rttm goes with words (.nlp), not with {kind}"),
+        (Some(_), Some(kind)) if kind != FileKind::Nlp => misuse!("--rttm goes with words (.nlp), not with {kind}"),
         (Some(rttm), _) => Some(std::fs::read(rttm).with_context(|| format!("cannot read {}", rttm.display()))?),
         (None, _) => None,
     };

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
 use super::convert::{KnownOfFile, now, read_file, read_input};
+use super::misuse;
 use super::output::{note, print, print_json, progress_bar};
 use super::problem_summary::ProblemSummary;
 use super::reach::{Access, Aim, Reached};
@@ -73,10 +74,10 @@ struct Told<'a> {
 impl Import {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         if self.name.is_some() && self.files.len() > 1 {
-            bail!("--as names one feed, and there are {} files", self.files.len());
+            misuse!("--as names one feed, and there are {} files", self.files.len());
         }
         if !self.part_at.is_empty() && self.files.len() > 1 {
-            bail!("--part-at is for one file, and there are {}", self.files.len());
+            misuse!("--part-at is for one file, and there are {}", self.files.len());
         }
         let server = self.access.reach(Aim::Write).await?;
         let outcome = self.import_all(&server).await;

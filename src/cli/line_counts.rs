@@ -278,6 +278,12 @@ impl Lines {
                 LineKind::Repeated
             }
             Some(before) if !before.is_own && self.is_beside(&line.id, mark, *status) => LineKind::Repeated,
+            // Whether it is another line is told by its final version.
+            Some(before)
+                if !before.is_own && !corrects && before.status == Status::Final && *status == Status::Interim =>
+            {
+                return (LineKind::Guess, line.id.clone());
+            }
             // The server keeps it beside the other session's.
             Some(before) if !before.is_own && !corrects => LineKind::New,
             Some(before) if before.status == Status::Interim || *status == Status::Interim => LineKind::Guess,

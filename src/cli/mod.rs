@@ -46,6 +46,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use self::output::{OutputClosed, note};
+use crate::client::BadUrl;
+use crate::position::BadName;
 
 /// Live captions in, speaker turns out, nothing lost on the way.
 #[derive(Debug, Parser)]
@@ -140,16 +142,35 @@ pub fn main() -> ExitCode {
                 return misused(usage);
             }
             note(&explain(&error));
-            ExitCode::FAILURE
+            if is_misuse(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
+
+/// The exit code of wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
+/// Arguments that make no sense, each for itself or together, for which clap has no rule.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
+/// True if the arguments are at fault: the same command fails whatever the files and the server are.
+fn is_misuse(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<Misuse>() || cause.is::<BadName>() || cause.is::<BadUrl>())
+}
+
+/// Ends a command whose arguments make no sense.
+macro_rules! misuse {
+    ($($what:tt)*) => { return Err(crate::cli::Misuse(format!($($what)*)).into()) };
+}
+use misuse;
 
 /// Says how a command is used, or what it was asked of itself.
 fn misused(error: &clap::Error) -> ExitCode {
     // Help that nobody reads to its end is no failure.
     let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE))
 }
 
 /// An error with its causes; those that say what was said before are left out.

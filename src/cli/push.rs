@@ -14,6 +14,7 @@ use http::Method;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Outcome;
+use super::misuse;
 use super::output::{note, print_json};
 use super::reach::Url;
 use super::signals::Signals;
@@ -87,7 +88,7 @@ impl Push {
         if let Some(lang) = &self.lang
             && !lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         {
-            bail!("{lang:?} is no language such as en-US");
+            misuse!("{lang:?} is no language such as en-US");
         }
         // From the start always, so that a correction of an old line is known for one.
         let options = SubscriberOptions { interim: false, wait: true, ..SubscriberOptions::default() };
@@ -152,7 +153,7 @@ impl<'a> Pushing<'a> {
                 let last = to.last_seq(wait).await;
                 if last.is_none() && push.format == CaptionFormat::Zoom {
                     note(
-                        "the URL does not say which number it has last: the first is 1. If it has that, give --seq, or it may pass over what is posted",
+                        "the caption URL did not tell the number of its last caption, so that ours begin at 1. If captions were posted there before, give the next number (--seq), or it may ignore them",
                     );
                 }
                 last.map_or(1, |last| last.saturating_add(1))

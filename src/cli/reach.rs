@@ -18,13 +18,13 @@ const ARCHIVE_SEARCH_WAIT_MS: u64 = 50_000;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Url {
     /// The server
-    #[arg(long, env = "CAPTIONWIRE_URL", default_value = "http://127.0.0.1:7700", value_parser = ServerUrl::parse)]
+    #[arg(long, global = true, env = "CAPTIONWIRE_URL", default_value = "http://127.0.0.1:7700", value_parser = ServerUrl::parse)]
     url: ServerUrl,
     /// What says who you are, where the server asks for it
-    #[arg(long, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, global = true, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
     /// The certificates (PEM) of the authorities that may say who an https server is, instead of this machine's
-    #[arg(long, env = "CAPTIONWIRE_CA_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "CAPTIONWIRE_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Access {
     #[command(flatten)]
     url: Url,
     /// Open the archive in this directory instead of asking a server. Who only reads may do so beside a running server
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use http::HeaderValue;
 use indicatif::ProgressBar;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::line_counts::CountingPublisher;
+use super::misuse;
 use super::output::note;
 use super::reach::Url;
 use super::sending::{InputFaults, Sending, SourceWait};
@@ -85,7 +86,7 @@ impl From {
 impl Relay {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let signals = Signals::new()?;
-        let Some(format) = self.vendor.format else { bail!("say in which format the vendor speaks: --format") };
+        let Some(format) = self.vendor.format else { misuse!("say in which format the vendor speaks: --format") };
         let url = self.url.socket(&self.feed, "publish")?;
         let feed = url.feed().map_or(self.feed.clone(), |feed| feed.to_string());
         let follower = self.from.follower()?;

@@ -16,6 +16,7 @@ use super::Outcome;
 use super::convert::{KnownOfFile, read_file, read_input, tell};
 use super::import::feed_name;
 use super::line_counts::CountingPublisher;
+use super::misuse;
 use super::output::{note, progress_bar};
 use super::problem_summary::ProblemSummary;
 use super::raw::RawPlay;
@@ -110,7 +111,7 @@ impl Replay {
             return self.run_raw(signals).await;
         }
         if self.vendor.format.is_some() {
-            bail!("--format is for recordings of vendors: say --raw too");
+            misuse!("--format is for recordings of vendors: say --raw too");
         }
         let (lines, default_name, problems) = self.lines().await?;
         let Target { to, feed, there, is_left_open } = self.target(&lines, default_name).await?;

@@ -15,7 +15,10 @@ Examples:
   captionwire retract hearing 7            the line 7 of the source main
   captionwire retract hearing asr-2/k3-41  the line k3-41 of the source asr-2
 
-What a line is called is its `id` and `source` in `export --format json`. Its versions stay in the log; readers see it go.";
+What a line is called is its `id` and `source` in `export --format json`. Its versions stay in the log; readers see it go.
+
+The line comes back if its publisher sends it again, as an engine does that is still working on it: retract a line once its
+publisher is done with it.";
 
 /// Take a line back.
 #[derive(Debug, Args)]

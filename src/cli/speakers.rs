@@ -18,7 +18,8 @@ Examples:
   captionwire speakers hearing unmerge 'Speaker 7'                  they are two after all
 
 A speaker is named by its id: the label under which it was first met, whatever it is called since. One that the feed does not
-know is refused, with those that are called nearly so; --create makes it, to name somebody before they speak.";
+know is refused, with those that are called nearly so; --create makes it, to name somebody before they speak. Exit code 1 for a
+merge that cannot be: of one who is merged already, or in a circle.";
 
 /// Say who is who.
 #[derive(Debug, Args)]
@@ -117,9 +118,17 @@ impl Speakers {
         let answer = answer.map_err(|error| server.explain(error))?;
         if self.json {
             print_json(&answer)?;
-        } else if !answer.changed {
-            note("nothing changed: it is so already, or it cannot be (merged elsewhere, or in a circle)");
         }
-        Ok(Outcome::Done)
+        match answer.reason {
+            Some(reason) => {
+                note(&format!("nothing changed: {reason}"));
+                Ok(Outcome::Problems)
+            }
+            None if !answer.changed && !self.json => {
+                note("nothing changed: it is so already");
+                Ok(Outcome::Done)
+            }
+            None => Ok(Outcome::Done),
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Outcome;
+use super::misuse;
 use super::output::{note, print};
 use crate::config::{FeedPattern, HS256_SECRET_BYTES_MIN, Role};
 use crate::server::{Chance, Clock};
@@ -109,7 +110,7 @@ impl New {
     fn run(self) -> anyhow::Result<Outcome> {
         self.granted.check()?;
         if self.name.trim().is_empty() || self.name.chars().any(char::is_control) {
-            bail!("--name is text without control characters");
+            misuse!("--name is text without control characters");
         }
         let chance = Chance::of_this_machine();
         // 256 bits: as many as the hash has.

@@ -192,6 +192,9 @@ pub struct DeskAnswer {
     pub op_id: String,
     /// Whether readers see a difference.
     pub changed: bool,
+    /// Why a merge cannot be made, for people; none if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Which part of a transcript. All limits hold together; the default is the whole.

@@ -63,8 +63,9 @@ impl Endpoint {
 fn explain(error: &Error) -> String {
     let why = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            "its certificate is signed by nobody who is believed here; if the authority is a private one, give its \
-             certificate (--ca-file)"
+            "its certificate is signed by an authority that is not trusted here. If that is a private one, give its \
+             certificate: --ca-file or CAPTIONWIRE_CA_FILE for a captionwire server, `deliveries.ca_file` for a server's \
+             webhooks and pushes, SSL_CERT_FILE for any other address"
         }
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

@@ -90,8 +90,8 @@ impl Zoom {
                 self.last = Some(seq);
                 let mut message = format!("seq fell from {last} to {seq}: numbers count anew from here on");
                 if again.last().is_some_and(|before| before.seq + 1 == seq) {
-                    message =
-                        format!("{message}. {} captions before it were no retries, and are said now", again.len());
+                    let were = if again.len() == 1 { "caption before it was" } else { "captions before it were" };
+                    message = format!("{message}. {} {were} taken for retries, and said now", again.len());
                     captions.splice(0..0, again);
                 }
                 out.fault(FaultKind::Odd, message);

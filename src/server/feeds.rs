@@ -282,6 +282,9 @@ enum DeskOp {
 struct DeskAnswer {
     op_id: Arc<str>,
     changed: bool,
+    /// Why a merge that is not there cannot be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// `POST /v1/feeds/{feed}/desk`
@@ -331,7 +334,25 @@ pub(super) async fn desk(
     }
     let after = view.transcript().speakers();
     let changed = find_speaker(&before, &about[0]) != find_speaker(&after, &about[0]);
-    Ok(Json(DeskAnswer { op_id, changed }).into_response())
+    let reason = match &op {
+        Op::Merge { from, into } => why_not_merged(&after, from, into),
+        _ => None,
+    };
+    Ok(Json(DeskAnswer { op_id, changed, reason }).into_response())
+}
+
+/// Why `from` is not merged into `into` though it was asked for; `None` if it is.
+fn why_not_merged(speakers: &[Speaker], from: &str, into: &str) -> Option<String> {
+    if from == into {
+        return Some(format!("{from:?} cannot be merged into itself"));
+    }
+    match find_speaker(speakers, from)?.into.as_deref() {
+        Some(already) if already == into => None,
+        Some(other) => Some(format!("{from:?} is merged into {other:?} already: unmerge {from:?} first")),
+        None => Some(format!(
+            "{into:?} is merged into {from:?}, and both would stand for each other: unmerge {into:?} first"
+        )),
+    }
 }
 
 fn find_speaker<'a>(speakers: &'a [Speaker], id: &str) -> Option<&'a Speaker> {

@@ -38,10 +38,10 @@ use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
 
 /// Said of a number that was missing.
-const LATE: &str = "this number was missing: it was taken into its place";
+const LATE: &str = "this number came after a higher one: it was taken into its place";
 /// Said of one in a stream, whose text cannot be put before what is written already.
 const LATE_IN_STREAM: &str =
-    "this number was missing: its text was taken where it came, behind what was posted after it";
+    "this number came after a higher one: its text was taken where it came, behind what was posted after it";
 /// Said where a line is open and what deletes can reach of it is not known.
 const BEGUN_ANEW: &str = "a line of this source is open that cannot be written on, since the server was restarted or has forgotten \
                           the stream (limits.streams_max, limits.streams_per_feed_max): it stands as it is, and this text begins a \
@@ -383,7 +383,8 @@ impl Post {
         self.app.streams.forget_retries(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
         let faults = decoded.faults.iter().map(ToString::to_string);
         let begun = (count > 0).then(|| {
-            format!("{count} captions before this one were taken for retries, and begin this run: they are said now")
+            let captions = if count == 1 { "caption before this one was" } else { "captions before this one were" };
+            format!("{count} {captions} taken for retries, and this run begins there: what was posted is said now")
         });
         Ok(faults.chain(notes).chain(begun).chain(note.map(str::to_owned)).collect())
     }
