@@ -767,6 +767,33 @@ async fn a_configuration_is_checked_with_its_place() {
     assert!(output.status.code() == Some(1) && stderr(&output).contains("bad.toml, line 3: "), "{output:?}");
 }
 
+/// The engine of a run that counts from 0 again stands behind the one before, a run that is sent again is there once, and what
+/// comes after a pause of hours is taken, if without its time.
+#[tokio::test]
+async fn runs_of_an_engine_stand_one_behind_the_other() {
+    let server = Server::start();
+    let frames = |name: &str, run: u64, starts: [f64; 2]| {
+        let said = starts.map(|start| {
+            let element = serde_json::json!({"type": "text", "value": format!("Run {run} at {start}.")});
+            serde_json::json!({"type": "final", "ts": start, "end_ts": start + 1.0, "elements": [element]}).to_string()
+        });
+        let connected = serde_json::json!({"type": "connected", "id": format!("s{run}d24ax2fd2{run}")}).to_string();
+        file(name, &format!("{connected}\n{}\n{}\n", said[0], said[1]))
+    };
+    let (_first, first) = frames("1.ndjson", 1, [0.5, 600.0]);
+    let (_second, second) = frames("2.ndjson", 2, [0.5, 30_000.0]);
+    for path in [&first, &second, &first] {
+        let published = run(&server, &["publish", "room", path, "--format", "rev"]).await;
+        done(&published);
+        let said = stderr(&published);
+        assert_eq!(said.contains("the engine counts anew"), *path == second, "{said}");
+    }
+    let text = done(&run(&server, &["export", "room", "--format", "txt"]).await);
+    let places = ["Run 1 at 0.5.", "Run 1 at 600.", "Run 2 at 0.5.", "Run 2 at 30000."].map(|said| text.find(said));
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?}\n{text}");
+    assert_eq!(text.matches("Run ").count(), 4, "{text}");
+}
+
 #[tokio::test]
 async fn a_vendors_frames_are_published_from_a_file_and_from_a_pipe() {
     let server = Server::start();

@@ -13,6 +13,8 @@ mod foreign;
 mod properties;
 #[path = "dialects/real.rs"]
 mod real;
+#[path = "dialects/restarts.rs"]
+mod restarts;
 #[path = "dialects/screen.rs"]
 mod screen;
 #[path = "dialects/sessions.rs"]

@@ -1707,6 +1707,46 @@ async fn an_engine_that_counts_from_one_again_overwrites_nothing() {
     }
 }
 
+/// An engine that counts its times from 0 again on a new connection goes on at the feed's present time, and its program is told
+/// so. A session that is sent again is there once, where it was; and who says `offset_ms` is believed.
+#[tokio::test]
+async fn an_engine_that_is_started_again_on_a_new_connection_stands_behind_what_it_said() {
+    let server = Server::start();
+    let connected = |run: u64| json!({"type": "connected", "id": format!("s{run}d24ax2fd2{run}")});
+    let said = |start: f64, text: &str| json!({"type": "final", "ts": start, "end_ts": start + 1.0, "elements": [{"type": "text", "value": text}]});
+    let runs = [
+        vec![connected(1), said(0.5, "One."), said(3_600.0, "An hour in.")],
+        vec![connected(2), said(0.5, "Two."), said(9.0, "And three.")],
+    ];
+    for (run, query) in [(0, ""), (1, ""), (0, ""), (1, "&source=b"), (1, "&session=x&offset_ms=7200000")] {
+        let mut engine = server.publish(&format!("geneva/publish?format=rev{query}")).await;
+        engine.expect("welcome").await;
+        for message in &runs[run] {
+            engine.send(message.clone()).await;
+        }
+        if (run, query) == (1, "") {
+            let warning = engine.expect("warning").await;
+            assert_eq!(warning["code"], "clock_restarted");
+            assert!(warning["message"].as_str().is_some_and(|why| why.contains("offset_ms")), "{warning}");
+        }
+        engine.acked(2).await;
+        drop(engine);
+        let found = texts(&seen(&server, "geneva").await);
+        match (run, query) {
+            (0, "") if found.len() == 2 => assert_eq!(found, ["One.", "An hour in."]),
+            _ => assert_eq!(found, ["One.", "An hour in.", "Two.", "And three."], "{run} {query}"),
+        }
+        let second = seen(&server, "geneva").await.lines.values().find(|line| line["text"] == "Two.").cloned();
+        let start = second.map(|line| line["start_ms"].as_i64().expect("a time"));
+        match query {
+            "" => assert!(start.is_none_or(|start| (3_601_000..3_700_000).contains(&start)), "{start:?}"),
+            // The same session, which is placed by whoever knows better.
+            "&session=x&offset_ms=7200000" => assert_eq!(start, Some(7_200_500)),
+            _ => {}
+        }
+    }
+}
+
 /// The start of a line, once it is there.
 async fn start_of(server: &Server, feed: &str, text: &str) -> i64 {
     let screen = seen(server, feed).await;

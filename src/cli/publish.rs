@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -21,7 +20,7 @@ use super::reach::Url;
 use super::replay::shown_lines;
 use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
-use super::vendor::Vendor;
+use super::vendor::{LOOK_WAIT, Vendor};
 use crate::client::{HttpClient, HttpError, random_name};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
@@ -29,9 +28,6 @@ use crate::transcript::json_text::replace_lone_surrogates;
 use crate::transcript::line::DEFAULT_SOURCE;
 use crate::transcript::{Content, Line, Version};
 use crate::wire::{FromPublisher, Limits, Outgoing};
-
-/// How long a program that writes to our input may wait for its first line to be published.
-const LOOK_WAIT: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,16 +103,13 @@ impl Publish {
         options.corrects |= self.correct;
         options.take_over = self.wait.take_over;
         let is_file = self.file.as_deref().is_some_and(|path| path != Path::new("-"));
-        let (server, is_own) = (url.server(), options.session.is_some());
+        let (http, is_own) = (HttpClient::new(url.server()), options.session.is_some());
+        let http = if is_file { http } else { http.with_wait(LOOK_WAIT) };
         let publisher = CountingPublisher::start(url, options);
         // A vendor's lines have new ids in each run, and so have lines that people type.
         let may_have_known_ids = self.vendor.format.is_none() && (is_file || !std::io::stdin().is_terminal());
         let look = async |publisher: &CountingPublisher| {
             let Ok(name) = FeedId::new(&feed) else { return };
-            let mut http = HttpClient::new(server);
-            if !is_file {
-                http = http.with_wait(LOOK_WAIT);
-            }
             // For the count. Whoever may not read counts what it sends itself.
             match shown_lines(&http, &name).await {
                 Ok(shown) => {
@@ -143,7 +136,10 @@ impl Publish {
         {
             Some(format) => {
                 let problems = &mut faults.unreadable;
-                self.vendor.publish((format, source.as_deref()), input, publisher, problems, stop).await
+                let lines = self.vendor.earlier_lines(publisher, &http, &feed, source.as_deref(), !is_file);
+                let lines = stop.run_until_cancelled(lines).await.flatten();
+                let session = self.vendor.begin(format, source.as_deref(), lines);
+                Vendor::publish(session, input, publisher, problems, stop).await
             }
             None => {
                 // Not before this session has the source: until then another one may add to the feed.

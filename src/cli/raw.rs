@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::line_counts::CountingPublisher;
 use super::output::note;
-use super::vendor::{Session, Vendor, say};
+use super::vendor::{SaidSoFar, Session, Vendor, say};
+use crate::dialect::Decoded;
 use crate::wire::Outgoing;
 use crate::wire::recording::Row;
 use crate::wire::subscribe::Pace;
@@ -39,6 +40,7 @@ impl RawPlay<'_> {
         let mut connected_at_ms = 0_u64;
         let began = Instant::now();
         let mut number = 0;
+        let mut so_far = SaidSoFar::default();
         while let Some(text) = rows.next_line().await.context("cannot read the recording")? {
             number += 1;
             if text.trim().is_empty() {
@@ -56,26 +58,27 @@ impl RawPlay<'_> {
             if let (Some(due_ms), Some(session)) = (due_ms.filter(|due_ms| *due_ms < row.at_ms), &mut session) {
                 self.wait(began, due_ms).await;
                 let elapsed = Duration::from_millis(due_ms.saturating_sub(connected_at_ms));
-                say(session.rest(elapsed), &place, publisher, problems).await?;
+                say(noted(session.rest(elapsed), &mut so_far), &place, publisher, problems).await?;
             }
             self.wait(began, row.at_ms).await;
+            so_far.set_moment(row.at_ms);
             // Without a word on connections it is one.
             if row.connected == Some(true) || session.is_none() && row.connected.is_none() {
                 let after_ms = if number == 1 { 0 } else { i64::try_from(row.at_ms).unwrap_or(i64::MAX) };
-                let next = self.vendor.session(row.read_as.as_ref(), after_ms)?;
-                if let Some(mut before) = session.replace(next) {
-                    say(before.end(), &place, publisher, problems).await?;
+                if let Some(mut before) = session.take() {
+                    say(noted(before.end(), &mut so_far), &place, publisher, problems).await?;
                 }
+                session = Some(self.vendor.session(row.read_as.as_ref(), after_ms, &so_far)?);
                 connected_at_ms = row.at_ms;
             } else if row.connected == Some(false)
                 && let Some(mut over) = session.take()
             {
-                say(over.end(), &place, publisher, problems).await?;
+                say(noted(over.end(), &mut so_far), &place, publisher, problems).await?;
             }
             match (row.frame.get(), &mut session) {
                 (Some(frame), Some(session)) => {
                     session.elapsed(Duration::from_millis(row.at_ms.saturating_sub(connected_at_ms)));
-                    say(session.decode(&frame), &place, publisher, problems).await?;
+                    say(noted(session.decode(&frame), &mut so_far), &place, publisher, problems).await?;
                 }
                 (None, _) if row.connected.is_none() => {
                     *problems += 1;
@@ -92,4 +95,10 @@ impl RawPlay<'_> {
         }
         Ok(())
     }
+}
+
+/// What a message says, which is noted.
+fn noted(decoded: Decoded, so_far: &mut SaidSoFar) -> Decoded {
+    so_far.note(&decoded);
+    decoded
 }

@@ -16,9 +16,8 @@ use super::output::note;
 use super::reach::Url;
 use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
-use super::vendor::{Vendor, say};
-use crate::client::{Followed, Follower, FollowerOptions, SocketUrl};
-use crate::dialect::Format;
+use super::vendor::{LOOK_WAIT, Session, Vendor, say};
+use crate::client::{Followed, Follower, FollowerOptions, HttpClient, SocketUrl};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,26 +91,28 @@ impl Relay {
         let follower = self.from.follower()?;
         let mut options = self.vendor.publisher(self.source.clone(), None);
         options.take_over = self.wait.take_over;
+        let http = HttpClient::new(url.server()).with_wait(LOOK_WAIT);
         let publisher = CountingPublisher::start(url, options);
         let patience = self.wait.patience(false);
         let bar = ProgressBar::hidden();
         let sending = Sending { publisher, feed: &feed, patience, end: self.end, json: self.json, bar };
         let follow = async |publisher: &CountingPublisher, faults: &mut InputFaults, stop: &CancellationToken| {
-            self.follow(format, follower, publisher, &mut faults.unreadable, stop).await
+            let lines = self.vendor.earlier_lines(publisher, &http, &feed, self.source.as_deref(), true);
+            let lines = stop.run_until_cancelled(lines).await.flatten();
+            let session = self.vendor.begin(format, self.source.as_deref(), lines);
+            Self::follow(session, follower, publisher, &mut faults.unreadable, stop).await
         };
         sending.run(signals, follow).await
     }
 
     /// Until the vendor is done.
     async fn follow(
-        &self,
-        format: Format,
+        mut session: Session,
         mut follower: Follower,
         publisher: &CountingPublisher,
         problems: &mut u64,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut session = self.vendor.begin(format, self.source.as_deref());
         let mut began: Option<Instant> = None;
         loop {
             let due = began.and_then(|began| Some((began, session.due(began)?)));

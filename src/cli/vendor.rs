@@ -1,7 +1,8 @@
 //! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,13 +10,23 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::convert::now;
 use super::line_counts::CountingPublisher;
 use super::output::note;
-use crate::client::{PublishError, PublisherOptions, random_name};
-use crate::dialect::{Decoded, Dialect, Format, Framing, Options, Said};
-use crate::transcript::{MediaMs, TurnSettings, Version};
+use super::replay::shown_lines;
+use crate::client::{HttpClient, HttpError, PublishError, PublisherOptions, random_name};
+use crate::dialect::{Decoded, Dialect, EarlierLine, EarlierSpeech, Format, Framing, Options, Said};
+use crate::position::FeedId;
+use crate::transcript::line::DEFAULT_SOURCE;
+use crate::transcript::{Content, Line, MediaMs, TurnSettings, Version};
 use crate::wire::Outgoing;
 use crate::wire::recording::ReadAs;
+
+/// How long a program that writes to our input may wait for its first line to be published.
+pub(super) const LOOK_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a file may wait for it.
+const FILE_LOOK_WAIT: Duration = Duration::from_secs(10);
 
 /// How a vendor's frames are to be read.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,7 +60,9 @@ impl Vendor {
         let anonymous = self.format.is_some() && !self.names;
         // A dialect's ids are new for each run, or the vendor's own that it uses for one piece of speech only.
         let corrects = self.format.is_some();
-        PublisherOptions { source, session, anonymous, corrects, ..PublisherOptions::default() }
+        // A vendor's program has no other times to send.
+        let keeps_text = self.format.is_some();
+        PublisherOptions { source, session, anonymous, corrects, keeps_text, ..PublisherOptions::default() }
     }
 
     /// For a session that begins `after_ms` after the first.
@@ -80,31 +93,73 @@ impl Vendor {
     ///
     /// # Errors
     /// Where neither the recording nor `--format` says what the vendor speaks.
-    pub(super) fn session(&self, read_as: Option<&ReadAs>, after_ms: MediaMs) -> anyhow::Result<Session> {
+    pub(super) fn session(
+        &self,
+        read_as: Option<&ReadAs>,
+        after_ms: MediaMs,
+        said: &SaidSoFar,
+    ) -> anyhow::Result<Session> {
         let named = read_as.map(|read_as| parse_format(&read_as.format)).transpose().map_err(anyhow::Error::msg)?;
         let Some(format) = self.format.or(named) else { bail!("say in which format the vendor spoke: --format") };
         let options = read_as.map_or_else(|| self.options(None, after_ms), |read_as| self.options_as(read_as));
         let is_given = self.offset_ms.is_some() || read_as.is_some_and(|read_as| read_as.offset_ms != 0);
         let begins_at = is_given.then_some(options.offset_ms);
-        Ok(Session::begin(format, options, begins_at))
+        let mut session = Session::begin(format, options, begins_at);
+        if !is_given && read_as.is_some() {
+            // As the server found where it stands.
+            session.dialect.stand_behind(Box::new(said.clone()));
+        }
+        Ok(session)
     }
 
-    /// The first session of a run.
-    pub(super) fn begin(&self, format: Format, source: Option<&str>) -> Session {
-        Session::begin(format, self.options(source, 0), self.offset_ms)
+    /// The first session of a run, in a feed that has `lines` of its source.
+    pub(super) fn begin(&self, format: Format, source: Option<&str>, lines: Option<FeedLines>) -> Session {
+        let mut session = Session::begin(format, self.options(source, 0), self.offset_ms);
+        if let Some(lines) = lines {
+            session.dialect.stand_behind(Box::new(lines));
+        }
+        session
+    }
+
+    /// What the source said in its feed, if nobody said where the session begins.
+    pub(super) async fn earlier_lines(
+        &self,
+        publisher: &CountingPublisher,
+        http: &HttpClient,
+        feed: &str,
+        source: Option<&str>,
+        is_live: bool,
+    ) -> Option<FeedLines> {
+        let name = FeedId::new(feed).ok().filter(|_| self.offset_ms.is_none())?;
+        // Until this session has the source another one may add to it. What is live does not wait for that, nor for a server.
+        let patience = if is_live { LOOK_WAIT } else { FILE_LOOK_WAIT };
+        let _ = tokio::time::timeout(patience, publisher.welcomed()).await;
+        match shown_lines(http, &name).await {
+            Ok(lines) => Some(FeedLines::new(lines, source.unwrap_or(DEFAULT_SOURCE), is_live)),
+            Err(error) => {
+                match error.downcast_ref::<HttpError>() {
+                    Some(error) if error.code() == Some("no_such_feed") => {}
+                    // The publisher says that itself.
+                    Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
+                    _ => note(&format!(
+                        "the feed's lines cannot be read ({error}): if the engine counts its times anew, say --offset-ms"
+                    )),
+                }
+                None
+            }
+        }
     }
 
     /// Publishes all that `input` says, until it ends or `stop` is cancelled: then too what the vendor settled is final. Counts
     /// what could not be read.
     pub(super) async fn publish(
-        &self,
-        (format, source): (Format, Option<&str>),
+        mut session: Session,
         mut input: impl AsyncBufRead + Unpin,
         publisher: &CountingPublisher,
         problems: &mut u64,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut session = self.begin(format, source);
+        let framing = session.framing;
         let began = Instant::now();
         let mut bytes = Vec::new();
         for number in 1.. {
@@ -115,7 +170,7 @@ impl Vendor {
                     biased;
                     () = stop.cancelled() => return say(session.end(), "the end", publisher, problems).await,
                     // What was read of a line when the pause was over stays in `bytes`.
-                    read = read_some(format.framing(), &mut input, &mut bytes) => break read.context("cannot read the input")?,
+                    read = read_some(framing, &mut input, &mut bytes) => break read.context("cannot read the input")?,
                     () = sleep_until(due.unwrap_or(began)), if due.is_some() => {
                         say(session.rest(began.elapsed()), "a pause", publisher, problems).await?;
                     }
@@ -124,13 +179,97 @@ impl Vendor {
             if bytes.is_empty() {
                 return say(session.end(), "the end", publisher, problems).await;
             }
-            if format.framing() == Framing::Json && bytes.trim_ascii().is_empty() {
+            if framing == Framing::Json && bytes.trim_ascii().is_empty() {
                 continue;
             }
             session.elapsed(began.elapsed());
             say(session.read(&bytes), &format!("frame {number}"), publisher, problems).await?;
         }
         Ok(())
+    }
+}
+
+/// The lines that a source has in its feed.
+pub(super) struct FeedLines {
+    lines: Vec<EarlierLine>,
+    /// The feed's media time when they were read.
+    reached_ms: MediaMs,
+    read_at: Instant,
+}
+
+impl FeedLines {
+    /// The lines of `source` among those of a feed. What is live speaks now; what is read from a file, behind them.
+    fn new(lines: Vec<Line>, source: &str, is_live: bool) -> Self {
+        let end = |line: &Line| line.end_ms.unwrap_or(line.start_ms).max(line.start_ms);
+        let last = lines.iter().max_by_key(|line| end(line));
+        let since = |line: &Line| now().since(line.received_at).max(0);
+        let reached_ms = last.map_or(0, |line| end(line).saturating_add(if is_live { since(line) } else { 0 }));
+        let of_source = lines.into_iter().filter(|line| *line.source == *source);
+        let earlier = |Line { id, start_ms, end_ms, text, .. }: Line| EarlierLine { id, start_ms, end_ms, text };
+        Self { lines: of_source.map(earlier).collect(), reached_ms, read_at: Instant::now() }
+    }
+}
+
+/// What was said of a recording so far, by the recording's own clock.
+#[derive(Debug, Default, Clone)]
+pub(super) struct SaidSoFar {
+    lines: HashMap<Arc<str>, EarlierLine>,
+    /// The greatest time, and when it was said.
+    reached: Option<(MediaMs, u64)>,
+    at_ms: Arc<AtomicU64>,
+}
+
+impl SaidSoFar {
+    /// The moment of the recording.
+    pub(super) fn set_moment(&self, at_ms: u64) {
+        self.at_ms.store(at_ms, Ordering::Relaxed);
+    }
+
+    /// Notes what a message says.
+    pub(super) fn note(&mut self, decoded: &Decoded) {
+        for said in &decoded.says {
+            match said {
+                Said::Lines(lines) => lines.iter().for_each(|line| self.note_line(line)),
+                Said::Retract { id } => drop(self.lines.remove(id)),
+                Said::Clock { media_ms } => self.reach(*media_ms),
+            }
+        }
+    }
+
+    fn note_line(&mut self, line: &Version) {
+        let Content { start_ms, end_ms, text, .. } = &line.content;
+        let Some(start_ms) = start_ms.filter(|_| !text.is_empty()) else { return };
+        self.reach(end_ms.unwrap_or(start_ms));
+        let earlier = EarlierLine { id: line.id.clone(), start_ms, end_ms: *end_ms, text: text.clone() };
+        self.lines.insert(line.id.clone(), earlier);
+    }
+
+    fn reach(&mut self, media_ms: MediaMs) {
+        if self.reached.is_none_or(|(reached, _)| reached < media_ms) {
+            self.reached = Some((media_ms, self.at_ms.load(Ordering::Relaxed)));
+        }
+    }
+}
+
+impl EarlierSpeech for SaidSoFar {
+    fn lines(&self) -> Vec<EarlierLine> {
+        self.lines.values().cloned().collect()
+    }
+
+    fn now_ms(&self) -> MediaMs {
+        let (reached, at_ms) = self.reached.unwrap_or_default();
+        let passed = self.at_ms.load(Ordering::Relaxed).saturating_sub(at_ms);
+        reached.saturating_add(MediaMs::try_from(passed).unwrap_or(MediaMs::MAX))
+    }
+}
+
+impl EarlierSpeech for FeedLines {
+    fn lines(&self) -> Vec<EarlierLine> {
+        self.lines.clone()
+    }
+
+    fn now_ms(&self) -> MediaMs {
+        self.reached_ms.saturating_add(ms(self.read_at.elapsed()))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct PublisherOptions {
     pub session: Option<String>,
     /// Its ids name the lines of the source, whichever session sent them, so that it may change them; else they are its own.
     pub corrects: bool,
+    /// A line whose times are too far ahead is taken without them; else it is refused.
+    pub keeps_text: bool,
     /// Take the source's place from whoever publishes it in another session, once: when the first connection is made.
     pub take_over: bool,
     /// Speakers written as `<source>.<session of the engine>:<label>` are shown by their label.
@@ -371,6 +373,9 @@ impl Publisher {
         }
         if options.corrects {
             url = url.with("corrects", "true");
+        }
+        if options.keeps_text {
+            url = url.with("keeps_text", "true");
         }
         if let Some(source) = &options.source {
             url = url.with("source", source);

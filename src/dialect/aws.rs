@@ -6,6 +6,8 @@
 //! finals only, as numbers of the session: finals that hold several turns are cut there. The binary frames of the service
 //! (event stream) are unpacked by its libraries, not here.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
@@ -132,6 +134,14 @@ impl Aws {
     }
 }
 
+/// The results of a message.
+fn raw_results(message: &Value) -> &[Value] {
+    let event = ["TranscriptEvent", "transcriptEvent", "transcript_event"].iter().find_map(|name| message.get(*name));
+    let event = event.unwrap_or(message);
+    let transcript = ["Transcript", "transcript"].iter().find_map(|name| event.get(*name)).unwrap_or(&Value::Null);
+    raw_items(transcript, &["Results", "results"])
+}
+
 impl Engine for Aws {
     const FORMAT: Format = Format::Aws;
     const IDS: IdScope = IdScope::Always;
@@ -144,11 +154,7 @@ impl Engine for Aws {
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
-        let event =
-            ["TranscriptEvent", "transcriptEvent", "transcript_event"].iter().find_map(|name| message.get(*name));
-        let event = event.unwrap_or(message);
-        let transcript = ["Transcript", "transcript"].iter().find_map(|name| event.get(*name)).unwrap_or(&Value::Null);
-        let results = raw_items(transcript, &["Results", "results"]);
+        let results = raw_results(message);
         let is_known = |result: &Value| {
             let Some(id) = raw_text(result, &["ResultId", "resultId", "result_id"]) else { return false };
             let said = raw_items(result, &["Alternatives", "alternatives"]).first();
@@ -167,6 +173,12 @@ impl Engine for Aws {
             Some(Span::new(Some(start), end)?.of_stream(channel))
         });
         SessionSign { says: !results.is_empty(), span, ..SessionSign::default() }
+    }
+
+    fn line_ids(&self, message: &Value) -> Vec<Arc<str>> {
+        let results = raw_results(message).iter();
+        let id = |result| raw_text(result, &["ResultId", "resultId", "result_id"]);
+        results.filter_map(id).map(|id| self.ids.line((id, ""))).collect()
     }
 
     fn end(&mut self, out: &mut Decoded) {

@@ -18,6 +18,13 @@ use crate::transcript::{MediaMs, Status};
 /// Pieces that are remembered. More at once than people can speak; a piece that is forgotten can still be said anew.
 const OPEN_MAX: usize = 64;
 
+/// What is told of an id that may be a counter, under which something else is said.
+pub(super) const OTHER_LINE: &str =
+    "the engine uses the id of a line for something else: this is kept as a new line, beside it";
+/// What is told of one under which somebody else says the same.
+pub(super) const OTHER_SPEAKER: &str = "the engine names another speaker for the words of a line under its id, at the same time: the line is taken to \
+     be theirs. If both said it, its ids count for each of them: nothing tells them apart";
+
 /// Ids that may be counters of which it is remembered that they were used: those of some hours.
 const COUNTERS_MAX: usize = 16_384;
 /// Pieces of several lines that are forgotten, of which it is remembered how many lines they have.
@@ -165,12 +172,13 @@ impl VendorIds {
         out: &mut Decoded,
     ) -> Arc<str> {
         let key = line_id(&joined(id));
+        let piece = pieces.piece(&self.line(id)).filter(|_| !(self.is_unique)(id.0));
+        let is_taken_over = piece.is_some_and(|piece| takes_over(piece, now));
         if self.names_another(id, now, pieces) {
             *self.used.entry(key).or_default() += 1;
-            out.fault(
-                FaultKind::Odd,
-                "the engine uses the id of a line for something else: this is kept as a new line, beside it",
-            );
+            out.fault(FaultKind::Odd, OTHER_LINE);
+        } else if is_taken_over {
+            out.fault(FaultKind::Odd, OTHER_SPEAKER);
         } else if !(self.is_unique)(id.0) && !self.used.contains_key(&key) {
             if self.used.len() == COUNTERS_MAX {
                 self.epoch += 1 + self.used.values().max().copied().unwrap_or(0);
@@ -232,6 +240,11 @@ fn stands_apart(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     let is_behind = known.zip(now.start_ms).is_some_and(|((_, end), start)| start >= end);
     let is_before = piece.start_ms().zip(span(now.start_ms, now.end_ms)).is_some_and(|(start, (_, end))| end <= start);
     is_behind || is_before
+}
+
+/// Whether a final line is somebody else's now.
+pub(super) fn takes_over(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
+    piece.is_over() && !now.text.trim().is_empty() && is_by_another(piece, now)
 }
 
 /// Whether somebody with another name says it now.

@@ -5,6 +5,8 @@
 //! counter). It comes again until it is final. Times are milliseconds; many engines leave both
 //! at 0, and then a line stands where it arrives.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
@@ -142,6 +144,13 @@ impl Engine for LiveKit {
             Some(Span::new(Some(start), Some(end))?.of_stream(who)).filter(|_| !is_known)
         };
         raw_items(packet, &["segments"]).iter().filter_map(span).collect()
+    }
+
+    fn line_ids(&self, message: &Value) -> Vec<Arc<str>> {
+        let packet = message.get("transcription").unwrap_or(message);
+        let who = participant(packet);
+        let ids = raw_items(packet, &["segments"]).iter().filter_map(|segment| raw_text(segment, &["id"]));
+        ids.map(|id| self.ids.line(segment_id(id, who))).collect()
     }
 
     fn shift_stream(&mut self, stream: &str, offset_ms: MediaMs) {

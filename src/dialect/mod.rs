@@ -18,11 +18,12 @@
 //!
 //! In reading order: `json`, how frames are read; `shape`, whose message an object is; `json_in_text`, messages where text
 //! should be; `session_sign`, what a message tells of its session; `session_clock`, what it means that a time falls;
-//! `session`, one session of an engine behind the other; `line_match`, whether two texts are one line; `token`, a word and
+//! `session`, one session of an engine behind the other; `earlier_speech`, where a new connection stands; `line_match`, whether two texts are one line; `token`, a word and
 //! where it stands in its text; `runs`, where a line is cut between speakers;
 //! `lines`, what was said of a line and what has to be said now; `utterance` and `piece`, guesses behind what is settled, where
 //! the vendor does not name what it says and where it does; and then the vendors, each in a file that says what it speaks.
 
+mod earlier_speech;
 mod json;
 mod json_in_text;
 mod keyed;
@@ -62,6 +63,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use self::earlier_speech::{EarlierLine, EarlierSpeech};
 use self::session::{JsonSessions, LineSessions};
 use self::token::{Label, short_name};
 use crate::transcript::{MediaMs, Timestamp, TurnSettings, Version};
@@ -454,6 +456,10 @@ pub trait Dialect: Send {
 
     /// Nothing follows: what is settled and was not final becomes so. A guess stays one.
     fn end(&mut self, out: &mut Decoded);
+
+    /// What its source said before this connection, which nobody said how to place: where the engine began anew, its times
+    /// are counted from the feed's present time.
+    fn stand_behind(&mut self, _earlier: Box<dyn EarlierSpeech>) {}
 
     /// So much time has passed since this connection began: where a session of the engine begins within it, its times go on
     /// from there. Without it they go on behind what was said last.

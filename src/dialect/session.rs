@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::earlier_speech::{EarlierLines, EarlierSpeech, FirstWords};
 use super::json::{each_object, engine_report, on_axis};
 use super::json_in_text::JsonInText;
 use super::keyed::is_random;
@@ -37,6 +38,10 @@ const OPEN_MAX: usize = 256;
 const LINES_AT_ONCE: usize = 16;
 /// Names of sessions that are remembered, so that one that comes again is told from the first.
 const NAMES_MAX: usize = 256;
+
+/// What is told of words that stand before the end of what the source said on earlier connections.
+const SAID_BEFORE: &str = "the engine says what its source said at that time already, or says it late: it stands there once more. If the \
+     engine was started again, connect anew with offset_ms, which says where its session begins";
 
 /// A session that begins with later words than this may have a clock that did not begin with it.
 const LEAD_MS: MediaMs = 10_000;
@@ -88,8 +93,21 @@ pub(super) trait Engine: Send {
         Vec::new()
     }
 
+    /// The ids of the lines that a message speaks of, where the vendor names them for ever.
+    fn line_ids(&self, _message: &Self::Message) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// The source said `earlier` on other connections, and `message` is read next.
+    fn go_on_behind(&mut self, _message: &Self::Message, _earlier: &EarlierLines) {}
+
     /// From now on the clock of `stream` begins at `offset_ms`.
     fn shift_stream(&mut self, _stream: &str, _offset_ms: MediaMs) {}
+
+    /// Where it counts times of day from, if that holds for the sessions behind it too.
+    fn wall_start(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Reads a message.
     fn read(&mut self, message: &Self::Message, out: &mut Decoded);
@@ -230,6 +248,14 @@ impl OpenGuesses {
     }
 }
 
+/// What the source said before this connection, as long as it is not known where the connection stands.
+struct Earlier {
+    speech: Box<dyn EarlierSpeech>,
+    lines: EarlierLines,
+    /// It was told that something was said before, or may have been.
+    is_told: bool,
+}
+
 /// Says lines in portions that fit into a message each.
 fn say_lines(lines: Vec<Version>, out: &mut Decoded) {
     let mut lines = lines.into_iter().peekable();
@@ -258,6 +284,9 @@ struct Sessions<E> {
     is_anew: bool,
     /// Where the times of the session before begin.
     before_offset_ms: MediaMs,
+    earlier_speech: Option<Earlier>,
+    /// The session that begins has said something already, which was taken for what was said before.
+    is_misplaced: bool,
 }
 
 impl<E: Engine> Sessions<E> {
@@ -274,6 +303,8 @@ impl<E: Engine> Sessions<E> {
             zero_ms: None,
             open: OpenGuesses::default(),
             is_anew: false,
+            earlier_speech: None,
+            is_misplaced: false,
         }
     }
 
@@ -305,6 +336,9 @@ impl<E: Engine> Sessions<E> {
                 self.tell_step_back(out);
             }
         }
+        if !E::COUNTS_FROM_MEETING && self.earlier_speech.is_some() {
+            self.meet_earlier_speech(message, &sign, out);
+        }
         if self.count > 1 && !self.current.is_heard && sign.says {
             self.meet_first_words(message, sign.span, out);
         }
@@ -317,12 +351,75 @@ impl<E: Engine> Sessions<E> {
         let until =
             sign.span.filter(|span| !span.is_wall).and_then(|span| on_axis(span.end_ms, &self.current.options).ok());
         self.greatest_ms = self.greatest_ms.max(until);
+        if let Some(earlier) = &self.earlier_speech {
+            self.current.engine.go_on_behind(message, &earlier.lines);
+        }
         if E::HAS_STREAM_CLOCKS {
             self.note_streams(message, out);
         }
         let before = out.says.len();
         self.current.engine.read(message, out);
         self.take_note(before, out);
+    }
+
+    fn stand_behind(&mut self, speech: Box<dyn EarlierSpeech>) {
+        let lines = EarlierLines::new(speech.lines());
+        self.greatest_ms = lines.as_ref().map(|lines| lines.until_ms);
+        self.earlier_speech = lines.map(|lines| Earlier { speech, lines, is_told: false });
+    }
+
+    /// Finds where the first words of the connection stand, if the source said something before it: an engine that began anew
+    /// goes on at the feed's present time.
+    fn meet_earlier_speech(&mut self, message: &E::Message, sign: &SessionSign<'_>, out: &mut Decoded) {
+        let Some(mut span) = sign.span.filter(|_| sign.says) else { return };
+        let is_start = span.is_wall;
+        if is_start {
+            if self.base.wall_start.is_some() {
+                return;
+            }
+            // The first time of day is the start, whatever it is.
+            (span.start_ms, span.end_ms, span.is_wall) = (0.0, 0.0, false);
+        }
+        let Some(mut earlier) = self.earlier_speech.take() else { return };
+        let tag = &self.current.options.tag;
+        let has_name = E::IDS == IdScope::Session && *tag != self.base.tag;
+        let is_known = |id: &Arc<str>| earlier.lines.has_line(id);
+        if self.count > 1
+            || has_name && earlier.lines.has_session(tag)
+            || self.current.engine.line_ids(message).iter().any(is_known)
+        {
+            return;
+        }
+        let first_words =
+            if is_start { FirstWords::Anew } else { earlier.lines.first_words(&span, sign, E::IS_IN_ORDER, has_name) };
+        match first_words {
+            FirstWords::GoOn => return,
+            FirstWords::Again | FirstWords::Back => {
+                if !std::mem::replace(&mut earlier.is_told, true) {
+                    out.fault(FaultKind::ClockRestarted, SAID_BEFORE);
+                }
+                self.earlier_speech = Some(earlier);
+                return;
+            }
+            // A guess that comes again need not be what it became.
+            FirstWords::Anew if earlier.is_told && !sign.is_settled && !sign.text.is_empty() => {
+                self.earlier_speech = Some(earlier);
+                return;
+            }
+            FirstWords::Anew => {}
+        }
+        let offset_ms = offset_at(earlier.speech.now_ms(), earlier.lines.until_ms, &span);
+        (self.base.offset_ms, self.before_offset_ms) = (offset_ms, offset_ms);
+        if self.current.is_heard {
+            self.zero_ms = self.elapsed_ms.map(|elapsed| elapsed.saturating_sub(span.end_ms as MediaMs));
+            self.is_misplaced = true;
+            self.begin(sign, out);
+            self.is_misplaced = false;
+            return;
+        }
+        self.current.options = self.options_at(offset_ms, self.current.options.tag.clone());
+        self.current.engine.begin_with(self.current.options.clone());
+        tell_placed(offset_ms.saturating_add(span.start_ms as MediaMs), out);
     }
 
     /// Tells, once in a session, that a time fell by little: as a late line's does, or that of an engine that began anew.
@@ -341,8 +438,15 @@ impl<E: Engine> Sessions<E> {
     /// on.
     fn note_streams(&mut self, message: &E::Message, out: &mut Decoded) {
         let no_text = SessionSign::default();
+        // What is known for ever was said by the same engine.
+        let is_known =
+            |earlier: &Earlier| self.current.engine.line_ids(message).iter().any(|id| earlier.lines.has_line(id));
+        let is_known = self.earlier_speech.as_ref().is_some_and(is_known);
         for span in self.current.engine.spans(message) {
             let heard_ms = span.end_ms as MediaMs;
+            if !is_known && self.current.reach(&span).is_none() {
+                self.meet_earlier_stream(&span, out);
+            }
             if let (None, Some(elapsed)) = (self.zero_ms, self.elapsed_ms) {
                 self.zero_ms = Some(elapsed.saturating_sub(heard_ms));
             }
@@ -354,21 +458,43 @@ impl<E: Engine> Sessions<E> {
                 self.tell_step_back(out);
             }
             if let Some(offset_ms) = fell {
-                let (key, stream) = ((span.stream.0, span.stream.1.into()), span.stream.1);
-                self.current.reached.remove(&key);
-                self.current.stream_offsets.insert(stream.into(), offset_ms);
-                self.current.engine.shift_stream(stream, offset_ms);
-                let at = offset_ms as f64 / 1000.0;
-                out.fault(
-                    FaultKind::ClockRestarted,
-                    format!("the times of a participant begin anew: they are counted from {at:.3} s on, those of others go on"),
-                );
+                self.current.reached.remove(&(span.stream.0, span.stream.1.into()));
+                self.begin_stream(span.stream.1, offset_ms, out);
             }
             self.current.note_span(&span, &no_text);
             let end_ms = self.current.stream_offset(span.stream.1).saturating_add(heard_ms);
             if end_ms <= self.base.media_ms_max {
                 self.greatest_ms = self.greatest_ms.max(Some(end_ms));
             }
+        }
+    }
+
+    /// The clock of a stream begins anew at `offset_ms`.
+    fn begin_stream(&mut self, stream: &str, offset_ms: MediaMs, out: &mut Decoded) {
+        self.current.stream_offsets.insert(stream.into(), offset_ms);
+        self.current.engine.shift_stream(stream, offset_ms);
+        let at = offset_ms as f64 / 1000.0;
+        out.fault(
+            FaultKind::ClockRestarted,
+            format!("the times of a participant begin anew: they are counted from {at:.3} s on, those of others go on"),
+        );
+    }
+
+    /// The first words of a stream on this connection: where they fall as those of an engine do that began anew, they stand at
+    /// the feed's present time, with the streams that did so before.
+    fn meet_earlier_stream(&mut self, span: &Span<'_>, out: &mut Decoded) {
+        let Some(earlier) = &self.earlier_speech else { return };
+        let until_ms = earlier.lines.until_ms;
+        let first_words = earlier.lines.first_words(span, &SessionSign::default(), false, true);
+        let start_ms = span.start_ms as MediaMs;
+        let near_ms = self.greatest_ms.unwrap_or(until_ms).saturating_add(FAR_FALL_MS as MediaMs);
+        let is_with = |offset: &MediaMs| start_ms < until_ms && offset.saturating_add(start_ms) <= near_ms;
+        let others = self.current.stream_offsets.values().copied().max().filter(is_with);
+        if let (FirstWords::Anew, _) | (_, Some(_)) = (first_words, others) {
+            let offset_ms = others.unwrap_or_else(|| offset_at(earlier.speech.now_ms(), until_ms, span));
+            self.begin_stream(span.stream.1, offset_ms, out);
+        } else if first_words == FirstWords::Back {
+            self.tell_step_back(out);
         }
     }
 
@@ -561,6 +687,10 @@ impl<E: Engine> Sessions<E> {
     fn replace(&mut self, name: Option<&str>, offset_ms: MediaMs, is_wall: bool) {
         self.is_anew = false;
         self.before_offset_ms = self.current.options.offset_ms;
+        if let Some(start) = self.current.engine.wall_start() {
+            let shift_ms = self.current.options.offset_ms.saturating_sub(self.base.offset_ms);
+            self.base.wall_start = Some(Timestamp(start.0.saturating_sub(shift_ms)));
+        }
         let tag = self.tag(name);
         let mut options = self.options_at(offset_ms, tag);
         // Where times of day themselves fell the first one stands behind what was said.
@@ -575,14 +705,16 @@ impl<E: Engine> Sessions<E> {
         }
     }
 
-    /// What is open stands as it is. A guess without a time that the first words of the session which begins replace is
+    /// What is open stands as it is. A guess without a time, or at a wrong one, that the first words of the session which begins replace is
     /// gone: it was that session's.
     fn finish(&mut self, next: Option<&SessionSign<'_>>, out: &mut Decoded) {
         let before = out.says.len();
         self.current.engine.end(out);
         self.take_note(before, out);
+        let is_misplaced = self.is_misplaced;
         let is_replaced = |content: &Content| {
-            content.start_ms.is_none() && next.is_some_and(|sign| begins_as(&sign.text, &content.text))
+            (content.start_ms.is_none() || is_misplaced)
+                && next.is_some_and(|sign| begins_as(&sign.text, &content.text))
         };
         let mut is_any_replaced = false;
         let stands = |(id, content): (Arc<str>, Content)| {
@@ -600,7 +732,7 @@ impl<E: Engine> Sessions<E> {
         if is_any_replaced {
             out.fault(
                 FaultKind::Odd,
-                "a guess without a time was taken for the first words of the session that begins",
+                "a guess without a time, or at a wrong one, was taken for the first words of the session that begins",
             );
         }
     }
@@ -688,6 +820,28 @@ impl<E: Engine> Sessions<E> {
     }
 }
 
+/// Where the times of an engine begin that began anew, and that says its first words at `span` of its own clock `now_ms`: so
+/// that they stand there, and not before what was said until `until_ms`.
+fn offset_at(now_ms: MediaMs, until_ms: MediaMs, span: &Span<'_>) -> MediaMs {
+    let (start_ms, end_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
+    let behind = until_ms.saturating_add(1);
+    // A clock that began before the engine was heard need not begin behind all.
+    let behind = if beyond_lead_ms(start_ms) > 0 { behind.saturating_sub(start_ms) } else { behind };
+    now_ms.saturating_sub(end_ms).max(behind)
+}
+
+/// Tells that the engine of a new connection has begun anew, and where it stands.
+fn tell_placed(at_ms: MediaMs, out: &mut Decoded) {
+    let at = at_ms as f64 / 1000.0;
+    out.fault(
+        FaultKind::ClockRestarted,
+        format!(
+            "the times of this connection begin before what its source said already: the engine counts anew, and its times are \
+             counted so that its first words are at {at:.3} s, the feed's present time. offset_ms says where a session begins"
+        ),
+    );
+}
+
 /// How much later first words begin than those of a session do whose clock began with it.
 fn beyond_lead_ms(start_ms: MediaMs) -> MediaMs {
     start_ms.saturating_sub(LEAD_MS).max(0)
@@ -719,6 +873,10 @@ impl<E: Engine<Message = Value>> Dialect for JsonSessions<E> {
 
     fn end(&mut self, out: &mut Decoded) {
         self.0.end(out);
+    }
+
+    fn stand_behind(&mut self, earlier: Box<dyn EarlierSpeech>) {
+        self.0.stand_behind(earlier);
     }
 
     fn elapsed(&mut self, elapsed_ms: MediaMs) {
@@ -806,6 +964,10 @@ impl<E: Engine<Message = str>> Dialect for LineSessions<E> {
         self.end_line(out);
         self.lines.sessions.end(out);
         join_lines(out);
+    }
+
+    fn stand_behind(&mut self, earlier: Box<dyn EarlierSpeech>) {
+        self.lines.sessions.stand_behind(earlier);
     }
 
     fn elapsed(&mut self, elapsed_ms: MediaMs) {

@@ -35,7 +35,7 @@ const ROUGH_MS: f64 = 300.0;
 const GUESS_MOVED_MS: f64 = 2_000.0;
 /// What was settled last, as far as is remembered to tell what was said already from what is said by another session.
 /// Speechmatics settles a few words at a time: half a minute of them.
-const SETTLED_MAX: usize = 64;
+pub(super) const SETTLED_MAX: usize = 64;
 /// Guesses of those who speak at once that are remembered.
 const BESIDE_MAX: usize = 16;
 /// So much of a text is remembered, in bytes.
@@ -142,7 +142,8 @@ impl Reach {
         }
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
         if back <= 0.0 {
-            return Step::On;
+            let is_other = is_in_order && !span.is_wall && sign.is_settled && self.is_taken(span, sign);
+            return if is_other { Step::Anew } else { Step::On };
         }
         let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
         if span.is_wall {
@@ -242,19 +243,23 @@ impl Reach {
         let is_behind = |known: Option<&Heard>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
         let now = words(&sign.text);
         let guess = self.guess.as_ref().filter(|guess| guess.is_by(sign.voice) && !guess.says(&now));
-        let mut own = self.settled.iter().filter(|settled| settled.is_by(sign.voice));
-        let others = own.clone().filter(|settled| !settled.says(&now));
-        let last = own.next_back();
-        let taken: f64 = others.map(|settled| settled.overlap_ms(span)).sum();
-        let is_taken = taken > ROUGH_MS && taken * 2.0 >= length;
+        let last = self.settled.iter().rev().find(|settled| settled.is_by(sign.voice));
         // Where only ends are told nobody knows what is behind what.
         let rough_ms = if length > 0.0 || sign.is_settled { ROUGH_MS } else { GUESS_MOVED_MS };
         let is_back = is_behind(last, rough_ms) || is_behind(guess, GUESS_MOVED_MS);
         match sign.text.trim().is_empty() {
-            false if is_taken || is_back && !sign.is_settled => Step::Anew,
+            false if self.is_taken(span, sign) || is_back && !sign.is_settled => Step::Anew,
             _ if is_back && sign.is_settled => Step::Back,
             _ => Step::On,
         }
+    }
+
+    /// Whether other words were settled in most of `span`.
+    fn is_taken(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
+        let now = words(&sign.text);
+        let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice));
+        let taken: f64 = own.filter(|settled| !settled.says(&now)).map(|settled| settled.overlap_ms(span)).sum();
+        !now.is_empty() && taken > ROUGH_MS && taken * 2.0 >= span.end_ms - span.start_ms
     }
 
     pub(super) fn note(&mut self, span: &Span<'_>, sign: &SessionSign<'_>) {

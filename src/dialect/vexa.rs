@@ -15,8 +15,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::earlier_speech::EarlierLines;
 use super::json::{Node, on_axis, raw_items, raw_ms, raw_text};
-use super::keyed::{Keyed, SpeechOfId, VendorIds, is_random, line_id, says_something_else};
+use super::keyed::{
+    Keyed, OTHER_LINE, OTHER_SPEAKER, SpeechOfId, VendorIds, is_random, line_id, says_something_else, takes_over,
+};
 use super::line_match::words;
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, IdScope, StreamClocks};
@@ -137,6 +140,16 @@ fn is_unique(id: &str) -> bool {
 /// Stands between an id and its stamp: the time of day in milliseconds, and twelve digits of a hash of what was said first.
 const STAMP: &str = ":w";
 
+/// A segment's id with its stamp.
+fn stamped(id: &str, start: f64, text: &str) -> String {
+    format!("{id}{STAMP}{start:013.0}-{}", short_hash(text))
+}
+
+/// The time of day in the stamp of a line's id.
+fn stamp_of(id: &str) -> Option<i64> {
+    id.rsplit_once(STAMP).filter(|_| is_unique(id))?.1.split('-').next()?.parse().ok()
+}
+
 /// A draft that stands as a line, since its connection was over.
 struct LeftDraft {
     id: Arc<str>,
@@ -230,7 +243,7 @@ impl Vexa {
                 let end_ms = tokens.iter().rev().find_map(|token| token.end_ms);
                 let who = tokens.first().map_or(&Label::Unsaid, |token| &token.label);
                 let now = SpeechOfId { text, start_ms, end_ms, who };
-                let id = self.stamp(id, moment(segment.value, &START), &now);
+                let id = self.stamp(id, moment(segment.value, &START), &now, out);
                 self.ids.line_saying((&id, ""), &now, &self.confirmed, out)
             }
             None => {
@@ -261,22 +274,32 @@ impl Vexa {
 
     /// The id of a segment with the time of day at which it began and what it said first, where it says one and the id may be a counter: so the same
     /// frames are the same lines on another connection. What a segment says better keeps the id that it had.
-    fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, now: &SpeechOfId<'_>) -> Cow<'a, str> {
+    fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, now: &SpeechOfId<'_>, out: &mut Decoded) -> Cow<'a, str> {
         let Some(start) = start.filter(|at| *at >= EPOCH_MS && !is_unique(id) && id.len() <= COUNTER_BYTES_MAX) else {
             return id.into();
         };
         if let Some(known) = self.stamps.get(id) {
             let piece = self.confirmed.piece(&self.ids.line((known, "")));
-            let is_other = |piece| !now.text.trim().is_empty() && says_something_else(piece, now);
-            if piece.is_some_and(|piece| !is_other(piece)) {
+            let is_same = match piece {
+                Some(piece) => now.text.trim().is_empty() || !says_something_else(piece, now),
+                // So many segments ago that it is not remembered what it said: it began at the same time.
+                None => {
+                    known.rsplit_once(STAMP).is_some_and(|(_, stamp)| stamp.starts_with(&format!("{start:013.0}-")))
+                }
+            };
+            if is_same {
+                if piece.is_some_and(|piece| takes_over(piece, now)) {
+                    out.fault(FaultKind::Odd, OTHER_SPEAKER);
+                }
                 return known.to_string().into();
             }
+            out.fault(FaultKind::Odd, OTHER_LINE);
         }
         if self.stamps.len() == STAMPS_MAX {
             self.stamps.clear();
         }
         // Whoever says something else at that time is somebody else's counter.
-        let stamped = format!("{id}{STAMP}{start:013.0}-{}", short_hash(now.text));
+        let stamped = stamped(id, start, now.text);
         self.stamps.insert(id.into(), stamped.as_str().into());
         stamped.into()
     }
@@ -525,11 +548,7 @@ impl Vexa {
         if self.is_wall_set {
             return;
         }
-        let lists = ["confirmed", "pending", "segments"].into_iter().flat_map(|list| raw_items(message, &[list]));
-        let own = Some(message).filter(|_| raw_text(message, &["type"]) == Some("transcription_segment"));
-        let said = lists.chain(message.get("segment")).chain(own);
-        let spoken = said.filter(|segment| raw_text(segment, &["source"]) != Some("chat"));
-        let times = spoken.filter_map(|segment| moment(segment, &START).or(moment(segment, &END)));
+        let times = spoken(message).filter_map(|segment| moment(segment, &START).or(moment(segment, &END)));
         let Some(earliest) = times.filter(|at| *at >= EPOCH_MS).min_by(f64::total_cmp) else { return };
         let earliest = Timestamp(earliest.round() as i64);
         self.is_wall_set = true;
@@ -577,6 +596,14 @@ impl Draft {
         self.phrase = Phrase::default();
         self.lines.say(&[], Status::Interim, &Facts::default(), options, saying);
     }
+}
+
+/// The segments of a message, without those that were typed.
+fn spoken(message: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["confirmed", "pending", "segments"].into_iter().flat_map(|list| raw_items(message, &[list]));
+    let own = Some(message).filter(|_| raw_text(message, &["type"]) == Some("transcription_segment"));
+    let said = lists.chain(message.get("segment")).chain(own);
+    said.filter(|segment| raw_text(segment, &["source"]) != Some("chat"))
 }
 
 /// Whose turns `speaker_key` counts: `ch-0:7` is the seventh of channel 0.
@@ -671,6 +698,31 @@ impl Engine for Vexa {
         spans
     }
 
+    fn line_ids(&self, message: &Value) -> Vec<Arc<str>> {
+        spoken(message).filter_map(|segment| raw_text(segment, &["segment_id"])).map(|id| self.line_of(id)).collect()
+    }
+
+    /// Times of day are counted from where an earlier connection counted them from, which may be before the feed's opening.
+    fn go_on_behind(&mut self, message: &Value, earlier: &EarlierLines) {
+        let said = spoken(message).filter_map(|segment| {
+            let at = moment(segment, &START).filter(|at| *at >= EPOCH_MS)?;
+            Some((raw_text(segment, &["segment_id"])?, at, raw_text(segment, &["text"]).unwrap_or_default()))
+        });
+        let mut said = said.peekable();
+        if self.is_wall_set || said.peek().is_none() {
+            return;
+        }
+        let known = said.find_map(|(id, at, text)| {
+            let of_id = |id: &str| earlier.start_of(&self.ids.line((id, "")));
+            Some(Timestamp(at.round() as i64 - of_id(id).or_else(|| of_id(&stamped(id, at, text)))?))
+        });
+        let of_stamps = || earlier.lines().find_map(|line| Some(Timestamp(stamp_of(&line.id)? - line.start_ms)));
+        if let Some(start) = known.or_else(of_stamps) {
+            self.wall = Wall::new(&Options { wall_start: Some(start), ..self.options.clone() });
+            self.is_wall_set = true;
+        }
+    }
+
     fn knows(&self, message: &Value) -> bool {
         let is_retraction = raw_text(message, &["type"]) == Some("transcript_retract");
         let mut ids = raw_items(message, &["segment_ids"]).iter().filter_map(Value::as_str);
@@ -692,6 +744,10 @@ impl Engine for Vexa {
             self.left.pop_front();
         }
         self.drafts.clear();
+    }
+
+    fn wall_start(&self) -> Option<Timestamp> {
+        self.wall.start().filter(|_| self.is_wall_set)
     }
 
     fn shift_stream(&mut self, stream: &str, offset_ms: MediaMs) {

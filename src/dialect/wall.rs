@@ -14,6 +14,11 @@ impl Wall {
         Self { start: options.wall_start }
     }
 
+    /// The time of day at the start of the session, once it is known.
+    pub(super) fn start(&self) -> Option<Timestamp> {
+        self.start
+    }
+
     /// The media time at a moment, wherever that is: before the start it is negative.
     pub(super) fn since_start_ms(&mut self, at: Timestamp, options: &Options) -> MediaMs {
         at.since(*self.start.get_or_insert(at)).saturating_add(options.offset_ms)

@@ -41,8 +41,19 @@ pub(super) const SOCKET: SocketEnd = SocketEnd {
 };
 
 /// The parameters of the query.
-const PARAMETERS: [&str; 10] =
-    ["source", "session", "format", "labels", "offset_ms", "lang", "ack", "keep_raw", "corrects", "takeover"];
+const PARAMETERS: [&str; 11] = [
+    "source",
+    "session",
+    "format",
+    "labels",
+    "offset_ms",
+    "lang",
+    "ack",
+    "keep_raw",
+    "corrects",
+    "takeover",
+    "keeps_text",
+];
 
 /// Messages that are taken in one turn; then what has become durable is acknowledged. Neither this nor the bytes below bound
 /// what a publisher may send, only in which portions it is taken, so they are no settings.
@@ -50,6 +61,10 @@ const MESSAGES_AT_ONCE: usize = 64;
 /// Bytes of them, short of the last: what a connection holds while the log's queue is full, and the memory that their
 /// records share.
 const BYTES_AT_ONCE: usize = 64 * 1024;
+
+/// Each is a round trip to the log. Vendors take back what they said, and a program that takes back what is nowhere does so all the
+/// time: whoever was looked after so often is told by what is folded.
+const MISSING_LOOKS_MAX: u32 = 16;
 
 /// How long a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -69,6 +84,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
     publisher.corrects = asked.flag("corrects", vendor.is_some())?;
     let takes_over = asked.flag("takeover", false)?;
+    let keeps_text = asked.flag("keeps_text", false)?;
     let feed = asked.access.open_to_publish(app, name).await.map_err(|error| error.end())??;
     let entering = Entry::take(app, feed, publisher, takes_over);
     let (entry, mut pipeline) = tokio::select! {
@@ -78,6 +94,9 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
         end = socket.left() => return Err(end),
         entry = entering => entry?,
     };
+    if keeps_text {
+        pipeline.keep_texts();
+    }
     if is_anonymous {
         pipeline.name_speakers();
     }
@@ -136,6 +155,8 @@ struct Connection<'a> {
     pace: ReadPace,
     /// Reads its frames, if they are a vendor's.
     vendor: Option<vendor::Vendor>,
+    /// How often it may still wait until all is folded, to see whether a line that a vendor takes back is there.
+    missing_looks: u32,
 }
 
 /// Sends something, unless the connection is replaced before the client has taken it.
@@ -184,6 +205,7 @@ impl<'a> Connection<'a> {
             entry,
             bell,
             vendor: None,
+            missing_looks: MISSING_LOOKS_MAX,
         }
     }
 
@@ -350,6 +372,7 @@ impl<'a> Connection<'a> {
         }
         let mut message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
         self.pipeline.read(&mut message);
+        self.pipeline.leave_out_times(&mut message, came.at);
         self.queue_warnings().await?;
         let seq = match self.pipeline.sequence.number(&message) {
             Ok(Numbered::New(seq)) => seq,

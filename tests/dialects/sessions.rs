@@ -80,10 +80,10 @@ fn every_sample_may_be_followed_by_itself() {
 
 /// A final of a few words.
 #[derive(Debug, Clone)]
-struct Spoken {
-    start: f64,
-    end: f64,
-    text: String,
+pub(super) struct Spoken {
+    pub(super) start: f64,
+    pub(super) end: f64,
+    pub(super) text: String,
 }
 
 /// Finals one behind the other, `from` to about `from` + 4 s times their number.
@@ -101,7 +101,7 @@ fn spoken(prefix: &'static str, count: std::ops::Range<usize>) -> impl Strategy<
 }
 
 /// Formats whose times start over with a session, and say so by nothing else here.
-const TIMED: [Format; 10] = [
+pub(super) const TIMED: [Format; 10] = [
     Format::Deepgram,
     Format::Speechmatics,
     Format::Rev,
@@ -115,7 +115,7 @@ const TIMED: [Format; 10] = [
 ];
 
 /// The message of a final; `number` counts within its session.
-fn frame(format: Format, number: usize, spoken: &Spoken) -> Vec<u8> {
+pub(super) fn frame(format: Format, number: usize, spoken: &Spoken) -> Vec<u8> {
     let Spoken { start, end, text } = spoken;
     let words: Vec<&str> = text.split(' ').collect();
     let step = (end - start) / words.len() as f64;
@@ -778,7 +778,7 @@ fn guesses_without_end_are_bounded() {
 }
 
 /// A final or a guess of `format` from `start` on, which lasts a second, in words that have times.
-fn timed(format: Format, number: usize, start: f64, text: &str, is_final: bool) -> Value {
+pub(super) fn timed(format: Format, number: usize, start: f64, text: &str, is_final: bool) -> Value {
     let spoken = Spoken { start, end: start + 1.0, text: text.into() };
     let frame = frame(format, number, &spoken);
     let mut message: Value = serde_json::from_slice(&frame).expect("JSON");
@@ -908,8 +908,8 @@ fn azure_said(reason: &str, who: &str, text: &str, start: f64, end: f64) -> Valu
 /// What one of two people says at once: as it is guessed, and settled.
 struct Overlapping<'a> {
     who: &'a str,
-    start: f64,
-    end: f64,
+    pub(super) start: f64,
+    pub(super) end: f64,
     words: [&'a str; 3],
     /// How the start moves while it is guessed.
     drift: f64,

@@ -8,6 +8,7 @@
 //! `publish`, `lines` and `posts`.
 
 mod arrival_clock;
+mod earlier_speech;
 mod identity;
 mod media_clock;
 mod pending_acks;
@@ -21,6 +22,7 @@ mod session_lock;
 mod speaker_names;
 mod validation;
 
+pub(super) use self::earlier_speech::SourceSpeech;
 pub(super) use self::identity::{Publisher, is_correcting};
 pub(super) use self::pending_acks::{AckQueue, Reply};
 pub(super) use self::pipeline::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, SessionTally};

@@ -64,6 +64,8 @@ pub(in crate::server) struct IngestPipeline {
     media_clock: MediaClock,
     /// Added to all times.
     offset_ms: MediaMs,
+    /// Lines in our own format whose times are too far ahead are taken without them.
+    keeps_texts: bool,
     /// Unknown fields that the publisher was warned of.
     unknown_told: HashSet<UnknownField>,
     validator: FeedValidator,
@@ -81,7 +83,7 @@ pub(in crate::server) struct IngestPipeline {
     foreseen: HashSet<Arc<str>>,
     /// Whether the publisher was warned of words with times that cannot be meant.
     are_words_told: bool,
-    /// Whether it was told that times of a vendor's lines are left out.
+    /// Whether it was told that times of lines are left out.
     are_left_out_times_told: bool,
     /// Whether it was told that another source is on air.
     is_off_air_told: bool,
@@ -208,6 +210,7 @@ impl IngestPipeline {
             session_log: None,
             media_clock,
             offset_ms: 0,
+            keeps_texts: false,
             unknown_told: HashSet::new(),
             batch: AppendBatch::default(),
             began_behind: (seq, from),
@@ -311,6 +314,41 @@ impl IngestPipeline {
         self.warn(WarningCode::SeqGap, message);
     }
 
+    /// From now on lines in our own format whose times are too far ahead are taken without them.
+    pub(in crate::server) fn keep_texts(&mut self) {
+        self.keeps_texts = true;
+    }
+
+    /// Leaves out times of a message in our own format that came `at` which would have its lines refused, if its publisher wants
+    /// that.
+    pub(in crate::server) fn leave_out_times(&mut self, message: &mut FromPublisher, at: Timestamp) {
+        if !self.keeps_texts {
+            return;
+        }
+        let mut told = None;
+        let mut leave_out = |line: &mut Version| {
+            if let Some(why) = self.validator.leave_out_times(line, &self.publisher, at) {
+                told.get_or_insert((why, line.id.clone()));
+            }
+        };
+        match &mut message.says {
+            Ok(Incoming::Line(line)) => leave_out(line),
+            Ok(Incoming::Lines(lines)) => lines.iter_mut().flatten().for_each(leave_out),
+            _ => {}
+        }
+        self.tell_left_out_times(told);
+    }
+
+    /// Tells, once, that times were left out; of a line that is named.
+    fn tell_left_out_times(&mut self, told: Option<(String, Arc<str>)>) {
+        if let Some((why, id)) = told
+            && !std::mem::replace(&mut self.are_left_out_times_told, true)
+        {
+            let message = format!("{why}. Such times are left out, and their lines stand where they arrive");
+            self.warnings.push(IngestWarning { code: WarningCode::Format, message, line: Some((id, None)) });
+        }
+    }
+
     /// Warns of a field that is not known, once and of a few; `parameters` are those of the query.
     pub(in crate::server) fn warn_of_unknown(&mut self, field: UnknownField, parameters: &[&'static str]) {
         if self.unknown_told.len() < UNKNOWN_TOLD_MAX && !self.unknown_told.contains(&field) {
@@ -380,12 +418,7 @@ impl IngestPipeline {
             Said::Retract { id } => Incoming::Retract { id, rev: None },
             Said::Clock { media_ms } => Incoming::Clock { media_ms },
         };
-        if let Some((why, id)) = untimed
-            && !std::mem::replace(&mut self.are_left_out_times_told, true)
-        {
-            let message = format!("{why}. Such times are left out, and their lines stand where they arrive");
-            self.warnings.push(IngestWarning { code: WarningCode::Format, message, line: Some((id, None)) });
-        }
+        self.tell_left_out_times(untimed);
         if cut > 0 {
             let message = format!(
                 "{cut} lines were larger than limits.message_bytes ({}) allows: their words with times were left out",

@@ -16,7 +16,7 @@ use crate::log::LogError;
 use crate::position::{Epoch, FeedId};
 use crate::server::app::{App, end_of};
 use crate::server::frames::{Keeping, Reading};
-use crate::server::ingest::MessageArrival;
+use crate::server::ingest::{IngestPipeline, MessageArrival, SourceSpeech};
 use crate::server::socket::End;
 use crate::server::upgrade::Asked;
 use crate::transcript::{MediaMs, Op};
@@ -111,9 +111,10 @@ impl Connection<'_> {
         if let Some(offset_ms) = offset_ms {
             self.pipeline.begin_at(offset_ms);
         }
+        let is_unplaced = offset_ms.is_none();
         let offset_ms = offset_ms.unwrap_or(0);
         let has_names = self.pipeline.speaker_names.is_none();
-        let source = &self.pipeline.publisher.source;
+        let source = self.pipeline.publisher.source.clone();
         // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
         let tag = Epoch::from_random(self.app.chance.next()).to_string();
         let options = Options {
@@ -126,13 +127,18 @@ impl Connection<'_> {
             turn_gap_ms: self.pipeline.view.transcript().turn_gap_ms(),
             ..Options::new(&tag)
         };
-        let reading = Reading { source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
+        let reading =
+            Reading { source: &source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
         let keeping = is_kept.then(|| Keeping::new(self.app, self.pipeline.view.clone(), &reading));
         self.pipeline.sequence.imply();
         if format == Format::YouTube {
             self.pipeline.keep_order_of_arrival();
         }
-        let dialect = format.open(options);
+        let mut dialect = format.open(options);
+        if is_unplaced {
+            let (app, view) = (self.app.clone(), self.pipeline.view.clone());
+            dialect.stand_behind(Box::new(SourceSpeech::new(app, view, source)));
+        }
         self.vendor = Some(Vendor { dialect, began: Instant::now(), due: None, framing: format.framing(), keeping });
     }
 
@@ -253,9 +259,19 @@ impl Connection<'_> {
 
     /// Warns of lines that are taken back and that are nowhere: an id is the vendor's own for ever, and nothing was said under it.
     async fn warn_of_unsaid(&mut self, unsaid: &[Arc<str>]) -> Result<(), End> {
-        for id in unsaid {
-            self.warn_if_missing(id).await?;
+        let missing = |pipeline: &IngestPipeline| -> Vec<Arc<str>> {
+            unsaid.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
+        };
+        let mut ids = missing(&self.pipeline);
+        let is_all_folded = self.acks.under_way(self.pipeline.view.now().next) == 0;
+        if !ids.is_empty() && !is_all_folded && self.missing_looks > 0 {
+            // It may have come a moment ago.
+            self.missing_looks -= 1;
+            self.append_batch().await?;
+            self.see_all().await?;
+            ids = missing(&self.pipeline);
         }
+        ids.iter().for_each(|id| self.pipeline.warn_of_missing_line(id));
         self.queue_warnings().await
     }
 

@@ -232,6 +232,19 @@ impl Transcript {
         self.assembly.turns().filter_map(|first| Some((self.shown_turn(first)?.clone(), self.lines_of_turn(first))))
     }
 
+    /// The lines of a source that are shown, in no particular order: the id of each, where it starts and ends, and its text.
+    pub fn spans_of(&self, source: &str) -> impl Iterator<Item = (&Arc<str>, MediaMs, Option<MediaMs>, &Arc<str>)> {
+        let source = self.source_index.get(source).copied();
+        let slots = (0..)
+            .zip(&self.lines)
+            .filter(move |(slot, line)| Some(line.source) == source && self.assembly.is_shown(*slot));
+        slots.filter_map(|(slot, LineSlot { id, head, .. })| {
+            let Said::Content(content) = &head.said else { return None };
+            let (spot, end_ms) = self.assembly.place(slot);
+            Some((id, spot.start_ms, end_ms, &content.text))
+        })
+    }
+
     /// The lines of the turn that `first` opens.
     fn lines_of_turn(&self, first: Slot) -> Vec<Line> {
         self.slots_of_turn(first).filter_map(|slot| self.shown_line(slot)).collect()

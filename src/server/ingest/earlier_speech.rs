@@ -1,0 +1,38 @@
+//! What a source said in its feed before a connection of a vendor's engine: where that stands if it began anew.
+
+use std::sync::Arc;
+
+use super::arrival_clock::ArrivalClock;
+use crate::dialect::{EarlierLine, EarlierSpeech};
+use crate::feed::View;
+use crate::server::app::App;
+use crate::transcript::MediaMs;
+
+/// The lines of one source, as far as its feed is folded.
+pub(in crate::server) struct SourceSpeech {
+    app: Arc<App>,
+    view: Arc<View>,
+    source: Arc<str>,
+}
+
+impl SourceSpeech {
+    pub(in crate::server) fn new(app: Arc<App>, view: Arc<View>, source: Arc<str>) -> Self {
+        Self { app, view, source }
+    }
+}
+
+impl EarlierSpeech for SourceSpeech {
+    fn lines(&self) -> Vec<EarlierLine> {
+        let transcript = self.view.transcript();
+        let lines = transcript.spans_of(&self.source);
+        lines
+            .map(|(id, start_ms, end_ms, text)| EarlierLine { id: id.clone(), start_ms, end_ms, text: text.clone() })
+            .collect()
+    }
+
+    fn now_ms(&self) -> MediaMs {
+        let transcript = self.view.transcript();
+        let clock = ArrivalClock::new(transcript.opened_at().unwrap_or_default());
+        clock.media_ms(transcript.reach(), &self.app.clock_history, self.app.clock.now())
+    }
+}
