@@ -5,6 +5,8 @@
 //! words **and** half a second to be one. A shorter one goes with its neighbour; nothing is dropped, and nothing changes
 //! its place. A sentence of its own (`Yes.`) is never noise, however short, and neither are words between pauses: noise
 //! stands amid what somebody else says, an answer does not.
+//!
+//! Words without a label go with their sentence; a sentence of them, or words between pauses, are nobody's.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -30,18 +32,25 @@ pub(super) struct Run {
 /// Cuts `tokens` into runs. Without tokens there is none. Where the text goes on, nobody knows yet what follows its last
 /// word.
 pub(super) fn runs(tokens: &[Token], goes_on: bool) -> Vec<Run> {
+    let context = Context::new(tokens, goes_on);
+    let runs = labelled_runs(&context);
+    if runs.len() > 1 { RunMerger::new(context, runs).merge() } else { runs }
+}
+
+/// The runs of all labels, also of those that are noise.
+fn labelled_runs(context: &Context<'_>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    for (at, token) in tokens.iter().enumerate() {
+    for (at, label) in context.labels.iter().copied().enumerate() {
         match runs.last_mut() {
-            Some(run) if token.label == Label::Unsaid || token.label == run.label => run.tokens.end = at + 1,
+            Some(run) if *label == Label::Unsaid || *label == run.label => run.tokens.end = at + 1,
             // What stands before the first label goes with it.
             Some(run) if run.label == Label::Unsaid => {
-                *run = Run { tokens: run.tokens.start..at + 1, label: token.label.clone() }
+                *run = Run { tokens: run.tokens.start..at + 1, label: label.clone() }
             }
-            _ => runs.push(Run { tokens: at..at + 1, label: token.label.clone() }),
+            _ => runs.push(Run { tokens: at..at + 1, label: label.clone() }),
         }
     }
-    if runs.len() > 1 { RunMerger::new(tokens, goes_on, runs).merge() } else { runs }
+    runs
 }
 
 /// Gives runs that are noise to their neighbours, the shortest first: a long run must not be eaten up from its noisy end.
@@ -54,9 +63,9 @@ struct RunMerger<'a> {
 }
 
 impl<'a> RunMerger<'a> {
-    fn new(tokens: &'a [Token], goes_on: bool, runs: Vec<Run>) -> Self {
+    fn new(context: Context<'a>, runs: Vec<Run>) -> Self {
         let starting: BTreeMap<usize, Run> = runs.into_iter().map(|run| (run.tokens.start, run)).collect();
-        let mut merger = Self { context: Context::new(tokens, goes_on), starting, noise: BinaryHeap::new() };
+        let mut merger = Self { context, starting, noise: BinaryHeap::new() };
         let ranges: Vec<Range<usize>> = merger.starting.values().map(|run| run.tokens.clone()).collect();
         ranges.iter().for_each(|range| merger.note_noise(range));
         merger
@@ -112,6 +121,10 @@ struct Context<'a> {
     timed_before: Vec<Option<usize>>,
     /// The first token behind each place that has a start.
     timed_behind: Vec<Option<usize>>,
+    /// Whose each token is: as it says, or as the words beside it do.
+    labels: Vec<&'a Label>,
+    /// Tokens that say nothing of it, and are nobody's.
+    are_nobodys: Vec<bool>,
 }
 
 impl<'a> Context<'a> {
@@ -126,7 +139,50 @@ impl<'a> Context<'a> {
         for (at, token) in tokens.iter().enumerate().rev() {
             timed_behind[at] = token.start_ms.map(|_| at).or(timed_behind[at + 1]);
         }
-        Self { tokens, goes_on, words, timed_before, timed_behind }
+        let (labels, are_nobodys) = (tokens.iter().map(|token| &token.label).collect(), vec![false; tokens.len()]);
+        let mut context = Self { tokens, goes_on, words, timed_before, timed_behind, labels, are_nobodys };
+        if tokens.iter().any(|token| token.label != Label::Unsaid) {
+            context.label_unsaid();
+        }
+        context
+    }
+
+    /// Finds whose the words are that have no label.
+    fn label_unsaid(&mut self) {
+        let mut start = 0;
+        while start < self.tokens.len() {
+            let is_unsaid = |at: usize| self.tokens[at].label == Label::Unsaid;
+            if !is_unsaid(start) {
+                start += 1;
+                continue;
+            }
+            let behind = (start + 1..self.tokens.len()).find(|at| !is_unsaid(*at) || self.is_parted(*at));
+            let piece = start..behind.unwrap_or(self.tokens.len());
+            start = piece.end;
+            if self.words(&piece) == 0 {
+                continue;
+            }
+            let is_parted_before = self.is_parted(piece.start);
+            if is_parted_before && self.is_parted(piece.end) {
+                self.labels[piece.clone()].fill(&Label::Unknown);
+                self.are_nobodys[piece].fill(true);
+            } else if is_parted_before && piece.end < self.tokens.len() {
+                // It begins the sentence of what stands behind it.
+                let label = self.labels[piece.end];
+                self.labels[piece].fill(label);
+            }
+        }
+    }
+
+    /// Whether a sentence or a pause parts what is before and behind a place.
+    fn is_parted(&self, place: usize) -> bool {
+        if place == self.tokens.len() {
+            return !self.goes_on || self.tokens[place - 1].ends_sentence;
+        }
+        let before = self.end(place).map(|(_, end)| end);
+        let behind = self.start(place).filter(|(at, _)| *at == place).map(|(_, start)| start);
+        let is_pause = before.zip(behind).is_some_and(|(before, behind)| behind - before >= PAUSE_MS);
+        place == 0 || self.tokens[place - 1].ends_sentence || is_pause
     }
 
     fn words(&self, run: &Range<usize>) -> usize {
@@ -149,6 +205,9 @@ impl<'a> Context<'a> {
     fn is_real(&self, run: &Range<usize>) -> bool {
         if self.words(run) == 0 {
             return false;
+        }
+        if self.are_nobodys[run.clone()].iter().all(|is_nobodys| *is_nobodys) {
+            return true;
         }
         let start = self.start(run.start).filter(|(at, _)| *at < run.end).map(|(_, start)| start);
         let end = self.end(run.end).filter(|(at, _)| *at >= run.start).map(|(_, end)| end);
@@ -191,14 +250,39 @@ mod tests {
         labels.chars().enumerate().map(token).collect()
     }
 
-    fn shown(tokens: &[Token]) -> String {
-        let label = |label: &Label| match label {
+    /// Words of 200 ms each, as of [`tokens`]; a space is a pause of 400 ms, and a mark ends a sentence.
+    fn spoken(said: &str) -> Vec<Token> {
+        let (mut tokens, mut at): (Vec<Token>, i64) = (Vec::new(), 0);
+        for c in said.chars() {
+            match c {
+                ' ' => at += 400,
+                '.' => {
+                    let last = tokens.last_mut().expect("a word");
+                    last.text.push('.');
+                    last.ends_sentence = true;
+                }
+                label => {
+                    let label = if label == '-' { Label::Unsaid } else { Label::Named(label.to_string().into()) };
+                    let (start_ms, end_ms) = (Some(at), Some(at + 200));
+                    tokens.push(Token { text: "w ".into(), label, start_ms, end_ms, ..Token::default() });
+                    at += 200;
+                }
+            }
+        }
+        tokens
+    }
+
+    fn name(label: &Label) -> String {
+        match label {
             Label::Unsaid => "-".to_owned(),
             Label::Unknown => "?".to_owned(),
             Label::Named(name) => name.to_string(),
-        };
+        }
+    }
+
+    fn shown(tokens: &[Token]) -> String {
         let shown: Vec<String> =
-            runs(tokens, false).iter().map(|run| format!("{}{}", label(&run.label), run.tokens.len())).collect();
+            runs(tokens, false).iter().map(|run| format!("{}{}", name(&run.label), run.tokens.len())).collect();
         shown.join(" ")
     }
 
@@ -249,23 +333,7 @@ mod tests {
     #[test]
     fn short_answers_keep_their_speaker() {
         let check = |said: &str, expected: &str| {
-            let (mut tokens, mut at): (Vec<Token>, i64) = (Vec::new(), 0);
-            for c in said.chars() {
-                match c {
-                    ' ' => at += 400,
-                    '.' => {
-                        let last = tokens.last_mut().expect("a word");
-                        last.text.push('.');
-                        last.ends_sentence = true;
-                    }
-                    label => {
-                        let label = Label::Named(label.to_string().into());
-                        let (start_ms, end_ms) = (Some(at), Some(at + 200));
-                        tokens.push(Token { text: "w ".into(), label, start_ms, end_ms, ..Token::default() });
-                        at += 200;
-                    }
-                }
-            }
+            let tokens = spoken(said);
             assert_eq!(shown(&tokens), expected, "{said}");
         };
         // A sentence of its own, wherever it stands.
@@ -290,19 +358,41 @@ mod tests {
         assert_eq!((runs(&open, true).len(), runs(&open, false).len()), (1, 2));
     }
 
+    /// `a` and `b` speak, `-` says nothing of who does; a space is a pause of 400 ms, and a mark ends a sentence.
+    #[test]
+    fn words_without_a_label_go_with_their_sentence_or_are_nobodys() {
+        let check = |said: &str, goes_on: bool, expected: &str| {
+            let tokens = spoken(said);
+            let found: Vec<(String, usize)> =
+                runs(&tokens, goes_on).into_iter().map(|run| (name(&run.label), run.tokens.len())).collect();
+            let found: Vec<String> = found.into_iter().map(|(name, count)| format!("{name}{count}")).collect();
+            assert_eq!(found.join(" "), expected, "{said}");
+        };
+        // A sentence, or words between pauses.
+        check("aaaa.--.bbbb.", false, "a4 ?2 b4");
+        check("aaaa.-.aaaa.", false, "a4 ?1 a4");
+        check("aaaa -- aaaa", false, "a4 ?2 a4");
+        check("aaaa.---.-.bbbb.", false, "a4 ?4 b4");
+        check("--.aaaa.", false, "?2 a4");
+        check("aaaa.--.", false, "a4 ?2");
+        check("aaaa --", false, "a4 ?2");
+        // Within a sentence.
+        check("aa-aa.", false, "a5");
+        check("aaaa.--aa.", false, "a8");
+        check("aaaa.--bbb.", false, "a4 b5");
+        check("aaaa--.bbbb.", false, "a6 b4");
+        check("--aaaa.", false, "a6");
+        check("aaaa--", false, "a6");
+        check("----.--.", false, "-6");
+        // What follows the last word of a guess is not known yet.
+        check("aaaa.--", true, "a6");
+        check("aaaa.--.", true, "a4 ?2");
+    }
+
     /// The rule said directly, in as many steps as it takes.
     fn runs_by_the_rule(tokens: &[Token], goes_on: bool) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for (at, token) in tokens.iter().enumerate() {
-            match runs.last_mut() {
-                Some(run) if token.label == Label::Unsaid || token.label == run.label => run.tokens.end = at + 1,
-                Some(run) if run.label == Label::Unsaid => {
-                    (run.tokens.end, run.label) = (at + 1, token.label.clone());
-                }
-                _ => runs.push(Run { tokens: at..at + 1, label: token.label.clone() }),
-            }
-        }
         let context = Context::new(tokens, goes_on);
+        let mut runs = labelled_runs(&context);
         while runs.len() > 1 {
             let noise = (0..runs.len()).rev().filter(|at| !context.is_real(&runs[*at].tokens));
             let Some(at) = noise.min_by_key(|at| context.words(&runs[*at].tokens)) else { break };
