@@ -53,22 +53,33 @@ impl YouTube {
     }
 }
 
-/// The time at the head of a caption. YouTube's own text writes `HH:MM.SS.mmm` in one place and `HH:MM:SS.mmm` in another.
+/// The time at the head of a caption. YouTube's own text writes `HH:MM.SS.mmm` in one place and `HH:MM:SS.mmm` in another, in UTC;
+/// programs write what RFC 3339 has as well, as `Z` or `+02:00` behind it.
 pub(super) fn time(line: &str) -> Option<Timestamp> {
     let (time, region) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-    let is_shaped = time.len() == 23
-        && time.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            10 => byte == b'T',
-            13 => byte == b':',
-            16 => matches!(byte, b':' | b'.'),
-            19 => byte == b'.',
-            _ => byte.is_ascii_digit(),
-        });
+    let (moment, rest) = time.split_at_checked(19)?;
+    let is_shaped = moment.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 => byte == b':',
+        16 => matches!(byte, b':' | b'.'),
+        _ => byte.is_ascii_digit(),
+    });
     if !is_shaped || !(region.is_empty() || region.trim_start().starts_with("region:")) {
         return None;
     }
-    Timestamp::parse(&format!("{}:{}Z", &time[..16], &time[17..]))
+    let digits = rest.strip_prefix('.').unwrap_or_default();
+    let digits = &digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())];
+    let zone = if digits.is_empty() { rest } else { &rest[1 + digits.len()..] };
+    let zone = match zone.as_bytes() {
+        [] => "Z".to_owned(),
+        [b'+' | b'-', hour @ .., _, _] if hour.len() == 2 && zone.is_ascii() => {
+            format!("{}:{}", &zone[..3], &zone[3..])
+        }
+        _ => zone.to_owned(),
+    };
+    let digits = if digits.is_empty() { "0" } else { digits };
+    Timestamp::parse(&format!("{}:{}.{digits}{zone}", &moment[..16], &moment[17..]))
 }
 
 impl Engine for YouTube {
@@ -104,7 +115,14 @@ mod tests {
             ("2021-06-16T16:30.41.000 region:reg1#cue1\r", at),
             ("2021-06-16T16:30:41.000 and then", None),
             ("2021-13-16T16:30:41.000", None),
-            ("2021-06-16T16:30:41", None),
+            ("2021-06-16T16:30:41", at),
+            ("2021-06-16T16:30:41Z", at),
+            ("2021-06-16T16:30:41.000Z", at),
+            ("2021-06-16T18:30:41.000+02:00 region:reg1#cue1", at),
+            ("2021-06-16T12:30:41.000000-0400", at),
+            ("2021-06-16T16:30:41.000X", None),
+            ("2021-06-16T16:30:41.", None),
+            ("2021-06-16T16:30:41.000+0é1", None),
             ("PLEASE ASK", None),
             ("２021-06-16T16:30:41.0", None),
         ] {
