@@ -69,6 +69,11 @@ pub(super) struct Streams {
 /// Retries that are remembered, of all feeds: captions are small, and a new run shows itself within its first words.
 const RETRIES_MAX: usize = 256;
 
+/// Whether a request that came `at` came so shortly ago that it may be sent again.
+fn is_soon_after(at: Instant) -> bool {
+    at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
+}
+
 /// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
 /// none: it was the first words of that run, which are the same.
 #[derive(Debug, Clone)]
@@ -170,8 +175,18 @@ impl Streams {
     /// Remembers a caption that was taken for a retry.
     fn note_retry(&self, retry: Retry) {
         let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        retries.retain(|(_, at)| is_soon_after(*at));
         if retries.len() == RETRIES_MAX {
-            retries.pop_front();
+            // Who posts much takes nobody else's place.
+            let of_one = |(other, _): &&(Retry, Instant), retry: &Retry| {
+                other.is_of(&retry.log_id, &retry.source, &retry.session)
+            };
+            let count = |retry: &Retry| retries.iter().filter(|other| of_one(other, retry)).count();
+            let counts: Vec<usize> = retries.iter().map(|(retry, _)| count(retry)).collect();
+            let most = counts.iter().max().copied().unwrap_or_default();
+            if let Some(oldest) = counts.iter().position(|count| *count == most) {
+                retries.remove(oldest);
+            }
         }
         retries.push_back((retry, Instant::now()));
     }
@@ -179,8 +194,7 @@ impl Streams {
     /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their order.
     fn retries(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> Vec<Retry> {
         let retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_recent = |at: &Instant| at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into();
-        let known = retries.iter().filter(|(retry, at)| retry.is_of(log_id, source, session) && is_recent(at));
+        let known = retries.iter().filter(|(retry, at)| retry.is_of(log_id, source, session) && is_soon_after(*at));
         let mut known: Vec<Retry> = known.map(|(retry, _)| retry.clone()).collect();
         // They may have overtaken each other.
         known.sort_by_key(|retry| retry.number);
