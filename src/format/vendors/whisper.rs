@@ -628,18 +628,47 @@ fn words_alone<'a>(
     spoken(at, pieces, speaker.as_deref(), gather);
 }
 
-/// The lines of words, each with its piece of a text; a word without a speaker is by that of the word before, or else `speaker`.
-fn spoken(
-    at: (usize, usize),
-    pieces: Vec<(Option<&TimedWord<'_>>, Piece<'_>)>,
-    speaker: Option<&str>,
-    gather: &mut Gather,
-) {
+/// Words with their pieces of a text.
+type Pieces<'a> = Vec<(Option<&'a TimedWord<'a>>, Piece<'a>)>;
+
+/// A silence that parts what two people say, in milliseconds: as for the words of live engines.
+const ANSWER_PAUSE_MS: MediaMs = 300;
+
+/// Who says each of the pieces. One without a speaker is by that of its sentence; a sentence, or words between pauses, without one
+/// is by `speaker`, who is said to say all.
+fn speakers<'a>(pieces: &'a Pieces<'_>, speaker: Option<&'a str>) -> Vec<Option<&'a str>> {
+    let label = |at: usize| pieces.get(at).and_then(|(word, _)| word.as_ref()?.speaker.as_deref());
+    let is_pause = |at: usize| {
+        let end = pieces[at - 1].0.and_then(|word| word.end.ms());
+        let start = pieces[at].0.and_then(|word| word.start.ms());
+        end.zip(start).is_some_and(|(end, start)| start - end >= ANSWER_PAUSE_MS)
+    };
+    let is_parted = |at: usize| at == 0 || at == pieces.len() || ends_sentence(pieces[at - 1].1.0) || is_pause(at);
+    let mut found: Vec<Option<&str>> = (0..pieces.len()).map(label).collect();
+    let mut start = 0;
+    while let Some(from) = (start..pieces.len()).find(|at| label(*at).is_none()) {
+        let to = (from + 1..pieces.len()).find(|at| label(*at).is_some() || is_parted(*at)).unwrap_or(pieces.len());
+        let of_sentence = match (is_parted(from), is_parted(to)) {
+            (true, true) => speaker,
+            (true, false) => label(to),
+            (false, _) => found[from - 1],
+        };
+        found[from..to].fill(of_sentence);
+        start = to;
+    }
+    found
+}
+
+/// Whether a text ends as a sentence does.
+fn ends_sentence(text: &str) -> bool {
+    text.trim_end_matches(['"', '\'', '”', '’', ')', ']', ' '])
+        .ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟'])
+}
+
+/// The lines of words, each with its piece of a text, of which `speaker` is said to say all.
+fn spoken(at: (usize, usize), pieces: Pieces<'_>, speaker: Option<&str>, gather: &mut Gather) {
     let mut lines = WordLines::default();
-    let first = pieces.iter().find_map(|(word, _)| word.and_then(|word| word.speaker.as_deref()));
-    let mut speaking = first.or(speaker);
-    for (word, (text, is_attached)) in pieces {
-        speaking = word.and_then(|word| word.speaker.as_deref()).or(speaking);
+    for ((word, (text, is_attached)), speaking) in pieces.iter().copied().zip(speakers(&pieces, speaker)) {
         lines.speaker(speaking);
         if text.is_empty() {
             continue;
@@ -664,6 +693,40 @@ fn spoken(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words by Ann (`a:`), by Ben (`b:`) and by nobody who is named (`:`), a second each; `_` is a pause.
+    #[test]
+    fn words_without_a_speaker_go_with_their_sentence_or_are_nobodys() {
+        for (words, expected) in [
+            ("a:It a:is. :Is :it? b:It b:is.", "a: It is. / -: Is it? / b: It is."),
+            ("a:It a:is _ :Aye _ b:It b:is.", "a: It is / -: Aye / b: It is."),
+            ("a:It :really a:is. b:Is b:it?", "a: It really is. / b: Is it?"),
+            ("a:It a:is. :Is b:it b:not?", "a: It is. / b: Is it not?"),
+            (":Well. a:It a:is. b:Aye.", "-: Well. / a: It is. / b: Aye."),
+        ] {
+            let (mut said, mut at) = (Vec::new(), 0.0);
+            for word in words.split(' ') {
+                match word.split_once(':') {
+                    Some(("", word)) => said.push(serde_json::json!({"word": word, "start": at, "end": at + 1.0})),
+                    Some((speaker, word)) => {
+                        said.push(serde_json::json!({"word": word, "start": at, "end": at + 1.0, "speaker": speaker}));
+                    }
+                    None => {}
+                }
+                at += 1.0;
+            }
+            let text = words.split(' ').filter_map(|word| word.split_once(':')).map(|(_, word)| word);
+            let text = text.collect::<Vec<_>>().join(" ");
+            let segment = serde_json::json!({"start": 0, "end": at, "text": text, "words": said});
+            let reading = read(&serde_json::json!({"segments": [segment]}).to_string(), Gather::default());
+            let lines = reading.expect("it can be read").lines;
+            let line = |line: &crate::transcript::Version| {
+                format!("{}: {}", line.content.speaker.as_deref().unwrap_or("-"), line.content.text)
+            };
+            let found: Vec<String> = lines.iter().map(line).collect();
+            assert_eq!(found.join(" / "), expected, "{words}");
+        }
+    }
 
     /// Who says what of a segment whose words are by Ann (`a:`) and Ben (`b:`), and how many problems are told.
     fn read_shared(text: &str, words: &str) -> (Vec<(Option<String>, String)>, usize) {
