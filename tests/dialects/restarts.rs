@@ -185,6 +185,61 @@ fn an_engine_that_is_started_again_stands_behind_what_it_said() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A program that comes back in the midst of a session and sends the last again goes on where the session is: what was said
+/// stays, once where the vendor's own ids last, and what comes behind stands at its own time.
+#[test]
+fn a_session_that_goes_on_over_a_break_stays_where_it_is() {
+    let last_ids = [
+        Format::Flux,
+        Format::Speechmatics,
+        Format::AssemblyAi,
+        Format::Rev,
+        Format::Aws,
+        Format::LiveKit,
+        Format::Vexa,
+        Format::Jitsi,
+    ];
+    let mut wrong = Vec::new();
+    for (format, again_from) in Format::ALL.into_iter().flat_map(|format| [0, 2, 3, 4].map(|from| (format, from))) {
+        let said = sentences(1, &[0.5, 2.5, 40.0, 62.0, 66.0, 69.0]);
+        let mut screen = Screen::new();
+        let mut dialect = connect(format, "t1", &screen);
+        decode(&mut screen, &mut *dialect, &run(format, 1, &said[..4]));
+        screen.end(&mut *dialect);
+        let mut dialect = connect(format, "t2", &screen);
+        let opening = opening(format, 1).map(|opening| opening.to_string().into_bytes());
+        let mut frames: Vec<Vec<u8>> = opening.into_iter().collect();
+        for (number, spoken) in said.iter().enumerate().skip(again_from) {
+            frames.push(piece(format, 1, number, spoken, false));
+            frames.push(piece(format, 1, number, spoken, true));
+        }
+        frames.retain(|frame| !frame.is_empty());
+        let told = decode(&mut screen, &mut *dialect, &frames);
+        screen.end(&mut *dialect);
+        let text = screen.text();
+        let counts: Vec<usize> = said.iter().map(|spoken| text.matches(&spoken.text).count()).collect();
+        let most = if last_ids.contains(&format) { 1 } else { 2 };
+        let is_there = counts[..4].iter().all(|count| (1..=most).contains(count)) && counts[4..] == [1, 1];
+        let start = |text: &str| {
+            let mut lines = screen.transcript.spans_of("main").filter(|line| line.3.contains(text));
+            lines.next().map(|line| (line.1, line.2))
+        };
+        let is_in_place = |spoken: &Spoken| {
+            let (from, to) = start(&spoken.text).unwrap_or_default();
+            let at = (spoken.start * 1e3) as i64;
+            (from - 1..=to.unwrap_or(from).max(from)).contains(&at)
+        };
+        // The times of those who say none, or the time of day, are another's.
+        let is_timed = !UNTIMED.contains(&format);
+        // Where nobody knows when the feed was opened a first time of day is its start.
+        let is_moved = told.contains("counts anew") && format != Format::YouTube;
+        if !is_there || is_timed && !said.iter().all(is_in_place) || is_moved {
+            wrong.push(format!("{format} from {again_from}: {counts:?}{told}\n{}", screen.turns()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Restarts in the first seconds that no frame tells from people who speak over each other, or are heard late.
 fn is_small_restart(format: Format, first: &[Spoken], second: &[Spoken]) -> bool {
     let fall = first.last().expect("some").start - second[0].start;
