@@ -900,6 +900,48 @@ async fn who_starts_again_at_once_replaces_nothing_untold() {
     );
 }
 
+/// Two runs of a program within one session, and revisions that are counted anew: by the protocol those are corrections and
+/// late repeats, and each kind is told once.
+#[tokio::test]
+async fn a_session_that_counts_its_own_ids_anew_is_told_once() {
+    let server = Server::start();
+    let mut publisher = server.publish("geneva/publish?session=a").await;
+    publisher.expect_next("welcome").await;
+    let at = |rev: u64, mut line: Value| {
+        line["rev"] = json!(rev);
+        line
+    };
+    for said in
+        [line("1", 0, "A", "We begin."), line("2", 5_000, "A", "All rise."), at(7, line("3", 9_000, "A", "So."))]
+    {
+        publisher.send(said).await;
+    }
+    assert!(publisher.acked(3).await.is_empty());
+    for said in [line("1", 60_000, "B", "No questions."), line("2", 65_000, "B", "Thank you.")] {
+        publisher.send(said).await;
+    }
+    for said in [at(1, line("3", 70_000, "B", "Good night.")), at(2, line("3", 70_000, "B", "Good night!"))] {
+        publisher.send(said).await;
+    }
+    publisher.send(json!({"type": "lines", "lines": []})).await;
+    let told = publisher.acked(8).await;
+    let [own, late] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((&own["code"], &own["id"]), (&json!("own_line_replaced"), &json!("1")));
+    assert_eq!((&late["code"], &late["id"], &late["rev"]), (&json!("stale_rev"), &json!("3"), &json!(1)));
+    assert!(late["message"].as_str().is_some_and(|why| why.contains("has revision 7")), "{late}");
+    drop(publisher);
+    assert_eq!(texts(&seen(&server, "geneva").await), ["So.", "No questions.", "Thank you."]);
+    let metrics = server.get("/metrics").await.text();
+    assert!(metrics.contains("captionwire_reused_ids_total{source=\"main\"} 2"), "{metrics}");
+    // A request is told too, before it is answered.
+    let answer =
+        server.json("POST", "/v1/feeds/geneva/lines?session=b", json!([at(3, line("4", 71_000, "A", "x"))])).await;
+    assert_eq!(answer.json()["warnings"], json!(null));
+    let late = json!([at(2, line("4", 71_000, "A", "y"))]);
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=b", late).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"][0]["code"]), (&json!(1), &json!("stale_rev")), "{answer}");
+}
+
 /// A program that starts again counts from 1 again: what it says stands beside what was said, and it is told so before it is
 /// acknowledged. Lines of earlier sessions are changed by who says that it corrects, by socket and by post.
 #[tokio::test]

@@ -103,7 +103,7 @@ pub enum PublisherEvent {
     },
     /// A message, or one line of it, was refused.
     Refused(Nack),
-    /// Something was taken, but people should look at it: `conflict`, `id_reused`, `line_replaced`.
+    /// Something was taken, but people should look at it: `conflict`, `id_reused`, `line_replaced`, `stale_rev`.
     Warning {
         /// What.
         code: Arc<str>,

@@ -134,7 +134,7 @@ impl Metrics {
             metrics.lines.clone(),
         );
         all.register("refused", "Refused messages and lines, by code", metrics.refused.clone());
-        let help = "Ids that a session used for another line than an earlier session did, by source";
+        let help = "Ids that a session used for another line than an earlier session did, or it itself, by source";
         all.register("reused_ids", help, metrics.reused_ids.clone());
         all.register_with_unit("ack", "From a message's arrival until it was durable", unit(), metrics.ack.clone());
         let help = "From a line's arrival until a live reader's socket had taken it, in whole milliseconds";

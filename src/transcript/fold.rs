@@ -14,6 +14,7 @@ mod asked;
 mod identity;
 mod told;
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -404,9 +405,14 @@ impl Transcript {
             Destination::Nowhere => return None,
         };
         let (rev, Comparison { order, conflict }) = self.lines[slot as usize].head.compare(rev, &said);
-        if order.is_gt() {
-            applied.reused.extend(self.replacement(slot, sender, &said));
-        }
+        let reported = match order {
+            Ordering::Greater => {
+                self.replacement(slot, sender, &said).or_else(|| self.overwriting(slot, sender, &said, start_ms))
+            }
+            Ordering::Less if !conflict => self.overtaken(slot, sender, rev, &said),
+            _ => None,
+        };
+        applied.reused.extend(reported);
         let line = &mut self.lines[slot as usize];
         if order.is_ne() {
             line.keep_in_history(&said);

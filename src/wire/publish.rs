@@ -133,6 +133,10 @@ pub enum WarningCode {
     NoSuchLine,
     /// A final line of another session was replaced.
     LineReplaced,
+    /// A session replaced a final line of its own by another sentence elsewhere.
+    OwnLineReplaced,
+    /// A revision is below the line's, and its content was never there.
+    StaleRev,
     /// Another source is on air: what this one sends is stored, and not shown.
     NotOnAir,
     /// The first number of a connection leaves out numbers behind `welcome.seq`.
@@ -141,7 +145,7 @@ pub enum WarningCode {
 
 impl WarningCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Conflict,
         Self::Format,
         Self::Engine,
@@ -152,6 +156,8 @@ impl WarningCode {
         Self::ClockRestarted,
         Self::NoSuchLine,
         Self::LineReplaced,
+        Self::OwnLineReplaced,
+        Self::StaleRev,
         Self::NotOnAir,
         Self::SeqGap,
     ];
@@ -170,6 +176,8 @@ impl WarningCode {
             Self::ClockRestarted => "clock_restarted",
             Self::NoSuchLine => "no_such_line",
             Self::LineReplaced => "line_replaced",
+            Self::OwnLineReplaced => "own_line_replaced",
+            Self::StaleRev => "stale_rev",
             Self::NotOnAir => "not_on_air",
             Self::SeqGap => "seq_gap",
         }

@@ -125,7 +125,12 @@ pub(crate) enum Rule {
     WhoCountsAnewJoinsNothing,
     NoStrangerTakesAFinalLineBack,
     TakingBackMakesNoMember,
+    WhatIsOvertakenGoesOnWithNothing,
     WhoReplacesAFinalLineIsTold,
+    WhoOverwritesItsOwnIsTold,
+    ACorrectionIsNotTold,
+    ALateRevIsTold,
+    ARepeatIsNotLate,
     TheNewestLineJoins,
     TheClockBeforeTheRecordCounts,
     MembersStayMembers,
@@ -136,7 +141,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 71] = [
+    pub(crate) const ALL: [Self; 76] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -200,7 +205,12 @@ impl Rule {
         Self::WhoCountsAnewJoinsNothing,
         Self::NoStrangerTakesAFinalLineBack,
         Self::TakingBackMakesNoMember,
+        Self::WhatIsOvertakenGoesOnWithNothing,
         Self::WhoReplacesAFinalLineIsTold,
+        Self::WhoOverwritesItsOwnIsTold,
+        Self::ACorrectionIsNotTold,
+        Self::ALateRevIsTold,
+        Self::ARepeatIsNotLate,
         Self::TheNewestLineJoins,
         Self::TheClockBeforeTheRecordCounts,
         Self::MembersStayMembers,
@@ -221,6 +231,15 @@ struct Meant {
     id: String,
     is_member: bool,
     said_again: usize,
+}
+
+/// How many words two texts begin with alike, of how many of the first; whether the second holds the first; and whether they can
+/// be one sentence.
+struct FirstWords {
+    common: usize,
+    count: usize,
+    grows: bool,
+    are_alike: bool,
 }
 
 /// Who sent a version, and what the feed's clock was before it.
@@ -560,7 +579,7 @@ impl Book {
                     let is_being_said = is_said_now(&line) && self.has(Rule::AGuessThatIsBeingSaidIsKnown);
                     !is_overtaken && (has_start || is_being_said)
                 }
-                false => has_start || is_known || said.is_none() && is_head,
+                false => has_start || is_known,
             };
             let shows = shows && !counts_anew;
             if shows {
@@ -582,7 +601,12 @@ impl Book {
         }
         let joined = lines.iter().find(|line| {
             let known = &self.keys[&(source.to_owned(), (*line).clone())];
-            !counts_anew && is_said_now(line) && self.is_one_sentence(known, said)
+            let rev = rev.unwrap_or(known.rev.saturating_add(1));
+            let (interim, revs, retracted, hash) =
+                self.compare(&Known { rev, said: said.clone(), ..known.clone() }, known);
+            let is_head = interim.then(revs).then(retracted).then(hash).is_gt();
+            let may_go_on = !counts_anew && (is_head || !self.has(Rule::WhatIsOvertakenGoesOnWithNothing));
+            may_go_on && is_said_now(line) && self.is_one_sentence(known, said)
         });
         if let Some(line) = joined
             && self.has(Rule::MidSentenceJoins)
@@ -616,25 +640,7 @@ impl Book {
         let Some(head) = &line.said else { return !self.has(Rule::OneSentenceGoesOn) };
         let is_final = head.status == Status::Final && self.has(Rule::AFinalLineGoesOnAsItIs);
         let Some(said) = said else { return !is_final || !self.has(Rule::NoStrangerTakesAFinalLineBack) };
-        // A word by its letters; where words need not be whole, a text is one word of many.
-        let split = |text: &str| -> Vec<String> {
-            let pieces: Vec<String> = match self.has(Rule::WordsAreWhole) {
-                true => text.split_whitespace().map(str::to_lowercase).collect(),
-                false => text.to_lowercase().chars().map(String::from).collect(),
-            };
-            let trimmed = pieces.iter().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned());
-            trimmed.filter(|word| !word.is_empty()).collect()
-        };
-        let (a, b) = (split(&head.text), split(&said.text));
-        let common = (0..a.len().min(b.len())).take_while(|at| a[*at] == b[*at]).count();
-        // All words of the first are the first ones of the second, but for the end of its last one.
-        let grows_to = |guess: &[String], text: &[String]| {
-            let Some((cut, whole)) = guess.split_last() else { return false };
-            let word = text.get(whole.len()).map(String::as_str).unwrap_or_default();
-            let is_alphabetic = cut.chars().all(char::is_alphabetic);
-            let may_be_cut = is_alphabetic && (!whole.is_empty() || !cut.chars().any(char::is_lowercase));
-            text.starts_with(whole) && (word == cut || may_be_cut && word.starts_with(cut.as_str()))
-        };
+        let first = self.first_words(&head.text, &said.text);
         let unsaid = if self.has(Rule::WhatIsNotSaidIsNoSign) { "none" } else { "for" };
         let sign = |is_for: bool| if is_for { "for" } else { "against" };
         let speaker = match (&head.speaker, &said.speaker) {
@@ -645,15 +651,15 @@ impl Book {
             (Some(line), Some(version)) => sign((i128::from(line) - i128::from(version)).abs() <= 1_000),
             _ => unsaid,
         };
-        let is_alike = 2 * common > a.len().min(b.len()) || head.text == said.text;
-        let words = sign(is_alike || grows_to(&a, &b) || grows_to(&b, &a));
+        let words = sign(first.are_alike);
         let count = |kind: &str| [speaker, start, words].into_iter().filter(|sign| *sign == kind).count();
-        let grows = grows_to(&a, &b) || a.is_empty() && head.text.trim().is_empty();
+        let grows = first.grows || head.text.trim().is_empty();
         let goes_on = match is_final {
             true => {
                 let has_start = start == "for" || start == "none" && !self.has(Rule::AFinalLineNeedsItsStart);
-                let has_words = common == a.len() || words == "for" && !self.has(Rule::AFinalLineNeedsItsWords);
-                let is_sentence = a.len() >= 2 || !self.has(Rule::OneWordIsNoSentence);
+                let has_words =
+                    first.common == first.count || words == "for" && !self.has(Rule::AFinalLineNeedsItsWords);
+                let is_sentence = first.count >= 2 || !self.has(Rule::OneWordIsNoSentence);
                 let keeps_speaker = head.speaker.is_none() || !self.has(Rule::AFinalLineKeepsItsSpeaker);
                 let has_speaker = speaker == "for" || speaker != "against" && keeps_speaker;
                 has_start && has_words && is_sentence && has_speaker
@@ -661,6 +667,46 @@ impl Book {
             false => count("for") >= 2 || speaker != "against" && grows && self.has(Rule::AGuessMayGrow),
         };
         goes_on || !self.has(Rule::OneSentenceGoesOn)
+    }
+
+    /// How two texts begin.
+    fn first_words(&self, a: &str, b: &str) -> FirstWords {
+        // A word by its letters; where words need not be whole, a text is one word of many.
+        let split = |text: &str| -> Vec<String> {
+            let pieces: Vec<String> = match self.has(Rule::WordsAreWhole) {
+                true => text.split_whitespace().map(str::to_lowercase).collect(),
+                false => text.to_lowercase().chars().map(String::from).collect(),
+            };
+            let trimmed = pieces.iter().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned());
+            trimmed.filter(|word| !word.is_empty()).collect()
+        };
+        let are_equal = a == b;
+        let (a, b) = (split(a), split(b));
+        let common = (0..a.len().min(b.len())).take_while(|at| a[*at] == b[*at]).count();
+        // All words of the first are the first ones of the second, but for the end of its last one.
+        let grows_to = |guess: &[String], text: &[String]| {
+            let Some((cut, whole)) = guess.split_last() else { return false };
+            let word = text.get(whole.len()).map(String::as_str).unwrap_or_default();
+            let is_alphabetic = cut.chars().all(char::is_alphabetic);
+            let may_be_cut = is_alphabetic && (!whole.is_empty() || !cut.chars().any(char::is_lowercase));
+            text.starts_with(whole) && (word == cut || may_be_cut && word.starts_with(cut.as_str()))
+        };
+        let are_alike = 2 * common > a.len().min(b.len()) || grows_to(&a, &b) || grows_to(&b, &a) || are_equal;
+        FirstWords { common, count: a.len(), grows: grows_to(&a, &b), are_alike }
+    }
+
+    /// Whether a session says another sentence under the id of a final line of its own, far from there.
+    fn overwrites(&self, known: &Known, said: Option<&Content>, start: Option<i64>) -> Option<ReuseOutcome> {
+        let (head, said) = (known.said.as_ref()?, said?);
+        let is_timed = head.start_ms.is_some();
+        if head.status != Status::Final || said.start_ms.is_some() != is_timed {
+            return None;
+        }
+        let is_far = (i128::from(self.times(known, head).0) - i128::from(start?)).abs() > 10_000;
+        let is_other_speaker = said.speaker.is_some() && said.speaker != head.speaker && said.text != head.text;
+        let is_other = !self.first_words(&head.text, &said.text).are_alike || is_other_speaker;
+        let is_told = is_far && is_other || !self.has(Rule::ACorrectionIsNotTold);
+        is_told.then_some(ReuseOutcome::Overwritten { is_timed })
     }
 
     fn has_line(&self, source: &str, id: &str) -> bool {
@@ -679,7 +725,9 @@ impl Book {
         let since_opening = self.opened.map_or(0, |opened| at.0.saturating_sub(opened.0).max(0));
         let arrival = arrival.unwrap_or((since_opening, TimeSource::Arrival));
         let said_line = said.is_some();
+        let start = said.as_ref().map(|said| said.start_ms.unwrap_or(arrival.0));
         let contents = self.contents.entry(key.clone()).or_default();
+        let was_said = contents.contains(&canonical(&said));
         let is_head = self.keys.get(&key).is_some_and(|known| canonical(&known.said) == canonical(&said));
         if !is_head && contents.last() != Some(&canonical(&said)) {
             contents.push(canonical(&said));
@@ -713,6 +761,11 @@ impl Book {
         }
         if interim.then(rev_order).then(retracted).then(hash).is_gt() {
             if let Some(session) = &sent.session {
+                let overwritten = self.overwrites(known, new.said.as_ref(), start);
+                let is_own = sent.own_ids && known.by.as_ref() == Some(session);
+                if let Some(outcome) = overwritten.filter(|_| is_own && self.has(Rule::WhoOverwritesItsOwnIsTold)) {
+                    reports.reused.push((format!("{source}/{id}"), outcome, session.clone()));
+                }
                 let was_final = known.said.as_ref().is_some_and(|said| said.status == Status::Final);
                 let is_told = sent.own_ids && known.by.as_ref() != Some(session) && was_final && !same;
                 if is_told && self.has(Rule::WhoReplacesAFinalLineIsTold) {
@@ -733,6 +786,13 @@ impl Book {
             if said_line {
                 self.last_line_at = self.last_line_at.max(Some(at));
             }
+        } else if let Some(session) = &sent.session
+            && (rev_order, retracted) != (Ordering::Equal, Ordering::Equal)
+            && !(interim.is_lt() || was_said && self.has(Rule::ARepeatIsNotLate))
+            && self.has(Rule::ALateRevIsTold)
+        {
+            let outcome = ReuseOutcome::Overtaken { rev, head_rev: known.rev };
+            reports.reused.push((format!("{source}/{id}"), outcome, session.clone()));
         }
     }
 

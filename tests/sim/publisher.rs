@@ -246,6 +246,10 @@ impl Publisher {
                         Some("warning") if answer["code"] == "id_reused" && session == "s-again" => {
                             self.world.seen("a program that counts from 0 again is told so");
                         }
+                        // A version that comes behind a later one, for the first time.
+                        Some("warning") if answer["code"] == "stale_rev" => {
+                            self.world.seen("a revision that comes too late is told");
+                        }
                         _ => {
                             self.wrong(&format!("answered with {answer}"));
                             return None;

@@ -81,6 +81,12 @@ pub(in crate::server) struct IngestPipeline {
     is_beside_told: bool,
     /// Lines of other sessions whose replacement was foreseen, and told.
     foreseen: HashSet<Arc<str>>,
+    /// Whether it was told that it overwrites its own final lines.
+    is_overwriting_told: bool,
+    /// A final line without a time that it overwrote: of one alone it is not told.
+    overwritten: Option<Arc<str>>,
+    /// Whether it was told of a revision that is too low.
+    is_stale_told: bool,
     /// Whether the publisher was warned of words with times that cannot be meant.
     are_words_told: bool,
     /// Whether it was told that times of lines are left out.
@@ -218,6 +224,9 @@ impl IngestPipeline {
             reused_seen: view.last_reused(),
             is_beside_told: false,
             foreseen: HashSet::new(),
+            is_overwriting_told: false,
+            overwritten: None,
+            is_stale_told: false,
             are_words_told: false,
             are_left_out_times_told: false,
             is_off_air_told: false,
@@ -493,13 +502,15 @@ impl IngestPipeline {
                     self.foreseen.insert(reused.key.id.clone());
                     self.warn_of_reuse(&reused);
                 }
-                ReuseOutcome::Beside(_) => self.warn_of_reuse(&reused),
+                ReuseOutcome::Beside(_) | ReuseOutcome::Overwritten { .. } | ReuseOutcome::Overtaken { .. } => {
+                    self.warn_of_reuse(&reused);
+                }
             }
         }
         Ok(())
     }
 
-    /// Counts the ids of the session that name other sessions' lines since the last time, and tells what was not foreseen.
+    /// Counts the ids that the session used for other lines since the last time, and tells what was not foreseen.
     pub(in crate::server) fn note_reused_ids(&mut self) {
         if self.view.last_reused() == self.reused_seen {
             return;
@@ -507,7 +518,8 @@ impl IngestPipeline {
         for (number, reused) in self.view.reused(self.reused_seen) {
             self.reused_seen = number;
             if reused.session == self.publisher.session && reused.key.source == self.publisher.source {
-                self.counters.reused_ids.inc();
+                let is_other_line = !matches!(reused.outcome, ReuseOutcome::Overtaken { .. });
+                self.counters.reused_ids.inc_by(u64::from(is_other_line));
                 let was_foreseen = reused.outcome == ReuseOutcome::Replaced && self.foreseen.remove(&reused.key.id);
                 if !was_foreseen {
                     self.warn_of_reuse(&reused);
@@ -516,15 +528,29 @@ impl IngestPipeline {
         }
     }
 
-    /// Warns of an id that names another session's line. Of those that are kept beside it once, however many there are.
+    /// Warns of an id that names a line already. Of lines that are kept beside others once, however many there are; and so of the
+    /// session's own lines that it overwrites, and of revisions that are too low.
     fn warn_of_reuse(&mut self, reused: &ReusedId) {
         let (code, id) = match &reused.outcome {
+            // A line without a time may be corrected late, and word for word; hardly two of them.
+            ReuseOutcome::Overwritten { is_timed: false } if self.overwritten.is_none() => {
+                self.overwritten = Some(reused.key.id.clone());
+                return;
+            }
+            ReuseOutcome::Overwritten { is_timed: false } if self.overwritten.as_ref() == Some(&reused.key.id) => {
+                return;
+            }
+            ReuseOutcome::Overwritten { .. } if std::mem::replace(&mut self.is_overwriting_told, true) => return,
+            ReuseOutcome::Overwritten { .. } => (WarningCode::OwnLineReplaced, &reused.key.id),
+            ReuseOutcome::Overtaken { .. } if std::mem::replace(&mut self.is_stale_told, true) => return,
+            ReuseOutcome::Overtaken { .. } => (WarningCode::StaleRev, &reused.key.id),
             ReuseOutcome::Beside(_) if std::mem::replace(&mut self.is_beside_told, true) => return,
             ReuseOutcome::Beside(id) => (WarningCode::IdReused, id),
             ReuseOutcome::NotTakenBack => (WarningCode::IdReused, &reused.key.id),
             ReuseOutcome::Replaced => (WarningCode::LineReplaced, &reused.key.id),
         };
-        let line = Some((id.clone(), None));
+        let rev = if let ReuseOutcome::Overtaken { rev, .. } = reused.outcome { Some(rev) } else { None };
+        let line = Some((id.clone(), rev));
         self.warnings.push(IngestWarning { code, message: describe_reuse(reused), line });
     }
 
@@ -710,7 +736,7 @@ impl IngestPipeline {
     }
 }
 
-/// What became of an id that names another session's line, and the mend, for people.
+/// What became of an id that names a line already, and the mend, for people.
 fn describe_reuse(reused: &ReusedId) -> String {
     let id = &reused.key.id;
     match &reused.outcome {
@@ -722,6 +748,15 @@ fn describe_reuse(reused: &ReusedId) -> String {
         ReuseOutcome::Replaced => format!(
             "line {id} was final, and another session had changed it last: this session has replaced it. If it was to be a \
              line of its own, use ids that are new in each session"
+        ),
+        ReuseOutcome::Overwritten { .. } => format!(
+            "line {id} was final, and this session has replaced it by another sentence more than 10 s away, as a correction. \
+             Others that it replaces so are not told. If ids were counted anew, use a session of its own for each run, or ids \
+             that are new"
+        ),
+        ReuseOutcome::Overtaken { rev, head_rev } => format!(
+            "line {id} has revision {head_rev}: what came for it as revision {rev} is stored and not shown, and others like it \
+             are not told. Give a change a higher rev than the line's, or none; where a run counts anew, use a session of its own"
         ),
         ReuseOutcome::NotTakenBack => format!(
             "line {id} is another session's and was not taken back: to change lines of earlier sessions, say corrects=true or \

@@ -12,7 +12,7 @@
 //!   its words, of which it has two at least. Of a guess the speaker, the start and the first words are signs; what one of the
 //!   two does not say is no sign. It goes on with two of them, or as a text that begins with all of its words, of nobody else.
 //!   The session becomes a member. A retraction says nothing of a sentence: it takes a guess back, and no final line, and
-//!   makes no member.
+//!   makes no member. What would not become the line's head goes on with nothing.
 //! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
 //!   `7` from then on goes there. A session of which one line is kept so counts anew: it changes no line of another one of
 //!   which it is no member. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line
@@ -55,7 +55,7 @@ pub(super) struct Sender<'a> {
     pub(super) clock: Option<MediaMs>,
 }
 
-/// An id that a session used which names another session's line.
+/// An id that a session used which names a line already, where the session has to be told what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReusedId {
     /// The line that the id names already.
@@ -66,7 +66,7 @@ pub struct ReusedId {
     pub session: Arc<str>,
 }
 
-/// What became of a line and of what another session sent under its id.
+/// What became of a line and of what a session sent under its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReuseOutcome {
     /// Both are there: the new one is called so.
@@ -75,6 +75,18 @@ pub enum ReuseOutcome {
     Replaced,
     /// A retraction changed nothing.
     NotTakenBack,
+    /// The line was final and the session's own, and is another sentence in another place now.
+    Overwritten {
+        /// Whether both gave their start; without, the places are where they arrived.
+        is_timed: bool,
+    },
+    /// What came was never said of the line and is not shown: its revision is too low.
+    Overtaken {
+        /// The revision that came.
+        rev: u64,
+        /// The revision of the line's head.
+        head_rev: u64,
+    },
 }
 
 /// What is known of a line that a publisher names.
@@ -149,8 +161,8 @@ enum Meaning {
     Repeat(Slot, Option<u32>),
     /// This line, of which it becomes a member.
     Joins(Slot),
-    /// This line, which is a guess. It becomes no member: a retraction says nothing of what the line says.
-    TakesBack(Slot),
+    /// This line, of which it becomes no member: a retraction says nothing of what the line says.
+    Stranger(Slot),
     /// None of those that are called so.
     Another,
 }
@@ -185,7 +197,7 @@ impl Transcript {
                 self.memberships.set((sender.session, base), slot, None);
                 Destination::Line(slot)
             }
-            Meaning::TakesBack(slot) => Destination::Stranger(slot),
+            Meaning::Stranger(slot) => Destination::Stranger(slot),
             Meaning::Repeat(slot, None) => Destination::Repeat(slot),
             Meaning::Repeat(slot, repeated) => {
                 self.memberships.set((sender.session, base), slot, repeated);
@@ -214,6 +226,45 @@ impl Transcript {
             outcome: ReuseOutcome::Replaced,
             session: by.session.clone(),
         })
+    }
+
+    /// What is reported if a session makes `said` the head of its own line `slot`. That is a correction, as a rule; a final line
+    /// that is another sentence far from where it was is one that counts its ids anew within its session.
+    pub(super) fn overwriting(
+        &self,
+        slot: Slot,
+        sender: Sender<'_>,
+        said: &Said,
+        start_ms: Option<MediaMs>,
+    ) -> Option<ReusedId> {
+        let line = &self.lines[slot as usize];
+        let by = sender.by.filter(|by| by.own_ids && line.session == sender.session)?;
+        let (Said::Content(head), Said::Content(version)) = (&line.head.said, said) else { return None };
+        let is_timed = head.start_ms.is_some();
+        if head.status != Status::Final || version.start_ms.is_some() != is_timed {
+            return None;
+        }
+        let moved_ms = line.start_ms()?.abs_diff(start_ms?);
+        let has_other_words = || !begin_alike(&head.text, &version.text);
+        let has_other_speaker =
+            || head.text != version.text && version.speaker.as_ref().is_some_and(|_| head.speaker != version.speaker);
+        (moved_ms > MID_SENTENCE_MS && (has_other_words() || has_other_speaker())).then(|| ReusedId {
+            key: self.key(slot),
+            outcome: ReuseOutcome::Overwritten { is_timed },
+            session: by.session.clone(),
+        })
+    }
+
+    /// What is reported of a version of the line `slot`, or a retraction, that its head overtakes: none of what the line has said
+    /// before, and none of a guess behind a final version, which is as it should be.
+    pub(super) fn overtaken(&self, slot: Slot, sender: Sender<'_>, rev: u64, said: &Said) -> Option<ReusedId> {
+        let (by, line) = (sender.by?, &self.lines[slot as usize]);
+        let is_guess_behind = said.is_interim() && !line.head.said.is_interim();
+        if is_guess_behind || line.said_since(said, content_mark(said), 0).is_some() {
+            return None;
+        }
+        let outcome = ReuseOutcome::Overtaken { rev, head_rev: line.head.rev };
+        Some(ReusedId { key: self.key(slot), outcome, session: by.session.clone() })
     }
 
     fn meaning(
@@ -259,8 +310,6 @@ impl Transcript {
                     line.head.said == *said && (guess.start_ms.is_some() || is_said_now(line))
                 }
                 Said::Content(Content { start_ms: Some(_), .. }) => true,
-                // Of a line that is taken back there is nothing to lose.
-                Said::Retracted if line.head.said == *said => true,
                 Said::Content(_) | Said::Retracted => known.is_some(),
             };
             Some(Meaning::Repeat(slot, shows_that_it_knows.then_some(at)))
@@ -273,10 +322,11 @@ impl Transcript {
         }
         let mut in_mid_sentence = called_so.filter(|slot| {
             let line = &self.lines[*slot as usize];
-            !counts_anew && is_said_now(line) && line.can_go_on_as(said)
+            let becomes_head = || line.head.compare(rev, said).1.order.is_gt();
+            !counts_anew && is_said_now(line) && line.can_go_on_as(said) && becomes_head()
         });
         match in_mid_sentence.next() {
-            Some(slot) if said.is_retracted() => Meaning::TakesBack(slot),
+            Some(slot) if said.is_retracted() => Meaning::Stranger(slot),
             Some(slot) => Meaning::Joins(slot),
             None => Meaning::Another,
         }
@@ -384,7 +434,7 @@ impl Transcript {
         let session = sessions.get(&by.session).map_or(SessionIndex::MAX, |session| session.index);
         let sender = Sender { by: Some(by), session, clock: self.clock().map(|clock| clock.media_ms) };
         match self.meaning(base, sender, (rev, said), start_ms) {
-            Meaning::Line(slot) | Meaning::Joins(slot) | Meaning::TakesBack(slot) => {
+            Meaning::Line(slot) | Meaning::Joins(slot) | Meaning::Stranger(slot) => {
                 let is_head = self.lines[slot as usize].head.compare(rev, said).1.order.is_gt();
                 self.replacement(slot, sender, said).filter(|_| is_head)
             }

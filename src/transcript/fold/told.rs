@@ -58,7 +58,7 @@ pub struct Applied {
     pub changed: bool,
     /// Lines of which one revision was given two contents.
     pub conflicts: Vec<(LineKey, u64)>,
-    /// Ids that a session used which name another session's lines, in the order in which it did.
+    /// Ids that name a line already, of which the session that used them has to be told, in the order in which it did.
     pub reused: Vec<ReusedId>,
 }
 
