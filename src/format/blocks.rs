@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::gather::Gather;
 use super::header_forms::Header;
 use super::stamp::is_part_of_text;
-use super::{FileKind, Reading};
+use super::{FileKind, Reading, label_spelling};
 use crate::transcript::{Content, MediaMs, Meta};
 
 /// The longest label, in characters (semantics, section 9): a longer one is a sentence.
@@ -153,6 +153,11 @@ impl Blocks {
         self.gather.problem(line, column, message);
     }
 
+    /// As [`problem`](Self::problem), where a piece of the file is not read.
+    pub(super) fn left_out(&mut self, line: usize, column: usize, message: &str) {
+        self.gather.left_out(line, column, message);
+    }
+
     /// True once a block has begun.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
@@ -270,6 +275,7 @@ impl Blocks {
         self.end();
         let text = self.preamble.text;
         self.gather.meta.preamble = (!text.is_empty()).then(|| text.into());
+        label_spelling::check(&mut self.gather);
         self.gather.finish(kind)
     }
 }

@@ -16,7 +16,7 @@ use super::gather::Gather;
 use super::header_forms::name_with_time;
 use super::person::{is_name, is_no_name};
 use super::stamp::{When, bracketed_end, is_colon, is_part_of_text, is_unreadable, leading_span, placeholder, when};
-use super::{FileKind, Reading, srt};
+use super::{FileKind, Reading, label_spelling, srt};
 use crate::transcript::{Content, MediaMs, Meta};
 
 /// How the trailer begins, here as in rev.com's text.
@@ -140,6 +140,16 @@ fn head(line: &str) -> Option<Head<'_>> {
     let is_label = (1..=LABEL_MAX).contains(&unescape(label).chars().count());
     let is_one = is_label && (has_colon || at.is_some());
     is_one.then_some(Head { label, start_ms, remark, text: after.trim(), has_colon, is_doubtful })
+}
+
+/// A name that has lost some of the signs around it (`*Name:** text`, `Name:** text`), and what is said behind its colon; the
+/// others say whether it is a name. A name without any such sign is text.
+fn worn_head(line: &str) -> Option<(&str, &str)> {
+    let bare = line.trim_start_matches(['*', ' ']);
+    let (label, text) = bare.split_once(is_colon)?;
+    let has_sign = line.trim_start().starts_with('*') || label.ends_with('*') || text.starts_with('*');
+    let label = label.trim_end_matches(['*', ' ']);
+    (!label.is_empty() && has_sign).then(|| (label, text.trim_start_matches(['*', ' '])))
 }
 
 /// The name in a line that is bold, and nothing else.
@@ -280,7 +290,10 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let turn =
         |head: &Head<'_>| named.contains(head.label) || !head.is_doubtful && (head.has_colon || is_name(head.label));
     let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
-    let mut all = paragraphs(text, |line| head(line).is_some_and(|head| turn(&head)) || bold_name(line));
+    let is_worn = |line: &'_ str| worn_head(line).is_some_and(|(label, _)| named.contains(label));
+    let mut all = paragraphs(text, |line| {
+        head(line).is_some_and(|head| turn(&head)) || bold_name(line) || line.starts_with('*') && is_worn(line)
+    });
     if let Some(last) = all.pop_if(|last| last.lines[0].starts_with(TRAILER)) {
         meta.trailer = Some(unescape(&last.text()).into());
     }
@@ -323,7 +336,23 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         let whole = paragraph.text();
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
         let mut is_heading = false;
-        let turn_head = head(&whole).filter(turn);
+        let worn = worn_head(&whole).filter(|(label, _)| named.contains(label));
+        let turn_head = head(&whole).filter(turn).or_else(|| {
+            let (label, text) = worn?;
+            gather.problem(
+                at,
+                1,
+                format!(
+                    "the name is not bold as the others are; read as the turn of {:?} all the same",
+                    excerpt(&unescape(label))
+                ),
+            );
+            let (start_ms, text) = match bracketed(text) {
+                Some((When::Known(start, _), after)) => (Some(start), after.trim()),
+                _ => (None, text),
+            };
+            Some(Head { label, start_ms, remark: None, text, has_colon: true, is_doubtful: false })
+        });
         if turn_head.is_some() || alone.is_some() {
             lone_heading(heading.take(), has_begun, &mut preamble, &mut gather);
         }
@@ -385,6 +414,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     empty_turn(turn_starts, &mut gather);
     meta.preamble = (!preamble.is_empty()).then(|| preamble.join("\n\n").into());
     gather.meta = meta;
+    label_spelling::check(&mut gather);
     gather.finish(FileKind::Markdown)
 }
 
@@ -478,6 +508,16 @@ mod tests {
                 let at = 1 + text.lines().position(|line| line.starts_with(header)).expect("the header");
                 assert!(reading.problems.iter().any(|problem| problem.line == at), "{header}");
             }
+        }
+        // Where signs of what is bold are missing.
+        for header in ["*Ben Roth:** ", "**Ben Roth:* ", "**Ben Roth: ", "Ben Roth:** "] {
+            let text =
+                format!("**Ann Lee:** Yes.\n\n**Ben Roth:** No.\n\n**Ann Lee:** Oh.\n\n{header}[00:25] So: yes.\n");
+            let reading = read(&text, Gather::default());
+            let last = reading.lines.last().expect("a line");
+            let found = (last.content.speaker.as_deref(), last.content.start_ms, &*last.content.text);
+            assert_eq!(found, (Some("Ben Roth"), Some(25_000), "So: yes."), "{header}");
+            assert!(reading.problems.iter().any(|problem| problem.line == 7), "{header}");
         }
         // Who is bold once is nobody.
         let text = "**Ann Lee** (00:01): Yes.\n\n**Bitcoin Core** (27.0) is out.\n\n**Ann Lee** (00:09): No.\n";

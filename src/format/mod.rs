@@ -14,7 +14,8 @@
 //! known kind, or named for what else it is (`other_files`);
 //! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
 //! readers of text, `plain_text` by way of `headers` and `header_forms` (with `stamp`, `person` and `time_lines`: times, names,
-//! times alone on a line; `unreadable_times`: headers whose time cannot be read; `speech_evidence`: whether a file with times is
+//! times alone on a line; `unreadable_times`: headers whose time cannot be read; `label_spelling`: names
+//! that are nearly the same; `speech_evidence`: whether a file with times is
 //! a transcript), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those of JSON, by way of `places`
 //! and `field_faults`, and of words, by way of `words`: `ours` (with `sent_rows`, `reused_ids`, `guessed_rows` and `joined_parts`),
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
@@ -36,6 +37,7 @@ pub mod hls;
 mod joined_parts;
 mod json;
 mod kept;
+mod label_spelling;
 mod labels;
 mod line_limits;
 mod markdown;

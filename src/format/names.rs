@@ -51,6 +51,28 @@ pub(super) fn front_matter(text: &str) -> FrontMatter<'_> {
     FrontMatter::default()
 }
 
+/// How many of `lines`, the first of which ends with `---`, are the front matter of another file, put behind the first one: it has
+/// a title. 0 where they are none.
+pub(super) fn inner_front_matter(lines: &[&str]) -> usize {
+    /// None is longer.
+    const LINES_MAX: usize = 200;
+    let Some((first, below)) = lines.split_first().filter(|(first, _)| first.trim_end().ends_with("---")) else {
+        return 0;
+    };
+    let is_key = |line: &str| {
+        let key = line.split_once(':').map_or("", |(key, _)| key);
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
+    };
+    if first.trim_end().ends_with("----") || !below.first().is_some_and(|line| is_key(line)) {
+        return 0;
+    }
+    let below = &below[..below.len().min(LINES_MAX)];
+    let Some(end) = below.iter().position(|line| line.trim_end() == "---") else { return 0 };
+    let matter = &below[..end];
+    let has_header = speech_evidence::count(FileKind::Names, matter.iter().copied()) > 0;
+    if matter.iter().any(|line| line.starts_with("title:")) && !has_header { end + 2 } else { 0 }
+}
+
 impl<'a> FrontMatter<'a> {
     fn take(&mut self, entry: Option<(&'a str, Vec<&str>)>) {
         let Some((key, mut parts)) = entry else { return };
@@ -89,6 +111,24 @@ mod tests {
 
     fn read(text: &str) -> super::super::Reading {
         plain_text::read(FileKind::Names, text, super::super::gather::Gather::default())
+    }
+
+    #[test]
+    fn front_matter_of_another_file_is_no_speech() {
+        let file = "---\ntitle: One\nspeakers: [A]\n---\nA: 00:00:01\nx\n\nB: 00:00:09\ny\n";
+        for gap in ["", "\n"] {
+            let reading = read(&format!("{file}{gap}{file}"));
+            let texts: Vec<&str> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(texts, ["x", "y", "x", "y"]);
+            assert!(reading.problems.iter().any(|problem| problem.is_left_out && problem.line == 10 + gap.len()));
+        }
+        // Without a line end between them.
+        let reading = read(&format!("{}{file}", file.trim_end()));
+        assert_eq!(&*reading.lines[1].content.text, "y");
+        // A rule between paragraphs.
+        for text in ["A: 00:00:01\n---\nnote: x\n---\ny\n", "A: 00:00:01\n---\ntitle: x\ny\n"] {
+            assert!(read(text).lines[0].content.text.contains("---"), "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::blocks::{Blocks, LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::{Header, paragraph};
 use super::headers::{Headers, NearMiss, Place};
-use super::names::{front_matter, is_heading};
+use super::names::{front_matter, inner_front_matter, is_heading};
 use super::rev::{TRAILER, unescaped};
 use super::stamp::{bare, time};
 use super::time_lines::{self, At, Layout, TimeLines};
@@ -96,6 +96,13 @@ impl Reader<'_> {
             if is_over {
                 blocks.aside(line.trim_end());
                 index += 1;
+                continue;
+            }
+            let matter = if self.kind == FileKind::Names { inner_front_matter(&self.lines[index..]) } else { 0 };
+            if matter > 0 {
+                blocks.left_out(at, 1, "the front matter of another file, put behind the text above: left out");
+                blocks.text(line.trim_end().trim_end_matches('-').trim_end());
+                index += matter;
                 continue;
             }
             match self.times.as_ref().and_then(|times| times.at(index)) {

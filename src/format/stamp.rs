@@ -244,6 +244,19 @@ pub(super) fn is_broken_clock(text: &str, is_sure: bool) -> bool {
         && time(text).is_none()
 }
 
+/// True for two times, of which one cannot be read, or both.
+pub(super) fn is_broken_span(text: &str) -> bool {
+    let is_clock = |text: &str| {
+        let digits = text.chars().filter(char::is_ascii_digit).count();
+        digits > 3 && text.contains(is_colon) && is_unreadable(text) || is_broken_clock(text, false)
+    };
+    let parts = text.split_once("-->").or_else(|| text.split_once(" - "));
+    parts.is_some_and(|(start, end)| {
+        let (has_start, has_end) = (time(start).is_some(), time(end).is_some());
+        (has_start || is_clock(start)) && (has_end || is_clock(end)) && !(has_start && has_end)
+    })
+}
+
 /// True for what is around a time that is not written as one: brackets, and signs such as `~` and `@`.
 fn is_around(c: char) -> bool {
     is_blank(c) || is_open(c) || is_close(c) || "<>{}#~@=*|'\"".contains(c)
@@ -292,7 +305,7 @@ pub(super) fn when(content: &str) -> When<'_> {
 /// `none` where no brackets are around it, does where the block has no other text.
 pub(super) fn is_part_of_text(remark: &str, is_plain: bool, has_text: bool) -> bool {
     match when(remark) {
-        When::Words(words) => !is_broken_clock(words, false) && !is_time_word(words),
+        When::Words(words) => !is_broken_clock(words, false) && !is_broken_span(words) && !is_time_word(words),
         When::Unknown(word) => {
             let is_word = is_plain && is_no_time_word(word) || word.eq_ignore_ascii_case("inaudible");
             !has_text && is_word

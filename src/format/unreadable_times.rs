@@ -7,7 +7,8 @@
 use super::header_forms::{Form, Header, Shape, plain_label};
 use super::person::is_title;
 use super::stamp::{
-    When, bare, is_blank, is_broken_clock, is_close, is_colon, is_open, is_unreadable, time, time_among_signs,
+    When, bare, is_blank, is_broken_clock, is_broken_span, is_close, is_colon, is_open, is_unreadable, time,
+    time_among_signs,
 };
 
 /// Longer lines are looked at up to here.
@@ -34,28 +35,33 @@ impl HeaderOrder {
 
 /// The orders that the headers of a file have.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct HeaderOrders([bool; 4]);
+pub(super) struct HeaderOrders {
+    orders: [bool; 4],
+    /// Some have no name: a time in brackets, and text.
+    has_nobody: bool,
+}
 
 impl HeaderOrders {
     /// Those of rev.com's text.
     pub(super) fn of_rev() -> Self {
         let mut orders = Self::default();
-        orders.0[HeaderOrder { is_name_first: true, has_text: false }.index()] = true;
+        orders.orders[HeaderOrder { is_name_first: true, has_text: false }.index()] = true;
         orders
     }
 
     /// Takes the order of a header.
     pub(super) fn take(&mut self, line: &str, shape: &Shape<'_>) {
         if shape.label.is_empty() {
+            self.has_nobody |= !shape.whole.is_empty();
             return;
         }
         let at = (shape.label.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
         let is_name_first = !line.get(..at).is_some_and(|before| before.contains(char::is_alphanumeric));
-        self.0[HeaderOrder { is_name_first, has_text: !shape.text.is_empty() }.index()] = true;
+        self.orders[HeaderOrder { is_name_first, has_text: !shape.text.is_empty() }.index()] = true;
     }
 
     fn has(self, order: HeaderOrder) -> bool {
-        self.0[order.index()]
+        self.orders[order.index()]
     }
 }
 
@@ -91,6 +97,7 @@ impl<'a> Guess<'a> {
         // Of start and end one may be left.
         let (start, odd) = match remark.split_once('\t') {
             Some((start, _)) => (time(start), "the end cannot be read"),
+            None if let Some((start, _)) = remark.split_once("-->") => (time(start), "the end cannot be read"),
             None => (time_among_signs(remark), "there are other signs around the time"),
         };
         let when = start.map_or(When::Unknown(bare(remark)), |start| When::Known(start, None));
@@ -107,7 +114,18 @@ pub(super) fn find<'a>(
     is_known: impl Fn(&str) -> bool,
 ) -> Option<Guess<'a>> {
     let all = guesses(line).into_iter().filter(|guess| orders.has(guess.order()));
-    all.into_iter().find(|guess| (!guess.text.is_empty() || has_text_below) && guess.is_header(is_known(guess.label)))
+    let found = all
+        .into_iter()
+        .find(|guess| (!guess.text.is_empty() || has_text_below) && guess.is_header(is_known(guess.label)));
+    found.or_else(|| nobody(line).filter(|_| orders.has_nobody))
+}
+
+/// `[…] text`, with what was a time, or two, in the brackets.
+fn nobody(line: &str) -> Option<Guess<'_>> {
+    let (remark, text) = bare(line).strip_prefix(is_open)?.split_once(is_close)?;
+    let is_one = is_broken_clock(remark, false) || is_broken_span(remark);
+    let guess = Guess { label: "", remark, text: bare(text), is_name_first: false, is_marked: true };
+    (is_one && !guess.text.is_empty()).then_some(guess)
 }
 
 /// True for a line that may as well be text: somebody who is known stands where the headers have a name, and a word, or what is
@@ -122,7 +140,12 @@ pub(super) fn is_doubtful(
         let is_word = guess.is_marked || !bare(guess.remark).contains(is_blank);
         let is_over = guess.remark.ends_with(['.', '?', '!', ',']);
         let is_time = guess.is_marked && time(guess.remark).is_some();
-        is_word && !is_over && !is_time && is_known(guess.label)
+        // Years and counts stand behind such words too.
+        let has_sign =
+            guess.remark.contains(|c: char| is_colon(c) || c.is_alphabetic()) || is_broken_clock(guess.remark, false);
+        let is_clock = has_sign && guess.remark.contains(|c: char| c.is_ascii_digit()) && is_unreadable(guess.remark);
+        let is_somebody = || is_title(guess.label) && !is_unreadable(guess.label) && is_clock;
+        !is_over && !is_time && (is_word && is_known(guess.label) || is_somebody())
     };
     let all = guesses(line).into_iter().filter(|guess| orders.has(guess.order()));
     all.into_iter().any(|guess| (!guess.text.is_empty() || has_text_below) && is_one(&guess))
@@ -315,6 +338,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_without_names_stay_rows() {
+        for damaged in ["[00:00:03 --> 0000:04]", "[00:0O:03 --> 00:00:04]", "[00:0O:03 --> 0O:00:04]"] {
+            let text = format!("[00:00:01 --> 00:00:02] So.\n{damaged} Well.\n[00:00:05 --> 00:00:06] Yes.\n");
+            let reading = plain_text::read(FileKind::Timed, &text, Gather::default());
+            let texts: Vec<&str> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(texts, ["So.", "Well.", "Yes."], "{damaged}");
+            assert!(reading.problems.iter().any(|problem| problem.line == 2), "{damaged}");
+        }
+    }
+
+    #[test]
     fn who_is_named_once_has_a_time_that_was_one() {
         let text = |header: &str| {
             format!("Ann Lee  0:01\nGood.\n\n{header}\nI ask.\n\nBen Roth  0:20\nWhy?\n\nAnn Lee  0:30\nSo.\n")
@@ -323,14 +357,18 @@ mod tests {
             ("Cleo Poe  0O:12", "Cleo Poe"),
             ("Cleo  00;12", "Cleo"),
             ("Cleo  0\u{2236}12", "Cleo"),
+            ("Cleo Poe  0l12", "Ann Lee"),
             ("Bitcoin Core 0.21", "Ann Lee"),
             ("Chapter 12", "Ann Lee"),
             ("We saw 12", "Ann Lee"),
+            ("We Saw 2016.", "Ann Lee"),
         ] {
             let reading = plain_text::read(FileKind::Otter, &text(header), Gather::default());
             let found = reading.lines.iter().find(|line| line.content.text.ends_with("I ask."));
             let found = found.and_then(|line| line.content.speaker.as_deref());
             assert_eq!(found, Some(speaker), "{header}");
+            let is_told = reading.problems.iter().any(|problem| problem.line == 4);
+            assert_eq!(is_told, !header.starts_with("We") && !header.starts_with("Chapter"), "{header}");
         }
     }
 }
