@@ -469,7 +469,7 @@ async fn a_replay_ends_no_event_that_goes_on() {
     let (_dir, other) = file("other.txt", "C: (00:10)\nThree.\n");
     let added = run(&server, &["replay", &other, "--to", "slow", "--append", "--pace", "max"]).await;
     done(&added);
-    assert!(stderr(&added).contains("the event goes on"), "{}", stderr(&added));
+    assert!(stderr(&added).contains("the event stays open"), "{}", stderr(&added));
     let feed = server.get("/v1/feeds/slow").await.json();
     assert_eq!((&feed["state"], &feed["lines"]), (&"live".into(), &2.into()), "{feed}");
 }
@@ -513,6 +513,10 @@ async fn exit_codes_and_faults() {
         &["publish", "a", "--url", "ftp://a"],
         &["watch", "ftp://a/feeds/x"],
         &["convert", &path, "talk.foo"],
+        // The file would be gone.
+        &["convert", &path, &path],
+        &["publish", "a", &path, "--session", "a b"],
+        &["publish", "a", &path, "--source", "A b"],
         &["relay", "ws://127.0.0.1:9", "--feed", "x"],
     ] {
         let wrong = run(&server, usage).await;

@@ -55,9 +55,16 @@ pub(super) struct Backup {
     json: bool,
 }
 
+/// The archive's own error would be SQLite's.
+fn check_is_there(data: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(data.join("archive.db").exists(), "there is no archive in {}", data.display());
+    Ok(())
+}
+
 impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let data = self.data;
+        check_is_there(&data)?;
         look(self.json, move |count| {
             let mut found = log::verify(&data, count)?;
             if let Err(error) = OutboxCopy::take(&data) {
@@ -72,6 +79,7 @@ impl Verify {
 impl Backup {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let (data, dest) = (self.data, self.dest);
+        check_is_there(&data)?;
         look(self.json, move |count| {
             let deliveries = OutboxCopy::take(&data)?;
             let write = |dest: &Path| {

@@ -9,7 +9,7 @@ use clap::Args;
 use super::Outcome;
 use super::import::feed_name;
 use super::misuse;
-use super::output::{note, print_data, save};
+use super::output::{counted, note, print_data, save};
 use super::problem_summary::ProblemSummary;
 use crate::format::{
     Document, FileKind, Format, FormatError, LineLimits, Losses, Problem, ReadOptions, Reading, TextEncoding, losses,
@@ -65,6 +65,10 @@ impl Convert {
         let Some(to) = self.to.or_else(|| Format::from_name(&self.output.to_string_lossy())) else {
             misuse!("the name {} does not say which format to write: use --to", self.output.display());
         };
+        let place = |path: &Path| std::fs::canonicalize(path).ok();
+        if place(&self.output).is_some_and(|output| place(&self.input) == Some(output)) {
+            misuse!("{} would be overwritten by what is made of it: write to another file", self.input.display());
+        }
         let bytes = if self.input == Path::new("-") {
             let mut bytes = Vec::new();
             std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
@@ -94,8 +98,7 @@ impl Convert {
         tell(&self.input, &reading.estimated);
         tell_losses(&self.output.display().to_string(), to, &losses(to, &document));
         if let Some(reasons) = ProblemSummary::of(&reading).reasons() {
-            let lines = reading.lines.len();
-            let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+            let lines = counted(reading.lines.len() as u64, "line");
             note(&format!("{}: {lines}, {reasons}", self.input.display()));
         }
         Ok(Outcome::of_problems(reading.problems.len() as u64))

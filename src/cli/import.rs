@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::convert::{KnownOfFile, now, read_file, read_input};
 use super::misuse;
-use super::output::{note, print, print_json, progress_bar};
+use super::output::{counted, note, print, print_json, progress_bar};
 use super::problem_summary::ProblemSummary;
 use super::reach::{Access, Aim, Reached};
 use super::{Outcome, explain};
@@ -155,7 +155,10 @@ impl Import {
                         note(&format!("{}: {reasons}", file.display()));
                     }
                     print(&format!(
-                        "{feed}: {lines} lines, {turns} turns, {speakers} speakers, {repaired} repaired, {left_out} left out\n"
+                        "{feed}: {}, {}, {}, {repaired} repaired, {left_out} left out\n",
+                        counted(*lines, "line"),
+                        counted(*turns, "turn"),
+                        counted(*speakers, "speaker"),
                     ))?;
                 }
                 Ok(problems.len() as u64)

@@ -115,6 +115,11 @@ fn clean(text: impl Iterator<Item = char>) -> String {
     clean
 }
 
+/// `1 line`, `2 lines`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Whether stdout is a terminal on which lines can be drawn again.
 pub(super) fn is_live_terminal() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

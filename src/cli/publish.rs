@@ -20,7 +20,7 @@ use super::reach::Url;
 use super::replay::shown_lines;
 use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
-use super::vendor::{LOOK_WAIT, Vendor};
+use super::vendor::{LOOK_WAIT, Vendor, parse_session, parse_source};
 use crate::client::{HttpClient, HttpError, random_name};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
@@ -59,10 +59,10 @@ pub(super) struct Publish {
     /// Where the lines come from; `-`, or nothing, is standard input
     file: Option<PathBuf>,
     /// Which source of the feed this is
-    #[arg(long)]
+    #[arg(long, value_parser = parse_source)]
     source: Option<String>,
     /// Go on with the session of an earlier run
-    #[arg(long)]
+    #[arg(long, value_parser = parse_session)]
     session: Option<String>,
     /// The lines may change those of earlier runs that have the same id; without it they are kept beside them
     #[arg(long)]

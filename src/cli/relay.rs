@@ -16,7 +16,7 @@ use super::output::note;
 use super::reach::Url;
 use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
-use super::vendor::{LOOK_WAIT, Session, Vendor, say};
+use super::vendor::{LOOK_WAIT, Session, Vendor, parse_source, say};
 use crate::client::{Followed, Follower, FollowerOptions, HttpClient, SocketUrl};
 
 const EXAMPLES: &str = "\
@@ -40,7 +40,7 @@ pub(super) struct Relay {
     #[arg(long)]
     feed: String,
     /// Which source of the feed this is
-    #[arg(long)]
+    #[arg(long, value_parser = parse_source)]
     source: Option<String>,
     /// End the source, and with it the event, when the vendor is done
     #[arg(long)]

@@ -17,7 +17,7 @@ use super::convert::{KnownOfFile, read_file, read_input, tell};
 use super::import::feed_name;
 use super::line_counts::CountingPublisher;
 use super::misuse;
-use super::output::{note, progress_bar};
+use super::output::{counted, note, progress_bar};
 use super::problem_summary::ProblemSummary;
 use super::raw::RawPlay;
 use super::reach::Url;
@@ -115,9 +115,9 @@ impl Replay {
         }
         let (lines, default_name, problems) = self.lines().await?;
         let Target { to, feed, there, is_left_open } = self.target(&lines, default_name).await?;
-        note(&format!("{} lines go to {}", lines.len(), to.server().page(&feed)));
+        note(&format!("{} for {}", counted(lines.len() as u64, "line"), to.server().page(&feed)));
         let speakers: HashSet<_> = lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
-        let (count, speakers) = (lines.len(), speakers.len());
+        let (count, speakers) = (counted(lines.len() as u64, "line"), counted(speakers.len() as u64, "speaker"));
         let bar = progress_bar(lines.len() as u64, "{bar:30} {pos}/{len} {msg}");
         let play = Play { lines, pace: self.pace, interim: self.interim, end: self.ends(is_left_open) };
         let options = PublisherOptions { take_over: self.wait.take_over, ..PublisherOptions::default() };
@@ -132,7 +132,7 @@ impl Replay {
                 faults.repaired += problems.repaired();
                 faults.unreadable += problems.left_out();
                 let reasons = problems.reasons().unwrap_or_else(|| "nothing repaired or left out".to_owned());
-                bar.suspend(|| note(&format!("{what}: {count} lines by {speakers} speakers, {reasons}")));
+                bar.suspend(|| note(&format!("{what}: {count} by {speakers}, {reasons}")));
             }
             play.send(publisher, &bar, faults, stop).await
         };
@@ -142,7 +142,7 @@ impl Replay {
     /// Whether the event ends with what is played.
     fn ends(&self, is_left_open: bool) -> bool {
         if is_left_open && !self.no_end {
-            note("the event goes on when this is played: it had other lines before (--append)");
+            note("the event stays open when this is played (--append)");
         }
         !self.no_end && !is_left_open
     }
@@ -227,6 +227,9 @@ impl Replay {
         let Ok(feed) = FeedId::new(&self.what) else {
             bail!("there is no file {}, and it is no name of a feed", path.display());
         };
+        if path.is_dir() {
+            misuse!("{feed} is a folder: to play its documents, write {feed}/");
+        }
         let lines = feed_lines(&HttpClient::new(self.url.server()?), &feed).await;
         let lines = lines.with_context(|| format!("there is no file {feed}, and the feed cannot be had"))?;
         Ok((lines, FeedId::new(&format!("{feed}-replay"))?, None))

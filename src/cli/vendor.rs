@@ -16,8 +16,8 @@ use super::output::note;
 use super::replay::shown_lines;
 use crate::client::{HttpClient, HttpError, PublishError, PublisherOptions, random_name};
 use crate::dialect::{Decoded, Dialect, EarlierLine, EarlierSpeech, Format, Framing, Options, Said};
-use crate::position::FeedId;
-use crate::transcript::line::DEFAULT_SOURCE;
+use crate::position::{BadName, FeedId};
+use crate::transcript::line::{DEFAULT_SOURCE, check_line_id, check_source};
 use crate::transcript::{Content, Line, MediaMs, TurnSettings, Version};
 use crate::wire::Outgoing;
 use crate::wire::recording::ReadAs;
@@ -48,6 +48,16 @@ pub(super) struct Vendor {
     #[arg(long, requires = "format", value_name = "MS", default_value_t = TurnSettings::default().turn_gap_ms,
           value_parser = clap::value_parser!(i64).range(0..=86_400_000))]
     turn_gap_ms: MediaMs,
+}
+
+/// A source, as the server takes it.
+pub(super) fn parse_source(name: &str) -> Result<String, BadName> {
+    check_source(name).map(|()| name.to_owned())
+}
+
+/// A session, as the server takes it.
+pub(super) fn parse_session(name: &str) -> Result<String, BadName> {
+    check_line_id(name).map_err(|bad| BadName { what: "session", ..bad }).map(|()| name.to_owned())
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
