@@ -316,6 +316,31 @@ async fn readers_leave_publishers_by_post_their_places() {
     server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
 }
 
+/// Clients and proxies keep connections: one that published by its last request does anything else by its next.
+#[tokio::test]
+async fn a_connection_that_published_reads_again() {
+    let server = Server::start();
+    let mut stream = soon(TcpStream::connect(server.addr())).await.expect("connected");
+    let line = r#"{"id":"1","text":"one"}"#;
+    let head = "Host: localhost\r\nContent-Type: application/json\r\n";
+    for (request, expected) in [
+        (
+            format!("POST /v1/feeds/geneva/lines HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{line}", line.len()),
+            "\"accepted\":1",
+        ),
+        (format!("GET /v1/feeds/geneva HTTP/1.1\r\n{head}\r\n"), "\"lines\":1"),
+        (format!("GET /readyz HTTP/1.1\r\n{head}\r\n"), "ready"),
+    ] {
+        soon(stream.write_all(request.as_bytes())).await.expect("written");
+        let mut answer = Vec::new();
+        while !String::from_utf8_lossy(&answer).contains(expected) {
+            assert_ne!(soon(stream.read_buf(&mut answer)).await.expect("an answer"), 0, "{request}");
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{request} {answer}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_request_names_one_host() {
     let server = Server::start();

@@ -840,6 +840,14 @@ async fn two_contents_of_one_revision_are_a_warning() {
     publisher.send(json!({"type": "lines", "lines": []})).await;
     let told = publisher.acked(5).await;
     assert!(matches!(&told[..], [warning] if warning["code"] == "conflict" && warning["id"] == "2"), "{told:?}");
+    // A request is answered likewise.
+    for (text, warned) in [("Yes.", json!([])), ("No.", json!("conflict"))] {
+        let mut line = line("3", 0, "A", text);
+        line["rev"] = json!(3);
+        let answer = server.json("POST", "/v1/feeds/geneva/lines?session=desk", line).await.json();
+        let code = answer["warnings"].get(0).map_or(json!([]), |warning| warning["code"].clone());
+        assert_eq!(code, warned, "{answer}");
+    }
 }
 
 /// A program that starts again within seconds: what cannot be the sentence that was being said is kept, and of what it takes back

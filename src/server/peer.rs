@@ -128,9 +128,7 @@ impl Peer {
         };
         // One that is refused takes nothing from others.
         let address = address.filter(|_| any.is_some());
-        let reader = any.as_ref().and_then(|_| {
-            Seats::take(app, |app| &app.readers).or_else(|| app.idlers.evict(|seats| seats.reader.take()))
-        });
+        let reader = any.as_ref().and_then(|_| Self::reader_seat(app));
         let seated = Arc::new(Seated { seats: Mutex::new(SeatPair { any, reader }), ..Seated::default() });
         let number = app.idlers.add(&seated);
         let connection = Arc::new(ConnectionSeats { app: app.clone(), number, seated });
@@ -150,6 +148,11 @@ impl Peer {
 
     fn address_seat(app: &Arc<App>, ip: IpAddr) -> Option<Arc<AddressSeat>> {
         SeatsByAddress::take(app, ip, |app| &app.connections_by_address).map(Arc::new)
+    }
+
+    /// A place among those that do not publish, from the connection that has been idle longest if none is left.
+    fn reader_seat(app: &Arc<App>) -> Option<Seat> {
+        Seats::take(app, |app| &app.readers).or_else(|| app.idlers.evict(|seats| seats.reader.take()))
     }
 
     /// Whether it came here over https, to this server or to its proxy.
@@ -185,8 +188,17 @@ impl Peer {
         self.address.is_some() && seats.any.is_some()
     }
 
-    /// Whether it may do anything but publish.
+    /// Whether it may do anything but publish. A connection whose last request published takes a place again: clients and
+    /// proxies keep connections for what comes next.
     pub(super) fn may_read(&self) -> bool {
+        let lacks_seat = {
+            let seats = self.connection.seated.lock();
+            seats.any.is_some() && seats.reader.is_none()
+        };
+        // Without its own lock: a seat may come from any idle connection, and those are looked through.
+        if lacks_seat && let Some(seat) = Self::reader_seat(&self.connection.app) {
+            self.connection.seated.lock().reader.get_or_insert(seat);
+        }
         self.address.is_some() && self.connection.seated.lock().reader.is_some()
     }
 

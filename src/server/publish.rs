@@ -149,7 +149,6 @@ struct Connection<'a> {
     refused_in_a_row: usize,
     /// An `end` is under way: what comes next has to see what it does.
     ending: bool,
-    conflicts_seen: u64,
     /// What the publisher was told last.
     on_air: bool,
     pace: ReadPace,
@@ -197,7 +196,6 @@ impl<'a> Connection<'a> {
             acked: pipeline.sequence.last(),
             refused_in_a_row: 0,
             ending: false,
-            conflicts_seen: pipeline.view.last_conflict(),
             on_air,
             pace: ReadPace::new(app.config.limits.publish_messages_per_second),
             app,

@@ -77,6 +77,8 @@ pub(in crate::server) struct IngestPipeline {
     session_lock: Option<Held>,
     /// The feed's reports of reused ids that this has counted.
     reused_seen: u64,
+    /// The feed's reports of conflicts that the publisher was warned of.
+    conflicts_seen: u64,
     /// Whether the publisher was warned of a line that is kept beside another session's.
     is_beside_told: bool,
     /// Lines of other sessions whose replacement was foreseen, and told.
@@ -222,6 +224,7 @@ impl IngestPipeline {
             began_behind: (seq, from),
             session_lock: None,
             reused_seen: view.last_reused(),
+            conflicts_seen: view.last_conflict(),
             is_beside_told: false,
             foreseen: HashSet::new(),
             is_overwriting_told: false,
@@ -661,6 +664,24 @@ impl IngestPipeline {
         self.batch.records.len()
     }
 
+    /// Warns of revisions of the source's lines that were sent with two contents, as far as the feed is folded.
+    pub(in crate::server) fn note_conflicts(&mut self) {
+        if self.view.last_conflict() == self.conflicts_seen {
+            return;
+        }
+        for conflict in self.view.conflicts(self.conflicts_seen) {
+            self.conflicts_seen = conflict.number;
+            if conflict.key.source == self.publisher.source {
+                let (id, rev) = (conflict.key.id, conflict.rev);
+                let message = format!(
+                    "revision {rev} of line {id} was sent with two contents: give a correction a higher rev, or none"
+                );
+                let line = Some((id, Some(rev)));
+                self.warnings.push(IngestWarning { code: WarningCode::Conflict, message, line });
+            }
+        }
+    }
+
     /// Puts the batch in the log's queue; `None` if there is nothing in it.
     pub(in crate::server) async fn append(&mut self) -> Result<Option<(AppendBatch, Appended)>, LogError> {
         if self.batch.records.is_empty() {
@@ -729,6 +750,7 @@ impl IngestPipeline {
             } else if self.view.reach(end).await.is_ok() {
                 // Durable it is in any case; a feed that is no more has nothing to say of it.
                 self.note_reused_ids();
+                self.note_conflicts();
             }
         }
         self.app.metrics.durable_after(since.elapsed(), 1);

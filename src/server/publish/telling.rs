@@ -81,22 +81,7 @@ impl Connection<'_> {
     /// Tells what the feed has to report of this publisher's lines, in its turn.
     pub(super) async fn queue_reports(&mut self) -> Result<(), End> {
         self.pipeline.note_reused_ids();
-        self.queue_warnings().await?;
-        if self.pipeline.view.last_conflict() == self.conflicts_seen {
-            return Ok(());
-        }
-        self.append_batch().await?;
-        for conflict in self.pipeline.view.conflicts(self.conflicts_seen) {
-            self.conflicts_seen = conflict.number;
-            if conflict.key.source == self.pipeline.publisher.source {
-                let message = format!(
-                    "revision {} of line {} was sent with two contents: give a correction a higher rev, or none",
-                    conflict.rev, conflict.key.id
-                );
-                let (id, rev) = (Some(conflict.key.id), Some(conflict.rev));
-                self.acks.nack(ToPublisher::Warning { code: "conflict".into(), message, id, rev });
-            }
-        }
-        Ok(())
+        self.pipeline.note_conflicts();
+        self.queue_warnings().await
     }
 }
