@@ -77,6 +77,8 @@ pub(super) enum Form {
     NameTimeText,
     /// `Name [00:01] text`
     NameTimeBare,
+    /// `Name  0:01 text`, without brackets
+    PlainTimeText,
     /// Columns that are parted by tabs
     Columns,
     /// `Name:`
@@ -167,7 +169,7 @@ struct Row<'a> {
 type Reading = for<'a> fn(Row<'a>) -> Option<Shape<'a>>;
 
 /// The ways to read a line as a header, and those that need neither a colon nor a bracket nor a tab, which most lines do not have.
-const READINGS: [Reading; 12] = [
+const READINGS: [Reading; 13] = [
     |row| columns(row.raw),
     |row| ends_in_bracket(row.own),
     |row| time_and_name(row.bare),
@@ -176,6 +178,7 @@ const READINGS: [Reading; 12] = [
     |row| ends_in_colon(row.own),
     |row| ends_in_time(row.own),
     |row| time_within(row.bare),
+    |row| plain_time_within(row.bare),
     |row| ends_in_no_time(row.bare),
     |row| inline(row.bare),
     |row| dash_alone(row.bare),
@@ -448,6 +451,25 @@ fn time_within(line: &str) -> Option<Shape<'_>> {
     is_full.then(|| of(Form::NameTimeText, before, When::Known(start, end), text)).flatten()
 }
 
+/// `Name  0:01 text` and `Name: 0:01 text`: a time without brackets behind a name, and text behind it.
+fn plain_time_within(line: &str) -> Option<Shape<'_>> {
+    let words = line.char_indices().filter(|(at, c)| c.is_ascii_digit() && line[..*at].ends_with(is_blank));
+    let within = words.take_while(|(at, _)| *at <= 4 * LABEL_MAX);
+    let (before, span, text) = within.into_iter().find_map(|(at, _)| {
+        let (span, text) = leading_span(&line[at..])?;
+        Some((&line[..at], span, text))
+    })?;
+    let last = &line[before.len()..line.len() - text.len()];
+    let shape = name_and_time(before, When::Known(span.0, span.1), last)?.with_text(text);
+    (!says_nothing(shape.text)).then_some(Shape { form: Form::PlainTimeText, ..shape })
+}
+
+/// Text behind a time at the head of a line, up to which time it is: `0:01 - Name text`, `[0:01] Name text`.
+pub(super) fn text_behind_time(line: &str) -> Option<(When<'_>, &str)> {
+    let (when, rest, ..) = leading(line)?;
+    (matches!(when, When::Known(..)) && !rest.is_empty()).then_some((when, rest))
+}
+
 /// `Name: text` and `[Name] text`.
 fn inline(line: &str) -> Option<Shape<'_>> {
     if let Some((label, text)) = line.strip_prefix('[').and_then(|inner| inner.split_once(']'))
@@ -572,7 +594,7 @@ pub(super) fn time_of(line: &str) -> Option<(&str, MediaMs, Option<MediaMs>, &st
         let is_one = !text.is_empty() && is_label(label) && !is_sentence(label);
         return Some(if is_one { (label, start, end, text) } else { ("", start, end, rest) });
     }
-    shapes(line).find_map(|shape| match shape.when {
+    shapes(line).filter(|shape| shape.form != Form::PlainTimeText).find_map(|shape| match shape.when {
         When::Known(start, end) => Some((shape.label, start, end, shape.text)),
         _ => None,
     })

@@ -9,11 +9,16 @@ use std::collections::{HashMap, HashSet};
 
 use super::FileKind;
 use super::blocks::LABEL_MAX;
-use super::header_forms::{Form, Header, NO_COLON, Shape, is_placeholder, paragraph, says_nothing, shapes};
+use super::header_forms::{
+    Form, Header, NO_COLON, Shape, is_placeholder, paragraph, says_nothing, shapes, text_behind_time,
+};
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
-use super::stamp::{When, bare, is_colon, is_unreadable};
+use super::stamp::{When, bare, is_blank, is_colon, is_unreadable};
 use super::time_lines::{Layout, TimeLines};
 use super::unreadable_times::{self, HeaderOrders};
+
+/// `Name  0:01 text` among headers that have their text below.
+const TEXT_ON_LINE: &str = "the text stands on the line of the header";
 
 /// Where a line stands in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub(super) struct Place {
     pub(super) has_text_below: bool,
     /// A time stands alone on the next line.
     pub(super) has_time_below: bool,
+    /// It begins a paragraph.
+    pub(super) is_first: bool,
 }
 
 /// The labels of a file, and by them which lines of it begin a block.
@@ -50,6 +57,13 @@ pub(super) struct Headers<'a> {
     labels: HashSet<&'a str>,
     /// Where name, time and text stand in its headers.
     orders: HeaderOrders,
+    /// The letters and digits of those who are known.
+    letters: HashSet<String>,
+}
+
+/// The letters and digits of a name, small: what is left of it however it is written.
+fn letters(label: &str) -> String {
+    label.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 impl<'a> Headers<'a> {
@@ -123,16 +137,18 @@ impl<'a> Headers<'a> {
             has_rows: false,
             orders,
             labels,
+            letters: HashSet::new(),
         };
         // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
         // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
         let is_body = |line: &&str| !headers.is_own(line);
-        let place = Place { is_open: true, has_text_below: false, has_time_below: false };
+        let place = Place { is_open: true, has_text_below: false, has_time_below: false, is_first: false };
         let others =
             lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(|shape| shape.form != Form::Inline);
         let others: Vec<&str> =
             others.filter(|shape| headers.accept(*shape, place).is_some()).map(|one| one.label).collect();
         headers.known.extend(others);
+        headers.letters.extend(headers.known.iter().map(|label| letters(label)));
         headers
     }
 
@@ -150,12 +166,14 @@ impl<'a> Headers<'a> {
             has_rows: false,
             orders: HeaderOrders::of_rev(),
             labels: HashSet::new(),
+            letters: HashSet::new(),
         }
     }
 
     /// Takes what times alone on their lines say of a file.
     pub(super) fn take_time_lines(&mut self, times: &TimeLines<'a>) {
         self.known.extend(times.names());
+        self.letters.extend(times.names().map(letters));
         self.has_rows = times.layout == Layout::Rows;
         self.is_named |= self.has_rows;
     }
@@ -163,7 +181,7 @@ impl<'a> Headers<'a> {
     /// True for a line of text that must be kept from being a header, wherever it stands.
     pub(super) fn may_take(&self, line: &str) -> bool {
         let is_one = |shape: Shape<'_>| shape.form == Form::Colon && is_title(shape.label);
-        let place = Place { is_open: true, has_text_below: true, has_time_below: false };
+        let place = Place { is_open: true, has_text_below: true, has_time_below: false, is_first: false };
         let all: Vec<_> = shapes(line).collect();
         self.choose(line, &all, place).is_some() || all.into_iter().any(is_one) || paragraph(line).is_some()
     }
@@ -208,7 +226,8 @@ impl<'a> Headers<'a> {
         if let Some(native) = native.filter(is_sure) {
             return Some(self.native(native.in_kind(self.kind)));
         }
-        let accepted = all.clone().find_map(|shape| self.accept(shape, place));
+        let accepted = self.known_before_text(line);
+        let accepted = accepted.or_else(|| all.clone().find_map(|shape| self.accept(shape, place)));
         if native.is_none() && accepted.is_some_and(|header| header.start_ms.is_some()) {
             return accepted;
         }
@@ -218,9 +237,20 @@ impl<'a> Headers<'a> {
         unreadable.or_else(|| native.map(|native| self.native(native.in_kind(self.kind)))).or(accepted)
     }
 
+    /// The header of a block whose text stands on its line, where its time stands first, and behind it somebody who has a time
+    /// elsewhere: `0:10 - Ann text`.
+    fn known_before_text<'b>(&self, line: &'b str) -> Option<Header<'b>> {
+        let (when, rest) = text_behind_time(bare(line)).filter(|_| self.kind == FileKind::Otter)?;
+        let ends = rest.match_indices(is_blank).map(|(at, _)| at).take_while(|at| *at <= 4 * LABEL_MAX);
+        let label = ends.map(|end| &rest[..end]).filter(|label| self.known.contains(label)).last()?;
+        let text = bare(&rest[label.len()..]);
+        let shape = Shape { form: Form::TimeFirst, label, when, text, whole: rest, odd: Some(TEXT_ON_LINE) };
+        (!self.known.contains(rest) && !says_nothing(text)).then(|| shape.header())
+    }
+
     fn accept<'b>(&self, shape: Shape<'b>, place: Place) -> Option<Header<'b>> {
         let Shape { form, label, when, .. } = shape;
-        let Place { is_open, has_text_below, has_time_below } = place;
+        let Place { is_open, has_text_below, has_time_below, .. } = place;
         let kind = self.kind;
         if label.chars().count() > LABEL_MAX {
             return None;
@@ -280,6 +310,11 @@ impl<'a> Headers<'a> {
             (Form::NameTimeText, When::Unknown(remark)) => is_somebody() && is_placeholder(remark),
             (Form::NameTimeBare, When::Known(..)) => is_known,
             (Form::NameTimeBare, When::Unknown(remark)) => is_known && is_placeholder(remark) && !remark.is_empty(),
+            // In rows the time stands first, and words behind a name are text.
+            (Form::PlainTimeText, When::Known(..)) => {
+                let is_apart = shape.odd.is_none() && matches!(kind, FileKind::Names | FileKind::Otter);
+                kind != FileKind::Timed && (is_known || is_apart && is_name(label))
+            }
             (Form::Columns, _) => {
                 let is_one = is_label(label) && (is_timed || !is_unreadable(label));
                 let is_cell = self.has_columns && (label.is_empty() && is_timed || is_one);
@@ -303,7 +338,10 @@ impl<'a> Headers<'a> {
             _ => false,
         };
         let foreign = "written otherwise than the other headers of this file";
-        let odd = shape.odd.or_else(|| is_timed.then_some(foreign));
+        let odd = match form {
+            Form::PlainTimeText => Some(TEXT_ON_LINE),
+            _ => shape.odd.or_else(|| is_timed.then_some(foreign)),
+        };
         is_one.then(|| Shape { odd, ..shape }.header())
     }
 
@@ -318,6 +356,12 @@ impl<'a> Headers<'a> {
             return Header { odd: shape.odd.or(odd), ..shape.header() };
         }
         Header { label: "", text: whole, ..shape.header() }
+    }
+
+    /// True for a name that is written nearly as that of somebody who is known: with other capitals, blanks or signs.
+    fn resembles_known(&self, label: &str) -> bool {
+        let is_short = label.chars().count() <= LABEL_MAX && !is_over(label);
+        is_short && !self.known.contains(label) && self.letters.contains(&letters(label))
     }
 
     /// Says of a line that is no header why it is none, if it looks like one.
@@ -339,7 +383,7 @@ impl<'a> Headers<'a> {
                 Form::Bracket if is_timed && !is_long && (shape.odd == Some(NO_COLON) || is_title(label)) => {
                     Some(NearMiss { at: at(label) + label.len(), why: NO_COLON })
                 }
-                Form::NameTimeText | Form::NameTimeBare | Form::NameTime | Form::TimeName
+                Form::NameTimeText | Form::NameTimeBare | Form::NameTime | Form::TimeName | Form::PlainTimeText
                     if place.is_open && is_timed && is_title(label) && !is_sound(label) =>
                 {
                     why("who stands beside the time speaks nowhere else in this file")
@@ -349,6 +393,20 @@ impl<'a> Headers<'a> {
                 }
                 Form::Inline if place.is_open && self.kind == FileKind::Timed && self.is_named && is_title(label) => {
                     why("there is no time before it, and what stands before the colon may begin a sentence")
+                }
+                Form::Alone | Form::Colon | Form::Inline if place.is_open && self.resembles_known(label) => {
+                    why("it is nearly the name of somebody who has a time elsewhere")
+                }
+                Form::Alone
+                    if place.is_open
+                        && place.is_first
+                        && place.has_text_below
+                        && self.kind != FileKind::Timed
+                        && is_title(label)
+                        && !is_sound(label)
+                        && !is_over(label) =>
+                {
+                    why("it may be a name, and whoever has it has a time nowhere in this file")
                 }
                 Form::BracketAlone
                     if place.is_open
@@ -367,6 +425,11 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// True for what ends as a sentence, or a part of one, does.
+fn is_over(label: &str) -> bool {
+    label.ends_with(['.', '?', '!', ',', '\u{2026}', '-'])
+}
+
 /// A line that resembles a header and is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NearMiss {
@@ -381,7 +444,7 @@ mod tests {
     use crate::transcript::MediaMs;
 
     /// Within a block, with text below.
-    const WITHIN: Place = Place { is_open: true, has_text_below: true, has_time_below: false };
+    const WITHIN: Place = Place { is_open: true, has_text_below: true, has_time_below: false, is_first: false };
 
     /// What `line` is within a file of `kind` in which Ann and Ben Roth speak: label, start, remark and text.
     fn find(kind: FileKind, line: &str) -> Option<(String, Option<MediaMs>, String, String)> {

@@ -61,7 +61,8 @@ fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) 
         .rev()
         .map(|(index, line)| {
             let has_time_below = times.is_none() && lines.get(index + 1).is_some_and(|below| is_time(below));
-            let place = Place { is_open: false, has_text_below, has_time_below };
+            let is_first = index == 0 || bare(lines[index - 1]).is_empty();
+            let place = Place { is_open: false, has_text_below, has_time_below, is_first };
             if !bare(line).is_empty() {
                 let is_header = headers.is_own(line) || times.is_some_and(|times| times.at(index).is_some());
                 has_text_below = !is_header && !is_time(line);
@@ -255,10 +256,10 @@ mod tests {
     use super::*;
 
     /// Who says what of `text`, with `header` in it, and whether the line of the header is told.
-    fn said(kind: FileKind, text: &str, header: &str) -> (Vec<String>, bool) {
+    fn said_in(kind: FileKind, text: &str, header: &str) -> (Vec<String>, bool) {
         let text = text.replace("HEADER", header);
-        let at =
-            1 + text.lines().position(|line| line == header.lines().next().unwrap_or_default()).expect("the header");
+        let first = header.trim_start_matches('\n').lines().next().unwrap_or_default();
+        let at = 1 + text.lines().position(|line| line == first).expect("the header");
         let reading = read(kind, &text, Gather::default());
         let lines = reading.lines.iter().map(|line| {
             let content = &line.content;
@@ -363,7 +364,7 @@ mod tests {
             (FileKind::Otter, below, &["Ben Roth\n--:--", "Ben Roth\nNA", "Ben Roth", "Ben Roth  --:--", "[Ben Roth]"]),
         ] {
             for header in headers {
-                let (lines, is_told) = said(kind, text, header);
+                let (lines, is_told) = said_in(kind, text, header);
                 assert_eq!(
                     lines[..3],
                     ["1 Ann Lee: Good.", "? Ben Roth: I ask.", "20 Ben Roth: Why?"],
@@ -390,7 +391,7 @@ mod tests {
             "[Ben Roth 00:10]",
             "Ben Roth\n(00:10)",
         ] {
-            let (lines, is_told) = said(FileKind::Rev, rev, header);
+            let (lines, is_told) = said_in(FileKind::Rev, rev, header);
             assert_eq!(lines, ["1 Ann Lee: Good.", "10 Ben Roth: I ask.", "20 Ben Roth: Why?"], "{header}");
             assert!(is_told, "{header}");
         }
@@ -401,12 +402,50 @@ mod tests {
             "Ben Roth: 00:00:10 Sir,",
             "[00:10] Ben Roth: Sir,",
         ] {
-            let (lines, is_told) = said(FileKind::Rev, rev, header);
+            let (lines, is_told) = said_in(FileKind::Rev, rev, header);
             assert_eq!(lines, ["1 Ann Lee: Good.", "10 Ben Roth: Sir,/I ask.", "20 Ben Roth: Why?"], "{header}");
             assert!(is_told, "{header}");
         }
         for (header, line) in [("(00:10)", "10 Ann Lee: I ask."), ("(00:10) Well,", "10 Ann Lee: Well,/I ask.")] {
-            assert_eq!(said(FileKind::Rev, rev, header).0[1], line);
+            assert_eq!(said_in(FileKind::Rev, rev, header).0[1], line);
+        }
+    }
+
+    /// Text on the line of a header is of who is named there, in each kind whose headers have their text below.
+    #[test]
+    fn text_behind_a_header_is_of_who_stands_in_it() {
+        for (kind, layout) in [
+            (FileKind::Otter, "NAME  0:TIME"),
+            (FileKind::Otter, "NAME\t0:TIME"),
+            (FileKind::Otter, "NAME - 0:TIME"),
+            (FileKind::Otter, "NAME 0:TIME"),
+            (FileKind::Otter, "0:TIME - NAME"),
+            (FileKind::Otter, "0:TIME NAME"),
+            (FileKind::Otter, "[00:00:TIME] NAME"),
+            (FileKind::Otter, "[00:00:TIME.000] - NAME"),
+            (FileKind::Otter, "[NAME] 00:00:TIME"),
+            (FileKind::Names, "NAME: 0:TIME"),
+            (FileKind::Names, "NAME: 00:00:TIME"),
+        ] {
+            let header = |name: &str, time: &str| layout.replace("NAME", name).replace("TIME", time);
+            let first = header("Ann Lee", "01");
+            let rest = [header("Ben Roth", "05"), header("Ben Roth", "20"), header("Ann Lee", "30")];
+            let text = format!(
+                "{first}\nGood.\n\n{}\nMorning.\n\nHEADER\n\n{}\nBye.\n\n{}\nEnd.\n",
+                rest[0], rest[1], rest[2]
+            );
+            for (behind, said) in [("I ask.", "I ask."), ("I ask.\nYes.", "I ask./Yes.")] {
+                let (lines, is_told) = said_in(kind, &text, &format!("{} {behind}", header("Ann Lee", "10")));
+                assert_eq!(lines[2], format!("10 Ann Lee: {said}"), "{layout}");
+                assert!(is_told && lines.len() == 5, "{layout}: {lines:?}");
+            }
+        }
+        // Who is named in a sentence behind a time of rev.com's text is not who says it; of others that is no time of a header.
+        let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nBen Roth: (00:20)\nWhy?\n";
+        for (line, expected) in [("(00:10) Ann Lee said so.", true), ("Then Ann Lee 0:10 said so.", false)] {
+            let (lines, is_told) = said_in(FileKind::Rev, rev, line);
+            assert!(lines.iter().all(|line| !line.contains("Ann Lee: said")), "{lines:?}");
+            assert_eq!(is_told, expected, "{line}");
         }
     }
 
@@ -422,6 +461,17 @@ mod tests {
             (FileKind::Rev, rev, "[Dora Fox]", true),
             (FileKind::Otter, zoom, "[Dora]", true),
             (FileKind::Timed, timed, "Dora: yes.", true),
+            (FileKind::Rev, rev, "\nDora Fox\n", true),
+            (FileKind::Otter, zoom, "\nDora", true),
+            (FileKind::Rev, rev, "Ann  Lee", true),
+            (FileKind::Rev, rev, "AnnLee:", true),
+            (FileKind::Rev, rev, "ann lee", true),
+            (FileKind::Rev, rev, ">> Ann Lee", true),
+            (FileKind::Rev, rev, "* Ann Lee", true),
+            (FileKind::Rev, rev, "ann lee: yes.", true),
+            (FileKind::Rev, rev, "Ann Lee.", false),
+            (FileKind::Rev, rev, "Dora Fox", false),
+            (FileKind::Rev, rev, "\nNew York.", false),
             (FileKind::Rev, rev, "Note: yes.", false),
             (FileKind::Rev, rev, "The answer is this: yes.", false),
             (FileKind::Rev, rev, "[inaudible 00:10]", false),
@@ -431,10 +481,11 @@ mod tests {
             (FileKind::Timed, timed, "[inaudible] yes.", false),
             (FileKind::Timed, timed, "[...] yes.", false),
         ] {
-            let (lines, is_told) = said(kind, text, line);
+            let (lines, is_told) = said_in(kind, text, line);
+            let kept = line.replace('\n', "/");
             assert_eq!(
                 (&*lines[0], is_told),
-                (&*format!("1 Ann Lee: Good./{line}/I ask."), expected),
+                (&*format!("1 Ann Lee: Good./{kept}/I ask."), expected),
                 "{kind}: {line}"
             );
         }
