@@ -155,24 +155,31 @@ impl Engine for Aws {
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let results = raw_results(message);
-        let is_known = |result: &Value| {
-            let Some(id) = raw_text(result, &["ResultId", "resultId", "result_id"]) else { return false };
+        let text = |result: &'a Value| {
             let said = raw_items(result, &["Alternatives", "alternatives"]).first();
-            let text = said.and_then(|said| raw_text(said, &["Transcript", "transcript"])).unwrap_or_default();
+            said.and_then(|said| raw_text(said, &["Transcript", "transcript"])).unwrap_or_default()
+        };
+        let is_known = |result: &&'a Value| {
+            let Some(id) = raw_text(result, &["ResultId", "resultId", "result_id"]) else { return false };
             let time = |names: &[&str]| raw_ms(result, names, 1000.0).and_then(|ms| on_axis(ms, &self.options).ok());
             let start_ms = time(&["StartTime", "startTime", "start_time"]);
             let end_ms = time(&["EndTime", "endTime", "end_time"]);
-            let now = SpeechOfId { text, start_ms, end_ms, who: &Label::Unsaid };
+            let now = SpeechOfId { text: text(result), start_ms, end_ms, who: &Label::Unsaid };
             self.results.piece(&self.ids.line((id, ""))).is_some()
                 && !self.ids.names_another((id, ""), &now, &self.results)
         };
-        let span = results.iter().find(|result| !is_known(result)).and_then(|result| {
+        let new = results.iter().find(|result| !is_known(result));
+        let span = new.and_then(|result| {
             let start = raw_ms(result, &["StartTime", "startTime", "start_time"], 1000.0)?;
             let end = raw_ms(result, &["EndTime", "endTime", "end_time"], 1000.0);
             let channel = raw_text(result, &["ChannelId", "channelId", "channel_id"]).unwrap_or_default();
             Some(Span::new(Some(start), end)?.of_stream(channel))
         });
-        SessionSign { says: !results.is_empty(), span, ..SessionSign::default() }
+        let text = new.map(text).unwrap_or_default().into();
+        let partial =
+            new.and_then(|result| ["IsPartial", "isPartial", "is_partial"].iter().find_map(|name| result.get(*name)));
+        let is_settled = partial.is_some_and(|is_partial| *is_partial == false);
+        SessionSign { says: !results.is_empty(), span, text, is_settled, ..SessionSign::default() }
     }
 
     fn line_ids(&self, message: &Value) -> Vec<Arc<str>> {

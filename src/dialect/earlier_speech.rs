@@ -5,13 +5,19 @@
 //! Not so where the engine goes on, or says again what it said: a session whose name is known, a line whose id is, or words
 //! that stand at their time already.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::line_match::{SAME_PLACE_MS, are_alike, words};
-use super::session_clock::{Reach, SETTLED_MAX, Step};
+use super::session_clock::{NEAR_ZERO_FALL_MS, ROUGH_MS, Reach, Step};
 use super::session_sign::{SessionSign, Span};
 use crate::transcript::MediaMs;
+
+/// Lines that are looked at to tell whether words were said before: more than people say at once.
+const NEAR_LINES_MAX: usize = 16;
+/// So much of a text is compared, in bytes.
+const COMPARED_BYTES_MAX: usize = 1_024;
 
 /// A line that an earlier connection of the source said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +50,7 @@ pub(super) enum FirstWords {
     Again,
     /// They are of an engine whose clock began anew.
     Anew,
-    /// They are said late, or by an engine whose clock began anew.
+    /// They are said late or over others, or by an engine whose clock began anew.
     Back,
 }
 
@@ -53,7 +59,8 @@ pub(super) struct EarlierLines {
     reach: Reach,
     /// The greatest time of all.
     pub(super) until_ms: MediaMs,
-    ids: HashSet<Arc<str>>,
+    /// Where each line starts.
+    ids: BTreeMap<Arc<str>, MediaMs>,
     /// By their start.
     lines: Vec<EarlierLine>,
     /// The longest of them.
@@ -66,26 +73,24 @@ impl EarlierLines {
         lines.sort_by_key(|line| line.start_ms);
         let end = |line: &EarlierLine| line.end_ms.unwrap_or(line.start_ms).max(line.start_ms);
         let mut reach = Reach::new(lines.first()?.start_ms as f64);
-        let texts_from = lines.len().saturating_sub(SETTLED_MAX);
-        for (at, line) in lines.iter().enumerate() {
-            let text = if at < texts_from { "" } else { &*line.text };
-            let span = Span::new(Some(line.start_ms as f64), Some(end(line) as f64))?;
-            let sign = SessionSign { text: text.into(), is_settled: true, ..SessionSign::default() };
-            reach.note(&span, &sign);
+        // Their times alone: of which stream a line is, and whether it was settled, is not known here.
+        for line in &lines {
+            reach.note(&Span::new(Some(line.start_ms as f64), Some(end(line) as f64))?, &SessionSign::default());
         }
         let until_ms = lines.iter().map(end).max()?;
         let longest_ms = lines.iter().map(|line| end(line) - line.start_ms).max()?;
-        Some(Self { reach, until_ms, ids: lines.iter().map(|line| line.id.clone()).collect(), lines, longest_ms })
+        let ids = lines.iter().map(|line| (line.id.clone(), line.start_ms)).collect();
+        Some(Self { reach, until_ms, ids, lines, longest_ms })
     }
 
     /// Whether there is a line of this id.
     pub(super) fn has_line(&self, id: &str) -> bool {
-        self.ids.contains(id)
+        self.ids.contains_key(id)
     }
 
     /// Where the line of this id starts.
     pub(super) fn start_of(&self, id: &str) -> Option<MediaMs> {
-        self.lines.iter().find(|line| *line.id == *id).map(|line| line.start_ms)
+        self.ids.get(id).copied()
     }
 
     /// All of them, by their start.
@@ -95,10 +100,15 @@ impl EarlierLines {
 
     /// Whether there is a line of a session that is called so.
     pub(super) fn has_session(&self, tag: &str) -> bool {
-        self.ids.iter().any(|id| id.strip_prefix(tag).is_some_and(|rest| rest.starts_with(['-', '.', ':'])))
+        let begins = |start: String| {
+            let mut from = self.ids.range::<str, _>((Bound::Included(&*start), Bound::Unbounded));
+            from.next().is_some_and(|(id, _)| id.starts_with(&start))
+        };
+        ['-', '.', ':'].into_iter().any(|mark| begins(format!("{tag}{mark}")))
     }
 
-    /// What words at `span` are, by the clock of the feed; of a session of a new name (`is_new`) they are not said again.
+    /// What words at `span` are, by the clock of the feed; of a session of a new name (`is_new`) they are not said again. Only a
+    /// fall that nobody takes for two who talk over each other is that of a clock which began anew.
     pub(super) fn first_words(
         &self,
         span: &Span<'_>,
@@ -109,26 +119,50 @@ impl EarlierLines {
         if !is_new && self.says(span, sign) {
             return FirstWords::Again;
         }
+        let back = self.reach.latest_ms - span.start_ms;
+        let is_over = || is_in_order && (back > ROUGH_MS || self.is_taken(span));
         match self.reach.step_to(span, sign, is_in_order) {
-            Step::On => FirstWords::GoOn,
-            Step::Back => FirstWords::Back,
-            Step::Anew => FirstWords::Anew,
+            Step::Anew if back >= NEAR_ZERO_FALL_MS => FirstWords::Anew,
+            Step::On if !is_over() => FirstWords::GoOn,
+            _ => FirstWords::Back,
         }
+    }
+
+    /// The lines that the start of `span` is in, and when that is. Those that begin next to it.
+    fn near(&self, span: &Span<'_>) -> impl Iterator<Item = &EarlierLine> {
+        let start = span.start_ms.round() as MediaMs;
+        let (from, to) = (start.saturating_sub(self.longest_ms), start.saturating_add(SAME_PLACE_MS));
+        let first = self.lines.partition_point(|line| line.start_ms < from.saturating_sub(SAME_PLACE_MS));
+        let end = self.lines.partition_point(|line| line.start_ms <= to).max(first);
+        let near = self.lines[first..end].iter().rev();
+        near.filter(move |line| line.end_ms.unwrap_or(line.start_ms) >= start.saturating_sub(SAME_PLACE_MS))
+            .take(NEAR_LINES_MAX)
     }
 
     /// Whether a line says these words at this time: all of them, or most where they are a guess.
     fn says(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
-        let now = words(&sign.text);
-        let start = span.start_ms.round() as MediaMs;
-        let first = self.lines.partition_point(|line| line.start_ms < start - self.longest_ms - SAME_PLACE_MS);
-        let near = self.lines[first..].iter().take_while(|line| line.start_ms <= start + SAME_PLACE_MS);
-        let mut there = near.filter(|line| line.end_ms.unwrap_or(line.start_ms) + SAME_PLACE_MS >= start);
+        let now = compared(&sign.text);
         let says = |line: &EarlierLine| {
-            let known = words(&line.text);
+            let known = compared(&line.text);
             if sign.is_settled { known.windows(now.len()).any(|part| part == now) } else { are_alike(&known, &now) }
         };
-        !now.is_empty() && there.any(says)
+        !now.is_empty() && self.near(span).any(says)
     }
+
+    /// Whether a line takes up most of `span`, which takes up most of that line.
+    fn is_taken(&self, span: &Span<'_>) -> bool {
+        self.near(span).any(|line| {
+            let (start, end) = (line.start_ms as f64, line.end_ms.unwrap_or(line.start_ms) as f64);
+            let overlap = end.min(span.end_ms) - start.max(span.start_ms);
+            let longer = (end - start).max(span.end_ms - span.start_ms);
+            overlap > ROUGH_MS && overlap * 2.0 >= longer
+        })
+    }
+}
+
+/// The words of a text, as far as they are compared.
+fn compared(text: &str) -> Vec<String> {
+    words(&text[..text.floor_char_boundary(COMPARED_BYTES_MAX)])
 }
 
 #[cfg(test)]
@@ -169,6 +203,14 @@ mod tests {
             (12.0, 13.0, "Good evening.", true, Anew, Anew),
             (40.0, 41.0, "Good evening.", true, Anew, Back),
             (63.0, 64.0, "Is it?", true, Back, GoOn),
+            // Other words where something was said a moment ago: a channel beside the first, a guess that was left open, two
+            // who talk over each other. No clock fell.
+            (64.0, 66.0, "Nobody asked us.", true, Back, GoOn),
+            (65.0, 65.5, "Anna said it.", true, Back, GoOn),
+            (65.0, 65.5, "anna said it", false, Back, GoOn),
+            (60.0, 62.0, "Anna said the boat is late.", true, Back, Back),
+            (65.2, 68.0, "And the next.", true, GoOn, GoOn),
+            (1e300, 1e300, "And the next.", true, GoOn, GoOn),
         ] {
             let sign = SessionSign { text: text.to_owned().into(), is_settled, ..SessionSign::default() };
             let span = Span::new(Some(start * 1e3), Some(end * 1e3)).expect("a span");
@@ -184,5 +226,22 @@ mod tests {
         assert!(earlier().has_session("s1") && !earlier().has_session("s") && !earlier().has_session("s1-5"));
         assert!(earlier().has_line("s1-500") && !earlier().has_line("s1"));
         assert!(EarlierLines::new(Vec::new()).is_none());
+        assert_eq!(earlier().start_of("s1-60000"), Some(60_000));
+    }
+
+    /// Of many lines that are open at a time the nearest are read, and of each its beginning.
+    #[test]
+    fn few_lines_are_compared() {
+        let line = |number: i64| EarlierLine {
+            id: format!("s1-{number}").into(),
+            start_ms: number,
+            end_ms: Some(900_000),
+            text: format!("line{number} {}", "word ".repeat(1_500)).into(),
+        };
+        let earlier = EarlierLines::new((0..1_500).map(line).collect()).expect("there are some");
+        let span = Span::new(Some(800_000.0), Some(801_000.0)).expect("a span");
+        assert_eq!(earlier.near(&span).count(), NEAR_LINES_MAX);
+        assert_eq!(earlier.near(&span).next().map(|line| line.start_ms), Some(1_499));
+        assert!(compared(&"word ".repeat(1_500)).len() < 210);
     }
 }

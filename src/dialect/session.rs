@@ -39,6 +39,10 @@ const LINES_AT_ONCE: usize = 16;
 /// Names of sessions that are remembered, so that one that comes again is told from the first.
 const NAMES_MAX: usize = 256;
 
+/// Messages of a connection that are compared with what its source said before: an hour of guesses and finals. One that says it
+/// all again after that goes on where it is.
+const LOOKS_MAX: usize = 16_384;
+
 /// What is told of words that stand before the end of what the source said on earlier connections.
 const SAID_BEFORE: &str = "the engine says what its source said at that time already, or says it late: it stands there once more. If the \
      engine was started again, connect anew with offset_ms, which says where its session begins";
@@ -162,8 +166,10 @@ struct Session<E> {
     engine: E,
     options: Options,
     name: Option<Box<str>>,
-    /// It has said something.
+    /// It has said something, or that there is nothing.
     is_heard: bool,
+    /// It has said words.
+    has_words: bool,
     /// The vendor said its last message.
     is_over: bool,
     reached: BTreeMap<(u64, Box<str>), Reach>,
@@ -180,6 +186,7 @@ impl<E: Engine> Session<E> {
             options,
             name: None,
             is_heard: false,
+            has_words: false,
             is_over: false,
             reached: BTreeMap::new(),
             is_back_told: false,
@@ -208,6 +215,7 @@ impl<E: Engine> Session<E> {
 
     fn note(&mut self, sign: &SessionSign<'_>) {
         self.is_heard |= sign.says;
+        self.has_words |= sign.says && !sign.text.trim().is_empty();
         self.is_over = self.is_heard && sign.ends || self.is_over && !sign.says;
         if let Some(span) = sign.span {
             self.note_span(&span, sign);
@@ -254,6 +262,8 @@ struct Earlier {
     lines: EarlierLines,
     /// It was told that something was said before, or may have been.
     is_told: bool,
+    /// Messages that are still compared with it.
+    looks_left: usize,
 }
 
 /// Says lines in portions that fit into a message each.
@@ -332,8 +342,10 @@ impl<E: Engine> Sessions<E> {
             if let Some(name) = sign.name {
                 self.adopt(name);
             }
-            if step == Step::Back {
-                self.tell_step_back(out);
+            match step {
+                Step::Back => self.tell_step_back(out),
+                Step::Over if self.current.name.is_none() => self.tell_said_over(out),
+                _ => {}
             }
         }
         if !E::COUNTS_FROM_MEETING && self.earlier_speech.is_some() {
@@ -365,7 +377,7 @@ impl<E: Engine> Sessions<E> {
     fn stand_behind(&mut self, speech: Box<dyn EarlierSpeech>) {
         let lines = EarlierLines::new(speech.lines());
         self.greatest_ms = lines.as_ref().map(|lines| lines.until_ms);
-        self.earlier_speech = lines.map(|lines| Earlier { speech, lines, is_told: false });
+        self.earlier_speech = lines.map(|lines| Earlier { speech, lines, is_told: false, looks_left: LOOKS_MAX });
     }
 
     /// Finds where the first words of the connection stand, if the source said something before it: an engine that began anew
@@ -373,6 +385,10 @@ impl<E: Engine> Sessions<E> {
     fn meet_earlier_speech(&mut self, message: &E::Message, sign: &SessionSign<'_>, out: &mut Decoded) {
         let Some(mut span) = sign.span.filter(|_| sign.says) else { return };
         let is_start = span.is_wall;
+        // That nothing was said tells nothing of what was said before.
+        if !is_start && sign.text.trim().is_empty() {
+            return;
+        }
         if is_start {
             if self.base.wall_start.is_some() {
                 return;
@@ -398,7 +414,8 @@ impl<E: Engine> Sessions<E> {
                 if !std::mem::replace(&mut earlier.is_told, true) {
                     out.fault(FaultKind::ClockRestarted, SAID_BEFORE);
                 }
-                self.earlier_speech = Some(earlier);
+                earlier.looks_left = earlier.looks_left.saturating_sub(1);
+                self.earlier_speech = Some(earlier).filter(|earlier| earlier.looks_left > 0);
                 return;
             }
             // A guess that comes again need not be what it became.
@@ -410,7 +427,7 @@ impl<E: Engine> Sessions<E> {
         }
         let offset_ms = offset_at(earlier.speech.now_ms(), earlier.lines.until_ms, &span);
         (self.base.offset_ms, self.before_offset_ms) = (offset_ms, offset_ms);
-        if self.current.is_heard {
+        if self.current.has_words {
             self.zero_ms = self.elapsed_ms.map(|elapsed| elapsed.saturating_sub(span.end_ms as MediaMs));
             self.is_misplaced = true;
             self.begin(sign, out);
@@ -432,6 +449,17 @@ impl<E: Engine> Sessions<E> {
             "a time fell back by a little: what is said stands there, as said late. If the engine was started again, its lines \
              stand among those of before: connect anew for each of its sessions, with offset_ms",
         );
+    }
+
+    /// Tells, once in a session, that it is said where other words were.
+    fn tell_said_over(&mut self, out: &mut Decoded) {
+        if !std::mem::replace(&mut self.current.is_back_told, true) {
+            out.fault(
+                FaultKind::ClockRestarted,
+                "the engine says something else where it settled words already: it stands there too, as said over others. If the \
+                 engine was started again, connect anew for each of its sessions, with offset_ms",
+            );
+        }
     }
 
     /// Notes how far the streams of a message have come. One whose times fall has begun its clock anew; those of others go

@@ -11,7 +11,7 @@ use super::session_sign::{SessionSign, Span};
 const BACK_TO_START_MS: f64 = 1_000.0;
 /// A time that falls to less than [`NEAR_ZERO_MS`] is a new session if it falls by so much: nobody hears the first words of a
 /// session that late.
-const NEAR_ZERO_FALL_MS: f64 = 2_000.0;
+pub(super) const NEAR_ZERO_FALL_MS: f64 = 2_000.0;
 /// The first words of a session start before that.
 const NEAR_ZERO_MS: f64 = 2_000.0;
 /// A time that falls to less than [`FIRST_SECONDS_MS`] is a new session if it falls by so much, and so is any time of a vendor
@@ -30,7 +30,7 @@ const FINAL_LATE_MS: f64 = 2_000.0;
 pub(super) const FAR_FALL_MS: f64 = 30_000.0;
 
 /// Times of neighbours overlap by no more than this: vendors round, and words are not cut sharply.
-const ROUGH_MS: f64 = 300.0;
+pub(super) const ROUGH_MS: f64 = 300.0;
 /// A guess whose words are other ones starts again within this of where it was.
 const GUESS_MOVED_MS: f64 = 2_000.0;
 /// What was settled last, as far as is remembered to tell what was said already from what is said by another session.
@@ -50,6 +50,8 @@ pub(super) enum Step {
     On,
     /// It is said late, or another session says it.
     Back,
+    /// Other words were settled there: somebody speaks over others, or another session says it.
+    Over,
     /// Another session says it.
     Anew,
 }
@@ -142,8 +144,9 @@ impl Reach {
         }
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
         if back <= 0.0 {
-            let is_other = is_in_order && !span.is_wall && sign.is_settled && self.is_taken(span, sign);
-            return if is_other { Step::Anew } else { Step::On };
+            // No time fell: two who talk over each other do so too.
+            let is_over = is_in_order && !span.is_wall && sign.is_settled && self.is_taken(span, sign);
+            return if is_over { Step::Over } else { Step::On };
         }
         let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
         if span.is_wall {
@@ -237,7 +240,7 @@ impl Reach {
     }
 
     /// A small step of a vendor that says everything in its order: what it settled it does not say otherwise, and it does not
-    /// guess what was said before.
+    /// guess what was said before. Of two who talk over each other the later one is settled first by a little.
     fn step_in_order(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> Step {
         let length = span.end_ms - span.start_ms;
         let is_behind = |known: Option<&Heard>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
@@ -247,19 +250,27 @@ impl Reach {
         // Where only ends are told nobody knows what is behind what.
         let rough_ms = if length > 0.0 || sign.is_settled { ROUGH_MS } else { GUESS_MOVED_MS };
         let is_back = is_behind(last, rough_ms) || is_behind(guess, GUESS_MOVED_MS);
+        let is_taken = self.is_taken(span, sign);
+        let is_far = self.latest_ms - span.start_ms >= NEAR_ZERO_FALL_MS;
         match sign.text.trim().is_empty() {
-            false if self.is_taken(span, sign) || is_back && !sign.is_settled => Step::Anew,
+            false if is_taken && is_far || is_back && !sign.is_settled => Step::Anew,
+            false if is_taken && sign.is_settled => Step::Over,
             _ if is_back && sign.is_settled => Step::Back,
             _ => Step::On,
         }
     }
 
-    /// Whether other words were settled in most of `span`.
+    /// Whether other words were settled in most of `span`, and `span` takes up most of those: who says a word while another
+    /// speaks is within what that one says.
     fn is_taken(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
         let now = words(&sign.text);
-        let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice));
-        let taken: f64 = own.filter(|settled| !settled.says(&now)).map(|settled| settled.overlap_ms(span)).sum();
-        !now.is_empty() && taken > ROUGH_MS && taken * 2.0 >= span.end_ms - span.start_ms
+        let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice) && !settled.says(&now));
+        let there = own.map(|settled| (settled.overlap_ms(span), settled.end_ms - settled.start_ms));
+        let there = there.filter(|(overlap, _)| *overlap > 0.0);
+        let (taken, settled) =
+            there.fold((0.0, 0.0), |(taken, settled), (overlap, length)| (taken + overlap, settled + length));
+        let is_most = |of: f64| taken * 2.0 >= of;
+        !now.is_empty() && taken > ROUGH_MS && is_most(span.end_ms - span.start_ms) && is_most(settled)
     }
 
     pub(super) fn note(&mut self, span: &Span<'_>, sign: &SessionSign<'_>) {
@@ -363,6 +374,9 @@ mod tests {
             // The same words once more, and a little of a neighbour.
             (6.1, 8.1, "one two three", true, Back),
             (7.9, 8.9, "Three.", true, On),
+            // Of two who talk over each other one is within what the other says, or goes on behind it.
+            (7.2, 8.0, "Thank you.", true, On),
+            (7.6, 8.4, "Thank you.", true, On),
             // Where nothing was said it may be late.
             (4.1, 5.9, "Is that heard?", true, Back),
             (8.2, 8.9, "Yes.", true, On),
@@ -379,6 +393,47 @@ mod tests {
         ] {
             let (span, sign) = says(start, end, text, is_settled);
             assert_eq!(reach.step_to(&span, &sign, true), expected, "{start} {text}");
+        }
+    }
+
+    /// Finals of those who talk over each other, one after the other.
+    #[test]
+    fn who_talks_over_others_begins_no_session() {
+        use Step::{Anew, On, Over};
+        type Finals<'a> = &'a [(f64, f64, &'a str, Step)];
+        let all: [Finals<'_>; 5] = [
+            &[(0.0, 10.0, "We come to the first item.", On), (9.2, 10.0, "Thank you.", On), (12.0, 14.0, "Next.", On)],
+            &[
+                (100.0, 104.0, "We come to the vote.", On),
+                (103.0, 104.2, "Hear, hear!", On),
+                (106.0, 107.0, "Aye.", On),
+            ],
+            &[
+                (0.0, 4.0, "Good morning all.", On),
+                (3.0, 4.0, "Yes.", On),
+                (2.8, 4.0, "Hear!", On),
+                (5.0, 6.0, "So", On),
+            ],
+            // At once, or by a second only: nobody knows.
+            &[(1.0, 3.0, "We come to the vote.", On), (1.2, 3.0, "I do not agree.", Over), (4.0, 5.0, "Aye.", On)],
+            &[
+                (1.0, 3.0, "We come to the vote.", On),
+                (4.0, 6.0, "All in favour?", On),
+                (2.5, 5.6, "I do not agree.", Over),
+                (1.1, 3.1, "Good evening to you.", Anew),
+                (3.2, 3.9, "Aye.", On),
+            ],
+        ];
+        for finals in all {
+            let mut reach = Reach::new(finals[0].0 * 1e3);
+            for (start, end, text, expected) in finals {
+                let sign = SessionSign { text: (*text).into(), is_settled: true, ..SessionSign::default() };
+                let span = Span::new(Some(start * 1e3), Some(end * 1e3)).expect("a span");
+                assert_eq!(reach.step_to(&span, &sign, true), *expected, "{start} {text}");
+                if *expected != Anew {
+                    reach.note(&span, &sign);
+                }
+            }
         }
     }
 }

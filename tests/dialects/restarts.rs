@@ -385,3 +385,78 @@ fn what_begins_as_the_run_before_is_told_apart_by_its_finals() {
         assert!(evening.len() == 1 && evening[0] > 70_000, "{format} {evening:?}: {told}\n{}", screen.turns());
     }
 }
+
+/// An engine that goes on over a break speaks on another channel, or says otherwise what was a guess: no clock began anew.
+#[test]
+fn an_engine_that_goes_on_with_other_words_stays_where_it_is() {
+    let channel = |channel: u64, start: f64, end: f64, text: &str| {
+        let spoken = Spoken { start, end, text: text.into() };
+        let mut message: Value = serde_json::from_slice(&frame(Format::Deepgram, 0, &spoken)).expect("JSON");
+        message["channel_index"] = json!([channel, 2]);
+        message.to_string().into_bytes()
+    };
+    let mut runs = vec![(
+        Format::Deepgram,
+        vec![
+            channel(0, 500.0, 506.0, "The budget is carried."),
+            channel(1, 490.0, 498.0, "I object to that."),
+            channel(0, 510.0, 516.0, "Then we come to the ferry."),
+        ],
+        vec![channel(1, 509.0, 516.0, "Nobody asked us."), channel(0, 518.0, 520.0, "Thank you very much.")],
+        vec![(509_000, "Nobody asked us."), (518_000, "Thank you very much.")],
+    )];
+    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+        let say = |number: usize, start: f64, text: &str, is_final: bool| {
+            timed(format, number, start, text, is_final).to_string().into_bytes()
+        };
+        runs.push((
+            format,
+            vec![say(0, 0.5, "We come to order.", true), say(1, 100.0, "and a sea", false)],
+            vec![say(1, 99.8, "Anna said the boat is late.", true), say(2, 106.0, "Thanks to all.", true)],
+            vec![(99_800, "Anna said the boat is late."), (106_000, "Thanks to all.")],
+        ));
+    }
+    for (format, first, second, expected) in runs {
+        let mut screen = Screen::new();
+        let mut dialect = connect(format, "t1", &screen);
+        decode(&mut screen, &mut *dialect, &first);
+        screen.close(&mut *dialect);
+        let mut dialect = connect(format, "t2", &screen);
+        let told = decode(&mut screen, &mut *dialect, &second);
+        screen.close(&mut *dialect);
+        assert!(!told.contains("counts anew") && !told.contains("a new session"), "{format}: {told}");
+        for (at, text) in expected {
+            let mut lines = screen.transcript.spans_of("main");
+            let line = lines.find(|(.., said)| said.contains(text));
+            assert_eq!(line.map(|(_, start, ..)| start), Some(at), "{format} {text}: {told}\n{}", screen.turns());
+        }
+    }
+}
+
+/// Frames that hold no words tell nothing of the engine: the first that do tell that it began anew.
+#[test]
+fn words_tell_where_an_engine_stands_and_no_silence() {
+    for empty_settled in [&[][..], &[false], &[true], &[false, true, false]] {
+        let mut screen = Screen::new();
+        let mut dialect = connect(Format::Deepgram, "t1", &screen);
+        for (start, text) in [(0.0, "Good morning everybody."), (100.0, "And so we come to it.")] {
+            let message = timed(Format::Deepgram, 0, start, text, true);
+            screen.decode(&mut *dialect, message.to_string().as_bytes());
+        }
+        screen.end(&mut *dialect);
+        let mut dialect = connect(Format::Deepgram, "t2", &screen);
+        let mut told = String::new();
+        for is_final in empty_settled {
+            told +=
+                &screen.decode(&mut *dialect, timed(Format::Deepgram, 0, 0.0, "", *is_final).to_string().as_bytes());
+        }
+        assert!(!told.contains("ClockRestarted"), "{empty_settled:?}: {told}");
+        let message = timed(Format::Deepgram, 0, 5.0, "Hello once more.", true);
+        told += &screen.decode(&mut *dialect, message.to_string().as_bytes());
+        screen.end(&mut *dialect);
+        assert!(told.contains("counts anew"), "{empty_settled:?}: {told}");
+        // Behind all that was said, where the feed is about now.
+        let line = screen.transcript.spans_of("main").find(|(.., text)| text.contains("Hello"));
+        assert_eq!(line.map(|(_, start, ..)| start), Some(106_001), "{empty_settled:?}: {told}\n{}", screen.turns());
+    }
+}

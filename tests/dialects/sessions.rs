@@ -830,6 +830,52 @@ fn an_engine_that_restarts_within_its_first_seconds_is_another_session() {
     }
 }
 
+/// Of people who talk over each other one begins and ends within what another says: no clock began anew.
+#[test]
+fn who_talks_over_another_begins_no_session() {
+    let spoken = |(start, end, text): (f64, f64, &str)| Spoken { start, end, text: text.into() };
+    for format in TIMED {
+        for said in [
+            &[(0.0, 10.0, "We come to the first item."), (9.2, 10.0, "Thank you."), (12.0, 14.0, "Next item please.")]
+                [..],
+            &[(0.0, 6.0, "We come to the first item."), (5.2, 6.0, "Thank you."), (7.0, 10.0, "Next item now.")],
+            &[(590.0, 600.0, "We come to the last item."), (599.0, 600.2, "Thank you."), (602.0, 604.0, "Next one.")],
+            &[
+                (1.0, 4.0, "We come to the vote."),
+                (3.0, 3.9, "Hear hear."),
+                (2.8, 3.8, "Order!"),
+                (6.0, 6.4, "Carried."),
+            ],
+        ] {
+            let said: Vec<Spoken> = said.iter().copied().map(spoken).collect();
+            for name in [None, Some("5d4c1e2f-0b7e-4a66-9d0f-3c0f6c1c7d11")] {
+                let mut frames = frames(format, &said);
+                let opening = match format {
+                    Format::Flux => json!({"type": "Connected", "request_id": name}),
+                    Format::Speechmatics => json!({"message": "RecognitionStarted", "id": name}),
+                    Format::AssemblyAi => json!({"type": "Begin", "id": name}),
+                    Format::Rev => json!({"type": "connected", "id": name}),
+                    _ => Value::Null,
+                };
+                if name.is_some() && !opening.is_null() {
+                    frames.insert(0, opening.to_string().into_bytes());
+                }
+                let heard = heard(format, &frames);
+                assert_eq!(heard.new_sessions, 0, "{format} {said:?}");
+                for spoken in &said {
+                    let mut lines = heard.screen.transcript.spans_of("main");
+                    let at = (spoken.start * 1e3) as i64;
+                    let is_there = |(_, from, to, text): (_, i64, Option<i64>, &std::sync::Arc<str>)| {
+                        text.contains(&spoken.text) && (from..=to.unwrap_or(from)).contains(&at)
+                    };
+                    assert!(lines.any(is_there), "{format} {spoken:?}\n{}", heard.screen.turns());
+                    assert_eq!(heard.screen.text().matches(&spoken.text).count(), 1, "{format} {spoken:?}");
+                }
+            }
+        }
+    }
+}
+
 /// A final that is said late, where nothing was said before, stands where it says, and the open guess stays.
 #[test]
 fn a_late_final_takes_no_guess_with_it() {
