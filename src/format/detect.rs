@@ -157,6 +157,9 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
                 .ok()
                 .and_then(|values| values.iter().map(|value| serde_json::from_str(value.get()).ok()).collect());
             let objects = objects.ok_or(broken)?;
+            if let Some(kind) = objects.iter().take(ROWS_MAX).find_map(|row| row_kind(row)) {
+                return Ok(kind);
+            }
             return many(&objects, "several objects in JSON, the first of them");
         }
     };

@@ -604,7 +604,7 @@ fn spoken(reading: Reading, taken_for: Option<FileKind>) -> Result<Reading, Form
 /// As [`read`].
 pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, FormatError> {
     let (bytes, zero_tail) = encoding::without_zero_tail(bytes, options.encoding);
-    let encoding::Text { text, mut is_repaired, problem } = match options.encoding {
+    let encoding::Text { text, is_repaired, problem } = match options.encoding {
         Some(encoding) => encoding.decode(bytes),
         None => encoding::decode(bytes)?,
     };
@@ -612,6 +612,39 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         return Err(FormatError::NoLines);
     }
     let text = places::with_numbers_of_json(&text);
+    let are_rows = detect::is_rows(&text);
+    let text = match places::without_marks_between_values(&text, are_rows) {
+        Cow::Owned(text) => Cow::Owned(text),
+        Cow::Borrowed(_) => text,
+    };
+    // Of rows each is read by itself.
+    let closed = if are_rows { None } else { places::closed_json(&text) };
+    let closed = closed.and_then(|closed| {
+        let reading = read_text(Cow::Borrowed(&closed.text), is_repaired, options).ok();
+        let mut reading = reading.filter(|reading| reading.kind.is_json())?;
+        let message = "the file breaks off here: what stands behind its last whole value is left out".to_owned();
+        reading.problems.push(Problem { line: closed.at.0, column: closed.at.1, message, is_left_out: true });
+        Some(reading)
+    });
+    let mut reading = match closed {
+        Some(reading) => reading,
+        None => read_text(text, is_repaired, options)?,
+    };
+    // A guess of the encoding; of zero bytes most readers tell by line.
+    let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
+    if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
+        reading.problems.insert(0, problem);
+    }
+    if let Some(problem) = zero_tail {
+        // Before the one that counts the others.
+        let end = reading.problems.len() - usize::from(!reading.unlisted.is_empty());
+        reading.problems.insert(end, problem);
+    }
+    Ok(reading)
+}
+
+/// Reads a text of which more is known.
+fn read_text(text: Cow<'_, str>, mut is_repaired: bool, options: &ReadOptions<'_>) -> Result<Reading, FormatError> {
     // A file of cues may be known by nothing but its lines of times.
     let (with_plain_times, repaired_cues) =
         encoding::with_plain_times(&text, |_, plain| webvtt::is_line_of_times(plain));
@@ -690,18 +723,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         FileKind::Whisper => vendors::whisper::read(&text, gather)?,
         FileKind::Podcast => podcast::read(&text, gather)?,
     };
-    let mut reading = spoken(reading, is_taken.then_some(kind))?;
-    // A guess of the encoding; of zero bytes most readers tell by line.
-    let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
-    if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
-        reading.problems.insert(0, problem);
-    }
-    if let Some(problem) = zero_tail {
-        // Before the one that counts the others.
-        let end = reading.problems.len() - usize::from(!reading.unlisted.is_empty());
-        reading.problems.insert(end, problem);
-    }
-    Ok(reading)
+    spoken(reading, is_taken.then_some(kind))
 }
 
 /// Writes `document`. Text is neither shortened nor reordered; what a format cannot say is told beside its writer.
@@ -726,6 +748,33 @@ pub fn write(format: Format, document: &Document) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_before_damage_in_json_is_read() {
+        let segments = r#"{"segments":[{"start":0,"end":1,"text":"a b"},{"start":2,"end":3,"text":"c"}]}"#;
+        let rows = "{\"start_ms\":0,\"text\":\"a b\"}\n{\"start_ms\":2000,\"text\":\"c\"}\n";
+        let zeros = "\0".repeat(9);
+        for (file, texts, told) in [
+            (segments[..segments.len() - 5].to_owned(), &["a b"][..], &["no text", "breaks off"][..]),
+            (format!("{segments}{zeros}"), &["a b", "c"], &["9 "]),
+            (format!("{rows}{zeros}"), &["a b", "c"], &["9 "]),
+            (rows[..rows.len() - 5].to_owned(), &["a b"], &["no JSON"]),
+            (rows.replace("}\n{", "}{"), &["a b", "c"], &[]),
+            (rows.replace("}\n{", "}\u{FEFF}{"), &["a b", "c"], &[]),
+            (format!("{rows}\u{FEFF}{rows}"), &["a b", "c", "a b", "c"], &["the clock starts over"]),
+            (format!("{segments}\u{FEFF}{segments}"), &["a b", "c", "a b", "c"], &["the clock starts over"]),
+            (format!("{}x\n{rows}", rows.trim_end()), &["a b", "c", "a b", "c"], &["no JSON", "time goes back"]),
+        ] {
+            let reading = read(file.as_bytes(), None).expect("it can be read");
+            let read: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(read, texts, "{file}");
+            assert_eq!(reading.problems.len(), told.len(), "{file} {:?}", reading.problems);
+            assert!(reading.problems.iter().zip(told).all(|(problem, told)| problem.message.contains(told)), "{file}");
+        }
+        // Where nothing is read before it, the place is said.
+        let broken = read(&segments.as_bytes()[..20], None).expect_err("nothing is said");
+        assert!(matches!(broken, FormatError::Broken { .. }), "{broken}");
+    }
 
     #[test]
     fn formats_are_known_by_name() {

@@ -21,7 +21,7 @@ use super::gather::{FilePlace, Gather};
 use super::guessed_rows::is_kind_of_lines;
 use super::joined_parts::{FilePart, LineIds, join, shown_lines};
 use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
-use super::places::{Fields, Places, whole};
+use super::places::{Fields, Places, values, whole};
 use super::reused_ids::tell_same_id;
 use super::sent_rows::SentRows;
 use super::{FileKind, FormatError, Reading};
@@ -236,11 +236,16 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
     {
         return items;
     }
+    // Values one behind the other, on lines of their own or not.
+    if let Ok(values) = values(text) {
+        return values;
+    }
     let mut rows = Vec::new();
     for (at, row) in super::blocks::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
-        match serde_json::from_str(row) {
-            Ok(row) => rows.push(row),
-            Err(error) => gather.left_out(at, error.column().max(1), "this row is no JSON: left out"),
+        let mut of_row = serde_json::Deserializer::from_str(row).into_iter();
+        let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());
+        if let Some(error) = broken {
+            gather.left_out(at, error.column().max(1), "this row is no JSON: left out");
         }
     }
     rows

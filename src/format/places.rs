@@ -148,6 +148,70 @@ fn broken(error: &serde_json::Error, text: &str) -> FormatError {
     }
 }
 
+/// A file of JSON that breaks off, without what stands behind its last whole value, and its lists and objects closed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ClosedJson {
+    pub(super) text: String,
+    /// Where it breaks off: line and column, from 1.
+    pub(super) at: (usize, usize),
+}
+
+/// Closes what a file that breaks off has left open; none for what is whole, or is no JSON before its end.
+pub(super) fn closed_json(text: &str) -> Option<ClosedJson> {
+    if !text.trim_start().starts_with(['{', '[']) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    let broken = values.find_map(Result::err).filter(serde_json::Error::is_eof)?;
+    let whole = bytes_outside_strings(text).filter(|(_, byte)| matches!(byte, b',' | b'}' | b']')).last();
+    let whole = whole.map_or(0, |(at, byte)| if byte == b',' { at } else { at + 1 });
+    let mut open = Vec::new();
+    for (_, byte) in bytes_outside_strings(&text[..whole]) {
+        match byte {
+            b'{' => open.push('}'),
+            b'[' => open.push(']'),
+            b'}' | b']' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    let text = text[..whole].chars().chain(open.into_iter().rev()).collect();
+    Some(ClosedJson { text, at: (broken.line().max(1), broken.column().max(1)) })
+}
+
+/// The bytes of JSON that stand in no string, with their places.
+fn bytes_outside_strings(text: &str) -> impl Iterator<Item = (usize, u8)> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.bytes().enumerate().filter(move |(_, byte)| {
+        let was_quoted = is_quoted;
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        !was_quoted && !is_quoted
+    })
+}
+
+/// `text`, if it begins as JSON, with blanks for the byte order marks that stand between values, where files were put together: of
+/// rows for those within them, since one at the head of a row says that another file begins.
+pub(super) fn without_marks_between_values(text: &str, are_rows: bool) -> Cow<'_, str> {
+    if !text.starts_with(['{', '[']) || !text.contains('\u{FEFF}') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in bytes_outside_strings(text).filter(|(_, byte)| *byte == 0xEF) {
+        let is_head = text[..at].ends_with('\n');
+        if text[at..].starts_with('\u{FEFF}') && !(are_rows && is_head) {
+            out.extend([&text[from..at], " "]);
+            from = at + '\u{FEFF}'.len_utf8();
+        }
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
+}
+
 /// The numbers that Python writes and JSON does not know.
 const ODD_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 
@@ -431,6 +495,24 @@ mod tests {
         }
         let rows = "{\"a\": NaN}\n{\"a\": NaN,\n{\"a\": 1}\n";
         assert_eq!(with_numbers_of_json(rows), "{\"a\":null}\n{\"a\": NaN,\n{\"a\": 1}\n");
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_closed_behind_its_last_whole_value() {
+        for (text, closed) in [
+            (r#"{"a":[{"b":1},{"b":2"#, Some(r#"{"a":[{"b":1}]}"#)),
+            (r#"{"a":[{"b":1,"c":"x]\"","d"#, Some(r#"{"a":[{"b":1,"c":"x]\""}]}"#)),
+            (r#"[{"b":1},"#, Some(r#"[{"b":1}]"#)),
+            (r#"{"a":1}{"b":[1,2"#, Some(r#"{"a":1}{"b":[1]}"#)),
+            (r#"{"a":1}"#, None),
+            (r#"{"a":1}}"#, None),
+            ("{x", None),
+            ("a", None),
+        ] {
+            assert_eq!(closed_json(text).map(|closed| closed.text).as_deref(), closed, "{text}");
+        }
+        let marked = "{\"a\":\"\u{FEFF}\"}\u{FEFF}{\"a\":1}";
+        assert_eq!(without_marks_between_values(marked, true), "{\"a\":\"\u{FEFF}\"} {\"a\":1}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ const LINE_CHARS_MAX: usize = 400;
 /// A pause after which people expect a new line.
 const PAUSE_MS: MediaMs = 2_000;
 
+/// A silence that parts what two people say, in milliseconds: as for the words of live engines.
+pub(super) const ANSWER_PAUSE_MS: MediaMs = 300;
+
 /// A word as it stands in the text, with the punctuation that belongs to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Token<'a> {
@@ -54,9 +57,18 @@ pub(super) struct WordLines<'a> {
     pieces: Vec<WordPiece<'a>>,
     speaker: Option<Arc<str>>,
     lang: Option<Arc<str>>,
+    /// Words may lack the speaker that others have.
+    may_lack_speakers: bool,
 }
 
 impl<'a> WordLines<'a> {
+    /// The source names the speaker of each word, and may leave some out. Such a word is by whoever says the words before it, or
+    /// else behind it, if no pause and no end of a sentence stands between; a sentence of such words is by nobody known, which is
+    /// told.
+    pub(super) fn may_lack_speakers(&mut self) {
+        self.may_lack_speakers = true;
+    }
+
     /// From here on `speaker` speaks.
     pub(super) fn speaker(&mut self, speaker: Option<&str>) {
         if self.speaker.as_deref() != speaker {
@@ -101,7 +113,8 @@ impl<'a> WordLines<'a> {
     /// Makes lines of all that was taken, and begins without a speaker again. A mark that no word came behind belongs to the
     /// last one.
     pub(super) fn finish(&mut self, gather: &mut Gather) {
-        let Self { pieces, .. } = std::mem::take(self);
+        let Self { pieces, may_lack_speakers, .. } = std::mem::take(self);
+        let pieces = if may_lack_speakers { with_all_speakers(pieces, gather) } else { pieces };
         let mut steps = steps(&pieces, gather).into_iter().peekable();
         let (mut line, mut offset, mut index) = (LineUnderWay::default(), 0, 0);
         for piece in pieces {
@@ -135,6 +148,72 @@ impl<'a> WordLines<'a> {
         line.text.push_str(&opening);
         line.flush(gather);
     }
+}
+
+/// `pieces` with the speakers of words that have none: see [`WordLines::may_lack_speakers`].
+fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut Gather) -> Vec<WordPiece<'a>> {
+    // The speaker of each word, and whether it goes on with the word before.
+    let mut words: Vec<(Option<Arc<str>>, bool)> = Vec::new();
+    let (mut speaking, mut goes_on, mut latest): (Option<Arc<str>>, bool, Option<MediaMs>) = (None, false, None);
+    for piece in &pieces {
+        match piece {
+            WordPiece::Speaker(speaker) => speaking.clone_from(speaker),
+            WordPiece::LineEnd | WordPiece::PartMayBegin => goes_on = false,
+            WordPiece::Word(_, token) => {
+                if !token.is_punctuation {
+                    let is_pause =
+                        latest.zip(token.start_ms).is_some_and(|(end, start)| start - end >= ANSWER_PAUSE_MS);
+                    words.push((speaking.clone(), goes_on && !is_pause));
+                    latest = token.end_ms.or(token.start_ms).or(latest);
+                }
+                goes_on = !ends_sentence(&token.text);
+            }
+            _ => {}
+        }
+    }
+    if words.iter().all(|(speaker, _)| speaker.is_none()) || words.iter().all(|(speaker, _)| speaker.is_some()) {
+        return pieces;
+    }
+    for index in 1..words.len() {
+        if words[index].0.is_none() && words[index].1 {
+            words[index].0 = words[index - 1].0.clone();
+        }
+    }
+    for index in (1..words.len()).rev() {
+        if words[index - 1].0.is_none() && words[index].1 {
+            words[index - 1].0 = words[index].0.clone();
+        }
+    }
+    let mut labels = words.into_iter().map(|(speaker, _)| speaker);
+    let (mut labelled, mut speaking): (Vec<WordPiece<'_>>, Option<Arc<str>>) = (Vec::with_capacity(pieces.len()), None);
+    let (mut count, mut first) = (0, FilePlace::default());
+    for piece in pieces {
+        match &piece {
+            WordPiece::Speaker(_) => continue,
+            WordPiece::Word(at, token) if !token.is_punctuation => {
+                let label = labels.next().flatten();
+                if label.is_none() {
+                    first = if count == 0 { *at } else { first };
+                    count += 1;
+                }
+                if label != speaking {
+                    speaking = label;
+                    labelled.push(WordPiece::Speaker(speaking.clone()));
+                }
+            }
+            _ => {}
+        }
+        labelled.push(piece);
+    }
+    if count > 0 {
+        let message = format!("nothing says who speaks {count} of these words: read as said by nobody known");
+        gather.problem(first.line, first.column, message);
+    }
+    labelled
+}
+
+fn ends_sentence(text: &str) -> bool {
+    text.trim_end().ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟'])
 }
 
 /// The words, by their number among all, before which the clock goes back: see [`Gather::word_steps`].
@@ -214,7 +293,7 @@ impl LineUnderWay {
             (Some(end), Some(start)) => start.saturating_sub(end) >= PAUSE_MS,
             _ => false,
         };
-        let is_sentence = self.text.trim_end().ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟']);
+        let is_sentence = ends_sentence(&self.text);
         length > 0 && (is_pause || length >= LINE_CHARS && is_sentence || length >= LINE_CHARS_MAX)
     }
 
@@ -352,6 +431,45 @@ mod tests {
         assert_eq!(read([Some(2_600), Some(1_500), None]), None);
         // Of words said at once the line ends with the last of them.
         assert_eq!(read([Some(2_600), Some(1_500), Some(2_500)]), Some(2_600));
+    }
+
+    #[test]
+    fn words_without_a_speaker_go_with_their_sentence() {
+        // A blank before a word is a pause.
+        let read = |words: &[(&str, &str)]| {
+            let (mut lines, mut gather, mut at) = (WordLines::default(), Gather::default(), 0);
+            lines.may_lack_speakers();
+            for (speaker, word) in words {
+                at += if word.starts_with(' ') { 5_000 } else { 200 };
+                lines.speaker(Some(*speaker).filter(|speaker| !speaker.is_empty()));
+                let (start_ms, end_ms) = (Some(at), Some(at + 100));
+                lines.push(1, Token { text: word.trim().into(), start_ms, end_ms, ..Token::default() });
+            }
+            lines.finish(&mut gather);
+            let reading = gather.finish(FileKind::Aws);
+            let line = |line: &crate::transcript::Version| {
+                format!("{}: {}", line.content.speaker.as_deref().unwrap_or("-"), line.content.text)
+            };
+            (reading.lines.iter().map(line).collect::<Vec<_>>(), reading.problems.len())
+        };
+        for (words, lines, told) in [
+            (
+                &[("A", "The"), ("", "vote"), ("A", "is"), ("", "closed."), ("B", "So.")][..],
+                &["A: The vote is closed.", "B: So."][..],
+                0,
+            ),
+            (&[("A", "Hello."), ("", "And"), ("A", "welcome.")], &["A: Hello. And welcome."], 0),
+            (
+                &[("A", "Hello."), ("", " Who"), ("", "knows."), ("B", " So.")],
+                &["A: Hello.", "-: Who knows.", "B: So."],
+                1,
+            ),
+            (&[("A", "Hello"), ("", " Who"), ("", "knows"), ("B", " So")], &["A: Hello", "-: Who knows", "B: So"], 1),
+            (&[("", "Who"), ("", "knows.")], &["-: Who knows."], 0),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(read(words), (lines, told), "{words:?}");
+        }
     }
 
     #[test]

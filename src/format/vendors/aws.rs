@@ -20,10 +20,10 @@ use crate::transcript::Content;
 struct Item<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    start_time: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    end_time: Option<Cow<'a, str>>,
+    #[serde(default)]
+    start_time: Seconds,
+    #[serde(default)]
+    end_time: Seconds,
     #[serde(borrow, default)]
     speaker_label: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -48,8 +48,8 @@ struct Segment<'a> {
 
 #[derive(Deserialize)]
 struct Placed<'a> {
-    #[serde(borrow, default)]
-    start_time: Option<Cow<'a, str>>,
+    #[serde(default)]
+    start_time: Seconds,
     #[serde(borrow, default)]
     speaker_label: Option<Cow<'a, str>>,
 }
@@ -72,10 +72,6 @@ struct Channel<'a> {
 /// An item and its place, with the label of its channel.
 type Said<'a> = (Option<String>, ((usize, usize), Item<'a>));
 
-fn ms(time: Option<&str>) -> Option<i64> {
-    Seconds(time?.parse().ok()).ms()
-}
-
 pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
     let fields: Fields<'_> = whole(text)?;
     let places = Places::of(text);
@@ -84,32 +80,33 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
     let labels = results.get("speaker_labels").filter(|labels| labels.get() != "null");
     let labels: Option<Fields<'_>> = labels.and_then(|labels| places.read(labels, "who speaks", &mut gather));
     // Older files name the speaker of a word by the time at which it starts, and there alone.
-    let mut by_start: HashMap<String, String> = HashMap::new();
+    let mut by_start: HashMap<i64, String> = HashMap::new();
     for segment in labels.map(|labels| places.list(&labels, "segments", &mut gather)).unwrap_or_default() {
         let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
         by_start.extend(
             segment
                 .items
                 .into_iter()
-                .filter_map(|item| Some((item.start_time?.into_owned(), item.speaker_label?.into_owned()))),
+                .filter_map(|item| Some((item.start_time.ms()?, item.speaker_label?.into_owned()))),
         );
     }
     let items = spoken(&results, &places, &mut gather);
     read_by_channel(&items, &mut gather, |(at, item), channel, has_several, lines, gather| {
+        lines.may_lack_speakers();
         let Some(best) = item.alternatives.first() else {
             gather.left_out(at.0, at.1, "this item has no content: left out");
             return;
         };
         let is_punctuation = item.kind == "punctuation";
         if !is_punctuation {
-            let known = item.start_time.as_deref().and_then(|start| by_start.get(start)).map(String::as_str);
+            let known = item.start_time.ms().and_then(|start| by_start.get(&start)).map(String::as_str);
             let speaker = item.speaker_label.as_deref().or(known);
             lines.speaker(channel_speaker(channel, speaker, has_several).as_deref());
         }
         let token = Token {
             text: (&*best.content).into(),
-            start_ms: ms(item.start_time.as_deref()),
-            end_ms: ms(item.end_time.as_deref()),
+            start_ms: item.start_time.ms(),
+            end_ms: item.end_time.ms(),
             confidence: best.confidence.0,
             is_attached: is_punctuation,
             is_punctuation,

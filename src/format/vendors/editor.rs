@@ -37,24 +37,26 @@ struct Node<'a> {
     text: Option<Cow<'a, str>>,
     /// What stands in a node without a text of its own, as in a link.
     #[serde(borrow, default)]
-    content: Vec<TextNode<'a>>,
+    content: Option<Vec<&'a RawValue>>,
 }
 
-#[derive(Deserialize)]
-struct TextNode<'a> {
-    #[serde(borrow, default)]
-    text: Cow<'a, str>,
-}
+/// Nodes stand in each other no deeper: a link in a mark in a paragraph has 3.
+const NODES_DEPTH_MAX: usize = 16;
 
-/// Puts the text of a node behind `text`.
-fn text_of<'a>(node: &'a RawValue, places: &Places<'a>, text: &mut String, gather: &mut Gather) {
+/// Puts the text of a node, and of those within it, behind `text`.
+fn text_of<'a>(node: &'a RawValue, depth: usize, places: &Places<'a>, text: &mut String, gather: &mut Gather) {
     let at = places.place(node.get());
+    if depth > NODES_DEPTH_MAX {
+        return gather.left_out(at.0, at.1, "this text stands too deep within others: left out");
+    }
     let Some(node) = places.read::<Node<'_>>(node, "this text", gather) else { return };
     if node.text.is_none() && node.kind == "text" {
         gather.left_out(at.0, at.1, "this text is missing: left out");
     }
     text.extend(node.text);
-    text.extend(node.content.into_iter().map(|inner| inner.text));
+    for inner in node.content.into_iter().flatten() {
+        text_of(inner, depth + 1, places, text, gather);
+    }
 }
 
 pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
@@ -86,7 +88,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
                 false => places.list(&fields, "content", &mut gather),
             };
             for node in nodes {
-                text_of(node, &places, &mut text, &mut gather);
+                text_of(node, 1, &places, &mut text, &mut gather);
             }
             let words: Vec<&str> = text.split_whitespace().collect();
             if !times.is_empty() && times.len() != words.len() {
@@ -109,4 +111,25 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
     }
     lines.finish(&mut gather);
     Ok(gather.finish(FileKind::RevEditor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_however_deep_it_stands() {
+        let mut node = serde_json::json!({"type": "text", "text": "vote"});
+        for depth in 0..20 {
+            let said = serde_json::json!({"type": "text", "text": "The "});
+            let paragraph = serde_json::json!({"type": "paragraph", "content": [said, node]});
+            let monologue = serde_json::json!({"type": "monologue", "content": [paragraph]});
+            let file = serde_json::json!({"type": "doc", "content": [monologue]}).to_string();
+            let reading = read(&file, Gather::default()).expect("it can be read");
+            let is_read = depth < NODES_DEPTH_MAX;
+            assert_eq!(&*reading.lines[0].content.text, if is_read { "The vote" } else { "The" }, "{depth}");
+            assert_eq!(reading.problems.is_empty(), is_read, "{depth} {:?}", reading.problems);
+            node = serde_json::json!({"type": "link", "content": [node]});
+        }
+    }
 }

@@ -59,6 +59,8 @@ struct Reader<'a> {
     begins_session: bool,
     /// The guess of each channel that nothing made final so far.
     guesses: BTreeMap<&'a str, (&'a RawValue, Fields<'a>)>,
+    /// When the last word of each channel ends that is final, in milliseconds: a guess of what is before it comes late.
+    final_until: BTreeMap<&'a str, i64>,
 }
 
 impl<'a> Reader<'a> {
@@ -67,11 +69,16 @@ impl<'a> Reader<'a> {
         let channel = fields.get("channel").map_or("", |channel| channel.get());
         if is_message(&fields, "AddTranscript") {
             self.guesses.remove(channel);
-            self.results(message, &fields, places, gather);
+            let from = self.items.len();
+            self.results(message, &fields, None, places, gather);
+            let ends = self.items[from..].iter().filter_map(|(_, said)| said.item.end_time.ms());
+            let until = self.final_until.entry(channel).or_default();
+            *until = ends.fold(*until, i64::max);
         } else if is_message(&fields, "AddPartialTranscript") {
             self.guesses.insert(channel, (message, fields));
         } else if is_message(&fields, "RecognitionStarted") {
             self.unconfirmed(places, gather);
+            self.final_until.clear();
             self.begins_session = true;
         } else if fields.get("results").is_some_and(|results| results.get().contains("\"content\"")) {
             let at = places.place(message.get());
@@ -81,9 +88,10 @@ impl<'a> Reader<'a> {
 
     /// Reads the guesses that nothing made final.
     fn unconfirmed(&mut self, places: &Places<'a>, gather: &mut Gather) {
-        for (message, fields) in std::mem::take(&mut self.guesses).into_values() {
+        for (channel, (message, fields)) in std::mem::take(&mut self.guesses) {
             let before = self.items.len();
-            self.results(message, &fields, places, gather);
+            let final_until = self.final_until.get(channel).copied();
+            self.results(message, &fields, final_until, places, gather);
             if self.items.len() > before {
                 let at = places.place(message.get());
                 gather.problem(at.0, at.1, "this was never made final: read as it was guessed last");
@@ -91,13 +99,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn results(&mut self, message: &'a RawValue, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+    /// Takes the results of a message; of a guess those alone that are not all before what is final.
+    fn results(
+        &mut self,
+        message: &'a RawValue,
+        fields: &Fields<'a>,
+        final_until: Option<i64>,
+        places: &Places<'a>,
+        gather: &mut Gather,
+    ) {
         // Messages of the live service say it once for all that is in them.
         let channel = fields.get("channel");
         let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
         for item in places.due_list(message, fields, "results", gather) {
             let at = places.place(item.get());
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
+            if final_until.is_some_and(|until| item.end_time.ms().is_some_and(|end| end <= until)) {
+                continue;
+            }
             let channel = item.channel.as_deref().or(channel.as_deref()).filter(|channel| !channel.trim().is_empty());
             // A mark without a channel is of the word before it.
             let before = self.items.last().filter(|_| item.kind == "punctuation");
@@ -112,6 +131,7 @@ impl<'a> Reader<'a> {
         // What stands next stands right behind what was last.
         let mut joins_next = false;
         read_by_channel(&self.items, &mut gather, |said, channel, has_several, lines, gather| {
+            lines.may_lack_speakers();
             let Said { at, item, begins_session } = said;
             if *begins_session {
                 lines.part_may_begin();
@@ -148,7 +168,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
     let message: &RawValue = whole(text)?;
     let (places, mut reader) = (Places::of(text), Reader::default());
     let fields = places.read::<Fields<'_>>(message, "this transcript", &mut gather).unwrap_or_default();
-    reader.results(message, &fields, &places, &mut gather);
+    reader.results(message, &fields, None, &places, &mut gather);
     Ok(reader.finish(gather))
 }
 
@@ -243,6 +263,9 @@ mod tests {
         let line = |start, text: &str| (Some(start), text.to_owned());
         assert_eq!(read(&two), (vec![line(0, "Yes")], 0));
         assert_eq!(read(&one), (vec![line(0, "Hello all")], 1));
+        // One that comes late, of what is final.
+        let late = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "al")])].concat();
+        assert_eq!(read(&late), (vec![line(0, "Hello all")], 0));
         // Another session in the same recording is a part of its own.
         let both = [begins, &one, begins, &two].concat();
         assert_eq!(read(&both), (vec![line(0, "Hello all"), line(3_000, "Yes")], 2));

@@ -18,7 +18,7 @@ use super::super::detect::is_rows;
 use super::super::gather::Gather;
 use super::super::ours::rows;
 use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of, values};
-use super::super::words::{Token, WordLines, is_unspaced, missing_words};
+use super::super::words::{ANSWER_PAUSE_MS, Token, WordLines, is_unspaced, missing_words};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
 use crate::transcript::time::precise_clock;
@@ -185,7 +185,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
 
 /// Segments and whole transcripts, one behind the other; in a file also lists of them.
 fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &Places<'a>, gather: &mut Gather) {
-    let mut bare = Vec::new();
+    let (mut bare, mut whole_texts, from) = (Vec::new(), Vec::new(), gather.len());
     for item in items_of {
         let fields = serde_json::from_str::<Fields<'_>>(item.get()).ok();
         let is_list = is_file && item.get().starts_with('[');
@@ -203,8 +203,9 @@ fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &Places<'a>, ga
             items(inner, false, places, gather);
             continue;
         };
-        // The other messages of OpenAI's service say the same again.
+        // The other messages of OpenAI's service say the same again, the last of them all of it.
         if is_repeat(&fields) {
+            whole_texts.extend(fields.get("text").copied());
             continue;
         }
         segments(std::mem::take(&mut bare), places, gather);
@@ -212,6 +213,14 @@ fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &Places<'a>, ga
         transcript(item, &fields, places, gather);
     }
     segments(bare, places, gather);
+    let said = whole_texts.iter().filter_map(|text| serde_json::from_str::<Cow<'_, str>>(text.get()).ok());
+    let said = said.flat_map(|text| [Cow::Borrowed(" "), text]).collect::<String>();
+    let lines = gather.contents()[from..].iter().flat_map(|line| [" ", &*line.text]).collect::<String>();
+    if let (Some(first), missing @ 1..) = (whole_texts.first(), missing_words(&said, &lines)) {
+        let (line, column) = places.place(first.get());
+        let message = format!("words of `text` that are in no segment are not read: {missing}");
+        gather.losses.add(line, column, message);
+    }
 }
 
 fn says_something(item: &RawValue) -> bool {
@@ -631,9 +640,6 @@ fn words_alone<'a>(
 /// Words with their pieces of a text.
 type Pieces<'a> = Vec<(Option<&'a TimedWord<'a>>, Piece<'a>)>;
 
-/// A silence that parts what two people say, in milliseconds: as for the words of live engines.
-const ANSWER_PAUSE_MS: MediaMs = 300;
-
 /// Who says each of the pieces. One without a speaker is by that of its sentence; a sentence, or words between pauses, without one
 /// is by `speaker`, who is said to say all.
 fn speakers<'a>(pieces: &'a Pieces<'_>, speaker: Option<&'a str>) -> Vec<Option<&'a str>> {
@@ -959,6 +965,13 @@ mod tests {
                 vec![line(0, Some(1_000), "A: a")],
                 0,
                 0,
+            ),
+            (
+                "{\"type\":\"transcript.text.segment\",\"start\":0,\"end\":1,\"text\":\"a\"}\n\
+                {\"type\":\"transcript.text.done\",\"text\":\"a b\"}\n",
+                vec![line(0, Some(1_000), "a")],
+                0,
+                1,
             ),
             // What is said in no segment is told.
             (r#"{"text":"a b","segments":[{"start":0,"end":1,"text":"a"}]}"#, vec![line(0, Some(1_000), "a")], 0, 1),
