@@ -274,7 +274,7 @@ fn what_is_odd_is_told_and_nothing_is_lost() {
 fn what_cannot_be_read_is_refused_with_a_reason() {
     let refused = |bytes: &[u8], name| read(bytes, name).expect_err("it cannot be read");
     let not_text = |line, column| FormatError::NotText { what: "a zero byte", line, column };
-    assert_eq!(refused(b"A: (00:01)\n\x01b\0", None), not_text(2, 3));
+    assert_eq!(refused(b"A: (00:01)\n\x01b\0c", None), not_text(2, 3));
     assert_eq!(refused(b"\xff\xfeA", None), FormatError::UnknownFormat);
     let empty = refused(b"WEBVTT\n\nNOTE nothing\n", Some("a.vtt"));
     assert_eq!(empty, FormatError::NoSpeech { kind: FileKind::Vtt });

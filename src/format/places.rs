@@ -199,6 +199,11 @@ pub(super) fn without_marks_between_values(text: &str, are_rows: bool) -> Cow<'_
     if !text.starts_with(['{', '[']) || !text.contains('\u{FEFF}') {
         return Cow::Borrowed(text);
     }
+    // Texts begin with brackets too.
+    let first = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>().next();
+    if !matches!(first, Some(Ok(value)) if value.get().contains('{')) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
     for (at, _) in bytes_outside_strings(text).filter(|(_, byte)| *byte == 0xEF) {
@@ -513,6 +518,9 @@ mod tests {
         }
         let marked = "{\"a\":\"\u{FEFF}\"}\u{FEFF}{\"a\":1}";
         assert_eq!(without_marks_between_values(marked, true), "{\"a\":\"\u{FEFF}\"} {\"a\":1}");
+        for text in ["{x}: \u{FEFF}a", "[1] \u{FEFF}a"] {
+            assert_eq!(without_marks_between_values(text, false), text);
+        }
     }
 
     #[test]

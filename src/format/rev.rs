@@ -12,6 +12,7 @@ use super::detect::has_sign;
 use super::document::Document;
 use super::encoding::without_damage;
 use super::headers::Headers;
+use super::text::one_line;
 use crate::transcript::Line;
 use crate::transcript::time::clock;
 
@@ -63,7 +64,8 @@ pub(super) fn write(document: &Document) -> String {
 }
 
 pub(super) fn label(name: &str) -> String {
-    let name: String = name.replace(char::is_control, " ").trim().chars().take(LABEL_MAX).collect();
+    // Names that differ in their blanks alone are one to the reader.
+    let name: String = one_line(name).chars().take(LABEL_MAX).collect();
     // A backslash in front is how a text is kept from being a header, and a byte order mark how another file begins.
     let name = name.trim_end().trim_start_matches(['\\', '\u{FEFF}']).trim_start();
     if name.is_empty() { NO_SPEAKER.to_owned() } else { name.to_owned() }

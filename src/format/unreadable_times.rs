@@ -93,7 +93,7 @@ impl<'a> Guess<'a> {
     }
 
     pub(super) fn header(self) -> Header<'a> {
-        let Self { label, remark, text, .. } = self;
+        let Self { label, remark, text, is_marked, .. } = self;
         // Of start and end one may be left.
         let (start, odd) = match remark.split_once('\t') {
             Some((start, _)) => (time(start), "the end cannot be read"),
@@ -102,7 +102,8 @@ impl<'a> Guess<'a> {
         };
         let when = start.map_or(When::Unknown(bare(remark)), |start| When::Known(start, None));
         let odd = start.map(|_| odd);
-        Shape { form: Form::TimeFirst, label, when, text, whole: text, odd }.header()
+        let header = Shape { form: Form::TimeFirst, label, when, text, whole: text, odd }.header();
+        Header { is_plain_remark: !is_marked, ..header }
     }
 }
 

@@ -91,15 +91,27 @@ impl<'a> Reader<'a> {
         for (channel, (message, fields)) in std::mem::take(&mut self.guesses) {
             let before = self.items.len();
             let final_until = self.final_until.get(channel).copied();
-            self.results(message, &fields, final_until, places, gather);
+            let late = self.results(message, &fields, final_until, places, gather);
+            let at = places.place(message.get());
             if self.items.len() > before {
-                let at = places.place(message.get());
                 gather.problem(at.0, at.1, "this was never made final: read as it was guessed last");
+            }
+            // The last word of a guess may be the beginning of one.
+            let is_said = |word: &String| {
+                let mut said = self.items[..before].iter().filter_map(|(_, said)| said.item.alternatives.first());
+                said.any(|said| said.content.to_lowercase().starts_with(word))
+            };
+            let unsaid = late.iter().filter(|word| !is_said(word)).count();
+            if unsaid > 0 {
+                let message =
+                    format!("words of this late guess that nothing final has: {unsaid}; what is final there is read");
+                gather.problem(at.0, at.1, message);
             }
         }
     }
 
-    /// Takes the results of a message; of a guess those alone that are not all before what is final.
+    /// Takes the results of a message; of a guess those alone that end behind what is final. Gives what the others say, in small
+    /// letters.
     fn results(
         &mut self,
         message: &'a RawValue,
@@ -107,7 +119,8 @@ impl<'a> Reader<'a> {
         final_until: Option<i64>,
         places: &Places<'a>,
         gather: &mut Gather,
-    ) {
+    ) -> Vec<String> {
+        let mut late = Vec::new();
         // Messages of the live service say it once for all that is in them.
         let channel = fields.get("channel");
         let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
@@ -115,6 +128,7 @@ impl<'a> Reader<'a> {
             let at = places.place(item.get());
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
             if final_until.is_some_and(|until| item.end_time.ms().is_some_and(|end| end <= until)) {
+                late.extend(item.alternatives.first().map(|said| said.content.to_lowercase()));
                 continue;
             }
             let channel = item.channel.as_deref().or(channel.as_deref()).filter(|channel| !channel.trim().is_empty());
@@ -125,6 +139,7 @@ impl<'a> Reader<'a> {
             let begins_session = std::mem::take(&mut self.begins_session);
             self.items.push((channel, Said { at, item, begins_session }));
         }
+        late
     }
 
     fn finish(self, mut gather: Gather) -> Reading {
@@ -266,6 +281,8 @@ mod tests {
         // One that comes late, of what is final.
         let late = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "al")])].concat();
         assert_eq!(read(&late), (vec![line(0, "Hello all")], 0));
+        let other = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "nobody")])].concat();
+        assert_eq!(read(&other), (vec![line(0, "Hello all")], 1));
         // Another session in the same recording is a part of its own.
         let both = [begins, &one, begins, &two].concat();
         assert_eq!(read(&both), (vec![line(0, "Hello all"), line(3_000, "Yes")], 2));
