@@ -81,10 +81,8 @@ pub(super) fn without_zero_tail(bytes: &[u8], encoding: Option<TextEncoding>) ->
         Some(encoding) if encoding.name().starts_with("UTF-32") => 4,
         Some(encoding) if encoding.name().starts_with("UTF-16") => 2,
         Some(_) => 1,
-        None if !bytes[..said].contains(&0) => 1,
         // Of the pattern of zero bytes the last one is a part.
-        None if bytes[..said].windows(2).any(|pair| pair == [0, 0]) => 4,
-        None => 2,
+        None => by_zeros(&bytes[..said]).map_or(1, |(_, unit)| unit),
     };
     let end = said.next_multiple_of(unit).min(bytes.len());
     let count = bytes.len() - end;
@@ -327,14 +325,24 @@ fn without_mark(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
     if bytes.starts_with(b"WEBVTT") {
         return Ok(by(UTF_8, bytes));
     }
+    if let Some((charset, _)) = by_zeros(bytes) {
+        return Ok(charset.decode(bytes));
+    }
+    let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
+    let (line, column) = place(bytes, at);
+    Err(FormatError::NotText { what: "a zero byte", line, column })
+}
+
+/// The encoding that zero bytes show by their places, and the bytes of its unit.
+fn by_zeros(bytes: &[u8]) -> Option<(Charset, usize)> {
     let head = &bytes[..bytes.len().min(SNIFFED) / 4 * 4];
     let zeros = |step: usize, at: usize| head.iter().skip(at).step_by(step).filter(|byte| **byte == 0).count();
     let units = head.len() / 4;
     if units > 0 && zeros(4, 3) == units && zeros(4, 2) * 10 >= units * 9 {
-        return Ok(utf32(bytes, Order::Little));
+        return Some((Charset::Utf32(Order::Little), 4));
     }
     if units > 0 && zeros(4, 0) == units && zeros(4, 1) * 10 >= units * 9 {
-        return Ok(utf32(bytes, Order::Big));
+        return Some((Charset::Utf32(Order::Big), 4));
     }
     let (even, odd) = (zeros(2, 0), zeros(2, 1));
     // A fifth of the units: the others may be letters of another script, but blanks and line ends there are.
@@ -343,14 +351,12 @@ fn without_mark(bytes: &[u8]) -> Result<Text<'_>, FormatError> {
         head.chunks_exact(2).any(|unit| pairs.iter().any(|pair| unit == pair))
     };
     if odd * 5 >= units * 2 && even * 10 <= odd && has(|byte| [byte, 0]) {
-        return Ok(by(UTF_16LE, bytes));
+        return Some((Charset::Standard(UTF_16LE), 2));
     }
     if even * 5 >= units * 2 && odd * 10 <= even && has(|byte| [0, byte]) {
-        return Ok(by(UTF_16BE, bytes));
+        return Some((Charset::Standard(UTF_16BE), 2));
     }
-    let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
-    let (line, column) = place(bytes, at);
-    Err(FormatError::NotText { what: "a zero byte", line, column })
+    None
 }
 
 /// True for a file of cues that has a zero byte here and there: an arrow in single bytes stands in none of UTF-16.
@@ -440,6 +446,10 @@ mod tests {
     fn zero_bytes_at_the_end_are_no_text() {
         for (said, unit) in [
             (SAID.as_bytes().to_vec(), 1),
+            // A stray zero byte is none of UTF-16, at whichever place.
+            (b"It is\0so.\nYes.\n".to_vec(), 1),
+            (b"It is\0\0so.\nYes.\nNo.\n".to_vec(), 1),
+            (b"WEBVTT\n\n00:01.000 --> 00:02.000\na\0b\n".to_vec(), 1),
             (b"\0".to_vec(), 1),
             (utf16(SAID, Order::Little), 2),
             (utf16(SAID, Order::Big), 2),

@@ -266,7 +266,10 @@ impl<'a> Headers<'a> {
             (Form::ColonBracket | Form::BracketColon, When::Unknown(_)) => is_known || is_label(label),
             (Form::ColonBracket, When::Words(_)) => is_somebody(),
             (Form::Bracket, When::Known(..)) => is_somebody() || is_open && is_title(label),
-            (Form::Bracket, When::Words(_)) => is_known && is_open && has_text_below,
+            (Form::Bracket, When::Words(remark)) => {
+                // A year or a count may stand behind a name in a sentence.
+                is_known && is_open && has_text_below && remark.contains(char::is_alphabetic)
+            }
             (Form::NameTime | Form::ColonTime, When::Known(..)) => {
                 // `Genesis 12:30` is no header where headers look otherwise.
                 let is_alike = matches!(kind, FileKind::Names | FileKind::Otter);

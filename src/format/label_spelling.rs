@@ -1,10 +1,11 @@
 //! Labels of one file that are nearly the same: a name with other blanks in it is the same name, and one with other capitals or
 //! another letter is told, for it may be a slip of the pen, and another person.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::blocks::excerpt;
+use super::blocks::{LABEL_MAX, excerpt};
 use super::gather::Gather;
 use super::stamp::is_blank;
 
@@ -76,38 +77,51 @@ pub(super) fn check(gather: &mut Gather) {
     }
 }
 
-/// Those of `labels` that differ from a more frequent one in capitals alone, and those that stand once and differ in a letter.
-fn near(labels: &[LabelUse]) -> Vec<(&LabelUse, &LabelUse)> {
-    // Two that differ in a letter are the same without it.
-    let variants = |label: &str| -> Vec<String> {
-        let chars: Vec<char> = label.to_lowercase().chars().collect();
-        let without = |at: usize| chars.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, c)| c).collect();
-        std::iter::once(label.to_lowercase()).chain((0..chars.len()).map(without)).collect()
+/// Those of `labels` that differ from a more frequent one in capitals alone, and those that stand once and differ in a letter. Of
+/// each way to leave out a letter only the most frequent label is looked at, so the work grows with the labels and not with their
+/// pairs.
+fn near<'a>(labels: &'a [LabelUse]) -> Vec<(&'a LabelUse, &'a LabelUse)> {
+    let usual_first = |one: &&LabelUse| (one.lines, Reverse(one.first));
+    let keep_usual = |usual: &mut &'a LabelUse, one: &'a LabelUse| {
+        *usual = [*usual, one].into_iter().max_by_key(usual_first).unwrap_or(one)
     };
-    let digits = |label: &str| label.chars().filter(char::is_ascii_digit).collect::<String>();
-    // `Speaker 1` and `Speaker 11` are two people.
-    let has_same_digits = |one: &str, other: &str| {
-        let (one, other) = (digits(one), digits(other));
-        one == other || one.is_empty() || other.is_empty()
-    };
-    let is_usual = |rare: &LabelUse, usual: &LabelUse| {
-        let is_rarer = (rare.lines, std::cmp::Reverse(rare.first)) < (usual.lines, std::cmp::Reverse(usual.first));
-        let is_same = rare.label.to_lowercase() == usual.label.to_lowercase();
-        let is_long = rare.label.chars().count().min(usual.label.chars().count()) >= LETTERS_MIN;
-        is_rarer
-            && (is_same || rare.lines == 1 && usual.lines > 1 && is_long && has_same_digits(&rare.label, &usual.label))
-    };
-    let mut known: HashMap<String, Vec<usize>> = HashMap::new();
-    for (index, one) in labels.iter().enumerate() {
-        variants(&one.label).into_iter().for_each(|variant| known.entry(variant).or_default().push(index));
+    let lower: Vec<String> = labels.iter().map(|one| one.label.to_lowercase()).collect();
+    let mut same: HashMap<&str, &LabelUse> = HashMap::new();
+    let mut like: HashMap<(String, Option<String>), &LabelUse> = HashMap::new();
+    for (one, lower) in labels.iter().zip(&lower) {
+        keep_usual(same.entry(lower).or_insert(one), one);
+        if one.lines > 1 {
+            for key in variants(lower).into_iter().flat_map(|it| [(it.clone(), None), (it, Some(digits(lower)))]) {
+                keep_usual(like.entry(key).or_insert(one), one);
+            }
+        }
     }
-    let found = labels.iter().filter_map(|rare| {
-        let variants = variants(&rare.label);
-        let others = variants.iter().filter_map(|variant| known.get(variant)).flatten();
-        let usual = others.map(|index| &labels[*index]).filter(|usual| is_usual(rare, usual));
-        usual.max_by_key(|usual| usual.lines).map(|usual| (rare, usual))
+    let found = labels.iter().zip(&lower).filter_map(|(rare, lower)| {
+        let other = same.get(&**lower).copied().filter(|usual| !Arc::ptr_eq(&usual.label, &rare.label));
+        let digits = digits(lower);
+        // `Speaker 1` and `Speaker 11` are two people; a name without digits is like one with any.
+        let among = if digits.is_empty() { vec![None] } else { vec![Some(digits), Some(String::new())] };
+        let variants = if rare.lines == 1 { variants(lower) } else { Vec::new() };
+        let keys = variants.into_iter().flat_map(|it| among.iter().map(move |digits| (it.clone(), digits.clone())));
+        let usual = keys.filter_map(|key| like.get(&key).copied()).chain(other).max_by_key(usual_first);
+        usual.map(|usual| (rare, usual))
     });
     found.collect()
+}
+
+/// A label in small letters, and it without each of its letters: two that differ in a letter have one of these in common. None of
+/// one that is too short to be compared, or longer than any name.
+fn variants(lower: &str) -> Vec<String> {
+    let chars: Vec<char> = lower.chars().collect();
+    if !(LETTERS_MIN..=LABEL_MAX).contains(&chars.len()) {
+        return Vec::new();
+    }
+    let without = |at: usize| chars.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, c)| c).collect();
+    std::iter::once(lower.to_owned()).chain((0..chars.len()).map(without)).collect()
+}
+
+fn digits(label: &str) -> String {
+    label.chars().filter(char::is_ascii_digit).collect()
 }
 
 #[cfg(test)]
@@ -146,6 +160,31 @@ mod tests {
             let problems: Vec<&str> = reading.problems.iter().map(|problem| problem.message.as_str()).collect();
             assert_eq!(problems.len(), usize::from(!told.is_empty()), "{label}: {problems:?}");
             assert!(problems.iter().all(|problem| problem.contains(told)), "{label}: {problems:?}");
+        }
+    }
+
+    /// As many labels as are compared, each of which is like each other one: compared in pairs they take hours.
+    #[test]
+    fn labels_that_are_all_alike_are_compared_once_each() {
+        let cased = |number: usize| -> String {
+            let is_large = |at: usize| at < usize::BITS as usize && number >> at & 1 == 1;
+            (0..LABEL_MAX).map(|at| if is_large(at) { 'A' } else { 'a' }).collect()
+        };
+        let changed =
+            |number: usize| format!("{}{}", "a".repeat(LABEL_MAX - 1), char::from_u32(0x4E00 + number as u32).unwrap());
+        for label in [&cased as &dyn Fn(usize) -> String, &changed] {
+            let one = |number: usize| LabelUse {
+                label: label(number).into(),
+                lines: 1 + usize::from(number % 2 == 0),
+                first: number,
+            };
+            let labels: Vec<LabelUse> = (0..LABELS_MAX).map(one).collect();
+            let found = near(&labels);
+            assert!(
+                found.len() >= LABELS_MAX / 2 && found.iter().all(|(_, usual)| usual.first == 0),
+                "{}",
+                labels[1].label
+            );
         }
     }
 }

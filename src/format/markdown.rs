@@ -13,9 +13,12 @@ use std::sync::Arc;
 
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
-use super::header_forms::name_with_time;
+use super::header_forms::{name_with_time, says_nothing};
 use super::person::{is_name, is_no_name};
-use super::stamp::{When, bracketed_end, is_colon, is_part_of_text, is_unreadable, leading_span, placeholder, when};
+use super::stamp::{
+    When, bracketed_end, is_colon, is_part_of_text, is_unreadable, leading_span, placeholder, stands_without_brackets,
+    when,
+};
 use super::{FileKind, Reading, label_spelling, srt};
 use crate::transcript::{Content, MediaMs, Meta};
 
@@ -66,7 +69,8 @@ fn in_brackets(text: &str) -> Option<(&str, &str)> {
 /// What stands at the head of `text` where a time is due, in brackets or not, and what follows it.
 fn no_time(text: &str) -> Option<(When<'_>, &str)> {
     let text = text.trim_start();
-    let word = || text.split_once(char::is_whitespace).filter(|(word, _)| is_unreadable(word) && has_digit(word));
+    let is_one = |word: &str| is_unreadable(word) && has_digit(word) && stands_without_brackets(word);
+    let word = || text.split_once(char::is_whitespace).filter(|(word, _)| is_one(word));
     in_brackets(text).or_else(word).map(|(remark, after)| (When::Unknown(remark), after))
 }
 
@@ -99,7 +103,13 @@ fn head(line: &str) -> Option<Head<'_>> {
     let is_bare = !within && first.is_none() && above.is_none();
     let sure = bracketed(after);
     let doubtful = if sure.is_none() && is_bare && leading_span(after.trim_start()).is_none() {
-        no_time(after).filter(|_| bracketed(bold).is_none() && bracketed_end(bold).is_none())
+        // `**Name** (2019)` and `**Name** 42` stand in sentences.
+        let is_one = |remark: &str| {
+            remark.contains(char::is_alphabetic) || stands_without_brackets(remark) || says_nothing(remark)
+        };
+        no_time(after)
+            .filter(|(at, _)| matches!(at, When::Unknown(remark) if is_one(remark)))
+            .filter(|_| bracketed(bold).is_none() && bracketed_end(bold).is_none())
     } else {
         None
     };
@@ -495,6 +505,7 @@ mod tests {
             ("**Ben Roth** (laughing):", "(laughing) So."),
             ("**Ben Roth** (??):", "So."),
             ("**Ben Roth** 0O:25", "So."),
+            ("**Ben Roth** 00.25", "So."),
             ("[0O:25] **Ben Roth:**", "So."),
             ("[00.25] **Ben Roth**:", "So."),
             ("[inaudible 00:25] **Ben Roth**:", "(inaudible 00:25) So."),
@@ -518,6 +529,14 @@ mod tests {
             let found = (last.content.speaker.as_deref(), last.content.start_ms, &*last.content.text);
             assert_eq!(found, (Some("Ben Roth"), Some(25_000), "So: yes."), "{header}");
             assert!(reading.problems.iter().any(|problem| problem.line == 7), "{header}");
+        }
+        // What is counted in a sentence.
+        for words in ["42 votes for it.", "(42) votes for it.", "(2019) says so.", "1,234 votes.", "2019 was hers."] {
+            let text = format!("**Ann Lee** (00:01): Yes.\n\n**Ben Roth** (00:09): I said\n\n**Ann Lee** {words}\n");
+            let reading = read(&text, Gather::default());
+            let last = reading.lines.last().expect("a line");
+            let found = (last.content.speaker.as_deref(), last.content.text.ends_with(&format!("**Ann Lee** {words}")));
+            assert_eq!(found, (Some("Ben Roth"), true), "{words}");
         }
         // Who is bold once is nobody.
         let text = "**Ann Lee** (00:01): Yes.\n\n**Bitcoin Core** (27.0) is out.\n\n**Ann Lee** (00:09): No.\n";

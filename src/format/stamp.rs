@@ -227,16 +227,25 @@ pub(super) fn placeholder(text: &str) -> bool {
     is_not_available(text) || is_broken_time(text)
 }
 
+/// True for a digit of a clock with damage, and for what stands for one.
+fn is_clock_part(c: char) -> bool {
+    c.is_ascii_digit() || "OoQDIl|SsBbZzxX?".contains(c)
+}
+
+/// True for what stands for a colon in a clock with damage, and between no other numbers.
+fn is_clock_sign(c: char) -> bool {
+    matches!(c, ';' | '\u{B7}' | '\u{2D0}' | '\u{2236}' | '\u{A789}')
+}
+
 /// True for a clock with damage: parts as those of a time, of which letters stand for digits (`0O:25`), or with other signs
 /// between them (`00;25`, `00.25`). With `is_sure` only signs that nothing but times and faults has.
 pub(super) fn is_broken_clock(text: &str, is_sure: bool) -> bool {
     let text = text.trim_matches(is_around);
-    let is_part = |c: char| c.is_ascii_digit() || "OoQDIl|SsBbZzxX?".contains(c);
-    let is_sign = |c: char| is_colon(c) || matches!(c, ';' | '\u{B7}' | '\u{2D0}' | '\u{2236}' | '\u{A789}');
+    let is_sign = |c: char| is_colon(c) || is_clock_sign(c);
     let is_weak = |c: char| !is_sure && matches!(c, '.' | ',' | '-' | '\u{2013}' | '\'' | '\u{2019}' | '_' | ' ');
     let mut fields = text.split(|c: char| is_sign(c) || is_weak(c));
-    let is_field = |field: &str| field.chars().count() <= 3 && field.chars().all(is_part);
-    let last = text.chars().rev().take_while(|c| is_part(*c)).count();
+    let is_field = |field: &str| field.chars().count() <= 3 && field.chars().all(is_clock_part);
+    let last = text.chars().rev().take_while(|c| is_clock_part(*c)).count();
     text.chars().filter(char::is_ascii_digit).count() > 1
         && text.contains(|c: char| is_sign(c) || is_weak(c))
         && fields.all(is_field)
@@ -287,6 +296,23 @@ pub(super) fn is_unreadable(text: &str) -> bool {
                 || behind_word
                     .is_some_and(|(before, last)| span(text).is_none() && !before.is_empty() && is_clock(last))
                 || digits > 0 && letters <= digits && digits + letters <= SIGNS_MAX && words <= 3)
+}
+
+/// True for what stands for a time also where blanks alone part it from a name: words that say so, and numbers with damage that
+/// no count, year or score has. A sign alone may end a sentence, so it takes two question marks or dashes.
+pub(super) fn stands_without_brackets(text: &str) -> bool {
+    let text = bare(text);
+    if !text.contains(char::is_alphanumeric) {
+        let is_sign = |c: &char| matches!(c, '?' | '-' | '\u{2012}'..='\u{2015}' | '\u{2212}');
+        return !text.contains(',') && text.chars().filter(is_sign).count() > 1;
+    }
+    if !text.contains(|c: char| c.is_numeric()) || text.contains(|c: char| is_colon(c) || is_clock_sign(c)) {
+        return true;
+    }
+    let is_digits = matches!(text.len(), 4 | 6) && text.chars().all(is_clock_part);
+    let is_clock = || is_broken_clock(text, false);
+    // `1,234` and `3-2` are none; `12.25` may be one.
+    text.starts_with('0') && (is_digits || is_clock()) || is_clock() && parse_time(&text.replace('.', ":")).is_some()
 }
 
 /// What `content` is, which stands where a time is due.

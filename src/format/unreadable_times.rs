@@ -7,8 +7,8 @@
 use super::header_forms::{Form, Header, Shape, plain_label};
 use super::person::is_title;
 use super::stamp::{
-    When, bare, is_blank, is_broken_clock, is_broken_span, is_close, is_colon, is_open, is_unreadable, time,
-    time_among_signs,
+    When, bare, is_blank, is_broken_clock, is_broken_span, is_close, is_colon, is_open, is_unreadable,
+    stands_without_brackets, time, time_among_signs,
 };
 
 /// Longer lines are looked at up to here.
@@ -87,7 +87,10 @@ impl<'a> Guess<'a> {
         let mut cells = self.remark.split('\t').filter(|cell| time(cell).is_none());
         let is_damaged = |cell: &str| is_unreadable(cell) || time_among_signs(cell).is_some();
         match is_known {
-            true => cells.clone().next().is_some() && cells.all(is_damaged),
+            true => {
+                let is_apart = self.is_marked || stands_without_brackets(self.remark);
+                is_apart && cells.clone().next().is_some() && cells.all(is_damaged)
+            }
             false => is_title(self.label) && !is_unreadable(self.label) && is_broken_clock(self.remark, true),
         }
     }
@@ -198,7 +201,10 @@ fn brackets<'a>(line: &'a str, all: &mut Vec<Guess<'a>>) {
     if open > 0 {
         let label = plain_label(line[..open].trim_end_matches(is_sign));
         let text = bare(bare(rest).trim_start_matches(is_colon));
-        all.push(Guess { label, remark: content, text, is_name_first: true, is_marked: true });
+        // `Name (2019)` and `Name (42)` stand in sentences too.
+        let has_colon = line[..open].trim_end_matches(is_blank).ends_with(is_colon) || bare(rest).starts_with(is_colon);
+        let is_marked = has_colon || !content.chars().all(|c| c.is_ascii_digit());
+        all.push(Guess { label, remark: content, text, is_name_first: true, is_marked });
         return;
     }
     names(content, rest, true, all);
@@ -241,16 +247,17 @@ fn words<'a>(line: &'a str, is_line: bool, all: &mut Vec<Guess<'a>>) {
             all.push(Guess { label, remark, text: "", is_name_first: true, is_marked: false });
         }
     }
-    // `Name -`, of which the time is gone, and `Name:`.
+    // `[Name] -`, `Name --`, of which the time is gone: a sign that touches a name is one of the sentence.
     let label = line.trim_end_matches(is_sign);
-    if is_line && label.len() < line.len() && !line.ends_with(is_colon) {
+    let is_bracketed = label.starts_with(is_open) && label.ends_with(is_close);
+    if is_line && (is_bracketed || line[label.len()..].starts_with(is_blank)) && !line.ends_with(is_colon) {
         let (label, remark) = (plain_label(label), &line[label.len()..]);
-        all.push(Guess { label, remark, text: "", is_name_first: true, is_marked: false });
+        all.push(Guess { label, remark, text: "", is_name_first: true, is_marked: is_bracketed });
     }
-    // `- Name`
+    // `-- Name`
     let label = line.trim_start_matches(is_sign);
-    if is_line && label.len() < line.len() {
-        let remark = &line[..line.len() - label.len()];
+    let remark = &line[..line.len() - label.len()];
+    if is_line && remark.ends_with(is_blank) {
         all.push(Guess { label: plain_label(label), remark, text: "", is_name_first: false, is_marked: false });
     }
 }
@@ -325,16 +332,22 @@ mod tests {
                 "time",
                 "??",
                 "--:--",
-                "-",
+                "--",
                 "unknown",
                 "inaudible 00:25",
-                "0",
                 "00:25 ?",
             ] {
                 assert_eq!(said(layout, time), (whole.clone(), true), "{layout:?} {time:?}");
             }
-            // What is any other word is told.
-            assert!(said(layout, "tc").1, "{layout:?}");
+            // What is any other word is told, and so is what ends a sentence or counts something, where nothing marks its place.
+            for time in ["tc", "-", "0"] {
+                assert!(said(layout, time).1, "{layout:?} {time:?}");
+            }
+            // Two blanks, a tab and brackets around the name part a sign from it.
+            let is_parted = ["NAME  TIME", "NAME\tTIME", "[NAME] TIME", "[NAME TIME]", "TIME\tNAME"];
+            if is_parted.iter().any(|parted| layout.2.starts_with(parted)) {
+                assert_eq!(said(layout, "-"), (whole.clone(), true), "{layout:?}");
+            }
         }
     }
 
@@ -346,6 +359,58 @@ mod tests {
             let texts: Vec<&str> = reading.lines.iter().map(|line| &*line.content.text).collect();
             assert_eq!(texts, ["So.", "Well.", "Yes."], "{damaged}");
             assert!(reading.problems.iter().any(|problem| problem.line == 2), "{damaged}");
+        }
+    }
+
+    /// A sentence in which a line begins or ends with a name.
+    #[test]
+    fn a_name_in_a_sentence_is_no_header() {
+        for (first, line) in [
+            ("", "Ann Lee,"),
+            ("", "Ann Lee -"),
+            ("", "Ann Lee \u{2013} "),
+            ("", "Ann Lee\u{2014}"),
+            ("", "Ann Lee--"),
+            ("", "Ann Lee ?"),
+            ("", "Ann Lee ..."),
+            ("", "Ann Lee, -"),
+            ("", "Ann Lee 42"),
+            ("", "Ann Lee 42."),
+            ("", "Ann Lee 1,234"),
+            ("", "Ann Lee 21-15"),
+            ("", "Ann Lee 3 of 4"),
+            ("", "Ann Lee 2019"),
+            ("", "Ann Lee, 2020,"),
+            ("", "Ann Lee (2019)"),
+            ("", "Ann Lee (42)"),
+            ("", "Ann Lee [3]"),
+            ("", "- Ann Lee"),
+            ("", "--Ann Lee"),
+            ("time", "3 Ann Lee"),
+            ("time", "42 Ann Lee"),
+            ("time", "2019 Ann Lee"),
+            ("time", ", Ann Lee"),
+            ("time", "- Ann Lee"),
+            ("time", "? Ann Lee"),
+            ("brackets", "Ann Lee (2019)"),
+            ("brackets", "Ann Lee,"),
+            ("brackets", "Ann Lee 42"),
+        ] {
+            let header = |name: &str, time: &str| match first {
+                "time" => format!("{time} {name}"),
+                "brackets" => format!("{name}: ({time})"),
+                _ => format!("{name}  {time}"),
+            };
+            let [ann, ben, again] = [("Ann Lee", "00:01"), ("Ben Roth", "00:12"), ("Ann Lee", "00:30")]
+                .map(|(name, time)| header(name, time));
+            let text = format!("{ann}\nGood.\n\n{ben}\nI have a question,\n{line}\nplease tell us.\n\n{again}\nSo.\n");
+            let kind = if first == "brackets" { FileKind::Rev } else { FileKind::Otter };
+            let reading = plain_text::read(kind, &text, Gather::default());
+            let said: Vec<_> =
+                reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+            let asked = format!("I have a question,\n{}\nplease tell us.", line.trim_end());
+            let expected = [(Some("Ann Lee"), "Good."), (Some("Ben Roth"), &*asked), (Some("Ann Lee"), "So.")];
+            assert_eq!(said, expected, "{first} {line:?}");
         }
     }
 
