@@ -7,6 +7,8 @@
 //! `<session>.2`, so that nothing is overwritten; but one that was missing and comes a moment late takes its place. A StreamText stream is a text that is written on: what deletes can reach
 //! is remembered here, and after a restart of the server a new line begins.
 
+mod retries;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use self::retries::{Retry, RetryMemory};
 use super::app::App;
 use super::auth::Access;
 use super::body::{charset, read};
@@ -49,6 +52,11 @@ const BEGUN_ANEW: &str = "a line of this source is open that cannot be written o
 /// Said of a caption that was posted before, and was taken back since.
 const TAKEN_BACK: &str = "this caption was posted before under its number, and was taken back since: it stays so";
 
+/// Said of a new run, before which the feed had more retries than are remembered.
+const FORGOTTEN: &str = "this run may have begun before this caption: captions that say what their numbers said before are taken for \
+                         retries until the run shows itself, and of so many some were forgotten. See whether the run's first captions \
+                         are there, and post those that are not under another session";
+
 /// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
 const LATE_NUMBERS_MAX: u64 = 16;
 /// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
@@ -61,34 +69,13 @@ type Asked = HashMap<String, String>;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     streams: Mutex<HashMap<StreamPlace, SharedStream>>,
-    /// The last captions that were taken for retries, and when.
-    retries: Mutex<VecDeque<(Retry, Instant)>>,
+    retries: RetryMemory,
     hasher: foldhash::fast::RandomState,
 }
-
-/// Retries that are remembered, of all feeds: captions are small, and a new run shows itself within its first words.
-const RETRIES_MAX: usize = 256;
 
 /// Whether a request that came `at` came so shortly ago that it may be sent again.
 fn is_soon_after(at: Instant) -> bool {
     at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
-}
-
-/// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
-/// none: it was the first words of that run, which are the same.
-#[derive(Debug, Clone)]
-struct Retry {
-    log_id: LogId,
-    source: Arc<str>,
-    session: Arc<str>,
-    number: u64,
-    text: Arc<str>,
-}
-
-impl Retry {
-    fn is_of(&self, log_id: &LogId, source: &str, session: &str) -> bool {
-        (&self.log_id, &*self.source, &*self.session) == (log_id, source, session)
-    }
 }
 
 /// The feed, and the source that writes.
@@ -172,49 +159,6 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Streams {
-    /// Remembers a caption that was taken for a retry.
-    fn note_retry(&self, retry: Retry) {
-        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        retries.retain(|(_, at)| is_soon_after(*at));
-        if retries.len() == RETRIES_MAX {
-            // Who posts much takes nobody else's place.
-            let of_one = |(other, _): &&(Retry, Instant), retry: &Retry| {
-                other.is_of(&retry.log_id, &retry.source, &retry.session)
-            };
-            let count = |retry: &Retry| retries.iter().filter(|other| of_one(other, retry)).count();
-            let counts: Vec<usize> = retries.iter().map(|(retry, _)| count(retry)).collect();
-            let most = counts.iter().max().copied().unwrap_or_default();
-            if let Some(oldest) = counts.iter().position(|count| *count == most) {
-                retries.remove(oldest);
-            }
-        }
-        retries.push_back((retry, Instant::now()));
-    }
-
-    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their order.
-    fn retries(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> Vec<Retry> {
-        let retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = retries.iter().filter(|(retry, at)| retry.is_of(log_id, source, session) && is_soon_after(*at));
-        let mut known: Vec<Retry> = known.map(|(retry, _)| retry.clone()).collect();
-        // They may have overtaken each other.
-        known.sort_by_key(|retry| retry.number);
-        // From the last one back.
-        let mut taken: VecDeque<Retry> = VecDeque::new();
-        for retry in known.into_iter().rev() {
-            let next = taken.front().map_or(number, |retry| retry.number);
-            if retry.number + 1 == next {
-                taken.push_front(retry);
-            }
-        }
-        taken.into()
-    }
-
-    /// Forgets what was taken for retries of a session: another caption was stored, and they were retries or were not.
-    fn forget_retries(&self, log_id: &LogId, source: &str, session: &str) {
-        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        retries.retain(|(retry, _)| !retry.is_of(log_id, source, session));
-    }
-
     /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
     /// ago is forgotten: of those of the feed, if these are as many as one feed may have, else of all.
     fn get(&self, limits: &LimitsConfig, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
@@ -380,9 +324,9 @@ impl Post {
                 (session, number.unwrap_or_default(), late, *seq, Some(LATE), Some(*at_ms))
             }
         };
-        let (before, retries) = match &placed {
+        let (before, (retries, is_short)) = match &placed {
             Placed::NewRun { before, .. } => (before, self.retries(before, asked)),
-            _ => (session, Vec::new()),
+            _ => (session, (Vec::new(), false)),
         };
         let decoded = decode(text, tag, asked);
         check_taken(&decoded)?;
@@ -394,25 +338,25 @@ impl Post {
             says = moved(says, at_ms);
         }
         let notes = self.publish(session, first, Posted { format, frame, says }).await?;
-        self.app.streams.forget_retries(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
+        self.app.streams.retries.forget(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
         let faults = decoded.faults.iter().map(ToString::to_string);
         let begun = (count > 0).then(|| {
             let captions = if count == 1 { "caption before this one was" } else { "captions before this one were" };
             format!("{count} {captions} taken for retries, and this run begins there: what was posted is said now")
         });
-        Ok(faults.chain(notes).chain(begun).chain(note.map(str::to_owned)).collect())
+        let note = is_short.then_some(FORGOTTEN).into_iter().chain(note).map(str::to_owned);
+        Ok(faults.chain(notes).chain(begun).chain(note).collect())
     }
 
     fn note_retry(&self, session: &Arc<str>, number: u64, text: &str) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
         let (source, session) = (publisher.source.clone(), session.clone());
-        let retry = Retry { log_id: feed.log_id().clone(), source, session, number, text: text.into() };
-        self.app.streams.note_retry(retry);
+        self.app.streams.retries.note(feed.log_id(), Retry { source, session, number, text: text.into() });
     }
 
-    fn retries(&self, session: &str, number: u64) -> Vec<Retry> {
+    fn retries(&self, session: &str, number: u64) -> (Vec<Retry>, bool) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
-        self.app.streams.retries(feed.log_id(), &publisher.source, session, number)
+        self.app.streams.retries.before(feed.log_id(), &publisher.source, session, number)
     }
 
     /// What there is to tell.

@@ -1,0 +1,191 @@
+//! Captions that were taken for retries and may be none: the first words of a new run of the software, which are those of the
+//! run before. The next caption shows which; until then they are remembered, each feed's for itself.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::is_soon_after;
+use crate::log::LogId;
+
+/// Bytes of a feed's retries: a new run shows itself within its first words, and captions are small. A rule's bound, and so no
+/// setting.
+const FEED_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that each retry counts for beside its text.
+const RETRY_BYTES: usize = 128;
+/// Feeds of which retries are remembered at a time: 16 MiB in all.
+const FEEDS_MAX: usize = 1024;
+
+/// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
+/// none: it was the first words of that run, which are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Retry {
+    pub(super) source: Arc<str>,
+    pub(super) session: Arc<str>,
+    pub(super) number: u64,
+    pub(super) text: Arc<str>,
+}
+
+impl Retry {
+    fn is_of(&self, source: &str, session: &str) -> bool {
+        (&*self.source, &*self.session) == (source, session)
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + RETRY_BYTES
+    }
+}
+
+/// The last captions of each feed that were taken for retries.
+#[derive(Debug, Default)]
+pub(super) struct RetryMemory(Mutex<KnownRetries>);
+
+#[derive(Debug, Default)]
+struct KnownRetries {
+    feeds: HashMap<LogId, FeedRetries>,
+    /// When retries of a whole feed were forgotten last, for there were too many feeds.
+    forgot_at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct FeedRetries {
+    /// The oldest first.
+    retries: VecDeque<(Retry, Instant)>,
+    /// When one was forgotten last, for there were too many.
+    forgot_at: Option<Instant>,
+}
+
+impl FeedRetries {
+    fn is_over(&self) -> bool {
+        let at = self.retries.back().map(|(_, at)| *at);
+        !at.into_iter().chain(self.forgot_at).any(is_soon_after)
+    }
+
+    /// Adds one, once however often it comes. Of too many the source that has most loses its oldest.
+    fn push(&mut self, retry: Retry) {
+        let is_it = |other: &Retry| other.number == retry.number && other.is_of(&retry.source, &retry.session);
+        self.retries.retain(|(other, at)| is_soon_after(*at) && !is_it(other));
+        self.retries.push_back((retry, Instant::now()));
+        while self.retries.iter().map(|(retry, _)| retry.bytes()).sum::<usize>() > FEED_BYTES_MAX {
+            let mut by_source: HashMap<&str, usize> = HashMap::new();
+            for (retry, _) in &self.retries {
+                *by_source.entry(&retry.source).or_default() += retry.bytes();
+            }
+            let most = by_source.values().max().copied();
+            let oldest = self.retries.iter().position(|(retry, _)| by_source.get(&*retry.source).copied() == most);
+            self.retries.remove(oldest.unwrap_or_default());
+            self.forgot_at = Some(Instant::now());
+        }
+    }
+}
+
+impl RetryMemory {
+    /// Remembers a caption that was taken for a retry. No feed takes another's place, short of too many feeds.
+    pub(super) fn note(&self, log_id: &LogId, retry: Retry) {
+        let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.feeds.len() >= FEEDS_MAX && !known.feeds.contains_key(log_id) {
+            known.feeds.retain(|_, feed| !feed.is_over());
+            if known.feeds.len() >= FEEDS_MAX {
+                let last = |feed: &FeedRetries| feed.retries.back().map(|(_, at)| *at);
+                let oldest = known.feeds.iter().min_by_key(|(_, feed)| last(feed)).map(|(log_id, _)| log_id.clone());
+                oldest.map(|oldest| known.feeds.remove(&oldest));
+                known.forgot_at = Some(Instant::now());
+            }
+        }
+        known.feeds.entry(log_id.clone()).or_default().push(retry);
+    }
+
+    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their
+    /// order; and whether some of the feed were forgotten in that time, so that there may have been more.
+    pub(super) fn before(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> (Vec<Retry>, bool) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = known.feeds.get(log_id);
+        let of_session = feed.into_iter().flat_map(|feed| &feed.retries);
+        let of_session = of_session.filter(|(retry, at)| retry.is_of(source, session) && is_soon_after(*at));
+        let mut retries: Vec<Retry> = of_session.map(|(retry, _)| retry.clone()).collect();
+        // They may have overtaken each other.
+        retries.sort_by_key(|retry| retry.number);
+        // From the last one back.
+        let mut taken: VecDeque<Retry> = VecDeque::new();
+        for retry in retries.into_iter().rev() {
+            let next = taken.front().map_or(number, |retry| retry.number);
+            if retry.number + 1 == next {
+                taken.push_front(retry);
+            }
+        }
+        let forgot_at = [known.forgot_at, feed.and_then(|feed| feed.forgot_at)];
+        // The first number of any run is 0 or 1.
+        let are_all = taken.front().map_or(number, |retry| retry.number) <= 1;
+        (taken.into(), !are_all && forgot_at.into_iter().flatten().any(is_soon_after))
+    }
+
+    /// Forgets what was taken for retries of a session: another caption was stored, and they were retries or were not.
+    pub(super) fn forget(&self, log_id: &LogId, source: &str, session: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Occupied(mut feed) = known.feeds.entry(log_id.clone()) else { return };
+        feed.get_mut().retries.retain(|(retry, _)| !retry.is_of(source, session));
+        if feed.get().retries.is_empty() && feed.get().is_over() {
+            feed.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::FeedId;
+
+    fn log_id(feed: &str) -> LogId {
+        LogId { feed: FeedId::new(feed).expect("a name"), life: 1 }
+    }
+
+    fn retry(source: &str, session: &str, number: u64, text: &str) -> Retry {
+        Retry { source: source.into(), session: session.into(), number, text: text.into() }
+    }
+
+    fn numbers((retries, is_short): (Vec<Retry>, bool)) -> (Vec<u64>, bool) {
+        (retries.iter().map(|retry| retry.number).collect(), is_short)
+    }
+
+    #[test]
+    fn no_feed_takes_the_place_of_anothers_retries() {
+        let memory = RetryMemory::default();
+        for number in [1, 2] {
+            memory.note(&log_id("honest"), retry("main", "zoom", number, "Good evening."));
+        }
+        // Its sessions are what a poster likes.
+        for session in 0..600 {
+            memory.note(&log_id("busy"), retry("main", &format!("s{session}"), 1, "x"));
+        }
+        for feed in 0..FEEDS_MAX - 2 {
+            memory.note(&log_id(&format!("f{feed}")), retry("main", "zoom", 1, "x"));
+        }
+        assert_eq!(numbers(memory.before(&log_id("honest"), "main", "zoom", 3)), (vec![1, 2], false));
+        assert_eq!(numbers(memory.before(&log_id("busy"), "main", "s599", 2)), (vec![1], false));
+        assert_eq!(numbers(memory.before(&log_id("busy"), "main", "s0", 2)), (vec![], true), "it is told");
+        // With one feed more than there may be, the one goes that was quiet for longest, and hears of it.
+        memory.note(&log_id("one-more"), retry("main", "zoom", 1, "x"));
+        assert_eq!(numbers(memory.before(&log_id("honest"), "main", "zoom", 3)), (vec![], true));
+        assert_eq!(numbers(memory.before(&log_id("one-more"), "main", "zoom", 2)), (vec![1], false), "all are there");
+    }
+
+    #[test]
+    fn the_source_that_has_most_loses_its_oldest() {
+        let (memory, feed) = (RetryMemory::default(), log_id("hearing"));
+        memory.note(&feed, retry("asr", "zoom", 1, "a"));
+        let long = "b".repeat(FEED_BYTES_MAX / 4);
+        for number in 1..=4 {
+            memory.note(&feed, retry("main", "zoom", number, &long));
+            memory.note(&feed, retry("main", "zoom", number, &long));
+        }
+        assert_eq!(numbers(memory.before(&feed, "asr", "zoom", 2)), (vec![1], false));
+        assert_eq!(numbers(memory.before(&feed, "main", "zoom", 5)), (vec![2, 3, 4], true), "once each, and told");
+        memory.forget(&feed, "main", "zoom");
+        assert_eq!(numbers(memory.before(&feed, "main", "zoom", 5)), (vec![], true));
+        // One that is too long by itself is told of, too.
+        memory.note(&feed, retry("main", "zoom", 9, &"c".repeat(FEED_BYTES_MAX)));
+        assert_eq!(numbers(memory.before(&feed, "main", "zoom", 10)), (vec![], true));
+    }
+}
