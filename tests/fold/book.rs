@@ -118,6 +118,7 @@ pub(crate) enum Rule {
     AFinalLineNeedsItsStart,
     AFinalLineNeedsItsWords,
     OneWordIsNoSentence,
+    ScriptsWithoutBlanksGoByLetters,
     AFinalLineKeepsItsSpeaker,
     WordsAreWhole,
     WhatIsNotSaidIsNoSign,
@@ -141,7 +142,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 76] = [
+    pub(crate) const ALL: [Self; 77] = [
         Self::RepeatedMessagesAreSkipped,
         Self::RepeatedOrdersAreSkipped,
         Self::FinalBeatsInterim,
@@ -198,6 +199,7 @@ impl Rule {
         Self::AFinalLineNeedsItsStart,
         Self::AFinalLineNeedsItsWords,
         Self::OneWordIsNoSentence,
+        Self::ScriptsWithoutBlanksGoByLetters,
         Self::AFinalLineKeepsItsSpeaker,
         Self::WordsAreWhole,
         Self::WhatIsNotSaidIsNoSign,
@@ -221,6 +223,13 @@ impl Rule {
     ];
 }
 
+impl Rule {
+    /// Whether it is one of those that say which line a session means by an id, and shows where each record has one line.
+    pub(crate) fn is_of_identity(self) -> bool {
+        self as usize >= Self::OwnIdsAreTheSessions as usize && self != Self::TheClockBeforeTheRecordCounts
+    }
+}
+
 /// Source and id.
 type Key = (String, String);
 
@@ -233,11 +242,12 @@ struct Meant {
     said_again: usize,
 }
 
-/// How many words two texts begin with alike, of how many of the first; whether the second holds the first; and whether they can
-/// be one sentence.
+/// How many words two texts begin with alike, of how many of the first; whether the first is a sentence by itself; whether
+/// the second holds the first; and whether they can be one sentence.
 struct FirstWords {
     common: usize,
     count: usize,
+    is_sentence: bool,
     grows: bool,
     are_alike: bool,
 }
@@ -659,7 +669,7 @@ impl Book {
                 let has_start = start == "for" || start == "none" && !self.has(Rule::AFinalLineNeedsItsStart);
                 let has_words =
                     first.common == first.count || words == "for" && !self.has(Rule::AFinalLineNeedsItsWords);
-                let is_sentence = first.count >= 2 || !self.has(Rule::OneWordIsNoSentence);
+                let is_sentence = first.is_sentence || !self.has(Rule::OneWordIsNoSentence);
                 let keeps_speaker = head.speaker.is_none() || !self.has(Rule::AFinalLineKeepsItsSpeaker);
                 let has_speaker = speaker == "for" || speaker != "against" && keeps_speaker;
                 has_start && has_words && is_sentence && has_speaker
@@ -671,28 +681,49 @@ impl Book {
 
     /// How two texts begin.
     fn first_words(&self, a: &str, b: &str) -> FirstWords {
+        let trimmed = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         // A word by its letters; where words need not be whole, a text is one word of many.
-        let split = |text: &str| -> Vec<String> {
+        let in_words = |text: &str| -> Vec<String> {
             let pieces: Vec<String> = match self.has(Rule::WordsAreWhole) {
-                true => text.split_whitespace().map(str::to_lowercase).collect(),
-                false => text.to_lowercase().chars().map(String::from).collect(),
+                true => text.split_whitespace().map(trimmed).collect(),
+                false => text.chars().map(|c| trimmed(&c.to_string())).collect(),
             };
-            let trimmed = pieces.iter().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned());
-            trimmed.filter(|word| !word.is_empty()).collect()
+            pieces.into_iter().filter(|word| !word.is_empty()).collect()
         };
+        // All letters, with a blank between any two that are not both of one number.
+        let in_letters = |text: &str| -> Vec<String> {
+            let plain: Vec<char> = text.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+            let mut spaced = String::new();
+            for (at, c) in plain.iter().enumerate() {
+                let goes_on = at > 0 && c.is_numeric() && plain[at - 1].is_numeric();
+                spaced.extend((!goes_on).then_some(' '));
+                spaced.push(*c);
+            }
+            spaced.split_whitespace().map(str::to_owned).collect()
+        };
+        let is_unspaced = |text: &str| {
+            let has_no_case = |c: char| c.is_alphabetic() && !c.is_lowercase() && !c.is_uppercase() && c >= '\u{300}';
+            text.split_whitespace().map(trimmed).filter(|word| !word.is_empty()).count() == 1
+                && text.chars().any(has_no_case)
+        };
+        let by_letters = (is_unspaced(a) || is_unspaced(b)) && self.has(Rule::ScriptsWithoutBlanksGoByLetters);
         let are_equal = a == b;
-        let (a, b) = (split(a), split(b));
+        let (a, b) = if by_letters { (in_letters(a), in_letters(b)) } else { (in_words(a), in_words(b)) };
         let common = (0..a.len().min(b.len())).take_while(|at| a[*at] == b[*at]).count();
         // All words of the first are the first ones of the second, but for the end of its last one.
         let grows_to = |guess: &[String], text: &[String]| {
             let Some((cut, whole)) = guess.split_last() else { return false };
             let word = text.get(whole.len()).map(String::as_str).unwrap_or_default();
-            let is_alphabetic = cut.chars().all(char::is_alphabetic);
-            let may_be_cut = is_alphabetic && (!whole.is_empty() || !cut.chars().any(char::is_lowercase));
+            let is_number = cut.chars().last().is_some_and(char::is_numeric);
+            let has_parts = cut.chars().any(|c| !c.is_alphanumeric());
+            let may_be_cut = !by_letters && !is_number && (!whole.is_empty() || has_parts);
             text.starts_with(whole) && (word == cut || may_be_cut && word.starts_with(cut.as_str()))
         };
-        let are_alike = 2 * common > a.len().min(b.len()) || grows_to(&a, &b) || grows_to(&b, &a) || are_equal;
-        FirstWords { common, count: a.len(), grows: grows_to(&a, &b), are_alike }
+        let shorter = a.len().min(b.len());
+        let tells = !by_letters || shorter >= 4;
+        let are_alike = tells && 2 * common > shorter || grows_to(&a, &b) || grows_to(&b, &a) || are_equal;
+        let is_sentence = a.len() >= if by_letters { 4 } else { 2 };
+        FirstWords { common, count: a.len(), is_sentence, grows: grows_to(&a, &b), are_alike }
     }
 
     /// Whether a session says another sentence under the id of a final line of its own, far from there.

@@ -172,8 +172,15 @@ pub(crate) fn log(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<R
     })
 }
 
-/// Status, start, text and speaker.
-type RivalsLine = (Status, Option<i64>, Arc<str>, Option<Arc<str>>);
+/// Status, start, the number of a text, and speaker.
+type RivalsLine = (Status, Option<i64>, usize, Option<Arc<str>>);
+
+/// What rivals say: much, in a script with blanks and in one without, and little.
+const RIVALS_TEXTS: [[&str; 5]; 3] = [
+    ["yes", "yes it", "yes it is", "yes item", "no"],
+    ["はい", "はい、会議を", "はい、会議を始めます。", "はい、会話", "いいえ"],
+    ["yes", "no", "yes", "no", "yes"],
+];
 
 /// A log in which sessions do nothing but say the same few things of the same two lines, for themselves and of each other.
 pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
@@ -182,14 +189,17 @@ pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
     let said = (
         select(&[Status::Final, Status::Final, Status::Interim]),
         start,
-        text(&["yes", "yes it", "yes it is", "yes item", "no"]),
+        0..RIVALS_TEXTS[0].len(),
         of(text(&["A", "B"])),
     );
     let said = prop_oneof![4 => said.prop_map(Some), 1 => Just(None)];
     let id = text(&["1", "1", "2"]);
     let rev = prop_oneof![3 => Just(None), 1 => (0..4_u64).prop_map(Some)];
     let message = (session, weighted(0.9, Just(())), id, rev, said, weighted(0.05, start_of_clock()));
-    vec(message, 2..24).prop_map(|messages| {
+    let texts = prop_oneof![3 => Just(RIVALS_TEXTS[0]), 1 => Just(RIVALS_TEXTS[1]), 2 => Just(RIVALS_TEXTS[2])];
+    // Of some one says again what the other said, and nothing else.
+    let alike = prop_oneof![3 => Just(None), 1 => select(&[Some(0), None]).prop_map(Some)];
+    (vec(message, 2..24), texts, alike).prop_map(|(messages, texts, alike)| {
         let source: Arc<str> = "main".into();
         let record = |(n, (session, own, id, rev, said, clock)): (usize, _)| {
             let own: Option<()> = own;
@@ -198,7 +208,8 @@ pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
                 (Some(media_ms), _) => Op::Clock { source: source.clone(), media_ms },
                 (None, None) => Op::Retract { source: source.clone(), id, rev },
                 (None, Some((status, start_ms, text, speaker))) => {
-                    let content = Content { status, start_ms, text, speaker, ..Content::default() };
+                    let (start_ms, speaker) = alike.map_or((start_ms, speaker), |start_ms| (start_ms, None));
+                    let content = Content { status, start_ms, text: texts[text].into(), speaker, ..Content::default() };
                     let version = Version { id, rev, content, ..Version::default() };
                     Op::Line { source: source.clone(), lines: vec![version] }
                 }

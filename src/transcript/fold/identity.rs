@@ -9,7 +9,7 @@
 //!   along with what the line has had, so that a text which comes back after another one is not taken for the first.
 //! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's clock as
 //!   it stood before the record, and they can be one sentence. A final line goes on with its start, its speaker and all of
-//!   its words, of which it has two at least. Of a guess the speaker, the start and the first words are signs; what one of the
+//!   its words, of which it has two at least (four letters, in a script that writes no blanks). Of a guess the speaker, the start and the first words are signs; what one of the
 //!   two does not say is no sign. It goes on with two of them, or as a text that begins with all of its words, of nobody else.
 //!   The session becomes a member. A retraction says nothing of a sentence: it takes a guess back, and no final line, and
 //!   makes no member. What would not become the line's head goes on with nothing.
@@ -523,31 +523,67 @@ impl LineSlot {
     }
 }
 
+/// Letters that a text has at least to be told from others by them: fewer begin many sentences.
+const TELLING_LETTERS: usize = 4;
+
+/// Two texts, cut alike to be compared: into words or, where one of them is a single word of a script without case, which may be
+/// written without blanks, into letters.
+struct Compared {
+    first: Vec<String>,
+    second: Vec<String>,
+    by_letters: bool,
+}
+
+impl Compared {
+    fn new(first: &str, second: &str) -> Self {
+        let by_letters = is_without_blanks(first) || is_without_blanks(second);
+        let cut = |text| if by_letters { letters(text) } else { words(text).collect() };
+        Self { first: cut(first), second: cut(second), by_letters }
+    }
+
+    /// How many of them both begin with.
+    fn common(&self) -> usize {
+        self.first.iter().zip(&self.second).take_while(|(first, second)| first == second).count()
+    }
+}
+
 /// Whether two texts can be one sentence that went on or was heard better: more than half of the words of the shorter one are
 /// the first of the other one too, or one of them holds all of the other.
 fn begin_alike(a: &str, b: &str) -> bool {
-    let shorter = words(a).count().min(words(b).count());
+    let compared = Compared::new(a, b);
+    let shorter = compared.first.len().min(compared.second.len());
+    let is_telling = !compared.by_letters || shorter >= TELLING_LETTERS;
     let has_words = shorter > 0 && (begins_with(a, b) || begins_with(b, a));
-    2 * common_words(a, b) > shorter || has_words || a == b
+    is_telling && 2 * compared.common() > shorter || has_words || a == b
 }
 
-/// Whether a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short, unless
-/// it is the only one or has a digit; scripts without letter case may write a sentence as one word.
+/// Whether a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short, but in a
+/// number, and unless it is the only one and has no parts.
 fn begins_with(text: &str, guess: &str) -> bool {
-    let (said, guessed) = (common_words(text, guess), words(guess).count());
+    let compared = Compared::new(text, guess);
+    let (said, guessed) = (compared.common(), compared.second.len());
     if said == guessed {
         return said > 0 || guess.trim().is_empty();
     }
-    let (Some(word), Some(cut)) = (words(text).nth(said), words(guess).nth(said)) else { return false };
-    let is_caseless = cut.chars().all(|c| c.is_alphabetic() && !c.is_lowercase());
-    let is_cut = word.starts_with(&cut) && cut.chars().all(char::is_alphabetic);
-    said + 1 == guessed && is_cut && (said > 0 || is_caseless)
+    let (Some(word), Some(cut)) = (compared.first.get(said), compared.second.get(said)) else { return false };
+    let is_cut = word.starts_with(cut) && !cut.ends_with(char::is_numeric);
+    let has_parts = cut.contains(|c: char| !c.is_alphanumeric());
+    !compared.by_letters && said + 1 == guessed && is_cut && (said > 0 || has_parts)
 }
 
-/// Whether a text says all words of a final one, and maybe more behind them. One word alone may begin any sentence.
+/// Whether a text says all words of a final one, and maybe more behind them. One word alone, or a few letters, may begin any
+/// sentence.
 fn holds_sentence(text: &str, said: &str) -> bool {
-    let count = words(said).count();
-    count >= 2 && common_words(text, said) == count
+    let compared = Compared::new(text, said);
+    let count = compared.second.len();
+    let is_sentence = count >= if compared.by_letters { TELLING_LETTERS } else { 2 };
+    is_sentence && compared.common() == count
+}
+
+/// Whether a text is one word, and has letters of a script that has no case. Below U+0300 some stand among letters that have.
+fn is_without_blanks(text: &str) -> bool {
+    let is_caseless = |c: char| c > '\u{2ff}' && c.is_alphabetic() && !c.is_lowercase() && !c.is_uppercase();
+    text.contains(is_caseless) && words(text).nth(1).is_none()
 }
 
 /// The words of a text, without case and without what stands around them.
@@ -556,9 +592,16 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     words.filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// How many words two texts begin with alike.
-fn common_words(a: &str, b: &str) -> usize {
-    words(a).zip(words(b)).take_while(|(a, b)| a == b).count()
+/// The letters of a text, without case, marks and what stands between them; a number is one.
+fn letters(text: &str) -> Vec<String> {
+    let mut letters: Vec<String> = Vec::new();
+    for c in text.chars().filter(|c| c.is_alphanumeric()) {
+        match letters.last_mut() {
+            Some(number) if c.is_numeric() && number.ends_with(char::is_numeric) => number.push(c),
+            _ => letters.push(c.to_lowercase().collect()),
+        }
+    }
+    letters
 }
 
 #[cfg(test)]
@@ -573,6 +616,10 @@ mod tests {
             ("добрый", "Добрый вечер!", true),
             ("今日は", "今日は、皆さん", true),
             ("♪", "♪", true),
+            ("本日の会議を始めます。", "本日の会議を始めました。", true),
+            ("本日の会議を始めます。", "次の議題に移ります。", false),
+            ("議案第114号は可決", "議案第115号は否決", false),
+            ("はい", "はつ", false),
             ("First hour, sentence 1.", "Second hour, sentence 1.", false),
             ("We will now hear", "We will take a break", false),
             ("Motion 114 carried", "Motion 115 lost", false),
@@ -597,6 +644,16 @@ mod tests {
             ("Nobody", "No", false),
             ("Motion 114", "Motion 11", false),
             ("今日は、皆さん", "今日", true),
+            ("今日は、皆さん、会議を始めます。", "今日は、皆さん", true),
+            ("今日は 皆さん 会議を始めます。", "今日は、皆さん", true),
+            ("สวัสดีค่ะ ท่านผู้มีเกียรติ", "สวัสดีค่ะท่านผู้", true),
+            ("नमस्ते सब को", "नमस्", true),
+            ("हम नमस्ते", "हम नमस्", true),
+            ("e-mails go out.", "e-mail", true),
+            ("So e-mails go out.", "so e-mail", true),
+            ("第114号", "第11", false),
+            ("1.5 million", "1", false),
+            ("зʼявився", "зʼ", false),
             ("Other.", "First words", false),
             ("Other.", "", true),
             ("Other.", "♪", false),
@@ -614,6 +671,13 @@ mod tests {
             ("We cannot", "We can", false),
             ("No problem at all.", "No.", false),
             ("Yes!", "Yes.", false),
+            ("はい。", "はい", false),
+            ("はい、そうです", "はい。", false),
+            ("会議を始めますので、ご着席ください。", "会議を始めます。", true),
+            ("今日は、皆さん、会議を始めます。", "今日は、皆さん。", true),
+            ("次の議題に移ります。", "会議を始めます。", false),
+            ("費用は一億1.5円", "費用は一億1", false),
+            ("안녕하세요 여러분", "네", false),
             ("Ministers meet", "Minister resigns", false),
             ("Motion 115 lost", "Motion 114 carried", false),
             ("It costs 1.5 million", "It costs 1", false),
