@@ -493,6 +493,10 @@ async fn who_takes_back_what_is_not_there_is_told() {
         20,
         "each of them, since whoever counts what was taken back has to know"
     );
+    // However often it was told, a line that came a moment ago is there.
+    publisher.send(line("own", 0, "A", "own")).await;
+    publisher.send(json!({"type": "retract", "id": "own"})).await;
+    assert_eq!(publisher.acked(26).await, [] as [Value; 0]);
     let body = json!([line("5", 0, "A", "five"), {"type": "retract", "id": "5"}, {"type": "retract", "id": "9"}]);
     let answer = server.json("POST", "/v1/feeds/geneva/lines", body).await.json();
     assert_eq!((&answer["accepted"], &answer["warnings"].as_array().map(Vec::len)), (&json!(3), &Some(1)), "{answer}");
@@ -1903,4 +1907,36 @@ async fn a_session_whose_numbers_have_a_gap_is_told() {
         answer.json()["warnings"].as_array().map_or(0, Vec::len)
     };
     assert_eq!((post(1).await, post(2).await, post(4).await), (0, 0, 1));
+    assert_eq!((post(6).await, post(8).await), (0, 0), "who skips numbers is told once");
+    // A number that was refused is none that is missing.
+    let mut refused = numbered(9);
+    refused["start_ms"] = json!(-1);
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=r", json!([numbered(1)])).await.json();
+    assert_eq!(answer["accepted"], 1, "{answer}");
+    refused["seq"] = json!(2);
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=r", json!([refused])).await.json();
+    assert_eq!((&answer["accepted"], &answer["refused"][0]["index"]), (&json!(0), &json!(0)), "{answer}");
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=r", json!([numbered(3)])).await.json();
+    assert_eq!((&answer["accepted"], &answer["warnings"]), (&json!(1), &json!(null)), "{answer}");
+}
+
+/// A line that was taken without its times is known when it comes again, whatever time the feed has reached since.
+#[tokio::test]
+async fn a_line_without_the_times_it_was_sent_with_is_a_resend() {
+    let server = Server::start();
+    let lines = [(1, 1_000), (2, 22_000_000), (3, 1_000_000), (4, 1_001_000)].map(|(seq, start_ms)| {
+        let mut line = line(&seq.to_string(), start_ms, "Clerk", "It is on.");
+        line["seq"] = json!(seq);
+        line
+    });
+    for last in [3, 4] {
+        let mut publisher = server.publish("geneva/publish?session=s&keeps_text=true").await;
+        publisher.expect_next("welcome").await;
+        for line in &lines[..last] {
+            publisher.send(line.clone()).await;
+        }
+        let told = publisher.acked(last as u64).await;
+        assert!(told.iter().all(|told| told["type"] == "warning" && told["code"] == "format"), "{told:?}");
+    }
+    assert_eq!(seen(&server, "geneva").await.lines.len(), 4);
 }

@@ -1,6 +1,6 @@
 //! One fold of a feed that follows the log, and the bodies that are made of it once for all readers.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use futures::StreamExt;
@@ -133,7 +133,7 @@ pub struct View {
     bodies: Mutex<VecDeque<Arc<Bodies>>>,
     conflicts: Mutex<VecDeque<Conflict>>,
     /// How many ids were reused, and the last of them.
-    reused: Mutex<(u64, VecDeque<ReusedId>)>,
+    reused: Mutex<ReuseReports>,
     /// The number of the last change of each of the last folds, and when its first record came.
     arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
 }
@@ -258,19 +258,14 @@ impl View {
     /// The ids that were reused after the `seen`-th, with their numbers; of very many the last ones.
     #[must_use]
     pub fn reused(&self, seen: u64) -> Vec<(u64, ReusedId)> {
-        let (last, reused) = &*self.reused.lock().unwrap_or_else(PoisonError::into_inner);
-        let numbers = last + 1 - reused.len() as u64..;
-        numbers
-            .zip(reused)
-            .filter(|(number, _)| *number > seen)
-            .map(|(number, reused)| (number, reused.clone()))
-            .collect()
+        let reports = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.kept.iter().filter(|(number, _)| *number > seen).cloned().collect()
     }
 
     /// The number of the last id that was reused; 0 before the first.
     #[must_use]
     pub fn last_reused(&self) -> u64 {
-        self.reused.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.reused.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
     /// Before the first record.
@@ -302,10 +297,7 @@ impl View {
             self.keep_conflicts(conflicts);
         }
         if !reused.is_empty() {
-            let (last, kept) = &mut *self.reused.lock().unwrap_or_else(PoisonError::into_inner);
-            *last += reused.len() as u64;
-            kept.extend(reused);
-            kept.drain(..kept.len().saturating_sub(REPORTS_MAX));
+            self.reused.lock().unwrap_or_else(PoisonError::into_inner).keep(reused);
         }
         if let Some(at) = arrived_at {
             let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -330,6 +322,41 @@ impl View {
 
     fn end(&self, why: LogError) {
         self.bell.send_modify(|bell| bell.following = Following::No(why));
+    }
+}
+
+/// The last ids that were reused, with their numbers.
+#[derive(Debug, Default)]
+struct ReuseReports {
+    /// The number of the last one.
+    last: u64,
+    kept: VecDeque<(u64, ReusedId)>,
+}
+
+impl ReuseReports {
+    /// Keeps new ones. Of too many the oldest go of those sessions, and of that kind, of which there are most: whoever reports much
+    /// takes nobody else's place.
+    fn keep(&mut self, new: Vec<ReusedId>) {
+        let numbers = self.last + 1..;
+        self.last += new.len() as u64;
+        self.kept.extend(numbers.zip(new));
+        let mut share = REPORTS_MAX;
+        while self.kept.len() > REPORTS_MAX && share > 1 {
+            share /= 2;
+            let mut counts = HashMap::new();
+            let mut kept = VecDeque::new();
+            while let Some((number, reused)) = self.kept.pop_back() {
+                let kind = std::mem::discriminant(&reused.outcome);
+                let count: &mut usize =
+                    counts.entry((kind, reused.key.source.clone(), reused.session.clone())).or_default();
+                *count += 1;
+                if *count <= share {
+                    kept.push_front((number, reused));
+                }
+            }
+            self.kept = kept;
+        }
+        self.kept.drain(..self.kept.len().saturating_sub(REPORTS_MAX));
     }
 }
 
@@ -380,5 +407,34 @@ pub(super) async fn follow(
             }
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::ReuseOutcome;
+
+    /// However much one session has to be told of, others hear of theirs.
+    #[test]
+    fn no_session_takes_the_place_of_anothers_reports() {
+        let report = |session: &str, outcome: ReuseOutcome| {
+            let key = LineKey { source: "main".into(), id: "1".into() };
+            ReusedId { key, outcome, session: session.into() }
+        };
+        let stale = |session: &str| report(session, ReuseOutcome::Overtaken { rev: 1, head_rev: 2 });
+        let mut reports = ReuseReports::default();
+        reports.keep(vec![report("a", ReuseOutcome::Replaced), stale("b"), report("busy", ReuseOutcome::Replaced)]);
+        for _ in 0..3 {
+            reports.keep((0..2 * REPORTS_MAX).map(|_| stale("busy")).collect());
+        }
+        assert!(reports.kept.len() <= REPORTS_MAX);
+        let others: Vec<u64> = reports.kept.iter().map(|(number, _)| *number).take(4).collect();
+        let last = 3 + 6 * REPORTS_MAX as u64;
+        assert_eq!(others, [1, 2, 3, last + 1 - (reports.kept.len() as u64 - 3)]);
+        assert_eq!((reports.last, reports.kept.back().map(|(number, _)| *number)), (last, Some(last)));
+        // Of more sessions than there may be reports the oldest goes.
+        reports.keep((0..2 * REPORTS_MAX).map(|number| stale(&number.to_string())).collect());
+        assert_eq!(reports.kept.len(), REPORTS_MAX);
     }
 }

@@ -15,7 +15,7 @@ use super::deliveries::Deliveries;
 use super::fanout::Fanout;
 use super::hls::Timelines;
 use super::indexer::Search;
-use super::ingest::RefusalLog;
+use super::ingest::{RefusalLog, SeqGaps};
 use super::metrics::Metrics;
 use super::peer::Idlers;
 use super::posts::Streams;
@@ -44,6 +44,7 @@ pub(super) struct App {
     pub(super) slots: Slots,
     pub(super) streams: Streams,
     pub(super) refusals: RefusalLog,
+    pub(super) seq_gaps: SeqGaps,
     pub(super) fanout: Fanout,
     pub(super) timelines: Timelines,
     pub(super) summaries: Summaries,

@@ -157,6 +157,9 @@ pub(super) async fn post(
     if committed.accepted > 0 {
         pipeline.warn_if_off_air();
     }
+    if session.is_some() {
+        pipeline.note_answered();
+    }
     let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
     Ok(Json(Accepted { accepted: committed.accepted, repeats, refused, warnings }).into_response())
 }

@@ -231,6 +231,7 @@ impl Server {
             slots: Slots::default(),
             streams: posts::Streams::default(),
             refusals: ingest::RefusalLog::default(),
+            seq_gaps: ingest::SeqGaps::default(),
             fanout: Fanout::default(),
             unsynced: OnceLock::new(),
             timelines: hls::Timelines::default(),

@@ -262,7 +262,7 @@ impl Post {
         let line = |id: &str| transcript.line(source, id);
         // Whatever became of the line since: what was taken back or corrected does not come back by a retry. A time may have
         // been left out.
-        let timeless = Content { start_ms: None, end_ms: None, words: Vec::new(), ..content.clone() };
+        let timeless = content.without_times();
         let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
         if said_at.is_some() && transcript.line_rev(source, &id).is_some_and(|(_, is_taken_back)| is_taken_back) {
             return Some(Placed::TakenBack(session.clone()));

@@ -62,8 +62,8 @@ const MESSAGES_AT_ONCE: usize = 64;
 /// records share.
 const BYTES_AT_ONCE: usize = 64 * 1024;
 
-/// Each is a round trip to the log. Vendors take back what they said, and a program that takes back what is nowhere does so all the
-/// time: whoever was looked after so often is told by what is folded.
+/// Each asks the log for its end. Programs take back what they said, and one that takes back what is nowhere does so all the time:
+/// whoever was looked after so often waits for what it sent itself only, which needs no asking.
 const MISSING_LOOKS_MAX: u32 = 16;
 
 /// How long a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
@@ -128,6 +128,9 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     // Who comes next in this session is welcomed with all that this one has under way.
     let _ = connection.acks.all_durable(&connection.app.metrics).await;
     connection.count_last_reused_ids().await;
+    if asked.get("session").is_some() {
+        connection.pipeline.note_answered();
+    }
     let SessionTally { accepted, repeats, refused } = connection.pipeline.tally;
     let why = end.as_ref().err().map(ToString::to_string).unwrap_or_default();
     tracing::info!(feed = %name, %source, %session, why, accepted, repeats, refused, "publisher left");
@@ -154,7 +157,7 @@ struct Connection<'a> {
     pace: ReadPace,
     /// Reads its frames, if they are a vendor's.
     vendor: Option<vendor::Vendor>,
-    /// How often it may still wait until all is folded, to see whether a line that a vendor takes back is there.
+    /// How often it may still wait until all of the feed is folded, to see whether a line that is taken back is there.
     missing_looks: u32,
 }
 
@@ -370,7 +373,6 @@ impl<'a> Connection<'a> {
         }
         let mut message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
         self.pipeline.read(&mut message);
-        self.pipeline.leave_out_times(&mut message, came.at);
         self.queue_warnings().await?;
         let seq = match self.pipeline.sequence.number(&message) {
             Ok(Numbered::New(seq)) => seq,
@@ -378,6 +380,9 @@ impl<'a> Connection<'a> {
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
         };
         self.pipeline.warn_if_gap();
+        // Of what comes again the log knows whether it has times.
+        self.pipeline.leave_out_times(&mut message, came.at);
+        self.queue_warnings().await?;
         match message.says {
             Ok(says) => {
                 if std::mem::take(&mut self.ending) {
@@ -437,13 +442,20 @@ impl<'a> Connection<'a> {
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
+    /// Waits until all that this publisher sent before is folded.
+    async fn see_own(&mut self) -> Result<(), End> {
+        self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
+        let Some(last) = self.acks.last_unfolded() else { return Ok(()) };
+        self.pipeline.view.reach(last.next()).await.map_err(|error| end_of(&error))
+    }
+
     /// Says whether anything of it is taken.
     async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, End> {
         if let Incoming::Retract { id, rev: None } = &says
             && self.vendor.is_none()
         {
             // With a revision it may still come.
-            self.warn_if_missing(id).await?;
+            self.warn_of_missing(std::slice::from_ref(id)).await?;
         }
         let is_end = matches!(says, Incoming::End);
         let admitted = self.pipeline.admit(says, came.at);
@@ -491,17 +503,24 @@ impl<'a> Connection<'a> {
         Ok(true)
     }
 
-    /// Warns of a line that is taken back and that is not there. It may have come a moment ago.
-    async fn warn_if_missing(&mut self, id: &Arc<str>) -> Result<(), End> {
-        if self.pipeline.has_line(id) {
-            return Ok(());
+    /// Warns of lines that are taken back and that are not there. They may have come a moment ago.
+    async fn warn_of_missing(&mut self, ids: &[Arc<str>]) -> Result<(), End> {
+        let missing = |pipeline: &IngestPipeline| -> Vec<Arc<str>> {
+            ids.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
+        };
+        let mut ids = missing(&self.pipeline);
+        if !ids.is_empty() && self.acks.under_way(self.pipeline.view.now().next) > 0 {
+            self.append_batch().await?;
+            if self.missing_looks > 0 {
+                self.missing_looks -= 1;
+                self.see_all().await?;
+            } else {
+                self.see_own().await?;
+            }
+            ids = missing(&self.pipeline);
         }
-        self.append_batch().await?;
-        self.see_all().await?;
-        if !self.pipeline.has_line(id) {
-            self.pipeline.warn_of_missing_line(id);
-        }
-        Ok(())
+        ids.iter().for_each(|id| self.pipeline.warn_of_missing_line(id));
+        self.queue_warnings().await
     }
 
     /// Tells what becomes of ids that name other sessions' lines, before the message is acknowledged; gives why a retraction is

@@ -183,6 +183,14 @@ pub struct Content {
     pub words: Vec<Word>,
 }
 
+impl Content {
+    /// The same without its times, and without the words that have times.
+    #[must_use]
+    pub fn without_times(&self) -> Self {
+        Self { start_ms: None, end_ms: None, words: Vec::new(), ..self.clone() }
+    }
+}
+
 /// One version of a line as a record holds it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Version {

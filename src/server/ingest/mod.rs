@@ -1,7 +1,7 @@
 //! The one way into a feed for all that is published: by socket, by `POST …/lines`, and by the vendors' posts.
 //!
 //! In reading order: [`identity`] (who publishes), [`pipeline`] (a session begins; a message is admitted, numbered, appended and
-//! answered), and the steps it is made of: [`sequence`], [`resends`], [`validation`], [`pending_acks`], [`seq_conflicts`],
+//! answered), and the steps it is made of: [`sequence`], [`resends`], [`validation`], [`pending_acks`], [`seq_conflicts`], [`seq_gaps`],
 //! [`speaker_names`], [`media_clock`] (times that cannot be meant), [`session_lock`] (how a request takes its session) and
 //! [`refusal_log`].
 //! `rate_limit` is the pace at which a socket is read. How messages arrive and how answers leave belongs to the callers:
@@ -17,6 +17,7 @@ mod rate_limit;
 mod refusal_log;
 mod resends;
 mod seq_conflicts;
+mod seq_gaps;
 mod sequence;
 mod session_lock;
 mod speaker_names;
@@ -29,4 +30,5 @@ pub(super) use self::pipeline::{AppendMode, CommitError, IngestPipeline, IngestW
 pub(super) use self::rate_limit::ReadPace;
 pub(super) use self::refusal_log::RefusalLog;
 pub(super) use self::resends::Resend;
+pub(super) use self::seq_gaps::SeqGaps;
 pub(super) use self::sequence::Numbered;

@@ -95,6 +95,11 @@ impl AckQueue {
         self.messages + self.unfolded.iter().map(|(_, messages)| messages).sum::<usize>()
     }
 
+    /// The place of the last message that is durable and that the feed may not have folded yet.
+    pub(in crate::server) fn last_unfolded(&self) -> Option<Offset> {
+        self.unfolded.back().map(|(last, _)| *last)
+    }
+
     pub(in crate::server) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -59,6 +59,8 @@ pub(in crate::server) struct IngestPipeline {
     pub(in crate::server) counters: Lines,
     /// Lines of this session, for whoever looks at the log.
     pub(in crate::server) tally: SessionTally,
+    /// The greatest number under which something was taken.
+    last_taken: u64,
     recent: RecentMessages,
     session_log: Option<SessionLog>,
     media_clock: MediaClock,
@@ -214,6 +216,7 @@ impl IngestPipeline {
             warnings: Vec::new(),
             speaker_names: None,
             tally: SessionTally::default(),
+            last_taken: seq,
             recent: RecentMessages::default(),
             session_log: None,
             media_clock,
@@ -258,6 +261,7 @@ impl IngestPipeline {
         self.session_log = None;
         self.sequence = Sequence::new(seq);
         self.began_behind.0 = seq;
+        self.last_taken = seq;
     }
 
     /// Gives anonymous speakers names for people.
@@ -317,6 +321,10 @@ impl IngestPipeline {
     pub(in crate::server) fn warn_if_gap(&mut self) {
         let Some((last, first)) = self.sequence.take_gap() else { return };
         let Publisher { source, session, .. } = &self.publisher;
+        let place = (self.feed.log_id().clone(), source.clone(), session.clone());
+        if !self.app.seq_gaps.is_untold(place, last, first) {
+            return;
+        }
         tracing::warn!(feed = %self.feed.name(), %source, %session, last, first, "the numbers of a session have a gap");
         let message = format!(
             "the first message has seq {first}, and the last one that is here of this session has seq {last}. If messages between \
@@ -324,6 +332,13 @@ impl IngestPipeline {
              session. If they were refused or never sent, all is well"
         );
         self.warn(WarningCode::SeqGap, message);
+    }
+
+    /// Remembers the numbers that were answered in a session that its publisher named, for when it goes on.
+    pub(in crate::server) fn note_answered(&self) {
+        let Publisher { source, session, .. } = &self.publisher;
+        let place = (self.feed.log_id().clone(), source.clone(), session.clone());
+        self.app.seq_gaps.note_answered(place, self.last_taken, self.sequence.last());
     }
 
     /// From now on lines in our own format whose times are too far ahead are taken without them.
@@ -381,7 +396,10 @@ impl IngestPipeline {
 
     /// Whether the session's log has `message` under the number `seq`. All that was appended for it is durable. Cancel-safe.
     pub(in crate::server) async fn find_resend(&mut self, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
-        let log = self.session_log.get_or_insert_with(|| SessionLog::new(self.publisher.clone(), self.view.clone()));
+        let are_times_kept = !self.keeps_texts;
+        let log = self
+            .session_log
+            .get_or_insert_with(|| SessionLog::new(self.publisher.clone(), self.view.clone(), are_times_kept));
         log.find(&self.feed, seq, message).await
     }
 
@@ -394,7 +412,11 @@ impl IngestPipeline {
     pub(in crate::server) fn find_in_batch(&self, seq: u64, message: &Incoming) -> Option<Resend> {
         let published = |record: &Record| record.published.as_ref().map_or(0, |published| published.seq);
         let index = self.batch.records.binary_search_by_key(&seq, published).ok()?;
-        Some(if is_same(&self.batch.records[index].op, message) { Resend::Same } else { Resend::Other })
+        Some(if is_same(&self.batch.records[index].op, message, !self.keeps_texts) {
+            Resend::Same
+        } else {
+            Resend::Other
+        })
     }
 
     /// The refusal of another message under a used number.
@@ -646,6 +668,7 @@ impl IngestPipeline {
             ids.filter_map(|id| names.of(id, came.at)).for_each(|record| self.batch.push_own(record));
         }
         let record = Record { received_at: came.at, published: Some(published), op_id: None, op };
+        self.last_taken = self.last_taken.max(seq);
         self.batch.push(seq, record, came.since, span);
     }
 

@@ -63,6 +63,8 @@ pub(super) struct SessionLog {
     /// Knows places of the session in the log. Of two records with one number the first counts, so it is read from none but
     /// these.
     view: Arc<View>,
+    /// False if lines may have been taken without their times.
+    are_times_kept: bool,
     reading: Option<Reading>,
     /// Numbers, and places before which there is nothing of the session from that number on.
     marks: BTreeMap<u64, Offset>,
@@ -117,8 +119,8 @@ impl Reading {
 }
 
 impl SessionLog {
-    pub(super) fn new(publisher: Publisher, view: Arc<View>) -> Self {
-        Self { publisher, view, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
+    pub(super) fn new(publisher: Publisher, view: Arc<View>, are_times_kept: bool) -> Self {
+        Self { publisher, view, are_times_kept, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
     }
 
     /// The lines of the message that was found last, by their index, which were not taken with it.
@@ -138,10 +140,10 @@ impl SessionLog {
         loop {
             match &reading.found {
                 Some((found, op)) if *found == seq => {
-                    if !is_same(op, message) {
+                    if !is_same(op, message, self.are_times_kept) {
                         return Ok(Resend::Other);
                     }
-                    self.untaken = find_untaken(op, message);
+                    self.untaken = find_untaken(op, message, self.are_times_kept);
                     return Ok(Resend::Same);
                 }
                 Some((found, _)) if *found > seq => return Ok(Resend::NotTaken),
@@ -185,8 +187,9 @@ fn mark(marks: &mut BTreeMap<u64, Offset>, seq: u64, offset: Offset) {
 }
 
 /// Whether the operation of the log is what the message says, or was taken of it: when it came is no part of it, and of several
-/// lines some may have been refused ([`find_untaken`]).
-pub(super) fn is_same(op: &Op, message: &Incoming) -> bool {
+/// lines some may have been refused ([`find_untaken`]). Unless `are_times_kept`, a line may have been taken without its times.
+pub(super) fn is_same(op: &Op, message: &Incoming, are_times_kept: bool) -> bool {
+    let is_same_version = |logged: &Version, sent: &Version| is_same_version(logged, sent, are_times_kept);
     match (op, message) {
         (Op::Line { lines, .. }, Incoming::Line(version)) => {
             matches!(&lines[..], [logged] if is_same_version(logged, version))
@@ -205,12 +208,13 @@ pub(super) fn is_same(op: &Op, message: &Incoming) -> bool {
 }
 
 /// The lines of a message, by their index, that the operation which was taken of it lacks: they were refused, or are others now.
-pub(super) fn find_untaken(op: &Op, message: &Incoming) -> Vec<usize> {
+pub(super) fn find_untaken(op: &Op, message: &Incoming, are_times_kept: bool) -> Vec<usize> {
     let (Op::Line { lines, .. }, Incoming::Lines(versions)) = (op, message) else { return Vec::new() };
     let mut logged = lines.iter().peekable();
     let mut untaken = Vec::new();
     for (index, sent) in versions.iter().enumerate() {
-        let is_logged = |logged: &&Version| sent.as_ref().is_ok_and(|sent| is_same_version(logged, sent));
+        let is_logged =
+            |logged: &&Version| sent.as_ref().is_ok_and(|sent| is_same_version(logged, sent, are_times_kept));
         if logged.next_if(is_logged).is_none() {
             untaken.push(index);
         }
@@ -218,9 +222,12 @@ pub(super) fn find_untaken(op: &Op, message: &Incoming) -> Vec<usize> {
     untaken
 }
 
-fn is_same_version(logged: &Version, sent: &Version) -> bool {
+fn is_same_version(logged: &Version, sent: &Version, are_times_kept: bool) -> bool {
     if (&logged.id, logged.rev) != (&sent.id, sent.rev) {
         return false;
+    }
+    if !are_times_kept && logged.content == sent.content.without_times() {
+        return true;
     }
     if logged.content == sent.content {
         return true;
@@ -259,6 +266,8 @@ mod tests {
 
     #[test]
     fn what_is_the_same_as_a_table() {
+        let is_same = |op: &Op, message: &Incoming| super::is_same(op, message, true);
+        let find_untaken = |op: &Op, message: &Incoming| super::find_untaken(op, message, true);
         let a = line(1, "a");
         let came = Version { arrival_ms: Some(7), ..a.clone() };
         assert!(is_same(&op(vec![came]), &Incoming::Line(a.clone())), "when it came does not count");
@@ -296,6 +305,25 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_line_may_have_been_taken_without_its_times() {
+        let timed = |text: &str| Version {
+            content: Content { start_ms: Some(7), end_ms: Some(9), ..line(1, text).content },
+            ..line(1, text)
+        };
+        for (logged, sent, are_times_kept, is) in [
+            (line(1, "a"), timed("a"), false, true),
+            (line(1, "a"), timed("a"), true, false),
+            (line(1, "a"), timed("b"), false, false),
+            (timed("a"), timed("a"), false, true),
+            (timed("a"), line(1, "a"), false, false),
+        ] {
+            let (logged, sent) = (op(vec![logged]), Incoming::Lines(vec![Ok(sent)]));
+            assert_eq!(is_same(&logged, &sent, are_times_kept), is, "{logged:?} {sent:?}");
+            assert_eq!(find_untaken(&logged, &sent, are_times_kept).is_empty(), is);
+        }
+    }
+
     proptest! {
         /// Whatever a line's fractions are, it is the same once the log has had it.
         #[test]
@@ -304,7 +332,7 @@ mod tests {
             let mut sent = line(1, "a");
             sent.content.words = vec![word];
             let logged = Record::decode(&Record::new(Timestamp(0), op(vec![sent.clone()])).encode());
-            prop_assert!(is_same(&logged.op, &Incoming::Line(sent)));
+            prop_assert!(is_same(&logged.op, &Incoming::Line(sent), true));
         }
     }
 
@@ -327,10 +355,10 @@ mod tests {
         feed.append_all(&records).await.expect("kept");
         let view = feed.view(FoldView::Interim).await.expect("folded");
         // Whoever comes anew and asks for the last ones reads no further back than to a place that the fold has noted.
-        let (floor, from) = SessionLog::new(publisher.clone(), view.clone()).place_before(2999);
+        let (floor, from) = SessionLog::new(publisher.clone(), view.clone(), true).place_before(2999);
         assert!(floor > 900 && from > Offset(900), "{floor} {from:?}");
         {
-            let mut session = SessionLog::new(publisher.clone(), view.clone());
+            let mut session = SessionLog::new(publisher.clone(), view.clone(), true);
             let forward = 1..=3001;
             let backward = (1..=3001).rev().step_by(7);
             let about = (1..=60).map(|n: u64| (n * 7919) % 3001 + 1);

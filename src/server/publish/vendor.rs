@@ -16,7 +16,7 @@ use crate::log::LogError;
 use crate::position::{Epoch, FeedId};
 use crate::server::app::{App, end_of};
 use crate::server::frames::{Keeping, Reading};
-use crate::server::ingest::{IngestPipeline, MessageArrival, SourceSpeech};
+use crate::server::ingest::{MessageArrival, SourceSpeech};
 use crate::server::socket::End;
 use crate::server::upgrade::Asked;
 use crate::transcript::{MediaMs, Op};
@@ -242,7 +242,8 @@ impl Connection<'_> {
             self.see_all().await?;
             self.pipeline.put_late(&mut decoded);
         }
-        self.warn_of_unsaid(&decoded.unsaid).await?;
+        // An id is the vendor's own for ever, and nothing was said under it.
+        self.warn_of_missing(&decoded.unsaid).await?;
         for said in self.with_parts(decoded.says) {
             let seq = match self.pipeline.sequence.next() {
                 Ok(seq) => seq,
@@ -255,24 +256,6 @@ impl Connection<'_> {
             self.tell_fault(fault).await?;
         }
         Ok(())
-    }
-
-    /// Warns of lines that are taken back and that are nowhere: an id is the vendor's own for ever, and nothing was said under it.
-    async fn warn_of_unsaid(&mut self, unsaid: &[Arc<str>]) -> Result<(), End> {
-        let missing = |pipeline: &IngestPipeline| -> Vec<Arc<str>> {
-            unsaid.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
-        };
-        let mut ids = missing(&self.pipeline);
-        let is_all_folded = self.acks.under_way(self.pipeline.view.now().next) == 0;
-        if !ids.is_empty() && !is_all_folded && self.missing_looks > 0 {
-            // It may have come a moment ago.
-            self.missing_looks -= 1;
-            self.append_batch().await?;
-            self.see_all().await?;
-            ids = missing(&self.pipeline);
-        }
-        ids.iter().for_each(|id| self.pipeline.warn_of_missing_line(id));
-        self.queue_warnings().await
     }
 
     async fn warn(&mut self, code: WarningCode, message: String) -> Result<(), End> {
