@@ -291,6 +291,10 @@ async fn streamtext_is_written_on_and_deleted() {
     let anew = post(&server, "streamtext?seq=6", "\u{8}\u{8}\u{8}\u{8}ALL RISE.\n").await;
     assert!(anew.text().contains("begins a new one"), "{}", anew.text());
     assert_eq!(said(&server).await, ["IT IS NOON NOW.", "RISE", "ALL RISE."]);
+    // What was open stands, as it was told.
+    let written = server.get("/v1/feeds/hearing/transcript.txt").await;
+    let written = written.text();
+    assert!(written.lines().any(|line| line.trim() == "RISE" || line.contains(" RISE ALL")), "{written}");
     // A retry of one that is not the last is none of its text twice; one that comes late is told.
     for (seq, text, told) in
         [(7, "ONE ", ""), (9, "THREE ", "numbers are missing"), (7, "ONE ", ""), (8, "TWO", "behind")]

@@ -34,7 +34,7 @@ use crate::feed::{Opened, View};
 use crate::format::TextEncoding;
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
-use crate::transcript::{Content, FoldView, MediaMs, Timestamp, Version};
+use crate::transcript::{Content, FoldView, MediaMs, Op, Timestamp, Version};
 use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
@@ -671,8 +671,12 @@ pub(super) async fn streamtext(
         Some(StreamNumber::Next) | None => None,
     };
     let source = &post.pipeline.publisher.source;
-    let is_begun_anew = stream.seq == 0 && !post.pipeline.view.transcript().interim_lines(source).is_empty();
-    let note = note.into_iter().chain(is_begun_anew.then_some(BEGUN_ANEW)).map(str::to_owned);
+    let open = if stream.seq == 0 { post.pipeline.view.transcript().interim_lines(source) } else { Vec::new() };
+    let note = note.into_iter().chain((!open.is_empty()).then_some(BEGUN_ANEW)).map(str::to_owned);
+    let (source, now) = (source.clone(), post.app.clock.now());
+    for (id, rev, _) in open {
+        post.pipeline.push_own(Op::Abandon { source: source.clone(), id, rev: Some(rev) }, now);
+    }
     let mut decoded = Decoded::default();
     stream.dialect.decode(&body, &mut decoded);
     let (session, first) = (stream.session.clone(), stream.seq + 1);
