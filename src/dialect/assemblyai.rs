@@ -193,7 +193,7 @@ impl Engine for AssemblyAi {
         let is_another = known.is_some_and(|turn| {
             let last = self.turns.iter().map(|turn| turn.order).max().unwrap_or_default();
             let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
-            let now = NumberedLine { text: &text, start_ms: on_axis(start), end_ms: on_axis(end), is_over };
+            let now = NumberedLine { text: &text, start_ms: on_axis(start), is_over };
             is_another_line(&turn.piece, last - turn.order, &now)
         });
         let latest = self.turns.iter().map(|turn| turn.order).max();

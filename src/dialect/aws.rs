@@ -80,7 +80,7 @@ impl Aws {
         let text: String = tokens.iter().map(|token| &*token.text).collect();
         let end_ms = tokens.iter().rev().find_map(|token| token.end_ms);
         let now = SpeechOfId { text: &text, start_ms, end_ms, who: &Label::Unsaid };
-        let id = self.ids.line_saying((id, ""), &now, &self.results, out);
+        let id = self.ids.line_saying((id, ""), &now, None, &mut self.results, saying, out);
         if let Some(start_ms) = start_ms {
             let before = self.results.pieces_mut().filter(|(known, _)| **known != id);
             before.for_each(|(_, piece)| piece.reached(start_ms, &self.options, saying));

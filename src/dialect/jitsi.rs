@@ -61,21 +61,22 @@ impl Jitsi {
         };
         let who = message.get(&["participant"]).and_then(|participant| participant.label(&["id"], out));
         let who = who.or_else(|| message.label(&["participant_id"], out)).unwrap_or_default();
+        let mut saying = Saying::default();
+        let speaker = self.speaker(message, out);
         let id = match message.label(&["message_id", "messageID", "messageId", "id"], out) {
             Some(id) => {
                 let now = SpeechOfId { text: &text, start_ms: None, end_ms: None, who: &Label::Unsaid };
-                self.ids.line_saying((&id, &who), &now, &self.pieces, out)
+                self.ids.line_saying((&id, &who), &now, Some(&speaker), &mut self.pieces, &mut saying, out)
             }
             None => {
                 self.nameless += 1;
                 line_id(&format!("{}-{}", self.options.tag, self.nameless))
             }
         };
-        let tokens = whole(&text, &[ListedWord { label: self.speaker(message, out), ..ListedWord::default() }]);
+        let tokens = whole(&text, &[ListedWord { label: speaker, ..ListedWord::default() }]);
         let lang = message.text(&["language"], out).map(|lang| self.options.lang_of(lang));
         let facts = Facts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None };
         let status = if is_interim { Status::Interim } else { Status::Final };
-        let mut saying = Saying::default();
         self.pieces.say(&id, &tokens, status, &facts, &self.options, &mut saying);
         saying.finish(out);
     }

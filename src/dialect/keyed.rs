@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::line_match::{MOVED_MS, SAME_PLACE_MS, share_a_word, shared_words, words};
+use super::line_match::{MOVED_MS, SAME_PLACE_MS, are_alike, share_a_word, words};
 use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
+use super::spelling::says_the_same;
 use super::token::{Label, Token};
 use super::{Decoded, FaultKind, Options};
 use crate::transcript::line::check_line_id;
@@ -105,6 +106,12 @@ impl Keyed {
         self.known.iter().find(|(known, _)| **known == *id).map(|(_, piece)| piece)
     }
 
+    /// The session of those that are open is over: they stand as they were shown. Those that `voice` says; without it all.
+    pub(super) fn let_stand(&mut self, voice: Option<&Label>, saying: &mut Saying) {
+        let is_open = |piece: &Piece| !piece.is_over() && voice.is_none_or(|voice| piece.label() == voice);
+        self.known.iter_mut().filter(|(_, piece)| is_open(piece)).for_each(|(_, piece)| piece.let_stand(saying));
+    }
+
     /// All that are remembered.
     pub(super) fn pieces_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Piece)> {
         self.known.iter_mut().map(|(id, piece)| (&*id, piece))
@@ -119,12 +126,12 @@ pub(super) type VendorId<'a> = (&'a str, &'a str);
 /// An id of which the vendor says that it is unique stays what it is: the same frames on another connection are the same
 /// lines. Any other may be a counter (`1`, `seg-12`, `SG_a`) and is the connection's own, for an engine that is started again
 /// counts anew. Where one is used within a connection for something else than the line that had it, it names a new line as
-/// well.
+/// well. So does one that is unique, where others say something else under it, or at another time.
 #[derive(Debug)]
 pub(super) struct VendorIds {
     tag: Arc<str>,
     is_unique: fn(&str) -> bool,
-    /// Ids that may be counters and were used, and how often each was begun anew; long ones by their hashes.
+    /// Ids that may be counters and were used, and any that were begun anew, and how often; long ones by their hashes.
     used: HashMap<Arc<str>, u32>,
     /// How often all of them were.
     epoch: u32,
@@ -139,10 +146,12 @@ impl VendorIds {
     /// The line of a vendor's id, of the participant who said it where the vendor gives one id to several.
     pub(super) fn line(&self, id: VendorId<'_>) -> Arc<str> {
         let raw = joined(id);
+        let times = self.used.get(&line_id(&raw)).copied().unwrap_or(0);
         if (self.is_unique)(id.0) {
-            return line_id(&raw);
+            // The same frames on another connection are the same lines.
+            return if times == 0 { line_id(&raw) } else { line_id(&format!("{raw}:again-{}", times + 1)) };
         }
-        let times = self.epoch + self.used.get(&line_id(&raw)).copied().unwrap_or(0);
+        let times = self.epoch + times;
         // No tag of a session ends so.
         let tag = if times == 0 { self.tag.to_string() } else { format!("{}-{}", self.tag, times + 1) };
         line_id(&format!("{tag}:{raw}"))
@@ -156,34 +165,43 @@ impl VendorIds {
 
     /// Whether a vendor's id, which now says this, names another line than it did.
     pub(super) fn names_another(&self, id: VendorId<'_>, now: &SpeechOfId<'_>, pieces: &Keyed) -> bool {
-        if (self.is_unique)(id.0) || now.text.trim().is_empty() || !self.used.contains_key(&line_id(&joined(id))) {
+        let piece = pieces.piece(&self.line(id));
+        if now.text.trim().is_empty() {
             return false;
         }
+        if (self.is_unique)(id.0) {
+            return piece.is_some_and(|piece| piece.is_over() && is_another_ones(piece, now));
+        }
         // None: so many pieces ago that it is not remembered what it was.
-        pieces.piece(&self.line(id)).is_none_or(|piece| says_something_else(piece, now))
+        self.used.contains_key(&line_id(&joined(id))) && piece.is_none_or(|piece| says_something_else(piece, now))
     }
 
-    /// The line of a vendor's id, which now says this. A new one if it names another line than it did.
+    /// The line of a vendor's id, which now says this. A new one if it names another line than it did: then what `voice`
+    /// (without it anybody) left open is of the session before, and stands.
     pub(super) fn line_saying(
         &mut self,
         id: VendorId<'_>,
         now: &SpeechOfId<'_>,
-        pieces: &Keyed,
+        voice: Option<&Label>,
+        pieces: &mut Keyed,
+        saying: &mut Saying,
         out: &mut Decoded,
     ) -> Arc<str> {
         let key = line_id(&joined(id));
         let piece = pieces.piece(&self.line(id)).filter(|_| !(self.is_unique)(id.0));
         let is_taken_over = piece.is_some_and(|piece| takes_over(piece, now));
-        if self.names_another(id, now, pieces) {
+        let is_another = self.names_another(id, now, pieces);
+        if (is_another || !(self.is_unique)(id.0)) && self.used.len() == COUNTERS_MAX && !self.used.contains_key(&key) {
+            self.epoch += 1 + self.used.values().max().copied().unwrap_or(0);
+            self.used.clear();
+        }
+        if is_another {
             *self.used.entry(key).or_default() += 1;
+            pieces.let_stand(voice, saying);
             out.fault(FaultKind::Odd, OTHER_LINE);
         } else if is_taken_over {
             out.fault(FaultKind::Odd, OTHER_SPEAKER);
         } else if !(self.is_unique)(id.0) && !self.used.contains_key(&key) {
-            if self.used.len() == COUNTERS_MAX {
-                self.epoch += 1 + self.used.values().max().copied().unwrap_or(0);
-                self.used.clear();
-            }
             self.used.insert(key, 0);
         }
         self.line(id)
@@ -222,15 +240,31 @@ pub(super) fn says_something_else(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
 /// Whether what a final line says now is the same piece of speech: at its place, mostly its words, and by the same speaker or
 /// at the very same time, as where a vendor learns late who spoke.
 fn is_same_speech(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
+    let moved_ms = moved_ms(piece, now);
+    if is_by_another(piece, now) {
+        let is_there = moved_ms.map_or(words(&piece.text()) == words(now.text), |moved| moved <= SAME_PLACE_MS);
+        return is_there && !stands_apart(piece, now) && says_the_same(&piece.text(), now.text);
+    }
+    moved_ms.is_none_or(|moved| moved <= MOVED_MS) && !stands_apart(piece, now) && is_alike(piece, now)
+}
+
+/// Whether a final line, whose id is unique, is what somebody else says, or what is said at another time.
+fn is_another_ones(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
+    if is_by_another(piece, now) {
+        return !says_the_same(&piece.text(), now.text);
+    }
+    moved_ms(piece, now).is_some_and(|moved| moved > MOVED_MS) && !is_alike(piece, now)
+}
+
+/// How far what is said now begins from where `piece` does.
+fn moved_ms(piece: &Piece, now: &SpeechOfId<'_>) -> Option<MediaMs> {
+    piece.start_ms().zip(now.start_ms).map(|(known, start)| (known - start).abs())
+}
+
+/// Whether what is said now has most words of `piece`, or is most of it.
+fn is_alike(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     let start = |text: &str| words(&text[..text.floor_char_boundary(COMPARED_BYTES_MAX)]);
-    let (known, said) = (start(&piece.text()), start(now.text));
-    let moved_ms = piece.start_ms().zip(now.start_ms).map(|(known, start)| (known - start).abs());
-    let is_there = if is_by_another(piece, now) {
-        moved_ms.map_or(known == said, |moved| moved <= SAME_PLACE_MS)
-    } else {
-        moved_ms.is_none_or(|moved| moved <= MOVED_MS)
-    };
-    is_there && !stands_apart(piece, now) && shared_words(&known, &said) * 2 > known.len().min(said.len())
+    are_alike(&start(&piece.text()), &start(now.text))
 }
 
 /// Whether what is said now begins where the piece is over, or is over where that begins.
@@ -327,7 +361,7 @@ mod tests {
             (VendorIds::new("t".into(), is_random), Keyed::default(), Decoded::default());
         let mut say = |raw: &str, text: &str, start_ms: i64, status: Status| {
             let now = SpeechOfId { text, start_ms: Some(start_ms), end_ms: None, who: &Label::Unsaid };
-            let id = ids.line_saying((raw, ""), &now, &pieces, &mut out);
+            let id = ids.line_saying((raw, ""), &now, None, &mut pieces, &mut Saying::default(), &mut out);
             let token = Token { text: text.into(), start_ms: Some(start_ms), ..Token::default() };
             let (options, mut saying) = (Options::new("t"), Saying::default());
             pieces.say(&id, &[token], status, &Facts::default(), &options, &mut saying);
@@ -347,10 +381,12 @@ mod tests {
             say(&number.to_string(), "And so on.", 10_000 * number, Final);
         }
         assert_eq!(say("2", "Next.", 9_500, Final), "t-2:2");
-        // What is random stays.
+        // What is random stays, but where something else is said under it at another time.
         let random = "SG_4hT9xQ2mLw8z";
-        assert_eq!((say(random, "One.", 1, Final), say(random, "Two.", 99_000, Final)), (random.into(), random.into()));
-        assert_eq!(out.faults.len(), 3, "{:?}", out.faults);
+        assert_eq!((say(random, "One.", 1, Final), say(random, "Two.", 500, Final)), (random.into(), random.into()));
+        assert_eq!(say(random, "Two.", 99_000, Final), random);
+        assert_eq!(say(random, "Three.", 1, Final), format!("{random}:again-2"));
+        assert_eq!(out.faults.len(), 4, "{:?}", out.faults);
     }
 
     #[test]

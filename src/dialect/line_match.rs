@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::piece::Piece;
+use super::spelling::{has_most_of, is_respelled};
 use crate::transcript::MediaMs;
 
 /// A line that is known, with its start moved by more than this, is another line under its id: vendors correct the start
@@ -10,8 +11,6 @@ use crate::transcript::MediaMs;
 pub(super) const MOVED_MS: MediaMs = 2_000;
 /// What starts and ends so near to where a known line does is that line.
 pub(super) const SAME_PLACE_MS: MediaMs = 100;
-/// Of so many words marks and numbers may leave none as it was: `nine one one`. Of more words they leave some.
-const MARKED_WORDS_MAX: usize = 3;
 /// Numbers of lines that may overtake each other.
 const NEIGHBOURS_MAX: u64 = 3;
 /// A guess of so many words does not vanish but with its session.
@@ -40,10 +39,6 @@ pub(super) fn are_alike(known: &[String], now: &[String]) -> bool {
     shared_words(known, now) * 2 > known.len().min(now.len())
 }
 
-fn is_letters(word: &str) -> bool {
-    word.chars().any(char::is_alphabetic)
-}
-
 /// Whether two texts have a word in common.
 pub(super) fn share_a_word(left: &str, right: &str) -> bool {
     shared_words(&words(left), &words(right)) > 0
@@ -54,7 +49,6 @@ pub(super) fn share_a_word(left: &str, right: &str) -> bool {
 pub(super) struct NumberedLine<'a> {
     pub(super) text: &'a str,
     pub(super) start_ms: Option<MediaMs>,
-    pub(super) end_ms: Option<MediaMs>,
     pub(super) is_over: bool,
 }
 
@@ -71,11 +65,12 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
     let by = apart(known.start_ms(), now.start_ms);
     let is_near = |by: Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
     let (text, known_words) = (now.text.trim(), words(&known.text()));
-    let is_unlike = !text.is_empty() && !are_alike(&known_words, &words(text));
-    let is_spelled_anew =
-        known_words.len() <= MARKED_WORDS_MAX || words(text).iter().filter(|word| is_letters(word)).count() < 2;
-    if newer <= 1 && is_near(by) && (!is_unlike || is_spelled_anew && is_near(apart(known.end_ms(), now.end_ms))) {
-        // Marks may change every word: `nine one one` becomes `911`. Later an engine that was started anew may be there.
+    // What is over changes in spelling alone: `nine one one` becomes `911`.
+    let is_guess = !known.is_over() || !now.is_over;
+    let is_alike = is_respelled(&known.text(), text) || is_guess && are_alike(&known_words, &words(text));
+    let is_unlike = !text.is_empty() && !is_alike;
+    if newer <= 1 && is_near(by) && !is_unlike {
+        // Later an engine that was started anew may be there.
         return false;
     }
     let is_elsewhere = by.is_some_and(|by| by > SAME_PLACE_MS);
@@ -87,7 +82,8 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
         let fell = known.start_ms().zip(now.start_ms).is_some_and(|(known, now)| known - now > MOVED_MS);
         let is_anew =
             is_unlike && !is_near(by) && known_words.len() >= GUESS_WORDS_MIN && words(text).len() < known_words.len();
-        return fell && !text.is_empty() || is_anew;
+        let is_settled_gone = !text.is_empty() && !has_most_of(text, &known.settled_text());
+        return fell && !text.is_empty() || is_anew || is_settled_gone;
     }
     let is_late_guess = !now.is_over && known_words.concat().starts_with(&words(text).concat());
     match newer {

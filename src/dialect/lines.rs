@@ -121,6 +121,16 @@ impl Lines {
     /// The vendor calls it final and says nothing: what was shown last stands.
     pub(super) fn stand(&mut self, saying: &mut Saying) {
         let is_guess = !self.is_final;
+        self.close(saying);
+        saying.odd(if is_guess {
+            "the vendor's final text of a line is empty: the guess that was shown last stands, unconfirmed"
+        } else {
+            "the vendor sent an empty text for a line that is final: it stands as it was"
+        });
+    }
+
+    /// Nothing more is said of it: what was shown last stands.
+    pub(super) fn close(&mut self, saying: &mut Saying) {
         self.is_final = true;
         for at in 0..self.sent.len() {
             let sent = &mut self.sent[at];
@@ -129,11 +139,6 @@ impl Lines {
                 saying.line(self.id(at), self.sent[at].clone());
             }
         }
-        saying.odd(if is_guess {
-            "the vendor's final text of a line is empty: the guess that was shown last stands, unconfirmed"
-        } else {
-            "the vendor sent an empty text for a line that is final: it stands as it was"
-        });
     }
 
     /// It says `tokens` now. Once final it stays so.

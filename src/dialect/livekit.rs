@@ -33,6 +33,8 @@ pub(super) struct LiveKit {
     clocks: StreamClocks,
     segments: Keyed,
     ids: VendorIds,
+    /// Participants whose clocks began anew with the message that is read next.
+    restarted: Vec<Box<str>>,
 }
 
 impl LiveKit {
@@ -41,6 +43,9 @@ impl LiveKit {
         let packet = message.get(&["transcription"]);
         let packet = packet.as_ref().unwrap_or(&message);
         let mut saying = Saying::default();
+        for who in std::mem::take(&mut self.restarted) {
+            self.segments.let_stand(Some(&self.name(&who)), &mut saying);
+        }
         if packet.get(&["segments"]).is_some() {
             let (who, speaker) = (participant(packet.value), self.speaker(*packet, out));
             packet.items(&["segments"], out, |segment, out| {
@@ -92,7 +97,7 @@ impl LiveKit {
             ..ListedWord::default()
         };
         let now = SpeechOfId { text, start_ms: word.start_ms, end_ms: word.end_ms, who: speaker };
-        let id = self.ids.line_saying(segment_id(id, who), &now, &self.segments, out);
+        let id = self.ids.line_saying(segment_id(id, who), &now, Some(speaker), &mut self.segments, saying, out);
         let tokens = whole(text, &[word]);
         let lang = segment.text(&["language"], out).filter(|lang| !lang.is_empty());
         let lang = lang.map(|lang| options.lang_of(lang)).or_else(|| options.lang.clone());
@@ -103,7 +108,11 @@ impl LiveKit {
 
     /// The identity of the participant: a name that the application gave.
     fn speaker(&self, node: Node<'_>, out: &mut Decoded) -> Label {
-        node.text(&PARTICIPANTS, out).map_or(Label::Unsaid, |name| self.clocks.base.name(name))
+        node.text(&PARTICIPANTS, out).map_or(Label::Unsaid, |name| self.name(name))
+    }
+
+    fn name(&self, who: &str) -> Label {
+        if who.is_empty() { Label::Unsaid } else { self.clocks.base.name(who) }
     }
 }
 
@@ -121,6 +130,7 @@ impl Engine for LiveKit {
             ids: VendorIds::new(options.tag.clone(), is_unique),
             clocks: StreamClocks::new(options),
             segments: Keyed::default(),
+            restarted: Vec::new(),
         }
     }
 
@@ -155,6 +165,7 @@ impl Engine for LiveKit {
 
     fn shift_stream(&mut self, stream: &str, offset_ms: MediaMs) {
         self.clocks.shift(stream, offset_ms);
+        self.restarted.push(stream.into());
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

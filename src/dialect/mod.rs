@@ -35,6 +35,7 @@ mod session;
 mod session_clock;
 mod session_sign;
 mod shape;
+mod spelling;
 mod token;
 mod utterance;
 

@@ -185,6 +185,18 @@ impl Piece {
         self.tail.end_ms().or(self.lines.end_ms())
     }
 
+    /// The words of it that will not change, while it is not over.
+    pub(super) fn settled_text(&self) -> String {
+        text_of(&self.state.tokens[..self.state.settled.min(self.state.tokens.len())])
+    }
+
+    /// The session is over: a guess stands as it was shown, and what is said under its name later is compared with it.
+    pub(super) fn let_stand(&mut self, saying: &mut Saying) {
+        self.state.is_over = true;
+        self.lines.close(saying);
+        self.tail.close(saying);
+    }
+
     /// What it says.
     pub(super) fn text(&self) -> String {
         format!("{} {}", self.lines.text(), self.tail.text()).trim().to_owned()

@@ -75,6 +75,8 @@ pub(super) struct Vexa {
     /// What was confirmed last: a draft of it that comes late is none.
     said: VecDeque<(Arc<str>, Phrase)>,
     nameless: u64,
+    /// Speakers whose clocks began anew with the message that is read next.
+    restarted: Vec<Box<str>>,
 }
 
 /// What tells whether a draft is of what was confirmed.
@@ -168,6 +170,7 @@ struct Draft {
 impl Vexa {
     fn take(&mut self, message: Node<'_>, out: &mut Decoded) {
         let mut saying = Saying::default();
+        self.let_restarted_stand(&mut saying);
         self.note_namesakes(message.value);
         self.set_wall(message.value, out);
         match message.text(&["type"], out) {
@@ -227,6 +230,21 @@ impl Vexa {
         saying.finish(out);
     }
 
+    /// What speakers left open whose clocks began anew stands as it was shown.
+    fn let_restarted_stand(&mut self, saying: &mut Saying) {
+        for speaker in std::mem::take(&mut self.restarted) {
+            let label = match &*speaker {
+                "" => Label::Unsaid,
+                voice if is_numbered(voice) => self.options.anonymous(voice),
+                name => self.options.name(name),
+            };
+            self.confirmed.let_stand(Some(&label), saying);
+            for mut draft in self.drafts.remove(&*speaker).into_iter().flatten() {
+                draft.lines.close(saying);
+            }
+        }
+    }
+
     /// A segment that stands under its own id.
     fn segment(&mut self, segment: Node<'_>, is_complete: bool, saying: &mut Saying, out: &mut Decoded) {
         if segment.get(&["source"]).is_some_and(|source| source.value == "chat") {
@@ -244,7 +262,7 @@ impl Vexa {
                 let who = tokens.first().map_or(&Label::Unsaid, |token| &token.label);
                 let now = SpeechOfId { text, start_ms, end_ms, who };
                 let id = self.stamp(id, moment(segment.value, &START), &now, out);
-                self.ids.line_saying((&id, ""), &now, &self.confirmed, out)
+                self.ids.line_saying((&id, ""), &now, Some(who), &mut self.confirmed, saying, out)
             }
             None => {
                 self.nameless += 1;
@@ -644,6 +662,7 @@ impl Engine for Vexa {
             left: VecDeque::new(),
             said: VecDeque::new(),
             nameless: 0,
+            restarted: Vec::new(),
         }
     }
 
@@ -752,6 +771,7 @@ impl Engine for Vexa {
 
     fn shift_stream(&mut self, stream: &str, offset_ms: MediaMs) {
         self.clocks.shift(stream, offset_ms);
+        self.restarted.push(stream.into());
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

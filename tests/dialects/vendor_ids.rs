@@ -641,24 +641,171 @@ fn nobodys_words_are_overwritten_under_a_counter() {
     }
 }
 
+/// A turn that is over, of a vendor that numbers them.
+fn turn(format: Format, number: u64, text: &str, start_ms: u64) -> Value {
+    let words: Vec<&str> = text.split(' ').collect();
+    let at = |n: usize| start_ms + 300 * n as u64;
+    match format {
+        Format::AssemblyAi => {
+            let word = |(n, word): (usize, &&str)| json!({"text": word, "start": at(n), "end": at(n) + 250});
+            json!({"type": "Turn", "turn_order": number, "end_of_turn": true, "transcript": text,
+                   "words": words.iter().enumerate().map(word).collect::<Vec<_>>()})
+        }
+        _ => {
+            json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": number, "transcript": text, "words": [],
+                    "audio_window_start": start_ms as f64 / 1e3, "audio_window_end": at(words.len()) as f64 / 1e3})
+        }
+    }
+}
+
+/// A final turn that comes again at its time is formatted, or is a turn of an engine that was started again: its words tell.
+#[test]
+fn a_final_turn_that_says_something_else_is_another_turn() {
+    for format in [Format::AssemblyAi, Format::Flux] {
+        for (first, second, is_another) in [
+            (("Thank you.", 500), ("Good evening.", 400), true),
+            (("Silver paper.", 400), ("Ferry water.", 400), true),
+            (("Item one now.", 400), ("We are back.", 450), true),
+            (("We meet at nine today.", 400), ("We are at home today.", 400), true),
+            (("Harbour summer.", 400), ("Silver harbour rocket paper summer basket.", 400), true),
+            (("thank you", 400), ("Thank you.", 400), false),
+            (("nine one one", 400), ("911.", 400), false),
+            (("we meet at nine today", 400), ("We meet at 9 today.", 400), false),
+        ] {
+            let (screen, faults) =
+                heard(format, &[turn(format, 0, first.0, first.1), turn(format, 0, second.0, second.1)]);
+            let expected = if is_another { vec![first.0, second.0] } else { vec![second.0] };
+            assert_eq!(texts(&screen), expected, "{format}");
+            let is_told = faults.iter().any(|(kind, _)| *kind == FaultKind::ClockRestarted);
+            assert_eq!(is_told, is_another, "{format} {first:?}: {faults:?}");
+        }
+    }
+    // Words that were settled do not change, also where the turn is not over.
+    let mut settled = turn(Format::AssemblyAi, 0, "good evening all", 500);
+    settled["end_of_turn"] = json!(false);
+    let (screen, _) = heard(Format::AssemblyAi, &[settled, turn(Format::AssemblyAi, 0, "Sorry, we are back.", 450)]);
+    assert_eq!(texts(&screen), ["good evening all", "Sorry, we are back."]);
+}
+
+/// What somebody else says under an id, or what is said much later, takes nobody's place, also where the id is unique.
+#[test]
+fn what_another_says_under_an_id_is_kept_and_told() {
+    let vexa = |id: &str, who: &str, text: &str, start: f64, end: f64| {
+        json!({"type": "transcript", "speaker": who, "pending": [], "confirmed": [{"segment_id": id, "speaker": who,
+               "text": text, "start": start, "end": end, "completed": true}]})
+    };
+    let livekit = |who: &str, text: &str, start_ms: u64| {
+        json!({"participant_identity": who, "segments": [{"id": "SG_4f2a9c1b7d3e", "text": text, "start_time": start_ms,
+               "end_time": start_ms + 900, "final": true}]})
+    };
+    let aws = |text: &str, start: f64| {
+        json!({"Transcript": {"Results": [{"ResultId": "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33", "IsPartial": false,
+               "StartTime": start, "EndTime": start + 1.0, "Alternatives": [{"Transcript": text}]}]}})
+    };
+    let unique = "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:1";
+    for (format, messages) in [
+        (
+            Format::Vexa,
+            [
+                vexa("s:0", "Ann", "The school budget is carried by a member.", 1.0, 3.0),
+                vexa("s:0", "Cy", "The school closed.", 1.0, 2.0),
+            ],
+        ),
+        (
+            Format::Vexa,
+            [vexa("s:1", "Ben", "I agree.", 3.0, 3.6), vexa("s:1", "Cy", "I agree with Ben entirely.", 3.0, 4.4)],
+        ),
+        (
+            Format::Vexa,
+            [vexa(unique, "Ann", "The vote is carried.", 1.0, 3.0), vexa(unique, "Cy", "I object.", 1.0, 2.0)],
+        ),
+        (
+            Format::Vexa,
+            [vexa(unique, "Ann", "The vote is carried.", 1.0, 3.0), vexa(unique, "Ann", "Good night.", 501.0, 502.0)],
+        ),
+        (Format::LiveKit, [livekit("eve", "It is late.", 1_000), livekit("dan", "Not for me.", 1_000)]),
+        (Format::LiveKit, [livekit("eve", "It is late.", 1_000), livekit("eve", "We adjourn.", 501_000)]),
+        (Format::Aws, [aws("It is late.", 1.0), aws("We adjourn.", 501.0)]),
+    ] {
+        let (screen, faults) = heard(format, &messages);
+        assert_eq!(texts(&screen).len(), 2, "{format} {messages:?}: {:?}", texts(&screen));
+        assert!(faults.iter().any(|(_, told)| told.contains("uses the id of a line")), "{format}: {faults:?}");
+        // The same once more is no third line.
+        let (screen, _) = heard(format, &[&messages[..], &messages[1..]].concat());
+        assert_eq!(texts(&screen).len(), 2, "{format} {messages:?}: {:?}", texts(&screen));
+    }
+}
+
+/// A guess that is open where an engine is seen to count anew stands as it was shown.
+#[test]
+fn a_guess_stands_where_an_engine_counts_anew() {
+    let vexa = |list: &str, id: &str, who: &str, text: &str, start: f64| {
+        let mut message = json!({"type": "transcript", "speaker": who, "confirmed": [], "pending": []});
+        message[list] = json!([{"segment_id": id, "speaker": who, "text": text, "start": start, "end": start + 1.0,
+                                "completed": list == "confirmed"}]);
+        message
+    };
+    let livekit = |id: &str, text: &str, start_ms: u64, is_final: bool| {
+        json!({"participant_identity": "ann", "segments": [{"id": id, "text": text, "start_time": start_ms,
+               "end_time": start_ms + 900, "final": is_final}]})
+    };
+    let jitsi = |id: &str, text: &str, is_interim: bool| {
+        json!({"type": "transcription-result", "transcript": [{"text": text}], "is_interim": is_interim, "message_id": id,
+               "participant": {"name": "Ann", "id": "a"}})
+    };
+    let table: [(Format, Vec<Value>, &[&str]); 3] = [
+        (
+            Format::Vexa,
+            vec![
+                vexa("confirmed", "s:0", "Ann", "Good evening all.", 1.0),
+                vexa("pending", "d:1", "Ben", "I second that proposal", 70.0),
+                vexa("pending", "d:0", "Ben", "Sorry we were", 0.8),
+                vexa("confirmed", "s:0", "Ben", "Sorry we were cut off.", 0.8),
+            ],
+            &["Good evening all.", "I second that proposal", "Sorry we were cut off."],
+        ),
+        (
+            Format::LiveKit,
+            vec![
+                livekit("SG_1", "The vote is carried by ten.", 1_000, true),
+                livekit("SG_2", "Is it?", 60_000, true),
+                livekit("SG_3", "Open guess here", 70_000, false),
+                livekit("SG_1", "Restarted with", 200, false),
+                livekit("SG_1", "Restarted with ids now.", 200, true),
+                livekit("SG_3", "Other open text.", 3_000, true),
+            ],
+            &[
+                "The vote is carried by ten.",
+                "Is it?",
+                "Open guess here",
+                "Restarted with ids now.",
+                "Other open text.",
+            ],
+        ),
+        (
+            Format::Jitsi,
+            vec![
+                jitsi("1", "The vote is carried by ten.", false),
+                jitsi("2", "Open guess", true),
+                jitsi("1", "The boat", true),
+                jitsi("1", "The boat is late.", false),
+                jitsi("2", "Never seen.", false),
+            ],
+            &["The vote is carried by ten.", "Open guess", "The boat is late.", "Never seen."],
+        ),
+    ];
+    for (format, messages, expected) in table {
+        let (screen, faults) = heard(format, &messages);
+        let (mut found, mut expected) = (texts(&screen), expected.to_vec());
+        found.sort();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{format}: {faults:?}");
+    }
+}
+
 /// A number that is not the last one is that of another session, also where it says the same words; what is sent again is not.
 #[test]
 fn a_turn_number_below_the_last_begins_a_session() {
-    let turn = |format: Format, number: u64, text: &str, start_ms: u64| {
-        let words: Vec<&str> = text.split(' ').collect();
-        let at = |n: usize| start_ms + 300 * n as u64;
-        match format {
-            Format::AssemblyAi => {
-                let word = |(n, word): (usize, &&str)| json!({"text": word, "start": at(n), "end": at(n) + 250});
-                json!({"type": "Turn", "turn_order": number, "end_of_turn": true, "transcript": text,
-                       "words": words.iter().enumerate().map(word).collect::<Vec<_>>()})
-            }
-            _ => {
-                json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": number, "transcript": text, "words": [],
-                        "audio_window_start": start_ms as f64 / 1e3, "audio_window_end": at(words.len()) as f64 / 1e3})
-            }
-        }
-    };
     for format in [Format::AssemblyAi, Format::Flux] {
         for newer in 1..=4 {
             let mut messages = vec![turn(format, 0, "Welcome back all.", 400)];
