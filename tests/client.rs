@@ -507,6 +507,77 @@ async fn a_permanent_close_is_the_end() {
     .await;
 }
 
+/// What was refused is answered; what stands behind it is not lost by it.
+#[tokio::test]
+async fn who_is_closed_on_for_its_refusals_goes_on_behind_them() {
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        for id in 1..=3 {
+            publisher.send(&line(id, "text")).await.expect("taken");
+            peer.hear().await;
+        }
+        let refuse =
+            |seq: u64| json!({"type": "nack", "seq": seq, "code": "bad_time", "message": "no", "retry": false});
+        peer.say(refuse(1)).await;
+        peer.close(4503).await;
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        assert_eq!(seqs(&[peer.hear().await, peer.hear().await]), [2, 3]);
+        peer.say(refuse(2)).await;
+        peer.ack(3).await;
+        publisher.flush().await.expect("all is answered");
+        assert_eq!(publisher.progress(), Progress { sent: 3, settled: 3, refused: 2 });
+        // Where nothing was refused it is for another reason, which stays.
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(3, 10).await;
+        peer.close(4503).await;
+        let end = loop {
+            if let Err(end) = publisher.send(&line(4, "text")).await {
+                break end;
+            }
+        };
+        assert!(matches!(end, PublishError::Ended(ConnectionEnd::Closed { code: 4503, .. })), "{end}");
+    })
+    .await;
+}
+
+/// Whoever has nothing to say that is taken comes again so often, and no more.
+#[tokio::test]
+async fn closes_for_refusals_have_a_bound() {
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let serving = async {
+            for seq in 1.. {
+                let mut peer = script.accept().await;
+                peer.welcome(0, 10).await;
+                peer.hear().await;
+                peer.say(json!({"type": "nack", "seq": seq, "code": "bad_time", "message": "no", "retry": false}))
+                    .await;
+                peer.close(4503).await;
+            }
+        };
+        let sending = async {
+            for _ in 0..1000 {
+                if let Err(end) = publisher.send(&line(1, "text")).await {
+                    return end;
+                }
+            }
+            panic!("it does not end");
+        };
+        let end = tokio::select! {
+            () = serving => panic!("nobody comes any more"),
+            end = sending => end,
+        };
+        assert!(matches!(end, PublishError::Ended(ConnectionEnd::Closed { code: 4503, .. })), "{end}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_session_of_somebody_else_is_the_end() {
     in_time(async {

@@ -475,6 +475,75 @@ async fn a_replay_ends_no_event_that_goes_on() {
     assert_eq!((&feed["state"], &feed["lines"]), (&"live".into(), &2.into()), "{feed}");
 }
 
+/// A file that was not sent to its end says so, and the event is not over.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_published_in_part_ends_no_event() {
+    const LINES: usize = 80_000;
+    let server = Server::start();
+    let rows: String = (0..LINES).map(|n| format!("{{\"id\":\"{n}\",\"start_ms\":{n},\"text\":\"One.\"}}\n")).collect();
+    let (_dir, path) = file("long.ndjson", &rows);
+    let mut publish = captionwire(Some(&server));
+    publish.args(["publish", "long", &path, "--end"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let publish = publish.spawn().expect("it runs");
+    let mut feed = Value::Null;
+    while feed["lines"].as_u64().unwrap_or(0) == 0 {
+        tokio::task::yield_now().await;
+        feed = soon(server.get("/v1/feeds/long")).await.json();
+    }
+    let id = publish.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs").success());
+    let stopped = soon(publish.wait_with_output()).await.expect("it ends");
+    assert_eq!(stopped.status.code(), Some(1), "{stopped:?}");
+    let told = stderr(&stopped);
+    assert!(told.contains("lines of the input were read and sent, what follows was not"), "{told}");
+    let feed = server.get("/v1/feeds/long").await.json();
+    assert_eq!(feed["state"], "live", "{feed}");
+    assert!(feed["lines"].as_u64().is_some_and(|lines| lines < LINES as u64), "{feed}");
+}
+
+/// Lines that the server refuses, however many, cost none of those behind them.
+#[tokio::test]
+async fn what_stands_behind_many_refusals_is_published() {
+    let server = Server::start();
+    let rows =
+        |from: u64| (from..from + 25).map(|n| format!("{{\"id\":\"{n}\",\"start_ms\":{n},\"text\":\"One.\"}}\n"));
+    let (_dir, first) = file("first.ndjson", &rows(0).collect::<String>());
+    done(&run(&server, &["publish", "day", &first]).await);
+    let retracts = (0..25).map(|n| format!("{{\"type\":\"retract\",\"id\":\"{n}\"}}\n"));
+    let (_dir, second) = file("second.ndjson", &retracts.chain(rows(100)).collect::<String>());
+    let published = run(&server, &["publish", "day", &second]).await;
+    assert_eq!(published.status.code(), Some(1), "{published:?}");
+    assert!(stdout(&published).starts_with("day: 25 new, 0 repeated, 0 corrected, 25 refused"), "{published:?}");
+    assert_eq!(server.get("/v1/feeds/day").await.json()["lines"], 50);
+}
+
+/// What is no caption is not published as one, and costs nothing beside it.
+#[tokio::test]
+async fn json_that_is_no_object_a_line_is_no_caption() {
+    let server = Server::start();
+    let input = "[{\"id\":\"1\",\"text\":\"a\"}]\n{\n\"id\": \"2\",\n\"text\": \"b\"\n}\n[Applause]\n\
+        {\"type\":\"lines\",\"lines\":[{\"id\":\"3\",\"text\":\"c\"},{\"id\":\"4\"}]}\n";
+    let published = run_with(&server, &["publish", "odd", "-"], input).await;
+    assert_eq!(published.status.code(), Some(1), "{published:?}");
+    assert!(
+        stdout(&published).starts_with("odd: 2 new, 0 repeated, 0 corrected, 0 refused, 6 unreadable"),
+        "{published:?}"
+    );
+    let told = stderr(&published);
+    for said in
+        ["line 1 of the input was not sent: it is JSON", "replay FILE", "line 2 in line 7 of the input was not sent"]
+    {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    finals_are(&server, "odd", "[Applause]|c").await;
+    let (_dir, path) = file("wide.ndjson", "A\0n\0n\0");
+    let wide = run(&server, &["publish", "wide", &path]).await;
+    assert_eq!(wide.status.code(), Some(1));
+    assert!(stderr(&wide).contains("iconv -f UTF-16"), "{}", stderr(&wide));
+    assert_eq!(run(&server, &["export", "odd", "-o", "odd.foo"]).await.status.code(), Some(2));
+}
+
 #[tokio::test]
 async fn a_replay_mixes_with_nothing() {
     let server = Server::start();

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::Outcome;
 use super::convert::tell_losses;
+use super::misuse;
 use super::output::{note, print_data, save};
 use super::reach::{Access, Aim};
 use crate::client::TranscriptQuery;
@@ -32,7 +33,8 @@ Examples:
 pub(super) struct Export {
     /// The feed
     feed: FeedId,
-    /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of the file's name, else txt
+    /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of the file's name; txt
+    /// for stdout, and for a name without an ending
     #[arg(long, short)]
     format: Option<Format>,
     /// Where to write it; stdout if not given
@@ -74,7 +76,14 @@ fn media_time(text: &str) -> Result<MediaMs, &'static str> {
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let named = self.output.as_deref().and_then(|path| Format::from_name(&path.to_string_lossy()));
-        let format = self.format.or(named).unwrap_or(Format::Txt);
+        let is_transcript = !self.history && !self.raw;
+        let format = match (self.format.or(named), &self.output) {
+            (Some(format), _) => format,
+            (None, Some(path)) if is_transcript && path.extension().is_some() => {
+                misuse!("the name {} does not say which format to write: use --format", path.display());
+            }
+            (None, _) => Format::Txt,
+        };
         let part = TranscriptQuery {
             from_ms: self.from,
             to_ms: self.to,

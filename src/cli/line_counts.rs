@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sending::{InputFaults, Published};
 use crate::client::{Progress, PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
-use crate::transcript::line::sent_id;
+use crate::transcript::line::{Said, compare_versions, sent_id};
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
 
@@ -47,6 +47,10 @@ struct Lines {
     resent: u64,
     /// Messages that it had lost, and that could not be.
     lost: u64,
+    /// What a line says that came with revisions, by the rule of the server.
+    heads: HashMap<Arc<str>, (u64, Said)>,
+    /// Lines that this session has taken back, and not said again since.
+    taken_back: HashSet<Arc<str>>,
     /// Lines that were taken back and need not be there.
     may_be_missing: HashSet<Arc<str>>,
     counts: LineCounts,
@@ -80,7 +84,7 @@ enum LineKind {
     Corrected,
     /// A guess that grew, or became final: no line more.
     Guess,
-    /// A retraction that the server took, and that took nothing back.
+    /// A retraction that the server took, and that took nothing back; or a version whose revision is too low to be shown.
     NotTaken,
 }
 
@@ -92,7 +96,8 @@ pub(super) struct LineCounts {
     pub(super) repeated: u64,
     /// Said otherwise than before, or taken back.
     pub(super) corrected: u64,
-    /// Lines, and messages that hold none, that the server did not take; and retractions that took nothing back.
+    /// Lines, and messages that hold none, that the server did not take; retractions that took nothing back; and versions that
+    /// are not shown because another one has a higher revision.
     pub(super) refused: u64,
     #[serde(skip)]
     guesses: u64,
@@ -132,6 +137,18 @@ impl CountingPublisher {
             Some((_, id)) if lines.len() > 1 => format!("the line {id} of {place}"),
             _ => place.to_string(),
         }
+    }
+
+    /// From where to where in the input the messages stood that nobody has answered; none if all were.
+    pub(super) fn unanswered_places(&self) -> Option<String> {
+        let (settled, lines) = (self.progress().settled, self.lines());
+        let is_open = |message: &&SentMessage| message.seq > settled && !message.refused.contains(&None);
+        let mut open = lines.messages.iter().filter(is_open);
+        let first = open.next()?;
+        Some(match open.next_back() {
+            Some(last) => format!("{} to {}", first.place, last.place),
+            None => first.place.to_string(),
+        })
     }
 
     /// Waits until all is answered, and all there is to say of it was said.
@@ -214,7 +231,7 @@ impl Lines {
         let kinds = match message {
             Outgoing::Line(line) => vec![self.kind(line, corrects)],
             Outgoing::Lines(lines) => lines.iter().map(|line| self.kind(line, corrects)).collect(),
-            Outgoing::Retract { id, .. } => vec![(LineKind::Corrected, id.clone())],
+            Outgoing::Retract { id, rev } => vec![(self.retraction_kind(id, *rev), id.clone())],
             Outgoing::Object(object) => {
                 line_in(object).map(|line| vec![self.kind(&line, corrects)]).unwrap_or_default()
             }
@@ -251,6 +268,8 @@ impl Lines {
             "no_such_line" if is_expected => (LineKind::Corrected, LineKind::Guess),
             "id_reused" | "no_such_line" => (LineKind::Corrected, LineKind::NotTaken),
             "line_replaced" => (LineKind::New, LineKind::Corrected),
+            // What this session said itself it has compared itself.
+            "stale_rev" if !self.heads.contains_key(id) => (LineKind::New, LineKind::NotTaken),
             _ => return true,
         };
         let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
@@ -266,18 +285,70 @@ impl Lines {
         if self.said.len() == IDS_MAX {
             self.said.clear();
             self.beside.clear();
+            self.heads.clear();
+            self.taken_back.clear();
         }
+        let is_lower = self.is_overtaken(line);
+        let kind = self.kind_by_content(line, corrects);
+        // A guess behind its final version is as it should be, and so is what was said before.
+        if is_lower && !matches!(kind.0, LineKind::Guess | LineKind::Repeated) {
+            (LineKind::NotTaken, kind.1)
+        } else {
+            kind
+        }
+    }
+
+    /// Whether a line has a higher revision than this version of it; else this is its head.
+    fn is_overtaken(&mut self, line: &Version) -> bool {
+        let said = Said::Content(line.content.clone());
+        match self.heads.get_mut(&line.id) {
+            Some(head) => {
+                let rev = line.rev.unwrap_or(head.0.saturating_add(1));
+                let order = compare_versions((rev, &said), (head.0, &head.1)).order;
+                if order.is_gt() {
+                    *head = (rev, said);
+                }
+                order.is_lt()
+            }
+            None => {
+                if let Some(rev) = line.rev {
+                    self.heads.insert(line.id.clone(), (rev, said));
+                }
+                false
+            }
+        }
+    }
+
+    /// What it is to take a line back: a second time it changes nothing.
+    fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>) -> LineKind {
+        if let Some((head, said)) = self.heads.get_mut(id) {
+            let rev = rev.unwrap_or(head.saturating_add(1));
+            if compare_versions((rev, &Said::Retracted), (*head, said)).order.is_lt() {
+                return LineKind::NotTaken;
+            }
+            (*head, *said) = (rev, Said::Retracted);
+        }
+        if self.taken_back.insert(id.clone()) { LineKind::Corrected } else { LineKind::Repeated }
+    }
+
+    fn kind_by_content(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
         let Content { start_ms, end_ms, speaker, text, status, .. } = &line.content;
         let mark = mark(start_ms.unwrap_or(NO_TIME), *end_ms, speaker.as_deref(), text);
         let before = self.said.get(&line.id).copied();
+        let comes_back = self.taken_back.remove(&line.id) && before.is_some_and(|before| before.is_own);
         let kind = match before {
+            // Nothing is shown of it.
+            None if text.trim().is_empty() => return (LineKind::Guess, line.id.clone()),
             None => LineKind::New,
+            Some(_) if comes_back => LineKind::Corrected,
             Some(before) if before.mark == mark && before.status == *status => {
                 // Whoever has said a line again means that line from then on.
                 self.said.insert(line.id.clone(), LastSaid { is_own: true, ..before });
                 LineKind::Repeated
             }
-            Some(before) if !before.is_own && self.is_beside(&line.id, mark, *status) => LineKind::Repeated,
+            Some(before) if !before.is_own && !corrects && self.is_beside(&line.id, mark, *status) => {
+                LineKind::Repeated
+            }
             // Whether it is another line is told by its final version.
             Some(before)
                 if !before.is_own && !corrects && before.status == Status::Final && *status == Status::Interim =>
@@ -413,6 +484,54 @@ mod tests {
         lines.said.insert("10".into(), other);
         lines.note((11, &place()), &line("10", "Of now.", last), true);
         assert_eq!(counts(&lines), [2, 3, 4, 0]);
+    }
+
+    #[test]
+    fn revisions_and_retractions_count_as_the_server_takes_them() {
+        let mut lines = Lines::default();
+        let of_rev = |id: &str, rev: u64, text: &str| match line(id, text, Status::Final) {
+            Outgoing::Line(version) => Outgoing::Line(Version { rev: Some(rev), ..version }),
+            _ => unreachable!("a line"),
+        };
+        let retract = |id: &str| Outgoing::Retract { id: id.into(), rev: None };
+        for (seq, (message, expected)) in (1..).zip([
+            (of_rev("1", 5, "Five."), [1, 0, 0, 0]),
+            (of_rev("1", 4, "Four."), [1, 0, 0, 1]),
+            (of_rev("1", 6, "Six."), [1, 0, 1, 1]),
+            (line("1", "Seven.", Status::Final), [1, 0, 2, 1]),
+            (of_rev("1", 6, "Six and a half."), [1, 0, 2, 2]),
+            (line("2", " ", Status::Final), [1, 0, 2, 2]),
+            (line("2", "Two.", Status::Final), [2, 0, 2, 2]),
+            (retract("2"), [2, 0, 3, 2]),
+            (retract("2"), [2, 1, 3, 2]),
+            (line("2", "Two.", Status::Final), [2, 1, 4, 2]),
+            (retract("77"), [2, 1, 5, 2]),
+            (retract("77"), [2, 2, 5, 2]),
+        ]) {
+            lines.note((seq, &place()), &message, false);
+            assert_eq!(counts(&lines), expected, "{message:?}");
+        }
+        lines.warn("no_such_line", "77");
+        assert_eq!(counts(&lines), [2, 2, 4, 3]);
+        // Of one revision with two contents one is shown, whichever came first.
+        for (seq, text) in [(20, "One."), (21, "Other.")] {
+            lines.note((seq, &place()), &of_rev("3", 5, text), false);
+        }
+        let shown = lines.heads["3"].1.clone();
+        let is_second = matches!(&shown, Said::Content(content) if *content.text == *"Other.");
+        let expected = if is_second { [3, 2, 5, 3] } else { [3, 2, 4, 4] };
+        assert_eq!(counts(&lines), expected, "{shown:?}");
+    }
+
+    /// Whoever may correct means the line of that id, and none that is kept beside it.
+    #[test]
+    fn a_correction_is_of_the_plain_line() {
+        let mut lines = Lines::default();
+        let first = LastSaid { mark: mark(7, None, None, "One."), status: Status::Final, is_own: false };
+        lines.know(&"1".into(), first);
+        lines.know(&"1~s2".into(), LastSaid { mark: mark(7, None, None, "Two."), ..first });
+        lines.note((1, &place()), &line("1", "Two.", Status::Final), true);
+        assert_eq!(counts(&lines), [0, 0, 1, 0]);
     }
 
     #[test]

@@ -3,19 +3,21 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use futures::FutureExt;
 use futures::future::FusedFuture;
 use indicatif::ProgressBar;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::line_counts::CountingPublisher;
-use super::output::note;
+use super::output::{counted, note};
 use super::reach::Url;
 use super::replay::shown_lines;
 use super::sending::{InputFaults, Sending, SourceWait};
@@ -27,7 +29,7 @@ use crate::position::FeedId;
 use crate::transcript::json_text::replace_lone_surrogates;
 use crate::transcript::line::DEFAULT_SOURCE;
 use crate::transcript::{Content, Line, Version};
-use crate::wire::{FromPublisher, Limits, Outgoing};
+use crate::wire::{FromPublisher, Incoming, Limits, Outgoing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +40,8 @@ Examples:
   captionwire publish geneva --format deepgram -   what a vendor's engine says, one frame a line; docs/dialects.md
 
 A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
-a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives.
+a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives. Each object
+stands on one line of its own: JSON over several lines, or in an array, is no caption and is refused (`replay FILE` reads arrays).
 
 At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
 by its id and by the lines that the feed shows when the server has let this in; acknowledgements do not say it. Exit codes: 0
@@ -48,7 +51,8 @@ A server that never answers is waited for 60 seconds (--wait); one that goes awa
 back with an older archive, what it lacks is sent again, as far as it is still held: the last 32 MiB. The rest is told, and then
 the exit code is 1.
 
-SIGTERM and Ctrl-C end the input. What was read then has 5 seconds to be acknowledged; a second signal ends it at once.";
+SIGTERM and Ctrl-C end the input. What was read then has 5 seconds to be acknowledged; a second signal ends it at once. Of a file
+that was not sent to its end the rest is told, the event stays open, and the exit code is 1.";
 
 /// Publish typed text, or lines of JSON.
 #[derive(Debug, Args)]
@@ -103,6 +107,7 @@ impl Publish {
         options.corrects |= self.correct;
         options.take_over = self.wait.take_over;
         let is_file = self.file.as_deref().is_some_and(|path| path != Path::new("-"));
+        let has_end = has_end(self.file.as_deref().filter(|_| is_file));
         let (http, is_own) = (HttpClient::new(url.server()), options.session.is_some());
         let http = if is_file { http } else { http.with_wait(LOOK_WAIT) };
         let publisher = CountingPublisher::start(url, options);
@@ -139,7 +144,13 @@ impl Publish {
                 let lines = self.vendor.earlier_lines(publisher, &http, &feed, source.as_deref(), !is_file);
                 let lines = stop.run_until_cancelled(lines).await.flatten();
                 let session = self.vendor.begin(format, source.as_deref(), lines);
-                Vendor::publish(session, input, publisher, problems, stop).await
+                let mut input = input;
+                Vendor::publish(session, &mut input, publisher, problems, stop).await?;
+                faults.is_cut_short = has_end && stop.is_cancelled() && !is_at_end(&mut input).await;
+                if faults.is_cut_short {
+                    note("stopped: what follows in the input was not sent");
+                }
+                Ok(())
             }
             None => {
                 // Not before this session has the source: until then another one may add to the feed.
@@ -148,17 +159,28 @@ impl Publish {
                         look(publisher).await;
                     }
                 };
-                read(input, publisher, looking, faults, stop).await
+                read(input, has_end, publisher, looking, faults, stop).await
             }
         };
         sending.run(signals, read).await
     }
 }
 
+/// Whether the input at `path`, or standard input, is a file, whose end is known; a pipe goes on for as long as somebody writes.
+fn has_end(path: Option<&Path>) -> bool {
+    let path = path.unwrap_or(Path::new("/dev/stdin"));
+    std::fs::metadata(path).is_ok_and(|input| input.is_file())
+}
+
+async fn is_at_end(input: &mut (impl AsyncBufRead + Unpin)) -> bool {
+    input.fill_buf().await.map_or(true, <[u8]>::is_empty)
+}
+
 /// Sends every line of `input`, until it ends or `stop` is cancelled, the first once `prepared` is ready; counts those that cannot
-/// be read.
+/// be read. If it `has_end`, what is left of it when it is stopped is told.
 async fn read(
     mut input: impl AsyncBufRead + Unpin,
+    has_end: bool,
     publisher: &CountingPublisher,
     prepared: impl Future<Output = ()>,
     faults: &mut InputFaults,
@@ -167,10 +189,17 @@ async fn read(
     let run = random_name();
     let mut prepared = pin!(prepared.fuse());
     let mut bytes = Vec::new();
+    let mut spread = SpreadJson::default();
     for number in 1.. {
         bytes.clear();
         let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else {
-            if !bytes.trim_ascii().is_empty() {
+            if has_end {
+                faults.is_cut_short = !bytes.is_empty() || !is_at_end(&mut input).await;
+                if faults.is_cut_short {
+                    let read = counted(number - 1, "line");
+                    note(&format!("stopped: {read} of the input were read and sent, what follows was not"));
+                }
+            } else if !bytes.trim_ascii().is_empty() {
                 faults.unreadable += 1;
                 note(&format!("line {number} of the input was not sent: it had come in part when this was stopped"));
             }
@@ -180,6 +209,9 @@ async fn read(
             break;
         }
         // Programs on Windows write a byte order mark before UTF-8.
+        if number == 1 && is_utf16(&bytes) {
+            bail!("the input is UTF-16, and has to be UTF-8: convert it, as with `iconv -f UTF-16 -t UTF-8`");
+        }
         let bytes = if number == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes) } else { &bytes[..] };
         let text = String::from_utf8_lossy(bytes);
         let encoding = std::str::from_utf8(bytes);
@@ -197,13 +229,27 @@ async fn read(
         if !prepared.is_terminated() {
             stop.run_until_cancelled(&mut prepared).await;
         }
-        let place = format!("line {number} of the input").into();
+        let place: Arc<str> = format!("line {number} of the input").into();
+        if spread.goes_on_with(text) {
+            faults.unreadable += 1;
+            note(&format!("{place} was not sent: it goes on with the JSON before it"));
+            continue;
+        }
         let sent = match message(text, &format!("{run}-{number}")) {
-            Ok(message) => publisher.send(&place, &message).await.map_err(|error| match error {
-                crate::client::PublishError::TooLarge { .. } => Ok(error.to_string()),
-                error => Err(error),
-            }),
-            Err(why) => Err(Ok(why)),
+            Ok(Message { says, left_out }) => {
+                for (index, why) in left_out {
+                    faults.unreadable += 1;
+                    note(&format!("line {} in {place} was not sent: {why}", index + 1));
+                }
+                publisher.send(&place, &says).await.map_err(|error| match error {
+                    crate::client::PublishError::TooLarge { .. } => Ok(error.to_string()),
+                    error => Err(error),
+                })
+            }
+            Err(why) => {
+                spread.begins_with(text);
+                Err(Ok(why))
+            }
         };
         match sent {
             Ok(_) => faults.repaired += u64::from(encoding.is_err()),
@@ -217,8 +263,75 @@ async fn read(
     Ok(())
 }
 
+/// Whether a text begins as UTF-16 does: with its byte order mark, or with a character whose half is zero.
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..])
+}
+
+/// JSON that stands on several lines of the input, where each should be an object: what follows its first line is no caption.
+#[derive(Debug, Default)]
+struct SpreadJson {
+    /// Brackets that are open.
+    depth: i64,
+    is_array: bool,
+}
+
+impl SpreadJson {
+    /// Takes note of a line that was refused: brackets that it leaves open are closed by lines that follow.
+    fn begins_with(&mut self, text: &str) {
+        *self = Self { depth: json_nesting(text).unwrap_or(0), is_array: text.starts_with('[') };
+    }
+
+    /// Whether the next line is a part of it. A line that is no JSON is none, and neither is a message with its id or type: what
+    /// stood before it was broken off.
+    fn goes_on_with(&mut self, text: &str) -> bool {
+        if self.depth <= 0 {
+            return false;
+        }
+        let object = serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
+        let is_message = !self.is_array && (object.contains_key("id") || object.contains_key("type"));
+        self.depth = json_nesting(text).filter(|_| !is_message).map_or(0, |nesting| self.depth + nesting);
+        self.depth > 0 || !is_message && json_nesting(text).is_some()
+    }
+}
+
+/// How many brackets more a text opens than it closes, if it is made of JSON's values and signs only.
+fn json_nesting(text: &str) -> Option<i64> {
+    let (mut rest, mut depth) = (text.trim_start(), 0);
+    while let Some(sign) = rest.chars().next() {
+        match sign {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth -= 1,
+            ',' | ':' => {}
+            _ => {
+                let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+                values.next()?.ok()?;
+                rest = rest[values.byte_offset()..].trim_start();
+                continue;
+            }
+        }
+        rest = rest[1..].trim_start();
+    }
+    Some(depth)
+}
+
+/// What a line of the input says.
+#[derive(Debug)]
+struct Message {
+    says: Outgoing,
+    /// Lines of several that say nothing that can be sent, by their index, and why.
+    left_out: Vec<(usize, String)>,
+}
+
 /// What a line of the input says; `id` is for one that brings none.
-fn message(text: &str, id: &str) -> Result<Outgoing, String> {
+fn message(text: &str, id: &str) -> Result<Message, String> {
+    // `[Applause]` is a caption, and `[{"id":"7"}]` is none.
+    let is_array = |inside: &str| inside.trim_start().starts_with('{') || json_nesting(text).is_some();
+    if text.strip_prefix('[').is_some_and(is_array) {
+        return Err(
+            "it is JSON, and no object: write each object on one line, or use `replay FILE`, which reads arrays".into(),
+        );
+    }
     if !text.starts_with('{') {
         let (speaker, said) = match text.split_once(": ") {
             Some((speaker, said)) => (Some(speaker.trim().into()), said.trim()),
@@ -226,12 +339,15 @@ fn message(text: &str, id: &str) -> Result<Outgoing, String> {
         };
         // Without a time: the server knows when it came.
         let content = Content { speaker, text: said.into(), ..Content::default() };
-        return Ok(Outgoing::Line(Version { id: id.into(), content, ..Version::default() }));
+        let says = Outgoing::Line(Version { id: id.into(), content, ..Version::default() });
+        return Ok(Message { says, left_out: Vec::new() });
     }
     let mended = replace_lone_surrogates(text.as_bytes());
     let json = mended.as_deref().unwrap_or(text.as_bytes());
-    let mut object: Map<String, Value> = serde_json::from_slice(json)
-        .map_err(|error| format!("it is not JSON: {}", describe_json_error(&error, json)))?;
+    let mut object: Map<String, Value> = serde_json::from_slice(json).map_err(|error| match json_nesting(text) {
+        Some(1..) => "it is a part of a JSON object: write each object on one line, as `jq -c` does".to_owned(),
+        _ => format!("it is not JSON: {}", describe_json_error(&error, json)),
+    })?;
     object.entry("type").or_insert_with(|| "line".into());
     if object["type"] == "line" {
         object.entry("id").or_insert_with(|| id.into());
@@ -239,9 +355,21 @@ fn message(text: &str, id: &str) -> Result<Outgoing, String> {
     // The limits are the server's to keep; here only what makes no sense to anybody is stopped.
     const NO_LIMITS: Limits = Limits { message_bytes: usize::MAX, text_bytes: usize::MAX, unacked: usize::MAX };
     let read = FromPublisher::decode(&Value::Object(object.clone()).to_string(), &NO_LIMITS, i64::MAX);
-    let message = read.says.and_then(Outgoing::try_from).map_err(|refusal| refusal.message)?;
+    let mut message = read.says.map_err(|refusal| refusal.message)?;
+    let mut left_out = Vec::new();
+    if let Incoming::Lines(lines) = &mut message {
+        let faults = (0..).zip(&*lines).filter_map(|(at, line)| Some((at, line.as_ref().err()?.message.clone())));
+        left_out.extend(faults);
+        lines.retain(Result::is_ok);
+        if let Some(written) = object.get_mut("lines").and_then(Value::as_array_mut) {
+            let mut at = 0..;
+            written.retain(|_| at.next().is_some_and(|at| left_out.iter().all(|(left_out, _)| *left_out != at)));
+        }
+    }
+    let says = Outgoing::try_from(message).map_err(|refusal| refusal.message)?;
     // The server knows better than this program what it does not know.
-    Ok(if read.unknown.is_empty() { message } else { Outgoing::Object(Box::new(object)) })
+    let says = if read.unknown.is_empty() { says } else { Outgoing::Object(Box::new(object)) };
+    Ok(Message { says, left_out })
 }
 
 #[cfg(test)]
@@ -250,7 +378,7 @@ mod tests {
 
     #[test]
     fn lines_of_the_input_as_a_table() {
-        let sent = |text| message(text, "r-1").map(|message| message.encode(None));
+        let sent = |text| message(text, "r-1").map(|message| message.says.encode(None));
         for (text, json) in [
             (
                 "Clerk: It is: on.",
@@ -262,11 +390,71 @@ mod tests {
             (r#"{"text":"a","seq":7,"x":0}"#, r#"{"id":"r-1","text":"a","type":"line","x":0}"#),
             (r#"{"type":"retract","id":"7"}"#, r#"{"type":"retract","id":"7"}"#),
             (r#"{"type":"end"}"#, r#"{"type":"end"}"#),
+            ("[Applause]", r#"{"type":"line","id":"r-1","status":"final","text":"[Applause]"}"#),
+            ("[no] {1}", r#"{"type":"line","id":"r-1","status":"final","text":"[no] {1}"}"#),
+            (
+                r#"{"type":"lines","lines":[{"id":"1","text":"a"},{"id":"2"},{"id":"3","text":"c"}]}"#,
+                r#"{"type":"lines","lines":[{"id":"1","status":"final","text":"a"},{"id":"3","status":"final","text":"c"}]}"#,
+            ),
+            (
+                r#"{"type":"lines","lines":[{"id":"2"},{"id":"1","text":"a","x":0}]}"#,
+                r#"{"lines":[{"id":"1","text":"a","x":0}],"type":"lines"}"#,
+            ),
         ] {
             assert_eq!(sent(text).as_deref(), Ok(json));
         }
-        for bad in ["{", r#"{"type":"dance"}"#, r#"{"text":1}"#, r#"{"type":"retract"}"#, r#"{"text":"a","id":""}"#] {
+        for bad in [
+            "{",
+            "[",
+            "[1,2]",
+            r#"[{"id":"1","text":"a"}]"#,
+            r#"[ {"id":"1", oops"#,
+            r#"{"type":"dance"}"#,
+            r#"{"text":1}"#,
+            r#"{"type":"retract"}"#,
+            r#"{"text":"a","id":""}"#,
+        ] {
             assert!(sent(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Nothing of JSON that stands on several lines goes on air, and nothing that stands behind it is lost.
+    #[test]
+    fn json_over_several_lines_as_a_table() {
+        for (input, expected) in [
+            (&["{", r#""id": "1","#, r#""words": ["#, r#"{"text":"a"}"#, "]", "}", "Fine."][..], &["Fine."][..]),
+            (&["[", r#"{"id":"1","text":"a"},"#, r#"{"id":"2","text":"b"}"#, "]", "Fine.", "]"], &["Fine.", "]"]),
+            (&[r#"{"id":"1","#, r#"{"id":"2","text":"b"}"#, "Fine."], &[r#"{"id":"2","text":"b"}"#, "Fine."]),
+            (&[r#"{"id":"1","text":"bro"#, "Fine."], &["Fine."]),
+            (&["{", "Fine.", "}"], &["Fine.", "}"]),
+        ] {
+            let mut spread = SpreadJson::default();
+            let mut sent = Vec::new();
+            for text in input {
+                if !spread.goes_on_with(text) {
+                    match message(text, "r-1") {
+                        Ok(_) => sent.push(*text),
+                        Err(_) => spread.begins_with(text),
+                    }
+                }
+            }
+            assert_eq!(sent, expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_known_by_its_first_character() {
+        for (bytes, expected) in [
+            (&b"\xff\xfe{\0"[..], true),
+            (b"\xfe\xff\0{", true),
+            (b"{\0", true),
+            (b"\0A\0n", true),
+            (b"\xef\xbb\xbfAnn", false),
+            (b"Ann", false),
+            (b"\n", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_utf16(bytes), expected, "{bytes:?}");
         }
     }
 }

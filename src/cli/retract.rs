@@ -17,8 +17,9 @@ Examples:
 
 What a line is called is its `id` and `source` in `export --format json`. Its versions stay in the log; readers see it go.
 
-The line comes back if its publisher sends it again, as an engine does that is still working on it: retract a line once its
-publisher is done with it.";
+The line comes back if its own session says it again, as an engine does that is still working on it: retract a line once its
+publisher is done with it. Another session that says what the line said before changes nothing: `publish --correct` brings it
+back.";
 
 /// Take a line back.
 #[derive(Debug, Args)]

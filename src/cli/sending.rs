@@ -163,7 +163,8 @@ impl Sending<'_> {
         let mut faults = InputFaults::default();
         let sending = async {
             read(&publisher, &mut faults, &stop).await?;
-            if end {
+            // The event goes on where the rest is to come.
+            if end && !faults.is_cut_short {
                 publisher.send(&"the end of the input (--end)".into(), &Outgoing::End).await?;
             }
             is_read.store(true, Ordering::Relaxed);
@@ -199,6 +200,7 @@ impl Sending<'_> {
         let ended = with_events(&publisher, &bar, patience, work).await;
         bar.finish_and_clear();
         let published = publisher.published(feed, faults);
+        let places = publisher.unanswered_places();
         match ended {
             Ok(()) => {
                 publisher.close().await?;
@@ -209,6 +211,9 @@ impl Sending<'_> {
             // However it ended, people want to know how far it came.
             Err(error) => {
                 note(&explain(&error));
+                if let Some(places) = places {
+                    note(&format!("not acknowledged: {places}"));
+                }
                 published.tell(json)?;
                 Ok(Outcome::Problems)
             }

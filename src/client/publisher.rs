@@ -18,7 +18,7 @@ use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect};
 use super::random_name;
 use crate::parse_error::describe_json_error;
 use crate::position::Epoch;
-use crate::wire::{Outgoing, ToPublisher, WarningCode};
+use crate::wire::{CloseCode, Outgoing, ToPublisher, WarningCode};
 
 /// Events kept for who does not ask for them; the oldest are dropped, and counted.
 const EVENTS_MAX: usize = 4096;
@@ -27,6 +27,9 @@ const EVENTS_MAX: usize = 4096;
 const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Messages handed to the socket before it is flushed.
 const BATCH_MAX: usize = 256;
+/// How often in a row a server may close the connection because it refused too many messages, and have taken nothing between: with
+/// its 20 in a row that is 2000 messages. Whoever sends more of them has nothing else to say.
+const REFUSAL_CLOSES_MAX: u32 = 100;
 /// How long a server may take to answer our close.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
@@ -241,6 +244,8 @@ struct State {
     /// The last number given.
     sent: u64,
     refused: u64,
+    /// Messages that were acknowledged.
+    taken: u64,
     welcomed: bool,
     /// Why the last connection ended that did, or was not to be had.
     refused_by: Option<ConnectionEnd>,
@@ -258,8 +263,9 @@ impl State {
     /// Everything up to `seq` is answered.
     fn settle(&mut self, seq: u64) {
         while self.outbox.front().is_some_and(|entry| entry.seq <= seq || entry.refused) {
-            let entry = self.outbox.pop_front();
-            self.keep(entry.filter(Entry::is_stored));
+            let entry = self.outbox.pop_front().filter(Entry::is_stored);
+            self.taken += u64::from(entry.is_some());
+            self.keep(entry);
         }
     }
 
@@ -561,15 +567,28 @@ impl Drop for TellEnd {
 /// Connects again and again, until all is said or nothing more can be.
 async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut retry: Retry) {
     let tell_end = TellEnd(state.clone());
+    let mut refusal_closes = 0;
     loop {
         let (settled_before, was_welcomed) = (state.borrow().settled(), state.borrow().welcomed);
+        let (refused_before, taken_before) = (state.borrow().refused, state.borrow().taken);
         let url = if was_welcomed { &urls.again } else { &urls.first };
         let end = match connection(&state, url, times).await {
             Ok(()) => break,
             Err(end) => end,
         };
+        // It closes on whoever sends much that it refuses. That is answered, and is not sent again: what stands behind it is.
+        let is_of_refusals = |why: &ConnectionEnd| {
+            matches!(why, ConnectionEnd::Closed { code, .. } if *code == CloseCode::BadRequest.number())
+                && state.borrow().refused > refused_before
+        };
+        if state.borrow().taken > taken_before {
+            refusal_closes = 0;
+        }
         match end {
-            PublishError::Ended(why) if why.is_temporary() => {
+            PublishError::Ended(why)
+                if why.is_temporary() || is_of_refusals(&why) && refusal_closes < REFUSAL_CLOSES_MAX =>
+            {
+                refusal_closes += u32::from(!why.is_temporary());
                 if state.borrow().settled() > settled_before {
                     retry.reset();
                 }
