@@ -175,7 +175,7 @@ mod tests {
         for label in [&cased as &dyn Fn(usize) -> String, &changed] {
             let one = |number: usize| LabelUse {
                 label: label(number).into(),
-                lines: 1 + usize::from(number % 2 == 0),
+                lines: 1 + usize::from(number.is_multiple_of(2)),
                 first: number,
             };
             let labels: Vec<LabelUse> = (0..LABELS_MAX).map(one).collect();
