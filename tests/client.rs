@@ -90,8 +90,13 @@ impl Peer {
     }
 
     async fn welcome(&mut self, seq: u64, unacked: usize) {
+        self.welcome_to("e1", seq, unacked).await;
+    }
+
+    /// To the log of an epoch.
+    async fn welcome_to(&mut self, epoch: &str, seq: u64, unacked: usize) {
         self.say(json!({"type": "welcome", "feed": "geneva", "source": "main", "session": self.asked("session"),
-            "seq": seq, "epoch": "e1", "last_id": null, "on_air": true, "holder": null, "term": 0, "new_field": [1],
+            "seq": seq, "epoch": epoch, "last_id": null, "on_air": true, "holder": null, "term": 0, "new_field": [1],
             "limits": {"message_bytes": 2000, "text_bytes": 1000, "unacked": unacked}}))
             .await;
     }
@@ -425,8 +430,7 @@ async fn what_a_server_has_lost_is_sent_again() {
         peer.welcome(1, 10).await;
         let again = [peer.hear().await, peer.hear().await, peer.hear().await];
         assert_eq!(seqs(&again), [2, 4, 6]);
-        let lost =
-            LostMessages { seq: 1, acknowledged: 4, resent: 2, resent_lines: 2, forgotten: 0, is_other_log: false };
+        let lost = LostMessages { seq: 1, acknowledged: 4, resent: 2, resent_lines: 2, forgotten: 0 };
         assert_eq!(next_told(&publisher).await, Some(PublisherEvent::Lost(lost)));
         assert!(publisher.flush().now_or_never().is_none(), "nothing of it is acknowledged anew");
         // Broken again before it has all.
@@ -443,6 +447,59 @@ async fn what_a_server_has_lost_is_sent_again() {
         let next = next_told(&publisher).await;
         assert!(matches!(next, Some(PublisherEvent::Warning { .. })), "told once: {next:?}");
         assert_eq!(publisher.progress(), Progress { sent: 6, settled: 6, refused: 2 });
+    })
+    .await;
+}
+
+/// What an earlier run sent is not held here: that a server lacks it is told.
+#[tokio::test]
+async fn what_a_server_has_lost_of_an_earlier_run_is_told() {
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(3, 10).await;
+        publisher.welcomed().await.expect("welcome");
+        // On the first connection only the server knows.
+        peer.say(json!({"type": "warning", "code": "seq_gap", "message": "2 is missing"})).await;
+        let next = next_told(&publisher).await;
+        assert!(matches!(&next, Some(PublisherEvent::Warning { code, .. }) if **code == *"seq_gap"), "{next:?}");
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome(1, 10).await;
+        let lost = LostMessages { seq: 1, acknowledged: 3, resent: 0, resent_lines: 0, forgotten: 2 };
+        assert_eq!(next_told(&publisher).await, Some(PublisherEvent::Lost(lost)));
+        publisher.send(&line(4, "text")).await.expect("taken");
+        assert_eq!(peer.hear().await["seq"], 4);
+    })
+    .await;
+}
+
+/// A feed that was deleted and made anew is not given what was deleted.
+#[tokio::test]
+async fn a_feed_made_anew_is_sent_nothing_of_the_old_one() {
+    in_time(async {
+        let script = Script::new().await;
+        let publisher = publisher(&script);
+        let mut peer = script.accept().await;
+        peer.welcome(0, 10).await;
+        // Nothing was acknowledged: it is not of the old feed.
+        publisher.send(&line(1, "text")).await.expect("taken");
+        peer.hear().await;
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome_to("e2", 0, 10).await;
+        assert_eq!(peer.hear().await["seq"], 1);
+        peer.ack(1).await;
+        publisher.flush().await.expect("acknowledged");
+        peer.cut();
+        let mut peer = script.accept().await;
+        peer.welcome_to("e3", 0, 10).await;
+        assert_eq!(
+            publisher.send(&line(2, "text")).await.and(publisher.flush().await),
+            Err(PublishError::OtherLog { acknowledged: 1 })
+        );
+        assert!(peer.socket.next().await.is_none_or(|message| !matches!(message, Ok(Message::Text(_)))));
     })
     .await;
 }

@@ -146,6 +146,12 @@ async fn lines_without_a_time_are_replayed_in_their_place() {
     let order = ["Clerk: (00:10)", "Chair: (00:12)", "Clerk: (00:20)"].map(|head| archived.find(head));
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{archived}");
     assert_eq!(rev("again").await, archived);
+    // A feed is a feed, though a folder has its name: the tests run beside `src`.
+    done(&run(&server, &["import", &path, "--as", "src"]).await);
+    done(&run(&server, &["replay", "src", "--pace", "max"]).await);
+    assert_eq!(rev("src-replay").await, archived);
+    let unknown = run(&server, &["replay", "docs"]).await;
+    assert!(stderr(&unknown).contains("write docs/"), "{}", stderr(&unknown));
 }
 
 #[tokio::test]

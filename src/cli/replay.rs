@@ -47,8 +47,8 @@ goes to an event that is over, but to a new feed. A replay that broke off goes o
 It says how much of a file was repaired and how much left out, and why. Exit code 1 if anything was refused, repaired or left
 out, and if SIGTERM or Ctrl-C stopped it: then it says what was taken so far, and leaves the event open.
 
-What names a file is a file, everything else a feed of the server. To watch an archived feed again without publishing
-it, use `captionwire watch FEED --pace 20`.";
+What names a file is a file, what names a folder and has a `/` in it is the folder, and everything else a feed of the server. To
+watch an archived feed again without publishing it, use `captionwire watch FEED --pace 20`.";
 
 /// Play a transcript file or an archived feed into a server, as a live publisher.
 #[derive(Debug, Args)]
@@ -227,11 +227,11 @@ impl Replay {
         let Ok(feed) = FeedId::new(&self.what) else {
             bail!("there is no file {}, and it is no name of a feed", path.display());
         };
-        if path.is_dir() {
-            misuse!("{feed} is a folder: to play its documents, write {feed}/");
-        }
         let lines = feed_lines(&HttpClient::new(self.url.server()?), &feed).await;
-        let lines = lines.with_context(|| format!("there is no file {feed}, and the feed cannot be had"))?;
+        let lines = lines.with_context(|| {
+            let folder = if path.is_dir() { format!(" (to play the folder, write {feed}/)") } else { String::new() };
+            format!("there is no file {feed}{folder}, and the feed cannot be had")
+        })?;
         Ok((lines, FeedId::new(&format!("{feed}-replay"))?, None))
     }
 }

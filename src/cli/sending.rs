@@ -378,15 +378,10 @@ impl Told {
 
 /// What became of messages that the server had acknowledged and does not have any more.
 fn describe_lost(lost: &LostMessages) -> String {
-    let LostMessages { seq, acknowledged, resent, resent_lines, forgotten, is_other_log } = lost;
-    let how = if *is_other_log {
-        "the feed was begun anew on the server, or its archive is another one"
-    } else {
-        "the server's archive was put back to an earlier state"
-    };
+    let LostMessages { seq, acknowledged, resent, resent_lines, forgotten } = lost;
     let mut text = format!(
-        "{how}: it had acknowledged our messages up to number {acknowledged} and has those up to {seq}. {resent_lines} lines \
-         (in {resent} messages) are sent again"
+        "the server's archive was put back to an earlier state: it had acknowledged our messages up to number {acknowledged} and has \
+         those up to {seq}. {resent_lines} lines (in {resent} messages) are sent again"
     );
     if *forgotten > 0 {
         text.push_str(&format!(

@@ -25,6 +25,8 @@ const EVENTS_MAX: usize = 4096;
 /// Acknowledged messages that are kept, in bytes, for a server that is put back to an earlier state: 32 MiB, a day of talk. Of more
 /// the oldest are forgotten.
 const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a message that is kept beside its text: its entry, and what an allocation takes.
+const KEPT_ENTRY_BYTES: usize = 128;
 /// Messages handed to the socket before it is flushed.
 const BATCH_MAX: usize = 256;
 /// How often in a row a server may close the connection because it refused too many messages, and have taken nothing between: with
@@ -70,6 +72,16 @@ pub enum PublishError {
         /// The last number given here.
         ours: u64,
     },
+    /// The feed has another log than the one that had acknowledged messages: it was deleted and made anew, or the server's archive
+    /// is another one. Nothing is sent again: what was deleted would come back.
+    #[error(
+        "the feed was deleted and made anew, or the server has another archive: of our messages, of which it had acknowledged those \
+         up to number {acknowledged}, it has none. None is sent again: start the publisher again to publish to the new feed"
+    )]
+    OtherLog {
+        /// The last message that was acknowledged.
+        acknowledged: u64,
+    },
     /// This one message is larger than the server takes. Nothing of it was kept; the publisher goes on.
     #[error(
         "the message has {bytes} bytes and may have {bytes_max}: send its lines one by one, and a long line as several"
@@ -89,13 +101,13 @@ pub enum PublisherEvent {
     Connected {
         /// The last message of this session that the server has.
         seq: u64,
-        /// The life of the feed's log. Another one than before: what was acknowledged then is in a log that is no more.
+        /// The life of the feed's log.
         epoch: Epoch,
         /// Whether readers see this source.
         on_air: bool,
     },
-    /// The server lacks messages that it had acknowledged: its archive was put back to an earlier state, or is another one. Those
-    /// that are still held here are sent again, and acknowledged anew.
+    /// The server lacks messages that it had acknowledged: its archive was put back to an earlier state. Those that are still held
+    /// here are sent again, and acknowledged anew.
     Lost(LostMessages),
     /// The connection is gone; the publisher comes again, and sends again what was not acknowledged.
     Disconnected {
@@ -140,8 +152,6 @@ pub struct LostMessages {
     /// Messages that are not held here any more, and cannot be sent again: no more than so many, because some of them may have
     /// been refused at the time.
     pub forgotten: u64,
-    /// True if the feed has another log than before.
-    pub is_other_log: bool,
 }
 
 /// A refusal. Nothing of what it refuses was kept; to mend it, send it anew.
@@ -219,6 +229,11 @@ impl Entry {
         }
     }
 
+    /// Bytes that it takes where it is kept.
+    fn kept_bytes(&self) -> usize {
+        self.body.len() + KEPT_ENTRY_BYTES
+    }
+
     /// Whether the server has anything of it once it is answered.
     fn is_stored(&self) -> bool {
         !self.refused && (self.lines() > 0 || matches!(self.size, MessageSize::None))
@@ -234,7 +249,7 @@ struct State {
     kept: VecDeque<Entry>,
     /// Bytes of them, at most [`KEPT_BYTES_MAX`].
     kept_bytes: usize,
-    /// The last acknowledged message that is not kept.
+    /// The last acknowledged message that is not kept: also of an earlier run, whose session goes on.
     forgotten_to: u64,
     /// The life of the feed's log, as of the last welcome.
     epoch: Option<Epoch>,
@@ -247,6 +262,8 @@ struct State {
     /// Messages that were acknowledged.
     taken: u64,
     welcomed: bool,
+    /// It was welcomed before: which numbers the server lacks is known here.
+    came_back: bool,
     /// Why the last connection ended that did, or was not to be had.
     refused_by: Option<ConnectionEnd>,
     events: VecDeque<PublisherEvent>,
@@ -272,36 +289,34 @@ impl State {
     /// Keeps an acknowledged message for as long as there is room.
     fn keep(&mut self, entry: Option<Entry>) {
         let Some(entry) = entry else { return };
-        self.kept_bytes += entry.body.len();
+        self.kept_bytes += entry.kept_bytes();
         self.kept.push_back(entry);
         while self.kept_bytes > KEPT_BYTES_MAX
             && let Some(entry) = self.kept.pop_front()
         {
-            self.kept_bytes -= entry.body.len();
+            self.kept_bytes -= entry.kept_bytes();
             self.forgotten_to = entry.seq;
         }
     }
 
+    /// The last message that was acknowledged.
+    fn acknowledged(&self) -> u64 {
+        self.kept.back().map_or(self.forgotten_to, |entry| entry.seq)
+    }
+
     /// The server has the session up to `seq`, which is less than it had acknowledged: what is kept above that goes out again.
-    fn find_lost(&mut self, seq: u64, is_other_log: bool) {
-        let acknowledged = self.kept.back().map_or(self.forgotten_to, |entry| entry.seq);
+    fn find_lost(&mut self, seq: u64) {
+        let acknowledged = self.acknowledged();
         let lost = self.kept.split_off(self.kept.partition_point(|entry| entry.seq <= seq));
         let forgotten = self.forgotten_to.saturating_sub(seq);
         self.forgotten_to = self.forgotten_to.min(seq);
         if lost.is_empty() && forgotten == 0 {
             return;
         }
-        self.kept_bytes -= lost.iter().map(|entry| entry.body.len()).sum::<usize>();
+        self.kept_bytes -= lost.iter().map(Entry::kept_bytes).sum::<usize>();
         let resent_lines = lost.iter().map(Entry::lines).sum::<usize>() as u64;
         let resent = lost.len() as u64;
-        self.event(PublisherEvent::Lost(LostMessages {
-            seq,
-            acknowledged,
-            resent,
-            resent_lines,
-            forgotten,
-            is_other_log,
-        }));
+        self.event(PublisherEvent::Lost(LostMessages { seq, acknowledged, resent, resent_lines, forgotten }));
         let unanswered = std::mem::replace(&mut self.outbox, lost);
         self.outbox.extend(unanswered);
     }
@@ -652,15 +667,23 @@ fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, Publ
     let mut entered = Ok(seq);
     state.send_modify(|state| {
         if !state.welcomed {
-            // A session of an earlier run has numbers behind it.
+            // A session of an earlier run has numbers behind it, which the server may lack later.
             state.sent = seq;
+            state.forgotten_to = seq;
             state.welcomed = true;
         } else if seq > state.sent {
             entered = Err(PublishError::SessionTaken { theirs: seq, ours: state.sent });
             return;
         } else {
+            // The log of an archive that was put back has the epoch that it had.
             let is_other_log = state.epoch.as_ref() != Some(&epoch);
-            state.find_lost(seq, is_other_log);
+            let acknowledged = state.acknowledged();
+            if is_other_log && acknowledged > 0 {
+                entered = Err(PublishError::OtherLog { acknowledged });
+                return;
+            }
+            state.came_back = true;
+            state.find_lost(seq);
         }
         state.epoch = Some(epoch.clone());
         entered = Ok(state.settled());
@@ -702,7 +725,8 @@ fn take(state: &watch::Sender<State>, text: &str) {
     match serde_json::from_str(text) {
         Ok(ToPublisher::Ack { seq }) => state.send_modify(|state| state.settle(seq)),
         // [`State::find_lost`] knows better than the server which numbers it once had: those of refused messages are no loss.
-        Ok(ToPublisher::Warning { code, .. }) if *code == *WarningCode::SeqGap.as_str() => {}
+        Ok(ToPublisher::Warning { code, .. }) if *code == *WarningCode::SeqGap.as_str() && state.borrow().came_back => {
+        }
         Ok(ToPublisher::Warning { code, message, id, .. }) => {
             state.send_modify(|state| state.event(PublisherEvent::Warning { code, message, id }));
         }
@@ -777,27 +801,33 @@ mod tests {
     /// What is kept has a bound, and what was forgotten is told when it is missed.
     #[test]
     fn what_is_forgotten_is_counted() {
-        const BYTES: usize = KEPT_BYTES_MAX / 4;
+        const BYTES: usize = KEPT_BYTES_MAX / 4 - KEPT_ENTRY_BYTES;
         let mut state = State { sent: 6, ..State::default() };
         state.outbox.extend((1..=6).map(|seq| entry(seq, BYTES)));
         state.settle(6);
         assert_eq!((state.kept.len(), state.kept_bytes, state.forgotten_to), (4, KEPT_BYTES_MAX, 2));
-        state.find_lost(5, false);
-        state.find_lost(0, true);
+        state.find_lost(5);
+        state.find_lost(0);
         let lost = |event| match event {
             Some(PublisherEvent::Lost(lost)) => lost,
             other => panic!("{other:?}"),
         };
         let LostMessages { seq, resent, forgotten, .. } = lost(state.next_event());
         assert_eq!((seq, resent, forgotten), (5, 1, 0));
-        let LostMessages { seq, acknowledged, resent, forgotten, is_other_log, .. } = lost(state.next_event());
-        assert_eq!((seq, acknowledged, resent, forgotten, is_other_log), (0, 5, 3, 2, true));
+        let LostMessages { seq, acknowledged, resent, forgotten, .. } = lost(state.next_event());
+        assert_eq!((seq, acknowledged, resent, forgotten), (0, 5, 3, 2));
         assert_eq!((state.settled(), state.kept_bytes), (2, 0));
         // Told once.
-        state.find_lost(0, true);
+        state.find_lost(0);
         assert_eq!(state.next_event(), None);
         state.settle(6);
         assert_eq!((state.outbox.len(), state.kept.len()), (0, 4));
+        // Messages without text have no end of room either.
+        let empty = KEPT_BYTES_MAX / KEPT_ENTRY_BYTES + 1;
+        let mut state = State { sent: empty as u64, ..State::default() };
+        state.outbox.extend((1..=empty as u64).map(|seq| entry(seq, 0)));
+        state.settle(empty as u64);
+        assert_eq!((state.kept.len(), state.forgotten_to), (empty - 1, 1));
     }
 
     /// Nothing of a message is there if all of its lines were refused, or if it has none.
