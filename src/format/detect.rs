@@ -27,7 +27,7 @@ pub(super) fn has_sign(text: &str) -> bool {
 }
 
 pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, FormatError> {
-    if webvtt::is_one(text) {
+    if webvtt::is_one(text) || webvtt::is_nearly_one(text) {
         return Ok(FileKind::Vtt);
     }
     if nlp::is_one(text) {

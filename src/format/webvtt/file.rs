@@ -42,13 +42,41 @@ pub(super) enum BlockKind {
 pub(super) fn parse(text: &str) -> Option<File<'_>> {
     let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
     let title = lines.first()?.strip_prefix("WEBVTT")?;
-    if !title.is_empty() && !title.starts_with([' ', '\t']) {
-        return None;
+    (title.is_empty() || title.starts_with([' ', '\t'])).then(|| parse_from(&lines, 1, title.trim()))
+}
+
+/// The file, whatever it begins with, and what is wrong with its header: it is not there, or written otherwise (`WebVTT`,
+/// `WEBVTT-x`).
+pub(super) fn parse_any(text: &str) -> (File<'_>, Option<&'static str>) {
+    if let Some(file) = parse(text) {
+        return (file, None);
     }
-    let mut parser = Parser { lines: &lines, at: 1, seen_cue: false };
-    let mut file = File { title: title.trim(), ..File::default() };
+    let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
+    match lines.first().and_then(|first| odd_title(first)) {
+        Some(title) => {
+            (parse_from(&lines, 1, title), Some("this header is not written WEBVTT: read as one all the same"))
+        }
+        None => (
+            parse_from(&lines, 0, ""),
+            Some("there is no header (WEBVTT) above this line: read as WebVTT all the same"),
+        ),
+    }
+}
+
+/// What stands behind `WEBVTT` in a line that is nearly a header.
+pub(super) fn odd_title(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let (sign, title) = line.split_at_checked("WEBVTT".len())?;
+    let is_one = sign.eq_ignore_ascii_case("WEBVTT") && !title.starts_with(char::is_alphanumeric);
+    is_one.then(|| title.trim_start_matches(|c: char| c.is_whitespace() || ":-.,;".contains(c)))
+}
+
+/// The file whose header goes on at the line with the index `at`; without any it is the first one.
+fn parse_from<'a>(lines: &[&'a str], at: usize, title: &'a str) -> File<'a> {
+    let mut parser = Parser { lines, at, seen_cue: false };
+    let mut file = File { title, ..File::default() };
     // "Header": if the second line is not empty, a block is collected and thrown away.
-    if parser.lines.get(1).is_some_and(|line| !line.is_empty()) {
+    if at > 0 && parser.lines.get(at).is_some_and(|line| !line.is_empty()) {
         file.header = parser.collect_block(true).lines;
     }
     loop {
@@ -56,7 +84,7 @@ pub(super) fn parse(text: &str) -> Option<File<'_>> {
             parser.at += 1;
         }
         if parser.at >= lines.len() {
-            return Some(file);
+            return file;
         }
         file.blocks.push(parser.collect_block(false));
     }

@@ -17,7 +17,7 @@ use self::file::{Block, BlockKind, File};
 pub(super) use self::segments::header_lines;
 use self::text::Piece;
 pub(super) use self::text::{escape, without_headers};
-use super::blocks::excerpt;
+use super::blocks::{excerpt, numbered};
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
 use super::srt::CueNumbers;
@@ -32,6 +32,16 @@ pub(super) fn is_one(text: &str) -> bool {
     file::parse(text.split(['\n', '\r']).next().unwrap_or_default()).is_some()
 }
 
+/// True for a file of cues that is WebVTT beyond doubt, and no file by the standard: its header is written otherwise, has blank
+/// lines above it, or is not there, and who speaks stands in tags (`<v Ann>`), which SubRip does not have.
+pub(super) fn is_nearly_one(text: &str) -> bool {
+    let mut lines = numbered(text).map(|(_, line)| line).skip_while(|line| line.trim().is_empty()).peekable();
+    let has_header = lines.peek().is_some_and(|first| file::odd_title(first).is_some());
+    let is_voice = |line: &str| ["<v ", "<v.", "<v\t"].iter().any(|tag| line.starts_with(tag));
+    let Some(times) = lines.find(|line| line.contains("-->")) else { return false };
+    has_header && timing::timings(times).is_ok() || is_line_of_times(times) && lines.any(is_voice)
+}
+
 /// True for a line of times as a cue has one, with a comma before its thousandths or a dot.
 pub(super) fn is_line_of_times(line: &str) -> bool {
     timing::timings(&line.replace(',', ".")).is_ok()
@@ -39,10 +49,19 @@ pub(super) fn is_line_of_times(line: &str) -> bool {
 
 pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
-    let (segments, is_stream) = segments::split(text);
+    // The standard has no blank lines above the header.
+    let lines_above = numbered(text).take_while(|(_, line)| line.trim().is_empty()).count();
+    let begin = numbered(text).nth(lines_above).map_or(0, |(_, line)| line.as_ptr() as usize - text.as_ptr() as usize);
+    let (segments, is_stream) = segments::split(&text[begin..]);
     let mut parts = segments.into_iter();
-    let first = parts.next().and_then(|first| file::parse(first.text));
-    let mut file = first.unwrap_or_default();
+    let mut file = parts.next().map_or_else(File::default, |first| {
+        let (file, problem) = file::parse_any(first.text);
+        let blanks = (lines_above > 0).then_some("there are blank lines above WEBVTT: read as a header all the same");
+        if let Some(problem) = problem.or(blanks) {
+            gather.problem(lines_above + 1, 1, problem.to_owned());
+        }
+        file
+    });
     let (title, language) = title(file.title);
     gather.meta.title = title.map(Arc::from);
     gather.meta.language = language.map(Arc::from);
@@ -78,29 +97,30 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         // Each says where it stands in the clock of the stream.
         reader.gather.times_rule();
     }
-    reader.map_times(&file.header, 0);
-    reader.blocks(&mut file, 0);
+    reader.map_times(&file.header, lines_above);
+    reader.blocks(&mut file, lines_above);
     for part in parts {
+        let lines_before = lines_above + part.lines_before;
         if !part.is_parted {
             let message = "there is no empty line before this header of another file: read as one all the same";
-            reader.gather.problem(part.lines_before + 1, 1, message);
+            reader.gather.problem(lines_before + 1, 1, message);
         }
         let mut file = file::parse(part.text).unwrap_or_default();
         if let (Some(title), _) = self::title(file.title) {
             let message =
                 format!("the title of this file, {:?}, is left out: the first one is that of all", excerpt(title));
-            reader.gather.left_out(part.lines_before + 1, 1, message);
+            reader.gather.left_out(lines_before + 1, 1, message);
         }
         reader.hls.segment += 1;
         match is_stream {
-            true => reader.map_times(&file.header, part.lines_before),
+            true => reader.map_times(&file.header, lines_before),
             // Another file, of whose times the notes of the one before say nothing.
             false => {
                 (reader.all_estimated, reader.all_times_estimated) = (false, false);
                 reader.begins_anew = true;
             }
         }
-        reader.blocks(&mut file, part.lines_before);
+        reader.blocks(&mut file, lines_before);
     }
     reader.finish()
 }
@@ -518,6 +538,38 @@ fn words(said: &text::Said, start: MediaMs) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Cues with voices are WebVTT, and so is what has its header, however it is written: who speaks is no text.
+    #[test]
+    fn a_file_without_a_readable_header_has_its_voices() {
+        const ONE: &str = "00:01.000 --> 00:02.000";
+        const TWO: &str = "00:03.000 --> 00:04.000";
+        for (head, plain, at) in [
+            ("", false, 1),
+            ("\n\n", false, 3),
+            ("WebVTT\n\n", true, 1),
+            ("webvtt\n", true, 1),
+            ("WEBVTT-\n\n", true, 1),
+            ("WEBVTT: a\nKind: captions\n\n", true, 1),
+            (" WEBVTT\n\n", true, 1),
+            ("\nWEBVTT\n\n", true, 2),
+            ("\r\n\r\nWEBVTT - a\r\nLanguage: en\r\n\r\n", true, 3),
+        ] {
+            let cues = format!("{ONE}\n<v Ann>one\n\n{TWO}\n<v Ben>two\n");
+            let text = format!("{head}{cues}");
+            let reading = super::super::read(text.as_bytes(), None).expect("a file");
+            let found: Vec<_> =
+                reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+            assert_eq!(found, [(Some("Ann"), "one"), (Some("Ben"), "two")], "{head:?}");
+            let told: Vec<_> = reading.problems.iter().map(|problem| problem.line).collect();
+            assert_eq!(told, [at], "{head:?}: {:?}", reading.problems);
+            // Without voices it is WebVTT by its header alone.
+            let text = text.replace("<v Ann>", "").replace("<v Ben>", "");
+            let reading = super::super::read(text.as_bytes(), None).expect("a file");
+            assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
+            assert_eq!(reading.problems.len(), usize::from(plain), "{head:?}: {:?}", reading.problems);
+        }
+    }
 
     #[test]
     fn the_first_line_has_a_title_or_none() {
