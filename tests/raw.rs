@@ -105,8 +105,9 @@ async fn what_was_kept_is_said_again_and_gives_the_same_turns() {
 async fn an_engine_that_was_started_again_is_said_again_as_it_was_placed() {
     let server = Server::start();
     let said = |start: f64, text: &str| serde_json::json!({"type": "final", "ts": start, "end_ts": start + 1.0, "elements": [{"type": "text", "value": text}]});
-    for (run, starts) in [(1, [0.5, 600.0]), (2, [0.5, 9.0])] {
-        let mut engine = server.publish("geneva/publish?format=rev&keep_raw=true").await;
+    // The last says itself where it begins.
+    for (run, starts, query) in [(1, [0.5, 600.0], ""), (2, [0.5, 9.0], ""), (3, [2.5, 12.0], "&offset_ms=0")] {
+        let mut engine = server.publish(&format!("geneva/publish?format=rev&keep_raw=true{query}")).await;
         engine.send(serde_json::json!({"type": "connected", "id": format!("s{run}d24ax2fd2{run}")})).await;
         for start in starts {
             engine.send(said(start, &format!("Run {run} at {start}."))).await;
@@ -114,14 +115,14 @@ async fn an_engine_that_was_started_again_is_said_again_as_it_was_placed() {
         close(&server, "geneva", engine).await;
     }
     let (turns, starts) = shown(&server, "geneva").await;
-    assert!(starts[2] > 601_000, "{turns:?} {starts:?}");
+    assert!(starts[1] == 2_500 && starts[4] > 601_000, "{turns:?} {starts:?}");
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("raw.ndjson").to_str().expect("UTF-8").to_owned();
     done(&run(&server, &["export", "geneva", "--raw", "-o", &path]).await);
     done(&run(&server, &["replay", &path, "--raw", "--pace", "max", "--to", "again"]).await);
     let (again, starts_again) = shown(&server, "again").await;
     assert_eq!(texts_of(&again), texts_of(&turns));
-    assert!(starts_again[2] > 601_000, "{starts_again:?}");
+    assert!(starts_again[1] == 2_500 && starts_again[4] > 601_000, "{starts_again:?}");
 }
 
 /// The texts of turns, one behind the other.

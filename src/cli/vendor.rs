@@ -1,5 +1,6 @@
 //! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use crate::client::{HttpClient, HttpError, PublishError, PublisherOptions, rando
 use crate::dialect::{Decoded, Dialect, EarlierLine, EarlierSpeech, Format, Framing, Options, Said};
 use crate::position::{BadName, FeedId};
 use crate::transcript::line::{DEFAULT_SOURCE, check_line_id, check_source};
-use crate::transcript::{Content, Line, MediaMs, TurnSettings, Version};
+use crate::transcript::{Content, Line, MediaMs, Timestamp, TurnSettings, Version};
 use crate::wire::Outgoing;
 use crate::wire::recording::ReadAs;
 
@@ -90,7 +91,7 @@ impl Vendor {
 
     /// For a session that a server read already, as it did; what was said here goes before.
     fn options_as(&self, read_as: &ReadAs) -> Options {
-        let options = self.options(None, read_as.offset_ms);
+        let options = self.options(None, read_as.offset_ms.unwrap_or(0));
         Options {
             label_source: options.label_source.filter(|_| !read_as.names),
             lang: options.lang.or_else(|| read_as.lang.as_deref().map(Into::into)),
@@ -112,7 +113,7 @@ impl Vendor {
         let named = read_as.map(|read_as| parse_format(&read_as.format)).transpose().map_err(anyhow::Error::msg)?;
         let Some(format) = self.format.or(named) else { bail!("say in which format the vendor spoke: --format") };
         let options = read_as.map_or_else(|| self.options(None, after_ms), |read_as| self.options_as(read_as));
-        let is_given = self.offset_ms.is_some() || read_as.is_some_and(|read_as| read_as.offset_ms != 0);
+        let is_given = self.offset_ms.is_some() || read_as.is_some_and(|read_as| read_as.offset_ms.is_some());
         let begins_at = is_given.then_some(options.offset_ms);
         let mut session = Session::begin(format, options, begins_at);
         if !is_given && read_as.is_some() {
@@ -199,6 +200,18 @@ impl Vendor {
     }
 }
 
+/// Of the lines that end last some were corrected since they were said. More than are corrected at a time.
+const LAST_LINES: usize = 16;
+
+/// The media time now of a feed whose lines end and were received at these times: who speaks is heard at the end of a line, and a
+/// correction of it is received later than it was said.
+fn present_ms(ends: impl Iterator<Item = (MediaMs, Timestamp)>, now: Timestamp) -> MediaMs {
+    let mut ends: Vec<(MediaMs, Timestamp)> = ends.collect();
+    ends.sort_unstable_by_key(|(end_ms, _)| Reverse(*end_ms));
+    let present = |(end_ms, received_at): (MediaMs, Timestamp)| end_ms.saturating_add(now.since(received_at).max(0));
+    ends.into_iter().take(LAST_LINES).map(present).max().unwrap_or(0)
+}
+
 /// The lines that a source has in its feed.
 pub(super) struct FeedLines {
     lines: Vec<EarlierLine>,
@@ -211,9 +224,11 @@ impl FeedLines {
     /// The lines of `source` among those of a feed. What is live speaks now; what is read from a file, behind them.
     fn new(lines: Vec<Line>, source: &str, is_live: bool) -> Self {
         let end = |line: &Line| line.end_ms.unwrap_or(line.start_ms).max(line.start_ms);
-        let last = lines.iter().max_by_key(|line| end(line));
-        let since = |line: &Line| now().since(line.received_at).max(0);
-        let reached_ms = last.map_or(0, |line| end(line).saturating_add(if is_live { since(line) } else { 0 }));
+        let reached_ms = if is_live {
+            present_ms(lines.iter().map(|line| (end(line), line.received_at)), now())
+        } else {
+            lines.iter().map(end).max().unwrap_or(0)
+        };
         let of_source = lines.into_iter().filter(|line| *line.source == *source);
         let earlier = |Line { id, start_ms, end_ms, text, .. }: Line| EarlierLine { id, start_ms, end_ms, text };
         Self { lines: of_source.map(earlier).collect(), reached_ms, read_at: Instant::now() }
@@ -481,4 +496,27 @@ impl Session {
 /// Milliseconds of media time that pass in `elapsed`.
 pub(super) fn ms(elapsed: Duration) -> MediaMs {
     MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_present_time_of_a_feed_as_a_table() {
+        for (lines, expected) in [
+            (&[][..], 0),
+            // The last was said 20 s ago.
+            (&[(10_000, 130_000), (60_000, 180_000)], 80_000),
+            // It was corrected a moment ago.
+            (&[(10_000, 130_000), (60_000, 199_000)], 80_000),
+        ] {
+            let lines = lines.iter().map(|(end_ms, at)| (*end_ms, Timestamp(*at)));
+            assert_eq!(present_ms(lines, Timestamp(200_000)), expected);
+        }
+        // Of an event of the day before nothing tells the time.
+        let today = (0..16).map(|n| (3_600_000 + n, Timestamp(90_000_000 + n)));
+        let before = std::iter::once((5_000, Timestamp(0)));
+        assert_eq!(present_ms(before.chain(today), Timestamp(90_001_000)), 3_601_000);
+    }
 }

@@ -13,7 +13,7 @@ use super::json::{Node, Place, on_axis, raw_items, raw_ms, raw_text};
 use super::keyed::{Keyed, SpeechOfId, VendorId, VendorIds, is_hex, is_random};
 use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, StreamClocks};
-use super::session_sign::{SessionSign, Span};
+use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::token::{Label, ListedWord, whole};
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::{MediaMs, Status};
@@ -138,7 +138,7 @@ impl Engine for LiveKit {
         SessionSign { says: true, ..SessionSign::default() }
     }
 
-    fn spans<'a>(&self, message: &'a Value) -> Vec<Span<'a>> {
+    fn spans<'a>(&self, message: &'a Value) -> Vec<MoreSpeech<'a>> {
         let packet = message.get("transcription").unwrap_or(message);
         // The clock of a participant is that of their track.
         let who = participant(packet);
@@ -151,7 +151,9 @@ impl Engine for LiveKit {
             let id = segment_id(id, who);
             let is_known =
                 self.segments.piece(&self.ids.line(id)).is_some() && !self.ids.names_another(id, &now, &self.segments);
-            Some(Span::new(Some(start), Some(end))?.of_stream(who)).filter(|_| !is_known)
+            let is_settled = segment.get("final").is_some_and(|is_final| *is_final == true);
+            let span = Span::new(Some(start), Some(end))?.of_stream(who);
+            Some(MoreSpeech { span, text, is_settled }).filter(|_| !is_known)
         };
         raw_items(packet, &["segments"]).iter().filter_map(span).collect()
     }

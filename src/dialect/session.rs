@@ -43,6 +43,10 @@ const NAMES_MAX: usize = 256;
 /// all again after that goes on where it is.
 const LOOKS_MAX: usize = 16_384;
 
+/// So large a part of media time is left where an engine that began anew stands at the present time: of a week most of a day,
+/// which an event does not outlast.
+const ROOM_PART: MediaMs = 8;
+
 /// What is told of words that stand before the end of what the source said on earlier connections.
 const SAID_BEFORE: &str = "the engine says what its source said at that time already, or says it late: it stands there once more. If the \
      engine was started again, connect anew with offset_ms, which says where its session begins";
@@ -93,7 +97,7 @@ pub(super) trait Engine: Send {
     fn sign<'a>(&self, message: &'a Self::Message) -> SessionSign<'a>;
 
     /// Where the speech of a message stands, each piece on the clock of its stream. Without those that are known.
-    fn spans<'a>(&self, _message: &'a Self::Message) -> Vec<Span<'a>> {
+    fn spans<'a>(&self, _message: &'a Self::Message) -> Vec<MoreSpeech<'a>> {
         Vec::new()
     }
 
@@ -319,7 +323,7 @@ impl<E: Engine> Sessions<E> {
     }
 
     fn read(&mut self, message: &E::Message, out: &mut Decoded) {
-        let sign = self.current.engine.sign(message);
+        let sign = self.sign_of(&self.current.engine, message);
         let speaks_of = || {
             let is_unknown = sign.name.is_none() && !self.current.engine.knows(message);
             let knows = || self.earlier.iter().rposition(|session| session.engine.knows(message));
@@ -328,7 +332,7 @@ impl<E: Engine> Sessions<E> {
         if let Some(at) = self.earlier_named(&sign).or_else(speaks_of) {
             // Not of the session that speaks now: what it says is still its own.
             let mut session = self.earlier.remove(at).expect("it was found there");
-            session.note(&session.engine.sign(message));
+            session.note(&self.sign_of(&session.engine, message));
             let before = out.says.len();
             session.engine.read(message, out);
             self.take_note(before, out);
@@ -372,6 +376,19 @@ impl<E: Engine> Sessions<E> {
         let before = out.says.len();
         self.current.engine.read(message, out);
         self.take_note(before, out);
+    }
+
+    /// Whether a time can be media time: else it tells nothing of the clock. With a negative offset the clock began before.
+    fn can_be(&self, span: &Span<'_>) -> bool {
+        span.is_wall || span.end_ms + self.base.offset_ms.min(0) as f64 <= self.base.media_ms_max as f64
+    }
+
+    /// What a message tells `engine` of its session, without times that cannot be.
+    fn sign_of<'a>(&self, engine: &E, message: &'a E::Message) -> SessionSign<'a> {
+        let mut sign = engine.sign(message);
+        sign.span.take_if(|span| !self.can_be(span));
+        sign.more.retain(|more| self.can_be(&more.span));
+        sign
     }
 
     fn stand_behind(&mut self, speech: Box<dyn EarlierSpeech>) {
@@ -425,7 +442,7 @@ impl<E: Engine> Sessions<E> {
             }
             FirstWords::Anew => {}
         }
-        let offset_ms = offset_at(earlier.speech.now_ms(), earlier.lines.until_ms, &span);
+        let offset_ms = offset_at(earlier.speech.now_ms(), earlier.lines.until_ms, &span, self.base.media_ms_max);
         (self.base.offset_ms, self.before_offset_ms) = (offset_ms, offset_ms);
         if self.current.has_words {
             self.zero_ms = self.elapsed_ms.map(|elapsed| elapsed.saturating_sub(span.end_ms as MediaMs));
@@ -465,20 +482,23 @@ impl<E: Engine> Sessions<E> {
     /// Notes how far the streams of a message have come. One whose times fall has begun its clock anew; those of others go
     /// on.
     fn note_streams(&mut self, message: &E::Message, out: &mut Decoded) {
-        let no_text = SessionSign::default();
         // What is known for ever was said by the same engine.
         let is_known =
             |earlier: &Earlier| self.current.engine.line_ids(message).iter().any(|id| earlier.lines.has_line(id));
         let is_known = self.earlier_speech.as_ref().is_some_and(is_known);
-        for span in self.current.engine.spans(message) {
+        for MoreSpeech { span, text, is_settled } in self.current.engine.spans(message) {
+            if !self.can_be(&span) {
+                continue;
+            }
             let heard_ms = span.end_ms as MediaMs;
-            if !is_known && self.current.reach(&span).is_none() {
-                self.meet_earlier_stream(&span, out);
+            let sign = SessionSign { text: text.into(), is_settled, ..SessionSign::default() };
+            if !is_known && self.current.reach(&span).is_none() && self.is_said_again(&span, &sign, out) {
+                continue;
             }
             if let (None, Some(elapsed)) = (self.zero_ms, self.elapsed_ms) {
                 self.zero_ms = Some(elapsed.saturating_sub(heard_ms));
             }
-            let step = self.current.reach(&span).map_or(Step::On, |reach| reach.step_to(&span, &no_text, false));
+            let step = self.current.reach(&span).map_or(Step::On, |reach| reach.step_to(&span, &sign, false));
             let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, step, reach.latest_ms));
             // Participants are confirmed late, by some seconds.
             let is_far = self.current.reach(&span).is_some_and(|reach| reach.latest_ms - span.start_ms > FALL_MS);
@@ -489,7 +509,7 @@ impl<E: Engine> Sessions<E> {
                 self.current.reached.remove(&(span.stream.0, span.stream.1.into()));
                 self.begin_stream(span.stream.1, offset_ms, out);
             }
-            self.current.note_span(&span, &no_text);
+            self.current.note_span(&span, &sign);
             let end_ms = self.current.stream_offset(span.stream.1).saturating_add(heard_ms);
             if end_ms <= self.base.media_ms_max {
                 self.greatest_ms = self.greatest_ms.max(Some(end_ms));
@@ -509,21 +529,30 @@ impl<E: Engine> Sessions<E> {
     }
 
     /// The first words of a stream on this connection: where they fall as those of an engine do that began anew, they stand at
-    /// the feed's present time, with the streams that did so before.
-    fn meet_earlier_stream(&mut self, span: &Span<'_>, out: &mut Decoded) {
-        let Some(earlier) = &self.earlier_speech else { return };
+    /// the feed's present time, with the streams that did so before. Gives whether they were said before, at that time: then
+    /// the next ones tell.
+    fn is_said_again(&mut self, span: &Span<'_>, sign: &SessionSign<'_>, out: &mut Decoded) -> bool {
+        let Some(earlier) = &mut self.earlier_speech else { return false };
         let until_ms = earlier.lines.until_ms;
-        let first_words = earlier.lines.first_words(span, &SessionSign::default(), false, true);
+        let first_words = earlier.lines.first_words(span, sign, false, false);
         let start_ms = span.start_ms as MediaMs;
         let near_ms = self.greatest_ms.unwrap_or(until_ms).saturating_add(FAR_FALL_MS as MediaMs);
         let is_with = |offset: &MediaMs| start_ms < until_ms && offset.saturating_add(start_ms) <= near_ms;
         let others = self.current.stream_offsets.values().copied().max().filter(is_with);
+        if let (FirstWords::Again, None) = (first_words, others) {
+            if !std::mem::replace(&mut earlier.is_told, true) {
+                out.fault(FaultKind::ClockRestarted, SAID_BEFORE);
+            }
+            return true;
+        }
         if let (FirstWords::Anew, _) | (_, Some(_)) = (first_words, others) {
-            let offset_ms = others.unwrap_or_else(|| offset_at(earlier.speech.now_ms(), until_ms, span));
+            let (now_ms, max_ms) = (earlier.speech.now_ms(), self.base.media_ms_max);
+            let offset_ms = others.unwrap_or_else(|| offset_at(now_ms, until_ms, span, max_ms));
             self.begin_stream(span.stream.1, offset_ms, out);
         } else if first_words == FirstWords::Back {
             self.tell_step_back(out);
         }
+        false
     }
 
     /// Where the clock of a stream that reached `reach` begins now, if it began anew before `span`: by the clock of who
@@ -681,8 +710,8 @@ impl<E: Engine> Sessions<E> {
     /// The first words of a session that was announced before: its times may have begun before it did.
     fn meet_first_words(&mut self, message: &E::Message, span: Option<Span<'_>>, out: &mut Decoded) {
         let of_streams = || {
-            let spans = self.current.engine.spans(message).into_iter();
-            spans.min_by(|left, right| left.start_ms.total_cmp(&right.start_ms))
+            let spans = self.current.engine.spans(message).into_iter().map(|speech| speech.span);
+            spans.filter(|span| self.can_be(span)).min_by(|left, right| left.start_ms.total_cmp(&right.start_ms))
         };
         let Some(span) = span.or_else(of_streams).filter(|span| !span.is_wall) else { return };
         let known_ms = self.current.options.offset_ms;
@@ -849,13 +878,15 @@ impl<E: Engine> Sessions<E> {
 }
 
 /// Where the times of an engine begin that began anew, and that says its first words at `span` of its own clock `now_ms`: so
-/// that they stand there, and not before what was said until `until_ms`.
-fn offset_at(now_ms: MediaMs, until_ms: MediaMs, span: &Span<'_>) -> MediaMs {
+/// that they stand there, and not before what was said until `until_ms`. Where too little of media time is left then, as in a
+/// feed that is used again after days, right behind what was said.
+fn offset_at(now_ms: MediaMs, until_ms: MediaMs, span: &Span<'_>, media_ms_max: MediaMs) -> MediaMs {
     let (start_ms, end_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
     let behind = until_ms.saturating_add(1);
     // A clock that began before the engine was heard need not begin behind all.
     let behind = if beyond_lead_ms(start_ms) > 0 { behind.saturating_sub(start_ms) } else { behind };
-    now_ms.saturating_sub(end_ms).max(behind)
+    let has_room = now_ms <= media_ms_max - media_ms_max / ROOM_PART;
+    if has_room { now_ms.saturating_sub(end_ms).max(behind) } else { behind }
 }
 
 /// Tells that the engine of a new connection has begun anew, and where it stands.
@@ -865,7 +896,7 @@ fn tell_placed(at_ms: MediaMs, out: &mut Decoded) {
         FaultKind::ClockRestarted,
         format!(
             "the times of this connection begin before what its source said already: the engine counts anew, and its times are \
-             counted so that its first words are at {at:.3} s, the feed's present time. offset_ms says where a session begins"
+             counted so that its first words are at {at:.3} s, the feed's present time or the end of what was said. offset_ms says where a session begins"
         ),
     );
 }

@@ -57,7 +57,7 @@ pub(super) struct SessionSign<'a> {
     pub(super) more: Vec<MoreSpeech<'a>>,
 }
 
-/// Speech behind the first in a message.
+/// A piece of speech in a message.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct MoreSpeech<'a> {
     pub(super) span: Span<'a>,

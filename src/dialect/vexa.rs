@@ -23,7 +23,7 @@ use super::keyed::{
 use super::line_match::words;
 use super::lines::{Facts, Lines, Saying};
 use super::session::{Engine, IdScope, StreamClocks};
-use super::session_sign::{SessionSign, Span};
+use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align, says_nothing, short_hash};
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options};
@@ -676,7 +676,7 @@ impl Engine for Vexa {
         }
     }
 
-    fn spans<'a>(&self, message: &'a Value) -> Vec<Span<'a>> {
+    fn spans<'a>(&self, message: &'a Value) -> Vec<MoreSpeech<'a>> {
         let speaker = |segment: &'a Value| raw_text(segment, &["speaker"]).unwrap_or_default();
         let text = |segment: &'a Value| raw_text(segment, &["text"]).unwrap_or_default();
         let at = |segment: &'a Value, name: &str| {
@@ -702,16 +702,17 @@ impl Engine for Vexa {
             .chain(of_itself)
             .filter(is_new);
         let drafts = raw_items(message, &["pending"]).iter().filter(is_open);
-        let span = |segment: &'a Value| {
+        let speech = |segment: &'a Value, is_settled: bool| {
             // The time of day does not begin anew.
             let start = raw_ms(segment, &["start"], 1000.0).filter(|start| *start < EPOCH_MS)?;
-            Some(Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(speaker(segment)))
+            let span = Span::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(speaker(segment));
+            Some(MoreSpeech { span, text: text(segment), is_settled })
         };
-        let mut spans: Vec<Span<'a>> = said.filter_map(span).collect();
+        let mut spans: Vec<MoreSpeech<'a>> = said.filter_map(|segment| speech(segment, true)).collect();
         // Of drafts the first: those behind it may be taken back, and what comes next is no fall then.
-        for span in drafts.filter_map(span) {
-            if !spans.iter().any(|known| known.stream == span.stream) {
-                spans.push(span);
+        for draft in drafts.filter_map(|segment| speech(segment, false)) {
+            if !spans.iter().any(|known| known.span.stream == draft.span.stream) {
+                spans.push(draft);
             }
         }
         spans

@@ -39,7 +39,7 @@ pub(super) struct Keeping {
     source: Arc<str>,
     connection: Arc<str>,
     format: Arc<str>,
-    offset_ms: MediaMs,
+    offset_ms: Option<MediaMs>,
     has_names: bool,
     lang: Option<Arc<str>>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Reading<'a> {
     pub(super) source: &'a Arc<str>,
     pub(super) connection: &'a str,
     pub(super) format: Format,
-    pub(super) offset_ms: MediaMs,
+    pub(super) offset_ms: Option<MediaMs>,
     pub(super) has_names: bool,
     pub(super) lang: Option<&'a str>,
 }

@@ -392,7 +392,7 @@ impl Post {
                 source,
                 connection: session,
                 format: posted.format,
-                offset_ms: self.offset_ms,
+                offset_ms: Some(self.offset_ms).filter(|offset_ms| *offset_ms != 0),
                 has_names: true,
                 lang,
             };

@@ -16,8 +16,8 @@ pub struct Frame {
     pub connection: Arc<str>,
     /// The vendor's format, by its name in the query.
     pub format: Arc<str>,
-    /// Media time at the start of the vendor's session.
-    pub offset_ms: MediaMs,
+    /// Media time at the start of the vendor's session, if its program said so.
+    pub offset_ms: Option<MediaMs>,
     /// True where labels mean the same in every session.
     pub has_names: bool,
     /// The language of what does not say its own.

@@ -294,7 +294,7 @@ impl<'a> Raw<'a> {
                 source,
                 connection: self.connection?,
                 format: self.format?,
-                offset_ms: self.offset_ms.unwrap_or(0),
+                offset_ms: self.offset_ms,
                 has_names: self.names,
                 lang: self.lang,
                 bytes: FrameBytes { text: self.text, hex: self.hex },
@@ -348,7 +348,7 @@ impl<'a> Raw<'a> {
                 let Frame { source, connection, format, offset_ms, has_names, lang, bytes } = &**frame;
                 self.source = Some(source.clone());
                 (self.connection, self.format) = (Some(connection.clone()), Some(format.clone()));
-                self.offset_ms = Some(*offset_ms).filter(|offset_ms| *offset_ms != 0);
+                self.offset_ms = *offset_ms;
                 (self.names, self.lang) = (*has_names, lang.clone());
                 (self.text, self.hex) = (bytes.text.clone(), bytes.hex.clone());
             }
@@ -415,21 +415,25 @@ mod tests {
             Op::End,
             Op::Reopen,
             Op::Meta(Meta { title: Some("Hearing".into()), ..Meta::default() }),
-            Op::Frame(Box::new(Frame {
-                source: "main".into(),
-                connection: "k3f9q2".into(),
-                format: "deepgram".into(),
-                offset_ms: -5,
-                has_names: true,
-                lang: Some("en".into()),
-                bytes: FrameBytes::new(b"{}"),
-            })),
+            frame(Some(-5)),
         ]
+    }
+
+    fn frame(offset_ms: Option<i64>) -> Op {
+        Op::Frame(Box::new(Frame {
+            source: "main".into(),
+            connection: "k3f9q2".into(),
+            format: "deepgram".into(),
+            offset_ms,
+            has_names: true,
+            lang: Some("en".into()),
+            bytes: FrameBytes::new(b"{}"),
+        }))
     }
 
     #[test]
     fn every_operation_is_read_as_it_was_written() {
-        for op in every_op() {
+        for op in every_op().into_iter().chain([frame(Some(0)), frame(None)]) {
             let mut record = Record::new(Timestamp(1_700_000_000_123), op);
             record.op_id = Some("desk-1".into());
             let source = match &record.op {

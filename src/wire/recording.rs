@@ -26,9 +26,9 @@ pub struct Row {
 pub struct ReadAs {
     /// The vendor's format.
     pub format: String,
-    /// Media time at the start of the vendor's session.
-    #[serde(default)]
-    pub offset_ms: MediaMs,
+    /// Media time at the start of the vendor's session, if its program said so; else the server found where that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_ms: Option<MediaMs>,
     /// True where labels mean the same in every session.
     #[serde(default)]
     pub names: bool,
@@ -64,6 +64,14 @@ impl Row {
 mod tests {
     use super::*;
 
+    fn read_as(offset_ms: Option<MediaMs>) -> Row {
+        let (format, lang, wall_start) = ("rev".into(), Some("en".into()), Some(Timestamp(0)));
+        Row {
+            read_as: Some(ReadAs { format, offset_ms, names: true, lang, wall_start }),
+            ..Row::of_connection(0, true)
+        }
+    }
+
     #[test]
     fn rows_as_a_table() {
         for (row, json) in [
@@ -71,17 +79,16 @@ mod tests {
             (Row::of_frame(7, b"\xff"), r#"{"at_ms":7,"hex":"ff"}"#),
             (Row::of_connection(9, false), r#"{"at_ms":9,"connected":false}"#),
             (
-                Row {
-                    read_as: Some(ReadAs {
-                        format: "rev".into(),
-                        offset_ms: -4,
-                        names: true,
-                        lang: Some("en".into()),
-                        wall_start: Some(Timestamp(0)),
-                    }),
-                    ..Row::of_connection(0, true)
-                },
+                read_as(Some(-4)),
                 r#"{"at_ms":0,"connected":true,"read_as":{"format":"rev","offset_ms":-4,"names":true,"lang":"en","wall_start":"1970-01-01T00:00:00.000Z"}}"#,
+            ),
+            (
+                read_as(Some(0)),
+                r#"{"at_ms":0,"connected":true,"read_as":{"format":"rev","offset_ms":0,"names":true,"lang":"en","wall_start":"1970-01-01T00:00:00.000Z"}}"#,
+            ),
+            (
+                read_as(None),
+                r#"{"at_ms":0,"connected":true,"read_as":{"format":"rev","names":true,"lang":"en","wall_start":"1970-01-01T00:00:00.000Z"}}"#,
             ),
         ] {
             assert_eq!(row.encode().trim_end(), json);

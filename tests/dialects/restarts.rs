@@ -460,3 +460,69 @@ fn words_tell_where_an_engine_stands_and_no_silence() {
         assert_eq!(line.map(|(_, start, ..)| start), Some(106_001), "{empty_settled:?}: {told}\n{}", screen.turns());
     }
 }
+
+/// A feed that is used again after a week, whose present time leaves no room: the words keep times, behind what was said.
+#[test]
+fn where_no_media_time_is_left_an_engine_stands_behind_what_was_said() {
+    const DAY_MS: i64 = 86_400_000;
+    for (now_ms, expected) in
+        [(6 * DAY_MS, 6 * DAY_MS - 1_000), (7 * DAY_MS - 3_000, 3_602_001), (9 * DAY_MS, 3_602_001)]
+    {
+        for format in [Format::Deepgram, Format::LiveKit] {
+            let mut screen = Screen::new();
+            let mut dialect = connect(format, "t1", &screen);
+            let spoken = |start: f64, text: &str| Spoken { start, end: start + 1.0, text: text.into() };
+            for (number, said) in [spoken(0.5, "Good morning."), spoken(3_600.0, "It is over.")].iter().enumerate() {
+                screen.decode(&mut *dialect, &piece(format, 1, number, said, true));
+            }
+            screen.end(&mut *dialect);
+            let mut dialect = format.open(Options { label_source: Some("main".into()), ..Options::new("t2") });
+            dialect.stand_behind(Box::new(Shown { now_ms, ..shown(&screen) }));
+            let told = screen.decode(&mut *dialect, &piece(format, 2, 0, &spoken(1.0, "Another event."), true));
+            let line = screen.transcript.spans_of("main").find(|(.., text)| text.contains("Another"));
+            let place = format!("{format} {now_ms}: {told}\n{}", screen.turns());
+            assert_eq!(line.map(|(_, start, ..)| start), Some(expected), "{place}");
+        }
+    }
+}
+
+/// Ids that count say nothing of what was said before, but the words do: what is sent again stands where it was.
+#[test]
+fn participants_that_say_it_again_stay_where_they_were() {
+    let said = [
+        (1, "ann", 2.0, "Good morning all."),
+        (2, "ann", 60.0, "We come to the vote."),
+        (1, "ben", 64.0, "I object to it."),
+        (3, "ann", 70.0, "Then we go on."),
+    ];
+    let frame = |format: Format, (id, who, start, text): (usize, &str, f64, &str)| {
+        let end = start + 2.0;
+        let message = if format == Format::LiveKit {
+            json!({"participant_identity": who, "segments": [{"id": id.to_string(), "text": text, "final": true,
+                "start_time": start * 1e3, "end_time": end * 1e3}]})
+        } else {
+            let segment =
+                json!({"segment_id": id.to_string(), "speaker": who, "text": text, "start": start, "end": end});
+            json!({"type": "transcript", "speaker": who, "confirmed": [segment], "pending": []})
+        };
+        message.to_string().into_bytes()
+    };
+    for format in [Format::LiveKit, Format::Vexa] {
+        let mut screen = Screen::new();
+        let mut dialect = connect(format, "t1", &screen);
+        said[..3].iter().for_each(|said| drop(screen.decode(&mut *dialect, &frame(format, *said))));
+        screen.end(&mut *dialect);
+        let mut dialect = connect(format, "t2", &screen);
+        let told: String = said.iter().map(|said| screen.decode(&mut *dialect, &frame(format, *said))).collect();
+        let starts: std::collections::BTreeSet<i64> = screen.transcript.spans_of("main").map(|line| line.1).collect();
+        let place = format!("{format}: {told}\n{}", screen.turns());
+        assert!(starts.iter().eq(&[2_000, 60_000, 64_000, 70_000]), "{place}");
+        assert!(told.contains("says what its source said at that time"), "{place}");
+        // Another engine, whose first words are the same: what it says then tells.
+        let mut dialect = connect(format, "t3", &screen);
+        let words = [said[0], (2, "ann", 5.0, "Today is another day.")];
+        let told: String = words.iter().map(|said| screen.decode(&mut *dialect, &frame(format, *said))).collect();
+        let line = screen.transcript.spans_of("main").find(|(.., text)| text.contains("another day"));
+        assert!(line.is_some_and(|(_, start, ..)| start > 72_000), "{format}: {told}\n{}", screen.turns());
+    }
+}

@@ -876,6 +876,25 @@ fn who_talks_over_another_begins_no_session() {
     }
 }
 
+/// A time that cannot be is refused, and tells nothing of the engine's clock.
+#[test]
+fn a_time_that_cannot_be_moves_nothing() {
+    let mut absurd = timed(Format::Deepgram, 0, 1.0, "Good morning.", true);
+    absurd["start"] = json!(1e300);
+    let messages = [
+        (3_000, absurd),
+        (6_000, timed(Format::Deepgram, 0, 4.0, "We come to order.", true)),
+        (9_000, timed(Format::Deepgram, 0, 7.0, "Who is here?", true)),
+        (12_000, json!({"type": "Metadata"})),
+        (63_000, timed(Format::Deepgram, 0, 1.0, "Once more.", true)),
+    ];
+    let (starts, faults) = starts_at(Format::Deepgram, &messages);
+    // By the clock of who reads, 57 s passed since 5 s of media time.
+    // The words of the first have times of their own.
+    assert_eq!(starts, [1_000, 4_000, 7_000, 61_000], "{faults:?}");
+    assert_eq!(faults.iter().filter(|fault| fault.contains("session of the engine begins")).count(), 1, "{faults:?}");
+}
+
 /// A final that is said late, where nothing was said before, stands where it says, and the open guess stays.
 #[test]
 fn a_late_final_takes_no_guess_with_it() {

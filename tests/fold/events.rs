@@ -127,7 +127,7 @@ fn settings() -> impl Strategy<Value = TurnSettings> {
 fn frame(source: Arc<str>) -> Op {
     let (connection, format) = (source.clone(), source.clone());
     let bytes = FrameBytes::new(b"{}");
-    Op::Frame(Box::new(Frame { source, connection, format, offset_ms: 0, has_names: false, lang: None, bytes }))
+    Op::Frame(Box::new(Frame { source, connection, format, offset_ms: None, has_names: false, lang: None, bytes }))
 }
 
 pub(crate) fn open(settings: TurnSettings) -> Op {

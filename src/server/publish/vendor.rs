@@ -111,15 +111,13 @@ impl Connection<'_> {
         if let Some(offset_ms) = offset_ms {
             self.pipeline.begin_at(offset_ms);
         }
-        let is_unplaced = offset_ms.is_none();
-        let offset_ms = offset_ms.unwrap_or(0);
         let has_names = self.pipeline.speaker_names.is_none();
         let source = self.pipeline.publisher.source.clone();
         // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
         let tag = Epoch::from_random(self.app.chance.next()).to_string();
         let options = Options {
             label_source: (!has_names).then(|| source.clone()),
-            offset_ms,
+            offset_ms: offset_ms.unwrap_or(0),
             media_ms_max: self.app.config.captions.max_media_ms,
             text_bytes_max: self.limits.text_bytes,
             lang: lang.as_deref().map(Into::into),
@@ -135,7 +133,7 @@ impl Connection<'_> {
             self.pipeline.keep_order_of_arrival();
         }
         let mut dialect = format.open(options);
-        if is_unplaced {
+        if offset_ms.is_none() {
             let (app, view) = (self.app.clone(), self.pipeline.view.clone());
             dialect.stand_behind(Box::new(SourceSpeech::new(app, view, source)));
         }
