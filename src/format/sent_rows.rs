@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::blocks::tidy;
 use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::{FilePlace, Gather};
-use super::guessed_rows::{GuessableRow, is_guess, overtaken};
+use super::guessed_rows::{GuessableRow, is_guess, overtaken, tell_other_words};
 use super::ours::SAME_LINE_MS;
 use super::places::{Fields, Places, Seconds, speaker_of};
 use super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
@@ -203,8 +203,11 @@ impl SentRows {
             Some(GuessableRow { id, said: row.said().filter(|_| !is_retracted)? })
         };
         let rows: Vec<Option<GuessableRow>> = self.0.iter().map(guessable).collect();
-        let mut overtaken = overtaken(&rows).into_iter();
-        self.0.retain(|_| overtaken.next() == Some(false));
+        let overtaken = overtaken(&rows);
+        let places: Vec<FilePlace> = self.0.iter().map(|row| row.at).collect();
+        tell_other_words(&rows, &overtaken, &places, gather);
+        let mut overtaken = overtaken.into_iter();
+        self.0.retain(|_| overtaken.next() == Some(None));
         for row in &mut self.0 {
             let RowSays::Line(content) = &mut row.says else { continue };
             if row.id.is_none() && content.status == Status::Interim && !content.text.is_empty() {
@@ -355,14 +358,14 @@ impl SentRows {
         self.settle_guesses(gather);
         let firsts = self.first_of_each_place();
         let mut free_ids = self.tell_apart(gather);
-        // What is said of one place again is a correction, if an odd one: it stands there, and says nothing of the clock.
+        // What is said of one place again is a correction, if an odd one: it stands there, and says nothing of the clock. Of several
+        // rows of a line the last one in the file counts all the same.
+        let mut rows: Vec<(usize, SentRow)> = self.0.into_iter().enumerate().collect();
         if !gather.has_parts_at() {
-            let mut rows: Vec<_> = std::mem::take(&mut self.0).into_iter().zip(firsts).collect();
-            rows.sort_by_key(|(_, first)| *first);
-            self.0 = rows.into_iter().map(|(row, _)| row).collect();
+            rows.sort_by_key(|(index, _)| firsts[*index]);
         }
         let mut starts: HashMap<Arc<str>, MediaMs> = HashMap::new();
-        let times = self.0.iter().map(|row| {
+        let times = rows.iter().map(|(_, row)| {
             let RowSays::Line(content) = &row.says else { return None };
             let times = LineTimes::of(content)?;
             // Another version of a line says nothing of the clock.
@@ -376,14 +379,14 @@ impl SentRows {
             }
         });
         let times: Vec<_> = times.collect();
-        let places: Vec<FilePlace> = self.0.iter().map(|row| row.at).collect();
+        let places: Vec<FilePlace> = rows.iter().map(|(_, row)| row.at).collect();
         let steps = clock_restart::steps(&times, &gather.part_marks(&places));
         let restarts = steps.into_iter().filter(|step| matches!(step, ClockStep::Restart(_)));
         let restarts: Vec<usize> = restarts.map(|step| step.line()).collect();
         let mut ids = Vec::new();
         let mut met: HashSet<Arc<str>> = HashSet::new();
-        let ends = restarts.into_iter().chain([self.0.len()]);
-        let (mut rows, mut from) = (self.0.into_iter(), 0);
+        let ends = restarts.into_iter().chain([rows.len()]);
+        let (mut rows, mut from) = (rows.into_iter(), 0);
         for end in ends {
             let part = rows.by_ref().take(end - std::mem::replace(&mut from, end)).collect();
             for (at, id, content) in heads(part, gather) {
@@ -434,20 +437,16 @@ impl RowIds {
     }
 }
 
-/// What the rows of one part come to, by the rules of the fold.
-fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<str>>, Content)> {
+/// What the rows of one part come to, by the rules of the fold: they stand in the order of their lines, each with its number in the
+/// file, which is the order in which they were said.
+fn heads(rows: Vec<(usize, SentRow)>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<str>>, Content)> {
     let source: Arc<str> = DEFAULT_SOURCE.into();
-    let mut transcript = Transcript::new(FoldView::FinalOnly);
-    let mut records = 0;
-    let mut apply = |op: Op| {
-        transcript.apply(Offset(records), Record::new(Timestamp::default(), op));
-        records += 1;
-    };
+    let mut ops: Vec<(usize, Op)> = Vec::with_capacity(rows.len());
     // Each id where it was said first, with its text if nothing is shown of it; a line without one by itself.
     let mut order: Vec<(FilePlace, Result<Arc<str>, Content>)> = Vec::new();
     let mut met: HashSet<Arc<str>> = HashSet::new();
     let (mut textless, mut retracted): (HashSet<Arc<str>>, HashSet<Arc<str>>) = (HashSet::new(), HashSet::new());
-    for SentRow { at, id, rev, says, .. } in rows {
+    for (index, SentRow { at, id, rev, says, .. }) in rows {
         match (id, says) {
             (None, RowSays::Line(content)) => order.push((at, Err(content))),
             (Some(id), RowSays::Line(content)) => {
@@ -460,7 +459,7 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
                 let place = content.start_ms.is_none();
                 let (arrival_ms, time_source) = (place.then_some(0), place.then_some(TimeSource::Order));
                 let lines = vec![Version { id, rev, arrival_ms, time_source, content }];
-                apply(Op::Line { source: source.clone(), lines });
+                ops.push((index, Op::Line { source: source.clone(), lines }));
             }
             (Some(id), RowSays::Retract) => {
                 if !met.contains(&id) {
@@ -470,14 +469,17 @@ fn heads(rows: Vec<SentRow>, gather: &mut Gather) -> Vec<(FilePlace, Option<Arc<
                     continue;
                 }
                 retracted.insert(id.clone());
-                apply(Op::Retract { source: source.clone(), id, rev });
+                ops.push((index, Op::Retract { source: source.clone(), id, rev }));
             }
             (None, RowSays::Retract) => {}
         }
     }
+    ops.sort_by_key(|(index, _)| *index);
     // What was never final is read as it was guessed last: it was said.
-    for id in met {
-        apply(Op::Abandon { source: source.clone(), id, rev: None });
+    let abandoned = met.into_iter().map(|id| Op::Abandon { source: source.clone(), id, rev: None });
+    let mut transcript = Transcript::new(FoldView::FinalOnly);
+    for (offset, op) in (0..).zip(ops.into_iter().map(|(_, op)| op).chain(abandoned)) {
+        transcript.apply(Offset(offset), Record::new(Timestamp::default(), op));
     }
     let shown = transcript.assembled().flat_map(|(_, lines)| lines);
     let mut shown: HashMap<Arc<str>, Line> = shown.map(|line| (line.id.clone(), line)).collect();
@@ -551,6 +553,16 @@ mod tests {
                 ],
                 (vec!["1000 The vote.", "5000 One.", "5000 Two.", "90000 More.", "95000 End."], 1, 1),
             ),
+            // The last correction is read, if it goes back to the first start, too.
+            (
+                vec![
+                    row("1", 1_000, "The boat."),
+                    row("1", 1_200, "The vote."),
+                    row("1", 1_000, "The vote is closed."),
+                    row("2", 9_000, "Next."),
+                ],
+                (vec!["1000 The vote is closed.", "9000 Next."], 0, 1),
+            ),
             // An engine that names who speaks: no line moves past another.
             (
                 vec![row("A", 0, "Yes."), row("B", 1_000, "No."), row("A", 1_500, "Yes, I say.")],
@@ -622,6 +634,16 @@ mod tests {
                 let told = if id.is_some() { 2 } else { 1 };
                 assert_eq!(lines(&rows), (expected, told, 0), "{mark} {id:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_guess_with_other_words_than_what_follows_is_told() {
+        let row = |start_ms: i64, kind: &str, text: &str| serde_json::json!({"type": kind, "start_ms": start_ms, "text": text});
+        for (guess, losses) in [("Hello", 0), ("Hel", 0), ("Aye", 1)] {
+            let rows = [row(0, "partial", guess), row(0, "final", "Hello there."), row(9_000, "final", "Bye.")];
+            let expected = vec!["0 Hello there.".to_owned(), "9000 Bye.".to_owned()];
+            assert_eq!(lines(&rows), (expected, 0, losses), "{guess}");
         }
     }
 
