@@ -51,6 +51,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
         lines.speaker(speaker.as_deref());
         // A blank that was passed over: the next element stands apart.
         let mut is_attached = true;
+        let mut follows_untyped = false;
         let elements = places.due_list(monologue, &fields, "elements", &mut gather).into_iter();
         let elements = elements.filter_map(|element| {
             let at = places.place(element.get());
@@ -60,7 +61,9 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
         let is_line_end = |element: &Element<'_>| element.kind == "punct" && element.value.contains('\n');
         lines.has_line_ends(elements.iter().any(|(_, element)| is_line_end(element)));
         for (at, element) in elements {
-            let is_punctuation = element.kind == "punct";
+            let is_untyped = element.kind.is_empty();
+            let is_word = element.value.contains(char::is_alphanumeric);
+            let is_punctuation = element.kind == "punct" || is_untyped && !is_word;
             if is_line_end(&element) {
                 lines.end_line();
                 is_attached = true;
@@ -76,6 +79,16 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
             }
             let (start_ms, end_ms) = (element.ts.ms(), element.end_ts.ms());
             let (text, confidence) = (element.value, element.confidence);
+            if is_untyped {
+                gather.problem(
+                    at.0,
+                    at.1,
+                    "this element has no type: read by its value, a word with blanks around it".to_owned(),
+                );
+            }
+            // What blanks there were nobody knows: two words are not made one.
+            is_attached &= !(is_word && (is_untyped || follows_untyped));
+            follows_untyped = is_untyped && is_word;
             lines.push(at, Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation });
             is_attached = true;
         }
@@ -230,6 +243,34 @@ mod tests {
     use super::super::{Document, Format};
     use crate::position::FeedId;
     use crate::transcript::Timestamp;
+
+    /// An element without a type is a word by itself, or punctuation, and told.
+    #[test]
+    fn an_element_without_a_type_is_glued_to_no_word() {
+        for (elements, said, told) in [
+            (
+                r#"{"type":"text","value":"there","ts":1.0},{"value":"friends"},{"type":"text","value":"yes"}"#,
+                "there friends yes",
+                1,
+            ),
+            (
+                r#"{"value":"there","ts":1.0},{"type":"punct","value":" "},{"value":"friends"},{"value":"!"}"#,
+                "there friends!",
+                3,
+            ),
+            (
+                r#"{"type":"text","value":"there","ts":1.0},{"type":"punct","value":"."},{"value":"Yes"}"#,
+                "there. Yes",
+                1,
+            ),
+            (r#"{"type":"text","value":"un","ts":1.0},{"type":"text","value":"do"}"#, "undo", 0),
+        ] {
+            let file = format!(r#"{{"monologues":[{{"speaker":0,"elements":[{elements}]}}]}}"#);
+            let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+            let problems = reading.problems.iter().filter(|problem| problem.message.contains("no type")).count();
+            assert_eq!((&*reading.lines[0].content.text, problems), (said, told), "{elements}");
+        }
+    }
 
     /// The times of words are written as they were read: no word has the end of another.
     #[test]
