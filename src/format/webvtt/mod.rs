@@ -37,9 +37,16 @@ pub(super) fn is_one(text: &str) -> bool {
 pub(super) fn is_nearly_one(text: &str) -> bool {
     let mut lines = numbered(text).map(|(_, line)| line).skip_while(|line| line.trim().is_empty()).peekable();
     let has_header = lines.peek().is_some_and(|first| file::odd_title(first).is_some());
+    if has_header {
+        // What belongs to the header ends with a blank line, or with the first cue.
+        while lines.next_if(|line| !line.trim().is_empty() && !line.contains("-->")).is_some() {}
+        while lines.next_if(|line| line.trim().is_empty()).is_some() {}
+    }
+    // A cue begins the rest: its line of times, maybe with its name above. A comma in it is SubRip's.
+    let is_times = |line: &str| timing::timings(line).is_ok();
+    let begins_with_cue = lines.next().is_some_and(is_times) || lines.next().is_some_and(is_times);
     let is_voice = |line: &str| ["<v ", "<v.", "<v\t"].iter().any(|tag| line.starts_with(tag));
-    let Some(times) = lines.find(|line| line.contains("-->")) else { return false };
-    has_header && timing::timings(times).is_ok() || is_line_of_times(times) && lines.any(is_voice)
+    begins_with_cue && (has_header || lines.any(is_voice))
 }
 
 /// True for a line of times as a cue has one, with a comma before its thousandths or a dot.
@@ -569,6 +576,13 @@ mod tests {
             assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
             assert_eq!(reading.problems.len(), usize::from(plain), "{head:?}: {:?}", reading.problems);
         }
+        // What SubRip writes is its text, a tag too.
+        let text = "1\n00:00:01,000 --> 00:00:02,000\n<v Bob>\n.\n";
+        let reading = super::super::read(text.as_bytes(), None).expect("a file");
+        assert_eq!((reading.kind, &*reading.lines[0].content.text), (FileKind::Srt, "<v Bob>\n."));
+        // Nor is a text that has times and tags somewhere.
+        let text = "Ann: (00:00)\nSo.\n00:01.000 --> 00:02.000\n<v Bob> is a tag.\n";
+        assert!(!is_nearly_one(text) && !is_nearly_one(&format!("WebVTT: (00:00)\nIt is a format.\n\n{text}")));
     }
 
     #[test]
