@@ -27,7 +27,7 @@ pub(super) fn has_sign(text: &str) -> bool {
 }
 
 pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, FormatError> {
-    if webvtt::is_one(text) || webvtt::is_nearly_one(text) {
+    if webvtt::is_one(text) {
         return Ok(FileKind::Vtt);
     }
     if nlp::is_one(text) {
@@ -81,8 +81,10 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         (FileKind::Otter, sure(FileKind::Otter)),
         (FileKind::Timed, timed),
     ];
+    // Cues they are; with voices or a header, of WebVTT.
+    let of_cues = |kind| if kind == FileKind::Srt && webvtt::is_nearly_one(text) { FileKind::Vtt } else { kind };
     if let Some((kind, 1..)) = counts.into_iter().find(|(kind, _)| Some(*kind) == named) {
-        return Ok(kind);
+        return Ok(of_cues(kind));
     }
     let most = |counts: &[(FileKind, usize)]| counts.iter().rev().copied().max_by_key(|(_, count)| *count);
     let sure = most(&counts).filter(|(_, count)| *count > 0);
@@ -103,7 +105,7 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     let is_by_times = times == Some((kind, count));
     match speech_evidence::timed_list(&lines, Some(kind)).filter(|_| has_headers && !is_by_times) {
         Some(list) => Err(FormatError::NotSpeech { what: list.as_str(), kind }),
-        None => Ok(kind),
+        None => Ok(of_cues(kind)),
     }
 }
 

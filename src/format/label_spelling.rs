@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::blocks::{LABEL_MAX, excerpt};
 use super::gather::Gather;
-use super::stamp::is_blank;
 
 /// Nobody has so many people in a transcript: of more nothing is compared.
 const LABELS_MAX: usize = 1_000;
@@ -39,12 +38,12 @@ pub(super) fn check(gather: &mut Gather) {
     if !(2..=LABELS_MAX).contains(&labels.len()) {
         return;
     }
-    let bare = |label: &str| label.chars().filter(|c| !is_blank(*c)).collect::<String>();
+    let bare = |label: &str| label.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     let mut spellings: HashMap<String, Vec<&LabelUse>> = HashMap::new();
     labels.iter().for_each(|one| spellings.entry(bare(&one.label)).or_default().push(one));
     let mut renamed: HashMap<Arc<str>, Arc<str>> = HashMap::new();
     for mut same in spellings.into_values().filter(|same| same.len() > 1) {
-        let is_plain = |label: &str| !label.contains(|c: char| is_blank(c) && c != ' ') && !label.contains("  ");
+        let is_plain = |label: &str| !label.contains(|c: char| c.is_whitespace() && c != ' ') && !label.contains("  ");
         same.sort_by_key(|one| (one.lines, is_plain(&one.label)));
         let Some(usual) = same.pop() else { continue };
         for other in same {

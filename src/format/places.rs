@@ -208,7 +208,8 @@ pub(super) fn without_marks_between_values(text: &str, are_rows: bool) -> Cow<'_
     let mut from = 0;
     for (at, _) in bytes_outside_strings(text).filter(|(_, byte)| *byte == 0xEF) {
         let is_head = text[..at].ends_with('\n');
-        if text[at..].starts_with('\u{FEFF}') && !(are_rows && is_head) {
+        let is_behind_value = text[..at].trim_end().ends_with(['}', ']']);
+        if text[at..].starts_with('\u{FEFF}') && is_behind_value && !(are_rows && is_head) {
             out.extend([&text[from..at], " "]);
             from = at + '\u{FEFF}'.len_utf8();
         }
@@ -518,7 +519,7 @@ mod tests {
         }
         let marked = "{\"a\":\"\u{FEFF}\"}\u{FEFF}{\"a\":1}";
         assert_eq!(without_marks_between_values(marked, true), "{\"a\":\"\u{FEFF}\"} {\"a\":1}");
-        for text in ["{x}: \u{FEFF}a", "[1] \u{FEFF}a"] {
+        for text in ["{x}: \u{FEFF}a", "[1] \u{FEFF}a", "{\"a\":1}\nAnn: \u{FEFF}a"] {
             assert_eq!(without_marks_between_values(text, false), text);
         }
     }
