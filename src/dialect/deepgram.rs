@@ -179,7 +179,7 @@ impl Engine for Deepgram {
         let span = Span::new(start, start.map(|start| start + duration));
         let alternative = message.get("channel").and_then(|channel| raw_items(channel, &["alternatives"]).first());
         let said = alternative.and_then(|alternative| raw_text(alternative, &["transcript"]));
-        SessionSign {
+        let sign = SessionSign {
             // Sent when the stream is closed.
             ends: kind == Some("Metadata"),
             name,
@@ -188,7 +188,9 @@ impl Engine for Deepgram {
             text: said.unwrap_or_default().into(),
             is_settled: message.get("is_final").is_some_and(|is_final| *is_final == true),
             ..SessionSign::default()
-        }
+        };
+        let utterance = self.channels.get(&channel);
+        SessionSign { reuses_id: utterance.is_some_and(|utterance| utterance.is_left_by(&sign)), ..sign }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

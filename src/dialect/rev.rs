@@ -108,7 +108,7 @@ impl Engine for Rev {
         let start = raw_ms(message, &["ts"], 1000.0).or(raw_ms(first, &["ts"], 1000.0)).filter(|_| says);
         let end = raw_ms(message, &["end_ts"], 1000.0).or(raw_ms(last, &["end_ts"], 1000.0));
         let values: Vec<&str> = elements.iter().filter_map(|element| raw_text(element, &["value"])).collect();
-        SessionSign {
+        let sign = SessionSign {
             begins: kind == "connected",
             name: raw_text(message, &["id"]).filter(|_| kind == "connected"),
             says,
@@ -116,7 +116,8 @@ impl Engine for Rev {
             text: values.join(" ").into(),
             is_settled: kind == "final",
             ..SessionSign::default()
-        }
+        };
+        SessionSign { reuses_id: self.utterance.is_left_by(&sign), ..sign }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

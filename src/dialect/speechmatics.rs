@@ -385,7 +385,7 @@ impl Engine for Speechmatics {
             [only] => content(only).unwrap_or_default().into(),
             many => many.iter().filter_map(content).collect::<Vec<_>>().join(" ").into(),
         };
-        SessionSign {
+        let sign = SessionSign {
             begins: kind == "RecognitionStarted",
             ends: kind == "EndOfTranscript",
             name: raw_text(message, &["id"]).filter(|_| kind == "RecognitionStarted"),
@@ -394,7 +394,10 @@ impl Engine for Speechmatics {
             text,
             is_settled: matches!(kind, "AddTranscript" | "AddSegment"),
             ..SessionSign::default()
-        }
+        };
+        // A final holds the beginning of a guess alone.
+        let utterance = self.channels.get(channel).filter(|_| kind == "AddPartialTranscript");
+        SessionSign { reuses_id: utterance.is_some_and(|utterance| utterance.is_left_by(&sign)), ..sign }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

@@ -7,7 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::json::on_axis;
+use super::line_match::{GUESS_WORDS_MIN, SAME_PLACE_MS, are_alike, share_a_word, words};
 use super::lines::{Facts, Lines, Saying};
+use super::session_sign::SessionSign;
 use super::token::{Token, needs_space, says_nothing};
 use super::{Decoded, Options, Said};
 use crate::transcript::{MediaMs, Status};
@@ -96,7 +99,7 @@ impl Utterance {
             self.settle_nothing(None, saying);
             return;
         }
-        let ends = tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
+        let ends = ends(&tokens);
         let is_behind = |guess: &Token| guess.start_ms.zip(ends).is_some_and(|(start, ends)| start >= ends);
         if !self.guess.iter().all(is_behind) {
             self.guess.clear();
@@ -108,8 +111,7 @@ impl Utterance {
             // It was said before what is settled: a line of its own.
             self.close(saying);
         }
-        let reach = tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
-        self.settled_ms = self.settled_ms.max(reach);
+        self.settled_ms = self.settled_ms.max(ends);
         append(&mut self.settled, tokens, self.is_verbatim);
         self.is_new = true;
     }
@@ -141,6 +143,23 @@ impl Utterance {
         self.guess.clear();
         self.close_before(&tokens, saying);
         self.guess = tokens;
+    }
+
+    /// Whether a message is of an engine that was started again, and that says something else than the guess that is open. It
+    /// has fewer words, and nothing of the guess in them, or hardly anything and an earlier end: how far an engine has heard
+    /// does not fall within a session. For engines whose messages hold all that follows what is settled.
+    pub(super) fn is_left_by(&self, sign: &SessionSign<'_>) -> bool {
+        let guess = text_of(&self.guess);
+        let known = words(&guess);
+        let is_less = |now: &[String]| !now.is_empty() && now.len() < known.len();
+        let Some(now) = (known.len() >= GUESS_WORDS_MIN).then(|| words(&sign.text)).filter(|now| is_less(now)) else {
+            return false;
+        };
+        let end_ms = sign.span.and_then(|span| on_axis(span.end_ms, &self.options).ok());
+        match ends(&self.guess).zip(end_ms) {
+            Some((known_ms, end_ms)) => end_ms + SAME_PLACE_MS < known_ms && !are_alike(&known, &now),
+            None => !share_a_word(&guess, &sign.text),
+        }
     }
 
     /// Closes what is settled if `tokens` follow it after a silence that parts turns.
@@ -283,6 +302,11 @@ impl Utterance {
             out.says.push(Said::Clock { media_ms });
         }
     }
+}
+
+/// The latest time in `tokens`.
+fn ends(tokens: &[Token]) -> Option<MediaMs> {
+    tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max()
 }
 
 /// The text of `tokens`.

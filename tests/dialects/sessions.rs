@@ -800,6 +800,69 @@ pub(super) fn timed(format: Format, number: usize, start: f64, text: &str, is_fi
     message
 }
 
+/// An engine that is started again in its first sentence: what it guessed before is kept, and what it says then is said.
+#[test]
+fn a_guess_that_is_open_at_a_restart_within_the_first_sentence_is_kept() {
+    let guess = "good evening and welcome to the";
+    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+        for is_guessed in [true, false] {
+            let mut messages =
+                vec![timed(format, 0, 1.0, "good evening and", false), timed(format, 0, 1.6, guess, false)];
+            if is_guessed {
+                messages.push(timed(format, 0, 0.4, "sorry we", false));
+            }
+            messages.push(timed(format, 0, 0.4, "Sorry, we are back.", true));
+            let (turns, faults) = told(format, &messages);
+            assert!(turns.contains(guess) && turns.contains("Sorry, we are back."), "{format} {is_guessed} {turns}");
+            // A final without a guess of it may be one of two who talk over each other: both stand.
+            let is_told = !faults.is_empty() || !is_guessed;
+            assert!(!turns.contains("sorry we") && is_told, "{format} {is_guessed} {turns}");
+        }
+    }
+    // Turns of Flux begin where they begin in each session: words tell.
+    let messages = [(guess, false), ("sorry we", false), ("Sorry we lost the line.", true)];
+    let messages = messages.map(|(text, is_final)| timed(Format::Flux, 0, 0.1, text, is_final));
+    let (turns, faults) = told(Format::Flux, &messages);
+    assert!(turns.contains(guess) && turns.contains("lost the line") && faults.len() == 1, "{turns} {faults:?}");
+    // Where nothing says when: what shares no word with the guess, and is less.
+    let untimed = |is_guessed: bool| {
+        let sorry = is_guessed.then(|| json!({"partial": "sorry we"}));
+        let messages = [Some(json!({"partial": guess})), sorry, Some(json!({"text": "sorry we are back"}))];
+        told(Format::Vosk, &messages.into_iter().flatten().collect::<Vec<_>>())
+    };
+    for (turns, faults) in [untimed(true), untimed(false)] {
+        assert!(
+            turns.contains(guess) && turns.contains("sorry we are back") && faults.len() == 1,
+            "{turns} {faults:?}"
+        );
+    }
+}
+
+/// A guess becomes another one while it is said: nothing of it stays.
+#[test]
+fn a_guess_that_is_heard_better_is_replaced() {
+    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+        for (guess, heard) in [
+            ("wreck a nice beach", "Recognise speech."),
+            ("good evening and the", "Good evening."),
+            ("call nine one one", "Call 911!"),
+            ("nine one one", "911."),
+            ("um the", "Boats."),
+        ] {
+            if format == Format::AssemblyAi && matches!(heard, "Recognise speech." | "Boats.") {
+                // Its words do not change.
+                continue;
+            }
+            let (turns, faults) =
+                told(format, &[timed(format, 0, 1.0, guess, false), timed(format, 0, 1.0, heard, true)]);
+            assert!(
+                turns.contains(heard) && !turns.contains(guess) && faults.is_empty(),
+                "{format} {guess} {turns} {faults:?}"
+            );
+        }
+    }
+}
+
 /// An engine that crashed some seconds into the event, with a guess that is open or without one, and comes up again.
 #[test]
 fn an_engine_that_restarts_within_its_first_seconds_is_another_session() {
