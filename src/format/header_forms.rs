@@ -146,6 +146,13 @@ pub(super) fn plain_label(label: &str) -> &str {
     in_square_brackets(label).or_else(bold).or_else(half).filter(|inner| !inner.is_empty()).unwrap_or(label)
 }
 
+/// A label without the signs of bold letters around it, and of an item of a list before them: `- **Name**`.
+fn without_bold(label: &str) -> &str {
+    let item = ["- ", "* "].into_iter().find_map(|sign| label.strip_prefix(sign)).unwrap_or(label);
+    let inner = item.strip_prefix("**").and_then(|inner| inner.strip_suffix("**")).map(bare);
+    inner.filter(|inner| !inner.is_empty()).unwrap_or(label)
+}
+
 /// True where there is nothing to read: `.`, `-`.
 pub(super) fn says_nothing(text: &str) -> bool {
     !text.contains(char::is_alphanumeric)
@@ -276,7 +283,7 @@ fn ends_in_colon(line: &str) -> Option<Shape<'_>> {
     {
         let is_odd = !line.ends_with("):") || !before.ends_with(' ');
         let odd = amiss.or(is_odd.then_some("there must be ' (' and '):' around the time"));
-        let label = before.trim().trim_end_matches(is_open).trim_end();
+        let label = without_bold(before.trim().trim_end_matches(is_open).trim_end());
         return Some(Shape { odd, ..Shape::new(Form::BracketColon, label, when) });
     }
     match ends_in_time(inner) {

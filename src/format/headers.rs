@@ -12,6 +12,7 @@ use super::blocks::LABEL_MAX;
 use super::header_forms::{
     Form, Header, NO_COLON, Shape, is_placeholder, paragraph, says_nothing, shapes, text_behind_time,
 };
+use super::label_spelling::letters;
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
 use super::stamp::{When, bare, is_blank, is_colon, is_unreadable};
 use super::time_lines::{Layout, TimeLines};
@@ -59,11 +60,6 @@ pub(super) struct Headers<'a> {
     orders: HeaderOrders,
     /// The letters and digits of those who are known.
     letters: HashSet<String>,
-}
-
-/// The letters and digits of a name, small: what is left of it however it is written.
-fn letters(label: &str) -> String {
-    label.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 impl<'a> Headers<'a> {

@@ -76,27 +76,34 @@ pub(super) fn check(gather: &mut Gather) {
     }
 }
 
-/// Those of `labels` that differ from a more frequent one in capitals alone, and those that stand once and differ in a letter. Of
-/// each way to leave out a letter only the most frequent label is looked at, so the work grows with the labels and not with their
-/// pairs.
+/// The letters and digits of a label, small: what is left of it however it is written. Of signs alone, the signs.
+pub(super) fn letters(label: &str) -> String {
+    let letters: String = label.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    if letters.is_empty() { label.to_owned() } else { letters }
+}
+
+/// Those of `labels` that differ from a more frequent one in capitals and signs alone, and those that stand once and differ in a
+/// letter. Of each way to leave out a letter only the most frequent label is looked at, so the work grows with the labels and not
+/// with their pairs.
 fn near<'a>(labels: &'a [LabelUse]) -> Vec<(&'a LabelUse, &'a LabelUse)> {
     let usual_first = |one: &&LabelUse| (one.lines, Reverse(one.first));
     let keep_usual = |usual: &mut &'a LabelUse, one: &'a LabelUse| {
         *usual = [*usual, one].into_iter().max_by_key(usual_first).unwrap_or(one)
     };
     let lower: Vec<String> = labels.iter().map(|one| one.label.to_lowercase()).collect();
+    let plain: Vec<String> = labels.iter().map(|one| letters(&one.label)).collect();
     let mut same: HashMap<&str, &LabelUse> = HashMap::new();
     let mut like: HashMap<(String, Option<String>), &LabelUse> = HashMap::new();
-    for (one, lower) in labels.iter().zip(&lower) {
-        keep_usual(same.entry(lower).or_insert(one), one);
+    for ((one, lower), plain) in labels.iter().zip(&lower).zip(&plain) {
+        keep_usual(same.entry(plain).or_insert(one), one);
         if one.lines > 1 {
             for key in variants(lower).into_iter().flat_map(|it| [(it.clone(), None), (it, Some(digits(lower)))]) {
                 keep_usual(like.entry(key).or_insert(one), one);
             }
         }
     }
-    let found = labels.iter().zip(&lower).filter_map(|(rare, lower)| {
-        let other = same.get(&**lower).copied().filter(|usual| !Arc::ptr_eq(&usual.label, &rare.label));
+    let found = labels.iter().zip(&lower).zip(&plain).filter_map(|((rare, lower), plain)| {
+        let other = same.get(&**plain).copied().filter(|usual| !Arc::ptr_eq(&usual.label, &rare.label));
         let digits = digits(lower);
         // `Speaker 1` and `Speaker 11` are two people; a name without digits is like one with any.
         let among = if digits.is_empty() { vec![None] } else { vec![Some(digits), Some(String::new())] };
@@ -139,6 +146,9 @@ mod tests {
             (["Ann Lee"; 2], "ANN LEE", "ANN LEE", "is written nearly as \"Ann Lee\""),
             (["Ann Lee"; 2], "Ann Le", "Ann Le", "is written nearly as"),
             (["Ann Lee"; 2], "Ann Lee:", "Ann Lee:", "is written nearly as"),
+            (["Ann Lee"; 2], ">> Ann Lee", ">> Ann Lee", "is written nearly as"),
+            (["Ann Lee"; 2], "- Ann Lee", "- Ann Lee", "is written nearly as"),
+            (["Ann Lee"; 2], "Ann Lee::", "Ann Lee::", "is written nearly as"),
             (["Ann Lee"; 2], "Ann Leo", "Ann Leo", "is written nearly as"),
             (["Speaker 1"; 2], "Speaker 2", "Speaker 2", ""),
             (["Speaker 1"; 2], "Speaker 11", "Speaker 11", ""),

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::{name_with_time, says_nothing};
-use super::person::{is_name, is_no_name};
+use super::person::{is_name, is_no_name, is_sound, is_title};
 use super::stamp::{
-    When, bracketed_end, is_colon, is_part_of_text, is_unreadable, leading_span, placeholder, stands_without_brackets,
-    when,
+    When, bracketed_end, is_colon, is_open, is_part_of_text, is_unreadable, leading_span, placeholder,
+    stands_without_brackets, when,
 };
 use super::{FileKind, Reading, label_spelling, srt};
 use crate::transcript::{Content, MediaMs, Meta};
@@ -152,14 +152,101 @@ fn head(line: &str) -> Option<Head<'_>> {
     is_one.then_some(Head { label, start_ms, remark, text: after.trim(), has_colon, is_doubtful })
 }
 
-/// A name that has lost some of the signs around it (`*Name:** text`, `Name:** text`), and what is said behind its colon; the
-/// others say whether it is a name. A name without any such sign is text.
-fn worn_head(line: &str) -> Option<(&str, &str)> {
-    let bare = line.trim_start_matches(['*', ' ']);
-    let (label, text) = bare.split_once(is_colon)?;
-    let has_sign = line.trim_start().starts_with('*') || label.ends_with('*') || text.starts_with('*');
-    let label = label.trim_end_matches(['*', ' ']);
-    (!label.is_empty() && has_sign).then(|| (label, text.trim_start_matches(['*', ' '])))
+/// A turn's head that is not bold as the others are, or an item of a list.
+#[derive(Debug, PartialEq, Eq)]
+struct WornHead<'a> {
+    label: &'a str,
+    start_ms: Option<MediaMs>,
+    text: &'a str,
+    has_colon: bool,
+    /// Some sign of what is bold or leaning is left (`*Name:** text`).
+    has_sign: bool,
+    /// It is an item of a list, or a quotation.
+    is_item: bool,
+}
+
+/// The signs around what is bold, leaning, or code.
+const SIGNS: [char; 3] = ['*', '_', '`'];
+
+/// A line without the sign of an item or a quotation.
+fn without_marker(line: &str) -> &str {
+    let line = line.trim_start();
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = number.strip_prefix(". ").filter(|_| number.len() < line.len());
+    let marked = ["- ", "* ", "+ ", "> ", "\u{2022} "].into_iter().find_map(|marker| line.strip_prefix(marker));
+    marked.or(numbered).unwrap_or(line).trim_start()
+}
+
+/// A name with a colon or a time behind it, whatever signs are around it: `*Name:** text`, `- **Name** (00:01):`, `Name: [00:01]`.
+fn worn_head(line: &str) -> Option<WornHead<'_>> {
+    let is_end = |c: char| is_colon(c) || is_open(c) || matches!(c, '\\' | '*' | '`');
+    let signs = |text: &'_ str| text.len() - text.trim_start_matches(SIGNS).len();
+    let item = without_marker(line);
+    let bare = item.trim_start_matches(SIGNS).trim_start();
+    let (label, behind) = bare.split_at(bare.find(is_end)?);
+    let label = label.trim_end_matches(|c: char| c == ' ' || SIGNS.contains(&c));
+    let first = &behind[signs(behind)..];
+    let colon = first.trim_start().strip_prefix(is_colon);
+    let rest = colon.unwrap_or(first);
+    let rest = &rest[signs(rest)..];
+    let (start_ms, text) = match bracketed(rest) {
+        Some((When::Known(start, _), after)) => (Some(start), after),
+        _ => (None, rest),
+    };
+    let second = text.strip_prefix(is_colon).filter(|_| start_ms.is_some());
+    let text = second.unwrap_or(text).trim();
+    let is_item = item.len() < line.trim_start().len();
+    let has_sign = bare.len() < item.len() || behind.len() > first.len() || colon.unwrap_or(rest).len() > rest.len();
+    let has_colon = colon.is_some() || second.is_some();
+    let is_label = (1..=LABEL_MAX).contains(&label.chars().count());
+    (is_label && (has_colon || start_ms.is_some())).then_some(WornHead {
+        label,
+        start_ms,
+        text,
+        has_colon,
+        has_sign,
+        is_item,
+    })
+}
+
+impl WornHead<'_> {
+    /// True for a turn. `is_named` says whether another head has this name, `has_begun` whether a turn stands before: above the
+    /// first one names without signs are those of a list of who is there.
+    fn is_turn(&self, is_named: bool, has_begun: bool) -> bool {
+        match self.start_ms {
+            Some(_) => is_named || self.has_colon && is_name(self.label),
+            None => is_named && self.has_colon && !self.is_item && (self.has_sign || has_begun),
+        }
+    }
+}
+
+/// Says of a line that begins no turn why it may be meant to.
+fn near_head(line: &str, is_first: bool, named: &HashSet<&str>) -> Option<&'static str> {
+    // The sign of a hard break at the end is none of the text.
+    let line = line.trim_end().trim_end_matches('\\');
+    if let Some(worn) = worn_head(line)
+        && (worn.has_colon || worn.start_ms.is_some())
+    {
+        let is_alone = worn.text.is_empty() && is_name(worn.label);
+        return match () {
+            () if named.contains(worn.label) => Some("the name is not bold, and there is no time behind it"),
+            () if is_alone || worn.start_ms.is_some() && is_title(worn.label) => {
+                Some("it may be a name, and is not bold as the others are")
+            }
+            () => None,
+        };
+    }
+    let label = without_marker(line).trim_matches(|c: char| c.is_whitespace() || SIGNS.contains(&c));
+    let is_one = named.contains(label) || is_first && is_name(label) && !is_sound(label);
+    is_one.then_some("it may be a name, and has neither a colon nor a time")
+}
+
+/// True for a line of text that [`read`] would take for the head of a turn, or tell of as one. `named` are those of the other
+/// heads; none above the first of them.
+pub(super) fn may_be_head(line: &str, is_first: bool, named: Option<&HashSet<&str>>) -> bool {
+    let is_named = |label: &str| named.is_some_and(|named| named.contains(label));
+    let is_turn = |worn: WornHead<'_>| worn.is_turn(is_named(worn.label), is_first && named.is_some());
+    worn_head(line).is_some_and(is_turn) || named.is_some_and(|named| near_head(line, is_first, named).is_some())
 }
 
 /// The name in a line that is bold, and nothing else.
@@ -190,7 +277,7 @@ const PARAGRAPHS_OF_TURN_MAX: usize = 10;
 /// brackets that only Markdown escapes.
 pub(super) fn count(text: &str) -> usize {
     let mut heads: Vec<_> = numbered(text)
-        .filter_map(|(_, line)| head(line))
+        .filter_map(|(_, line)| head(line.trim_start()))
         .filter(|head| !head.is_heading() && !head.is_doubtful)
         .collect();
     let mut counts: HashMap<&str, usize> = HashMap::new();
@@ -294,15 +381,19 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let mut meta = Meta::default();
     let mut preamble: Vec<String> = Vec::new();
     // Who is named with a colon or a time may be named without.
-    let heads = numbered(text).filter_map(|(_, line)| head(line));
+    let heads = numbered(text).filter_map(|(_, line)| head(line.trim_start()));
     let is_named = |head: &Head<'_>| head.has_colon && !head.is_heading() && !head.is_doubtful;
     let named: HashSet<&str> = heads.filter(is_named).map(|head| head.label).collect();
     let turn =
         |head: &Head<'_>| named.contains(head.label) || !head.is_doubtful && (head.has_colon || is_name(head.label));
     let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
-    let is_worn = |line: &'_ str| worn_head(line).is_some_and(|(label, _)| named.contains(label));
+    let is_turn = |worn: &WornHead<'_>, has_begun| worn.is_turn(named.contains(worn.label), has_begun);
+    let is_worn = |line: &'_ str| {
+        worn_head(line)
+            .is_some_and(|worn| is_turn(&worn, false) && (line.starts_with(SIGNS) || worn.start_ms.is_some()))
+    };
     let mut all = paragraphs(text, |line| {
-        head(line).is_some_and(|head| turn(&head)) || bold_name(line) || line.starts_with('*') && is_worn(line)
+        head(line.trim_start()).is_some_and(|head| turn(&head)) || bold_name(line) || is_worn(line)
     });
     if let Some(last) = all.pop_if(|last| last.lines[0].starts_with(TRAILER)) {
         meta.trailer = Some(unescape(&last.text()).into());
@@ -346,9 +437,11 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         let whole = paragraph.text();
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
         let mut is_heading = false;
-        let worn = worn_head(&whole).filter(|(label, _)| named.contains(label));
-        let turn_head = head(&whole).filter(turn).or_else(|| {
-            let (label, text) = worn?;
+        let worn = worn_head(&whole).filter(|worn| is_turn(worn, has_begun));
+        // `1. **Name:** (00:01)`: the number is not in the place of a time.
+        let is_sure = |head: &Head<'_>| !head.is_doubtful || worn.as_ref().is_none_or(|worn| worn.start_ms.is_none());
+        let turn_head = head(&whole).filter(|head| turn(head) && is_sure(head)).or_else(|| {
+            let &WornHead { label, start_ms, text, .. } = worn.as_ref()?;
             gather.problem(
                 at,
                 1,
@@ -357,12 +450,18 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
                     excerpt(&unescape(label))
                 ),
             );
-            let (start_ms, text) = match bracketed(text) {
-                Some((When::Known(start, _), after)) => (Some(start), after.trim()),
-                _ => (None, text),
-            };
             Some(Head { label, start_ms, remark: None, text, has_colon: true, is_doubtful: false })
         });
+        if has_begun && alone.is_none() {
+            let is_turn = turn_head.is_some();
+            for (index, line) in paragraph.lines.iter().enumerate().skip(usize::from(is_turn)) {
+                if let Some(why) = near_head(line, index == 0, &named) {
+                    let message =
+                        format!("{:?} begins no turn: {why}; kept as text of the turn before", excerpt(line.trim()));
+                    gather.problem(at + index, 1, message);
+                }
+            }
+        }
         if turn_head.is_some() || alone.is_some() {
             lone_heading(heading.take(), has_begun, &mut preamble, &mut gather);
         }
@@ -537,6 +636,65 @@ mod tests {
             let last = reading.lines.last().expect("a line");
             let found = (last.content.speaker.as_deref(), last.content.text.ends_with(&format!("**Ann Lee** {words}")));
             assert_eq!(found, (Some("Ben Roth"), true), "{words}");
+        }
+        // Who has no sign of what is bold, or other ones, or is an item of a list, begins a turn with a time.
+        for (header, speaker) in [
+            ("- **Ben Roth:** \\[00:25\\]", "Ben Roth"),
+            ("* **Ben Roth** (00:25):", "Ben Roth"),
+            ("1. **Ben Roth:** (00:25)", "Ben Roth"),
+            ("> **Ben Roth:** [00:25]", "Ben Roth"),
+            ("Ben Roth (00:25):", "Ben Roth"),
+            ("Ben Roth: [00:25]", "Ben Roth"),
+            ("*Ben Roth:* \\[00:25\\]", "Ben Roth"),
+            ("*Ben Roth*: \\[00:25\\]", "Ben Roth"),
+            ("__Ben Roth:__ \\[00:25\\]", "Ben Roth"),
+            ("_Ben Roth_ (00:25):", "Ben Roth"),
+            ("`Ben Roth:` (00:25)", "Ben Roth"),
+            ("__Cy Young:__ \\[00:25\\]", "Cy Young"),
+            ("- **Cy Young** (00:25):", "Cy Young"),
+            ("Cy Young (00:25):", "Cy Young"),
+        ] {
+            for gap in ["\n", "\n\n"] {
+                let text =
+                    format!("**Ann Lee:** [00:01] Yes.\n\n**Ben Roth:** [00:09] No.{gap}{header}{gap}So: yes.\n");
+                let reading = read(&text, Gather::default());
+                let last = reading.lines.last().expect("a line");
+                let found = (last.content.speaker.as_deref(), last.content.start_ms, &*last.content.text);
+                assert_eq!(found, (Some(speaker), Some(25_000), "So: yes."), "{header}");
+                let at = 1 + text.lines().position(|line| line == header).expect("the header");
+                assert!(reading.problems.iter().any(|problem| problem.line == at), "{header}");
+            }
+        }
+        // So does at the head of a paragraph who is bold elsewhere, but not in a list of names above the first turn.
+        for (header, said) in [("Ann Lee: so", "so So."), ("Ann Lee:", "So.")] {
+            let text = format!("# T\n\nAnn Lee: who asks\n\n**Ann Lee:** Yes.\n\n**Ben Roth:** No.\n\n{header}\nSo.\n");
+            let reading = read(&text, Gather::default());
+            let found: Vec<_> =
+                reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
+            assert_eq!(found, [(Some("Ann Lee"), "Yes."), (Some("Ben Roth"), "No."), (Some("Ann Lee"), said)]);
+            assert_eq!(reading.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [9], "{header}");
+        }
+        // Else, without a time, it stays text, and is told; what is none is not.
+        for (header, is_told) in [
+            ("Ann Lee", true),
+            ("Oh.\nAnn Lee: so", true),
+            ("- **Ann Lee:** so", true),
+            ("__Ann Lee__", true),
+            ("Cy Young:", true),
+            ("*Cy Young:*", true),
+            ("Cy Young", true),
+            ("Cy (00:25): so", true),
+            ("New York is large", false),
+            ("The rule: so", false),
+            ("- **Rule:** so", false),
+            ("See [the page](https://example.org): so", false),
+            ("It was (12:30) then", false),
+        ] {
+            let text = format!("**Ann Lee:** [00:01] Yes.\n\n**Ben Roth:** [00:09] No.\n\n{header}\nSo.\n");
+            let reading = read(&text, Gather::default());
+            let last = reading.lines.last().expect("a line");
+            assert_eq!(last.content.speaker.as_deref(), Some("Ben Roth"), "{header}");
+            assert_eq!(reading.problems.iter().any(|problem| problem.line >= 5), is_told, "{header}");
         }
         // Who is bold once is nobody.
         let text = "**Ann Lee** (00:01): Yes.\n\n**Bitcoin Core** (27.0) is out.\n\n**Ann Lee** (00:09): No.\n";

@@ -3,12 +3,14 @@
 //! A turn is its speaker's name with the time at which it starts, and its lines as paragraphs. A speaker who is not known
 //! has a time and no name. Plain text drops control characters: a caption must not steer the terminal that shows it.
 
+use std::collections::HashSet;
+
 use super::blocks::{LABEL_MAX, numbered, tidy};
 use super::detect::has_sign;
 use super::document::Document;
-use super::markdown::{TRAILER, begins_with_time};
-use crate::transcript::MediaMs;
+use super::markdown::{TRAILER, begins_with_time, may_be_head};
 use crate::transcript::time::clock;
+use crate::transcript::{MediaMs, Turn};
 
 pub(super) fn write_txt(document: &Document) -> String {
     let names = document.names();
@@ -51,6 +53,9 @@ pub fn one_line(text: &str) -> String {
 /// CommonMark. A line is a paragraph, a `\n` in it a hard break, and every character that could mean something escaped.
 pub(super) fn write_md(document: &Document) -> String {
     let names = document.names();
+    let label = |turn: &Turn| names.of(turn.speaker.as_deref()).map(|name| escape_md(&md_label(name)));
+    let labels: Vec<Option<String>> = document.turns.iter().map(|(turn, _)| label(turn)).collect();
+    let named: HashSet<&str> = labels.iter().flatten().map(String::as_str).collect();
     let mut parts = Vec::new();
     parts.extend(document.meta.title.as_deref().map(|title| format!("# {}", escape_md(&one_line(title)))));
     parts.extend(document.meta.preamble.as_deref().map(paragraphs));
@@ -61,13 +66,13 @@ pub(super) fn write_md(document: &Document) -> String {
         other => (None, other.map(|(text, _)| text)),
     };
     parts.extend(aside.map(paragraphs));
-    for (turn, lines) in &document.turns {
+    for ((turn, lines), label) in document.turns.iter().zip(&labels) {
         let start = clock(lines.first().map_or(turn.start_ms, |line| line.start_ms));
-        parts.push(match names.of(turn.speaker.as_deref()).map(md_label) {
-            Some(name) if !name.is_empty() => format!("**{}:** \\[{start}\\]", escape_md(&name)),
+        parts.push(match label {
+            Some(label) if !label.is_empty() => format!("**{label}:** \\[{start}\\]"),
             _ => format!("\\[{start}\\]"),
         });
-        parts.extend(lines.iter().map(|line| paragraph(&line.text)));
+        parts.extend(lines.iter().map(|line| paragraph(&line.text, Some(&named))));
     }
     parts.extend(trailer.as_deref().map(escape_md));
     let written = finish(parts);
@@ -95,22 +100,28 @@ pub(super) fn md_text(text: &str) -> String {
 /// Blank lines part paragraphs.
 fn paragraphs(text: &str) -> String {
     let text = md_text(text);
-    let parts = text.split("\n\n").map(|part| paragraph(part.trim_matches('\n')));
+    let parts = text.split("\n\n").map(|part| paragraph(part.trim_matches('\n'), None));
     parts.collect::<Vec<_>>().join("\n\n")
 }
 
 /// One paragraph: line ends are hard breaks (a backslash at the end, for editors eat blanks). What a reader would take for the
-/// time of the paragraph, or for the trailer, begins with a character reference.
-fn paragraph(text: &str) -> String {
+/// time of the paragraph, for the trailer, or for the head of a turn, begins with a character reference. `named` are those who
+/// have turns; none above the first turn.
+fn paragraph(text: &str, named: Option<&HashSet<&str>>) -> String {
     let text = md_text(text);
-    let rows: Vec<String> = text.split('\n').map(escape_md).collect();
-    let written = rows.join("\\\n");
-    let first = if begins_with_time(&written) { written.strip_prefix("\\[").zip(Some('[')) } else { None };
-    let first = first.or_else(|| written.strip_prefix('P').filter(|_| text.starts_with(TRAILER)).zip(Some('P')));
-    match first {
-        Some((rest, first)) => format!("&#{};{rest}", u32::from(first)),
-        None => written,
-    }
+    let row = |(index, row): (usize, &str)| {
+        let written = escape_md(row);
+        let is_taken_for_another = index == 0 && (begins_with_time(&written) || row.starts_with(TRAILER));
+        match row.chars().next().filter(|_| is_taken_for_another || may_be_head(&written, index == 0, named)) {
+            // It is one already.
+            None | Some('\u{FEFF}') => written,
+            Some(first) => {
+                let escape = usize::from(written.starts_with('\\'));
+                format!("&#{};{}", u32::from(first), &written[escape + first.len_utf8()..])
+            }
+        }
+    };
+    text.split('\n').enumerate().map(row).collect::<Vec<_>>().join("\\\n")
 }
 
 fn escape_md(line: &str) -> String {
@@ -156,7 +167,17 @@ mod tests {
             ("\\", "\\\\"),
             ("    no code", "no code"),
         ] {
-            assert_eq!(paragraph(text), md, "{text}");
+            assert_eq!(paragraph(text, None), md, "{text}");
+        }
+        for (text, md) in [
+            ("Ann Lee: so", "&#65;nn Lee: so"),
+            ("Oh:\nAnn Lee", "Oh:\\\n&#65;nn Lee"),
+            ("Ben (00:25): so", "&#66;en (00:25): so"),
+            ("Ann Lee: so\nBen (00:25): so", "&#65;nn Lee: so\\\n&#66;en (00:25): so"),
+            ("- Ann Lee: so", "\\- Ann Lee: so"),
+            ("Ann Lee says: so", "Ann Lee says: so"),
+        ] {
+            assert_eq!(paragraph(text, Some(&HashSet::from(["Ann Lee"]))), md, "{text}");
         }
     }
 

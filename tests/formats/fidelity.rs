@@ -262,8 +262,10 @@ fn measure(format: Format, kind: FileKind, document: &Document) -> BTreeMap<Loss
     let name = format!("x.{}", format.extension());
     let reading = read(written.as_bytes(), Some(&name)).unwrap_or_else(|error| panic!("{format}: {error}\n{written}"));
     assert_eq!(reading.kind, kind, "{written}");
-    // A text that ends as a header does is told, and is text.
-    let is_near = |message: &str| format == Format::Rev && message.contains("begins no block");
+    // A text that ends as a header does is told, and is text; names that differ in signs alone are told, and are two.
+    let is_near = |message: &str| {
+        format == Format::Rev && message.contains("begins no block") || message.contains("is written nearly as")
+    };
     let problems: Vec<_> = reading.problems.iter().filter(|problem| !is_near(&problem.message)).collect();
     assert!(problems.is_empty(), "{format}: {problems:?}\n{written}");
     assert!(format == Format::Ttml || reading.losses.is_empty(), "{format}: {:?}\n{written}", reading.losses);
