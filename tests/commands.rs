@@ -543,6 +543,10 @@ async fn json_that_is_no_object_a_line_is_no_caption() {
         assert!(told.contains(said), "{said}: {told}");
     }
     finals_are(&server, "odd", "[Applause]|c").await;
+    // An engine that is killed within a line, and started again.
+    let broken = "{\"text\":\"a\"\n{\"text\":\"b\"}\n{\"text\":\"c\"}\n{\"speaker\":\"Ann\",{\"text\":\"d\"}\n{\"text\":\"e\"}\n";
+    let restarted = run_with(&server, &["publish", "restarted", "-"], broken).await;
+    assert!(stdout(&restarted).contains("3 new") && stdout(&restarted).contains("2 unreadable"), "{restarted:?}");
     let (_dir, path) = file("wide.ndjson", "A\0n\0n\0");
     let wide = run(&server, &["publish", "wide", &path]).await;
     assert_eq!(wide.status.code(), Some(1));

@@ -42,6 +42,7 @@ Examples:
 A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
 a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives. Each object
 stands on one line of its own: JSON over several lines, or in an array, is no caption and is refused (`replay FILE` reads arrays).
+An object that is broken off costs its own line. `[Applause]` and `[1]` are captions.
 
 At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
 by its id and by the lines that the feed shows when the server has let this in; acknowledgements do not say it. Exit codes: 0
@@ -269,50 +270,108 @@ fn is_utf16(bytes: &[u8]) -> bool {
 }
 
 /// JSON that stands on several lines of the input, where each should be an object: what follows its first line is no caption.
+///
+/// A line goes on with it only as long as all of it can still become JSON. So a line that was broken off costs itself, and none
+/// of the captions behind it; and however long real JSON is, no piece of it goes on air.
 #[derive(Debug, Default)]
 struct SpreadJson {
-    /// Brackets that are open.
-    depth: i64,
-    is_array: bool,
+    /// The brackets that are open, the outermost first; at most [`JSON_DEPTH_MAX`].
+    open: Vec<Bracket>,
+    expects: Expected,
+}
+
+/// How deep brackets stand within each other in JSON that is read anywhere: the limit of serde_json.
+const JSON_DEPTH_MAX: usize = 128;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bracket {
+    Object,
+    Array,
+}
+
+/// What may follow in JSON. Some programs write a comma before a closing bracket, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Expected {
+    /// A key, or the end of the object.
+    Key,
+    /// The colon behind a key.
+    Colon,
+    /// A value: of a key, or of an array, which may end here.
+    #[default]
+    Value,
+    /// A comma or a closing bracket.
+    Comma,
 }
 
 impl SpreadJson {
-    /// Takes note of a line that was refused: brackets that it leaves open are closed by lines that follow.
+    /// Takes note of a line that was refused: it may be the first one of several.
     fn begins_with(&mut self, text: &str) {
-        *self = Self { depth: json_nesting(text).unwrap_or(0), is_array: text.starts_with('[') };
+        *self = Self::default().followed_by(text).unwrap_or_default();
     }
 
-    /// Whether the next line is a part of it. A line that is no JSON is none, and neither is a message with its id or type: what
-    /// stood before it was broken off.
+    /// Whether the next line is a part of it; else it is over. A whole object is a part of it as a member of an array only, and
+    /// with an id or a type of its own as a member of the outermost one: else what stood before it was broken off.
     fn goes_on_with(&mut self, text: &str) -> bool {
-        if self.depth <= 0 {
-            return false;
+        let before = std::mem::take(self);
+        let Some(innermost) = before.open.last() else { return false };
+        if let Ok(object) = serde_json::from_str::<Map<String, Value>>(text) {
+            let is_message = object.contains_key("id") || object.contains_key("type");
+            if *innermost == Bracket::Object || is_message && before.open[0] == Bracket::Object {
+                return false;
+            }
         }
-        let object = serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-        let is_message = !self.is_array && (object.contains_key("id") || object.contains_key("type"));
-        self.depth = json_nesting(text).filter(|_| !is_message).map_or(0, |nesting| self.depth + nesting);
-        self.depth > 0 || !is_message && json_nesting(text).is_some()
+        let Some(json) = before.followed_by(text) else { return false };
+        *self = json;
+        true
+    }
+
+    /// It, with a line more; none if that can be no JSON, or if the line parts a key from its colon, which no program does.
+    fn followed_by(mut self, text: &str) -> Option<Self> {
+        let mut rest = text.trim_start();
+        while let Some(sign) = rest.chars().next() {
+            let is_key = self.expects == Expected::Key;
+            self.expects = match (sign, self.expects, self.open.last()) {
+                ('{' | '[', Expected::Value, _) if self.open.len() < JSON_DEPTH_MAX => {
+                    let bracket = if sign == '{' { Bracket::Object } else { Bracket::Array };
+                    self.open.push(bracket);
+                    if sign == '{' { Expected::Key } else { Expected::Value }
+                }
+                ('}', Expected::Key | Expected::Comma, Some(Bracket::Object))
+                | (']', Expected::Value | Expected::Comma, Some(Bracket::Array)) => {
+                    self.open.pop();
+                    // Behind the whole there may be another one, and a comma between the two.
+                    if self.open.is_empty() { Expected::Value } else { Expected::Comma }
+                }
+                (',', Expected::Comma, Some(Bracket::Object)) => Expected::Key,
+                (',', Expected::Comma, Some(Bracket::Array)) | (',', Expected::Value, None) => Expected::Value,
+                (':', Expected::Colon, _) => Expected::Value,
+                (sign, Expected::Key, _) if sign != '"' => return None,
+                (_, Expected::Key | Expected::Value, Some(_)) => {
+                    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+                    values.next()?.ok()?;
+                    rest = rest[values.byte_offset()..].trim_start();
+                    self.expects = if is_key { Expected::Colon } else { Expected::Comma };
+                    continue;
+                }
+                _ => return None,
+            };
+            rest = rest[1..].trim_start();
+        }
+        (self.expects != Expected::Colon).then_some(self)
     }
 }
 
-/// How many brackets more a text opens than it closes, if it is made of JSON's values and signs only.
-fn json_nesting(text: &str) -> Option<i64> {
-    let (mut rest, mut depth) = (text.trim_start(), 0);
-    while let Some(sign) = rest.chars().next() {
-        match sign {
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth -= 1,
-            ',' | ':' => {}
-            _ => {
-                let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
-                values.next()?.ok()?;
-                rest = rest[values.byte_offset()..].trim_start();
-                continue;
-            }
+/// Whether a text is JSON that is no object: an array that holds objects, arrays or several values, or the beginning of one.
+/// `[Applause]`, `[1]` and `[]` are captions.
+fn is_json_array(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix('[') else { return false };
+    match serde_json::from_str::<Vec<Value>>(text) {
+        Ok(values) => values.len() > 1 || values.iter().any(|value| value.is_object() || value.is_array()),
+        Err(_) => {
+            let spread = SpreadJson::default().followed_by(text);
+            inside.trim_start().starts_with('{') || spread.is_some_and(|spread| !spread.open.is_empty())
         }
-        rest = rest[1..].trim_start();
     }
-    Some(depth)
 }
 
 /// What a line of the input says.
@@ -325,9 +384,7 @@ struct Message {
 
 /// What a line of the input says; `id` is for one that brings none.
 fn message(text: &str, id: &str) -> Result<Message, String> {
-    // `[Applause]` is a caption, and `[{"id":"7"}]` is none.
-    let is_array = |inside: &str| inside.trim_start().starts_with('{') || json_nesting(text).is_some();
-    if text.strip_prefix('[').is_some_and(is_array) {
+    if is_json_array(text) {
         return Err(
             "it is JSON, and no object: write each object on one line, or use `replay FILE`, which reads arrays".into(),
         );
@@ -344,10 +401,13 @@ fn message(text: &str, id: &str) -> Result<Message, String> {
     }
     let mended = replace_lone_surrogates(text.as_bytes());
     let json = mended.as_deref().unwrap_or(text.as_bytes());
-    let mut object: Map<String, Value> = serde_json::from_slice(json).map_err(|error| match json_nesting(text) {
-        Some(1..) => "it is a part of a JSON object: write each object on one line, as `jq -c` does".to_owned(),
-        _ => format!("it is not JSON: {}", describe_json_error(&error, json)),
-    })?;
+    let mut object: Map<String, Value> =
+        serde_json::from_slice(json).map_err(|error| match SpreadJson::default().followed_by(text) {
+            Some(spread) if !spread.open.is_empty() => {
+                "it is a part of a JSON object: write each object on one line, as `jq -c` does".to_owned()
+            }
+            _ => format!("it is not JSON: {}", describe_json_error(&error, json)),
+        })?;
     object.entry("type").or_insert_with(|| "line".into());
     if object["type"] == "line" {
         object.entry("id").or_insert_with(|| id.into());
@@ -392,6 +452,9 @@ mod tests {
             (r#"{"type":"end"}"#, r#"{"type":"end"}"#),
             ("[Applause]", r#"{"type":"line","id":"r-1","status":"final","text":"[Applause]"}"#),
             ("[no] {1}", r#"{"type":"line","id":"r-1","status":"final","text":"[no] {1}"}"#),
+            ("[1]", r#"{"type":"line","id":"r-1","status":"final","text":"[1]"}"#),
+            ("[]", r#"{"type":"line","id":"r-1","status":"final","text":"[]"}"#),
+            (r#"[ "No." ]"#, r#"{"type":"line","id":"r-1","status":"final","text":"[ \"No.\" ]"}"#),
             (
                 r#"{"type":"lines","lines":[{"id":"1","text":"a"},{"id":"2"},{"id":"3","text":"c"}]}"#,
                 r#"{"type":"lines","lines":[{"id":"1","status":"final","text":"a"},{"id":"3","status":"final","text":"c"}]}"#,
@@ -407,6 +470,9 @@ mod tests {
             "{",
             "[",
             "[1,2]",
+            "[[1]]",
+            "[1,",
+            r#"["0:01","Ann","a"]"#,
             r#"[{"id":"1","text":"a"}]"#,
             r#"[ {"id":"1", oops"#,
             r#"{"type":"dance"}"#,
@@ -418,27 +484,64 @@ mod tests {
         }
     }
 
+    /// The lines of an input that are sent.
+    fn sent_of<'a>(input: &[&'a str]) -> Vec<&'a str> {
+        let mut spread = SpreadJson::default();
+        let mut sent = Vec::new();
+        for text in input {
+            if !spread.goes_on_with(text) {
+                match message(text, "r-1") {
+                    Ok(_) => sent.push(*text),
+                    Err(_) => spread.begins_with(text),
+                }
+            }
+        }
+        sent
+    }
+
     /// Nothing of JSON that stands on several lines goes on air, and nothing that stands behind it is lost.
     #[test]
     fn json_over_several_lines_as_a_table() {
         for (input, expected) in [
             (&["{", r#""id": "1","#, r#""words": ["#, r#"{"text":"a"}"#, "]", "}", "Fine."][..], &["Fine."][..]),
             (&["[", r#"{"id":"1","text":"a"},"#, r#"{"id":"2","text":"b"}"#, "]", "Fine.", "]"], &["Fine.", "]"]),
+            (
+                &["[", "{", r#""text": "a","#, r#""words": [],"#, "},", "{", r#""n": -1.5e3"#, "}", "]", "Fine."],
+                &["Fine."],
+            ),
+            (&["{", r#""text": "a""#, "},", "{", r#""text": "b""#, "}", "Fine."], &["Fine."]),
+            (&[r#"{"a":"#, "[", "1,", "2", "]", "}", "Fine."], &["Fine."]),
             (&[r#"{"id":"1","#, r#"{"id":"2","text":"b"}"#, "Fine."], &[r#"{"id":"2","text":"b"}"#, "Fine."]),
+            (&[r#"{"words":["#, r#"{"id":"2","text":"b"}"#, "Fine."], &[r#"{"id":"2","text":"b"}"#, "Fine."]),
             (&[r#"{"id":"1","text":"bro"#, "Fine."], &["Fine."]),
             (&["{", "Fine.", "}"], &["Fine.", "}"]),
+            // What people type is no part of it.
+            (&["{", "42", r#""No.""#, r#""No", he said."#], &["42", r#""No.""#, r#""No", he said."#]),
+            (&[r#"{"text":"a""#, "42", r#""No.""#, "true"], &["42", r#""No.""#, "true"]),
+            (&["[", "[1]", "[2]"], &["[2]"]),
         ] {
-            let mut spread = SpreadJson::default();
-            let mut sent = Vec::new();
-            for text in input {
-                if !spread.goes_on_with(text) {
-                    match message(text, "r-1") {
-                        Ok(_) => sent.push(*text),
-                        Err(_) => spread.begins_with(text),
-                    }
-                }
-            }
-            assert_eq!(sent, expected, "{input:?}");
+            assert_eq!(sent_of(input), expected, "{input:?}");
+        }
+        let deep = "[".repeat(JSON_DEPTH_MAX + 1);
+        assert_eq!(sent_of(&[&deep, "Fine."]).last(), Some(&"Fine."));
+    }
+
+    /// Wherever a line of JSON is broken off, those behind it are sent; of those that could be words of a broken list, the first
+    /// is not.
+    #[test]
+    fn a_broken_line_costs_no_other() {
+        let whole = r#"{"speaker":"Ann","start_ms":7,"text":"a {b","words":[{"text":"a","start_ms":7},{"text":"b","start_ms":8}]}"#;
+        let next = [r#"{"text":"c"}"#, r#"{"speaker":"Bo","text":"d"}"#, r#"{"text":"e"}"#, "Fine."];
+        for end in 1..whole.len() {
+            let mut input = vec![&whole[..end]];
+            input.extend(next);
+            let is_list = whole[..end].ends_with('[') || whole[..end].ends_with("},");
+            assert_eq!(sent_of(&input), next[usize::from(is_list)..], "{}", &whole[..end]);
+            // The next program wrote behind it, on the same line.
+            let joined = format!("{}{}", &whole[..end], next[0]);
+            let mut input = vec![&*joined];
+            input.extend(next);
+            assert_eq!(sent_of(&input), next, "{joined}");
         }
     }
 
