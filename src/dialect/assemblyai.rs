@@ -36,6 +36,8 @@ pub(super) struct AssemblyAi {
 struct Turn {
     order: u64,
     piece: Piece,
+    /// It has marks and capitals.
+    is_formatted: bool,
 }
 
 impl AssemblyAi {
@@ -101,8 +103,12 @@ impl AssemblyAi {
         let mut saying = Saying::default();
         let mut turn = match self.turns.iter().position(|turn| turn.order == order) {
             Some(at) => self.turns.remove(at).expect("it was found there"),
-            None => Turn { order, piece: Piece::new(line_id(&format!("{}-{order}", self.options.tag))) },
+            None => {
+                let piece = Piece::new(line_id(&format!("{}-{order}", self.options.tag)));
+                Turn { order, piece, is_formatted: false }
+            }
         };
+        turn.is_formatted |= is_formatted(message.value);
         if let Some(start_ms) = tokens.iter().find_map(|token| token.start_ms) {
             self.turns.iter_mut().for_each(|turn| turn.piece.reached(start_ms, &self.options, &mut saying));
         }
@@ -169,6 +175,11 @@ impl AssemblyAi {
     }
 }
 
+/// Whether a turn comes with marks and capitals, as it does once it was said without them.
+fn is_formatted(turn: &Value) -> bool {
+    turn.get("turn_is_formatted").is_some_and(|is_formatted| *is_formatted == true)
+}
+
 impl Engine for AssemblyAi {
     const FORMAT: Format = Format::AssemblyAi;
     const IDS: IdScope = IdScope::Session;
@@ -193,7 +204,8 @@ impl Engine for AssemblyAi {
         let is_another = known.is_some_and(|turn| {
             let last = self.turns.iter().map(|turn| turn.order).max().unwrap_or_default();
             let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
-            let now = NumberedLine { text: &text, start_ms: on_axis(start), is_over };
+            let is_formatting = is_formatted(message) && !turn.is_formatted;
+            let now = NumberedLine { text: &text, start_ms: on_axis(start), is_over, is_formatting };
             is_another_line(&turn.piece, last - turn.order, &now)
         });
         let latest = self.turns.iter().map(|turn| turn.order).max();

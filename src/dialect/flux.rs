@@ -113,7 +113,7 @@ impl Engine for Flux {
         let is_over = raw_text(message, &["event"]) == Some("EndOfTurn");
         let is_another = known.zip(index).is_some_and(|(piece, index)| {
             let on_axis = |ms: Option<f64>| ms.and_then(|ms| super::json::on_axis(ms, &self.options).ok());
-            let now = NumberedLine { text, start_ms: on_axis(start), is_over };
+            let now = NumberedLine { text, start_ms: on_axis(start), is_over, is_formatting: false };
             is_another_line(piece, self.latest.saturating_sub(index), &now)
         });
         let is_anew = is_turn && known.is_none() && index.is_some_and(|index| counts_anew(index, self.latest));

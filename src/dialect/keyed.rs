@@ -281,9 +281,11 @@ pub(super) fn takes_over(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     piece.is_over() && !now.text.trim().is_empty() && is_by_another(piece, now)
 }
 
-/// Whether somebody with another name says it now.
+/// Whether somebody with another name says it now. A voice that has a number is not somebody else once it has a name.
 fn is_by_another(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
-    matches!((piece.label(), now.who), (Label::Named(known), Label::Named(name)) if known != name)
+    let (known, who) = (piece.label(), now.who);
+    let are_two = matches!((known, who), (Label::Named(known), Label::Named(name)) if known != name);
+    are_two && known.is_numbered() == who.is_numbered()
 }
 
 /// Whether an id is random, whichever vendor's it is: a UUID, a ULID, or letters and digits in one piece that change so often

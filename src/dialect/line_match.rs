@@ -50,6 +50,8 @@ pub(super) struct NumberedLine<'a> {
     pub(super) text: &'a str,
     pub(super) start_ms: Option<MediaMs>,
     pub(super) is_over: bool,
+    /// It is the first form of the line with marks and capitals.
+    pub(super) is_formatting: bool,
 }
 
 /// Whether the number of a line that is not known is that of a session that counts anew, where the greatest was `latest`: numbers
@@ -67,8 +69,10 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
     let (text, known_words) = (now.text.trim(), words(&known.text()));
     // What is over changes in spelling alone: `nine one one` becomes `911`.
     let is_guess = !known.is_over() || !now.is_over;
-    let is_alike = is_respelled(&known.text(), text) || is_guess && are_alike(&known_words, &words(text));
-    let is_unlike = !text.is_empty() && !is_alike;
+    let is_alike = is_guess && are_alike(&known_words, &words(text)) || is_respelled(&known.text(), text);
+    // What an engine that was started again says first is a guess, without marks.
+    let is_formatted = now.is_formatting && is_near(by);
+    let is_unlike = !text.is_empty() && !is_alike && !is_formatted;
     if newer <= 1 && is_near(by) && !is_unlike {
         // Later an engine that was started anew may be there.
         return false;

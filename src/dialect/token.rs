@@ -20,6 +20,16 @@ pub(super) enum Label {
     Named(Arc<str>),
 }
 
+impl Label {
+    /// Whether it stands for a voice that the vendor numbers (`SPEAKER_00`), who may be named later.
+    pub(super) fn is_numbered(&self) -> bool {
+        let Self::Named(name) = self else { return false };
+        let label = name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
+        let number = label.strip_prefix("speaker").map(|rest| rest.trim_start_matches(['_', ' ']));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    }
+}
+
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Token {

@@ -687,6 +687,57 @@ fn a_final_turn_that_says_something_else_is_another_turn() {
     assert_eq!(texts(&screen), ["good evening all", "Sorry, we are back."]);
 }
 
+/// A turn of AssemblyAI that is said with marks and capitals is that turn, whatever becomes of its few words.
+#[test]
+fn a_turn_that_is_formatted_is_the_same_turn() {
+    let formatted = |text: &str, start_ms: u64, is_over: bool, is_formatted: bool| {
+        let mut turn = turn(Format::AssemblyAi, 1, text, start_ms);
+        (turn["end_of_turn"], turn["turn_is_formatted"]) = (json!(is_over), json!(is_formatted));
+        turn
+    };
+    for (spoken, written) in [
+        ("alright", "All right."),
+        ("world war two", "World War II."),
+        ("gonna", "Going to."),
+        ("cafe", "Café."),
+        ("will not", "Won't."),
+        ("dot com", ".com"),
+    ] {
+        for is_over in [true, false] {
+            let messages = [
+                turn(Format::AssemblyAi, 0, "Good morning.", 100),
+                formatted(spoken, 2_000, is_over, false),
+                formatted(written, 2_000, true, true),
+                turn(Format::AssemblyAi, 2, "So we begin.", 4_000),
+            ];
+            let (screen, faults) = heard(Format::AssemblyAi, &messages);
+            assert_eq!(texts(&screen), ["Good morning.", written, "So we begin."]);
+            assert!(faults.is_empty(), "{spoken} {faults:?}");
+        }
+    }
+    // Formatted once, it changes no more: this is another engine's.
+    let again = [formatted("Good morning.", 2_000, true, true), formatted("We are back.", 2_000, true, true)];
+    let (screen, faults) = heard(Format::AssemblyAi, &again);
+    assert!(texts(&screen) == ["Good morning.", "We are back."] && faults.len() == 1, "{faults:?}");
+}
+
+/// A voice that Vexa numbers gets its name later, and its words better ones: that is one line.
+#[test]
+fn a_numbered_voice_that_is_named_later_keeps_its_line() {
+    for id in ["3c1c5f5e-7c4c-4d64-9a6f-1f0d2a4e1a11", "ch-0:1:3000"] {
+        let segment = |who: &str, text: &str| {
+            json!({"type": "transcript", "speaker": who, "pending": [], "confirmed": [{"segment_id": id, "speaker": who,
+                   "text": text, "start": 1.0, "end": 2.0, "completed": true}]})
+        };
+        let messages = [segment("SPEAKER_00", "hello there bob"), segment("Alice", "Hello there, Rob.")];
+        let (screen, faults) = heard(Format::Vexa, &messages);
+        assert!(texts(&screen) == ["Hello there, Rob."] && faults.is_empty(), "{id} {:?} {faults:?}", texts(&screen));
+        // Two voices are two.
+        let messages = [segment("SPEAKER_00", "hello there bob"), segment("SPEAKER_01", "I object to that.")];
+        assert_eq!(texts(&heard(Format::Vexa, &messages).0).len(), 2, "{id}");
+    }
+}
+
 /// What somebody else says under an id, or what is said much later, takes nobody's place, also where the id is unique.
 #[test]
 fn what_another_says_under_an_id_is_kept_and_told() {
