@@ -93,12 +93,25 @@ impl Peer {
         self.welcome_to("e1", seq, unacked).await;
     }
 
-    /// To the log of an epoch.
+    /// To the log of an epoch, of a server that does not say which life that is.
     async fn welcome_to(&mut self, epoch: &str, seq: u64, unacked: usize) {
-        self.say(json!({"type": "welcome", "feed": "geneva", "source": "main", "session": self.asked("session"),
+        self.say(self.welcome_message(epoch, seq, unacked)).await;
+    }
+
+    /// To a life of the feed, which began after another one was deleted.
+    async fn welcome_to_life(&mut self, life: u64, replaced_life: Option<u64>, seq: u64) {
+        let mut welcome = self.welcome_message(&format!("e{life}"), seq, 10);
+        welcome["life"] = json!(life);
+        if let Some(replaced_life) = replaced_life {
+            welcome["replaced_life"] = json!(replaced_life);
+        }
+        self.say(welcome).await;
+    }
+
+    fn welcome_message(&self, epoch: &str, seq: u64, unacked: usize) -> Value {
+        json!({"type": "welcome", "feed": "geneva", "source": "main", "session": self.asked("session"),
             "seq": seq, "epoch": epoch, "last_id": null, "on_air": true, "holder": null, "term": 0, "new_field": [1],
-            "limits": {"message_bytes": 2000, "text_bytes": 1000, "unacked": unacked}}))
-            .await;
+            "limits": {"message_bytes": 2000, "text_bytes": 1000, "unacked": unacked}})
     }
 
     async fn ack(&mut self, seq: u64) {
@@ -482,24 +495,61 @@ async fn a_feed_made_anew_is_sent_nothing_of_the_old_one() {
         let script = Script::new().await;
         let publisher = publisher(&script);
         let mut peer = script.accept().await;
-        peer.welcome(0, 10).await;
+        peer.welcome_to_life(1, None, 0).await;
         // Nothing was acknowledged: it is not of the old feed.
         publisher.send(&line(1, "text")).await.expect("taken");
         peer.hear().await;
         peer.cut();
         let mut peer = script.accept().await;
-        peer.welcome_to("e2", 0, 10).await;
+        peer.welcome_to_life(2, Some(1), 0).await;
         assert_eq!(peer.hear().await["seq"], 1);
         peer.ack(1).await;
         publisher.flush().await.expect("acknowledged");
         peer.cut();
         let mut peer = script.accept().await;
-        peer.welcome_to("e3", 0, 10).await;
+        peer.welcome_to_life(4, Some(3), 0).await;
         assert_eq!(
             publisher.send(&line(2, "text")).await.and(publisher.flush().await),
             Err(PublishError::OtherLog { acknowledged: 1 })
         );
         assert!(peer.socket.next().await.is_none_or(|message| !matches!(message, Ok(Message::Text(_)))));
+    })
+    .await;
+}
+
+/// The archive lacks the feed, as one that was put back to before the feed began does: all is sent again, whatever its session
+/// has in the feed that is there. Nor was the feed deleted if the last one that was is older than it.
+#[tokio::test]
+async fn a_feed_that_a_server_has_lost_is_sent_again() {
+    in_time(async {
+        for (ours, life, replaced_life, seq) in
+            [(12, 12, None, 0), (12, 8, Some(7), 0), (12, 13, Some(7), 0), (12, 3, None, 1), (1, 2, None, 2)]
+        {
+            let script = Script::new().await;
+            let publisher = publisher(&script);
+            let mut peer = script.accept().await;
+            peer.welcome_to_life(ours, Some(7).filter(|_| ours > 7), 0).await;
+            for id in 1..=2 {
+                publisher.send(&line(id, "text")).await.expect("taken");
+                peer.hear().await;
+            }
+            peer.ack(2).await;
+            publisher.flush().await.expect("acknowledged");
+            peer.cut();
+            let mut peer = script.accept().await;
+            let mut welcome = peer.welcome_message("another", seq, 10);
+            welcome["life"] = json!(life);
+            if let Some(replaced_life) = replaced_life {
+                welcome["replaced_life"] = json!(replaced_life);
+            }
+            peer.say(welcome).await;
+            let again = [peer.hear().await, peer.hear().await];
+            assert_eq!(seqs(&again), [1, 2], "{ours} {life} {replaced_life:?}");
+            let lost = LostMessages { seq: 0, acknowledged: 2, resent: 2, resent_lines: 2, forgotten: 0 };
+            assert_eq!(next_told(&publisher).await, Some(PublisherEvent::Lost(lost)));
+            peer.ack(2).await;
+            publisher.flush().await.expect("acknowledged anew");
+        }
     })
     .await;
 }

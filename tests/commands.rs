@@ -1097,14 +1097,19 @@ async fn one_signal_ends_publish_without_a_server() {
     futures::future::join_all(ends).await;
 }
 
-/// The server comes back with an archive of before: what it lacks is told and sent again, by a publisher that lives on.
+/// The server comes back with an archive of before: what it lacks is told and sent again, by publishers that live on; also the
+/// whole of a feed that was created after the copy.
 #[tokio::test]
 async fn what_a_restored_archive_lacks_is_published_again() {
     let mut server = Server::start();
-    let mut publish = captionwire(Some(&server));
-    publish.args(["publish", "geneva", "-"]).stdin(Stdio::piped());
-    let mut publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let mut pipe = publish.stdin.take().expect("a pipe");
+    let publisher = |server: &Server, feed: &str| {
+        let mut publish = captionwire(Some(server));
+        publish.args(["publish", feed, "-"]).stdin(Stdio::piped());
+        let mut publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let pipe = publish.stdin.take().expect("a pipe");
+        (publish, pipe)
+    };
+    let (publish, mut pipe) = publisher(&server, "geneva");
     pipe.write_all(b"Clerk: One.\n").await.expect("written");
     finals_are(&server, "geneva", "One.").await;
     let dir = tempfile::tempdir().expect("a directory");
@@ -1116,6 +1121,11 @@ async fn what_a_restored_archive_lacks_is_published_again() {
     // The acknowledgement of a line is sent before the next one is read.
     pipe.write_all(b"Clerk: Three.\n").await.expect("written");
     finals_are(&server, "geneva", "One.|Two.|Three.").await;
+    let (publish_new, mut pipe_new) = publisher(&server, "vienna");
+    for (text, all) in [("Uno.", "Uno."), ("Due.", "Uno.|Due.")] {
+        pipe_new.write_all(format!("Clerk: {text}\n").as_bytes()).await.expect("written");
+        finals_are(&server, "vienna", all).await;
+    }
     server.kill();
     std::fs::remove_dir_all(&data).expect("removed");
     std::fs::rename(&copy, &data).expect("put back");
@@ -1128,6 +1138,12 @@ async fn what_a_restored_archive_lacks_is_published_again() {
     let summary = done(&published);
     assert!(summary.contains("4 new, 0 repeated") && summary.contains(" sent again"), "{summary}");
     finals_are(&server, "geneva", "One.|Two.|Three.|Four.").await;
+    pipe_new.write_all(b"Clerk: Tre.\n").await.expect("written");
+    drop(pipe_new);
+    let published = soon(publish_new.wait_with_output()).await.expect("it ends");
+    let summary = done(&published);
+    assert!(summary.contains("3 new, 0 repeated") && summary.contains(" sent again"), "{summary}");
+    finals_are(&server, "vienna", "Uno.|Due.|Tre.").await;
 }
 
 #[tokio::test]

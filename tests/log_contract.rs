@@ -487,6 +487,10 @@ async fn a_name_created_anew_has_another_life<E: Engine>() {
     assert_ne!(new.life, old.life);
     assert_eq!(append(engine.log(), &new, "first").await.expect("appended"), Offset(0));
     engine.reopen().await;
+    let other = create(engine.log(), "vienna").await;
+    for (log, replaced) in [(&new, Some(old.life)), (&other, None)] {
+        assert_eq!(soon(engine.log().replaced_life(log)).await.expect("known"), replaced);
+    }
     assert!(append(engine.log(), &old, "late").await.is_err_and(|error| is_deleted(&error)));
     assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(new.clone()));
     assert_eq!(take(&mut engine.log().tail(&new, Offset(0)), 0, 1).await, ["first"]);
@@ -647,6 +651,7 @@ async fn a_switch_ends_one_life_and_shows_the_next<E: Engine>() {
         assert!(soon(tail.next()).await.is_none(), "ends after an error");
     }
     for _ in 0..2 {
+        assert_eq!(soon(engine.log().replaced_life(&staged)).await.expect("known"), Some(old.life));
         assert!(append(engine.log(), &old, "late").await.is_err_and(|error| is_deleted(&error)));
         assert!(engine.log().head(&old).await.is_err_and(|error| is_deleted(&error)));
         assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(staged.clone()));
@@ -668,6 +673,7 @@ async fn a_switch_ends_one_life_and_shows_the_next<E: Engine>() {
     let fourth = soon(engine.log().stage(&old.feed)).await.expect("staged");
     append(engine.log(), &fourth, "fourth").await.expect("appended");
     assert!(soon(engine.log().switch(&fourth, None)).await.expect("switched"), "a deleted name has no life");
+    assert_eq!(soon(engine.log().replaced_life(&fourth)).await.expect("known"), Some(third.life));
     assert_eq!(take(&mut engine.log().tail(&fourth, Offset(0)), 0, 1).await, ["fourth"]);
 }
 

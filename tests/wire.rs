@@ -375,6 +375,8 @@ fn every_field_that_the_code_writes_is_in_the_document() {
             session,
             seq: 41,
             epoch: epoch.clone(),
+            life: Some(12),
+            replaced_life: Some(7),
             last_id,
             on_air: true,
             holder: holder.clone(),

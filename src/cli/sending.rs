@@ -15,7 +15,7 @@ use super::line_counts::{CountingPublisher, LineCounts};
 use super::output::{note, print, print_json};
 use super::signals::Signals;
 use super::{Outcome, explain};
-use crate::client::{LostMessages, PublisherEvent};
+use crate::client::{LostMessages, PublishError, PublisherEvent};
 use crate::wire::Outgoing;
 
 /// What was published.
@@ -35,7 +35,7 @@ pub(super) struct Published {
     /// Lines that the server had acknowledged and then lacked, and that were sent again.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) resent: u64,
-    /// Messages that the server had acknowledged and then lacked, and that could not be sent again.
+    /// Messages that the server had acknowledged and then lacked, and that could not be sent again, or were deleted with their feed.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) lost: u64,
     /// Words of the server that came faster than they were counted: some of the lines may have been refused.
@@ -199,7 +199,7 @@ impl Sending<'_> {
         };
         let ended = with_events(&publisher, &bar, patience, work).await;
         bar.finish_and_clear();
-        let published = publisher.published(feed, faults);
+        let mut published = publisher.published(feed, faults);
         let places = publisher.unanswered_places();
         match ended {
             Ok(()) => {
@@ -210,6 +210,9 @@ impl Sending<'_> {
             Err(error) if published.is_empty() && !stop.is_cancelled() => Err(error),
             // However it ended, people want to know how far it came.
             Err(error) => {
+                if let Some(PublishError::OtherLog { acknowledged }) = error.downcast_ref() {
+                    published.lost = *acknowledged;
+                }
                 note(&explain(&error));
                 if let Some(places) = places {
                     note(&format!("not acknowledged: {places}"));

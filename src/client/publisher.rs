@@ -72,11 +72,11 @@ pub enum PublishError {
         /// The last number given here.
         ours: u64,
     },
-    /// The feed has another log than the one that had acknowledged messages: it was deleted and made anew, or the server's archive
-    /// is another one. Nothing is sent again: what was deleted would come back.
+    /// The feed that had acknowledged messages was deleted, or replaced, and there is another one of its name. Nothing is sent
+    /// again: what was deleted would come back.
     #[error(
-        "the feed was deleted and made anew, or the server has another archive: of our messages, of which it had acknowledged those \
-         up to number {acknowledged}, it has none. None is sent again: start the publisher again to publish to the new feed"
+        "the feed was deleted or replaced, and there is another one of its name: what it had acknowledged of ours, up to number \
+         {acknowledged}, was deleted with it. None is sent again: start the publisher again to publish to the new feed"
     )]
     OtherLog {
         /// The last message that was acknowledged.
@@ -253,6 +253,8 @@ struct State {
     forgotten_to: u64,
     /// The life of the feed's log, as of the last welcome.
     epoch: Option<Epoch>,
+    /// Its number; none from an older server.
+    life: Option<u64>,
     /// How many the server takes ahead of its answers. 0 before it has said so.
     room: usize,
     message_bytes: usize,
@@ -663,7 +665,7 @@ async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
 /// that the server still has, and not the last one that the server has: a message below that may have been refused, and the
 /// refusal lost with the connection. The server answers a message that it has as it did before.
 fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, PublishError> {
-    let ToPublisher::Welcome { seq, epoch, on_air, limits, .. } = welcome else { return Ok(0) };
+    let ToPublisher::Welcome { seq, epoch, life, replaced_life, on_air, limits, .. } = welcome else { return Ok(0) };
     let mut entered = Ok(seq);
     state.send_modify(|state| {
         if !state.welcomed {
@@ -677,15 +679,19 @@ fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, Publ
         } else {
             // The log of an archive that was put back has the epoch that it had.
             let is_other_log = state.epoch.as_ref() != Some(&epoch);
+            // One of an archive that was lost, or put back to before the feed began, has not.
+            let was_deleted = replaced_life.is_some_and(|ended| state.life.is_none_or(|ours| ours <= ended));
             let acknowledged = state.acknowledged();
-            if is_other_log && acknowledged > 0 {
+            if is_other_log && was_deleted && acknowledged > 0 {
                 entered = Err(PublishError::OtherLog { acknowledged });
                 return;
             }
             state.came_back = true;
-            state.find_lost(seq);
+            // Numbers in another log are not those that it had acknowledged.
+            state.find_lost(if is_other_log { 0 } else { seq });
         }
         state.epoch = Some(epoch.clone());
+        state.life = life;
         entered = Ok(state.settled());
         state.room = limits.unacked.max(1);
         state.message_bytes = limits.message_bytes;

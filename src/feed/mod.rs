@@ -500,6 +500,14 @@ impl Feed {
         self.follow(which)
     }
 
+    /// The last life of its name that was deleted, or replaced, before this one began.
+    ///
+    /// # Errors
+    /// As [`Log::replaced_life`].
+    pub async fn replaced_life(&self) -> Result<Option<u64>, LogError> {
+        self.log.0.replaced_life(&self.log_id).await
+    }
+
     /// The offset after the last durable record.
     ///
     /// # Errors

@@ -404,6 +404,11 @@ impl Log for EmbeddedLog {
         })
     }
 
+    fn replaced_life(&self, log: &LogId) -> BoxFuture<'_, Result<Option<u64>, LogError>> {
+        let log = log.clone();
+        Box::pin(self.shared.readers.read(move |db| readers::replaced_life(db, &log)))
+    }
+
     fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
         let (log, asked) = (log.clone(), log.clone());
         let read = self.shared.readers.read(move |db| readers::head(db, &asked));

@@ -490,6 +490,11 @@ impl Log for JetStreamLog {
         Box::pin(async move { self.shared.append(&log, records).await })
     }
 
+    fn replaced_life(&self, log: &LogId) -> BoxFuture<'_, Result<Option<u64>, LogError>> {
+        let log = log.clone();
+        Box::pin(async move { self.shared.replaced_life(&log).await })
+    }
+
     fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {
         let log = log.clone();
         Box::pin(async move { Ok(Offset(self.shared.end(&log).await?.next())) })

@@ -30,6 +30,8 @@ struct Logs {
     lives_ever: u64,
     /// The last life of each name.
     names: BTreeMap<FeedId, u64>,
+    /// The life of the name before it, by life.
+    replaced: HashMap<u64, u64>,
     /// Lives that are not deleted.
     lives: HashMap<u64, Arc<Life>>,
     /// Those of them that were begun aside.
@@ -91,7 +93,7 @@ impl MemoryLog {
             Found::Deleted | Found::Absent => {}
         }
         let log = logs.begin(feed);
-        logs.names.insert(feed.clone(), log.life);
+        logs.name(&log);
         Ok(log)
     }
 
@@ -121,7 +123,7 @@ impl MemoryLog {
             return Ok(false);
         }
         logs.staged.remove(&staged.life);
-        logs.names.insert(staged.feed.clone(), staged.life);
+        logs.name(staged);
         if let Some(old) = old {
             logs.end(old.life);
         }
@@ -173,6 +175,13 @@ impl Logs {
         let life = self.lives_ever;
         self.lives.insert(life, Arc::new(Life::new(feed)));
         LogId { feed: feed.clone(), life }
+    }
+
+    /// Makes a life that of its name.
+    fn name(&mut self, log: &LogId) {
+        if let Some(before) = self.names.insert(log.feed.clone(), log.life) {
+            self.replaced.insert(log.life, before);
+        }
     }
 
     fn end(&mut self, life: u64) {
@@ -276,6 +285,11 @@ impl Log for MemoryLog {
             Ok(answer)
         }
         .boxed()
+    }
+
+    fn replaced_life(&self, log: &LogId) -> BoxFuture<'_, Result<Option<u64>, LogError>> {
+        let replaced = self.readable().map(|logs| logs.replaced.get(&log.life).copied());
+        future::ready(replaced).boxed()
     }
 
     fn head(&self, log: &LogId) -> BoxFuture<'_, Result<Offset, LogError>> {

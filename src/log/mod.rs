@@ -209,6 +209,15 @@ pub trait Log: Send + Sync + 'static {
         self.append_all(log, vec![record])
     }
 
+    /// The last life of the name that was deleted, or replaced, before this one began: by it whoever knew an earlier life learns
+    /// whether that was deleted, or whether the archive has lost it. None if there was none, or from an engine that does not know.
+    ///
+    /// # Errors
+    /// What the storage says when it cannot be read.
+    fn replaced_life(&self, _log: &LogId) -> BoxFuture<'_, Result<Option<u64>, LogError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// The offset after the last durable record.
     ///
     /// # Errors

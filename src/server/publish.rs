@@ -113,7 +113,8 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     }
     let mut connection = Connection::new(app, entry, pipeline);
     connection.claim().welcome();
-    let welcome = connection.welcome()?;
+    let replaced_life = connection.pipeline.feed.replaced_life().await.map_err(|error| end_of(&error))?;
+    let welcome = connection.welcome(replaced_life)?;
     if let Some(vendor) = vendor {
         socket.be_silent(!vendor.is_answered);
         connection.speak(vendor);
@@ -225,7 +226,8 @@ impl<'a> Connection<'a> {
         &self.entry.source.claim
     }
 
-    fn welcome(&self) -> Result<ToPublisher, End> {
+    fn welcome(&self, replaced_life: Option<u64>) -> Result<ToPublisher, End> {
+        let feed = &self.pipeline.feed;
         let transcript = self.pipeline.view.transcript();
         // The view has folded the log, and a log's first record opens it.
         let Some(epoch) = transcript.epoch().cloned() else {
@@ -234,11 +236,13 @@ impl<'a> Connection<'a> {
         let Publisher { source, session, .. } = &self.pipeline.publisher;
         let holder = transcript.holder().cloned();
         Ok(ToPublisher::Welcome {
-            feed: self.pipeline.feed.name().clone(),
+            feed: feed.name().clone(),
             source: source.clone(),
             session: session.clone(),
             seq: self.pipeline.sequence.last(),
             epoch,
+            life: Some(feed.log_id().life),
+            replaced_life,
             last_id: transcript.last_id(source).cloned(),
             on_air: self.on_air,
             holder,

@@ -201,6 +201,14 @@ pub(super) fn last_life(db: &Connection, feed: &FeedId) -> rusqlite::Result<Opti
     db.prepare_cached(sql)?.query_row([feed.as_str()], |row| Ok((number(row, 0)?, row.get(1)?))).optional()
 }
 
+/// The last life of the name that was deleted before this one began.
+pub(super) fn replaced_life(db: &mut Connection, log: &LogId) -> Result<Option<u64>, Trouble> {
+    let sql = "SELECT MAX(id) FROM feeds WHERE name = ?1 AND id < ?2 AND state = 'deleted'";
+    let life: Option<i64> =
+        db.prepare_cached(sql)?.query_row((log.feed.as_str(), log.life.cast_signed()), |row| row.get(0))?;
+    Ok(life.map(i64::cast_unsigned))
+}
+
 /// The logs there are, by name.
 pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, Trouble> {
     let mut rows = db.prepare_cached("SELECT name, id FROM feeds WHERE state = 'here' ORDER BY name")?;

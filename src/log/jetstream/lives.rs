@@ -36,6 +36,9 @@ pub(super) enum State {
         /// The number of a life that was begun aside; that of others is made of the place of this message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         life: Option<u64>,
+        /// The life of the name before it, which has ended; absent in what older releases wrote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced: Option<u64>,
     },
     Deleted {
         life: u64,
@@ -49,6 +52,8 @@ pub(super) struct Entered {
     /// The life that is here, or that was deleted last.
     pub(super) life: u64,
     pub(super) is_here: bool,
+    /// The life before one that is here.
+    pub(super) replaced: Option<u64>,
 }
 
 impl Shared {
@@ -65,10 +70,10 @@ impl Shared {
             self.unusable(format!("the message {sequence} is none of ours: {cause}"))
         };
         Ok(match serde_json::from_slice(body).map_err(unusable)? {
-            State::Here { life } => {
-                Entered { sequence, life: life.unwrap_or_else(|| self.life(sequence)), is_here: true }
+            State::Here { life, replaced } => {
+                Entered { sequence, life: life.unwrap_or_else(|| self.life(sequence)), is_here: true, replaced }
             }
-            State::Deleted { life } => Entered { sequence, life, is_here: false },
+            State::Deleted { life } => Entered { sequence, life, is_here: false, replaced: None },
         })
     }
 
@@ -91,7 +96,7 @@ impl Shared {
     async fn settle(&self, log: &LogId, behind: u64, fence: Fence) -> Result<(), LogError> {
         let state = match fence {
             Fence::Deleted => State::Deleted { life: log.life },
-            Fence::Replaced { life } => State::Here { life: Some(life) },
+            Fence::Replaced { life } => State::Here { life: Some(life), replaced: Some(log.life) },
         };
         self.put_state(&log.feed, state, behind).await.map(drop)
     }
@@ -102,6 +107,12 @@ impl Shared {
             Some(Entered { life, is_here: true, .. }) => Found::Here(LogId { feed: feed.clone(), life }),
             Some(_) => Found::Deleted,
         })
+    }
+
+    /// See [`Log::replaced_life`](crate::log::Log::replaced_life).
+    pub(super) async fn replaced_life(&self, log: &LogId) -> Result<Option<u64>, LogError> {
+        let here = self.entered(&log.feed).await?.filter(|entered| entered.is_here && entered.life == log.life);
+        Ok(here.and_then(|here| here.replaced))
     }
 
     /// Whether this life of the feed is here, or begun aside.
@@ -115,16 +126,16 @@ impl Shared {
 
     pub(super) async fn create(&self, feed: &FeedId, anew: bool) -> Result<LogId, LogError> {
         loop {
-            let behind = match self.entered(feed).await? {
-                None => 0,
+            let (behind, replaced) = match self.entered(feed).await? {
+                None => (0, None),
                 Some(Entered { life, is_here: true, .. }) => {
                     return self.begin(LogId { feed: feed.clone(), life }).await;
                 }
                 Some(_) if !anew => return Err(LogError::Deleted(feed.clone())),
-                Some(deleted) => deleted.sequence,
+                Some(deleted) => (deleted.sequence, Some(deleted.life)),
             };
             self.row_is_written().await?;
-            if let Put::Stored(sequence) = self.put_state(feed, State::Here { life: None }, behind).await? {
+            if let Put::Stored(sequence) = self.put_state(feed, State::Here { life: None, replaced }, behind).await? {
                 return self.begin(LogId { feed: feed.clone(), life: self.life(sequence) }).await;
             }
         }
@@ -312,7 +323,7 @@ impl Shared {
         let is_switched = match old {
             Some(old) => self.fence(old, replaced).await? == replaced,
             None => {
-                let state = State::Here { life: Some(staged.life) };
+                let state = State::Here { life: Some(staged.life), replaced: entered.map(|entered| entered.life) };
                 matches!(self.put_state(&staged.feed, state, behind).await?, Put::Stored(_))
             }
         };

@@ -24,6 +24,12 @@ pub enum ToPublisher {
         seq: u64,
         /// This life of the feed's log.
         epoch: Epoch,
+        /// The number of this life of the feed's name; none from an older server.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        life: Option<u64>,
+        /// The last life of the name that was deleted or replaced before this one began; none if there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced_life: Option<u64>,
         /// The greatest id of the source by natural order; for people.
         last_id: Option<Arc<str>>,
         /// Whether this source is on air.
