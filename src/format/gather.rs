@@ -15,6 +15,7 @@ use super::clock_restart::{self, ClockStep, LineTimes, PartMark};
 use super::encoding::NO_CHARACTER;
 use super::kept::Kept;
 use super::line_limits::{LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, TITLE_BYTES_MAX, cut_name};
+use super::unknown_fields::UnknownFields;
 use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::precise_clock;
@@ -110,6 +111,7 @@ pub(super) struct Gather {
     /// What a file of the same kind could keep, and lines cannot: one sentence for each kind of thing.
     pub(super) losses: Problems,
     pub(super) kept: Option<Kept>,
+    pub(super) unknown_fields: UnknownFields,
     /// The file held what is no character: it is U+FFFD now.
     is_repaired: bool,
     lines: Vec<Content>,
@@ -442,6 +444,7 @@ impl Gather {
     }
 
     pub(super) fn finish(mut self, kind: FileKind) -> Reading {
+        std::mem::take(&mut self.unknown_fields).tell(&mut self);
         if self.limits.is_some() {
             let mut meta = std::mem::take(&mut self.meta);
             self.hold_meta(&mut meta);

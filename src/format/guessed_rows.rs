@@ -59,6 +59,11 @@ pub(super) fn is_kind_of_lines(kind: &str) -> bool {
     is_kind_of_guesses(kind) || words_of_name(kind).iter().any(|word| matches!(&**word, "final" | "finalized"))
 }
 
+/// True for a field that may say that its row is a guess.
+pub(super) fn may_say_guess(name: &str) -> bool {
+    [&FALSE_FOR_GUESSES[..], &TRUE_FOR_GUESSES, &KIND_FIELDS, &WIDE_FIELDS].iter().any(|names| names.contains(&name))
+}
+
 /// True for a row that its fields call a guess.
 pub(super) fn is_guess(fields: &Fields<'_>) -> bool {
     let says = |names: &[&str], values: [&str; 3]| {

@@ -17,7 +17,8 @@
 //! times alone on a line; `unreadable_times`: headers whose time cannot be read; `label_spelling`: names
 //! that are nearly the same; `speech_evidence`: whether a file with times is
 //! a transcript), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those of JSON, by way of `places`
-//! and `field_faults`, and of words, by way of `words`: `ours` (with `sent_rows`, `reused_ids`, `guessed_rows` and `joined_parts`),
+//! and `field_faults`, and of words, by way of `words`: `ours` (with `sent_rows`, `reused_ids`, `guessed_rows`,
+//! `unknown_fields` and `joined_parts`),
 //! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
 //! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
 
@@ -62,6 +63,7 @@ mod stamp;
 mod text;
 mod time_lines;
 mod ttml;
+mod unknown_fields;
 mod unreadable_times;
 mod vendors;
 mod webvtt;
@@ -611,6 +613,10 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     if text.trim().is_empty() {
         return Err(FormatError::NoLines);
     }
+    let (text, half_characters) = match places::with_whole_characters(&text) {
+        Some((whole, problem)) => (Cow::Owned(whole), Some(problem)),
+        None => (text, None),
+    };
     let text = places::with_numbers_of_json(&text);
     let are_rows = detect::is_rows(&text);
     let text = match places::without_marks_between_values(&text, are_rows) {
@@ -633,6 +639,9 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
     // A guess of the encoding; of zero bytes most readers tell by line.
     let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
     if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
+        reading.problems.insert(0, problem);
+    }
+    if let Some(problem) = half_characters {
         reading.problems.insert(0, problem);
     }
     if let Some(problem) = zero_tail {

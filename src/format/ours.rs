@@ -24,6 +24,7 @@ use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
 use super::places::{Fields, Places, values, whole};
 use super::reused_ids::tell_same_id;
 use super::sent_rows::SentRows;
+use super::unknown_fields::RowObject;
 use super::{FileKind, FormatError, Reading};
 use crate::position::{Epoch, Offset};
 use crate::transcript::line::{DEFAULT_SOURCE, check_kept_line_id, check_source};
@@ -86,6 +87,7 @@ pub(super) fn read_json(text: &str, mut gather: Gather) -> Result<Reading, Forma
     let fields: Fields<'_> = whole(text)?;
     let places = Places::of(text);
     let facts: FeedFacts = whole(text)?;
+    gather.unknown_fields.note_plain(RowObject::Feed, &fields, FilePlace::default());
     let mut export = Export::default();
     export.feed(FilePlace::default(), facts);
     for speaker in places.list(&fields, "speakers", &mut gather) {
@@ -113,6 +115,7 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
         match (word("type").as_deref(), word("op")) {
             (Some("feed"), _) => {
                 gather.part_may_begin_at(export.lines.len());
+                gather.unknown_fields.note_plain(RowObject::Feed, &fields, at);
                 if let Some(facts) = places.read::<FeedFacts>(row, "what is said of the feed", &mut gather) {
                     export.feed(at, facts);
                 }
@@ -129,7 +132,7 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
             },
             (Some("line") | None, _) if has("text") => sent.line(row, &places, &mut gather),
             (Some("lines"), _) => {
-                for line in places.list(&fields, "lines", &mut gather) {
+                for line in places.due_list(row, &fields, "lines", &mut gather) {
                     sent.line(line, &places, &mut gather);
                 }
             }
@@ -138,8 +141,12 @@ pub(super) fn read_ndjson(text: &str, mut gather: Gather) -> Reading {
             (Some("retract"), _) => sent.retract(at, &fields, &mut gather),
             // They say when it is, and that it is over: of a file both are known.
             (Some("clock" | "end"), _) => {}
-            (Some("line"), _) => gather.left_out(at.line, at.column, "this line has no text: left out"),
+            (Some("line"), _) => {
+                gather.unknown_fields.note_plain(RowObject::SentLine, &fields, at);
+                gather.left_out(at.line, at.column, "this line has no text: left out");
+            }
             (kind, _) => {
+                gather.unknown_fields.note_plain(RowObject::SentLine, &fields, at);
                 let kind = excerpt(kind.unwrap_or("none"));
                 let message = format!("this row is of no type that a transcript has ({kind}): left out");
                 gather.left_out(at.line, at.column, message);
@@ -346,6 +353,9 @@ impl<'a> Export<'a> {
     fn line(&mut self, row: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
         let Some(mut line) = places.read::<Line>(row, "this line", gather) else { return };
         let at = FilePlace::from(places.place(row.get()));
+        if let Ok(fields) = serde_json::from_str::<Fields<'_>>(row.get()) {
+            gather.unknown_fields.note_plain(RowObject::Line, &fields, at);
+        }
         if check_kept_line_id(&line.id).is_err() || check_source(&line.source).is_err() {
             let message = "the id or the source of this line is none that can be: left out";
             return gather.left_out(at.line, at.column, message);
@@ -568,6 +578,61 @@ mod tests {
     fn a_list_of_lines_is_read_as_rows_are() {
         let (lines, problems) = lines(r#"[{"start_ms":5,"text":"a"}, {"speaker":"Ann","text":"b"}]"#);
         assert_eq!((lines.len(), lines[0].0, lines[1].0, problems.len()), (2, Some(5), None, 0));
+    }
+
+    #[test]
+    fn half_a_character_costs_no_line() {
+        let half = "\\ud83d";
+        let row = |text: &str| format!("{{\"start_ms\":5,\"text\":\"{text}\"}}");
+        let whisper = |text: &str| format!("{{\"segments\":[{{\"start\":0,\"end\":1,\"text\":\"{text}\"}}]}}");
+        for (file, texts, told) in [
+            (
+                format!("{}\n{}\n", row("a"), row(&format!("b {half} c{half}"))),
+                vec!["a", "b \u{FFFD} c\u{FFFD}"],
+                Some((2, 2)),
+            ),
+            (format!("[{}]", row(&format!("{half}{half}"))), vec!["\u{FFFD}\u{FFFD}"], Some((1, 2))),
+            (whisper(&format!("a{half}")), vec!["a\u{FFFD}"], Some((1, 1))),
+            (row("a \\ud83d\\ude00 b"), vec!["a \u{1F600} b"], None),
+            (format!("[00:00:01] Ann: a {half} b.\n[00:00:05] Ben: c d.\n"), vec!["a \\ud83d b.", "c d."], None),
+        ] {
+            let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+            let said: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(said, texts, "{file}");
+            let found = reading.problems.iter().filter(|problem| problem.message.contains("half a character"));
+            let found: Vec<_> = found.map(|problem| (problem.line, problem.message.clone())).collect();
+            match told {
+                Some((line, count)) => {
+                    assert_eq!(found.len(), 1, "{file}");
+                    assert!(found[0].0 == line && found[0].1.contains(&format!("alone: {count};")), "{found:?}");
+                }
+                None => assert!(found.is_empty(), "{file}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn fields_of_an_export_that_slips_hide_are_told() {
+        let line = |fields: &str| {
+            format!(
+                r#"{{"type":"line","source":"main","id":"1","rev":0,"sort":"","start_ms":1,"text":"a","status":"final","received_at":"2026-01-01T00:00:00.000Z"{fields}}}"#
+            )
+        };
+        let feed = r#"{"type":"feed","feed":"x","state":"ended"}"#;
+        for (feed, row, told) in [
+            (feed, line(r#","speaker":null,"end_ms":null,"marks":[],"x":1"#), None),
+            (feed, line(r#","spekaer":"Ann""#), Some("\"spekaer\": did you mean \"speaker\"?")),
+            (r#"{"type":"feed","titel":"A"}"#, line(""), Some("\"titel\": did you mean \"title\"?")),
+            (feed, r#"{"type":"line","txt":"a"}"#.to_owned() + "\n" + &line(""), Some("did you mean \"text\"?")),
+            (feed, r#"{"type":"lines","linse":[]}"#.to_owned() + "\n" + &line(""), Some("`lines` is missing")),
+        ] {
+            let reading = super::super::read(format!("{feed}\n{row}\n").as_bytes(), None).expect("it can be read");
+            let problems: Vec<_> = reading.problems.iter().map(|problem| problem.message.as_str()).collect();
+            match told {
+                Some(told) => assert!(problems.iter().any(|problem| problem.contains(told)), "{row}: {problems:?}"),
+                None => assert!(problems.is_empty(), "{row}: {problems:?}"),
+            }
+        }
     }
 
     #[test]

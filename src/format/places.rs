@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::gather::Gather;
-use super::{FormatError, srt};
+use super::{FormatError, Problem, srt};
 use crate::parse_error::describe_json_value_error;
+use crate::transcript::json_text::replace_lone_surrogates;
 
 /// The fields of an object, unread.
 pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
@@ -216,6 +217,28 @@ pub(super) fn without_marks_between_values(text: &str, are_rows: bool) -> Cow<'_
     }
     out.push_str(&text[from..]);
     Cow::Owned(out)
+}
+
+/// A file of JSON with U+FFFD for the escapes that are half a character (`\\ud83d` alone), and the problem that tells of them; none
+/// where there are none.
+pub(super) fn with_whole_characters(text: &str) -> Option<(String, Problem)> {
+    let begins_as_json = match text.trim_start().as_bytes().first() {
+        Some(b'{') => true,
+        // Texts begin with brackets too.
+        Some(b'[') => {
+            serde_json::Deserializer::from_str(text).into_iter::<&RawValue>().next().is_some_and(|it| it.is_ok())
+        }
+        _ => false,
+    };
+    let whole = replace_lone_surrogates(text.as_bytes()).filter(|_| begins_as_json)?;
+    let whole = String::from_utf8(whole).ok()?;
+    // Each is as long as what stands in its place, and differs from it first behind `\u`.
+    let mut differ = text.bytes().zip(whole.bytes()).enumerate().filter(|(_, (old, new))| old != new).map(|(at, _)| at);
+    let first = differ.next()?;
+    let count = 1 + differ.filter(|at| text.as_bytes()[..*at].ends_with(b"\\u")).count();
+    let (line, column) = Places::of(text).place_at(first - 2);
+    let message = format!("escapes that are half a character, such as \\ud83d alone: {count}; read as U+FFFD");
+    Some((whole, Problem { line, column, message, is_left_out: false }))
 }
 
 /// The numbers that Python writes and JSON does not know.

@@ -20,6 +20,7 @@ use super::guessed_rows::{GuessableRow, is_guess, overtaken, tell_other_words};
 use super::ours::SAME_LINE_MS;
 use super::places::{Fields, Places, Seconds, speaker_of};
 use super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
+use super::unknown_fields::RowObject;
 use super::words::missing_words;
 use crate::position::Offset;
 use crate::transcript::line::{DEFAULT_SOURCE, beside, check_line_id};
@@ -135,6 +136,9 @@ impl SentRows {
         let field = |name: &str| fields.get(name).copied().filter(|value| value.get() != "null");
         let at = FilePlace::from(places.place(row.get()));
         let words: Option<Vec<Word>> = value(field("words"));
+        for fields in value::<Vec<Fields<'_>>>(field("words")).unwrap_or_default() {
+            gather.unknown_fields.note_plain(RowObject::Word, &fields, at);
+        }
         if field("words").is_some() && words.is_none() {
             gather.problem(at.line, at.column, "the words of this row cannot be read: its text is read without them");
         }
@@ -147,9 +151,13 @@ impl SentRows {
         }
         let is_guess = is_guess(&fields);
         let name = |name: &str| value::<Cow<'_, str>>(field(name)).filter(|name| !name.trim().is_empty());
+        // A row has its times in one unit: `end` beside `start_ms` may be either.
+        let is_in_ms = ["start_ms", "startMs", "end_ms", "endMs"].into_iter().any(|name| field(name).is_some());
         let time = |in_ms: &[&str], in_seconds: &str| {
-            let in_ms = in_ms.iter().find_map(|name| ms(field(name)?));
-            in_ms.or_else(|| value::<Seconds>(field(in_seconds))?.ms())
+            if !is_in_ms {
+                return value::<Seconds>(field(in_seconds))?.ms();
+            }
+            in_ms.iter().find_map(|name| ms(field(name)?))
         };
         let start_ms = time(&["start_ms", "startMs"], "start");
         let end_ms = time(&["end_ms", "endMs"], "end").filter(|end| {
@@ -161,13 +169,24 @@ impl SentRows {
             }
             !is_before
         });
+        let speaker = speaker_of(&fields);
+        let language = name("lang").or(name("language"));
+        gather.unknown_fields.note(RowObject::SentLine, &fields, at, |name| match name {
+            "start_ms" | "start" => {
+                field("start_ms").or(field("startMs")).or(field("start").filter(|_| !is_in_ms)).is_some()
+            }
+            "end_ms" | "end" => field("end_ms").or(field("endMs")).or(field("end").filter(|_| !is_in_ms)).is_some(),
+            "speaker" => speaker.is_some(),
+            "lang" => language.is_some(),
+            name => field(name).is_some(),
+        });
         let content = Content {
             status: if is_guess { Status::Interim } else { Status::Final },
             start_ms,
             end_ms,
-            speaker: speaker_of(&fields).map(Arc::from),
+            speaker: speaker.as_deref().map(Arc::from),
             text: tidy(text.trim()).into(),
-            lang: name("lang").or(name("language")).map(|lang| Arc::from(&*lang)),
+            lang: language.as_deref().map(Arc::from),
             break_before: value::<Break>(field("break")),
             words,
         };
@@ -644,6 +663,35 @@ mod tests {
             let rows = [row(0, "partial", guess), row(0, "final", "Hello there."), row(9_000, "final", "Bye.")];
             let expected = vec!["0 Hello there.".to_owned(), "9000 Bye.".to_owned()];
             assert_eq!(lines(&rows), (expected, 0, losses), "{guess}");
+        }
+    }
+
+    #[test]
+    fn fields_that_slips_hide_are_told_once_and_those_of_others_are_not() {
+        for (row, rows, expected) in [
+            (r#""start_ms":1000,"spaeker":"Ann""#, 3, "1:spaeker>speaker"),
+            (r#""start_ms":1000,"staus":"interim""#, 2, "1:staus>status"),
+            (r#""start_ms":1000,"end":3000"#, 2, "1:end>end_ms"),
+            (r#""start":1,"end_ms":3000"#, 1, "1:start>start_ms"),
+            (r#""start":1,"ned":3"#, 1, "1:ned>end"),
+            (r#""start_ms":1000,"endms":3000,"name":"Ann""#, 1, "1:endms>end_ms 1:name>speaker"),
+            (r#""start_ms":1000,"wrods":[{"text":"a"}]"#, 1, "1:wrods>words"),
+            (r#""start_ms":1000,"words":[{"text":"a","start_ms":1,"end":2}]"#, 1, "1:end>end_ms"),
+            (r#""start_ms":1000,"speaker":"Ann","speakers":2,"name":"x","time":7,"speaker_label":"y""#, 1, ""),
+            (r#""start":1,"end":2,"language":"en","is_final":true,"seq":1,"channel":0,"mood":"x","staus":null"#, 1, ""),
+        ] {
+            let file: String = (0..rows).map(|_| format!("{{\"text\":\"a b\",{row}}}\n")).collect();
+            let reading = read(file.as_bytes(), None).expect("it can be read");
+            let told = reading.problems.iter().filter_map(|problem| {
+                let name = problem.message.strip_prefix("unknown field ")?;
+                let (name, meant) = name.split_once(": did you mean ")?;
+                let (meant, count) = meant.split_once("? It is not read; it stands there ")?;
+                assert_eq!(count, format!("{rows} times"), "{row}");
+                Some(format!("{}:{}>{}", problem.line, name.trim_matches('"'), meant.trim_matches('"')))
+            });
+            assert_eq!(told.collect::<Vec<_>>().join(" "), expected, "{row}");
+            let content = &reading.lines[0].content;
+            assert!(content.start_ms.is_none_or(|start| start == 1000) && content.end_ms.is_none_or(|end| end <= 3000));
         }
     }
 

@@ -7,6 +7,7 @@
 //! rule, [`mark`], and [`fold`], where they meet.
 
 mod assembly;
+pub mod field_names;
 pub mod fold;
 pub mod frame;
 pub mod json_text;

@@ -1,6 +1,8 @@
-//! Names of fields that are not known, and the known ones that were probably meant.
+//! Fields of publishers' messages that are not known, and the known ones that were probably meant.
 
 use std::fmt;
+
+use crate::transcript::field_names::nearest_field;
 
 /// The fields of a publisher's messages.
 const MESSAGE_FIELDS: [&str; 14] = [
@@ -9,65 +11,6 @@ const MESSAGE_FIELDS: [&str; 14] = [
 ];
 /// The fields of a word.
 const WORD_FIELDS: [&str; 4] = ["text", "start_ms", "end_ms", "confidence"];
-
-/// What others call our fields: vendors' engines, editors, and programs written by heart.
-const SYNONYMS: &[(&str, &str)] = &[
-    ("final", "status"),
-    ("is_final", "status"),
-    ("interim", "status"),
-    ("is_interim", "status"),
-    ("partial", "status"),
-    ("is_partial", "status"),
-    ("state", "status"),
-    ("begin", "start_ms"),
-    ("begin_ms", "start_ms"),
-    ("from", "start_ms"),
-    ("offset", "start_ms"),
-    ("offset_ms", "start_ms"),
-    ("start", "start_ms"),
-    ("start_time", "start_ms"),
-    ("time", "start_ms"),
-    ("timestamp", "start_ms"),
-    ("ts", "start_ms"),
-    ("end", "end_ms"),
-    ("end_time", "end_ms"),
-    ("stop", "end_ms"),
-    ("to", "end_ms"),
-    ("duration", "end_ms"),
-    ("duration_ms", "end_ms"),
-    ("name", "speaker"),
-    ("label", "speaker"),
-    ("speaker_id", "speaker"),
-    ("speaker_label", "speaker"),
-    ("speaker_name", "speaker"),
-    ("caption", "text"),
-    ("content", "text"),
-    ("message", "text"),
-    ("sentence", "text"),
-    ("transcript", "text"),
-    ("utterance", "text"),
-    ("word", "text"),
-    ("punctuated_word", "text"),
-    ("lang_code", "lang"),
-    ("language", "lang"),
-    ("language_code", "lang"),
-    ("locale", "lang"),
-    ("revision", "rev"),
-    ("version", "rev"),
-    ("sequence", "seq"),
-    ("seq_no", "seq"),
-    ("key", "id"),
-    ("line_id", "id"),
-    ("uuid", "id"),
-    ("tokens", "words"),
-    ("items", "words"),
-    ("segments", "lines"),
-    ("cues", "lines"),
-    ("kind", "type"),
-    ("score", "confidence"),
-    ("probability", "confidence"),
-    ("prob", "confidence"),
-];
 
 /// How much of a field's name is told.
 const NAME_CHARS_MAX: usize = 32;
@@ -131,25 +74,7 @@ impl UnknownField {
                 };
             }
         };
-        // `isFinal`, `Start-Ms` and `start_ms` are one name.
-        let mut name = String::new();
-        for c in self.name.chars() {
-            match c {
-                '-' | ' ' | '.' => name.push('_'),
-                c if c.is_uppercase() && name.ends_with(|last: char| last.is_lowercase()) => {
-                    name.push('_');
-                    name.extend(c.to_lowercase());
-                }
-                c => name.extend(c.to_lowercase()),
-            }
-        }
-        let synonym = SYNONYMS.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
-        if let Some(synonym) = synonym.filter(|synonym| known.contains(synonym)) {
-            return Some(synonym);
-        }
-        let distances = known.iter().map(|known| (strsim::osa_distance(&name, known), *known));
-        // One slip in three letters, and one in the shortest names.
-        distances.filter(|(distance, known)| *distance <= (known.len() / 3).max(1)).min().map(|(_, known)| known)
+        nearest_field(&self.name, known)
     }
 
     /// The warning of it.

@@ -1,0 +1,142 @@
+//! Fields of our own rows that are not known, where one that is known was probably meant and is not there: they are passed over,
+//! and each name is told once. Other fields that are not known are somebody's own, and say nothing here.
+
+use std::collections::HashMap;
+
+use super::blocks::excerpt;
+use super::gather::{FilePlace, Gather};
+use super::guessed_rows::may_say_guess;
+use super::places::{Fields, SPEAKER_FIELDS};
+use crate::transcript::field_names::nearest_field;
+
+/// So many names are told of one file: more are of no one who slipped.
+const NAMES_TOLD_MAX: usize = 20;
+
+/// An object of our own rows, by what may stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum RowObject {
+    /// What is said of a feed.
+    Feed,
+    /// A line of an export.
+    Line,
+    /// A line as publishers send it.
+    SentLine,
+    /// A word of either.
+    Word,
+}
+
+impl RowObject {
+    /// What may be meant by another name.
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Feed => &["title", "language", "preamble", "trailer", "state", "epoch"],
+            Self::Line => &["end_ms", "speaker", "lang", "break", "words"],
+            Self::SentLine => &[
+                "id", "rev", "start_ms", "end_ms", "start", "end", "speaker", "text", "status", "lang", "break",
+                "words", "source",
+            ],
+            Self::Word => &["text", "start_ms", "end_ms", "confidence"],
+        }
+    }
+
+    /// What else is known, or somebody else's.
+    fn others(self) -> &'static [&'static str] {
+        match self {
+            Self::Feed => &["type", "feed", "cursor", "speakers", "turns"],
+            Self::Line => &[
+                "type",
+                "source",
+                "id",
+                "rev",
+                "sort",
+                "start_ms",
+                "text",
+                "status",
+                "time_source",
+                "marks",
+                "received_at",
+            ],
+            Self::SentLine => &[
+                "seq",
+                "media_ms",
+                "startMs",
+                "endMs",
+                "language",
+                "received_at",
+                "arrival_ms",
+                "time_source",
+                "sort",
+                "marks",
+            ],
+            Self::Word => &[],
+        }
+    }
+
+    /// True for a name that is read wherever it stands; `end` beside `start_ms` is not.
+    fn knows(self, name: &str) -> bool {
+        let is_sent = self == Self::SentLine;
+        match name {
+            "start" | "end" if is_sent => false,
+            name => {
+                self.fields().contains(&name)
+                    || self.others().contains(&name)
+                    || is_sent && (SPEAKER_FIELDS.contains(&name) || may_say_guess(name))
+            }
+        }
+    }
+}
+
+/// A name that was probably meant to be another.
+#[derive(Debug)]
+struct MeantField {
+    meant: &'static str,
+    first: FilePlace,
+    count: usize,
+}
+
+/// The names that were met so far, each with what was meant; of most nothing.
+#[derive(Debug, Default)]
+pub(super) struct UnknownFields(HashMap<(RowObject, String), Option<MeantField>>);
+
+impl UnknownFields {
+    /// Notes the fields of an object at `at`; `has` says of a known field whether the object says what is meant by it, under
+    /// any name that is read.
+    pub(super) fn note(&mut self, object: RowObject, fields: &Fields<'_>, at: FilePlace, has: impl Fn(&str) -> bool) {
+        for (name, value) in fields {
+            if object.knows(name) || value.get() == "null" {
+                continue;
+            }
+            let met = self.0.entry((object, name.to_string())).or_insert_with(|| {
+                let meant = nearest_field(name, object.fields())?;
+                Some(MeantField { meant, first: at, count: 0 })
+            });
+            if let Some(met) = met.as_mut().filter(|met| !has(met.meant)) {
+                met.first = if met.count == 0 { at } else { met.first };
+                met.count += 1;
+            }
+        }
+    }
+
+    /// Notes an object of which all fields have one name each.
+    pub(super) fn note_plain(&mut self, object: RowObject, fields: &Fields<'_>, at: FilePlace) {
+        self.note(object, fields, at, |name| fields.get(name).is_some_and(|value| value.get() != "null"));
+    }
+
+    /// Tells of each name once, at its first place.
+    pub(super) fn tell(self, gather: &mut Gather) {
+        let mut told: Vec<_> =
+            self.0.into_iter().filter_map(|((_, name), met)| Some((name, met.filter(|met| met.count > 0)?))).collect();
+        told.sort_by(|(one, met), (other, met_too)| (met.first, one).cmp(&(met_too.first, other)));
+        let more = told.len().saturating_sub(NAMES_TOLD_MAX);
+        for (name, MeantField { meant, first, count }) in told.drain(..told.len() - more) {
+            let name = excerpt(&name);
+            let message = format!(
+                "unknown field {name:?}: did you mean \"{meant}\"? It is not read; it stands there {count} times"
+            );
+            gather.problem(first.line, first.column, message);
+        }
+        if let Some((_, met)) = told.first() {
+            gather.problem(met.first.line, met.first.column, format!("{more} further names of fields are not known"));
+        }
+    }
+}
