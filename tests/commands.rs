@@ -432,6 +432,43 @@ async fn lines_are_counted_and_what_could_not_be_read_fails() {
     assert!(stdout(&frames).contains("0 refused, 2 unreadable"), "{frames:?}");
 }
 
+/// Lines of earlier runs count by their revisions, what the server has heard before as repeated, and fields that only it may know
+/// change no count.
+#[tokio::test]
+async fn the_summary_counts_as_the_server_takes_lines() {
+    let server = Server::start();
+    let rows = |rev: u64, text: &str| {
+        let row =
+            |id: u64| format!("{{\"id\":\"{id}\",\"rev\":{rev},\"start_ms\":{id}000,\"text\":\"{text} {id}\"}}\n");
+        (1..=5).map(row).collect::<String>()
+    };
+    let publish = async |feed: &str, input: &str, more: &[&str]| {
+        let published = run_with(&server, &[&["publish", feed, "-"], more].concat(), input).await;
+        (stdout(&published), published.status.code())
+    };
+    let both = format!("{}{}", rows(1, "One"), rows(5, "Five"));
+    for (input, more, counts, code) in [
+        (both.as_str(), &["--session", "s"][..], "5 new, 0 repeated, 5 corrected, 0 refused", 0),
+        (&rows(2, "Two"), &["--correct"], "0 new, 0 repeated, 0 corrected, 5 refused", 1),
+        (&rows(3, "Three"), &["--session", "s"], "0 new, 0 repeated, 0 corrected, 5 refused", 1),
+        (&both, &["--session", "s"], "0 new, 10 repeated, 0 corrected, 0 refused", 0),
+        (&both, &[], "0 new, 10 repeated, 0 corrected, 0 refused", 0),
+    ] {
+        let told = publish("revs", input, more).await;
+        assert!(told.0.contains(counts) && told.1 == Some(code), "{more:?} {told:?}");
+    }
+    let corrected =
+        "{\"id\":\"1\",\"text\":\"One.\"}\n{\"id\":\"2\",\"text\":\"Tow.\"}\n{\"id\":\"2\",\"text\":\"Two.\"}\n";
+    for counts in ["2 new, 0 repeated, 1 corrected, 0 refused", "0 new, 3 repeated, 0 corrected, 0 refused"] {
+        let told = publish("again", corrected, &[]).await;
+        assert!(told.0.contains(counts), "{told:?}");
+    }
+    let unknown = "{\"type\":\"lines\",\"lines\":[{\"id\":\"1\",\"text\":\"a\",\"x\":0},{\"id\":\"2\",\"text\":\"b\"}]}\n\
+        {\"type\":\"retract\",\"id\":\"1\",\"x\":0}\n";
+    let told = publish("fields", unknown, &[]).await;
+    assert!(told.0.contains("2 new, 0 repeated, 1 corrected, 0 refused"), "{told:?}");
+}
+
 /// The faults are told by the lines of the input, also where those are not counted as messages; a server that was never there is
 /// waited for no longer than is said.
 #[tokio::test]

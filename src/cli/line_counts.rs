@@ -1,9 +1,13 @@
 //! A publisher that counts its lines: those that are new, said again, corrected and refused.
 //!
-//! What a line is it knows from the ids that it sent before, and from the lines that it was told are there ([`know`]).
+//! What a line is it knows from what it sent before, and from the lines that it was told are there ([`know`]), by the server's
+//! rule for which version of a line is shown. What those lines said before they were corrected it does not know; but the server
+//! warns of what it keeps beside another line, and of a revision that is too low, unless the line has said just that before.
+//! Where there is no such warning nothing changed.
 //!
 //! [`know`]: CountingPublisher::know
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
@@ -11,17 +15,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sending::{InputFaults, Published};
 use crate::client::{Progress, PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
-use crate::transcript::line::{Said, compare_versions, sent_id};
+use crate::transcript::line::{Said, content_hash, sent_id};
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
 
-/// Ids that are remembered: a week of talk. Where there are more, all are forgotten, and what is said again then counts as new.
-const IDS_MAX: usize = 500_000;
+/// Versions of lines that are remembered: a week of talk. Where there are more, all are forgotten, and what is said again then counts
+/// as new.
+const VERSIONS_MAX: usize = 500_000;
 /// Messages that may still be refused: more than any server takes ahead of its answers.
 const MESSAGES_MAX: usize = 16_384;
 
 /// Stands for the start of a line that says none: no line starts then.
 const NO_TIME: MediaMs = -1;
+/// Stands for what a line says that is taken back.
+const TAKEN_BACK: u64 = 0;
 
 /// A publisher, and what became of its lines.
 pub(super) struct CountingPublisher {
@@ -33,10 +40,12 @@ pub(super) struct CountingPublisher {
 
 #[derive(Debug, Default)]
 struct Lines {
-    /// What each line said last, by id.
-    said: HashMap<Arc<str>, LastSaid>,
+    /// By the id that they are sent under; at most [`VERSIONS_MAX`].
+    known: HashMap<Arc<str>, KnownLine>,
+    /// What they have said, but guesses: stands for an id and a mark. At most [`VERSIONS_MAX`].
+    said: HashSet<u64>,
     /// What lines say that are kept beside another, by the id that they were sent under.
-    beside: HashMap<Arc<str>, Vec<LastSaid>>,
+    beside: HashMap<Arc<str>, Vec<u64>>,
     /// The last messages, by their numbers.
     messages: VecDeque<SentMessage>,
     /// How many there were.
@@ -47,13 +56,46 @@ struct Lines {
     resent: u64,
     /// Messages that it had lost, and that could not be.
     lost: u64,
-    /// What a line says that came with revisions, by the rule of the server.
-    heads: HashMap<Arc<str>, (u64, Said)>,
-    /// Lines that this session has taken back, and not said again since.
-    taken_back: HashSet<Arc<str>>,
     /// Lines that were taken back and need not be there.
     may_be_missing: HashSet<Arc<str>>,
     counts: LineCounts,
+    warned: Warned,
+}
+
+/// What the server has warned of: it does so once on a connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct Warned {
+    /// A line is kept beside another session's.
+    kept_beside: bool,
+    /// A version is not shown, and was never said before: its revision is too low.
+    stale_rev: bool,
+}
+
+/// A line that is there, or was sent.
+#[derive(Debug)]
+struct KnownLine {
+    /// What it says now.
+    head: Head,
+    /// What another session's line says, where it is not known yet whether this one is kept beside it.
+    others: Option<u64>,
+    /// What it says is this session's to change.
+    is_own: bool,
+    /// It had a text once: it was new then.
+    was_shown: bool,
+    /// It has said nothing but what is known here.
+    is_all_known: bool,
+}
+
+/// Stands for a version of a line. Of two the greater is shown, by the rule of the server
+/// ([`compare_versions`](crate::transcript::line::compare_versions)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    is_final: bool,
+    rev: u64,
+    is_taken_back: bool,
+    hash: [u8; 32],
+    /// What counts as the same; not compared, because equal contents have equal marks.
+    mark: u64,
 }
 
 /// A message that may still be refused.
@@ -68,14 +110,6 @@ struct SentMessage {
     refused: HashSet<Option<usize>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct LastSaid {
-    mark: u64,
-    status: Status,
-    /// A line of this session.
-    is_own: bool,
-}
-
 /// What a version of a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineKind {
@@ -86,6 +120,12 @@ enum LineKind {
     Guess,
     /// A retraction that the server took, and that took nothing back; or a version whose revision is too low to be shown.
     NotTaken,
+    /// Something else than another session's line says: new if the server keeps it beside that, else that line said it before.
+    NewBeside,
+    /// What another session's line says, after something else: corrected if the server keeps both beside that line.
+    CorrectedBeside,
+    /// Below the revision of a line that may have said it before: not taken if the server says that it never did.
+    Overtaken,
 }
 
 /// How many lines were what.
@@ -101,6 +141,12 @@ pub(super) struct LineCounts {
     pub(super) refused: u64,
     #[serde(skip)]
     guesses: u64,
+    #[serde(skip)]
+    new_beside: u64,
+    #[serde(skip)]
+    corrected_beside: u64,
+    #[serde(skip)]
+    overtaken: u64,
 }
 
 impl CountingPublisher {
@@ -114,10 +160,7 @@ impl CountingPublisher {
     pub(super) fn know(&self, lines: &[Line], are_own: bool) {
         let mut known = self.lines();
         for line in lines {
-            // What was sent without a time says none when it is sent again.
-            let start_ms = if line.time_source.is_none() { line.start_ms } else { NO_TIME };
-            let mark = mark(start_ms, line.end_ms, line.speaker.as_deref(), &line.text);
-            known.know(&line.id, LastSaid { mark, status: line.status, is_own: are_own });
+            known.know(line, are_own);
         }
     }
 
@@ -188,6 +231,7 @@ impl CountingPublisher {
         let Progress { sent, settled, .. } = self.progress();
         let lines = self.lines();
         let (counts, unacknowledged) = lines.answered(settled);
+        let counts = counts.settled(lines.warned);
         Published {
             feed: feed.to_owned(),
             session: self.session().to_owned(),
@@ -220,22 +264,24 @@ impl Deref for CountingPublisher {
 }
 
 impl Lines {
-    fn know(&mut self, id: &Arc<str>, said: LastSaid) {
-        match sent_id(id) {
-            Some(sent) => self.beside.entry(sent.into()).or_default().push(said),
-            None => drop(self.said.insert(id.clone(), said)),
+    fn know(&mut self, line: &Line, is_own: bool) {
+        let head = Head::of(&Said::Content(line.clone().into_content()), line.rev);
+        match sent_id(&line.id) {
+            Some(sent) => self.beside.entry(sent.into()).or_default().push(head.mark),
+            None => {
+                let known = KnownLine { is_own, is_all_known: false, ..KnownLine::new(head, true) };
+                self.known.insert(line.id.clone(), known);
+                self.said.insert(said_by(&line.id, head.mark));
+            }
         }
     }
 
     fn note(&mut self, (seq, place): (u64, &Arc<str>), message: &Outgoing, corrects: bool) {
-        let kinds = match message {
-            Outgoing::Line(line) => vec![self.kind(line, corrects)],
-            Outgoing::Lines(lines) => lines.iter().map(|line| self.kind(line, corrects)).collect(),
-            Outgoing::Retract { id, rev } => vec![(self.retraction_kind(id, *rev), id.clone())],
-            Outgoing::Object(object) => {
-                line_in(object).map(|line| vec![self.kind(&line, corrects)]).unwrap_or_default()
-            }
-            Outgoing::Clock { .. } | Outgoing::End => Vec::new(),
+        let kinds = match message.known_part() {
+            Outgoing::Line(line) => vec![(self.kind(line, corrects), line.id.clone())],
+            Outgoing::Lines(lines) => lines.iter().map(|line| (self.kind(line, corrects), line.id.clone())).collect(),
+            Outgoing::Retract { id, rev } => vec![(self.retraction_kind(id, *rev, corrects), id.clone())],
+            Outgoing::Clock { .. } | Outgoing::End | Outgoing::Object { .. } => Vec::new(),
         };
         kinds.iter().for_each(|(kind, _)| *self.counts.of(*kind) += 1);
         if self.messages.len() == MESSAGES_MAX {
@@ -261,114 +307,153 @@ impl Lines {
 
     /// Counts a line as what the server says it was. It was counted as what is known here. False if it is no news for people.
     fn warn(&mut self, code: &str, id: &str) -> bool {
+        use LineKind::{Corrected, Guess, New, NewBeside, NotTaken, Overtaken};
         let is_expected = code == "no_such_line" && self.may_be_missing.remove(id);
-        let (was, is) = match code {
+        self.warned.stale_rev |= code == "stale_rev";
+        let (was, is): (&[LineKind], LineKind) = match code {
             // Of a line that the fold keeps beside another, or of one that was not taken back.
-            "id_reused" if sent_id(id).is_some() => return true,
-            "no_such_line" if is_expected => (LineKind::Corrected, LineKind::Guess),
-            "id_reused" | "no_such_line" => (LineKind::Corrected, LineKind::NotTaken),
-            "line_replaced" => (LineKind::New, LineKind::Corrected),
-            // What this session said itself it has compared itself.
-            "stale_rev" if !self.heads.contains_key(id) => (LineKind::New, LineKind::NotTaken),
+            "id_reused" if sent_id(id).is_some() => {
+                self.warned.kept_beside = true;
+                return true;
+            }
+            "no_such_line" if is_expected => (&[Corrected], Guess),
+            "id_reused" | "no_such_line" => (&[Corrected], NotTaken),
+            "line_replaced" => {
+                self.replaced(sent_id(id).unwrap_or(id));
+                return true;
+            }
+            "stale_rev" => (&[New, NewBeside], NotTaken),
             _ => return true,
         };
         let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
-        if let Some((kind, _)) = lines.into_iter().find(|(kind, sent)| *kind == was && **sent == *id) {
-            *kind = is;
-            *self.counts.of(was) -= 1;
-            *self.counts.of(is) += 1;
+        let mut of_line = lines.filter(|(_, sent)| **sent == *id);
+        // What is known to be below the line's revision was counted so.
+        let is_told = |kind: &LineKind| code == "stale_rev" && matches!(kind, NotTaken | Overtaken);
+        let line = of_line.find(|(kind, _)| was.contains(kind) || is_told(kind));
+        if let Some((kind, _)) = line.filter(|(kind, _)| was.contains(kind)) {
+            self.counts.change(kind, is);
         }
         !is_expected
     }
 
-    fn kind(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
-        if self.said.len() == IDS_MAX {
-            self.said.clear();
-            self.beside.clear();
-            self.heads.clear();
-            self.taken_back.clear();
+    /// A final line of another session says what this one said of it, and is this one's from then on. That was the first thing it said,
+    /// unless something is known to be a correction.
+    fn replaced(&mut self, id: &str) {
+        use LineKind::{Corrected, CorrectedBeside, New, NewBeside};
+        if let Some(known) = self.known.get_mut(id) {
+            known.others = None;
         }
-        let is_lower = self.is_overtaken(line);
-        let kind = self.kind_by_content(line, corrects);
-        // A guess behind its final version is as it should be, and so is what was said before.
-        if is_lower && !matches!(kind.0, LineKind::Guess | LineKind::Repeated) {
-            (LineKind::NotTaken, kind.1)
-        } else {
-            kind
+        let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
+        let mut replaced = Vec::new();
+        for (kind, _) in lines.filter(|(_, sent)| **sent == *id) {
+            let is_first = matches!(kind, New | NewBeside);
+            match kind {
+                Corrected => return,
+                New | NewBeside | CorrectedBeside => replaced.push(kind),
+                _ => {}
+            }
+            if is_first {
+                break;
+            }
+        }
+        for kind in replaced {
+            self.counts.change(kind, Corrected);
         }
     }
 
-    /// Whether a line has a higher revision than this version of it; else this is its head.
-    fn is_overtaken(&mut self, line: &Version) -> bool {
-        let said = Said::Content(line.content.clone());
-        match self.heads.get_mut(&line.id) {
-            Some(head) => {
-                let rev = line.rev.unwrap_or(head.0.saturating_add(1));
-                let order = compare_versions((rev, &said), (head.0, &head.1)).order;
-                if order.is_gt() {
-                    *head = (rev, said);
-                }
-                order.is_lt()
+    /// Forgets all lines where they are too many.
+    fn make_room(&mut self) {
+        if self.known.len().max(self.said.len()) >= VERSIONS_MAX {
+            self.known.clear();
+            self.said.clear();
+            self.beside.clear();
+        }
+    }
+
+    fn kind(&mut self, line: &Version, corrects: bool) -> LineKind {
+        self.make_room();
+        let is_blank = line.content.text.trim().is_empty();
+        let first = Head::of(&Said::Content(line.content.clone()), line.rev.unwrap_or(0));
+        let was_said = first.is_final && !self.said.insert(said_by(&line.id, first.mark));
+        let Some(known) = self.known.get_mut(&line.id) else {
+            self.known.insert(line.id.clone(), KnownLine::new(first, !is_blank));
+            // Nothing is shown of it.
+            return if is_blank { LineKind::Guess } else { LineKind::New };
+        };
+        if !known.is_own && !corrects {
+            if first.mark == known.head.mark {
+                // Whoever has said a line again, with its time, means that line from then on.
+                known.is_own = line.content.start_ms.is_some();
+                return LineKind::Repeated;
             }
-            None => {
-                if let Some(rev) = line.rev {
-                    self.heads.insert(line.id.clone(), (rev, said));
-                }
-                false
+            let is_beside = || self.beside.get(&line.id).is_some_and(|marks| marks.contains(&first.mark));
+            if is_beside() {
+                return LineKind::Repeated;
             }
+            // Whether it is another line is told by its final version.
+            if is_blank || !first.is_final && known.head.is_final {
+                return LineKind::Guess;
+            }
+            let others = Some(known.head.mark);
+            *known = KnownLine { others, is_all_known: false, ..KnownLine::new(first, true) };
+            return LineKind::NewBeside;
+        }
+        let version = known.next(first, line.rev);
+        let (before, order) = (known.head, version.cmp(&known.head));
+        match order {
+            Ordering::Equal => return LineKind::Repeated,
+            // A guess behind its final version is as it should be.
+            Ordering::Less if !version.is_final => return LineKind::Guess,
+            Ordering::Less if was_said => return LineKind::Repeated,
+            Ordering::Less if known.is_all_known => return LineKind::NotTaken,
+            Ordering::Less => return LineKind::Overtaken,
+            Ordering::Greater => {}
+        }
+        (known.head, known.is_own) = (version, true);
+        if !known.was_shown {
+            known.was_shown = !is_blank;
+            return if is_blank { LineKind::Guess } else { LineKind::New };
+        }
+        match before {
+            _ if before.mark == version.mark => LineKind::Repeated,
+            _ if before.is_taken_back => LineKind::Corrected,
+            _ if !before.is_final => LineKind::Guess,
+            _ => match known.others {
+                Some(others) => {
+                    // What the other line says now it has not said before.
+                    known.others = (others != version.mark).then_some(others);
+                    LineKind::CorrectedBeside
+                }
+                None => LineKind::Corrected,
+            },
         }
     }
 
     /// What it is to take a line back: a second time it changes nothing.
-    fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>) -> LineKind {
-        if let Some((head, said)) = self.heads.get_mut(id) {
-            let rev = rev.unwrap_or(head.saturating_add(1));
-            if compare_versions((rev, &Said::Retracted), (*head, said)).order.is_lt() {
-                return LineKind::NotTaken;
-            }
-            (*head, *said) = (rev, Said::Retracted);
-        }
-        if self.taken_back.insert(id.clone()) { LineKind::Corrected } else { LineKind::Repeated }
-    }
-
-    fn kind_by_content(&mut self, line: &Version, corrects: bool) -> (LineKind, Arc<str>) {
-        let Content { start_ms, end_ms, speaker, text, status, .. } = &line.content;
-        let mark = mark(start_ms.unwrap_or(NO_TIME), *end_ms, speaker.as_deref(), text);
-        let before = self.said.get(&line.id).copied();
-        let comes_back = self.taken_back.remove(&line.id) && before.is_some_and(|before| before.is_own);
-        let kind = match before {
-            // Nothing is shown of it.
-            None if text.trim().is_empty() => return (LineKind::Guess, line.id.clone()),
-            None => LineKind::New,
-            Some(_) if comes_back => LineKind::Corrected,
-            Some(before) if before.mark == mark && before.status == *status => {
-                // Whoever has said a line again means that line from then on.
-                self.said.insert(line.id.clone(), LastSaid { is_own: true, ..before });
-                LineKind::Repeated
-            }
-            Some(before) if !before.is_own && !corrects && self.is_beside(&line.id, mark, *status) => {
-                LineKind::Repeated
-            }
-            // Whether it is another line is told by its final version.
-            Some(before)
-                if !before.is_own && !corrects && before.status == Status::Final && *status == Status::Interim =>
-            {
-                return (LineKind::Guess, line.id.clone());
-            }
-            // The server keeps it beside the other session's.
-            Some(before) if !before.is_own && !corrects => LineKind::New,
-            Some(before) if before.status == Status::Interim || *status == Status::Interim => LineKind::Guess,
-            Some(_) => LineKind::Corrected,
+    fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>, corrects: bool) -> LineKind {
+        self.make_room();
+        let first = Head::of(&Said::Retracted, rev.unwrap_or(0));
+        let was_said = !self.said.insert(said_by(id, first.mark));
+        let Some(known) = self.known.get_mut(id) else {
+            self.known.insert(id.clone(), KnownLine::new(first, false));
+            return LineKind::Corrected;
         };
-        if kind != LineKind::Repeated {
-            self.said.insert(line.id.clone(), LastSaid { mark, status: *status, is_own: true });
+        // The server refuses it, as a rule.
+        if !known.is_own && !corrects {
+            return LineKind::Corrected;
         }
-        (kind, line.id.clone())
-    }
-
-    /// Whether a line that is kept beside that of this id says this.
-    fn is_beside(&self, id: &str, mark: u64, status: Status) -> bool {
-        self.beside.get(id).is_some_and(|lines| lines.iter().any(|line| line.mark == mark && line.status == status))
+        let version = known.next(first, rev);
+        let (before, order) = (known.head, version.cmp(&known.head));
+        match order {
+            Ordering::Equal => LineKind::Repeated,
+            Ordering::Less if was_said => LineKind::Repeated,
+            Ordering::Less if known.is_all_known => LineKind::NotTaken,
+            Ordering::Less => LineKind::Overtaken,
+            Ordering::Greater => {
+                (known.head, known.is_own) = (version, true);
+                if before.is_taken_back { LineKind::Repeated } else { LineKind::Corrected }
+            }
+        }
     }
 
     fn refuse(&mut self, seq: u64, index: Option<usize>) {
@@ -389,12 +474,34 @@ impl Lines {
             if is_refused_now {
                 count += 1;
                 *self.counts.of(*kind) -= 1;
-                if *kind == LineKind::New {
-                    self.said.remove(id);
+                if matches!(kind, LineKind::New | LineKind::NewBeside) {
+                    self.known.remove(id);
                 }
             }
         }
         self.counts.refused += count.max(u64::from(index.is_some() || lines.is_empty()));
+    }
+}
+
+impl KnownLine {
+    fn new(head: Head, was_shown: bool) -> Self {
+        Self { head, others: None, is_own: true, was_shown, is_all_known: true }
+    }
+
+    /// What comes without a revision has the next one, and a duplicate that of the head.
+    fn next(&self, version: Head, rev: Option<u64>) -> Head {
+        let next = if version.hash == self.head.hash { self.head.rev } else { self.head.rev.saturating_add(1) };
+        Head { rev: rev.unwrap_or(next), ..version }
+    }
+}
+
+impl Head {
+    fn of(said: &Said, rev: u64) -> Self {
+        let (is_final, mark) = match said {
+            Said::Content(content) => (content.status == Status::Final, mark(content)),
+            Said::Retracted => (true, TAKEN_BACK),
+        };
+        Self { is_final, rev, is_taken_back: said.is_retracted(), hash: content_hash(said), mark }
     }
 }
 
@@ -406,40 +513,56 @@ impl LineCounts {
             LineKind::Corrected => &mut self.corrected,
             LineKind::Guess => &mut self.guesses,
             LineKind::NotTaken => &mut self.refused,
+            LineKind::NewBeside => &mut self.new_beside,
+            LineKind::CorrectedBeside => &mut self.corrected_beside,
+            LineKind::Overtaken => &mut self.overtaken,
         }
     }
-}
 
-/// The line that a message is which a program wrote; as much of it as is counted by.
-fn line_in(object: &serde_json::Map<String, serde_json::Value>) -> Option<Version> {
-    let text = |name: &str| object.get(name).and_then(|value| value.as_str());
-    if text("type")? != "line" {
-        return None;
+    fn change(&mut self, kind: &mut LineKind, to: LineKind) {
+        *self.of(*kind) -= 1;
+        *kind = to;
+        *self.of(to) += 1;
     }
-    let time = |name: &str| object.get(name).and_then(|value| value.as_i64());
-    let content = Content {
-        start_ms: time("start_ms"),
-        end_ms: time("end_ms"),
-        speaker: text("speaker").map(Into::into),
-        text: text("text")?.into(),
-        status: if text("status") == Some("interim") { Status::Interim } else { Status::Final },
-        ..Content::default()
-    };
-    Some(Version { id: text("id")?.into(), content, ..Version::default() })
+
+    /// The counts once the server has said all that there is to say of the lines.
+    fn settled(mut self, warned: Warned) -> Self {
+        let (new, corrected) = (std::mem::take(&mut self.new_beside), std::mem::take(&mut self.corrected_beside));
+        if warned.kept_beside {
+            self.new += new;
+            self.corrected += corrected;
+        } else {
+            self.repeated += new + corrected;
+        }
+        let overtaken = std::mem::take(&mut self.overtaken);
+        *if warned.stale_rev { &mut self.refused } else { &mut self.repeated } += overtaken;
+        self
+    }
 }
 
-/// Stands for what a line says.
-fn mark(start_ms: MediaMs, end_ms: Option<MediaMs>, speaker: Option<&str>, text: &str) -> u64 {
+/// Stands for what the line `id` has said.
+fn said_by(id: &str, mark: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (id, mark).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Stands for what a line says, as readers see it.
+fn mark(content: &Content) -> u64 {
+    let Content { status, start_ms, end_ms, speaker, text, .. } = content;
     let mut hasher = DefaultHasher::new();
     // The server keeps labels without the blanks at their ends.
-    let speaker = speaker.map(str::trim).filter(|speaker| !speaker.is_empty());
-    (start_ms, end_ms, speaker, text).hash(&mut hasher);
-    hasher.finish()
+    let speaker = speaker.as_deref().map(str::trim).filter(|speaker| !speaker.is_empty());
+    (status, start_ms.unwrap_or(NO_TIME), end_ms, speaker, text).hash(&mut hasher);
+    // That is the retraction's.
+    hasher.finish().max(TAKEN_BACK + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcript::Timestamp;
+    use crate::transcript::line::compare_versions;
 
     fn line(id: &str, text: &str, status: Status) -> Outgoing {
         let content = Content { start_ms: Some(7), text: text.into(), status, ..Content::default() };
@@ -451,18 +574,60 @@ mod tests {
     }
 
     fn counts(lines: &Lines) -> [u64; 4] {
-        let LineCounts { new, repeated, corrected, refused, .. } = lines.counts;
+        let LineCounts { new, repeated, corrected, refused, .. } = lines.counts.settled(lines.warned);
         [new, repeated, corrected, refused]
+    }
+
+    /// A line as the server shows it.
+    fn shown(id: &str, rev: u64, text: &str) -> Line {
+        Line {
+            source: "main".into(),
+            id: id.into(),
+            rev,
+            sort: "".into(),
+            start_ms: 7,
+            end_ms: None,
+            speaker: None,
+            text: text.into(),
+            status: Status::Final,
+            lang: None,
+            break_before: None,
+            time_source: None,
+            marks: Vec::new(),
+            words: Vec::new(),
+            received_at: Timestamp::default(),
+        }
+    }
+
+    fn of_rev(id: &str, rev: u64, text: &str) -> Outgoing {
+        match line(id, text, Status::Final) {
+            Outgoing::Line(version) => Outgoing::Line(Version { rev: Some(rev), ..version }),
+            _ => unreachable!("a line"),
+        }
+    }
+
+    fn retract(id: &str) -> Outgoing {
+        Outgoing::Retract { id: id.into(), rev: None }
+    }
+
+    fn said(id: &str, text: &str) -> Outgoing {
+        line(id, text, Status::Final)
+    }
+
+    fn note_all(lines: &mut Lines, messages: &[Outgoing], corrects: bool) {
+        for (seq, message) in (lines.sent + 1..).zip(messages) {
+            lines.note((seq, &place()), message, corrects);
+        }
     }
 
     #[test]
     fn lines_are_counted_by_what_they_are() {
         let mut lines = Lines::default();
-        let other = LastSaid { mark: mark(7, None, None, "Of before."), status: Status::Final, is_own: false };
-        lines.know(&"8".into(), other);
-        lines.know(&"9".into(), other);
-        let beside = LastSaid { mark: mark(7, None, None, "Of a second run."), ..other };
-        lines.know(&"9~s2".into(), beside);
+        for (id, text) in [("8", "Of before."), ("9", "Of before."), ("9~s2", "Of a second run."), ("10", "Of before.")]
+        {
+            lines.know(&shown(id, 0, text), false);
+        }
+        lines.warn("id_reused", "9~s3");
         let (interim, last) = (Status::Interim, Status::Final);
         for (seq, (message, expected)) in (1..).zip([
             (line("1", "Good", interim), [1, 0, 0, 0]),
@@ -481,7 +646,6 @@ mod tests {
             assert_eq!(counts(&lines), expected, "{message:?}");
         }
         // Whoever may correct other sessions' lines does.
-        lines.said.insert("10".into(), other);
         lines.note((11, &place()), &line("10", "Of now.", last), true);
         assert_eq!(counts(&lines), [2, 3, 4, 0]);
     }
@@ -489,22 +653,17 @@ mod tests {
     #[test]
     fn revisions_and_retractions_count_as_the_server_takes_them() {
         let mut lines = Lines::default();
-        let of_rev = |id: &str, rev: u64, text: &str| match line(id, text, Status::Final) {
-            Outgoing::Line(version) => Outgoing::Line(Version { rev: Some(rev), ..version }),
-            _ => unreachable!("a line"),
-        };
-        let retract = |id: &str| Outgoing::Retract { id: id.into(), rev: None };
         for (seq, (message, expected)) in (1..).zip([
             (of_rev("1", 5, "Five."), [1, 0, 0, 0]),
             (of_rev("1", 4, "Four."), [1, 0, 0, 1]),
             (of_rev("1", 6, "Six."), [1, 0, 1, 1]),
-            (line("1", "Seven.", Status::Final), [1, 0, 2, 1]),
+            (said("1", "Seven."), [1, 0, 2, 1]),
             (of_rev("1", 6, "Six and a half."), [1, 0, 2, 2]),
-            (line("2", " ", Status::Final), [1, 0, 2, 2]),
-            (line("2", "Two.", Status::Final), [2, 0, 2, 2]),
+            (said("2", " "), [1, 0, 2, 2]),
+            (said("2", "Two."), [2, 0, 2, 2]),
             (retract("2"), [2, 0, 3, 2]),
             (retract("2"), [2, 1, 3, 2]),
-            (line("2", "Two.", Status::Final), [2, 1, 4, 2]),
+            (said("2", "Two."), [2, 1, 4, 2]),
             (retract("77"), [2, 1, 5, 2]),
             (retract("77"), [2, 2, 5, 2]),
         ]) {
@@ -517,19 +676,160 @@ mod tests {
         for (seq, text) in [(20, "One."), (21, "Other.")] {
             lines.note((seq, &place()), &of_rev("3", 5, text), false);
         }
-        let shown = lines.heads["3"].1.clone();
-        let is_second = matches!(&shown, Said::Content(content) if *content.text == *"Other.");
-        let expected = if is_second { [3, 2, 5, 3] } else { [3, 2, 4, 4] };
-        assert_eq!(counts(&lines), expected, "{shown:?}");
+        let content = |message: Outgoing| match message {
+            Outgoing::Line(version) => Said::Content(version.content),
+            _ => unreachable!("a line"),
+        };
+        let (one, other) = (content(said("3", "One.")), content(said("3", "Other.")));
+        let is_second = compare_versions((5, &other), (5, &one)).order.is_gt();
+        assert_eq!(counts(&lines), if is_second { [3, 2, 5, 3] } else { [3, 2, 4, 4] });
+    }
+
+    /// The rule by which versions are compared here is that of the server.
+    #[test]
+    fn heads_compare_as_versions_do() {
+        let content = |text: &str, status| Said::Content(Content { text: text.into(), status, ..Content::default() });
+        let says =
+            [content("a", Status::Interim), content("a", Status::Final), content("b", Status::Final), Said::Retracted];
+        let versions: Vec<_> = says.iter().flat_map(|said| [(0, said), (1, said)]).collect();
+        for a in &versions {
+            for b in &versions {
+                let order = Head::of(a.1, a.0).cmp(&Head::of(b.1, b.0));
+                assert_eq!(order, compare_versions(*a, *b).order, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    /// What has been said before is said again, whichever revision is shown by now.
+    #[test]
+    fn lower_revisions_as_a_table() {
+        let (five, one) = (|n: &str| of_rev(n, 5, "Five."), |n: &str| of_rev(n, 1, "One."));
+        let twice = || ["1", "2", "3"].into_iter().flat_map(|id| [of_rev(id, 1, "A."), of_rev(id, 2, "A b.")]);
+        for (what, messages, expected) in [
+            ("at least once", vec![one("1"), five("1"), one("1")], [1, 1, 1, 0]),
+            ("a file that stands twice", twice().chain(twice()).collect(), [3, 6, 3, 0]),
+            ("never said", vec![five("1"), one("1"), one("1")], [1, 1, 0, 1]),
+            (
+                "an overtaken one changes nothing",
+                vec![five("1"), one("1"), five("1"), of_rev("1", 7, "Five.")],
+                [1, 2, 0, 1],
+            ),
+            (
+                "what has no number has the next",
+                vec![said("1", "A."), said("1", "B."), of_rev("1", 0, "C.")],
+                [1, 0, 1, 1],
+            ),
+            ("yes, no, yes", vec![said("1", "Yes."), said("1", "No."), said("1", "Yes.")], [1, 0, 2, 0]),
+        ] {
+            let mut lines = Lines::default();
+            note_all(&mut lines, &messages, false);
+            assert_eq!(counts(&lines), expected, "{what}");
+        }
+    }
+
+    /// Of lines of earlier runs the revision is known, and what they say now; what they said before only the server knows.
+    #[test]
+    fn revisions_of_earlier_runs_count() {
+        for (is_own, corrects) in [(true, false), (false, true)] {
+            let mut lines = Lines::default();
+            let ids = ["1", "2", "3", "4", "5"];
+            ids.iter().for_each(|id| lines.know(&shown(id, 5, "Five."), is_own));
+            note_all(&mut lines, &ids.map(|id| of_rev(id, 1, "One.")), corrects);
+            assert_eq!(counts(&lines), [0, 5, 0, 0], "as they were said before, unless the server knows better");
+            lines.warn("stale_rev", "1");
+            assert_eq!(counts(&lines), [0, 0, 0, 5]);
+            note_all(&mut lines, &[of_rev("1", 6, "Six."), of_rev("2", 5, "Five.")], corrects);
+            assert_eq!(counts(&lines), [0, 1, 1, 5]);
+        }
+    }
+
+    /// A file that holds a line and its correction, sent again by another run: the server says nothing, because nothing changes.
+    #[test]
+    fn what_the_server_does_not_warn_of_was_said_before() {
+        let file = [said("1", "One."), said("2", "Tow."), said("2", "Too."), said("2", "Two.")];
+        let again = |more: &[Outgoing]| {
+            let mut lines = Lines::default();
+            lines.know(&shown("1", 0, "One."), false);
+            lines.know(&shown("2", 2, "Two."), false);
+            note_all(&mut lines, &file, false);
+            note_all(&mut lines, more, false);
+            lines
+        };
+        assert_eq!(counts(&again(&[])), [0, 4, 0, 0]);
+        // All of it is a line of its own.
+        let mut lines = again(&[]);
+        lines.warn("id_reused", "2~s2");
+        assert_eq!(counts(&lines), [1, 1, 2, 0]);
+        // What was never there before is a correction.
+        let mut lines = again(&[said("2", "Two!")]);
+        lines.warn("line_replaced", "2");
+        assert_eq!(counts(&lines), [0, 4, 1, 0]);
+        // It goes on with a line in mid-sentence, and corrects it.
+        let mut lines = Lines::default();
+        lines.know(&shown("2", 0, "Two"), false);
+        note_all(&mut lines, &[said("2", "Two and"), said("2", "Two and three.")], false);
+        lines.warn("line_replaced", "2");
+        note_all(&mut lines, &[said("2", "Two and four.")], false);
+        assert_eq!(counts(&lines), [0, 0, 3, 0]);
+    }
+
+    /// Whoever corrects takes lines of others back, once, and brings them back.
+    #[test]
+    fn a_line_of_before_comes_back() {
+        let mut lines = Lines::default();
+        lines.know(&shown("1", 0, "One."), false);
+        for (message, expected) in [
+            (retract("1"), [0, 0, 1, 0]),
+            (retract("1"), [0, 1, 1, 0]),
+            (said("1", "One."), [0, 1, 2, 0]),
+            (said("1", "One."), [0, 2, 2, 0]),
+            (retract("1"), [0, 2, 3, 0]),
+        ] {
+            note_all(&mut lines, std::slice::from_ref(&message), true);
+            assert_eq!(counts(&lines), expected, "{message:?}");
+        }
+    }
+
+    /// Fields that only the server may know change nothing of what is counted.
+    #[test]
+    fn messages_with_unknown_fields_count_as_the_others() {
+        let with_more = |message: Outgoing| Outgoing::Object { written: Box::default(), known_part: Box::new(message) };
+        let versions = ["1", "2"].map(|id| Version {
+            id: id.into(),
+            content: Content { text: id.into(), ..Content::default() },
+            ..Version::default()
+        });
+        let messages = [
+            Outgoing::Lines(versions.into()),
+            retract("1"),
+            of_rev("3", 2, "Two."),
+            of_rev("3", 1, "One."),
+            Outgoing::Clock { media_ms: 7 },
+        ];
+        let mut lines = Lines::default();
+        note_all(&mut lines, &messages.map(with_more), false);
+        assert_eq!(counts(&lines), [3, 0, 1, 1]);
+    }
+
+    /// Also where lines are only taken back, or one is corrected for ever.
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        for message in [retract("1"), said("1", "One.")] {
+            let mut lines = Lines::default();
+            lines.said.extend(0..VERSIONS_MAX as u64 - 1);
+            note_all(&mut lines, std::slice::from_ref(&message), false);
+            assert_eq!((lines.known.len(), lines.said.len()), (1, VERSIONS_MAX), "{message:?}");
+            note_all(&mut lines, &[message], false);
+            assert_eq!((lines.known.len(), lines.said.len()), (1, 1));
+        }
     }
 
     /// Whoever may correct means the line of that id, and none that is kept beside it.
     #[test]
     fn a_correction_is_of_the_plain_line() {
         let mut lines = Lines::default();
-        let first = LastSaid { mark: mark(7, None, None, "One."), status: Status::Final, is_own: false };
-        lines.know(&"1".into(), first);
-        lines.know(&"1~s2".into(), LastSaid { mark: mark(7, None, None, "Two."), ..first });
+        lines.know(&shown("1", 0, "One."), false);
+        lines.know(&shown("1~s2", 0, "Two."), false);
         lines.note((1, &place()), &line("1", "Two.", Status::Final), true);
         assert_eq!(counts(&lines), [0, 0, 1, 0]);
     }
@@ -537,16 +837,15 @@ mod tests {
     #[test]
     fn the_server_knows_better_what_a_line_was() {
         let mut lines = Lines::default();
-        let other = LastSaid { mark: mark(7, None, None, "Of before."), status: Status::Final, is_own: false };
         for id in ["1", "2"] {
-            lines.know(&id.into(), other);
+            lines.know(&shown(id, 0, "Of before."), false);
         }
         lines.note((1, &place()), &line("1", "Of before, and now.", Status::Final), false);
         lines.note((2, &place()), &Outgoing::Retract { id: "2".into(), rev: None }, false);
         lines.note((3, &place()), &Outgoing::Retract { id: "3".into(), rev: None }, false);
         lines.note((4, &place()), &line("2", "Of before.", Status::Final), false);
         lines.note((5, &place()), &line("2", "Of now.", Status::Final), false);
-        assert_eq!(counts(&lines), [1, 1, 3, 0], "what was said again is known, and corrected then");
+        assert_eq!(counts(&lines), [0, 2, 3, 0], "what was said again is known, and corrected then");
         for (code, id, expected) in [
             ("line_replaced", "1", [0, 1, 4, 0]),
             ("line_replaced", "2", [0, 1, 4, 0]),

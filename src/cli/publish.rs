@@ -45,7 +45,8 @@ stands on one line of its own: JSON over several lines, or in an array, is no ca
 An object that is broken off costs its own line. `[Applause]` and `[1]` are captions.
 
 At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
-by its id and by the lines that the feed shows when the server has let this in; acknowledgements do not say it. Exit codes: 0
+by its id and revision, by the lines that the feed shows when the server has let this in, and by what it warns of; acknowledgements
+do not say it. A revision that is too low to be shown counts as refused, unless the line has said just that before. Exit codes: 0
 all was taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.
 
 A server that never answers is waited for 60 seconds (--wait); one that goes away later for as long as it takes. Should it come
@@ -428,7 +429,11 @@ fn message(text: &str, id: &str) -> Result<Message, String> {
     }
     let says = Outgoing::try_from(message).map_err(|refusal| refusal.message)?;
     // The server knows better than this program what it does not know.
-    let says = if read.unknown.is_empty() { says } else { Outgoing::Object(Box::new(object)) };
+    let says = if read.unknown.is_empty() {
+        says
+    } else {
+        Outgoing::Object { written: Box::new(object), known_part: Box::new(says) }
+    };
     Ok(Message { says, left_out })
 }
 

@@ -207,14 +207,10 @@ enum MessageSize {
 
 impl MessageSize {
     fn of(message: &Outgoing) -> Self {
-        match message {
+        match message.known_part() {
             Outgoing::Line(_) | Outgoing::Retract { .. } => Self::Line,
             Outgoing::Lines(lines) => Self::Lines(lines.len()),
-            Outgoing::Object(object) => match object.get("lines").and_then(|lines| lines.as_array()) {
-                Some(lines) => Self::Lines(lines.len()),
-                None => Self::Line,
-            },
-            Outgoing::Clock { .. } | Outgoing::End => Self::None,
+            Outgoing::Clock { .. } | Outgoing::End | Outgoing::Object { .. } => Self::None,
         }
     }
 }

@@ -29,7 +29,12 @@ pub enum Outgoing {
     /// This source is done.
     End,
     /// A message as a program wrote it, with whatever fields: the server says which of them it does not know.
-    Object(Box<serde_json::Map<String, serde_json::Value>>),
+    Object {
+        /// As it is sent.
+        written: Box<serde_json::Map<String, serde_json::Value>>,
+        /// What it says by the fields that are known here.
+        known_part: Box<Outgoing>,
+    },
 }
 
 #[derive(Serialize)]
@@ -74,6 +79,15 @@ struct RawOutgoingLine<'a> {
 }
 
 impl Outgoing {
+    /// The message without fields that are not known here.
+    #[must_use]
+    pub fn known_part(&self) -> &Self {
+        match self {
+            Self::Object { known_part, .. } => known_part,
+            message => message,
+        }
+    }
+
     /// As it goes over the wire, under the number `seq`; without one the server counts.
     #[must_use]
     pub fn encode(&self, seq: Option<u64>) -> String {
@@ -86,8 +100,8 @@ impl Outgoing {
             Self::Retract { id, rev } => RawOutgoing::Retract { seq, id, rev: *rev },
             Self::Clock { media_ms } => RawOutgoing::Clock { seq, media_ms: *media_ms },
             Self::End => RawOutgoing::End { seq },
-            Self::Object(object) => {
-                let mut object = (**object).clone();
+            Self::Object { written, .. } => {
+                let mut object = (**written).clone();
                 object.remove("seq");
                 if let Some(seq) = seq {
                     object.insert("seq".into(), seq.into());
