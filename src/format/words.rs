@@ -23,6 +23,9 @@ const PAUSE_MS: MediaMs = 2_000;
 /// A silence that parts what two people say, in milliseconds: as for the words of live engines.
 pub(super) const ANSWER_PAUSE_MS: MediaMs = 300;
 
+/// A run of fewer words without a speaker goes with the words beside it, as noise in the labels of live engines does.
+const UNLABELLED_RUN_MIN: usize = 3;
+
 /// A word as it stands in the text, with the punctuation that belongs to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Token<'a> {
@@ -36,11 +39,31 @@ pub(super) struct Token<'a> {
     pub(super) is_punctuation: bool,
 }
 
+/// Who says a word, as far as the source says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum WordSpeaker {
+    /// It has no label.
+    #[default]
+    Unlabelled,
+    /// The source has heard that it is somebody else, and does not know who.
+    Unidentified,
+    Named(Arc<str>),
+}
+
+impl WordSpeaker {
+    fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Unlabelled | Self::Unidentified => None,
+        }
+    }
+}
+
 /// What a reader of words says, in the order of the file.
 #[derive(Debug)]
 enum WordPiece<'a> {
     Word(FilePlace, Token<'a>),
-    Speaker(Option<Arc<str>>),
+    Speaker(WordSpeaker),
     Lang(Option<Arc<str>>),
     /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
     Opening(Cow<'a, str>),
@@ -55,26 +78,37 @@ enum WordPiece<'a> {
 #[derive(Debug, Default)]
 pub(super) struct WordLines<'a> {
     pieces: Vec<WordPiece<'a>>,
-    speaker: Option<Arc<str>>,
+    speaker: WordSpeaker,
     lang: Option<Arc<str>>,
     /// Words may lack the speaker that others have.
     may_lack_speakers: bool,
 }
 
 impl<'a> WordLines<'a> {
-    /// The source names the speaker of each word, and may leave some out. Such a word is by whoever says the words before it, or
-    /// else behind it, if no pause and no end of a sentence stands between; a sentence of such words is by nobody known, which is
-    /// told.
+    /// The source names the speaker of each word, and may leave some out. One or two such words are by whoever says the word
+    /// before them, or else behind them, if no pause and no end of a sentence stands between; others are by nobody known, which
+    /// is told.
     pub(super) fn may_lack_speakers(&mut self) {
         self.may_lack_speakers = true;
     }
 
     /// From here on `speaker` speaks.
     pub(super) fn speaker(&mut self, speaker: Option<&str>) {
-        if self.speaker.as_deref() != speaker {
-            self.speaker = speaker.map(Arc::from);
-            self.pieces.push(WordPiece::Speaker(self.speaker.clone()));
+        if self.speaker.name().map(|name| &**name) != speaker || self.speaker == WordSpeaker::Unidentified {
+            self.speaks(speaker.map_or(WordSpeaker::Unlabelled, |name| WordSpeaker::Named(name.into())));
         }
+    }
+
+    /// From here on somebody speaks of whom the source says that it does not know who it is.
+    pub(super) fn unidentified_speaker(&mut self) {
+        if self.speaker != WordSpeaker::Unidentified {
+            self.speaks(WordSpeaker::Unidentified);
+        }
+    }
+
+    fn speaks(&mut self, speaker: WordSpeaker) {
+        self.speaker = speaker;
+        self.pieces.push(WordPiece::Speaker(self.speaker.clone()));
     }
 
     /// From here on it is in this language.
@@ -132,7 +166,7 @@ impl<'a> WordLines<'a> {
                 }
                 WordPiece::Speaker(speaker) => {
                     line.flush(gather);
-                    line.speaker = speaker;
+                    line.speaker = speaker.name().cloned();
                 }
                 WordPiece::Lang(lang) => {
                     line.flush(gather);
@@ -153,8 +187,8 @@ impl<'a> WordLines<'a> {
 /// `pieces` with the speakers of words that have none: see [`WordLines::may_lack_speakers`].
 fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut Gather) -> Vec<WordPiece<'a>> {
     // The speaker of each word, and whether it goes on with the word before.
-    let mut words: Vec<(Option<Arc<str>>, bool)> = Vec::new();
-    let (mut speaking, mut goes_on, mut latest): (Option<Arc<str>>, bool, Option<MediaMs>) = (None, false, None);
+    let mut words: Vec<(WordSpeaker, bool)> = Vec::new();
+    let (mut speaking, mut goes_on, mut latest): (_, bool, Option<MediaMs>) = (WordSpeaker::default(), false, None);
     for piece in &pieces {
         match piece {
             WordPiece::Speaker(speaker) => speaking.clone_from(speaker),
@@ -171,28 +205,35 @@ fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut Gather) -> Vec
             _ => {}
         }
     }
-    if words.iter().all(|(speaker, _)| speaker.is_none()) || words.iter().all(|(speaker, _)| speaker.is_some()) {
+    let is_unlabelled = |word: &(WordSpeaker, bool)| word.0 == WordSpeaker::Unlabelled;
+    if words.iter().all(is_unlabelled) || !words.iter().any(is_unlabelled) {
         return pieces;
     }
-    for index in 1..words.len() {
-        if words[index].0.is_none() && words[index].1 {
-            words[index].0 = words[index - 1].0.clone();
+    let mut from = 0;
+    while from < words.len() {
+        let goes_on = |(speaker, goes_on): &&(WordSpeaker, bool)| *goes_on && *speaker == WordSpeaker::Unlabelled;
+        let end = from + 1 + words[from + 1..].iter().take_while(goes_on).count();
+        if !is_unlabelled(&words[from]) {
+            from += 1;
+            continue;
         }
-    }
-    for index in (1..words.len()).rev() {
-        if words[index - 1].0.is_none() && words[index].1 {
-            words[index - 1].0 = words[index].0.clone();
+        let before = from.checked_sub(1).filter(|_| words[from].1);
+        let beside = before.or(Some(end).filter(|end| words.get(*end).is_some_and(|(_, goes_on)| *goes_on)));
+        if let Some(beside) = beside.filter(|_| end - from < UNLABELLED_RUN_MIN) {
+            let speaker = words[beside].0.clone();
+            words[from..end].iter_mut().for_each(|word| word.0 = speaker.clone());
         }
+        from = end;
     }
     let mut labels = words.into_iter().map(|(speaker, _)| speaker);
-    let (mut labelled, mut speaking): (Vec<WordPiece<'_>>, Option<Arc<str>>) = (Vec::with_capacity(pieces.len()), None);
+    let (mut labelled, mut speaking) = (Vec::with_capacity(pieces.len()), WordSpeaker::default());
     let (mut count, mut first) = (0, FilePlace::default());
     for piece in pieces {
         match &piece {
             WordPiece::Speaker(_) => continue,
             WordPiece::Word(at, token) if !token.is_punctuation => {
-                let label = labels.next().flatten();
-                if label.is_none() {
+                let label = labels.next().unwrap_or_default();
+                if label == WordSpeaker::Unlabelled {
                     first = if count == 0 { *at } else { first };
                     count += 1;
                 }
@@ -225,7 +266,7 @@ fn steps(pieces: &[WordPiece<'_>], gather: &mut Gather) -> Vec<(usize, Option<Me
                 let start = token.start_ms.filter(|_| !token.is_punctuation);
                 words.push((*at, start.map(|start| LineTimes::new(start, token.end_ms, &[], speaking))));
             }
-            WordPiece::Speaker(speaker) => speaking = speaker.as_deref(),
+            WordPiece::Speaker(speaker) => speaking = speaker.name().map(|name| &**name),
             WordPiece::PartMayBegin => marks.push(PartMark { line: words.len(), is_sure: false }),
             _ => {}
         }
@@ -441,7 +482,10 @@ mod tests {
             lines.may_lack_speakers();
             for (speaker, word) in words {
                 at += if word.starts_with(' ') { 5_000 } else { 200 };
-                lines.speaker(Some(*speaker).filter(|speaker| !speaker.is_empty()));
+                match *speaker {
+                    "?" => lines.unidentified_speaker(),
+                    speaker => lines.speaker(Some(speaker).filter(|speaker| !speaker.is_empty())),
+                }
                 let (start_ms, end_ms) = (Some(at), Some(at + 100));
                 lines.push(1, Token { text: word.trim().into(), start_ms, end_ms, ..Token::default() });
             }
@@ -466,6 +510,20 @@ mod tests {
             ),
             (&[("A", "Hello"), ("", " Who"), ("", "knows"), ("B", " So")], &["A: Hello", "-: Who knows", "B: So"], 1),
             (&[("", "Who"), ("", "knows.")], &["-: Who knows."], 0),
+            // More than two of them may be anybody's.
+            (
+                &[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")],
+                &["A: So", "-: no never said", "B: Yes."],
+                1,
+            ),
+            (&[("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")], &["-: no never said", "B: Yes."], 1),
+            (&[("", "And"), ("", "so"), ("B", "said"), ("", "we.")], &["B: And so said we."], 0),
+            (&[("A", "So."), ("", " And"), ("", "so"), ("B", "on.")], &["A: So.", "B: And so on."], 0),
+            // Whom the source does not know is nobody else.
+            (&[("A", "So"), ("?", "no"), ("A", "we")], &["A: So", "-: no", "A: we"], 0),
+            (&[("?", "Hello"), ("?", "there"), ("A", "Hi")], &["-: Hello there", "A: Hi"], 0),
+            (&[("A", "So."), ("?", "No"), ("", "never"), ("A", " we")], &["A: So.", "-: No never", "A: we"], 0),
+            (&[("?", "Who"), ("?", "knows.")], &["-: Who knows."], 0),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
             assert_eq!(read(words), (lines, told), "{words:?}");

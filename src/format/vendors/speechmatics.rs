@@ -40,8 +40,19 @@ struct Alternative<'a> {
     confidence: Option<f64>,
     #[serde(borrow, default)]
     language: Option<Cow<'a, str>>,
-    #[serde(default)]
-    speaker: Label,
+    #[serde(borrow, default)]
+    speaker: Option<&'a RawValue>,
+}
+
+impl Alternative<'_> {
+    fn label(&self) -> Option<String> {
+        serde_json::from_str::<Label>(self.speaker?.get()).ok()?.0
+    }
+
+    /// `UU` is somebody whom the engine could not tell.
+    fn is_unidentified(&self) -> bool {
+        self.speaker.is_some_and(|speaker| speaker.get() == "\"UU\"")
+    }
 }
 
 /// An item, with its line and column in the file.
@@ -57,10 +68,52 @@ struct Said<'a> {
 struct Reader<'a> {
     items: Vec<(Option<String>, Said<'a>)>,
     begins_session: bool,
+    /// How many items are of the sessions before.
+    session_at: usize,
     /// The guess of each channel that nothing made final so far.
     guesses: BTreeMap<&'a str, (&'a RawValue, Fields<'a>)>,
-    /// When the last word of each channel ends that is final, in milliseconds: a guess of what is before it comes late.
-    final_until: BTreeMap<&'a str, i64>,
+    /// The final words of each channel in this session: a guess of what they say comes late.
+    final_words: BTreeMap<&'a str, FinalWords>,
+}
+
+/// The final words of a channel: when each begins and ends, in milliseconds, and it in small letters.
+#[derive(Default)]
+struct FinalWords {
+    words: Vec<(i64, i64, String)>,
+    /// The greatest end of the words up to each.
+    ends: Vec<i64>,
+}
+
+impl FinalWords {
+    fn take(&mut self, item: &Item<'_>) {
+        if let (Some(start), Some(end), Some(best)) =
+            (item.start_time.ms(), item.end_time.ms(), item.alternatives.first())
+        {
+            self.words.push((start, end, best.content.to_lowercase()));
+        }
+    }
+
+    /// Puts them in the order of their starts, before they are searched.
+    fn sort(&mut self) {
+        self.words.sort();
+        let mut latest = i64::MIN;
+        let later = self.words.iter().map(|(_, end, _)| {
+            latest = latest.max(*end);
+            latest
+        });
+        self.ends = later.collect();
+    }
+
+    /// Those that are said while a word of a guess is. None of them for one most of which stands behind them all: that goes on.
+    fn beside(&self, item: &Item<'_>) -> Vec<&str> {
+        let (Some(start), Some(end)) = (item.start_time.ms(), item.end_time.ms()) else { return Vec::new() };
+        if self.ends.last().is_none_or(|last| start.midpoint(end) > *last) {
+            return Vec::new();
+        }
+        let before = self.words.partition_point(|(word, ..)| *word < end);
+        let reach = (0..before).rev().take_while(|at| self.ends[*at] > start);
+        reach.filter(|at| self.words[*at].1 > start).map(|at| &*self.words[at].2).collect()
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -71,14 +124,14 @@ impl<'a> Reader<'a> {
             self.guesses.remove(channel);
             let from = self.items.len();
             self.results(message, &fields, None, places, gather);
-            let ends = self.items[from..].iter().filter_map(|(_, said)| said.item.end_time.ms());
-            let until = self.final_until.entry(channel).or_default();
-            *until = ends.fold(*until, i64::max);
+            let final_words = self.final_words.entry(channel).or_default();
+            self.items[from..].iter().for_each(|(_, said)| final_words.take(&said.item));
         } else if is_message(&fields, "AddPartialTranscript") {
             self.guesses.insert(channel, (message, fields));
         } else if is_message(&fields, "RecognitionStarted") {
             self.unconfirmed(places, gather);
-            self.final_until.clear();
+            self.final_words.clear();
+            self.session_at = self.items.len();
             self.begins_session = true;
         } else if fields.get("results").is_some_and(|results| results.get().contains("\"content\"")) {
             let at = places.place(message.get());
@@ -90,18 +143,14 @@ impl<'a> Reader<'a> {
     fn unconfirmed(&mut self, places: &Places<'a>, gather: &mut Gather) {
         for (channel, (message, fields)) in std::mem::take(&mut self.guesses) {
             let before = self.items.len();
-            let final_until = self.final_until.get(channel).copied();
-            let late = self.results(message, &fields, final_until, places, gather);
+            let mut final_words = self.final_words.remove(channel).unwrap_or_default();
+            final_words.sort();
+            let unsaid = self.results(message, &fields, Some(&final_words), places, gather);
             let at = places.place(message.get());
+            self.place_by_time(before);
             if self.items.len() > before {
                 gather.problem(at.0, at.1, "this was never made final: read as it was guessed last");
             }
-            // The last word of a guess may be the beginning of one.
-            let is_said = |word: &String| {
-                let mut said = self.items[..before].iter().filter_map(|(_, said)| said.item.alternatives.first());
-                said.any(|said| said.content.to_lowercase().starts_with(word))
-            };
-            let unsaid = late.iter().filter(|word| !is_said(word)).count();
             if unsaid > 0 {
                 let message =
                     format!("words of this late guess that nothing final has: {unsaid}; what is final there is read");
@@ -110,25 +159,40 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the results of a message; of a guess those alone that end behind what is final. Gives what the others say, in small
-    /// letters.
+    /// Puts the items from the one at `from` on before what was said behind them in their session.
+    fn place_by_time(&mut self, from: usize) {
+        let start = |(_, said): &(_, Said<'_>)| said.item.start_time.ms().filter(|_| said.item.kind != "punctuation");
+        let Some(guessed) = self.items.get(from).and_then(start) else { return };
+        let session = self.session_at.min(from);
+        let later = self.items[session..from].iter().position(|item| start(item).is_some_and(|start| start > guessed));
+        let Some(to) = later.map(|later| session + later) else { return };
+        let begins_session = std::mem::take(&mut self.items[to].1.begins_session);
+        self.items[to..].rotate_left(from - to);
+        self.items[to].1.begins_session |= begins_session;
+    }
+
+    /// Takes the results of a message; of a guess those alone that are said beside nothing final. Gives how many of the others say
+    /// what nothing final beside them does.
     fn results(
         &mut self,
         message: &'a RawValue,
         fields: &Fields<'a>,
-        final_until: Option<i64>,
+        final_words: Option<&FinalWords>,
         places: &Places<'a>,
         gather: &mut Gather,
-    ) -> Vec<String> {
-        let mut late = Vec::new();
+    ) -> usize {
+        let mut unsaid = 0;
         // Messages of the live service say it once for all that is in them.
         let channel = fields.get("channel");
         let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
         for item in places.due_list(message, fields, "results", gather) {
             let at = places.place(item.get());
             let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
-            if final_until.is_some_and(|until| item.end_time.ms().is_some_and(|end| end <= until)) {
-                late.extend(item.alternatives.first().map(|said| said.content.to_lowercase()));
+            let beside = final_words.map(|words| words.beside(&item)).unwrap_or_default();
+            if !beside.is_empty() {
+                // The last word of a guess may be the beginning of one.
+                let word = item.alternatives.first().map(|best| best.content.to_lowercase()).unwrap_or_default();
+                unsaid += usize::from(!beside.iter().any(|said| said.starts_with(&word)));
                 continue;
             }
             let channel = item.channel.as_deref().or(channel.as_deref()).filter(|channel| !channel.trim().is_empty());
@@ -139,7 +203,7 @@ impl<'a> Reader<'a> {
             let begins_session = std::mem::take(&mut self.begins_session);
             self.items.push((channel, Said { at, item, begins_session }));
         }
-        late
+        unsaid
     }
 
     fn finish(self, mut gather: Gather) -> Reading {
@@ -163,8 +227,10 @@ impl<'a> Reader<'a> {
             }
             // Speakers of punctuation are those of the word before, whatever it says.
             if !is_punctuation {
-                let speaker = channel_speaker(channel, best.speaker.0.as_deref(), has_several);
-                lines.speaker(speaker.as_deref());
+                match channel_speaker(channel, best.label().as_deref(), has_several) {
+                    None if best.is_unidentified() => lines.unidentified_speaker(),
+                    speaker => lines.speaker(speaker.as_deref()),
+                }
                 lines.lang(best.language.as_deref());
             }
             // Languages that write no blanks between words.
@@ -237,6 +303,20 @@ mod tests {
     }
 
     #[test]
+    fn whom_the_engine_could_not_tell_is_nobody_else() {
+        let word = |(at, (content, speaker)): (usize, &(&str, &str))| {
+            let at = at as f64 * 0.2;
+            serde_json::json!({"type": "word", "start_time": at, "end_time": at + 0.2,
+                "alternatives": [{"content": content, "speaker": speaker}]})
+        };
+        let read = |words: &[(&str, &str)]| read_lines(&words.iter().enumerate().map(word).collect());
+        let nobody = |what: &str| (None, what.to_owned());
+        let amid = [("So", "S1"), ("we", "S1"), ("no", "UU"), ("never", "UU"), ("said", "UU"), ("go", "S1")];
+        assert_eq!(read(&amid), [by("S1", "So we"), nobody("no never said"), by("S1", "go")]);
+        assert_eq!(read(&[("Hello", "UU"), ("Hi", "S1")]), [nobody("Hello"), by("S1", "Hi")]);
+    }
+
+    #[test]
     fn an_opening_mark_stands_before_the_word_of_who_says_it() {
         let read = |pieces: &[(&str, &str)]| {
             let result = |(at, (content, speaker)): (usize, &(&str, &str))| {
@@ -283,6 +363,12 @@ mod tests {
         assert_eq!(read(&late), (vec![line(0, "Hello all")], 0));
         let other = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "nobody")])].concat();
         assert_eq!(read(&other), (vec![line(0, "Hello all")], 1));
+        // What stands between final words, and is none of them, is no late one; what others say elsewhere is no excuse.
+        let between = [row(said, &[(0, "Hello"), (100, "all")]), row(guess, &[(1, "we"), (2, "hear")])].concat();
+        let (lines, told) = read(&between);
+        assert_eq!((lines, told), (vec![line(0, "Hello we hear"), line(100_000, "all")], 1));
+        let elsewhere = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "all")])].concat();
+        assert_eq!(read(&elsewhere), (vec![line(0, "Hello all")], 1));
         // Another session in the same recording is a part of its own.
         let both = [begins, &one, begins, &two].concat();
         assert_eq!(read(&both), (vec![line(0, "Hello all"), line(3_000, "Yes")], 2));
