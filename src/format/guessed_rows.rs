@@ -18,45 +18,59 @@ const FALSE_FOR_GUESSES: [&str; 9] =
 const TRUE_FOR_GUESSES: [&str; 8] =
     ["partial", "is_partial", "isPartial", "IsPartial", "interim", "is_interim", "isInterim", "is_draft"];
 
-/// Fields that name the kind of a row, and the words of guesses in such names (`PartialTranscript`, `interim_results`).
+/// Fields that name the kind of a row, and how the words of guesses begin in such names (`PartialTranscript`, `interim_results`).
 const KIND_FIELDS: [&str; 7] =
     ["status", "type", "transcript_type", "message_type", "messageType", "result_type", "resultType"];
 const GUESS_WORDS: [&str; 9] =
     ["partial", "interim", "hypothesis", "intermediate", "pending", "draft", "recognizing", "unconfirmed", "tentative"];
 
-/// Fields that may say anything of a row: there a word of guesses must stand alone.
+/// Beginnings of what an engine says, in names of kinds.
+const SPEECH_WORDS: [&str; 7] = ["transcript", "result", "speech", "hypothes", "recogni", "asr", "stt"];
+
+/// Fields that may say anything of a row: there a word of guesses stands alone, or with one of engines.
 const WIDE_FIELDS: [&str; 2] = ["event", "state"];
 
-/// The words of a name that a program gave, in small letters: `PartialTranscript` has two, as have `partial_transcript` and
-/// `partial-transcript`. None of what people wrote, which has other signs.
+/// More words are no name that a program gave.
+const STATE_WORDS_MAX: usize = 3;
+
+/// The words of a name, in small letters: `PartialTranscript` has two, as have `partial_transcript` and `ASRPartial`.
 fn words_of_name(name: &str) -> Vec<String> {
-    let is_one = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
-    if !name.chars().all(is_one) {
-        return Vec::new();
-    }
-    let mut words = vec![String::new()];
-    let mut before = ' ';
-    for c in name.chars() {
-        let begins = !c.is_ascii_alphanumeric() || before.is_ascii_lowercase() && c.is_ascii_uppercase();
-        if begins {
-            words.push(String::new());
+    let (mut words, mut word) = (Vec::new(), String::new());
+    let (mut before, mut rest) = (' ', name.chars().peekable());
+    while let Some(c) = rest.next() {
+        // The last capital of a run begins a word: `ASRPartial`.
+        let is_last = before.is_uppercase() && rest.peek().is_some_and(|next| next.is_lowercase());
+        let begins = !c.is_alphanumeric() || c.is_uppercase() && (before.is_lowercase() || is_last);
+        if begins && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
         }
-        if let Some(word) = words.last_mut().filter(|_| c.is_ascii_alphanumeric()) {
-            word.push(c.to_ascii_lowercase());
-        }
+        word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
         before = c;
     }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
     words
 }
 
-/// True for a kind of rows that are guesses.
-fn is_kind_of_guesses(kind: &str) -> bool {
-    words_of_name(kind).iter().any(|word| GUESS_WORDS.contains(&&**word))
+/// Whether a name says one of `states` of a row: `partial`, `partialtranscript`, `Partial Result`. A word alone is enough where
+/// a program gave the name to a kind of rows; `pending approval` and what stands in a wide field need a word of engines.
+fn names_state(name: &str, states: &[&str], is_wide: bool) -> bool {
+    let is_speech = |text: &str| SPEECH_WORDS.iter().any(|word| text.starts_with(word));
+    let rest = |word: &str| states.iter().find_map(|state| word.strip_prefix(state).map(str::to_owned));
+    let words = words_of_name(name);
+    let states = || words.iter().enumerate().filter_map(|(at, word)| Some((at, rest(word)?)));
+    let is_whole = |rest: &str| rest.chars().all(|c| c.is_ascii_digit()) || is_speech(rest);
+    let is_given = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
+    if !is_wide && name.chars().all(is_given) {
+        return states().any(|(_, rest)| is_whole(&rest));
+    }
+    let has_other = |at: usize| words.iter().enumerate().any(|(other, word)| other != at && is_speech(word));
+    words.len() <= STATE_WORDS_MAX
+        && states().any(|(at, rest)| is_whole(&rest) && (words.len() == 1 || is_speech(&rest) || has_other(at)))
 }
 
 /// True for a kind of rows that say a line, whether it is final or not.
 pub(super) fn is_kind_of_lines(kind: &str) -> bool {
-    is_kind_of_guesses(kind) || words_of_name(kind).iter().any(|word| matches!(&**word, "final" | "finalized"))
+    names_state(kind, &GUESS_WORDS, false) || names_state(kind, &["finalized", "final"], false)
 }
 
 /// True for a field that may say that its row is a guess.
@@ -75,8 +89,8 @@ pub(super) fn is_guess(fields: &Fields<'_>) -> bool {
     let mut states = WIDE_FIELDS.into_iter().filter_map(word);
     says(&FALSE_FOR_GUESSES, ["false", "0", "no"])
         || says(&TRUE_FOR_GUESSES, ["true", "1", "yes"])
-        || kinds.any(|kind| is_kind_of_guesses(&kind))
-        || states.any(|state| GUESS_WORDS.contains(&&*state.to_ascii_lowercase()))
+        || kinds.any(|kind| names_state(&kind, &GUESS_WORDS, false))
+        || states.any(|state| names_state(&state, &GUESS_WORDS, true))
 }
 
 /// The place of what follows a guess is no farther from it than this, in milliseconds, if its id is another.
@@ -95,11 +109,32 @@ impl GuessableRow {
     fn is_replaced_by(&self, now: &Self) -> bool {
         let (before, said) = (&self.said, &now.said);
         let is_near = before.moved_to(said).is_none_or(|moved| moved <= SAME_PLACE_MS);
+        let has_its_id = self.id.is_some() && self.id == now.id;
+        // Beside it another sentence may have its words: `Yes, sir.` and `Thank you, sir.`
+        if !(has_its_id || self.overlaps(now) || is_near && begins_alike(&before.text, &said.text)) {
+            return false;
+        }
         match (&self.id, &now.id) {
             (None, None) => !before.is_not(said) && (is_near || self.says_alike(now)),
             (id, other) if id == other => !before.is_not(said),
             _ => is_near && self.says_alike(now) && !before.is_of_another(said),
         }
+    }
+
+    /// Whether one of the two may be said while the other is, as far as their ends are known.
+    fn overlaps(&self, now: &Self) -> bool {
+        let is_behind = |one: &SaidUnderId, other: &SaidUnderId| {
+            let times = one.start_ms.zip(one.end_ms).zip(other.start_ms);
+            times.is_some_and(|((start, end), other)| end > start && other >= end)
+        };
+        !is_behind(&self.said, &now.said) && !is_behind(&now.said, &self.said)
+    }
+
+    /// Whether what `now` says in the place of this guess needs no word: its words are the guess's, or at its start half of them.
+    fn is_corrected_by(&self, now: &Self) -> bool {
+        let is_there = self.said.moved_to(&now.said).is_none_or(|moved| moved == 0);
+        begins_alike(&self.said.text, &now.said.text)
+            || (is_there || self.said.end_ms.is_some()) && self.said.shares_words(&now.said)
     }
 
     /// Whether the words of `now` show that it is said in the place of this guess.
@@ -168,7 +203,7 @@ pub(super) fn tell_other_words(
     let is_other = |index: &usize| {
         let now = overtaken[*index].and_then(|by| rows[by].as_ref());
         let both = rows[*index].as_ref().zip(now);
-        both.is_some_and(|(guess, now)| !guess.says_alike(now) && (guess.id.is_none() || guess.id != now.id))
+        both.is_some_and(|(guess, now)| !guess.is_corrected_by(now) && (guess.id.is_none() || guess.id != now.id))
     };
     let mut others = (0..rows.len()).filter(is_other);
     if let Some(first) = others.next() {
@@ -208,6 +243,22 @@ mod tests {
             (r#""event":"Draft budget""#, false),
             (r#""event":"draft-budget""#, false),
             (r#""state":"pending approval""#, false),
+            (r#""event":"transcript.partial""#, true),
+            (r#""event":"transcript.final""#, false),
+            (r#""event":"partial_transcript""#, true),
+            (r#""state":"interim_result""#, true),
+            (r#""state":"Partial""#, true),
+            (r#""event":"partial2""#, true),
+            (r#""status":"Partial Result""#, true),
+            (r#""message_type":"Partial transcript""#, true),
+            (r#""status":"ASRPartial""#, true),
+            (r#""event":"STT_PARTIAL""#, true),
+            (r#""result_type":"partialresult""#, true),
+            (r#""type":"partialtranscript""#, true),
+            (r#""event":"finaltranscript""#, false),
+            (r#""type":"partially done""#, false),
+            (r#""event":"A partial result of the vote""#, false),
+            (r#""event":"pendingvote""#, false),
         ] {
             let row = format!("{{{fields}}}");
             assert_eq!(is_guess(&serde_json::from_str(&row).expect("JSON")), expected, "{row}");
@@ -215,18 +266,35 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_of_rows_says_lines() {
+        for (kind, expected) in [
+            ("partialtranscript", true),
+            ("finaltranscript", true),
+            ("ASRFinal", true),
+            ("Final Transcript", true),
+            ("final2", true),
+            ("finalists", false),
+            ("Final vote", false),
+            ("meeting", false),
+        ] {
+            assert_eq!(is_kind_of_lines(kind), expected, "{kind}");
+        }
+    }
+
+    #[test]
     fn what_an_engine_says_next_in_the_place_of_a_guess_overtakes_it() {
-        // `?` for a guess, then id, start, speaker and text; each with whether it is overtaken.
+        // `?` for a guess, then id, start or start and end, speaker and text; each with whether it is overtaken.
         let read = |rows: &[&str]| -> Vec<bool> {
             let row = |row: &&str| {
                 let (is_final, row) = row.strip_prefix('?').map_or((true, *row), |row| (false, row));
                 let [id, start, speaker, text] = row.splitn(4, ' ').collect::<Vec<_>>()[..] else { panic!("{row}") };
+                let (start, end) = start.split_once('-').unwrap_or((start, ""));
                 let name = |name: &str| (name != "-").then(|| Arc::from(name));
                 let said = SaidUnderId {
                     rev: None,
                     is_final,
                     start_ms: start.parse().ok(),
-                    end_ms: None,
+                    end_ms: end.parse().ok(),
                     wall_ms: None,
                     speaker: name(speaker),
                     text: text.into(),
@@ -254,6 +322,14 @@ mod tests {
             (&["?- 0 Ann Hello", "- 0 - Nobody."], &[false, false]),
             (&["?- 0 Ann Hello", "?- 0 Ben No", "- 0 - Hello."], &[false, false, false]),
             (&["?- 0 - Hello", "- 9000 - Nobody."], &[false, false]),
+            // Beside it stands another sentence, however many of its words that has.
+            (&["?- 0-800 Ann Yes, sir.", "- 1500-2500 Ann Thank you, sir."], &[false, false]),
+            (&["?- 1500-2500 Ann Thank you, sir.", "- 0-800 Ann Yes, sir."], &[false, false]),
+            (&["?- 0-800 - I am Ann.", "- 800-2500 - I am Ben."], &[false, false]),
+            (&["?- 0-800 Ann Yes, sir.", "- 700-2500 Ann Yes, thank you, sir."], &[true, false]),
+            (&["?- 0-800 - Yes", "- 900-2500 - Yes, I do."], &[true, false]),
+            (&["?- 0-800 - Yes", "- 5000-6500 - Yes, I do."], &[false, false]),
+            (&["?1 0-800 - Yes, sir.", "2 1500-2500 - Thank you, sir."], &[false, false]),
         ] {
             assert_eq!(read(rows), expected, "{rows:?}");
         }

@@ -664,6 +664,10 @@ mod tests {
             let expected = vec!["0 Hello there.".to_owned(), "9000 Bye.".to_owned()];
             assert_eq!(lines(&rows), (expected, 0, losses), "{guess}");
         }
+        // Without an end nobody knows whether the next sentence stands in its place.
+        let rows =
+            [row(0, "partial", "Yes, sir."), row(1_500, "final", "Thank you, sir."), row(9_000, "final", "Bye.")];
+        assert_eq!(lines(&rows), (vec!["1500 Thank you, sir.".to_owned(), "9000 Bye.".to_owned()], 0, 1));
     }
 
     #[test]
