@@ -250,12 +250,31 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
     let mut rows = Vec::new();
     for (at, row) in super::blocks::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
         let mut of_row = serde_json::Deserializer::from_str(row).into_iter();
+        let before = rows.len();
         let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());
-        if let Some(error) = broken {
-            gather.left_out(at, error.column().max(1), "this row is no JSON: left out");
-        }
+        let Some(error) = broken else { continue };
+        let behind = row_behind(&row[of_row.byte_offset()..]);
+        rows.extend(behind);
+        let message = match () {
+            () if behind.is_some() => {
+                "this row breaks off, and another one stands behind it: what breaks off is left out"
+            }
+            () if rows.len() > before => "what stands behind the value on this row is no JSON: left out",
+            () => "this row is no JSON: left out",
+        };
+        gather.left_out(at, error.column().max(1), message);
     }
     rows
+}
+
+/// The whole object at the end of a row that breaks off: a program that died within a row goes on behind it. What stands behind a
+/// colon, a comma or a bracket is a part of the row itself.
+fn row_behind(broken: &str) -> Option<&RawValue> {
+    /// No row has more objects behind one that breaks off.
+    const TRIES_MAX: usize = 64;
+    let begins = broken.rmatch_indices("{\"").map(|(at, _)| at).take(TRIES_MAX);
+    let is_part = |at: usize| broken[..at].trim_end().ends_with([':', ',', '[']);
+    begins.filter(|at| *at > 0 && !is_part(*at)).find_map(|at| serde_json::from_str(&broken[at..]).ok())
 }
 
 /// Gives lines the ids that their rows have, and others to those that have none.
@@ -528,6 +547,27 @@ mod tests {
         let line = |line: Version| (line.content.start_ms, line.content.text.to_string(), line.content.words.len());
         let problems = reading.problems.iter().map(|problem| problem.line).collect();
         (reading.lines.into_iter().map(line).collect(), problems)
+    }
+
+    #[test]
+    fn a_row_behind_one_that_breaks_off_is_read() {
+        const ROW: &str = r#"{"start_ms":2000,"speaker":{"name":"Ben"},"text":"two"}"#;
+        for (half, rest, texts, told) in [
+            (r#"{"start_ms":1000,"te"#, ROW, &["one", "two", "end"][..], "another one stands behind it"),
+            (r#"{"start_ms":1000,"text":"ha"#, ROW, &["one", "two", "end"], "another one stands behind it"),
+            (r#"{"start_ms":1000,"text":"half"}"#, "x", &["one", "half", "end"], "behind the value"),
+            (r#"{"start_ms":1000,"text":"half","#, "", &["one", "end"], "this row is no JSON"),
+            // What stands within the half is no row.
+            (r#"{"start_ms":1000,"text":"half","speaker":{"text":"x"}"#, "", &["one", "end"], "this row is no JSON"),
+        ] {
+            let ends = [r#"{"start_ms":0,"text":"one"}"#, r#"{"start_ms":3000,"text":"end"}"#];
+            let file = format!("{}\n{half}{rest}\n{}\n", ends[0], ends[1]);
+            let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+            let found: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(found, texts, "{file}");
+            let messages: Vec<_> = reading.problems.iter().map(|problem| &*problem.message).collect();
+            assert!(matches!(messages[..], [message] if message.contains(told)), "{file}: {messages:?}");
+        }
     }
 
     #[test]
