@@ -43,19 +43,33 @@ struct Node<'a> {
 /// Nodes stand in each other no deeper: a link in a mark in a paragraph has 3.
 const NODES_DEPTH_MAX: usize = 16;
 
-/// Puts the text of a node, and of those within it, behind `text`.
-fn text_of<'a>(node: &'a RawValue, depth: usize, places: &Places<'a>, text: &mut String, gather: &mut Gather) {
-    let at = places.place(node.get());
-    if depth > NODES_DEPTH_MAX {
-        return gather.left_out(at.0, at.1, "this text stands too deep within others: left out");
-    }
-    let Some(node) = places.read::<Node<'_>>(node, "this text", gather) else { return };
-    if node.text.is_none() && node.kind == "text" {
-        gather.left_out(at.0, at.1, "this text is missing: left out");
-    }
-    text.extend(node.text);
-    for inner in node.content.into_iter().flatten() {
-        text_of(inner, depth + 1, places, text, gather);
+/// Puts the text of nodes that stand beside each other, and of those within them, behind `text`. Items, paragraphs and line
+/// breaks part words.
+fn text_of<'a>(
+    nodes: impl IntoIterator<Item = &'a RawValue>,
+    depth: usize,
+    places: &Places<'a>,
+    text: &mut String,
+    gather: &mut Gather,
+) {
+    let mut was_text = true;
+    for node in nodes {
+        let at = places.place(node.get());
+        if depth > NODES_DEPTH_MAX {
+            gather.left_out(at.0, at.1, "this text stands too deep within others: left out");
+            continue;
+        }
+        let Some(node) = places.read::<Node<'_>>(node, "this text", gather) else { continue };
+        let is_text = node.text.is_some() || node.kind == "text";
+        if node.text.is_none() && is_text {
+            gather.left_out(at.0, at.1, "this text is missing: left out");
+        }
+        if !is_text && (!was_text || node.content.is_none()) {
+            text.push(' ');
+        }
+        was_text = is_text;
+        text.extend(node.text);
+        text_of(node.content.into_iter().flatten(), depth + 1, places, text, gather);
     }
 }
 
@@ -87,9 +101,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
                 true => places.due_list(paragraph, &fields, "content", &mut gather),
                 false => places.list(&fields, "content", &mut gather),
             };
-            for node in nodes {
-                text_of(node, 1, &places, &mut text, &mut gather);
-            }
+            text_of(nodes, 1, &places, &mut text, &mut gather);
             let words: Vec<&str> = text.split_whitespace().collect();
             if !times.is_empty() && times.len() != words.len() {
                 let (words, times) = (words.len(), times.len());
@@ -130,6 +142,25 @@ mod tests {
             assert_eq!(&*reading.lines[0].content.text, if is_read { "The vote" } else { "The" }, "{depth}");
             assert_eq!(reading.problems.is_empty(), is_read, "{depth} {:?}", reading.problems);
             node = serde_json::json!({"type": "link", "content": [node]});
+        }
+    }
+
+    #[test]
+    fn items_and_line_breaks_part_words() {
+        use serde_json::{Value, json};
+        let said = |text: &str| json!({"type": "text", "text": text});
+        let of = |kind: &str, content: Vec<Value>| json!({"type": kind, "content": content});
+        let paragraph = |text: &str| of("paragraph", vec![said(text)]);
+        for (nodes, expected) in [
+            (vec![said("one"), json!({"type": "hardBreak"}), said("two")], "one two"),
+            (vec![of("listItem", vec![paragraph("a"), paragraph("b")]), of("listItem", vec![paragraph("c")])], "a b c"),
+            (vec![said("see "), of("link", vec![said("this")]), said(".")], "see this."),
+            (vec![said("o"), said("ne")], "one"),
+        ] {
+            let file = of("doc", vec![of("monologue", vec![of("paragraph", nodes)])]).to_string();
+            let reading = read(&file, Gather::default()).expect("it can be read");
+            assert_eq!(&*reading.lines[0].content.text, expected);
+            assert!(reading.problems.is_empty(), "{:?}", reading.problems);
         }
     }
 }
