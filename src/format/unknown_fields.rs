@@ -130,9 +130,9 @@ impl UnknownFields {
         let more = told.len().saturating_sub(NAMES_TOLD_MAX);
         for (name, MeantField { meant, first, count }) in told.drain(..told.len() - more) {
             let name = excerpt(&name);
-            let message = format!(
-                "unknown field {name:?}: did you mean \"{meant}\"? It is not read; it stands there {count} times"
-            );
+            let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+            let message =
+                format!("unknown field {name:?}: did you mean \"{meant}\"? It is not read; it stands there {times}");
             gather.problem(first.line, first.column, message);
         }
         if let Some((_, met)) = told.first() {

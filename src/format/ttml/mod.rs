@@ -181,6 +181,7 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
         told: HashSet::new(),
     };
     let mut xml = XmlReader::from_str(text);
+    xml.config_mut().allow_dangling_amp = true;
     loop {
         let from = xml.buffer_position();
         if reader.builder.depth() > DEPTH_MAX {
@@ -195,7 +196,14 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
                 reader.end();
             }
             Ok(Event::End(_)) => reader.end(),
-            Ok(Event::Text(text)) => reader.text(&text.xml10_content(), from, xml.buffer_position()),
+            Ok(Event::Text(text)) => {
+                let text = text.xml10_content();
+                if text.starts_with('&') {
+                    let at = reader.place(from);
+                    reader.problem(at, "an & begins no entity (& is written &amp;): it stays as it is written");
+                }
+                reader.text(&text, from, xml.buffer_position());
+            }
             Ok(Event::CData(text)) => reader.text(&text.xml10_content(), from, xml.buffer_position()),
             Ok(Event::GeneralRef(name)) => {
                 let known = name.resolve_char_ref().ok().flatten().map(String::from);
@@ -217,7 +225,12 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
                 if reader.gather.len() == 0 {
                     return Err(FormatError::Broken { what: "XML", line: at.line, column: at.column, why });
                 }
-                reader.left_out(at, format!("the XML is broken here ({why}): what follows is left out"));
+                let rest = text.get(usize::try_from(xml.error_position()).unwrap_or(usize::MAX)..).unwrap_or_default();
+                let (lines, bytes) = (rest.lines().count(), rest.len());
+                reader.left_out(
+                    at,
+                    format!("the XML is broken here ({why}): what follows is left out ({lines} lines, {bytes} bytes)"),
+                );
                 break;
             }
         }
@@ -286,12 +299,19 @@ impl Reader<'_> {
                 self.problem(at, message);
                 break;
             }
-            match attribute.map(|attribute| {
-                (attribute.key.into_inner().to_owned(), attribute.normalized_value(XmlVersion::Implicit1_0))
-            }) {
-                Ok((name, Ok(value))) => attributes.push((name, value.into_owned())),
-                Ok((name, Err(_))) => {
-                    self.problem(at, format!("the attribute {} cannot be read: left out", excerpt(&name)));
+            match attribute {
+                Ok(attribute) => {
+                    let name = attribute.key.into_inner().to_owned();
+                    let value = attribute.normalized_value(XmlVersion::Implicit1_0).map(std::borrow::Cow::into_owned);
+                    let value = value.unwrap_or_else(|_| {
+                        let name = excerpt(&name);
+                        self.problem(
+                            at,
+                            format!("an & in the attribute {name} begins no entity: it stays as it is written"),
+                        );
+                        attribute.value.clone().into_owned()
+                    });
+                    attributes.push((name, value));
                 }
                 Err(_) => self.problem(at, format!("an attribute of <{}> is broken: left out", excerpt(name))),
             }

@@ -314,6 +314,30 @@ fn text_is_whole_whatever_it_is_written_with() {
 }
 
 #[test]
+fn an_ampersand_that_begins_no_entity_costs_nothing() {
+    for (text, expected, told) in [
+        ("Ann & Ben", "1-2 Ann & Ben", 1),
+        ("AT&T & co", "1-2 AT&T & co", 2),
+        ("a &<br/>b", "1-2 a &/b", 1),
+        ("R&amp;D", "1-2 R&D", 0),
+        ("a &b; c", "1-2 a &b; c", 1),
+    ] {
+        let body = format!("<body><div><p begin='1s' end='2s'>{text}</p><p begin='3s' end='4s'>x</p></div></body>");
+        let (read, problems) = shown("", &body);
+        assert_eq!(read, [expected, "3-4 x"], "{text}");
+        assert_eq!(problems.len(), told, "{problems:?}");
+    }
+    let agent = "<head><metadata><ttm:agent xml:id='Q&A' type='person'/></metadata></head>";
+    let (read, problems) =
+        shown("", &format!("{agent}<body><div><p begin='1s' end='2s' ttm:agent='Q&A'>x</p></div></body>"));
+    assert_eq!((read, problems.len()), (vec!["1-2 x".to_owned()], 2), "{problems:?}");
+    // What cannot be read on says how much is missing.
+    let (read, problems) = shown("", "<body><div><p begin='1s' end='2s'>a</p><p begin='3s'>b</q>\nc</p></div></body>");
+    assert_eq!(read.len(), 2);
+    assert!(problems.iter().any(|problem| problem.contains("(2 lines, ")), "{problems:?}");
+}
+
+#[test]
 fn agents_are_called_by_their_names() {
     let name = |agent: &str| {
         let file = format!(

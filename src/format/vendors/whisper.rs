@@ -15,9 +15,11 @@ use serde_json::value::RawValue;
 
 use super::super::blocks::tidy;
 use super::super::detect::is_rows;
-use super::super::gather::Gather;
+use super::super::gather::{FilePlace, Gather};
+use super::super::guessed_rows::{GuessableRow, is_guess, overtaken, tell_other_words};
 use super::super::ours::rows;
 use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of, values};
+use super::super::reused_ids::SaidUnderId;
 use super::super::words::{ANSWER_PAUSE_MS, Token, WordLines, is_unspaced, missing_words};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
@@ -353,7 +355,35 @@ impl SegmentCount {
     }
 }
 
+/// Leaves out guesses that a segment behind them takes the place of, and tells of the others: they were said, and are read. Their ids
+/// are counted anew in each run, and say nothing.
+fn settled<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) -> Vec<&'a RawValue> {
+    let fields = |raw: &&'a RawValue| serde_json::from_str::<Fields<'_>>(raw.get()).ok();
+    let guesses: Vec<bool> = segments.iter().map(|raw| fields(raw).is_some_and(|fields| is_guess(&fields))).collect();
+    if !guesses.contains(&true) {
+        return segments;
+    }
+    let guessable = |(raw, is_guess): (&&'a RawValue, &bool)| {
+        let segment: Segment<'_> = serde_json::from_str(raw.get()).ok()?;
+        let (start_ms, end_ms) = segment.times();
+        let text: Arc<str> = without_model_marks(segment.text.as_deref()?).into();
+        let speaker = speaker(raw).map(Arc::from);
+        let said = SaidUnderId { rev: None, is_final: !is_guess, start_ms, end_ms, wall_ms: None, speaker, text };
+        Some(GuessableRow { id: None, said })
+    };
+    let rows: Vec<Option<GuessableRow>> = segments.iter().zip(&guesses).map(guessable).collect();
+    let overtaken = overtaken(&rows);
+    let at: Vec<FilePlace> = segments.iter().map(|raw| places.place(raw.get()).into()).collect();
+    tell_other_words(&rows, &overtaken, &at, gather);
+    let is_kept = |index: &usize| overtaken[*index].is_none();
+    for index in (0..segments.len()).filter(|index| guesses[*index] && is_kept(index)) {
+        gather.problem(at[index].line, at[index].column, "this segment was never final: read as it was guessed last");
+    }
+    (0..segments.len()).filter(is_kept).map(|index| segments[index]).collect()
+}
+
 fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) {
+    let segments = settled(segments, places, gather);
     let mut count = SegmentCount::default();
     // Words that are listed and not in the text of their segment, and where the first of them are.
     let (mut unsaid, mut unsaid_at) = (0, None);
@@ -787,6 +817,29 @@ mod tests {
             assert_eq!(lines.collect::<Vec<_>>(), expected, "{file}");
             assert_eq!(reading.problems.len(), problems, "{:?}\n{file}", reading.problems);
             assert_eq!(super::super::super::detect::detect(&file, None), Ok(FileKind::Whisper), "{file}");
+        }
+    }
+
+    #[test]
+    fn guesses_that_a_segment_behind_them_replaces_are_no_lines() {
+        let segment = |start: u32, text: &str, mark: &str| {
+            format!("{{\"id\":{start},\"start\":{start},\"end\":{},\"text\":\"{text}\"{mark}}}", start + 1)
+        };
+        for (guess, last) in [
+            (",\"is_final\":false", ",\"is_final\":true"),
+            (",\"completed\":false", ",\"completed\":true"),
+            (",\"status\":\"interim\"", ""),
+        ] {
+            let said = [
+                segment(0, "Hello the", guess),
+                segment(0, "Hello there.", last),
+                segment(5, "Oh", guess),
+                segment(9, "Bye.", last),
+            ];
+            let file = format!("{{\"segments\":[{}]}}", said.join(","));
+            let (lines, told, losses) = read_lines(&file);
+            let texts: Vec<_> = lines.iter().map(|(_, _, text)| text.as_str()).collect();
+            assert_eq!((texts, told, losses), (vec!["Hello there.", "Oh", "Bye."], 1, 0), "{file}");
         }
     }
 
