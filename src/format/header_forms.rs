@@ -454,7 +454,9 @@ fn time_within(line: &str) -> Option<Shape<'_>> {
     }
     let rest = bare(rest);
     let ((start, end), text) = leading_span(rest)?;
-    let is_full = rest[..rest.len() - text.len()].matches(is_colon).count() >= 2;
+    // `9:30 to 16:00` is two times without hours.
+    let colons = if end.is_some() { 4 } else { 2 };
+    let is_full = rest[..rest.len() - text.len()].matches(is_colon).count() >= colons;
     is_full.then(|| of(Form::NameTimeText, before, When::Known(start, end), text)).flatten()
 }
 

@@ -10,13 +10,14 @@ use std::collections::{HashMap, HashSet};
 use super::FileKind;
 use super::blocks::LABEL_MAX;
 use super::header_forms::{
-    Form, Header, NO_COLON, Shape, is_placeholder, paragraph, says_nothing, shapes, text_behind_time,
+    Form, Header, NO_COLON, NO_SIGN, Shape, is_placeholder, paragraph, says_nothing, shapes, text_behind_time,
 };
 use super::label_spelling::letters;
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
-use super::stamp::{When, bare, is_blank, is_colon, is_unreadable};
+use super::stamp::{When, bare, is_blank, is_colon, is_open, is_unreadable};
 use super::time_lines::{Layout, TimeLines};
 use super::unreadable_times::{self, HeaderOrders};
+use crate::transcript::MediaMs;
 
 /// `Name  0:01 text` among headers that have their text below.
 const TEXT_ON_LINE: &str = "the text stands on the line of the header";
@@ -32,6 +33,37 @@ pub(super) struct Place {
     pub(super) has_time_below: bool,
     /// It begins a paragraph.
     pub(super) is_first: bool,
+    /// It ends a paragraph, or what stands below it begins large: no sentence goes on there.
+    pub(super) is_last: bool,
+    /// The times of the headers before and behind, as far as there are some.
+    pub(super) from_ms: Option<MediaMs>,
+    pub(super) until_ms: Option<MediaMs>,
+}
+
+impl Place {
+    /// A line in the midst of a file of which nothing else is known.
+    pub(super) const WITHIN: Self = Self {
+        is_open: true,
+        has_text_below: true,
+        has_time_below: false,
+        is_first: false,
+        is_last: false,
+        from_ms: None,
+        until_ms: None,
+    };
+
+    /// Whether the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`): without a
+    /// sign between them they are a header only between the times around them.
+    fn has_room(&self, header: &Header<'_>) -> bool {
+        let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
+            return true;
+        };
+        let (is_behind, is_before) =
+            (self.from_ms.is_none_or(|from| from <= start), self.until_ms.is_none_or(|until| start <= until));
+        // Another recording may begin between the two.
+        let goes_back = self.from_ms.zip(self.until_ms).is_some_and(|(from, until)| until < from);
+        is_behind && is_before || goes_back && (is_behind || is_before)
+    }
 }
 
 /// The labels of a file, and by them which lines of it begin a block.
@@ -68,7 +100,7 @@ impl<'a> Headers<'a> {
         let mut loose: HashMap<&str, usize> = HashMap::new();
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let (mut rows, mut named, mut natives, mut loosely) = (0_usize, 0_usize, 0_usize, 0_usize);
-        let (mut is_bracketed, mut is_dashed, mut has_columns) = (false, false, false);
+        let (mut is_bracketed, mut dashed, mut has_columns) = (false, 0_usize, false);
         let (mut orders, mut loose_orders) = (HeaderOrders::default(), HeaderOrders::default());
         let lines = || lines.iter().copied().filter(|line| !line.starts_with('\\'));
         for line in lines() {
@@ -98,8 +130,7 @@ impl<'a> Headers<'a> {
                 } else if shape.is_native(kind) {
                     is_native = true;
                     is_bracketed |= shape.form == Form::NameTime && bare(line).starts_with('[');
-                    let before = bare(line).strip_suffix(shape.label).unwrap_or_default();
-                    is_dashed |= before.trim_end().ends_with(['-', '\u{2013}', '\u{2014}']);
+                    dashed += usize::from(is_behind_dash(line, &shape));
                     known.insert(shape.label);
                 } else if shape.form == Form::Colon && is_title(shape.label) {
                     *counts.entry(shape.label).or_default() += 1;
@@ -128,19 +159,24 @@ impl<'a> Headers<'a> {
             is_named,
             is_loose,
             is_bracketed,
-            is_dashed,
+            is_dashed: dashed * 2 > natives,
             has_columns,
             has_rows: false,
             orders,
             labels,
             letters: HashSet::new(),
         };
+        let own = lines().flat_map(|line| shapes(line).map(move |shape| (line, shape)));
+        let dashed: Vec<&str> =
+            own.filter(|(line, shape)| headers.is_dash_form(line, shape)).map(|(_, shape)| shape.label).collect();
+        headers.known.extend(dashed);
         // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
         // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
         let is_body = |line: &&str| !headers.is_own(line);
-        let place = Place { is_open: true, has_text_below: false, has_time_below: false, is_first: false };
-        let others =
-            lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(|shape| shape.form != Form::Inline);
+        let place = Place { has_text_below: false, ..Place::WITHIN };
+        // Those may be sentences.
+        let is_one = |shape: &Shape<'_>| !matches!(shape.form, Form::Inline | Form::PlainTimeText);
+        let others = lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(is_one);
         let others: Vec<&str> =
             others.filter(|shape| headers.accept(*shape, place).is_some()).map(|one| one.label).collect();
         headers.known.extend(others);
@@ -177,9 +213,8 @@ impl<'a> Headers<'a> {
     /// True for a line of text that must be kept from being a header, wherever it stands.
     pub(super) fn may_take(&self, line: &str) -> bool {
         let is_one = |shape: Shape<'_>| shape.form == Form::Colon && is_title(shape.label);
-        let place = Place { is_open: true, has_text_below: true, has_time_below: false, is_first: false };
         let all: Vec<_> = shapes(line).collect();
-        self.choose(line, &all, place).is_some() || all.into_iter().any(is_one) || paragraph(line).is_some()
+        self.choose(line, &all, Place::WITHIN).is_some() || all.into_iter().any(is_one) || paragraph(line).is_some()
     }
 
     #[cfg(test)]
@@ -189,13 +224,26 @@ impl<'a> Headers<'a> {
 
     /// True for a header by its form alone.
     pub(super) fn is_own(&self, line: &str) -> bool {
-        shapes(line).any(|shape| self.has_form(&shape))
+        self.own_start(line).is_some()
+    }
+
+    /// The time of a header that is one by its form alone.
+    pub(super) fn own_start(&self, line: &str) -> Option<MediaMs> {
+        shapes(line).find(|shape| self.has_form(line, shape))?.header().start_ms
     }
 
     /// True for the form of the file. In a loose one small words may go on with a sentence.
-    fn has_form(&self, shape: &Shape<'_>) -> bool {
+    fn has_form(&self, line: &str, shape: &Shape<'_>) -> bool {
         let is_one = || shape.form != Form::TimeName || is_title(shape.label) || self.known.contains(shape.label);
-        shape.is_native(self.kind) || self.is_loose && shape.is_loose(self.kind) && is_one()
+        let is_loose = || self.is_loose && shape.is_loose(self.kind) && is_one();
+        shape.is_native(self.kind) || is_loose() || self.is_dash_form(line, shape)
+    }
+
+    /// True for `[0:01] - name` in a file of such headers, whoever that is.
+    fn is_dash_form(&self, line: &str, shape: &Shape<'_>) -> bool {
+        let is_timed = shape.form == Form::TimeName && matches!(shape.when, When::Known(..));
+        let is_one = || bare(line).starts_with(is_open) && is_label(shape.label) && !is_sentence(shape.label);
+        self.is_dashed && is_timed && is_one() && is_behind_dash(line, shape)
     }
 
     /// The header that `line` is.
@@ -216,19 +264,28 @@ impl<'a> Headers<'a> {
                 return Some(Shape { odd: Some("the text stands on the next line"), ..shape }.header());
             }
         }
-        let native = all.clone().find(|shape| self.has_form(shape));
+        let native = all.clone().find(|shape| self.has_form(line, shape));
         // The first cell of a row may be a time that cannot be read.
         let is_sure = |native: &Shape<'_>| native.form != Form::Columns || self.known.contains(native.label);
         if let Some(native) = native.filter(is_sure) {
             return Some(self.native(native.in_kind(self.kind)));
         }
-        let accepted = self.known_before_text(line);
-        let accepted = accepted.or_else(|| all.clone().find_map(|shape| self.accept(shape, place)));
+        let mut others = all.clone().filter_map(|shape| self.accept(shape, place));
+        let mut is_refused = false;
+        let mut has_room = |header: &Header<'_>| {
+            is_refused |= !place.has_room(header);
+            place.has_room(header)
+        };
+        let accepted = self.known_before_text(line).filter(&mut has_room);
+        let accepted = accepted.or_else(|| others.find(&mut has_room));
         if native.is_none() && accepted.is_some_and(|header| header.start_ms.is_some()) {
             return accepted;
         }
         let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
-        let unreadable = unreadable_times::find(line, self.orders, place.has_text_below, is_known);
+        // A time that can be read and lies elsewhere is none that cannot.
+        let accepted = accepted.filter(|header| !is_refused || header.remark.is_empty());
+        let unreadable =
+            if is_refused { None } else { unreadable_times::find(line, self.orders, place.has_text_below, is_known) };
         let unreadable = unreadable.map(unreadable_times::Guess::header);
         unreadable.or_else(|| native.map(|native| self.native(native.in_kind(self.kind)))).or(accepted)
     }
@@ -368,10 +425,17 @@ impl<'a> Headers<'a> {
         let at = |label: &str| label.as_ptr() as usize - line.as_ptr() as usize;
         let why = |why| Some(NearMiss { at: 0, why });
         let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
-        if unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known) {
+        let all: Vec<_> = shapes(line).collect();
+        let anywhere = Place { from_ms: None, until_ms: None, ..place };
+        if self.choose(line, &all, anywhere).is_some_and(|header| !place.has_room(&header)) {
+            return why("its time does not lie between those of the headers around it");
+        }
+        let is_timed = |shape: &Shape<'_>| matches!(shape.when, When::Known(..)) && shape.has_label();
+        let is_doubtful = || unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known);
+        if !all.iter().any(is_timed) && is_doubtful() {
             return why("it looks like a header whose time cannot be read");
         }
-        for shape in shapes(line) {
+        for shape in all {
             let Shape { form, label, when, .. } = shape;
             let is_timed = matches!(when, When::Known(..)) && !label.is_empty();
             let is_long = label.chars().count() > LABEL_MAX;
@@ -399,6 +463,7 @@ impl<'a> Headers<'a> {
                 Form::Alone
                     if place.is_open
                         && place.is_first
+                        && place.is_last
                         && place.has_text_below
                         && self.kind != FileKind::Timed
                         && is_title(label)
@@ -424,6 +489,13 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// True for a name that stands behind a time and a dash.
+fn is_behind_dash(line: &str, shape: &Shape<'_>) -> bool {
+    let name = if shape.form == Form::TimeName { shape.whole } else { shape.label };
+    let before = bare(line).strip_suffix(name).unwrap_or_default();
+    before.trim_end().ends_with(['-', '\u{2013}', '\u{2014}'])
+}
+
 /// True for what ends as a sentence, or a part of one, does.
 fn is_over(label: &str) -> bool {
     label.ends_with(['.', '?', '!', ',', '\u{2026}', '-'])
@@ -442,13 +514,10 @@ mod tests {
     use super::*;
     use crate::transcript::MediaMs;
 
-    /// Within a block, with text below.
-    const WITHIN: Place = Place { is_open: true, has_text_below: true, has_time_below: false, is_first: false };
-
     /// What `line` is within a file of `kind` in which Ann and Ben Roth speak: label, start, remark and text.
     fn find(kind: FileKind, line: &str) -> Option<(String, Option<MediaMs>, String, String)> {
         let headers = Headers::of_labels(kind, ["Ann", "Ben Roth"].into_iter());
-        let header = headers.find(line, WITHIN)?;
+        let header = headers.find(line, Place::WITHIN)?;
         Some((header.label.into(), header.start_ms, header.remark.into(), header.text.into()))
     }
 
@@ -567,9 +636,11 @@ mod tests {
         ] {
             assert_eq!(find(kind, plain), None, "{kind}: {plain}");
         }
-        let ended = Headers::of_labels(FileKind::Timed, std::iter::empty()).find("00:35 --> 00:40 Well.", WITHIN);
+        let ended =
+            Headers::of_labels(FileKind::Timed, std::iter::empty()).find("00:35 --> 00:40 Well.", Place::WITHIN);
         assert_eq!(ended.map(|header| (header.label, header.text)), Some(("", "Well.")));
-        let ended = Headers::of_labels(FileKind::Timed, std::iter::empty()).find("[00:35 - 00:40] Well.", WITHIN);
+        let ended =
+            Headers::of_labels(FileKind::Timed, std::iter::empty()).find("[00:35 - 00:40] Well.", Place::WITHIN);
         assert_eq!(ended.and_then(|header| header.end_ms), Some(40_000));
     }
 
@@ -590,7 +661,7 @@ mod tests {
     fn a_header_names_one_speaker() {
         let lines = ["Ann: (0:01): (0:05)", "Ann", "and more", "Ben: (0:06)", "Ben", "more"];
         let headers = Headers::of(FileKind::Rev, &lines);
-        let found = lines.map(|line| headers.find(line, WITHIN).map(|header| header.label));
+        let found = lines.map(|line| headers.find(line, Place::WITHIN).map(|header| header.label));
         assert_eq!(found, [Some("Ann: (0:01)"), None, None, Some("Ben"), Some("Ben"), None]);
     }
 
@@ -600,7 +671,7 @@ mod tests {
             let rows: Vec<String> = rows.iter().map(|row| format!("[00:35] {row}")).collect();
             let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
             let headers = Headers::of(FileKind::Timed, &rows);
-            let found = rows.iter().filter_map(|row| headers.find(row, WITHIN));
+            let found = rows.iter().filter_map(|row| headers.find(row, Place::WITHIN));
             found.map(|header| (header.label.to_owned(), header.odd.is_some())).collect()
         };
         let named = |label: &str| (label.to_owned(), false);

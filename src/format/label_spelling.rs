@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::blocks::{LABEL_MAX, excerpt};
 use super::gather::Gather;
+use super::person::is_abbreviation;
 
 /// Nobody has so many people in a transcript: of more nothing is compared.
 const LABELS_MAX: usize = 1_000;
@@ -109,10 +110,27 @@ fn near<'a>(labels: &'a [LabelUse]) -> Vec<(&'a LabelUse, &'a LabelUse)> {
         let among = if digits.is_empty() { vec![None] } else { vec![Some(digits), Some(String::new())] };
         let variants = if rare.lines == 1 { variants(lower) } else { Vec::new() };
         let keys = variants.into_iter().flat_map(|it| among.iter().map(move |digits| (it.clone(), digits.clone())));
-        let usual = keys.filter_map(|key| like.get(&key).copied()).chain(other).max_by_key(usual_first);
+        let usual = keys.filter_map(|key| like.get(&key).copied());
+        let usual = usual.filter(|usual| !differ_on_purpose(lower, &usual.label.to_lowercase()));
+        let usual = usual.chain(other).max_by_key(usual_first);
         usual.map(|usual| (rare, usual))
     });
     found.collect()
+}
+
+/// True for labels in small letters that differ in one word as those of two people do: in a letter that stands alone or a title
+/// (`speaker a`, `mrs. smith`), a plural, or who asks and who answers.
+fn differ_on_purpose(one: &str, other: &str) -> bool {
+    let mut others = other.split_whitespace();
+    let pairs: Vec<_> = one.split_whitespace().zip(others.by_ref()).filter(|(one, other)| one != other).collect();
+    let [(word, another)] = pairs[..] else { return false };
+    let is_pair = |one: &str, other: &str| {
+        other.strip_suffix('s') == Some(one)
+            || one.strip_suffix("er").is_some_and(|it| other.strip_suffix("ee") == Some(it))
+    };
+    let are_short = is_abbreviation(word) && is_abbreviation(another);
+    one.split_whitespace().count() == other.split_whitespace().count()
+        && (are_short || is_pair(word, another) || is_pair(another, word))
 }
 
 /// A label in small letters, and it without each of its letters: two that differ in a letter have one of these in common. None of
@@ -153,6 +171,13 @@ mod tests {
             (["Speaker 1"; 2], "Speaker 2", "Speaker 2", ""),
             (["Speaker 1"; 2], "Speaker 11", "Speaker 11", ""),
             (["Ann"; 2], "Anna", "Anna", ""),
+            (["Speaker A"; 2], "Speaker B", "Speaker B", ""),
+            (["Mr. Smith"; 2], "Mrs. Smith", "Mrs. Smith", ""),
+            (["Mrs Smith"; 2], "Ms Smith", "Ms Smith", ""),
+            (["Interviewer"; 2], "Interviewee", "Interviewee", ""),
+            (["Student"; 2], "Students", "Students", ""),
+            (["Male Students"; 2], "Male Student", "Male Student", ""),
+            (["Mr. Smith"; 2], "Mr. Smyth", "Mr. Smyth", "is written nearly as"),
             (["Ann Lee"; 2], "Ann Lee1", "Ann Lee1", "is written nearly as"),
             (["Ann Lee"; 2], "Ben Lee", "Ben Lee", ""),
             (["Maria", "Ben"], "Mario", "Mario", ""),

@@ -180,7 +180,7 @@ pub(super) fn is_no_name(name: &str) -> bool {
 }
 
 /// Titles that end with a dot, and the letters of names.
-fn is_abbreviation(word: &str) -> bool {
+pub(super) fn is_abbreviation(word: &str) -> bool {
     const ABBREVIATIONS: [&str; 24] = [
         "dr", "mr", "mrs", "ms", "prof", "rev", "sen", "rep", "gov", "gen", "col", "sgt", "lt", "capt", "hon", "jr",
         "sr", "st", "fr", "inc", "ph.d", "m.d", "pres", "amb",

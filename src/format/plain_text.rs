@@ -51,7 +51,7 @@ pub(super) fn read(kind: FileKind, text: &str, gather: Gather) -> Reading {
 
 /// Where each line stands, but for whether somebody speaks already.
 fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) -> Vec<Place> {
-    let mut has_text_below = false;
+    let (mut has_text_below, mut until_ms, mut starts) = (false, None, vec![None; lines.len()]);
     let is_time = |line: &str| {
         time(line).or_else(|| paragraph(line).filter(|(_, text)| text.is_empty()).map(|(start, _)| start)).is_some()
     };
@@ -62,15 +62,32 @@ fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) 
         .map(|(index, line)| {
             let has_time_below = times.is_none() && lines.get(index + 1).is_some_and(|below| is_time(below));
             let is_first = index == 0 || bare(lines[index - 1]).is_empty();
-            let place = Place { is_open: false, has_text_below, has_time_below, is_first };
+            let is_last = lines.get(index + 1).is_none_or(|below| !bare(below).starts_with(char::is_lowercase));
+            let place =
+                Place { is_open: false, has_text_below, has_time_below, is_first, is_last, from_ms: None, until_ms };
             if !bare(line).is_empty() {
-                let is_header = headers.is_own(line) || times.is_some_and(|times| times.at(index).is_some());
-                has_text_below = !is_header && !is_time(line);
+                let own = headers.own_start(line);
+                let at = times.and_then(|times| times.at(index));
+                has_text_below = own.is_none() && at.is_none() && !is_time(line);
+                starts[index] = match at {
+                    Some(At::Header { start_ms, .. }) => start_ms.or(own),
+                    _ => own,
+                };
+                until_ms = starts[index].or(until_ms);
             }
             place
         })
         .collect();
     places.reverse();
+    // Behind the last header a time may lie as far as the longest block reaches.
+    let known: Vec<MediaMs> = starts.iter().copied().flatten().collect();
+    let longest = known.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+    let mut from_ms: Option<MediaMs> = None;
+    for (place, start) in places.iter_mut().zip(starts) {
+        place.from_ms = from_ms;
+        place.until_ms = place.until_ms.or(from_ms.map(|from| from.saturating_add(longest)));
+        from_ms = start.or(from_ms);
+    }
     places
 }
 
@@ -449,6 +466,56 @@ mod tests {
         }
     }
 
+    /// A sentence that begins with somebody's name and a clock moves no line: its time lies elsewhere than the headers around it.
+    #[test]
+    fn a_clock_behind_a_name_is_a_header_only_between_those_around_it() {
+        let otter =
+            "Ann Lee  0:01\nGood.\n\nJohn  0:05\nMorning.\n\nHEADER\n\nAnn Lee  0:20\nWhy?\n\nJohn  0:30\nBye.\n";
+        let rev = "Ann Lee: (00:01)\nGood.\n\nJohn: (00:05)\nMorning.\n\nHEADER\n\nAnn Lee: (00:20)\nWhy?\n\nJohn: (00:30)\nBye.\n";
+        let names = "Ann Lee: 00:00:01\n\nGood.\n\nJohn: 00:00:05\n\nMorning.\n\nHEADER\n\nAnn Lee: 00:00:20\n\nWhy?\n\nJohn: 00:00:30\n\nBye.\n";
+        for (kind, text) in [(FileKind::Otter, otter), (FileKind::Rev, rev), (FileKind::Names, names)] {
+            for line in
+                ["John 3:16 says that it is so.", "Ann Lee 9:00 am works.", "Trading Hours: 9:30 to 16:00 daily."]
+            {
+                let (lines, is_told) = said_in(kind, text, line);
+                let expected =
+                    ["1 Ann Lee: Good.", &format!("5 John: Morning.//{line}"), "20 Ann Lee: Why?", "30 John: Bye."];
+                assert_eq!((lines, is_told), (expected.map(str::to_owned).to_vec(), true), "{kind}: {line}");
+            }
+            let (lines, _) = said_in(kind, text, "Ann Lee 0:10 so it is.");
+            assert_eq!(lines[2], "10 Ann Lee: so it is.", "{kind}");
+        }
+        let (lines, is_told) = said_in(FileKind::Otter, otter, "10:30 Ann Lee can join us.");
+        assert!(is_told && lines.len() == 4, "{lines:?}");
+        // The verse alone, and behind the last header.
+        assert_eq!(said_in(FileKind::Otter, otter, "John 3:16\nsays so.").0.len(), 4);
+        assert_eq!(
+            said_in(
+                FileKind::Otter,
+                &otter.replace("Bye.", "Bye.\n\nHEAD2").replace("HEADER", "So.").replace("HEAD2", "HEADER"),
+                "John 3:16 says so."
+            )
+            .0
+            .len(),
+            4
+        );
+    }
+
+    /// Happy Scribe's headers say by a dash that a name follows, whatever it is.
+    #[test]
+    fn who_stands_behind_a_time_and_a_dash_speaks() {
+        for name in ["Host", "aleksandr", "dr aleksandr von b.", "Speaker 1"] {
+            let rest = "\n[00:00:20.000] - Ann Lee\nWhy?\n\n[00:00:30.000] - Ben Roth\nBye.\n";
+            let header = format!("[00:00:15.000] - {name}");
+            let said = format!("15 {name}: It is hers.");
+            let (lines, is_told) = said_in(FileKind::Otter, &format!("HEADER\nIt is hers.\n{rest}"), &header);
+            assert_eq!((&*lines[0], lines.len(), is_told), (&*said, 3, false), "{lines:?}");
+            let text = format!("[00:00:01.000] - Ben Roth\nGood.\n\nHEADER\nIt is hers.\n{rest}");
+            let (lines, is_told) = said_in(FileKind::Otter, &text, &header);
+            assert_eq!((&*lines[1], lines.len(), is_told), (&*said, 4, false), "{lines:?}");
+        }
+    }
+
     /// What may be a header and is not taken for one stays text of the one before, and is told; text that is none is not.
     #[test]
     fn what_is_ambiguous_is_told() {
@@ -471,6 +538,8 @@ mod tests {
             (FileKind::Rev, rev, "ann lee: yes.", true),
             (FileKind::Rev, rev, "Ann Lee.", false),
             (FileKind::Rev, rev, "Dora Fox", false),
+            (FileKind::Rev, rev, "\nAmazing Grace\nhow sweet the sound", false),
+            (FileKind::Rev, rev, "\nHarper Lee\nwrote that.", false),
             (FileKind::Rev, rev, "\nNew York.", false),
             (FileKind::Rev, rev, "Note: yes.", false),
             (FileKind::Rev, rev, "The answer is this: yes.", false),
