@@ -93,7 +93,8 @@ struct Head {
     is_final: bool,
     rev: u64,
     is_taken_back: bool,
-    hash: [u8; 32],
+    /// The first half of the content's hash: no two that meet begin alike.
+    hash: [u8; 16],
     /// What counts as the same; not compared, because equal contents have equal marks.
     mark: u64,
 }
@@ -116,6 +117,8 @@ enum LineKind {
     New,
     Repeated,
     Corrected,
+    /// Taken back.
+    TakenBack,
     /// A guess that grew, or became final: no line more.
     Guess,
     /// A retraction that the server took, and that took nothing back; or a version whose revision is too low to be shown.
@@ -307,7 +310,7 @@ impl Lines {
 
     /// Counts a line as what the server says it was. It was counted as what is known here. False if it is no news for people.
     fn warn(&mut self, code: &str, id: &str) -> bool {
-        use LineKind::{Corrected, Guess, New, NewBeside, NotTaken, Overtaken};
+        use LineKind::{Guess, New, NewBeside, NotTaken, Overtaken, TakenBack};
         let is_expected = code == "no_such_line" && self.may_be_missing.remove(id);
         self.warned.stale_rev |= code == "stale_rev";
         let (was, is): (&[LineKind], LineKind) = match code {
@@ -316,8 +319,8 @@ impl Lines {
                 self.warned.kept_beside = true;
                 return true;
             }
-            "no_such_line" if is_expected => (&[Corrected], Guess),
-            "id_reused" | "no_such_line" => (&[Corrected], NotTaken),
+            "no_such_line" if is_expected => (&[TakenBack], Guess),
+            "id_reused" | "no_such_line" => (&[TakenBack], NotTaken),
             "line_replaced" => {
                 self.replaced(sent_id(id).unwrap_or(id));
                 return true;
@@ -339,7 +342,7 @@ impl Lines {
     /// A final line of another session says what this one said of it, and is this one's from then on. That was the first thing it said,
     /// unless something is known to be a correction.
     fn replaced(&mut self, id: &str) {
-        use LineKind::{Corrected, CorrectedBeside, New, NewBeside};
+        use LineKind::{Corrected, CorrectedBeside, New, NewBeside, TakenBack};
         if let Some(known) = self.known.get_mut(id) {
             known.others = None;
         }
@@ -348,7 +351,7 @@ impl Lines {
         for (kind, _) in lines.filter(|(_, sent)| **sent == *id) {
             let is_first = matches!(kind, New | NewBeside);
             match kind {
-                Corrected => return,
+                Corrected | TakenBack => return,
                 New | NewBeside | CorrectedBeside => replaced.push(kind),
                 _ => {}
             }
@@ -436,11 +439,11 @@ impl Lines {
         let was_said = !self.said.insert(said_by(id, first.mark));
         let Some(known) = self.known.get_mut(id) else {
             self.known.insert(id.clone(), KnownLine::new(first, false));
-            return LineKind::Corrected;
+            return LineKind::TakenBack;
         };
         // The server refuses it, as a rule.
         if !known.is_own && !corrects {
-            return LineKind::Corrected;
+            return LineKind::TakenBack;
         }
         let version = known.next(first, rev);
         let (before, order) = (known.head, version.cmp(&known.head));
@@ -451,8 +454,28 @@ impl Lines {
             Ordering::Less => LineKind::Overtaken,
             Ordering::Greater => {
                 (known.head, known.is_own) = (version, true);
-                if before.is_taken_back { LineKind::Repeated } else { LineKind::Corrected }
+                if before.is_taken_back { LineKind::Repeated } else { LineKind::TakenBack }
             }
+        }
+    }
+
+    /// The first version of the line `id`, the one at this message and index, was refused: what was sent of it since begins it.
+    fn begins_later(&mut self, (message, line): (usize, usize), id: &Arc<str>) {
+        let later = self.messages.range_mut(message..).enumerate().flat_map(|(after, message)| {
+            let SentMessage { lines, refused, .. } = message;
+            let first = if after == 0 { line + 1 } else { 0 };
+            lines
+                .iter_mut()
+                .enumerate()
+                .skip(first)
+                .filter(|(at, _)| !refused.contains(&None) && !refused.contains(&Some(*at)))
+        });
+        match later.map(|(_, line)| line).find(|(_, sent)| sent == id) {
+            Some((kind @ (LineKind::Corrected | LineKind::Guess | LineKind::Repeated), _)) => {
+                self.counts.change(kind, LineKind::New);
+            }
+            Some(_) => {}
+            None => drop(self.known.remove(id)),
         }
     }
 
@@ -465,21 +488,23 @@ impl Lines {
         if refused.contains(&None) || !refused.insert(index) {
             return;
         }
-        let mut count = 0;
-        for (at, (kind, id)) in lines.iter().enumerate() {
-            let is_refused_now = match index {
-                Some(index) => at == index,
-                None => !refused.contains(&Some(at)),
-            };
-            if is_refused_now {
-                count += 1;
-                *self.counts.of(*kind) -= 1;
-                if matches!(kind, LineKind::New | LineKind::NewBeside) {
-                    self.known.remove(id);
-                }
+        let is_refused_now = |at: usize| match index {
+            Some(index) => at == index,
+            None => !refused.contains(&Some(at)),
+        };
+        let (mut count, mut new) = (0, Vec::new());
+        for (line, (kind, id)) in lines.iter().enumerate().filter(|(line, _)| is_refused_now(*line)) {
+            count += 1;
+            *self.counts.of(*kind) -= 1;
+            if matches!(kind, LineKind::New | LineKind::NewBeside) {
+                new.push((line, id.clone()));
             }
         }
-        self.counts.refused += count.max(u64::from(index.is_some() || lines.is_empty()));
+        let is_empty = lines.is_empty();
+        for (line, id) in new {
+            self.begins_later((at, line), &id);
+        }
+        self.counts.refused += count.max(u64::from(index.is_some() || is_empty));
     }
 }
 
@@ -501,7 +526,8 @@ impl Head {
             Said::Content(content) => (content.status == Status::Final, mark(content)),
             Said::Retracted => (true, TAKEN_BACK),
         };
-        Self { is_final, rev, is_taken_back: said.is_retracted(), hash: content_hash(said), mark }
+        let hash = *content_hash(said).first_chunk().expect("it has 32 bytes");
+        Self { is_final, rev, is_taken_back: said.is_retracted(), hash, mark }
     }
 }
 
@@ -510,7 +536,7 @@ impl LineCounts {
         match kind {
             LineKind::New => &mut self.new,
             LineKind::Repeated => &mut self.repeated,
-            LineKind::Corrected => &mut self.corrected,
+            LineKind::Corrected | LineKind::TakenBack => &mut self.corrected,
             LineKind::Guess => &mut self.guesses,
             LineKind::NotTaken => &mut self.refused,
             LineKind::NewBeside => &mut self.new_beside,
@@ -903,12 +929,26 @@ mod tests {
         lines.note((4, &place()), &Outgoing::Lines(vec![version("4"), version("5")]), false);
         lines.refuse(4, None);
         assert_eq!(counts(&lines), [3, 0, 0, 4]);
+        // What came behind it before the refusal was heard begins the line.
+        note_all(&mut lines, &[said("6", "x"), said("6", "y"), said("6", "z")], false);
+        assert_eq!(counts(&lines), [4, 0, 2, 4]);
+        lines.refuse(5, None);
+        assert_eq!(counts(&lines), [4, 0, 1, 5]);
+        lines.refuse(6, None);
+        assert_eq!(counts(&lines), [4, 0, 0, 6]);
+        lines.refuse(7, None);
+        assert_eq!(counts(&lines), [3, 0, 0, 7]);
+        // It was not there to be taken back.
+        note_all(&mut lines, &[said("7", "x"), retract("7")], false);
+        lines.refuse(8, None);
+        lines.warn("no_such_line", "7");
+        assert_eq!(counts(&lines), [3, 0, 0, 9]);
         // A message that is sent again after a break is refused again.
         for (seq, index) in [(1, Some(1)), (3, None), (4, None), (4, Some(0))] {
             lines.refuse(seq, index);
-            assert_eq!(counts(&lines), [3, 0, 0, 4], "{seq} {index:?}");
+            assert_eq!(counts(&lines), [3, 0, 0, 9], "{seq} {index:?}");
         }
         lines.refuse(1, None);
-        assert_eq!(counts(&lines), [1, 0, 0, 6]);
+        assert_eq!(counts(&lines), [1, 0, 0, 11]);
     }
 }

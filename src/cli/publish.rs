@@ -259,7 +259,10 @@ async fn read(
                 faults.unreadable += 1;
                 note(&format!("{place} was not sent: {why}"));
             }
-            Err(Err(error)) => return Err(error.into()),
+            Err(Err(error)) => {
+                note(&format!("{place} was not sent, and neither was what follows it"));
+                return Err(error.into());
+            }
         }
     }
     Ok(())
