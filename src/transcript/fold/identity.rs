@@ -526,8 +526,8 @@ impl LineSlot {
 /// Letters that a text has at least to be told from others by them: fewer begin many sentences.
 const TELLING_LETTERS: usize = 4;
 
-/// Two texts, cut alike to be compared: into words or, where one of them is a single word of a script without case, which may be
-/// written without blanks, into letters.
+/// Two texts, cut alike to be compared: into words or, where one of them is a single word of a script that writes no blanks, into
+/// letters.
 struct Compared {
     first: Vec<String>,
     second: Vec<String>,
@@ -567,7 +567,8 @@ fn begins_with(text: &str, guess: &str) -> bool {
     }
     let (Some(word), Some(cut)) = (compared.first.get(said), compared.second.get(said)) else { return false };
     let is_cut = word.starts_with(cut) && !cut.ends_with(char::is_numeric);
-    let has_parts = cut.contains(|c: char| !c.is_alphanumeric());
+    // Of a word that is joined of several. Marks of a letter, as Indic scripts have them, stand in most words.
+    let has_parts = cut.contains(|c: char| !c.is_alphanumeric() && (c < '\u{300}' || is_general_punctuation(c)));
     !compared.by_letters && said + 1 == guessed && is_cut && (said > 0 || has_parts)
 }
 
@@ -580,10 +581,27 @@ fn holds_sentence(text: &str, said: &str) -> bool {
     is_sentence && compared.common() == count
 }
 
-/// Whether a text is one word, and has letters of a script that has no case. Below U+0300 some stand among letters that have.
+fn is_general_punctuation(c: char) -> bool {
+    ('\u{2000}'..='\u{206f}').contains(&c)
+}
+
+/// Whether a text is one word, and has letters of a script that writes no blanks between words.
 fn is_without_blanks(text: &str) -> bool {
-    let is_caseless = |c: char| c > '\u{2ff}' && c.is_alphabetic() && !c.is_lowercase() && !c.is_uppercase();
-    text.contains(is_caseless) && words(text).nth(1).is_none()
+    text.contains(|c: char| c.is_alphabetic() && is_of_unspaced_script(c)) && words(text).nth(1).is_none()
+}
+
+/// Whether a character is in a block of the scripts of East and South-East Asia that write no blanks between words. Hangul,
+/// Arabic, Hebrew and those of India do.
+fn is_of_unspaced_script(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{fff}' // Thai, Lao, Tibetan
+        | '\u{1000}'..='\u{109f}' | '\u{a9e0}'..='\u{a9ff}' | '\u{aa60}'..='\u{aa7f}' // Myanmar
+        | '\u{1780}'..='\u{17ff}' // Khmer
+        | '\u{1950}'..='\u{19df}' | '\u{1a20}'..='\u{1aaf}' // Tai Le, New Tai Lue, Tai Tham
+        | '\u{1b00}'..='\u{1b7f}' | '\u{a980}'..='\u{a9df}' // Balinese, Javanese
+        | '\u{2e80}'..='\u{312f}' | '\u{31a0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' // Kana, Bopomofo
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' // Han
+    )
 }
 
 /// The words of a text, without case and without what stands around them.
@@ -592,14 +610,24 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     words.filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// The letters of a text, without case, marks and what stands between them; a number is one.
+/// The letters of a text, without case, marks and what stands between them; a number is one, with what stands between its
+/// digits: 1.5 is not 15.
 fn letters(text: &str) -> Vec<String> {
     let mut letters: Vec<String> = Vec::new();
-    for c in text.chars().filter(|c| c.is_alphanumeric()) {
+    let mut passed_over = String::new();
+    for c in text.chars() {
+        if !c.is_alphanumeric() {
+            passed_over.push(c);
+            continue;
+        }
         match letters.last_mut() {
-            Some(number) if c.is_numeric() && number.ends_with(char::is_numeric) => number.push(c),
+            Some(number) if c.is_numeric() && number.ends_with(char::is_numeric) => {
+                number.push_str(&passed_over);
+                number.push(c);
+            }
             _ => letters.push(c.to_lowercase().collect()),
         }
+        passed_over.clear();
     }
     letters
 }
@@ -620,6 +648,10 @@ mod tests {
             ("本日の会議を始めます。", "次の議題に移ります。", false),
             ("議案第114号は可決", "議案第115号は否決", false),
             ("はい", "はつ", false),
+            ("費用は15億円", "費用は1.5億円です", false),
+            ("감사합니다", "감사합니다만 반대합니다", false),
+            ("감사합니다", "감사합니다, 여러분", true),
+            ("धन्यवाद", "धन्यवादी लोग आए", false),
             ("First hour, sentence 1.", "Second hour, sentence 1.", false),
             ("We will now hear", "We will take a break", false),
             ("Motion 114 carried", "Motion 115 lost", false),
@@ -647,7 +679,9 @@ mod tests {
             ("今日は、皆さん、会議を始めます。", "今日は、皆さん", true),
             ("今日は 皆さん 会議を始めます。", "今日は、皆さん", true),
             ("สวัสดีค่ะ ท่านผู้มีเกียรติ", "สวัสดีค่ะท่านผู้", true),
-            ("नमस्ते सब को", "नमस्", true),
+            ("नमस्ते सब को", "नमस्", false),
+            ("नमस्ते सब को", "नमस्ते", true),
+            ("می‌روم خانه", "می‌رو", true),
             ("हम नमस्ते", "हम नमस्", true),
             ("e-mails go out.", "e-mail", true),
             ("So e-mails go out.", "so e-mail", true),
@@ -677,7 +711,16 @@ mod tests {
             ("今日は、皆さん、会議を始めます。", "今日は、皆さん。", true),
             ("次の議題に移ります。", "会議を始めます。", false),
             ("費用は一億1.5円", "費用は一億1", false),
+            ("費用は15億円です", "費用は1.5億円", false),
+            ("費用は1.5億円です", "費用は15億円", false),
+            ("費用は1.5億円です", "費用は1.5億円。", true),
             ("안녕하세요 여러분", "네", false),
+            ("감사합니다만 반대합니다", "감사합니다", false),
+            ("감사합니다 여러분 안녕히", "감사합니다 여러분", true),
+            ("كتابة المحضر تبدأ الآن", "كتاب", false),
+            ("धन्यवाद आप सबको", "धन्यवाद", false),
+            ("ကျေးဇူးတင်ပါတယ်ခင်ဗျာ", "ကျေးဇူးတင်ပါတယ်", true),
+            ("ខ្ញុំសូមអរគុណលោក", "ខ្ញុំសូមអរគុណ", true),
             ("Ministers meet", "Minister resigns", false),
             ("Motion 115 lost", "Motion 114 carried", false),
             ("It costs 1.5 million", "It costs 1", false),
