@@ -167,6 +167,49 @@ async fn a_new_run_keeps_its_first_words() {
     assert_eq!(said(&server).await, expected);
 }
 
+/// The first captions of a new run that were taken for retries before the server was started again are told of. Of a run of
+/// which only a caption is known that was taken back nothing is said again.
+#[tokio::test]
+async fn first_captions_of_a_new_run_are_told_of_or_stay_taken_back() {
+    let mut server = Server::start();
+    for (seq, text) in [(0, "Good evening."), (1, "Welcome."), (2, "Item one.")] {
+        fine(&post(&server, &format!("zoom?seq={seq}"), text).await);
+        fine(&post(&server, &format!("zoom?session=desk&seq={seq}"), text).await);
+    }
+    for (seq, text) in [(0, "Good evening."), (1, "Welcome.")] {
+        fine(&post(&server, &format!("zoom?seq={seq}"), text).await);
+    }
+    assert_eq!(server.http("DELETE", "/v1/feeds/hearing/lines/main/desk-1", &[], b"").await.status, 204);
+    for (seq, text) in [(1, "Welcome."), (3, "Item two."), (1, "Welcome."), (2, "Item nine.")] {
+        let answer = post(&server, &format!("zoom?session=desk&seq={seq}"), text).await;
+        assert_eq!((answer.status, answer.text().contains("it stays so")), (200, seq == 1), "{}", answer.text());
+    }
+    server.kill();
+    server.restart();
+    let answer = post(&server, "zoom?seq=2", "Item nine.").await;
+    assert!(answer.status == 200 && answer.text().contains("may have begun before"), "{}", answer.text());
+    let welcomes = said(&server).await.iter().filter(|text| **text == "Welcome.").count();
+    assert_eq!(welcomes, 1, "that of the session zoom");
+}
+
+/// A text that is written on leaves the guesses of others alone, also when it begins.
+#[tokio::test]
+async fn a_stream_that_begins_takes_no_guess_of_others() {
+    let server = Server::start();
+    let guess = r#"{"type": "line", "id": "g", "start_ms": 0, "text": "The minister will", "status": "interim"}"#;
+    let send = async |line: &str| {
+        let path = "/v1/feeds/hearing/lines?session=engine";
+        server.http("POST", path, &[("Content-Type", "application/json")], line.as_bytes()).await
+    };
+    assert_eq!(send(guess).await.status, 200);
+    let begun = post(&server, "streamtext?seq=1", "ALL RISE.\n").await;
+    assert_eq!((begun.status, begun.text()), (200, "1\n".to_owned()));
+    let transcript = server.get("/v1/feeds/hearing/transcript.ndjson").await.text();
+    assert!(transcript.contains("ALL RISE.") && !transcript.contains("The minister"), "{transcript}");
+    assert_eq!(send(&guess.replace("interim", "final")).await.status, 200);
+    assert!(server.get("/v1/feeds/hearing/transcript.ndjson").await.text().contains("The minister will"));
+}
+
 /// The software's clock is behind, or its captions are: the order is that in which they were said.
 #[tokio::test]
 async fn captions_from_before_the_opening_keep_their_order() {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use self::retries::{Retry, RetryMemory};
+use self::retries::{Retry, RetryMemory, RetryPlace};
 use super::app::App;
 use super::auth::Access;
 use super::body::{charset, read};
@@ -46,16 +46,17 @@ const LATE: &str = "this number came after a higher one: it was taken into its p
 const LATE_IN_STREAM: &str =
     "this number came after a higher one: its text was taken where it came, behind what was posted after it";
 /// Said where a line is open and what deletes can reach of it is not known.
-const BEGUN_ANEW: &str = "a line of this source is open that cannot be written on, since the server was restarted or has forgotten \
-                          the stream (limits.streams_max, limits.streams_per_feed_max): it stands as it is, and this text begins a \
-                          new one";
+const BEGUN_ANEW: &str = "a line of this stream is open that cannot be written on, since the server was restarted, has forgotten the \
+                          stream (limits.streams_max, limits.streams_per_feed_max), or another node has taken it: it stands as it is, \
+                          and this text begins a new one";
 /// Said of a caption that was posted before, and was taken back since.
 const TAKEN_BACK: &str = "this caption was posted before under its number, and was taken back since: it stays so";
 
-/// Said of a new run, before which the feed had more retries than are remembered.
+/// Said of a new run before which there may have been retries that are not known.
 const FORGOTTEN: &str = "this run may have begun before this caption: captions that say what their numbers said before are taken for \
-                         retries until the run shows itself, and of so many some were forgotten. See whether the run's first captions \
-                         are there, and post those that are not under another session";
+                         retries until the run shows itself, and some that came before may not be known, since the server was started \
+                         a moment ago, another node took them, or there were too many. See whether the run's first captions are there, \
+                         and post those that are not under another session";
 
 /// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
 const LATE_NUMBERS_MAX: u64 = 16;
@@ -308,7 +309,8 @@ impl Post {
         let placed = self.place(number, said);
         // Either may be the first of a new run: that is known once it says something else.
         if let Placed::RepeatOfEarlier(session) | Placed::TakenBack(session) = &placed {
-            self.note_retry(session, number.unwrap_or_default(), text);
+            let is_taken_back = matches!(placed, Placed::TakenBack(_));
+            self.note_retry(session, number.unwrap_or_default(), text, is_taken_back);
         }
         let (tag, asked, session, seq, note, at_ms) = match &placed {
             Placed::Repeat | Placed::RepeatOfEarlier(_) | Placed::TakenBack(_) => {
@@ -325,7 +327,14 @@ impl Post {
             }
         };
         let (before, (retries, is_short)) = match &placed {
-            Placed::NewRun { before, .. } => (before, self.retries(before, asked)),
+            Placed::NewRun { before, .. } => {
+                let zero = decode(text, before, 0).says.into_iter().next();
+                let zero =
+                    zero.and_then(|said| if let Said::Lines(lines) = said { first_line(format, lines) } else { None });
+                let source = &self.pipeline.publisher.source;
+                let has_zero = zero.is_some_and(|line| self.pipeline.view.transcript().knows(source, &line.id));
+                (before, self.retries(before, u64::from(!has_zero), asked))
+            }
             _ => (session, (Vec::new(), false)),
         };
         let decoded = decode(text, tag, asked);
@@ -348,15 +357,24 @@ impl Post {
         Ok(faults.chain(notes).chain(begun).chain(note).collect())
     }
 
-    fn note_retry(&self, session: &Arc<str>, number: u64, text: &str) {
+    fn note_retry(&self, session: &Arc<str>, number: u64, text: &str, is_taken_back: bool) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
         let (source, session) = (publisher.source.clone(), session.clone());
-        self.app.streams.retries.note(feed.log_id(), Retry { source, session, number, text: text.into() });
+        let retry = Retry { source, session, number, text: text.into(), is_taken_back };
+        self.app.streams.retries.note(feed.log_id(), retry);
     }
 
-    fn retries(&self, session: &str, number: u64) -> (Vec<Retry>, bool) {
+    /// What was taken for retries before the `number` with which a new run shows itself; the run before began with `first`.
+    fn retries(&self, session: &str, first: u64, number: u64) -> (Vec<Retry>, bool) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
-        self.app.streams.retries.before(feed.log_id(), &publisher.source, session, number)
+        let place = RetryPlace {
+            log_id: feed.log_id(),
+            source: &publisher.source,
+            session,
+            first,
+            is_shared: feed.is_shared(),
+        };
+        self.app.streams.retries.before(&place, number)
     }
 
     /// What there is to tell.
@@ -671,7 +689,15 @@ pub(super) async fn streamtext(
         Some(StreamNumber::Next) | None => None,
     };
     let source = &post.pipeline.publisher.source;
-    let open = if stream.seq == 0 { post.pipeline.view.transcript().interim_lines(source) } else { Vec::new() };
+    // Those of a stream that is not known any more. Others are those of programs that go on with them.
+    let is_of_streams = |session: &str| {
+        let tag = session.strip_prefix(&*post.base).and_then(|rest| rest.strip_prefix('-'));
+        tag.is_some_and(|tag| !tag.contains('-'))
+    };
+    let open = match stream.seq {
+        0 => post.pipeline.view.transcript().interim_lines_of(source, is_of_streams),
+        _ => Vec::new(),
+    };
     let note = note.into_iter().chain((!open.is_empty()).then_some(BEGUN_ANEW)).map(str::to_owned);
     let (source, now) = (source.clone(), post.app.clock.now());
     for (id, rev, _) in open {

@@ -26,6 +26,20 @@ pub(super) struct Retry {
     pub(super) session: Arc<str>,
     pub(super) number: u64,
     pub(super) text: Arc<str>,
+    /// Its line was taken back, and its software was told that it stays so.
+    pub(super) is_taken_back: bool,
+}
+
+/// Where captions come from that may have been taken for retries.
+#[derive(Debug)]
+pub(super) struct RetryPlace<'a> {
+    pub(super) log_id: &'a LogId,
+    pub(super) source: &'a str,
+    pub(super) session: &'a str,
+    /// The number with which the run before began.
+    pub(super) first: u64,
+    /// Whether another node may have taken some.
+    pub(super) is_shared: bool,
 }
 
 impl Retry {
@@ -39,13 +53,20 @@ impl Retry {
 }
 
 /// The last captions of each feed that were taken for retries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RetryMemory(Mutex<KnownRetries>);
 
-#[derive(Debug, Default)]
+impl Default for RetryMemory {
+    /// Begins with the process: what was taken before that is forgotten.
+    fn default() -> Self {
+        Self(Mutex::new(KnownRetries { feeds: HashMap::new(), forgot_at: Some(Instant::now()) }))
+    }
+}
+
+#[derive(Debug)]
 struct KnownRetries {
     feeds: HashMap<LogId, FeedRetries>,
-    /// When retries of a whole feed were forgotten last, for there were too many feeds.
+    /// When retries of a whole feed were forgotten last: when the process began, or there were too many feeds.
     forgot_at: Option<Instant>,
 }
 
@@ -98,12 +119,14 @@ impl RetryMemory {
     }
 
     /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their
-    /// order; and whether some of the feed were forgotten in that time, so that there may have been more.
-    pub(super) fn before(&self, log_id: &LogId, source: &str, session: &str, number: u64) -> (Vec<Retry>, bool) {
+    /// order; and whether there may have been more, which are not known here. What was taken back stays so, unless all of the run
+    /// is known from its first number on.
+    pub(super) fn before(&self, place: &RetryPlace<'_>, number: u64) -> (Vec<Retry>, bool) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let feed = known.feeds.get(log_id);
+        let feed = known.feeds.get(place.log_id);
         let of_session = feed.into_iter().flat_map(|feed| &feed.retries);
-        let of_session = of_session.filter(|(retry, at)| retry.is_of(source, session) && is_soon_after(*at));
+        let of_session =
+            of_session.filter(|(retry, at)| retry.is_of(place.source, place.session) && is_soon_after(*at));
         let mut retries: Vec<Retry> = of_session.map(|(retry, _)| retry.clone()).collect();
         // They may have overtaken each other.
         retries.sort_by_key(|retry| retry.number);
@@ -115,10 +138,14 @@ impl RetryMemory {
                 taken.push_front(retry);
             }
         }
+        let are_all = taken.front().map_or(number, |retry| retry.number) <= place.first;
+        let mut are_left_out = false;
+        if !are_all && let Some(at) = taken.iter().rposition(|retry| retry.is_taken_back) {
+            are_left_out = taken.drain(..=at).any(|retry| !retry.is_taken_back);
+        }
         let forgot_at = [known.forgot_at, feed.and_then(|feed| feed.forgot_at)];
-        // The first number of any run is 0 or 1.
-        let are_all = taken.front().map_or(number, |retry| retry.number) <= 1;
-        (taken.into(), !are_all && forgot_at.into_iter().flatten().any(is_soon_after))
+        let may_lack = place.is_shared || forgot_at.into_iter().flatten().any(is_soon_after);
+        (taken.into(), are_left_out || !are_all && may_lack)
     }
 
     /// Forgets what was taken for retries of a session: another caption was stored, and they were retries or were not.
@@ -142,16 +169,62 @@ mod tests {
     }
 
     fn retry(source: &str, session: &str, number: u64, text: &str) -> Retry {
-        Retry { source: source.into(), session: session.into(), number, text: text.into() }
+        Retry { source: source.into(), session: session.into(), number, text: text.into(), is_taken_back: false }
     }
 
     fn numbers((retries, is_short): (Vec<Retry>, bool)) -> (Vec<u64>, bool) {
         (retries.iter().map(|retry| retry.number).collect(), is_short)
     }
 
+    /// As if the process had begun long ago.
+    fn memory() -> RetryMemory {
+        let memory = RetryMemory::default();
+        memory.0.lock().expect("nobody panics").forgot_at = None;
+        memory
+    }
+
+    fn before(
+        memory: &RetryMemory,
+        log_id: &LogId,
+        (source, session): (&str, &str),
+        number: u64,
+    ) -> (Vec<Retry>, bool) {
+        memory.before(&RetryPlace { log_id, source, session, first: 1, is_shared: false }, number)
+    }
+
+    /// What came before the process began, or to another node, is not known.
+    #[test]
+    fn what_may_be_unknown_is_told() {
+        let feed = log_id("hearing");
+        let place = |first, is_shared| RetryPlace { log_id: &feed, source: "main", session: "zoom", first, is_shared };
+        for (memory, is_shared, is_short) in
+            [(RetryMemory::default(), false, true), (memory(), true, true), (memory(), false, false)]
+        {
+            assert_eq!(numbers(memory.before(&place(0, is_shared), 2)), (vec![], is_short));
+            memory.note(&feed, retry("main", "zoom", 1, "Welcome."));
+            assert_eq!(numbers(memory.before(&place(0, is_shared), 2)), (vec![1], is_short), "0 is missing");
+            assert_eq!(numbers(memory.before(&place(1, is_shared), 2)), (vec![1], false), "that is all");
+            assert_eq!(numbers(memory.before(&place(0, is_shared), 0)), (vec![], false), "it begins here");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_is_said_in_a_whole_run_only() {
+        let (memory, feed) = (memory(), log_id("hearing"));
+        let place = |first| RetryPlace { log_id: &feed, source: "main", session: "zoom", first, is_shared: false };
+        memory.note(&feed, Retry { is_taken_back: true, ..retry("main", "zoom", 1, "Welcome.") });
+        memory.note(&feed, retry("main", "zoom", 2, "Item one."));
+        assert_eq!(numbers(memory.before(&place(0), 3)), (vec![2], false));
+        assert_eq!(numbers(memory.before(&place(1), 3)), (vec![1, 2], false));
+        memory.note(&feed, Retry { is_taken_back: true, ..retry("main", "zoom", 3, "Item two.") });
+        assert_eq!(numbers(memory.before(&place(0), 4)), (vec![], true), "2 is told of");
+        memory.note(&feed, retry("main", "zoom", 0, "Good evening."));
+        assert_eq!(numbers(memory.before(&place(0), 3)), (vec![0, 1, 2], false));
+    }
+
     #[test]
     fn no_feed_takes_the_place_of_anothers_retries() {
-        let memory = RetryMemory::default();
+        let memory = memory();
         for number in [1, 2] {
             memory.note(&log_id("honest"), retry("main", "zoom", number, "Good evening."));
         }
@@ -162,30 +235,34 @@ mod tests {
         for feed in 0..FEEDS_MAX - 2 {
             memory.note(&log_id(&format!("f{feed}")), retry("main", "zoom", 1, "x"));
         }
-        assert_eq!(numbers(memory.before(&log_id("honest"), "main", "zoom", 3)), (vec![1, 2], false));
-        assert_eq!(numbers(memory.before(&log_id("busy"), "main", "s599", 2)), (vec![1], false));
-        assert_eq!(numbers(memory.before(&log_id("busy"), "main", "s0", 2)), (vec![], true), "it is told");
+        assert_eq!(numbers(before(&memory, &log_id("honest"), ("main", "zoom"), 3)), (vec![1, 2], false));
+        assert_eq!(numbers(before(&memory, &log_id("busy"), ("main", "s599"), 2)), (vec![1], false));
+        assert_eq!(numbers(before(&memory, &log_id("busy"), ("main", "s0"), 2)), (vec![], true), "it is told");
         // With one feed more than there may be, the one goes that was quiet for longest, and hears of it.
         memory.note(&log_id("one-more"), retry("main", "zoom", 1, "x"));
-        assert_eq!(numbers(memory.before(&log_id("honest"), "main", "zoom", 3)), (vec![], true));
-        assert_eq!(numbers(memory.before(&log_id("one-more"), "main", "zoom", 2)), (vec![1], false), "all are there");
+        assert_eq!(numbers(before(&memory, &log_id("honest"), ("main", "zoom"), 3)), (vec![], true));
+        assert_eq!(
+            numbers(before(&memory, &log_id("one-more"), ("main", "zoom"), 2)),
+            (vec![1], false),
+            "all are there"
+        );
     }
 
     #[test]
     fn the_source_that_has_most_loses_its_oldest() {
-        let (memory, feed) = (RetryMemory::default(), log_id("hearing"));
+        let (memory, feed) = (memory(), log_id("hearing"));
         memory.note(&feed, retry("asr", "zoom", 1, "a"));
         let long = "b".repeat(FEED_BYTES_MAX / 4);
         for number in 1..=4 {
             memory.note(&feed, retry("main", "zoom", number, &long));
             memory.note(&feed, retry("main", "zoom", number, &long));
         }
-        assert_eq!(numbers(memory.before(&feed, "asr", "zoom", 2)), (vec![1], false));
-        assert_eq!(numbers(memory.before(&feed, "main", "zoom", 5)), (vec![2, 3, 4], true), "once each, and told");
+        assert_eq!(numbers(before(&memory, &feed, ("asr", "zoom"), 2)), (vec![1], false));
+        assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 5)), (vec![2, 3, 4], true), "once each, and told");
         memory.forget(&feed, "main", "zoom");
-        assert_eq!(numbers(memory.before(&feed, "main", "zoom", 5)), (vec![], true));
+        assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 5)), (vec![], true));
         // One that is too long by itself is told of, too.
         memory.note(&feed, retry("main", "zoom", 9, &"c".repeat(FEED_BYTES_MAX)));
-        assert_eq!(numbers(memory.before(&feed, "main", "zoom", 10)), (vec![], true));
+        assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 10)), (vec![], true));
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, Transcript, TurnChange, TurnMemo};
+use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, SessionIndex, Transcript, TurnChange, TurnMemo};
 use crate::position::{Cursor, Cursors, Epoch, Offset, Starts, UnknownStart};
 use crate::transcript::FoldView;
 use crate::transcript::assembly::Slot;
@@ -519,9 +519,26 @@ impl Transcript {
         let Some(source) = self.source_index.get(source) else { return Vec::new() };
         let known = &self.sources[*source as usize].sessions;
         let sessions: Vec<_> = sessions.iter().filter_map(|name| known.get(*name)).map(|known| known.index).collect();
-        let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]).filter(|line| line.source == *source);
-        let of_others = lines.filter(|line| !sessions.contains(&line.session));
-        of_others.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
+        self.interim_lines_where(*source, |session| !sessions.contains(&session))
+    }
+
+    /// The same of the lines that a session said last which `is_asked`.
+    #[must_use]
+    pub fn interim_lines_of(&self, source: &str, is_asked: impl Fn(&str) -> bool) -> Vec<(Arc<str>, u64, Timestamp)> {
+        let Some(source) = self.source_index.get(source) else { return Vec::new() };
+        let known = self.sources[*source as usize].sessions.iter();
+        let sessions: Vec<_> = known.filter(|(name, _)| is_asked(name)).map(|(_, known)| known.index).collect();
+        self.interim_lines_where(*source, |session| sessions.contains(&session))
+    }
+
+    fn interim_lines_where(
+        &self,
+        source: u32,
+        is_asked: impl Fn(SessionIndex) -> bool,
+    ) -> Vec<(Arc<str>, u64, Timestamp)> {
+        let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]);
+        let asked = lines.filter(|line| line.source == source && is_asked(line.session));
+        asked.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
     }
 
     /// The sources that have interim lines, by name.
