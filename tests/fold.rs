@@ -139,7 +139,7 @@ fn agrees_with(mut book: Book, view: FoldView, log: &[Record]) -> TestCaseResult
         let applied = transcript.apply(Offset(offset as u64), record.clone());
         prop_assert_eq!(Whole::of(&transcript), Whole::of_book(&book), "after record {}", offset);
         prop_assert_eq!(applied.changed, book.changes() != changes, "record {}", offset);
-        let found: Vec<_> = applied.conflicts.iter().map(|(key, rev)| (key.to_string(), *rev)).collect();
+        let found: Vec<_> = applied.conflicts.iter().map(|conflict| (conflict.key.to_string(), conflict.rev)).collect();
         let reused = applied
             .reused
             .iter()

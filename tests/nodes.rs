@@ -187,6 +187,22 @@ async fn posts_of_one_session_at_two_nodes_lose_nothing() {
     assert!(missing.is_empty(), "accepted, and not there: {missing:?}\n{transcript}");
 }
 
+/// A line that was posted to one node a moment ago is taken back at the other: nobody says that it is not there.
+#[tokio::test]
+async fn a_line_of_another_node_is_there_to_be_taken_back() {
+    const LINES: usize = 40;
+    let Some(house) = House::build("").await else { return };
+    let mut desk = house.nodes[1].publish("geneva/publish?session=desk&corrects=true").await;
+    desk.expect_next("welcome").await;
+    for number in 1..=LINES {
+        let line = json!({"id": format!("r{number}"), "start_ms": number * 1_000, "text": "Yes."});
+        let answer = house.nodes[0].json("POST", "/v1/feeds/geneva/lines?session=w", line).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        desk.send(json!({"type": "retract", "seq": number, "id": format!("r{number}")})).await;
+        assert_eq!(desk.acked(number as u64).await, Vec::<Value>::new(), "{number}");
+    }
+}
+
 /// A publisher that comes to another node takes its source with it: the older connection is closed, and what was acknowledged
 /// to it the newer is welcomed with.
 #[tokio::test]

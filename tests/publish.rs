@@ -852,6 +852,36 @@ async fn two_contents_of_one_revision_are_a_warning() {
         let code = answer["warnings"].get(0).map_or(json!([]), |warning| warning["code"].clone());
         assert_eq!(code, warned, "{answer}");
     }
+    // Of each revision once.
+    let many: Vec<Value> = (0..40)
+        .map(|number| {
+            let mut line = line("4", 0, "A", &number.to_string());
+            line["rev"] = json!(3);
+            line
+        })
+        .collect();
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=desk", json!(many)).await.json();
+    assert_eq!(answer["warnings"].as_array().map(Vec::len), Some(1), "{answer}");
+}
+
+/// Of more lines of another session than are named the others are counted.
+#[tokio::test]
+async fn all_lines_that_a_request_replaces_are_told() {
+    const LINES: usize = 300;
+    let server = Server::start();
+    let said = |number: usize, text: &str| line(&number.to_string(), 20_000 * number as i64, "A", text);
+    let first: Vec<Value> = (0..LINES).map(|number| said(number, "As it was said.")).collect();
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=one", json!(first)).await;
+    assert_eq!(answer.json()["accepted"], LINES, "{}", answer.text());
+    let other: Vec<Value> =
+        (0..LINES).flat_map(|number| ["As it was said.", "Something else."].map(|text| said(number, text))).collect();
+    let answer = server.json("POST", "/v1/feeds/geneva/lines?session=two", json!(other)).await.json();
+    let warnings = answer["warnings"].as_array().expect("warnings").iter();
+    let replaced = warnings.filter(|warning| warning["code"] == "line_replaced");
+    let (named, counts): (Vec<_>, Vec<_>) = replaced.partition(|warning| warning["id"].is_string());
+    let [count] = &counts[..] else { panic!("{counts:?}") };
+    let count = count["message"].as_str().and_then(|message| message.split(' ').next()?.parse::<usize>().ok());
+    assert_eq!(named.len() + count.expect("a number"), LINES);
 }
 
 /// A program that starts again within seconds: what cannot be the sentence that was being said is kept, and of what it takes back

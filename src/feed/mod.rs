@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub use self::view::{Bell, Bodies, Conflict, Following, Page, View};
+pub use self::view::{Bell, Bodies, Following, Page, ReuseNews, View};
 use crate::log::{Appended, Found, Log, LogError, LogId};
 use crate::position::{FeedId, Offset, Starts};
 use crate::transcript::{FoldView, Op, Record};

@@ -1,6 +1,7 @@
 //! One fold of a feed that follows the log, and the bodies that are made of it once for all readers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use futures::StreamExt;
@@ -11,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, Cursors, FeedId, Offset, Starts};
-use crate::transcript::{Changes, FoldView, LineKey, Record, ReusedId, Timestamp, Transcript, TurnChange};
+use crate::transcript::{
+    Changes, FoldView, Record, ReuseOutcome, ReusedId, RevisionConflict, Timestamp, Transcript, TurnChange,
+};
 use crate::wire::subscribe::CHANGES_BYTES_MAX;
 use crate::wire::{Message, Unit, encode_changes, encode_turns};
 
@@ -46,15 +49,15 @@ pub enum Following {
     No(LogError),
 }
 
-/// One revision of a line that was given two contents.
-#[derive(Debug, Clone)]
-pub struct Conflict {
-    /// Counts the conflicts of the view, from 1.
-    pub number: u64,
-    /// The line.
-    pub key: LineKey,
-    /// The revision.
-    pub rev: u64,
+/// What a session has to be told of the ids that it used for lines which are there.
+#[derive(Debug)]
+pub struct ReuseNews {
+    /// The number of the view's last report.
+    pub last: u64,
+    /// The session's reports; of very many the last ones.
+    pub reports: Vec<ReusedId>,
+    /// How many lines of others it has replaced in all, as far as that is known: also those of which a report was given up.
+    pub replaced: u64,
 }
 
 /// Messages that take a reader from one place to another.
@@ -131,8 +134,7 @@ pub struct View {
     transcript: RwLock<Transcript>,
     bell: watch::Sender<Bell>,
     bodies: Mutex<VecDeque<Arc<Bodies>>>,
-    conflicts: Mutex<VecDeque<Conflict>>,
-    /// How many ids were reused, and the last of them.
+    conflicts: Mutex<Reports<RevisionConflict>>,
     reused: Mutex<ReuseReports>,
     /// The number of the last change of each of the last folds, and when its first record came.
     arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
@@ -241,31 +243,36 @@ impl View {
         (to, cursor.map_or_else(Vec::new, |cursor| encode_changes(&self.feed, &cursor, &cursor, changes)))
     }
 
-    /// The conflicts after the `seen`-th.
+    /// The conflicts of a session of a source after the `seen`-th, and the number of the view's last one; of very many the last
+    /// ones.
     #[must_use]
-    pub fn conflicts(&self, seen: u64) -> Vec<Conflict> {
+    pub fn conflicts_of(&self, (source, session): (&str, &str), seen: u64) -> (u64, Vec<RevisionConflict>) {
         let conflicts = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
-        conflicts.iter().filter(|conflict| conflict.number > seen).cloned().collect()
+        let is_of = |conflict: &RevisionConflict| {
+            *conflict.key.source == *source && conflict.session.as_deref() == Some(session)
+        };
+        (conflicts.last, conflicts.after(seen).filter(|conflict| is_of(conflict)).cloned().collect())
     }
 
     /// The number of the last conflict; 0 before the first.
     #[must_use]
     pub fn last_conflict(&self) -> u64 {
-        let conflicts = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
-        conflicts.back().map_or(0, |conflict| conflict.number)
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
-    /// The ids that were reused after the `seen`-th, with their numbers; of very many the last ones.
+    /// What a session of a source has to be told of reused ids after the `seen`-th.
     #[must_use]
-    pub fn reused(&self, seen: u64) -> Vec<(u64, ReusedId)> {
-        let reports = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.kept.iter().filter(|(number, _)| *number > seen).cloned().collect()
+    pub fn reuse_news(&self, (source, session): (&str, &str), seen: u64) -> ReuseNews {
+        let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_session = |reused: &&ReusedId| *reused.key.source == *source && *reused.session == *session;
+        let reports = reused.reports.after(seen).filter(of_session).cloned().collect();
+        ReuseNews { last: reused.reports.last, reports, replaced: reused.replaced_by(source, session) }
     }
 
     /// The number of the last id that was reused; 0 before the first.
     #[must_use]
     pub fn last_reused(&self) -> u64 {
-        self.reused.lock().unwrap_or_else(PoisonError::into_inner).last
+        self.reused.lock().unwrap_or_else(PoisonError::into_inner).reports.last
     }
 
     /// Before the first record.
@@ -309,15 +316,9 @@ impl View {
         self.bell.send_modify(|bell| (bell.next, bell.change) = (next, change));
     }
 
-    fn keep_conflicts(&self, new: Vec<(LineKey, u64)>) {
-        let mut kept = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = kept.back().map_or(0, |conflict| conflict.number) + 1;
-        for (number, (key, rev)) in (next..).zip(new) {
-            if kept.len() == REPORTS_MAX {
-                kept.pop_front();
-            }
-            kept.push_back(Conflict { number, key, rev });
-        }
+    fn keep_conflicts(&self, new: Vec<RevisionConflict>) {
+        let group = |conflict: &RevisionConflict| (conflict.key.source.clone(), conflict.session.clone());
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).keep(new, group);
     }
 
     fn end(&self, why: LogError) {
@@ -325,38 +326,84 @@ impl View {
     }
 }
 
-/// The last ids that were reused, with their numbers.
-#[derive(Debug, Default)]
-struct ReuseReports {
-    /// The number of the last one.
+/// The last reports of one kind, with their numbers.
+#[derive(Debug)]
+struct Reports<T> {
+    /// The number of the last one; 0 before the first.
     last: u64,
-    kept: VecDeque<(u64, ReusedId)>,
+    kept: VecDeque<(u64, T)>,
 }
 
-impl ReuseReports {
-    /// Keeps new ones. Of too many the oldest go of those sessions, and of that kind, of which there are most: whoever reports much
-    /// takes nobody else's place.
-    fn keep(&mut self, new: Vec<ReusedId>) {
+impl<T> Default for Reports<T> {
+    fn default() -> Self {
+        Self { last: 0, kept: VecDeque::new() }
+    }
+}
+
+impl<T> Reports<T> {
+    fn after(&self, seen: u64) -> impl Iterator<Item = &T> {
+        self.kept.iter().filter(move |(number, _)| *number > seen).map(|(_, report)| report)
+    }
+
+    /// Keeps new ones. Of too many the oldest go of those groups of which there are most: whoever reports much takes nobody else's
+    /// place, and one alone has all the room.
+    fn keep<G: Hash + Eq>(&mut self, new: Vec<T>, group: impl Fn(&T) -> G) {
         let numbers = self.last + 1..;
         self.last += new.len() as u64;
         self.kept.extend(numbers.zip(new));
-        let mut share = REPORTS_MAX;
-        while self.kept.len() > REPORTS_MAX && share > 1 {
-            share /= 2;
-            let mut counts = HashMap::new();
-            let mut kept = VecDeque::new();
-            while let Some((number, reused)) = self.kept.pop_back() {
-                let kind = std::mem::discriminant(&reused.outcome);
-                let count: &mut usize =
-                    counts.entry((kind, reused.key.source.clone(), reused.session.clone())).or_default();
-                *count += 1;
-                if *count <= share {
-                    kept.push_front((number, reused));
-                }
-            }
-            self.kept = kept;
+        if self.kept.len() <= REPORTS_MAX {
+            return;
         }
-        self.kept.drain(..self.kept.len().saturating_sub(REPORTS_MAX));
+        let mut counts: HashMap<G, usize> = HashMap::new();
+        for (_, report) in &self.kept {
+            *counts.entry(group(report)).or_default() += 1;
+        }
+        // The greatest share that each group may have; some of them have one more.
+        let sizes: Vec<usize> = counts.into_values().collect();
+        let count_with = |share: usize| sizes.iter().map(|size| size.min(&share)).sum::<usize>();
+        let share = (0..REPORTS_MAX).rev().find(|share| count_with(*share) <= REPORTS_MAX).unwrap_or_default();
+        let mut one_more = REPORTS_MAX - count_with(share);
+        let mut counts: HashMap<G, usize> = HashMap::new();
+        let mut kept = VecDeque::with_capacity(REPORTS_MAX);
+        while let Some((number, report)) = self.kept.pop_back() {
+            let count = counts.entry(group(&report)).or_default();
+            *count += 1;
+            let has_one_more = *count == share + 1 && one_more > 0;
+            one_more -= usize::from(has_one_more);
+            if *count <= share || has_one_more {
+                kept.push_front((number, report));
+            }
+        }
+        self.kept = kept;
+    }
+}
+
+/// The last ids that were reused.
+#[derive(Debug, Default)]
+struct ReuseReports {
+    reports: Reports<ReusedId>,
+    /// How many lines of others each session of a source has replaced: those of which reports are kept, and maybe others.
+    replaced: HashMap<(Arc<str>, Arc<str>), u64>,
+}
+
+impl ReuseReports {
+    fn keep(&mut self, new: Vec<ReusedId>) {
+        for reused in new.iter().filter(|reused| reused.outcome == ReuseOutcome::Replaced) {
+            *self.replaced.entry((reused.key.source.clone(), reused.session.clone())).or_default() += 1;
+        }
+        let group = |reused: &ReusedId| {
+            (std::mem::discriminant(&reused.outcome), reused.key.source.clone(), reused.session.clone())
+        };
+        self.reports.keep(new, group);
+        if self.replaced.len() > REPORTS_MAX {
+            let kept = self.reports.after(0).map(|reused| (reused.key.source.clone(), reused.session.clone()));
+            let kept: HashSet<_> = kept.collect();
+            self.replaced.retain(|session, _| kept.contains(session));
+        }
+    }
+
+    fn replaced_by(&self, source: &str, session: &str) -> u64 {
+        self.replaced.get(&(source.into(), session.into())).copied().unwrap_or_default()
     }
 }
 
@@ -413,7 +460,28 @@ pub(super) async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::ReuseOutcome;
+    use crate::transcript::{Content, LineKey, Op, Published, Version};
+
+    /// A session is told of what it sent itself.
+    #[test]
+    fn a_conflict_is_its_sessions() {
+        let view = View::new(FeedId::new("geneva").expect("a name"), FoldView::Interim);
+        let entry = |(offset, (session, text)): (u64, (&str, &str))| {
+            let content = Content { start_ms: Some(0), text: text.into(), ..Content::default() };
+            let version = Version { id: "1".into(), rev: Some(3), content, ..Version::default() };
+            let published = Published { source: "main".into(), session: session.into(), seq: offset, own_ids: false };
+            let op = Op::Line { source: "main".into(), lines: vec![version] };
+            let record = Record { published: Some(published), ..Record::new(Timestamp(0), op) };
+            let mut bytes = Vec::new();
+            record.encode_to(&mut bytes);
+            Entry { offset: Offset(offset), record: bytes.into() }
+        };
+        let said = [("a", "one"), ("b", "two"), ("b", "three"), ("c", "one")];
+        view.fold(&(0..).zip(said).map(entry).collect::<Vec<_>>());
+        let of = |session: &str| view.conflicts_of(("main", session), 0).1.len();
+        assert_eq!((of("a"), of("b"), of("c"), view.last_conflict()), (0, 2, 0, 2));
+        assert_eq!(view.conflicts_of(("other", "b"), 0).1.len(), 0);
+    }
 
     /// However much one session has to be told of, others hear of theirs.
     #[test]
@@ -428,13 +496,31 @@ mod tests {
         for _ in 0..3 {
             reports.keep((0..2 * REPORTS_MAX).map(|_| stale("busy")).collect());
         }
-        assert!(reports.kept.len() <= REPORTS_MAX);
-        let others: Vec<u64> = reports.kept.iter().map(|(number, _)| *number).take(4).collect();
+        assert_eq!(reports.reports.kept.len(), REPORTS_MAX);
+        let numbers: Vec<u64> = reports.reports.kept.iter().map(|(number, _)| *number).collect();
         let last = 3 + 6 * REPORTS_MAX as u64;
-        assert_eq!(others, [1, 2, 3, last + 1 - (reports.kept.len() as u64 - 3)]);
-        assert_eq!((reports.last, reports.kept.back().map(|(number, _)| *number)), (last, Some(last)));
+        assert_eq!(numbers[..4], [1, 2, 3, last + 1 - (REPORTS_MAX as u64 - 3)]);
+        assert_eq!((reports.reports.last, numbers.last()), (last, Some(&last)));
         // Of more sessions than there may be reports the oldest goes.
         reports.keep((0..2 * REPORTS_MAX).map(|number| stale(&number.to_string())).collect());
-        assert_eq!(reports.kept.len(), REPORTS_MAX);
+        assert_eq!(reports.reports.kept.len(), REPORTS_MAX);
+    }
+
+    /// One session alone has all the room, and it is known how many there were.
+    #[test]
+    fn of_too_many_reports_the_last_are_kept_and_all_are_counted() {
+        let key = LineKey { source: "main".into(), id: "1".into() };
+        let replaced =
+            |session: &str| ReusedId { key: key.clone(), outcome: ReuseOutcome::Replaced, session: session.into() };
+        let mut reports = ReuseReports::default();
+        reports.keep(vec![replaced("a"); REPORTS_MAX + 44]);
+        assert_eq!(reports.reports.kept.len(), REPORTS_MAX);
+        assert_eq!((reports.replaced_by("main", "a"), reports.replaced_by("main", "b")), (REPORTS_MAX as u64 + 44, 0));
+        // Two that have much have as much each.
+        reports.keep(vec![replaced("b"); REPORTS_MAX]);
+        let of_a = reports.reports.kept.iter().filter(|(_, reused)| *reused.session == *"a").count();
+        assert_eq!((reports.reports.kept.len(), of_a), (REPORTS_MAX, REPORTS_MAX / 2));
+        reports.keep((0..2 * REPORTS_MAX).map(|number| replaced(&number.to_string())).collect());
+        assert!(reports.replaced.len() <= REPORTS_MAX);
     }
 }

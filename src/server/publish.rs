@@ -63,7 +63,7 @@ const MESSAGES_AT_ONCE: usize = 64;
 const BYTES_AT_ONCE: usize = 64 * 1024;
 
 /// Each asks the log for its end. Programs take back what they said, and one that takes back what is nowhere does so all the time:
-/// whoever was looked after so often waits for what it sent itself only, which needs no asking.
+/// whoever was looked after in vain so often waits for what it sent itself only, which needs no asking.
 const MISSING_LOOKS_MAX: u32 = 16;
 
 /// How long a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
@@ -158,7 +158,7 @@ struct Connection<'a> {
     pace: ReadPace,
     /// Reads its frames, if they are a vendor's.
     vendor: Option<vendor::Vendor>,
-    /// How often it may still wait until all of the feed is folded, to see whether a line that is taken back is there.
+    /// How often it may still wait in vain until all of the feed is folded, to see whether a line that is taken back is there.
     missing_looks: u32,
 }
 
@@ -513,14 +513,15 @@ impl<'a> Connection<'a> {
             ids.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
         };
         let mut ids = missing(&self.pipeline);
-        if !ids.is_empty() && self.acks.under_way(self.pipeline.view.now().next) > 0 {
+        // Others may have sent them: at this node, and at another one.
+        if !ids.is_empty() && self.missing_looks > 0 {
             self.append_batch().await?;
-            if self.missing_looks > 0 {
-                self.missing_looks -= 1;
-                self.see_all().await?;
-            } else {
-                self.see_own().await?;
-            }
+            self.see_all().await?;
+            ids = missing(&self.pipeline);
+            self.missing_looks -= u32::from(!ids.is_empty());
+        } else if !ids.is_empty() && self.acks.under_way(self.pipeline.view.now().next) > 0 {
+            self.append_batch().await?;
+            self.see_own().await?;
             ids = missing(&self.pipeline);
         }
         ids.iter().for_each(|id| self.pipeline.warn_of_missing_line(id));

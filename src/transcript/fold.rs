@@ -32,7 +32,7 @@ use crate::position::{Epoch, Offset, StartChanges, Starts};
 
 pub use self::asked::Astray;
 pub use self::identity::{NamedLine, ReuseOutcome, ReusedId};
-pub use self::told::{Applied, Changes, FeedState, FoldView, TurnChange};
+pub use self::told::{Applied, Changes, FeedState, FoldView, RevisionConflict, TurnChange};
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
 /// from before start over instead of keeping what the new rules would not give them.
@@ -423,7 +423,8 @@ impl Transcript {
             self.new_heads.push((slot, Some(before)));
         }
         if conflict {
-            applied.conflicts.push((self.key(slot), rev));
+            let session = sender.by.map(|by| by.session.clone());
+            applied.conflicts.push(RevisionConflict { key: self.key(slot), rev, session });
         }
         if is_member {
             self.note_member(sender, base, slot, order.is_gt());

@@ -20,7 +20,9 @@ pub mod speaker;
 pub mod time;
 pub mod turn;
 
-pub use self::fold::{Applied, Astray, Changes, FeedState, FoldView, ReuseOutcome, ReusedId, Transcript, TurnChange};
+pub use self::fold::{
+    Applied, Astray, Changes, FeedState, FoldView, ReuseOutcome, ReusedId, RevisionConflict, Transcript, TurnChange,
+};
 pub use self::frame::{Frame, FrameBytes};
 pub use self::line::{Break, Content, Line, LineKey, Status, TimeSource, Version, Word};
 pub use self::mark::{Mark, MarkKind};

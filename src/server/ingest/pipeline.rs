@@ -32,7 +32,9 @@ use crate::position::Offset;
 use crate::server::app::App;
 use crate::server::metrics::Lines;
 use crate::server::slots::Held;
-use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, ReuseOutcome, ReusedId, Timestamp, Version};
+use crate::transcript::{
+    FeedState, FoldView, MediaMs, Op, Record, ReuseOutcome, ReusedId, RevisionConflict, Timestamp, Version,
+};
 use crate::wire::publish::{UnknownField, check_version, is_line_within};
 use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, ToPublisher, WarningCode};
 
@@ -41,6 +43,8 @@ const UNKNOWN_TOLD_MAX: usize = 8;
 /// Lines whose replacement was foreseen and told, until the fold reports it: more than a message holds, so that few are told
 /// twice, and none is not told.
 const FORESEEN_MAX: usize = 4096;
+/// Revisions of lines of which a publisher is told once that it sent them with two contents; of more some are told again.
+const CONFLICTS_TOLD_MAX: usize = 4096;
 
 /// How often a request's lines are numbered anew, where another node takes their numbers at the same time.
 const NUMBERED_MAX: usize = 8;
@@ -79,8 +83,13 @@ pub(in crate::server) struct IngestPipeline {
     session_lock: Option<Held>,
     /// The feed's reports of reused ids that this has counted.
     reused_seen: u64,
-    /// The feed's reports of conflicts that the publisher was warned of.
+    /// How many lines of others this session had replaced when it began, and how many of them were reported since.
+    replaced_before: u64,
+    replaced_heard: u64,
+    /// The feed's reports of conflicts that were looked at.
     conflicts_seen: u64,
+    /// Lines, and their revisions, that the publisher was told were sent with two contents.
+    conflicts_told: HashSet<(Arc<str>, u64)>,
     /// Whether the publisher was warned of a line that is kept beside another session's.
     is_beside_told: bool,
     /// Lines of other sessions whose replacement was foreseen, and told.
@@ -195,6 +204,7 @@ impl IngestPipeline {
     ) -> Result<Self, LogError> {
         // All that is durable now is folded then, so that the last number is the true one.
         let view = feed.view(FoldView::Interim).await?;
+        let reuse = view.reuse_news((&publisher.source, &publisher.session), u64::MAX);
         let (seq, from, state, media_clock) = {
             let transcript = view.transcript();
             let seq = transcript.seq(&publisher.source, &publisher.session);
@@ -226,8 +236,11 @@ impl IngestPipeline {
             batch: AppendBatch::default(),
             began_behind: (seq, from),
             session_lock: None,
-            reused_seen: view.last_reused(),
+            reused_seen: reuse.last,
+            replaced_before: reuse.replaced,
+            replaced_heard: 0,
             conflicts_seen: view.last_conflict(),
+            conflicts_told: HashSet::new(),
             is_beside_told: false,
             foreseen: HashSet::new(),
             is_overwriting_told: false,
@@ -258,6 +271,9 @@ impl IngestPipeline {
     /// Goes on in another session of the source, behind its number `seq`.
     pub(in crate::server) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
         self.publisher.session = session;
+        let Publisher { source, session, .. } = &self.publisher;
+        self.replaced_before = self.view.reuse_news((source, session), u64::MAX).replaced;
+        self.replaced_heard = 0;
         self.session_log = None;
         self.sequence = Sequence::new(seq);
         self.began_behind.0 = seq;
@@ -540,16 +556,28 @@ impl IngestPipeline {
         if self.view.last_reused() == self.reused_seen {
             return;
         }
-        for (number, reused) in self.view.reused(self.reused_seen) {
-            self.reused_seen = number;
-            if reused.session == self.publisher.session && reused.key.source == self.publisher.source {
-                let is_other_line = !matches!(reused.outcome, ReuseOutcome::Overtaken { .. });
-                self.counters.reused_ids.inc_by(u64::from(is_other_line));
-                let was_foreseen = reused.outcome == ReuseOutcome::Replaced && self.foreseen.remove(&reused.key.id);
-                if !was_foreseen {
-                    self.warn_of_reuse(&reused);
-                }
+        let Publisher { source, session, .. } = &self.publisher;
+        let news = self.view.reuse_news((source, session), self.reused_seen);
+        self.reused_seen = news.last;
+        for reused in news.reports {
+            let is_other_line = !matches!(reused.outcome, ReuseOutcome::Overtaken { .. });
+            self.counters.reused_ids.inc_by(u64::from(is_other_line));
+            let is_replaced = reused.outcome == ReuseOutcome::Replaced;
+            self.replaced_heard += u64::from(is_replaced);
+            if !(is_replaced && self.foreseen.remove(&reused.key.id)) {
+                self.warn_of_reuse(&reused);
             }
+        }
+        let unheard = news.replaced.saturating_sub(self.replaced_before + self.replaced_heard);
+        self.replaced_heard += unheard;
+        self.counters.reused_ids.inc_by(unheard);
+        let untold = unheard.saturating_sub(self.foreseen.len() as u64);
+        if untold > 0 {
+            let message = format!(
+                "{untold} more lines that were final, and that other sessions had changed last, were replaced by this session: too \
+                 many at once to name each"
+            );
+            self.warn(WarningCode::LineReplaced, message);
         }
     }
 
@@ -687,21 +715,27 @@ impl IngestPipeline {
         self.batch.records.len()
     }
 
-    /// Warns of revisions of the source's lines that were sent with two contents, as far as the feed is folded.
+    /// Warns of revisions that the session sent with another content than they have, as far as the feed is folded; of each once.
     pub(in crate::server) fn note_conflicts(&mut self) {
         if self.view.last_conflict() == self.conflicts_seen {
             return;
         }
-        for conflict in self.view.conflicts(self.conflicts_seen) {
-            self.conflicts_seen = conflict.number;
-            if conflict.key.source == self.publisher.source {
-                let (id, rev) = (conflict.key.id, conflict.rev);
-                let message = format!(
-                    "revision {rev} of line {id} was sent with two contents: give a correction a higher rev, or none"
-                );
-                let line = Some((id, Some(rev)));
-                self.warnings.push(IngestWarning { code: WarningCode::Conflict, message, line });
+        let Publisher { source, session, .. } = &self.publisher;
+        let (last, conflicts) = self.view.conflicts_of((source, session), self.conflicts_seen);
+        self.conflicts_seen = last;
+        for RevisionConflict { key, rev, .. } in conflicts {
+            if self.conflicts_told.len() == CONFLICTS_TOLD_MAX {
+                self.conflicts_told.clear();
             }
+            if !self.conflicts_told.insert((key.id.clone(), rev)) {
+                continue;
+            }
+            let id = key.id;
+            let message = format!(
+                "revision {rev} of line {id} was sent with two contents: give a correction a higher rev, or none"
+            );
+            let line = Some((id, Some(rev)));
+            self.warnings.push(IngestWarning { code: WarningCode::Conflict, message, line });
         }
     }
 

@@ -40,7 +40,11 @@ impl SeqGaps {
     pub(super) fn note_answered(&self, place: SessionPlace, taken: u64, answered: u64) {
         let is_known = || self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(&place);
         if answered > taken || is_known() {
-            self.note(place, |numbers| (numbers.taken, numbers.answered) = (taken, answered));
+            self.note(place, |numbers| {
+                // A connection on which less was sent has answered no less. An archive that was put back has.
+                let before = if taken < numbers.taken { 0 } else { numbers.answered };
+                (numbers.taken, numbers.answered) = (taken, answered.max(before));
+            });
         }
     }
 
@@ -88,6 +92,13 @@ mod tests {
         assert!(gaps.is_untold(place("s"), 1, 4), "3 was not");
         assert!(!gaps.is_untold(place("s"), 4, 9), "it skips numbers");
         assert!(gaps.is_untold(place("other"), 0, 2));
+        // Between a refusal and what goes on above it the session may have come with nothing, or with what it sent before.
+        gaps.note_answered(place("idle"), 1, 2);
+        gaps.note_answered(place("idle"), 1, 1);
+        assert!(!gaps.is_untold(place("idle"), 1, 3), "2 was refused");
+        gaps.note_answered(place("put-back"), 9, 12);
+        gaps.note_answered(place("put-back"), 5, 5);
+        assert!(gaps.is_untold(place("put-back"), 5, 13), "what was refused there may have been taken since");
         // What was taken is there no more.
         gaps.note_answered(place("s"), 12, 12);
         assert!(gaps.is_untold(place("s"), 5, 13));

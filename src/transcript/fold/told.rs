@@ -51,13 +51,24 @@ pub enum FoldView {
     FinalOnly,
 }
 
+/// A revision of a line that was given two contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionConflict {
+    /// The line.
+    pub key: LineKey,
+    /// The revision.
+    pub rev: u64,
+    /// The session that sent the second content; none for a record without one.
+    pub session: Option<Arc<str>>,
+}
+
 /// What a record did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Applied {
     /// True if the view differs now.
     pub changed: bool,
     /// Lines of which one revision was given two contents.
-    pub conflicts: Vec<(LineKey, u64)>,
+    pub conflicts: Vec<RevisionConflict>,
     /// Ids that name a line already, of which the session that used them has to be told, in the order in which it did.
     pub reused: Vec<ReusedId>,
 }
