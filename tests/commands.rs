@@ -619,6 +619,19 @@ async fn a_replay_mixes_with_nothing() {
 #[tokio::test]
 async fn exit_codes_and_faults() {
     let server = Server::start();
+    // A vendor whose address is wrong is not tried for ever.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let (url, folder) = (format!("ws://127.0.0.1:{port}"), tempfile::tempdir().expect("a folder"));
+    let captured = folder.path().join("captured.ndjson").display().to_string();
+    for arguments in
+        [&["relay", &url, "--format", "deepgram", "--feed", "unheard"][..], &["capture", &url, &captured][..]]
+    {
+        let ended = run(&server, &[arguments, &["--vendor-wait", "0"]].concat()).await;
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+        let told = stderr(&ended);
+        assert!(told.contains("the vendor did not answer within 0 seconds (--vendor-wait)"), "{told}");
+        assert!(told.contains("cannot connect to"), "{told}");
+    }
     let nowhere = run(&server, &["export", "nowhere"]).await;
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(stderr(&nowhere).contains("nowhere"), "{}", stderr(&nowhere));
@@ -993,7 +1006,9 @@ async fn a_vendors_socket_is_followed_over_breaks() {
     let frames: Vec<String> = std::fs::read_to_string(sample).expect("a sample").lines().map(str::to_owned).collect();
     // The first connection breaks over a guess, the second says the same words in a session of its own.
     let (url, serving) = vendor(frames[..9].to_vec(), frames[..8].to_vec()).await;
-    let arguments = ["relay", &url, "--format", "deepgram", "--feed", "room", "--first", "{}", "--offset-ms", "60000"];
+    // Who answered once is tried again, however long it may take until a vendor answers first.
+    let more = ["--first", "{}", "--offset-ms", "60000", "--vendor-wait", "0"];
+    let arguments = [&["relay", &url, "--format", "deepgram", "--feed", "room"][..], &more].concat();
     let relayed = run(&server, &arguments).await;
     let told = stderr(&relayed);
     assert!(done(&relayed).contains("0 refused") && told.contains("connected to the vendor again"), "{told}");

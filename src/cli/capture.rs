@@ -19,6 +19,8 @@ Examples:
   captionwire capture ws://engine:9090 session.ndjson          until Ctrl-C, or until the vendor is done
   captionwire replay session.ndjson --raw --format whisper-live --to geneva
 
+A vendor that never answers is tried for 60 seconds (--vendor-wait); one that answered once, for as long as it takes.
+
 The file holds all that was said in clear, and what the URL says nowhere.";
 
 /// Record what a vendor's socket says, with its moments.
@@ -46,7 +48,7 @@ impl Capture {
         let mut count = 0_u64;
         loop {
             let followed = tokio::select! {
-                followed = follower.next() => followed.context("following the vendor ended")?,
+                followed = follower.next() => followed.map_err(|why| self.from.ended(why))?,
                 () = signals.next() => break,
             };
             let now = Instant::now();

@@ -17,12 +17,14 @@ use super::reach::Url;
 use super::sending::{InputFaults, Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::{LOOK_WAIT, Session, Vendor, parse_source, say};
-use crate::client::{Followed, Follower, FollowerOptions, HttpClient, SocketUrl};
+use crate::client::{ConnectionEnd, Followed, Follower, FollowerOptions, HttpClient, SocketUrl};
 
 const EXAMPLES: &str = "\
 Examples:
   captionwire relay ws://engine:9090 --format whisper-live --feed geneva
   captionwire relay wss://meet.example.org/ws --format vexa --feed standup --first '{\"action\":\"subscribe\",…}'
+
+A vendor that never answers is tried for 60 seconds (--vendor-wait); one that answered once, for as long as it takes.
 
 Comes back by itself when the vendor's connection breaks; times then go on from where they would be, and speakers that the
 vendor numbers anew are new ones. What the vendor said meanwhile is lost. Ends when the vendor closes in good order (1000).
@@ -68,6 +70,10 @@ pub(super) struct From {
     /// What the vendor wants as `Authorization`
     #[arg(long, env = "CAPTIONWIRE_RELAY_AUTHORIZATION", hide_env_values = true, value_name = "VALUE")]
     authorization: Option<String>,
+    /// Try for so many seconds to reach a vendor that has not answered yet. Whoever starts both at once has a minute to start the
+    /// vendor; whoever mistyped its address learns of it. One that answered once is waited for without a limit
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    vendor_wait: u64,
 }
 
 impl From {
@@ -77,8 +83,22 @@ impl From {
         if let Some(value) = &mut authorization {
             value.set_sensitive(true);
         }
-        let options = FollowerOptions { authorization, first: self.first.clone(), ..FollowerOptions::default() };
+        let first_wait = Some(Duration::from_secs(self.vendor_wait));
+        let options =
+            FollowerOptions { authorization, first: self.first.clone(), first_wait, ..FollowerOptions::default() };
         Ok(Follower::new(SocketUrl::parse(&self.from)?, options))
+    }
+
+    /// Why following the vendor ended.
+    pub(super) fn ended(&self, why: ConnectionEnd) -> anyhow::Error {
+        let what = match why.is_temporary() {
+            true => format!(
+                "the vendor did not answer within {} seconds (--vendor-wait): is the address right, and does it run?",
+                self.vendor_wait
+            ),
+            false => "following the vendor ended".to_owned(),
+        };
+        anyhow::Error::new(why).context(what)
     }
 }
 
@@ -100,13 +120,16 @@ impl Relay {
             let lines = self.vendor.earlier_lines(publisher, &http, &feed, self.source.as_deref(), true);
             let lines = stop.run_until_cancelled(lines).await.flatten();
             let session = self.vendor.begin(format, self.source.as_deref(), lines);
-            Self::follow(session, follower, publisher, &mut faults.unreadable, stop).await
+            self.from.follow(session, follower, publisher, &mut faults.unreadable, stop).await
         };
         sending.run(signals, follow).await
     }
+}
 
-    /// Until the vendor is done.
+impl From {
+    /// Publishes what `follower` hears, until the vendor is done.
     async fn follow(
+        &self,
         mut session: Session,
         mut follower: Follower,
         publisher: &CountingPublisher,
@@ -120,7 +143,7 @@ impl Relay {
             let followed = tokio::select! {
                 biased;
                 () = stop.cancelled() => return say(session.end(), "the end", publisher, problems).await,
-                followed = follower.next() => followed.context("following the vendor ended")?,
+                followed = follower.next() => followed.map_err(|why| self.ended(why))?,
                 () = sleep_until(until), if due.is_some() => {
                     say(session.rest(since.elapsed()), "a pause", publisher, problems).await?;
                     continue;

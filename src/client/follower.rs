@@ -25,6 +25,8 @@ pub struct FollowerOptions {
     pub times: Times,
     /// How long to wait before coming again.
     pub backoff: Backoff,
+    /// How long to try for the first connection; none for ever. The try that is under way then is waited for.
+    pub first_wait: Option<Duration>,
 }
 
 /// What happens on the socket.
@@ -54,6 +56,8 @@ pub struct Follower {
     options: FollowerOptions,
     retry: Retry,
     retry_at: Instant,
+    /// When it first tried.
+    asked_at: Option<Instant>,
     first_at: Option<Instant>,
     socket: Option<Socket>,
     heard: Instant,
@@ -66,13 +70,24 @@ impl Follower {
     pub fn new(url: SocketUrl, options: FollowerOptions) -> Self {
         let now = Instant::now();
         let retry = Retry::new(options.backoff);
-        Self { url, options, retry, retry_at: now, first_at: None, socket: None, heard: now, ping_at: now }
+        Self {
+            url,
+            options,
+            retry,
+            retry_at: now,
+            asked_at: None,
+            first_at: None,
+            socket: None,
+            heard: now,
+            ping_at: now,
+        }
     }
 
     /// What happens next. Cancel-safe: a connection that was being made is made anew.
     ///
     /// # Errors
-    /// What makes no sense to try again: an address that refuses, or that does not prove to be what was asked for.
+    /// What makes no sense to try again: an address that refuses, or that does not prove to be what was asked for. Also why the
+    /// last try failed, which [is temporary](ConnectionEnd::is_temporary), where none led to a connection within `first_wait`.
     pub async fn next(&mut self) -> Result<Followed, ConnectionEnd> {
         let Some(socket) = &mut self.socket else { return self.connect().await };
         let end = loop {
@@ -112,7 +127,16 @@ impl Follower {
         Ok(self.come_again(end))
     }
 
+    /// Whether no connection was made in the time that there is for the first one.
+    fn gives_up(&self, retry_in: Duration) -> bool {
+        let (None, Some(asked_at), Some(wait)) = (self.first_at, self.asked_at, self.options.first_wait) else {
+            return false;
+        };
+        asked_at.elapsed() + retry_in > wait
+    }
+
     async fn connect(&mut self) -> Result<Followed, ConnectionEnd> {
+        self.asked_at.get_or_insert_with(Instant::now);
         sleep_until(self.retry_at).await;
         let connected = match connect_as(&self.url, self.options.times, self.options.authorization.as_ref()).await {
             Ok(mut socket) => match &self.options.first {
@@ -133,7 +157,10 @@ impl Follower {
                 Ok(Followed::Connected { after: now - first_at })
             }
             // Its close codes are its own, and say nothing that is known here; an answer that is no socket does.
-            Err(end) if end.is_temporary() => Ok(self.come_again(end)),
+            Err(end) if end.is_temporary() => match self.come_again(end) {
+                Followed::Disconnected { why, retry_in } if self.gives_up(retry_in) => Err(why),
+                again => Ok(again),
+            },
             Err(end) => Err(end),
         }
     }
