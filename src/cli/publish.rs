@@ -208,6 +208,7 @@ async fn read(
             break;
         };
         if read.context("cannot read the input")? == 0 {
+            faults.is_cut_short = false;
             break;
         }
         // Programs on Windows write a byte order mark before UTF-8.
@@ -254,15 +255,16 @@ async fn read(
             }
         };
         match sent {
-            Ok(_) => faults.repaired += u64::from(encoding.is_err()),
+            Ok(_) => {
+                faults.repaired += u64::from(encoding.is_err());
+                // Until its end is read.
+                faults.is_cut_short = has_end;
+            }
             Err(Ok(why)) => {
                 faults.unreadable += 1;
                 note(&format!("{place} was not sent: {why}"));
             }
-            Err(Err(error)) => {
-                note(&format!("{place} was not sent, and neither was what follows it"));
-                return Err(error.into());
-            }
+            Err(Err(error)) => return Err(error.into()),
         }
     }
     Ok(())

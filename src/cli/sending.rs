@@ -50,7 +50,7 @@ pub(super) struct InputFaults {
     pub(super) unreadable: u64,
     /// Pieces of the input that were read otherwise than they stand.
     pub(super) repaired: u64,
-    /// It was stopped before all of it was sent.
+    /// It was stopped, or publishing ended, before all of it was sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_cut_short: bool,
 }
@@ -216,6 +216,9 @@ impl Sending<'_> {
                 note(&explain(&error));
                 if let Some(places) = places {
                     note(&format!("not acknowledged: {places}"));
+                }
+                if faults.is_cut_short && !stop.is_cancelled() {
+                    note("what follows in the input was not sent");
                 }
                 published.tell(json)?;
                 Ok(Outcome::Problems)
