@@ -206,7 +206,8 @@ fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut Gather) -> Vec
         }
     }
     let is_unlabelled = |word: &(WordSpeaker, bool)| word.0 == WordSpeaker::Unlabelled;
-    if words.iter().all(is_unlabelled) || !words.iter().any(is_unlabelled) {
+    let named = words.iter().filter(|(speaker, _)| speaker.name().is_some()).count();
+    if named == 0 || named == words.len() {
         return pieces;
     }
     let mut from = 0;
@@ -233,7 +234,7 @@ fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut Gather) -> Vec
             WordPiece::Speaker(_) => continue,
             WordPiece::Word(at, token) if !token.is_punctuation => {
                 let label = labels.next().unwrap_or_default();
-                if label == WordSpeaker::Unlabelled {
+                if label.name().is_none() {
                     first = if count == 0 { *at } else { first };
                     count += 1;
                 }
@@ -520,9 +521,9 @@ mod tests {
             (&[("", "And"), ("", "so"), ("B", "said"), ("", "we.")], &["B: And so said we."], 0),
             (&[("A", "So."), ("", " And"), ("", "so"), ("B", "on.")], &["A: So.", "B: And so on."], 0),
             // Whom the source does not know is nobody else.
-            (&[("A", "So"), ("?", "no"), ("A", "we")], &["A: So", "-: no", "A: we"], 0),
-            (&[("?", "Hello"), ("?", "there"), ("A", "Hi")], &["-: Hello there", "A: Hi"], 0),
-            (&[("A", "So."), ("?", "No"), ("", "never"), ("A", " we")], &["A: So.", "-: No never", "A: we"], 0),
+            (&[("A", "So"), ("?", "no"), ("A", "we")], &["A: So", "-: no", "A: we"], 1),
+            (&[("?", "Hello"), ("?", "there"), ("A", "Hi")], &["-: Hello there", "A: Hi"], 1),
+            (&[("A", "So."), ("?", "No"), ("", "never"), ("A", " we")], &["A: So.", "-: No never", "A: we"], 1),
             (&[("?", "Who"), ("?", "knows.")], &["-: Who knows."], 0),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();

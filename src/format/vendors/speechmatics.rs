@@ -309,7 +309,15 @@ mod tests {
             serde_json::json!({"type": "word", "start_time": at, "end_time": at + 0.2,
                 "alternatives": [{"content": content, "speaker": speaker}]})
         };
-        let read = |words: &[(&str, &str)]| read_lines(&words.iter().enumerate().map(word).collect());
+        let read = |words: &[(&str, &str)]| {
+            let results: Vec<_> = words.iter().enumerate().map(word).collect();
+            let reading = read(&serde_json::json!({"results": results}).to_string(), Gather::default()).expect("JSON");
+            assert_eq!(reading.problems.len(), 1, "{:?}", reading.problems);
+            let line = |line: &crate::transcript::Version| {
+                (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
+            };
+            reading.lines.iter().map(line).collect::<Vec<_>>()
+        };
         let nobody = |what: &str| (None, what.to_owned());
         let amid = [("So", "S1"), ("we", "S1"), ("no", "UU"), ("never", "UU"), ("said", "UU"), ("go", "S1")];
         assert_eq!(read(&amid), [by("S1", "So we"), nobody("no never said"), by("S1", "go")]);
