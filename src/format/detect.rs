@@ -81,7 +81,7 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         (FileKind::Otter, sure(FileKind::Otter)),
         (FileKind::Timed, timed),
     ];
-    // Cues they are; with voices or a header, of WebVTT.
+    // Cues they are; with a header of WebVTT, its.
     let of_cues = |kind| if kind == FileKind::Srt && webvtt::is_nearly_one(text) { FileKind::Vtt } else { kind };
     if let Some((kind, 1..)) = counts.into_iter().find(|(kind, _)| Some(*kind) == named) {
         return Ok(of_cues(kind));

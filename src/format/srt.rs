@@ -5,7 +5,7 @@
 //! right above a line of times is a number, whatever it is. Of times that are written otherwise what can be
 //! understood is taken. A cue whose number stands behind a blank line, in its place among the others, is a cue without
 //! times where the line of times is missing. Tags (`<i>`, `{\an8}`) and what follows the times are kept for a file of the
-//! same kind, and are no part of a line.
+//! same kind, and are no part of a line. `<v Name>` of a WebVTT file that lost its header says who speaks.
 //!
 //! **Files put together** need neither a blank line nor a line end between them. The second one's first number is the 1 with
 //! which the first one's began, or a byte order mark stands before it, or a header of WebVTT: a new part begins.
@@ -304,6 +304,7 @@ pub(super) fn read(text: &str, gather: Gather) -> Reading {
         begins_anew: false,
         tags: (0, 0),
         places: (0, 0),
+        has_voices: false,
     };
     let mut before: Vec<(usize, &str)> = Vec::new();
     let mut header = 0;
@@ -383,6 +384,8 @@ struct Reader<'a> {
     /// Where tags, and places on the screen, were met first, and how often.
     tags: (usize, usize),
     places: (usize, usize),
+    /// Some cue says by a tag of WebVTT who speaks.
+    has_voices: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -537,12 +540,24 @@ impl<'a> Reader<'a> {
     fn line(&mut self, open: Open<'_>) {
         let rows: Vec<&str> = std::iter::once(open.behind).chain(open.text).collect();
         let raw = tidy(&rows.join("\n"));
-        let (text, tags) = without_tags(&raw);
-        if tags > 0 {
-            if self.tags.1 == 0 {
-                self.tags.0 = open.at;
+        let from = self.gather.len();
+        for (voice, said) in by_voices(&raw) {
+            if voice.is_some() && !std::mem::replace(&mut self.has_voices, true) {
+                let message =
+                    "this tag of WebVTT (<v …>) stands in a file without its header: read as who speaks all the same";
+                self.gather.problem(open.at, 1, message);
             }
-            self.tags.1 += tags;
+            let (text, tags) = without_tags(&said);
+            if tags > 0 {
+                if self.tags.1 == 0 {
+                    self.tags.0 = open.at;
+                }
+                self.tags.1 += tags;
+            }
+            let text = tidy(text.trim()).into();
+            let speaker = voice.map(Arc::from).or(open.speaker.map(Arc::from));
+            let content = Content { start_ms: open.start, end_ms: open.end, speaker, text, ..Content::default() };
+            self.gather.line(open.at, labels::with_break(content));
         }
         if !open.settings.is_empty() {
             if self.places.1 == 0 {
@@ -550,11 +565,7 @@ impl<'a> Reader<'a> {
             }
             self.places.1 += 1;
         }
-        let text = tidy(text.trim()).into();
-        let speaker = open.speaker.map(Arc::from);
-        let content = Content { start_ms: open.start, end_ms: open.end, speaker, text, ..Content::default() };
-        let from = self.gather.len();
-        if self.gather.line(open.at, labels::with_break(content)) {
+        if self.gather.len() > from {
             let lines = from..self.gather.len();
             let (settings, payload) = (open.settings.to_owned(), raw);
             self.kept.cues.push(KeptCue { lines, id: String::new(), settings, payload, before: Vec::new() });
@@ -572,7 +583,9 @@ impl<'a> Reader<'a> {
         // A file of ours says what was said, however often.
         if !labels::take_marked(self.gather.contents()) {
             rolling::read_once(&mut self.gather, &mut self.kept);
-            labels::take_from_texts(&mut self.gather, &mut self.kept);
+            if !self.has_voices {
+                labels::take_from_texts(&mut self.gather, &mut self.kept);
+            }
         }
         // Names that stand above times have no place in what is kept.
         self.gather.kept = (!has_names).then_some(self.kept);
@@ -627,6 +640,42 @@ fn no_tags(text: &str) -> String {
     out + rest
 }
 
+/// What is said in a cue, by the voices that WebVTT's tags name; all of it by nobody where there are none. A dash before a tag is none
+/// of the text.
+fn by_voices(text: &str) -> Vec<(Option<String>, String)> {
+    let mut all: Vec<(Option<String>, String)> = vec![(None, String::new())];
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let length = tag_length(&rest[at..]);
+        let tag = &rest[at..at + length.unwrap_or(1)];
+        let voice = webvtt::voice_of(tag).filter(|_| length.is_some());
+        let is_end = tag == "</v>" && all.last().is_some_and(|(voice, _)| voice.is_some());
+        if let Some((_, said)) = all.last_mut() {
+            said.push_str(&rest[..at]);
+            if voice.is_some() {
+                let dash = said.trim_end().strip_suffix(['-', '\u{2013}', '\u{2014}']);
+                let dash =
+                    dash.filter(|before| before.trim_end_matches([' ', '\t']).is_empty() || before.ends_with('\n'));
+                said.truncate(dash.map_or(said.len(), str::len));
+            }
+            if voice.is_none() && !is_end {
+                said.push_str(tag);
+            }
+        }
+        if voice.is_some() || is_end {
+            all.push((voice, String::new()));
+        }
+        rest = &rest[at + tag.len()..];
+    }
+    if let Some((_, said)) = all.last_mut() {
+        said.push_str(rest);
+    }
+    if all.len() > 1 {
+        all.retain(|(_, said)| !said.trim().is_empty());
+    }
+    all
+}
+
 /// The text without `<i>`, `</font>`, `{\an8}` and their like, and how many of them there were. `<` and `{` of other things
 /// stay.
 fn without_tags(text: &str) -> (String, usize) {
@@ -661,19 +710,54 @@ fn tag_length(text: &str) -> Option<usize> {
     let is_tag = if head[0] == b'{' {
         inner.starts_with('\\')
     } else {
-        let name = inner.trim_start_matches('/').split([' ', '=']).next().unwrap_or_default();
-        is_tag_name(name)
+        let name = inner.trim_start_matches('/').split([' ', '\t', '\n', '=']).next().unwrap_or_default();
+        is_tag_name(name) || name.starts_with("v.")
     };
     is_tag.then_some(end + 1)
 }
 
 fn is_tag_name(name: &str) -> bool {
-    ["b", "i", "u", "s", "font"].iter().any(|known| known.eq_ignore_ascii_case(name))
+    ["b", "i", "u", "s", "font", "v"].iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What lost its header is read as SubRip, but for who speaks.
+    #[test]
+    fn voices_of_webvtt_say_who_speaks() {
+        const ONE: &str = "1\n00:00:01.000 --> 00:00:02.000\n";
+        const TWO: &str = "\n2\n00:00:03.000 --> 00:00:04.000\n<v Ben>yes\n";
+        for (text, expected) in [
+            ("<v Ann>one", &["Ann: one"][..]),
+            ("<v.loud Ann Lee>one</v>", &["Ann Lee: one"]),
+            ("  <v Ann>one", &["Ann: one"]),
+            ("- <v Ann>one</v>\n- <v Cy>two</v>", &["Ann: one", "Cy: two"]),
+            ("<v Ann>one <v Cy>two", &["Ann: one", "Cy: two"]),
+            ("<v Ann>one</v> and two", &["Ann: one", "-: and two"]),
+            ("We meet at <9 or > 10.\n\nAnd so on, he said.", &["-: We meet at <9 or > 10./And so on, he said."]),
+            ("<v Ann>I <3 you & a < b\n\nNOTE this is said", &["Ann: I <3 you & a < b/NOTE this is said"]),
+            ("<i>one</i> &amp; <v>two", &["-: one &amp; two"]),
+            ("Cy: one <very> two", &["-: Cy: one <very> two"]),
+        ] {
+            for commas in [false, true] {
+                let file = format!("{ONE}{text}\n{TWO}");
+                let file = if commas { file.replace(".000", ",000") } else { file };
+                let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+                let line = |line: &crate::transcript::Version| {
+                    let name = line.content.speaker.as_deref().unwrap_or("-");
+                    let text: Vec<_> = line.content.text.split('\n').filter(|row| !row.is_empty()).collect();
+                    format!("{name}: {}", text.join("/"))
+                };
+                let mut found: Vec<_> = reading.lines.iter().map(line).collect();
+                assert_eq!((reading.kind, found.pop().as_deref()), (FileKind::Srt, Some("Ben: yes")), "{file}");
+                assert_eq!(found, expected, "{file}");
+                let told = reading.problems.iter().filter(|problem| problem.message.contains("tag of WebVTT"));
+                assert_eq!(told.count(), 1, "{file}: {:?}", reading.problems);
+            }
+        }
+    }
 
     #[test]
     fn times_as_a_table() {

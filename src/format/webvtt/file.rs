@@ -65,7 +65,7 @@ pub(super) fn parse_any(text: &str) -> (File<'_>, Option<&'static str>) {
 
 /// What stands behind `WEBVTT` in a line that is nearly a header.
 pub(super) fn odd_title(line: &str) -> Option<&str> {
-    let line = line.trim();
+    let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}').trim_end();
     let (sign, title) = line.split_at_checked("WEBVTT".len())?;
     let is_one = sign.eq_ignore_ascii_case("WEBVTT") && !title.starts_with(char::is_alphanumeric);
     is_one.then(|| title.trim_start_matches(|c: char| c.is_whitespace() || ":-.,;".contains(c)))

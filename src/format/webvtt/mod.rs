@@ -16,7 +16,7 @@ use std::sync::Arc;
 use self::file::{Block, BlockKind, File};
 pub(super) use self::segments::header_lines;
 use self::text::Piece;
-pub(super) use self::text::{escape, without_headers};
+pub(super) use self::text::{escape, voice_of, without_headers};
 use super::blocks::{excerpt, numbered};
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
@@ -32,21 +32,23 @@ pub(super) fn is_one(text: &str) -> bool {
     file::parse(text.split(['\n', '\r']).next().unwrap_or_default()).is_some()
 }
 
-/// True for a file of cues that is WebVTT beyond doubt, and no file by the standard: its header is written otherwise, has blank
-/// lines above it, or is not there, and who speaks stands in tags (`<v Ann>`), which SubRip does not have.
+/// True for a file of cues that is WebVTT, and no file by the standard: its header is written otherwise, has blank lines above it,
+/// or cues whose times are written as SubRip has them.
 pub(super) fn is_nearly_one(text: &str) -> bool {
     let mut lines = numbered(text).map(|(_, line)| line).skip_while(|line| line.trim().is_empty()).peekable();
-    let has_header = lines.peek().is_some_and(|first| file::odd_title(first).is_some());
-    if has_header {
-        // What belongs to the header ends with a blank line, or with the first cue.
+    if lines.peek().is_none_or(|first| file::odd_title(first).is_none()) {
+        return false;
+    }
+    // What belongs to the header ends with a blank line, or with the first cue; notes, styles and regions may follow.
+    loop {
         while lines.next_if(|line| !line.trim().is_empty() && !line.contains("-->")).is_some() {}
         while lines.next_if(|line| line.trim().is_empty()).is_some() {}
+        if lines.peek().is_none_or(|line| !segments::is_block(line)) {
+            break;
+        }
     }
-    // A cue begins the rest: its line of times, maybe with its name above. A comma in it is SubRip's.
-    let is_times = |line: &str| timing::timings(line).is_ok();
-    let begins_with_cue = lines.next().is_some_and(is_times) || lines.next().is_some_and(is_times);
-    let is_voice = |line: &str| ["<v ", "<v.", "<v\t"].iter().any(|tag| line.starts_with(tag));
-    begins_with_cue && (has_header || lines.any(is_voice))
+    // A cue begins the rest: its line of times, maybe with its name above.
+    lines.next().is_some_and(is_line_of_times) || lines.next().is_some_and(is_line_of_times)
 }
 
 /// True for a line of times as a cue has one, with a comma before its thousandths or a dot.
@@ -546,7 +548,7 @@ fn words(said: &text::Said, start: MediaMs) -> Vec<Word> {
 mod tests {
     use super::*;
 
-    /// Cues with voices are WebVTT, and so is what has its header, however it is written: who speaks is no text.
+    /// What has a header is WebVTT, however that is written; without one it is SubRip. Who speaks is text in neither.
     #[test]
     fn a_file_without_a_readable_header_has_its_voices() {
         const ONE: &str = "00:01.000 --> 00:02.000";
@@ -560,6 +562,8 @@ mod tests {
             ("WEBVTT: a\nKind: captions\n\n", true, 1),
             (" WEBVTT\n\n", true, 1),
             ("\nWEBVTT\n\n", true, 2),
+            ("\n\u{FEFF}WEBVTT\n\n", true, 2),
+            ("WebVTT\n\nNOTE by x\n\nSTYLE\n::cue {}\n\n", true, 1),
             ("\r\n\r\nWEBVTT - a\r\nLanguage: en\r\n\r\n", true, 3),
         ] {
             let cues = format!("{ONE}\n<v Ann>one\n\n{TWO}\n<v Ben>two\n");
@@ -568,6 +572,7 @@ mod tests {
             let found: Vec<_> =
                 reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
             assert_eq!(found, [(Some("Ann"), "one"), (Some("Ben"), "two")], "{head:?}");
+            assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
             let told: Vec<_> = reading.problems.iter().map(|problem| problem.line).collect();
             assert_eq!(told, [at], "{head:?}: {:?}", reading.problems);
             // Without voices it is WebVTT by its header alone.
@@ -576,11 +581,15 @@ mod tests {
             assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
             assert_eq!(reading.problems.len(), usize::from(plain), "{head:?}: {:?}", reading.problems);
         }
-        // What SubRip writes is its text, a tag too.
-        let text = "1\n00:00:01,000 --> 00:00:02,000\n<v Bob>\n.\n";
+        // With times as SubRip has them it is WebVTT by its header all the same.
+        let text = "WEBVTT:\n\n1\n00:00:01,000 --> 00:00:02,000\n<v Ann>one &amp; two\n";
         let reading = super::super::read(text.as_bytes(), None).expect("a file");
-        assert_eq!((reading.kind, &*reading.lines[0].content.text), (FileKind::Srt, "<v Bob>\n."));
-        // Nor is a text that has times and tags somewhere.
+        let content = &reading.lines[0].content;
+        assert_eq!(
+            (reading.kind, content.speaker.as_deref(), &*content.text),
+            (FileKind::Vtt, Some("Ann"), "one & two")
+        );
+        // A text is none that has times and tags somewhere.
         let text = "Ann: (00:00)\nSo.\n00:01.000 --> 00:02.000\n<v Bob> is a tag.\n";
         assert!(!is_nearly_one(text) && !is_nearly_one(&format!("WebVTT: (00:00)\nIt is a format.\n\n{text}")));
     }

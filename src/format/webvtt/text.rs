@@ -144,6 +144,14 @@ fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
     true
 }
 
+/// The name in a tag `<v …>`; none for another tag, or one without a name.
+pub(in crate::format) fn voice_of(tag: &str) -> Option<String> {
+    match parse(tag).pieces.into_iter().next() {
+        Some(Piece::Open { tag: Tag::Voice, annotation, .. }) => Some(annotation).filter(|name| !name.is_empty()),
+        _ => None,
+    }
+}
+
 /// A stretch of a cue's text by one voice.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
