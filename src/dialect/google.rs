@@ -206,15 +206,13 @@ impl Engine for Google {
         let at =
             raw_time(result, &ENDS).or_else(|| raw_time(last, &["endTime", "end_time", "endOffset", "end_offset"]));
         let channel = ["channelTag", "channel_tag"].iter().find_map(|name| result.get(*name)?.as_u64()).unwrap_or(0);
-        let sign = SessionSign {
+        SessionSign {
             says: !results.is_empty(),
             span: at.and_then(|at| Span::new(start.or(Some(at)), Some(at))).map(|span| span.of_channel(channel)),
             text: text.into(),
             is_settled: ["isFinal", "is_final"].iter().any(|name| result.get(*name).is_some_and(|it| *it == true)),
             ..SessionSign::default()
-        };
-        let utterance = self.channels.get(&channel.max(1));
-        SessionSign { reuses_id: utterance.is_some_and(|utterance| utterance.is_left_by(&sign)), ..sign }
+        }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

@@ -84,8 +84,8 @@ pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>)
     if newer == 0 && !known.is_over() {
         // A guess may become any other one. It does not begin earlier, and does not shrink to a word or two of something else.
         let fell = known.start_ms().zip(now.start_ms).is_some_and(|(known, now)| known - now > MOVED_MS);
-        let shrinks = known_words.len() >= GUESS_WORDS_MIN && words(text).len() < known_words.len();
-        let is_anew = shrinks && is_unlike && (!is_near(by) || !now.is_over && !share_a_word(&known.text(), text));
+        let is_anew =
+            is_unlike && !is_near(by) && known_words.len() >= GUESS_WORDS_MIN && words(text).len() < known_words.len();
         let is_settled_gone = !text.is_empty() && !has_most_of(text, &known.settled_text());
         return fell && !text.is_empty() || is_anew || is_settled_gone;
     }

@@ -20,7 +20,7 @@ pub(super) const FALL_MS: f64 = 10_000.0;
 /// The first seconds of a session.
 const FIRST_SECONDS_MS: f64 = 3_000.0;
 /// The start of what somebody says moves by no more than this while it is guessed and settled, where several speak at once.
-const DRIFT_MS: f64 = 750.0;
+pub(super) const DRIFT_MS: f64 = 750.0;
 /// Where several speak at once a guess ends no more than this before what was heard already: it is of what is being said.
 const GUESS_LATE_MS: f64 = 1_000.0;
 /// There a final ends no more than this before what was heard already, if nobody knows who says it.

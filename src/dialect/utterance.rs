@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::json::on_axis;
-use super::line_match::{GUESS_WORDS_MIN, SAME_PLACE_MS, are_alike, share_a_word, words};
+use super::line_match::{GUESS_WORDS_MIN, share_a_word, words};
 use super::lines::{Facts, Lines, Saying};
+use super::session_clock::DRIFT_MS;
 use super::session_sign::SessionSign;
 use super::token::{Token, needs_space, says_nothing};
 use super::{Decoded, Options, Said};
@@ -145,21 +146,21 @@ impl Utterance {
         self.guess = tokens;
     }
 
-    /// Whether a message is of an engine that was started again, and that says something else than the guess that is open. It
-    /// has fewer words, and nothing of the guess in them, or hardly anything and an earlier end: how far an engine has heard
-    /// does not fall within a session. For engines whose messages hold all that follows what is settled.
+    /// Whether a guess is of an engine that was started again, and says something else than the guess that is open: it begins
+    /// before that, has fewer words and nothing of it. A better form of a guess begins where that does. For engines whose
+    /// messages hold all that follows what is settled.
     pub(super) fn is_left_by(&self, sign: &SessionSign<'_>) -> bool {
-        let guess = text_of(&self.guess);
-        let known = words(&guess);
-        let is_less = |now: &[String]| !now.is_empty() && now.len() < known.len();
-        let Some(now) = (known.len() >= GUESS_WORDS_MIN).then(|| words(&sign.text)).filter(|now| is_less(now)) else {
+        let start_ms = sign.span.and_then(|span| on_axis(span.start_ms, &self.options).ok());
+        let known_ms = self.guess.iter().find_map(|token| token.start_ms);
+        if sign.is_settled
+            || !start_ms.zip(known_ms).is_some_and(|(start, known)| start + (DRIFT_MS as MediaMs) < known)
+        {
             return false;
-        };
-        let end_ms = sign.span.and_then(|span| on_axis(span.end_ms, &self.options).ok());
-        match ends(&self.guess).zip(end_ms) {
-            Some((known_ms, end_ms)) => end_ms + SAME_PLACE_MS < known_ms && !are_alike(&known, &now),
-            None => !share_a_word(&guess, &sign.text),
         }
+        let guess = text_of(&self.guess);
+        let (known, now) = (words(&guess), words(&sign.text));
+        let is_less = !now.is_empty() && now.len() < known.len() && known.len() >= GUESS_WORDS_MIN;
+        is_less && !share_a_word(&guess, &sign.text) && !known.concat().contains(&now.concat())
     }
 
     /// Closes what is settled if `tokens` follow it after a silence that parts turns.

@@ -79,14 +79,13 @@ impl Engine for Vosk {
         let start = words.first().and_then(|word| raw_ms(word, &["start"], 1000.0));
         let end = words.last().and_then(|word| raw_ms(word, &["end"], 1000.0));
         let text = raw_text(said, &["text", "partial"]).unwrap_or_default();
-        let sign = SessionSign {
+        SessionSign {
             says: true,
             span: start.and_then(|start| Span::new(Some(start), end)),
             text: text.into(),
             is_settled: message.get("partial").is_none(),
             ..SessionSign::default()
-        };
-        SessionSign { reuses_id: self.utterance.is_left_by(&sign), ..sign }
+        }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {

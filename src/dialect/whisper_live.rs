@@ -168,7 +168,7 @@ impl Engine for WhisperLive {
             Some(MoreSpeech { span: span(segment)?, text: text(segment), is_settled: is_complete(segment) })
         };
         let said = raw_text(message, &["message"]);
-        let sign = SessionSign {
+        SessionSign {
             begins: said == Some("SERVER_READY"),
             ends: said == Some("DISCONNECT"),
             name: raw_text(message, &["uid"]),
@@ -178,10 +178,7 @@ impl Engine for WhisperLive {
             is_settled: is_complete(new),
             more: all_new.filter_map(more).collect(),
             ..SessionSign::default()
-        };
-        // A guess is cut where a part of it is complete.
-        let is_whole = sign.more.is_empty() && !sign.is_settled;
-        SessionSign { reuses_id: is_whole && self.utterance.is_left_by(&sign), ..sign }
+        }
     }
 
     fn read(&mut self, message: &Value, out: &mut Decoded) {
