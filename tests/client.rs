@@ -685,36 +685,6 @@ async fn closes_for_refusals_have_a_bound() {
     .await;
 }
 
-/// A feed that has ended takes corrections; whoever brings none does not come again.
-#[tokio::test]
-async fn nobody_comes_again_to_a_feed_that_has_ended() {
-    in_time(async {
-        let script = Script::new().await;
-        let publisher = publisher(&script);
-        let refuse = |seq: u64| json!({"type": "nack", "seq": seq, "code": "ended", "message": "no", "retry": false});
-        let mut peer = script.accept().await;
-        peer.welcome(0, 10).await;
-        for id in 1..=4 {
-            publisher.send(&line(id, "text")).await.expect("taken");
-            peer.hear().await;
-        }
-        peer.ack(1).await;
-        publisher.settled(1).await.expect("it is acknowledged");
-        peer.say(refuse(2)).await;
-        peer.close(4503).await;
-        let mut peer = script.accept().await;
-        peer.welcome(1, 10).await;
-        assert_eq!(seqs(&[peer.hear().await, peer.hear().await]), [3, 4]);
-        peer.say(refuse(3)).await;
-        peer.close(4503).await;
-        let end = publisher.flush().await.expect_err("it is over");
-        assert!(matches!(end, PublishError::Ended(ConnectionEnd::Closed { code: 4503, .. })), "{end}");
-        assert_eq!(publisher.progress(), Progress { sent: 4, settled: 3, refused: 2 });
-        assert!(script.is_left_alone(), "it came again");
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_session_of_somebody_else_is_the_end() {
     in_time(async {

@@ -18,7 +18,7 @@ use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect};
 use super::random_name;
 use crate::parse_error::describe_json_error;
 use crate::position::Epoch;
-use crate::wire::{CloseCode, NackCode, Outgoing, ToPublisher, WarningCode};
+use crate::wire::{CloseCode, Outgoing, ToPublisher, WarningCode};
 
 /// Events kept for who does not ask for them; the oldest are dropped, and counted.
 const EVENTS_MAX: usize = 4096;
@@ -257,8 +257,6 @@ struct State {
     /// The last number given.
     sent: u64,
     refused: u64,
-    /// Of those that were refused: because the feed has ended.
-    refused_as_ended: u64,
     /// Messages that were acknowledged.
     taken: u64,
     welcomed: bool,
@@ -338,7 +336,6 @@ impl State {
         // What is refused as a whole is answered, but those before it may wait for their flush.
         self.settle(0);
         self.refused += 1;
-        self.refused_as_ended += u64::from(*nack.code == *NackCode::Ended.as_str());
         self.event(PublisherEvent::Refused(nack));
     }
 
@@ -587,21 +584,15 @@ async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut ret
     loop {
         let (settled_before, was_welcomed) = (state.borrow().settled(), state.borrow().welcomed);
         let (refused_before, taken_before) = (state.borrow().refused, state.borrow().taken);
-        let ended_before = state.borrow().refused_as_ended;
         let url = if was_welcomed { &urls.again } else { &urls.first };
         let end = match connection(&state, url, times).await {
             Ok(()) => break,
             Err(end) => end,
         };
         // It closes on whoever sends much that it refuses. That is answered, and is not sent again: what stands behind it is.
-        // Unless the feed has ended, and the connection brought it no correction: it would be so with all that stands behind it.
         let is_of_refusals = |why: &ConnectionEnd| {
-            let state = state.borrow();
-            let refused = state.refused - refused_before;
-            let is_over = state.refused_as_ended - ended_before == refused && state.taken == taken_before;
             matches!(why, ConnectionEnd::Closed { code, .. } if *code == CloseCode::BadRequest.number())
-                && refused > 0
-                && !is_over
+                && state.borrow().refused > refused_before
         };
         if state.borrow().taken > taken_before {
             refusal_closes = 0;
