@@ -559,14 +559,6 @@ async fn what_stands_behind_many_refusals_is_published() {
     assert_eq!(published.status.code(), Some(1), "{published:?}");
     assert!(stdout(&published).starts_with("day: 25 new, 0 repeated, 0 corrected, 25 refused"), "{published:?}");
     assert_eq!(server.get("/v1/feeds/day").await.json()["lines"], 50);
-    // But where all of it would be refused, it is not tried line by line.
-    done(&run_with(&server, &["publish", "over", "-", "--end"], "One.").await);
-    let (_dir, third) = file("third.txt", &"Two.\n".repeat(3000));
-    let refused = run(&server, &["publish", "over", &third]).await;
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(stdout(&refused).starts_with("over: 0 new, 0 repeated, 0 corrected, 21 refused"), "{}", stdout(&refused));
-    let told = stderr(&refused);
-    assert!(told.contains("what follows in the input was not sent") && !told.contains("trying again"), "{told}");
 }
 
 /// What is no caption is not published as one, and costs nothing beside it.

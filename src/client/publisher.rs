@@ -675,8 +675,9 @@ fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, Publ
         } else {
             // The log of an archive that was put back has the epoch that it had.
             let is_other_log = state.epoch.as_ref() != Some(&epoch);
-            // One of an archive that was lost, or put back to before the feed began, has not.
-            let was_deleted = replaced_life.is_some_and(|ended| state.life.is_none_or(|ours| ours <= ended));
+            // One of an archive that was lost, or put back to before the feed began, has not. A server that says no life cannot tell.
+            let was_deleted =
+                life.is_none() || replaced_life.is_some_and(|ended| state.life.is_none_or(|ours| ours <= ended));
             let acknowledged = state.acknowledged();
             if is_other_log && was_deleted && acknowledged > 0 {
                 entered = Err(PublishError::OtherLog { acknowledged });

@@ -152,9 +152,8 @@ impl Utterance {
     pub(super) fn is_left_by(&self, sign: &SessionSign<'_>) -> bool {
         let start_ms = sign.span.and_then(|span| on_axis(span.start_ms, &self.options).ok());
         let known_ms = self.guess.iter().find_map(|token| token.start_ms);
-        if sign.is_settled
-            || !start_ms.zip(known_ms).is_some_and(|(start, known)| start + (DRIFT_MS as MediaMs) < known)
-        {
+        let moved_ms = known_ms.zip(start_ms).map_or(0, |(known, start)| known.saturating_sub(start));
+        if sign.is_settled || moved_ms <= DRIFT_MS as MediaMs {
             return false;
         }
         let guess = text_of(&self.guess);

@@ -853,6 +853,10 @@ fn a_guess_that_is_heard_better_is_replaced() {
             );
             // As a guess, which ends earlier than the one before it or later.
             for start in [0.7, 1.0, 1.4] {
+                if start != 1.0 && matches!(format, Format::Flux | Format::AssemblyAi) {
+                    // A turn begins where it began.
+                    continue;
+                }
                 let better = Spoken { start, end: 1.8, text: heard.into() };
                 let guesses = [timed(format, 0, 1.0, guess, false), guess_of(format, 0, &better)];
                 let (turns, faults) = told(format, &guesses);

@@ -112,7 +112,8 @@ impl Shared {
     /// See [`Log::replaced_life`](crate::log::Log::replaced_life).
     pub(super) async fn replaced_life(&self, log: &LogId) -> Result<Option<u64>, LogError> {
         let here = self.entered(&log.feed).await?.filter(|entered| entered.is_here && entered.life == log.life);
-        Ok(here.and_then(|here| here.replaced))
+        // Of a state that says nothing of it, as older servers write them, there may have been one.
+        Ok(here.and_then(|here| here.replaced.or(log.life.checked_sub(1))).filter(|life| *life > 0))
     }
 
     /// Whether this life of the feed is here, or begun aside.
@@ -127,7 +128,7 @@ impl Shared {
     pub(super) async fn create(&self, feed: &FeedId, anew: bool) -> Result<LogId, LogError> {
         loop {
             let (behind, replaced) = match self.entered(feed).await? {
-                None => (0, None),
+                None => (0, Some(0)),
                 Some(Entered { life, is_here: true, .. }) => {
                     return self.begin(LogId { feed: feed.clone(), life }).await;
                 }
@@ -323,7 +324,8 @@ impl Shared {
         let is_switched = match old {
             Some(old) => self.fence(old, replaced).await? == replaced,
             None => {
-                let state = State::Here { life: Some(staged.life), replaced: entered.map(|entered| entered.life) };
+                let state =
+                    State::Here { life: Some(staged.life), replaced: Some(entered.map_or(0, |entered| entered.life)) };
                 matches!(self.put_state(&staged.feed, state, behind).await?, Put::Stored(_))
             }
         };
