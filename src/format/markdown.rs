@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::{name_with_time, says_nothing};
-use super::person::{is_name, is_no_name, is_sound, is_title};
+use super::person::{is_name, is_no_name};
 use super::stamp::{
     When, bracketed_end, is_colon, is_open, is_part_of_text, is_unreadable, leading_span, placeholder,
     stands_without_brackets, when,
@@ -189,7 +189,8 @@ fn worn_head(line: &str) -> Option<WornHead<'_>> {
     let colon = first.trim_start().strip_prefix(is_colon);
     let rest = colon.unwrap_or(first);
     let rest = &rest[signs(rest)..];
-    let (start_ms, text) = match bracketed(rest) {
+    // `[12:30](https://example.org)` is a link.
+    let (start_ms, text) = match bracketed(rest).filter(|(_, after)| !after.starts_with('(')) {
         Some((When::Known(start, _), after)) => (Some(start), after),
         _ => (None, rest),
     };
@@ -210,43 +211,52 @@ fn worn_head(line: &str) -> Option<WornHead<'_>> {
 }
 
 impl WornHead<'_> {
-    /// True for a turn. `is_named` says whether another head has this name, `has_begun` whether a turn stands before: above the
-    /// first one names without signs are those of a list of who is there.
-    fn is_turn(&self, is_named: bool, has_begun: bool) -> bool {
+    /// True for a turn of somebody whom another head names, behind the first one: above that names without signs are those of a
+    /// list of who is there. A sentence may begin so too, and goes on with a small letter; its time may lie anywhere.
+    fn is_turn(&self, around: &TimesAround) -> bool {
+        let is_sentence =
+            !self.has_sign && (self.label.chars().count() == 1 || self.text.starts_with(char::is_lowercase));
         match self.start_ms {
-            Some(_) => is_named || self.has_colon && is_name(self.label),
-            None => is_named && self.has_colon && !self.is_item && (self.has_sign || has_begun),
+            Some(start) => around.has_room(start) && !(is_sentence && around.until_ms.is_none()),
+            None => self.has_colon && !self.is_item && !is_sentence,
         }
     }
 }
 
-/// Says of a line that begins no turn why it may be meant to.
-fn near_head(line: &str, is_first: bool, named: &HashSet<&str>) -> Option<&'static str> {
+/// When the heads before and behind a line are said, as far as they know it.
+#[derive(Debug, Default)]
+struct TimesAround {
+    from_ms: Option<MediaMs>,
+    until_ms: Option<MediaMs>,
+}
+
+impl TimesAround {
+    fn has_room(&self, start: MediaMs) -> bool {
+        self.from_ms.is_none_or(|from| from <= start) && self.until_ms.is_none_or(|until| start <= until)
+    }
+}
+
+/// Says of a line that begins no turn why it may be meant to: somebody who is `named` by another head stands in the place of a
+/// name. `below` is the line behind it.
+fn near_head(line: &str, below: Option<&str>, named: &HashSet<&str>) -> Option<&'static str> {
     // The sign of a hard break at the end is none of the text.
     let line = line.trim_end().trim_end_matches('\\');
-    if let Some(worn) = worn_head(line)
-        && (worn.has_colon || worn.start_ms.is_some())
-    {
-        let is_alone = worn.text.is_empty() && is_name(worn.label);
-        return match () {
-            () if named.contains(worn.label) => Some("the name is not bold, and there is no time behind it"),
-            () if is_alone || worn.start_ms.is_some() && is_title(worn.label) => {
-                Some("it may be a name, and is not bold as the others are")
-            }
-            () => None,
+    if let Some(worn) = worn_head(line) {
+        let why = match worn.start_ms {
+            Some(_) => "the name is not bold, and its time does not lie between those of the heads around it",
+            None => "the name is not bold, and there is no time behind it",
         };
+        return named.contains(worn.label).then_some(why);
     }
-    let label = without_marker(line).trim_matches(|c: char| c.is_whitespace() || SIGNS.contains(&c));
-    let is_one = named.contains(label) || is_first && is_name(label) && !is_sound(label);
+    let goes_on = below.is_some_and(|below| below.trim_start().starts_with(char::is_lowercase));
+    let is_one = named.contains(line.trim().trim_matches(SIGNS)) && !goes_on;
     is_one.then_some("it may be a name, and has neither a colon nor a time")
 }
 
-/// True for a line of text that [`read`] would take for the head of a turn, or tell of as one. `named` are those of the other
+/// True for a line of text that [`read`] may take for the head of a turn, or tell of as one. `named` are those of the other
 /// heads; none above the first of them.
-pub(super) fn may_be_head(line: &str, is_first: bool, named: Option<&HashSet<&str>>) -> bool {
-    let is_named = |label: &str| named.is_some_and(|named| named.contains(label));
-    let is_turn = |worn: WornHead<'_>| worn.is_turn(is_named(worn.label), is_first && named.is_some());
-    worn_head(line).is_some_and(is_turn) || named.is_some_and(|named| near_head(line, is_first, named).is_some())
+pub(super) fn may_be_head(line: &str, named: Option<&HashSet<&str>>) -> bool {
+    named.is_some_and(|named| near_head(line, None, named).is_some())
 }
 
 /// The name in a line that is bold, and nothing else.
@@ -354,7 +364,7 @@ impl Paragraph<'_> {
 }
 
 /// The paragraphs of `text`, in which `is_turn` says which lines begin a turn.
-fn paragraphs(text: &str, is_turn: impl Fn(&str) -> bool) -> Vec<Paragraph<'_>> {
+fn paragraphs(text: &str, is_turn: impl Fn(usize, &str) -> bool) -> Vec<Paragraph<'_>> {
     let mut all: Vec<Paragraph<'_>> = Vec::new();
     let mut is_open = false;
     for (at, line) in numbered(text) {
@@ -364,7 +374,7 @@ fn paragraphs(text: &str, is_turn: impl Fn(&str) -> bool) -> Vec<Paragraph<'_>> 
         }
         // A turn or a heading begins a paragraph wherever it stands.
         match all.last_mut() {
-            Some(last) if is_open && !is_turn(line) && !is_heading(line) => last.lines.push(line),
+            Some(last) if is_open && !is_turn(at, line) && !is_heading(line) => last.lines.push(line),
             _ => all.push(Paragraph { at, lines: vec![line] }),
         }
         is_open = !is_heading(line);
@@ -387,13 +397,29 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
     let turn =
         |head: &Head<'_>| named.contains(head.label) || !head.is_doubtful && (head.has_colon || is_name(head.label));
     let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
-    let is_turn = |worn: &WornHead<'_>, has_begun| worn.is_turn(named.contains(worn.label), has_begun);
-    let is_worn = |line: &'_ str| {
-        worn_head(line)
-            .is_some_and(|worn| is_turn(&worn, false) && (line.starts_with(SIGNS) || worn.start_ms.is_some()))
+    // Which lines are heads as they should be, each with its time.
+    let heads: Vec<(usize, Option<MediaMs>)> = numbered(text)
+        .filter_map(|(at, line)| {
+            let head = head(line.trim_start()).filter(|head| turn(head) && !head.is_heading() && !head.is_doubtful);
+            let alone = || time(line).map(|(start, _)| Some(start));
+            head.map(|head| head.start_ms).or_else(alone).map(|start| (at, start))
+        })
+        .collect();
+    let is_worn_turn = |worn: &WornHead<'_>, at: usize| {
+        let (before, behind) = heads.split_at(heads.partition_point(|(head, _)| *head < at));
+        let around = TimesAround {
+            from_ms: before.iter().rev().find_map(|(_, start)| *start),
+            until_ms: behind.iter().find_map(|(_, start)| *start),
+        };
+        !before.is_empty() && named.contains(worn.label) && worn.is_turn(&around)
     };
-    let mut all = paragraphs(text, |line| {
-        head(line.trim_start()).is_some_and(|head| turn(&head)) || bold_name(line) || is_worn(line)
+    let is_worn = |at: usize, line: &'_ str| {
+        let is_one =
+            |worn: WornHead<'_>| is_worn_turn(&worn, at) && (line.starts_with(SIGNS) || worn.start_ms.is_some());
+        worn_head(line).is_some_and(is_one)
+    };
+    let mut all = paragraphs(text, |at, line| {
+        head(line.trim_start()).is_some_and(|head| turn(&head)) || bold_name(line) || is_worn(at, line)
     });
     if let Some(last) = all.pop_if(|last| last.lines[0].starts_with(TRAILER)) {
         meta.trailer = Some(unescape(&last.text()).into());
@@ -437,7 +463,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         let whole = paragraph.text();
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
         let mut is_heading = false;
-        let worn = worn_head(&whole).filter(|worn| is_turn(worn, has_begun));
+        let worn = worn_head(&whole).filter(|worn| has_begun && is_worn_turn(worn, at));
         // `1. **Name:** (00:01)`: the number is not in the place of a time.
         let is_sure = |head: &Head<'_>| !head.is_doubtful || worn.as_ref().is_none_or(|worn| worn.start_ms.is_none());
         let turn_head = head(&whole).filter(|head| turn(head) && is_sure(head)).or_else(|| {
@@ -455,7 +481,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         if has_begun && alone.is_none() {
             let is_turn = turn_head.is_some();
             for (index, line) in paragraph.lines.iter().enumerate().skip(usize::from(is_turn)) {
-                if let Some(why) = near_head(line, index == 0, &named) {
+                if let Some(why) = near_head(line, paragraph.lines.get(index + 1).copied(), &named) {
                     let message =
                         format!("{:?} begins no turn: {why}; kept as text of the turn before", excerpt(line.trim()));
                     gather.problem(at + index, 1, message);
@@ -650,9 +676,6 @@ mod tests {
             ("__Ben Roth:__ \\[00:25\\]", "Ben Roth"),
             ("_Ben Roth_ (00:25):", "Ben Roth"),
             ("`Ben Roth:` (00:25)", "Ben Roth"),
-            ("__Cy Young:__ \\[00:25\\]", "Cy Young"),
-            ("- **Cy Young** (00:25):", "Cy Young"),
-            ("Cy Young (00:25):", "Cy Young"),
         ] {
             for gap in ["\n", "\n\n"] {
                 let text =
@@ -666,7 +689,7 @@ mod tests {
             }
         }
         // So does at the head of a paragraph who is bold elsewhere, but not in a list of names above the first turn.
-        for (header, said) in [("Ann Lee: so", "so So."), ("Ann Lee:", "So.")] {
+        for (header, said) in [("Ann Lee: Oh.", "Oh. So."), ("Ann Lee:", "So.")] {
             let text = format!("# T\n\nAnn Lee: who asks\n\n**Ann Lee:** Yes.\n\n**Ben Roth:** No.\n\n{header}\nSo.\n");
             let reading = read(&text, Gather::default());
             let found: Vec<_> =
@@ -680,10 +703,22 @@ mod tests {
             ("Oh.\nAnn Lee: so", true),
             ("- **Ann Lee:** so", true),
             ("__Ann Lee__", true),
-            ("Cy Young:", true),
-            ("*Cy Young:*", true),
-            ("Cy Young", true),
-            ("Cy (00:25): so", true),
+            ("Ann Lee: so it is", true),
+            ("Ann Lee (12:30): wrote", true),
+            ("Oh.\nBen Roth (00:02): So.", true),
+            ("- [Ann Lee](https://example.org): [12:30](https://example.org/?t=750)", false),
+            ("- Ann Lee\n- Ben Roth", false),
+            ("Ann Lee\nis my name.", false),
+            ("Cy Young (00:25):", false),
+            ("Start Time: (10:30)", false),
+            ("- Opening Remarks: [00:30]", false),
+            ("Opening Remarks (00:30): by the chair", false),
+            ("Demo Video: [12:30](https://example.org/?t=750)", false),
+            ("New York", false),
+            ("Amazing Grace\nhow sweet the sound", false),
+            ("Resources Mentioned", false),
+            ("- Bitcoin Core\n- Lightning Labs", false),
+            ("1. Bitcoin Core", false),
             ("New York is large", false),
             ("The rule: so", false),
             ("- **Rule:** so", false),
@@ -696,6 +731,15 @@ mod tests {
             assert_eq!(last.content.speaker.as_deref(), Some("Ben Roth"), "{header}");
             assert_eq!(reading.problems.iter().any(|problem| problem.line >= 5), is_told, "{header}");
         }
+        // What is said above the first turn, or at another time than the heads around it, is none.
+        let text = "Ann Lee: (10:30) chair\n\n**Ann Lee:** [00:01] Yes.\n\nBen Roth: [00:30] No.\n\n**Ben Roth:** [00:09] No.\n";
+        let reading = read(text, Gather::default());
+        let starts: Vec<_> = reading.lines.iter().map(|line| line.content.start_ms).collect();
+        assert_eq!((starts, reading.problems.len()), (vec![Some(1_000), None, Some(9_000)], 1));
+        // An answer may begin with the letter of those who answer.
+        let reading = read("**Q:** Why?\n\n**A:** So.\n\nA: Is what I got.\n\n**Q:** Oh?\n", Gather::default());
+        let answer = &reading.lines[2].content;
+        assert_eq!((&*answer.text, reading.problems.len()), ("A: Is what I got.", 1));
         // Who is bold once is nobody.
         let text = "**Ann Lee** (00:01): Yes.\n\n**Bitcoin Core** (27.0) is out.\n\n**Ann Lee** (00:09): No.\n";
         let reading = read(text, Gather::default());

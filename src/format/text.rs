@@ -112,7 +112,7 @@ fn paragraph(text: &str, named: Option<&HashSet<&str>>) -> String {
     let row = |(index, row): (usize, &str)| {
         let written = escape_md(row);
         let is_taken_for_another = index == 0 && (begins_with_time(&written) || row.starts_with(TRAILER));
-        match row.chars().next().filter(|_| is_taken_for_another || may_be_head(&written, index == 0, named)) {
+        match row.chars().next().filter(|_| is_taken_for_another || may_be_head(&written, named)) {
             // It is one already.
             None | Some('\u{FEFF}') => written,
             Some(first) => {
@@ -172,8 +172,8 @@ mod tests {
         for (text, md) in [
             ("Ann Lee: so", "&#65;nn Lee: so"),
             ("Oh:\nAnn Lee", "Oh:\\\n&#65;nn Lee"),
-            ("Ben (00:25): so", "&#66;en (00:25): so"),
-            ("Ann Lee: so\nBen (00:25): so", "&#65;nn Lee: so\\\n&#66;en (00:25): so"),
+            ("Ben (00:25): so", "Ben (00:25): so"),
+            ("Ann Lee: so\nAnn Lee (00:25): so", "&#65;nn Lee: so\\\n&#65;nn Lee (00:25): so"),
             ("- Ann Lee: so", "\\- Ann Lee: so"),
             ("Ann Lee says: so", "Ann Lee says: so"),
         ] {
