@@ -38,6 +38,8 @@ pub(super) struct Place {
     /// The times of the headers before and behind, as far as there are some.
     pub(super) from_ms: Option<MediaMs>,
     pub(super) until_ms: Option<MediaMs>,
+    /// As far as the longest block of the file reaches behind the header before.
+    pub(super) reach_ms: Option<MediaMs>,
 }
 
 impl Place {
@@ -50,20 +52,8 @@ impl Place {
         is_last: false,
         from_ms: None,
         until_ms: None,
+        reach_ms: None,
     };
-
-    /// Whether the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`): without a
-    /// sign between them they are a header only between the times around them.
-    fn has_room(&self, header: &Header<'_>) -> bool {
-        let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
-            return true;
-        };
-        let (is_behind, is_before) =
-            (self.from_ms.is_none_or(|from| from <= start), self.until_ms.is_none_or(|until| start <= until));
-        // Another recording may begin between the two.
-        let goes_back = self.from_ms.zip(self.until_ms).is_some_and(|(from, until)| until < from);
-        is_behind && is_before || goes_back && (is_behind || is_before)
-    }
 }
 
 /// The labels of a file, and by them which lines of it begin a block.
@@ -166,9 +156,16 @@ impl<'a> Headers<'a> {
             labels,
             letters: HashSet::new(),
         };
-        let own = lines().flat_map(|line| shapes(line).map(move |shape| (line, shape)));
-        let dashed: Vec<&str> =
-            own.filter(|(line, shape)| headers.is_dash_form(line, shape)).map(|(_, shape)| shape.label).collect();
+        let is_text = |line: &str| {
+            !bare(line).is_empty()
+                && !shapes(line).any(|shape| shape.is_native(kind) || headers.is_behind_own_dash(line, &shape))
+        };
+        let above = lines().zip(lines().skip(1)).filter(|_| headers.is_dashed);
+        let own = above.flat_map(|(line, below)| shapes(line).map(move |shape| (line, shape, below)));
+        let is_one = |(line, shape, below): &(&str, Shape<'_>, &str)| {
+            headers.is_behind_own_dash(line, shape) && (is_title(shape.label) || is_text(below))
+        };
+        let dashed: Vec<&str> = own.filter(is_one).map(|(_, shape, _)| shape.label).collect();
         headers.known.extend(dashed);
         // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
         // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
@@ -239,8 +236,31 @@ impl<'a> Headers<'a> {
         shape.is_native(self.kind) || is_loose() || self.is_dash_form(line, shape)
     }
 
-    /// True for `[0:01] - name` in a file of such headers, whoever that is.
+    /// Whether the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`): without a
+    /// sign between them they are a header only between the times around them. Behind the last of these somebody who is known, alone
+    /// on a line, may have any later time, and others none beyond what the longest block reaches.
+    fn has_room(&self, place: Place, header: &Header<'_>) -> bool {
+        let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
+            return true;
+        };
+        let Place { from_ms, until_ms, reach_ms, .. } = place;
+        let is_alone = header.text.is_empty() && place.has_text_below && place.is_last;
+        let reach_ms = reach_ms.filter(|_| !is_alone || !self.known.contains(header.label));
+        let (is_behind, is_before) =
+            (from_ms.is_none_or(|from| from <= start), until_ms.or(reach_ms).is_none_or(|until| start <= until));
+        // Another recording may begin between the two.
+        let goes_back = from_ms.zip(until_ms).is_some_and(|(from, until)| until < from);
+        is_behind && is_before || goes_back && (is_behind || is_before)
+    }
+
+    /// True for `[0:01] - name` in a file of such headers, whoever that is. Small letters may say a sound as well, where no text
+    /// of theirs follows.
     fn is_dash_form(&self, line: &str, shape: &Shape<'_>) -> bool {
+        self.is_behind_own_dash(line, shape) && (is_title(shape.label) || self.known.contains(shape.label))
+    }
+
+    /// True for `[0:01] - text` in a file whose headers have that form.
+    fn is_behind_own_dash(&self, line: &str, shape: &Shape<'_>) -> bool {
         let is_timed = shape.form == Form::TimeName && matches!(shape.when, When::Known(..));
         let is_one = || bare(line).starts_with(is_open) && is_label(shape.label) && !is_sentence(shape.label);
         self.is_dashed && is_timed && is_one() && is_behind_dash(line, shape)
@@ -273,8 +293,9 @@ impl<'a> Headers<'a> {
         let mut others = all.clone().filter_map(|shape| self.accept(shape, place));
         let mut is_refused = false;
         let mut has_room = |header: &Header<'_>| {
-            is_refused |= !place.has_room(header);
-            place.has_room(header)
+            let has_room = self.has_room(place, header);
+            is_refused |= !has_room;
+            has_room
         };
         let accepted = self.known_before_text(line).filter(&mut has_room);
         let accepted = accepted.or_else(|| others.find(&mut has_room));
@@ -426,8 +447,8 @@ impl<'a> Headers<'a> {
         let why = |why| Some(NearMiss { at: 0, why });
         let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
         let all: Vec<_> = shapes(line).collect();
-        let anywhere = Place { from_ms: None, until_ms: None, ..place };
-        if self.choose(line, &all, anywhere).is_some_and(|header| !place.has_room(&header)) {
+        let anywhere = Place { from_ms: None, until_ms: None, reach_ms: None, ..place };
+        if self.choose(line, &all, anywhere).is_some_and(|header| !self.has_room(place, &header)) {
             return why("its time does not lie between those of the headers around it");
         }
         let is_timed = |shape: &Shape<'_>| matches!(shape.when, When::Known(..)) && shape.has_label();

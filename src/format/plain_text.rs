@@ -63,8 +63,16 @@ fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) 
             let has_time_below = times.is_none() && lines.get(index + 1).is_some_and(|below| is_time(below));
             let is_first = index == 0 || bare(lines[index - 1]).is_empty();
             let is_last = lines.get(index + 1).is_none_or(|below| !bare(below).starts_with(char::is_lowercase));
-            let place =
-                Place { is_open: false, has_text_below, has_time_below, is_first, is_last, from_ms: None, until_ms };
+            let place = Place {
+                is_open: false,
+                has_text_below,
+                has_time_below,
+                is_first,
+                is_last,
+                from_ms: None,
+                until_ms,
+                reach_ms: None,
+            };
             if !bare(line).is_empty() {
                 let own = headers.own_start(line);
                 let at = times.and_then(|times| times.at(index));
@@ -79,13 +87,12 @@ fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) 
         })
         .collect();
     places.reverse();
-    // Behind the last header a time may lie as far as the longest block reaches.
     let known: Vec<MediaMs> = starts.iter().copied().flatten().collect();
     let longest = known.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
     let mut from_ms: Option<MediaMs> = None;
     for (place, start) in places.iter_mut().zip(starts) {
         place.from_ms = from_ms;
-        place.until_ms = place.until_ms.or(from_ms.map(|from| from.saturating_add(longest)));
+        place.reach_ms = from_ms.map(|from| from.saturating_add(longest));
         from_ms = start.or(from_ms);
     }
     places
@@ -501,6 +508,24 @@ mod tests {
         );
     }
 
+    /// Behind the last header of the file's form others may stand, at any later time.
+    #[test]
+    fn headers_written_otherwise_at_the_end_are_headers() {
+        let otter = "Ann Lee  0:01\nGood.\n\nBen Roth  0:05\nMorning.\n\n";
+        let rev = "Ann Lee: (00:01)\nGood.\n\nBen Roth: (00:05)\nMorning.\n\n";
+        let names = "Ann Lee: 00:00:01\n\nGood.\n\nBen Roth: 00:00:05\n\nMorning.\n\n";
+        for (kind, text) in [(FileKind::Otter, otter), (FileKind::Rev, rev), (FileKind::Names, names)] {
+            let text = format!("{text}HEADER\nWhy?\n\nBen Roth 0:50\nBye.\n");
+            let (lines, is_told) = said_in(kind, &text, "Ann Lee 0:30");
+            let expected = ["1 Ann Lee: Good.", "5 Ben Roth: Morning.", "30 Ann Lee: Why?", "50 Ben Roth: Bye."];
+            assert_eq!((lines, is_told), (expected.map(str::to_owned).to_vec(), true), "{kind}");
+            // In a sentence it is a clock, and so is what lies before.
+            for clock in ["Ann Lee 9:30 says so.", "Ann Lee 0:02", "Ann Lee 3:16\nsays so."] {
+                assert_eq!(said_in(kind, &text, clock).0.len(), 3, "{kind}: {clock}");
+            }
+        }
+    }
+
     /// Happy Scribe's headers say by a dash that a name follows, whatever it is.
     #[test]
     fn who_stands_behind_a_time_and_a_dash_speaks() {
@@ -513,6 +538,13 @@ mod tests {
             let text = format!("[00:00:01.000] - Ben Roth\nGood.\n\nHEADER\nIt is hers.\n{rest}");
             let (lines, is_told) = said_in(FileKind::Otter, &text, &header);
             assert_eq!((&*lines[1], lines.len(), is_told), (&*said, 4, false), "{lines:?}");
+        }
+        // A sound, below which nothing stands.
+        for gap in ["\n\n", "\n"] {
+            let rest = "[00:00:20.000] - Ann Lee\nWhy?\n\n[00:00:30.000] - Ben Roth\nBye.\n";
+            let text = format!("[00:00:01.000] - Ben Roth\nGood.\n\nHEADER{gap}{rest}");
+            let (lines, _) = said_in(FileKind::Otter, &text, "[00:00:15.000] - music plays");
+            assert!(lines.iter().any(|line| line.ends_with("music plays")), "{lines:?}");
         }
     }
 
