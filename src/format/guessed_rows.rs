@@ -122,7 +122,7 @@ impl GuessableRow {
     }
 
     /// Whether one of the two may be said while the other is, as far as their ends are known.
-    fn overlaps(&self, now: &Self) -> bool {
+    pub(super) fn overlaps(&self, now: &Self) -> bool {
         let is_behind = |one: &SaidUnderId, other: &SaidUnderId| {
             let times = one.start_ms.zip(one.end_ms).zip(other.start_ms);
             times.is_some_and(|((start, end), other)| end > start && other >= end)
@@ -154,6 +154,14 @@ fn begins_alike(one: &str, other: &str) -> bool {
 /// For each of `rows` that is a guess the later one that takes its place, beside those that a final row of their id follows: of
 /// these the id says it. `rows` has none for what is no line.
 pub(super) fn overtaken(rows: &[Option<GuessableRow>]) -> Vec<Option<usize>> {
+    overtaken_where(rows, |_, _| true)
+}
+
+/// As [`overtaken`], where only what `may_follow` a guess takes its place.
+pub(super) fn overtaken_where(
+    rows: &[Option<GuessableRow>],
+    may_follow: impl Fn(&GuessableRow, &GuessableRow) -> bool,
+) -> Vec<Option<usize>> {
     let mut overtaken = vec![None; rows.len()];
     if !rows.iter().flatten().any(|row| !row.said.is_final) {
         return overtaken;
@@ -177,7 +185,7 @@ pub(super) fn overtaken(rows: &[Option<GuessableRow>]) -> Vec<Option<usize>> {
             let Some(guess) = open.get(&whose).copied() else { continue };
             let is_its = |guess: &GuessableRow| {
                 let is_likely = whose.is_none() || whose == speaker || guess.says_alike(row);
-                is_likely && guess.is_replaced_by(row)
+                is_likely && may_follow(guess, row) && guess.is_replaced_by(row)
             };
             if rows[guess].as_ref().is_some_and(is_its) {
                 overtaken[guess] = Some(index);

@@ -151,16 +151,21 @@ impl SentRows {
         }
         let is_guess = is_guess(&fields);
         let name = |name: &str| value::<Cow<'_, str>>(field(name)).filter(|name| !name.trim().is_empty());
-        // A row has its times in one unit: `end` beside `start_ms` may be either.
-        let is_in_ms = ["start_ms", "startMs", "end_ms", "endMs"].into_iter().any(|name| field(name).is_some());
-        let time = |in_ms: &[&str], in_seconds: &str| {
-            if !is_in_ms {
-                return value::<Seconds>(field(in_seconds))?.ms();
-            }
-            in_ms.iter().find_map(|name| ms(field(name)?))
+        // `end` alone beside `start_ms` may be in either unit; `start` and `end` are seconds.
+        let (start_names, end_names) = (["start_ms", "startMs"], ["end_ms", "endMs"]);
+        let is_in_ms = start_names.iter().chain(&end_names).any(|name| field(name).is_some());
+        let is_pair = field("start").is_some() && field("end").is_some();
+        let is_number = |raw: &RawValue| raw.get().trim_matches('"').trim().parse::<f64>().is_ok();
+        let in_seconds = |name: &str, in_ms: [&str; 2]| {
+            let has_other = in_ms.iter().any(|name| fields.contains_key(*name));
+            field(name).filter(|raw| !is_in_ms || is_pair || has_other || !is_number(raw))
         };
-        let start_ms = time(&["start_ms", "startMs"], "start");
-        let end_ms = time(&["end_ms", "endMs"], "end").filter(|end| {
+        let time = |in_ms: [&str; 2], name: &str| {
+            let ms = in_ms.iter().find_map(|name| ms(field(name)?));
+            ms.or_else(|| value::<Seconds>(in_seconds(name, in_ms))?.ms())
+        };
+        let start_ms = time(start_names, "start");
+        let end_ms = time(end_names, "end").filter(|end| {
             let is_before = start_ms.is_some_and(|start| *end < start);
             if is_before && !is_guess {
                 let (from, to) = (precise_clock(start_ms.unwrap_or_default()), precise_clock((*end).max(0)));
@@ -172,10 +177,8 @@ impl SentRows {
         let speaker = speaker_of(&fields);
         let language = name("lang").or(name("language"));
         gather.unknown_fields.note(RowObject::SentLine, &fields, at, |name| match name {
-            "start_ms" | "start" => {
-                field("start_ms").or(field("startMs")).or(field("start").filter(|_| !is_in_ms)).is_some()
-            }
-            "end_ms" | "end" => field("end_ms").or(field("endMs")).or(field("end").filter(|_| !is_in_ms)).is_some(),
+            "start_ms" => field("start_ms").or(field("startMs")).or(in_seconds("start", start_names)).is_some(),
+            "end_ms" => field("end_ms").or(field("endMs")).or(in_seconds("end", end_names)).is_some(),
             "speaker" => speaker.is_some(),
             "lang" => language.is_some(),
             name => field(name).is_some(),
@@ -677,8 +680,14 @@ mod tests {
             (r#""start_ms":1000,"staus":"interim""#, 2, "1:staus>status"),
             (r#""start_ms":1000,"end":3000"#, 2, "1:end>end_ms"),
             (r#""start":1,"end_ms":3000"#, 1, "1:start>start_ms"),
-            (r#""start":1,"ned":3"#, 1, "1:ned>end"),
-            (r#""start_ms":1000,"endms":3000,"name":"Ann""#, 1, "1:endms>end_ms 1:name>speaker"),
+            (r#""start_ms":1000,"endms":3000,"name":"Ann""#, 1, "1:endms>end_ms"),
+            (r#""start":1,"seek":0,"end":2,"tokens":[1],"temperature":0.0,"avg_logprob":-0.2"#, 2, ""),
+            (
+                r#""start":1,"end":2,"idx":1,"pid":1,"sid":1,"uuid":"x","ref":1,"version":2,"stats":{},"label":"x""#,
+                1,
+                "",
+            ),
+            (r#""start":1,"duration":2,"lag":1,"words":[{"text":"a","start_ms":1,"end_ms":2,"prob":0.5}]"#, 1, ""),
             (r#""start_ms":1000,"wrods":[{"text":"a"}]"#, 1, "1:wrods>words"),
             (r#""start_ms":1000,"words":[{"text":"a","start_ms":1,"end":2}]"#, 1, "1:end>end_ms"),
             (r#""start_ms":1000,"speaker":"Ann","speakers":2,"name":"x","time":7,"speaker_label":"y""#, 1, ""),
@@ -696,6 +705,22 @@ mod tests {
             assert_eq!(told.collect::<Vec<_>>().join(" "), expected, "{row}");
             let content = &reading.lines[0].content;
             assert!(content.start_ms.is_none_or(|start| start == 1000) && content.end_ms.is_none_or(|end| end <= 3000));
+        }
+    }
+
+    #[test]
+    fn times_that_a_row_says_twice_are_read_once() {
+        for (times, start_ms, end_ms) in [
+            (r#""start":10.0,"end":12.0,"start_ms":10000"#, Some(10_000), Some(12_000)),
+            (r#""start":10,"end":12,"end_ms":12000"#, Some(10_000), Some(12_000)),
+            (r#""start_ms":0,"end_ms":null,"end":1.5"#, Some(0), Some(1_500)),
+            (r#""start_ms":"00:00:01","end":"00:00:02""#, Some(1_000), Some(2_000)),
+            (r#""start_ms":"x","start":2.0,"end":3.0"#, Some(2_000), Some(3_000)),
+            (r#""start_ms":1000,"end":3000"#, Some(1_000), None),
+        ] {
+            let file = format!("{{\"text\":\"a b\",{times}}}\n");
+            let content = &read(file.as_bytes(), None).expect("it can be read").lines[0].content;
+            assert_eq!((content.start_ms, content.end_ms), (start_ms, end_ms), "{times}");
         }
     }
 

@@ -7,10 +7,18 @@ use super::blocks::excerpt;
 use super::gather::{FilePlace, Gather};
 use super::guessed_rows::may_say_guess;
 use super::places::{Fields, SPEAKER_FIELDS};
-use crate::transcript::field_names::nearest_field;
 
 /// So many names are told of one file: more are of no one who slipped.
 const NAMES_TOLD_MAX: usize = 20;
+
+/// What slips are looked for: short names have other ones beside them (`pid`, `ref`).
+const SLIPPED_FIELDS: [&str; 8] = ["speaker", "status", "start_ms", "end_ms", "words", "lang", "title", "text"];
+
+/// Names of four letters or more that differ from those in one, and say something else.
+const OTHER_NAMES: [&str; 4] = ["speakers", "stats", "states", "word"];
+
+/// A shorter name is of no one who slipped, but in a row without text.
+const SLIP_CHARS_MIN: usize = 4;
 
 /// An object of our own rows, by what may stand in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +80,18 @@ impl RowObject {
         }
     }
 
+    /// The field that was meant by `name`, which is not known: one that differs by one slip, or in its unit.
+    fn meant_by(self, name: &str) -> Option<&'static str> {
+        let name = name.to_lowercase();
+        let is_slip = |field: &&&str| match (&*name, **field) {
+            ("start", "start_ms") | ("end", "end_ms") => true,
+            (name, _) if OTHER_NAMES.contains(&name) => false,
+            (name, field) if name.chars().count() < SLIP_CHARS_MIN && field != "text" => false,
+            (name, field) => strsim::osa_distance(name, field) <= 1,
+        };
+        SLIPPED_FIELDS.iter().filter(|field| self.fields().contains(field)).find(is_slip).copied()
+    }
+
     /// True for a name that is read wherever it stands; `end` beside `start_ms` is not.
     fn knows(self, name: &str) -> bool {
         let is_sent = self == Self::SentLine;
@@ -107,7 +127,7 @@ impl UnknownFields {
                 continue;
             }
             let met = self.0.entry((object, name.to_string())).or_insert_with(|| {
-                let meant = nearest_field(name, object.fields())?;
+                let meant = object.meant_by(name)?;
                 Some(MeantField { meant, first: at, count: 0 })
             });
             if let Some(met) = met.as_mut().filter(|met| !has(met.meant)) {

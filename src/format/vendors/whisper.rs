@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::super::blocks::tidy;
 use super::super::detect::is_rows;
 use super::super::gather::{FilePlace, Gather};
-use super::super::guessed_rows::{GuessableRow, is_guess, overtaken, tell_other_words};
+use super::super::guessed_rows::{GuessableRow, is_guess, overtaken_where, tell_other_words};
 use super::super::ours::rows;
 use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of, values};
 use super::super::reused_ids::SaidUnderId;
@@ -355,11 +355,19 @@ impl SegmentCount {
     }
 }
 
-/// Leaves out guesses that a segment behind them takes the place of, and tells of the others: they were said, and are read. Their ids
-/// are counted anew in each run, and say nothing.
+/// Fields by which a segment may say that it is a guess; others say other things of it (`end_of_turn`).
+const STATE_FIELDS: [&str; 3] = ["completed", "is_final", "status"];
+
+/// Leaves out guesses that a segment behind them takes the place of, where both are said at one time. The others were said, and are
+/// read; that is told, but of the last segment: so ends what an engine says while it listens. Their ids are counted anew in each
+/// run, and say nothing.
 fn settled<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) -> Vec<&'a RawValue> {
-    let fields = |raw: &&'a RawValue| serde_json::from_str::<Fields<'_>>(raw.get()).ok();
-    let guesses: Vec<bool> = segments.iter().map(|raw| fields(raw).is_some_and(|fields| is_guess(&fields))).collect();
+    let is_guess = |raw: &&'a RawValue| {
+        let mut fields: Fields<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+        fields.retain(|name, _| STATE_FIELDS.contains(&&**name));
+        is_guess(&fields)
+    };
+    let guesses: Vec<bool> = segments.iter().map(is_guess).collect();
     if !guesses.contains(&true) {
         return segments;
     }
@@ -372,11 +380,11 @@ fn settled<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Ga
         Some(GuessableRow { id: None, said })
     };
     let rows: Vec<Option<GuessableRow>> = segments.iter().zip(&guesses).map(guessable).collect();
-    let overtaken = overtaken(&rows);
+    let overtaken = overtaken_where(&rows, GuessableRow::overlaps);
     let at: Vec<FilePlace> = segments.iter().map(|raw| places.place(raw.get()).into()).collect();
     tell_other_words(&rows, &overtaken, &at, gather);
     let is_kept = |index: &usize| overtaken[*index].is_none();
-    for index in (0..segments.len()).filter(|index| guesses[*index] && is_kept(index)) {
+    for index in (0..segments.len() - 1).filter(|index| guesses[*index] && is_kept(index)) {
         gather.problem(at[index].line, at[index].column, "this segment was never final: read as it was guessed last");
     }
     (0..segments.len()).filter(is_kept).map(|index| segments[index]).collect()
@@ -840,6 +848,15 @@ mod tests {
             let (lines, told, losses) = read_lines(&file);
             let texts: Vec<_> = lines.iter().map(|(_, _, text)| text.as_str()).collect();
             assert_eq!((texts, told, losses), (vec!["Hello there.", "Oh", "Bye."], 1, 0), "{file}");
+        }
+        // What is said beside it, whatever its words, and where a turn does not end, takes no place; the last one is open.
+        for (guess, texts, expected) in
+            [(",\"completed\":false", ["No.", "No, no."], 1), (",\"end_of_turn\":false", ["No.", "No, no."], 0)]
+        {
+            let said = [segment(0, texts[0], guess), segment(1, texts[1], ""), segment(2, "Oh", guess)];
+            let (lines, told, losses) = read_lines(&format!("{{\"segments\":[{}]}}", said.join(",")));
+            let texts: Vec<_> = lines.iter().map(|(_, _, text)| text.as_str()).collect();
+            assert_eq!((texts, told, losses), (vec!["No.", "No, no.", "Oh"], expected, 0), "{guess}");
         }
     }
 
