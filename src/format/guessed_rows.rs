@@ -96,6 +96,9 @@ pub(super) fn is_guess(fields: &Fields<'_>) -> bool {
 /// The place of what follows a guess is no farther from it than this, in milliseconds, if its id is another.
 const SAME_PLACE_MS: u64 = 2_000;
 
+/// A guess and what corrects it start no farther apart, in milliseconds: an engine may hear the start better as it goes on.
+const SAME_START_MS: u64 = 300;
+
 /// One row of those among which guesses are looked for.
 #[derive(Debug)]
 pub(super) struct GuessableRow {
@@ -132,7 +135,7 @@ impl GuessableRow {
 
     /// Whether what `now` says in the place of this guess needs no word: its words are the guess's, or at its start half of them.
     fn is_corrected_by(&self, now: &Self) -> bool {
-        let is_there = self.said.moved_to(&now.said).is_none_or(|moved| moved == 0);
+        let is_there = self.said.moved_to(&now.said).is_none_or(|moved| moved <= SAME_START_MS);
         begins_alike(&self.said.text, &now.said.text)
             || (is_there || self.said.end_ms.is_some()) && self.said.shares_words(&now.said)
     }

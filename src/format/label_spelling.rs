@@ -77,9 +77,16 @@ pub(super) fn check(gather: &mut Gather) {
     }
 }
 
-/// The letters and digits of a label, small: what is left of it however it is written. Of signs alone, the signs.
+/// The letters and digits of a label, small: what is left of it however it is written, with the signs that make another of it
+/// (`Speaker 1.1`, `C++`, `C#`). Of signs alone, the signs.
 pub(super) fn letters(label: &str) -> String {
-    let letters: String = label.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let is_kept = |(at, c): &(usize, char)| match c {
+        '+' | '#' => true,
+        '.' => is_digit(label[..*at].chars().next_back()) && is_digit(label[at + 1..].chars().next()),
+        c => c.is_alphanumeric(),
+    };
+    let letters: String = label.char_indices().filter(is_kept).flat_map(|(_, c)| c.to_lowercase()).collect();
     if letters.is_empty() { label.to_owned() } else { letters }
 }
 
@@ -144,8 +151,9 @@ fn variants(lower: &str) -> Vec<String> {
     std::iter::once(lower.to_owned()).chain((0..chars.len()).map(without)).collect()
 }
 
+/// The digits of a label, with the dots between them.
 fn digits(label: &str) -> String {
-    label.chars().filter(char::is_ascii_digit).collect()
+    letters(label).chars().filter(|c| c.is_ascii_digit() || *c == '.').collect()
 }
 
 #[cfg(test)]
@@ -170,6 +178,8 @@ mod tests {
             (["Ann Lee"; 2], "Ann Leo", "Ann Leo", "is written nearly as"),
             (["Speaker 1"; 2], "Speaker 2", "Speaker 2", ""),
             (["Speaker 1"; 2], "Speaker 11", "Speaker 11", ""),
+            (["Speaker 11"; 2], "Speaker 1.1", "Speaker 1.1", ""),
+            (["C++"; 2], "C", "C", ""),
             (["Ann"; 2], "Anna", "Anna", ""),
             (["Speaker A"; 2], "Speaker B", "Speaker B", ""),
             (["Mr. Smith"; 2], "Mrs. Smith", "Mrs. Smith", ""),

@@ -254,27 +254,27 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
         let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());
         let Some(error) = broken else { continue };
         let behind = row_behind(&row[of_row.byte_offset()..]);
-        rows.extend(behind);
+        let is_behind = !behind.is_empty();
         let message = match () {
-            () if behind.is_some() => {
-                "this row breaks off, and another one stands behind it: what breaks off is left out"
-            }
+            () if is_behind => "this row breaks off, and another one stands behind it: what breaks off is left out",
             () if rows.len() > before => "what stands behind the value on this row is no JSON: left out",
             () => "this row is no JSON: left out",
         };
         gather.left_out(at, error.column().max(1), message);
+        rows.extend(behind);
     }
     rows
 }
 
-/// The whole object at the end of a row that breaks off: a program that died within a row goes on behind it. What stands behind a
+/// The whole objects at the end of a row that breaks off: a program that died within a row goes on behind it. What stands behind a
 /// colon, a comma or a bracket is a part of the row itself.
-fn row_behind(broken: &str) -> Option<&RawValue> {
-    /// No row has more objects behind one that breaks off.
+fn row_behind(broken: &str) -> Vec<&RawValue> {
+    /// No row has more objects within the part that breaks off.
     const TRIES_MAX: usize = 64;
-    let begins = broken.rmatch_indices("{\"").map(|(at, _)| at).take(TRIES_MAX);
+    let begins = broken.match_indices("{\"").map(|(at, _)| at).filter(|at| *at > 0).take(TRIES_MAX);
     let is_part = |at: usize| broken[..at].trim_end().ends_with([':', ',', '[']);
-    begins.filter(|at| *at > 0 && !is_part(*at)).find_map(|at| serde_json::from_str(&broken[at..]).ok())
+    let all = |at: usize| serde_json::Deserializer::from_str(&broken[at..]).into_iter().collect::<Result<_, _>>().ok();
+    begins.filter(|at| !is_part(*at)).find_map(all).unwrap_or_default()
 }
 
 /// Gives lines the ids that their rows have, and others to those that have none.
@@ -555,6 +555,12 @@ mod tests {
         for (half, rest, texts, told) in [
             (r#"{"start_ms":1000,"te"#, ROW, &["one", "two", "end"][..], "another one stands behind it"),
             (r#"{"start_ms":1000,"text":"ha"#, ROW, &["one", "two", "end"], "another one stands behind it"),
+            (
+                r#"{"start_ms":1000,"te"#,
+                r#"{"start_ms":1500,"text":"too"}{"start_ms":2000,"text":"two"}"#,
+                &["one", "too", "two", "end"],
+                "another one stands behind it",
+            ),
             (r#"{"start_ms":1000,"text":"half"}"#, "x", &["one", "half", "end"], "behind the value"),
             (r#"{"start_ms":1000,"text":"half","#, "", &["one", "end"], "this row is no JSON"),
             // What stands within the half is no row.

@@ -667,6 +667,9 @@ mod tests {
             let expected = vec!["0 Hello there.".to_owned(), "9000 Bye.".to_owned()];
             assert_eq!(lines(&rows), (expected, 0, losses), "{guess}");
         }
+        // The start may be heard better.
+        let rows = [row(0, "partial", "Good mourning to all"), row(100, "final", "Good morning to all.")];
+        assert_eq!(lines(&rows), (vec!["100 Good morning to all.".to_owned()], 0, 0));
         // Without an end nobody knows whether the next sentence stands in its place.
         let rows =
             [row(0, "partial", "Yes, sir."), row(1_500, "final", "Thank you, sir."), row(9_000, "final", "Bye.")];

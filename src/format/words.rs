@@ -23,7 +23,8 @@ const PAUSE_MS: MediaMs = 2_000;
 /// A silence that parts what two people say, in milliseconds: as for the words of live engines.
 pub(super) const ANSWER_PAUSE_MS: MediaMs = 300;
 
-/// A run of fewer words without a speaker goes with the words beside it, as noise in the labels of live engines does.
+/// A run of fewer words without a speaker goes with the words beside it, as noise in the labels of live engines does. So does one
+/// of any length within what somebody says.
 const UNLABELLED_RUN_MIN: usize = 3;
 
 /// A word as it stands in the text, with the punctuation that belongs to it.
@@ -86,8 +87,8 @@ pub(super) struct WordLines<'a> {
 
 impl<'a> WordLines<'a> {
     /// The source names the speaker of each word, and may leave some out. One or two such words are by whoever says the word
-    /// before them, or else behind them, if no pause and no end of a sentence stands between; others are by nobody known, which
-    /// is told.
+    /// before them, or else behind them, if no pause and no end of a sentence stands between, and so are more between words of
+    /// one speaker; others are by nobody known, which is told.
     pub(super) fn may_lack_speakers(&mut self) {
         self.may_lack_speakers = true;
     }
@@ -220,7 +221,10 @@ fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut Gather) -> Vec
         }
         let before = from.checked_sub(1).filter(|_| words[from].1);
         let beside = before.or(Some(end).filter(|end| words.get(*end).is_some_and(|(_, goes_on)| *goes_on)));
-        if let Some(beside) = beside.filter(|_| end - from < UNLABELLED_RUN_MIN) {
+        let is_within = before.is_some_and(|before| {
+            words.get(end).is_some_and(|(speaker, goes_on)| *goes_on && *speaker == words[before].0)
+        });
+        if let Some(beside) = beside.filter(|_| is_within || end - from < UNLABELLED_RUN_MIN) {
             let speaker = words[beside].0.clone();
             words[from..end].iter_mut().for_each(|word| word.0 = speaker.clone());
         }
@@ -511,7 +515,8 @@ mod tests {
             ),
             (&[("A", "Hello"), ("", " Who"), ("", "knows"), ("B", " So")], &["A: Hello", "-: Who knows", "B: So"], 1),
             (&[("", "Who"), ("", "knows.")], &["-: Who knows."], 0),
-            // More than two of them may be anybody's.
+            // More than two of them may be anybody's, but within what somebody says.
+            (&[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("A", "it.")], &["A: So no never said it."], 0),
             (
                 &[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")],
                 &["A: So", "-: no never said", "B: Yes."],

@@ -43,8 +43,12 @@ struct Node<'a> {
 /// Nodes stand in each other no deeper: a link in a mark in a paragraph has 3.
 const NODES_DEPTH_MAX: usize = 16;
 
-/// Puts the text of nodes that stand beside each other, and of those within them, behind `text`. Items, paragraphs and line
-/// breaks part words.
+/// Nodes that part words, as the editor's library names them.
+const BLOCKS: [&str; 8] =
+    ["paragraph", "heading", "blockquote", "bulletList", "orderedList", "listItem", "codeBlock", "hardBreak"];
+
+/// Puts the text of nodes that stand beside each other, and of those within them, behind `text`. Blocks and line breaks part
+/// words; links and marks may stand within them.
 fn text_of<'a>(
     nodes: impl IntoIterator<Item = &'a RawValue>,
     depth: usize,
@@ -52,7 +56,6 @@ fn text_of<'a>(
     text: &mut String,
     gather: &mut Gather,
 ) {
-    let mut was_text = true;
     for node in nodes {
         let at = places.place(node.get());
         if depth > NODES_DEPTH_MAX {
@@ -60,16 +63,14 @@ fn text_of<'a>(
             continue;
         }
         let Some(node) = places.read::<Node<'_>>(node, "this text", gather) else { continue };
-        let is_text = node.text.is_some() || node.kind == "text";
-        if node.text.is_none() && is_text {
+        if node.text.is_none() && node.kind == "text" {
             gather.left_out(at.0, at.1, "this text is missing: left out");
         }
-        if !is_text && (!was_text || node.content.is_none()) {
-            text.push(' ');
-        }
-        was_text = is_text;
+        let around = if BLOCKS.contains(&&*node.kind) { " " } else { "" };
+        text.push_str(around);
         text.extend(node.text);
         text_of(node.content.into_iter().flatten(), depth + 1, places, text, gather);
+        text.push_str(around);
     }
 }
 
@@ -156,6 +157,7 @@ mod tests {
             (vec![of("listItem", vec![paragraph("a"), paragraph("b")]), of("listItem", vec![paragraph("c")])], "a b c"),
             (vec![said("see "), of("link", vec![said("this")]), said(".")], "see this."),
             (vec![said("o"), said("ne")], "one"),
+            (vec![of("link", vec![said("o")]), of("link", vec![said("n")]), of("mark", vec![]), said("e")], "one"),
         ] {
             let file = of("doc", vec![of("monologue", vec![of("paragraph", nodes)])]).to_string();
             let reading = read(&file, Gather::default()).expect("it can be read");
