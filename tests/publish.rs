@@ -864,6 +864,34 @@ async fn two_contents_of_one_revision_are_a_warning() {
     assert_eq!(answer["warnings"].as_array().map(Vec::len), Some(1), "{answer}");
 }
 
+/// The greatest revision has none above it, also where all come at once.
+#[tokio::test]
+async fn no_line_of_one_batch_is_above_the_greatest_revision() {
+    const GREATEST: u64 = (1 << 53) - 1;
+    let server = Server::start();
+    let versions: Vec<Value> = (0..4).map(|n| line("1", 0, "A", &format!("Text {n}"))).collect();
+    let with_rev = |mut versions: Vec<Value>| {
+        versions[0]["rev"] = json!(GREATEST - 1);
+        versions
+    };
+    let answer = server.json("POST", "/v1/feeds/posted/lines", json!(with_rev(versions.clone()))).await.json();
+    assert_eq!((&answer["accepted"], answer["refused"].as_array().map(Vec::len)), (&json!(2), Some(2)), "{answer}");
+    let mut publisher = server.publish("sent/publish").await;
+    publisher.expect_next("welcome").await;
+    for version in with_rev(versions) {
+        publisher.send(version).await;
+    }
+    publisher.send(json!({"type": "retract", "id": "1"})).await;
+    publisher.send(json!({"type": "lines", "lines": []})).await;
+    let refused = publisher.acked(6).await;
+    assert!(refused.len() == 3 && refused.iter().all(|nack| nack["code"] == "bad_field"), "{refused:?}");
+    for feed in ["posted", "sent"] {
+        let seen = seen(&server, feed).await;
+        let shown: Vec<_> = seen.lines.values().map(|line| (line["rev"].clone(), line["text"].clone())).collect();
+        assert_eq!(shown, [(json!(GREATEST), json!("Text 1"))], "{feed}");
+    }
+}
+
 /// Of more lines of another session than are named the others are counted.
 #[tokio::test]
 async fn all_lines_that_a_request_replaces_are_told() {

@@ -1,5 +1,6 @@
 //! The checks of what is published that need to know the feed; those that do not are `wire`'s.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Publisher;
@@ -23,6 +24,44 @@ pub(in crate::server) struct FeedValidator {
     reach: Option<Reached>,
     arrivals: ArrivalOrder,
     keeps_order_of_arrival: bool,
+    high_revs: HighRevs,
+}
+
+/// Revisions from so far below the greatest on are remembered: more than messages can be under way.
+const HIGH_REVS: u64 = 1 << 20;
+/// Lines of which they are: whoever has more such lines under way is refused.
+const HIGH_REV_LINES_MAX: usize = 1024;
+
+/// Revisions of this publisher near the greatest one, which the feed may not have folded.
+#[derive(Debug, Default)]
+struct HighRevs(HashMap<Arc<str>, u64>);
+
+impl HighRevs {
+    /// Notes the revision of a line, whose head has the revision `head` as far as the feed is folded. Refuses a next revision
+    /// where there is none.
+    fn note(&mut self, id: &Arc<str>, rev: Option<u64>, head: Option<u64>) -> Result<(), Refusal> {
+        match (self.0.get_mut(id), rev) {
+            (Some(known), None) => {
+                let last = (*known).max(head.unwrap_or(0));
+                if last >= NUMBER_MAX {
+                    return Err(no_next_rev(last));
+                }
+                *known = last + 1;
+            }
+            (Some(known), Some(rev)) => *known = rev.max(*known),
+            (None, Some(rev)) if rev > NUMBER_MAX - HIGH_REVS => drop(self.0.insert(id.clone(), rev)),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the revision of one more line can be remembered. `head` gives that of a line as far as the feed is folded.
+    fn has_room(&mut self, id: &str, head: impl Fn(&str) -> Option<u64>) -> bool {
+        if self.0.len() >= HIGH_REV_LINES_MAX && !self.0.contains_key(id) {
+            self.0.retain(|id, rev| head(id).is_none_or(|head| head < *rev));
+        }
+        self.0.len() < HIGH_REV_LINES_MAX || self.0.contains_key(id)
+    }
 }
 
 /// How far ahead of the feed's clock the last line of an earlier session or request may stand: many lines that came at once
@@ -79,7 +118,16 @@ impl FeedValidator {
         let arrival_clock = ArrivalClock::new(opened_at);
         let arrivals = ArrivalOrder { last: arrived_ms.map(|ms| (ms, None)), given_ms, max_media_ms };
         let keeps_order_of_arrival = false;
-        Self { view, clock_history, arrival_clock, max_jump_ms, reach: None, arrivals, keeps_order_of_arrival }
+        Self {
+            view,
+            clock_history,
+            arrival_clock,
+            max_jump_ms,
+            reach: None,
+            arrivals,
+            keeps_order_of_arrival,
+            high_revs: HighRevs::default(),
+        }
     }
 
     /// The publisher's session begins `now`, at the media time `offset_ms`. It goes on behind what its source has said so far,
@@ -130,6 +178,7 @@ impl FeedValidator {
             }
             named
         };
+        self.check_high_rev(publisher, &version.id, version.rev, named)?;
         if let Some(start_ms) = start_ms {
             self.check_jump("start_ms", start_ms, now)?;
         } else if let Some(arrival_ms) = version.arrival_ms.filter(|_| self.arrival_clock.goes_by_offset()) {
@@ -183,16 +232,38 @@ impl FeedValidator {
 
     /// Takes a retraction, or says why not; gives whether its id names a line that another session changed last.
     pub(in crate::server) fn retract(
-        &self,
+        &mut self,
         publisher: &Publisher,
-        id: &str,
+        id: &Arc<str>,
         rev: Option<u64>,
     ) -> Result<bool, Refusal> {
         let named = self.view.transcript().named_line(&publisher.source, &publisher.session, id);
         if rev.is_none() {
             check_next_rev(named)?;
         }
+        self.check_high_rev(publisher, id, rev, named)?;
         Ok(is_foreign(named, publisher))
+    }
+
+    /// Holds a revision to what this publisher sent a moment ago.
+    fn check_high_rev(
+        &mut self,
+        publisher: &Publisher,
+        id: &Arc<str>,
+        rev: Option<u64>,
+        named: Option<NamedLine>,
+    ) -> Result<(), Refusal> {
+        let is_high = rev.is_some_and(|rev| rev > NUMBER_MAX - HIGH_REVS);
+        if is_high {
+            let transcript = self.view.transcript();
+            let head = |id: &str| Some(transcript.named_line(&publisher.source, &publisher.session, id)?.rev);
+            if !self.high_revs.has_room(id, head) {
+                let message =
+                    format!("revisions near {NUMBER_MAX} of too many lines are under way: wait for their acks");
+                return Err(Refusal::new(NackCode::BadField, "rev", message));
+            }
+        }
+        self.high_revs.note(id, rev, named.map(|line| line.rev))
     }
 
     /// Takes the time of a clock that came `now`, or says why not.
@@ -243,19 +314,39 @@ fn is_foreign(named: Option<NamedLine>, publisher: &Publisher) -> bool {
 /// What comes without a revision is given the next one by the fold: there has to be one.
 fn check_next_rev(named: Option<NamedLine>) -> Result<(), Refusal> {
     match named {
-        Some(NamedLine { rev, .. }) if rev >= NUMBER_MAX => {
-            let message = format!(
-                "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
-            );
-            Err(Refusal::new(NackCode::BadField, "rev", message))
-        }
+        Some(NamedLine { rev, .. }) if rev >= NUMBER_MAX => Err(no_next_rev(rev)),
         _ => Ok(()),
     }
+}
+
+fn no_next_rev(rev: u64) -> Refusal {
+    let message = format!(
+        "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
+    );
+    Refusal::new(NackCode::BadField, "rev", message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Revisions that are under way count as those that are folded do.
+    #[test]
+    fn no_revision_is_above_the_greatest() {
+        let mut revs = HighRevs::default();
+        let id: Arc<str> = "a".into();
+        let mut note = |rev: Option<u64>, head: Option<u64>| revs.note(&id, rev, head).is_ok();
+        assert!(note(None, None) && note(Some(7), None) && note(None, Some(7)));
+        assert!(note(Some(NUMBER_MAX - 2), None) && note(None, Some(8)) && note(None, None));
+        assert!(!note(None, None) && !note(None, Some(NUMBER_MAX - 2)) && note(Some(NUMBER_MAX), None));
+        // So many lines are remembered; those that are folded make room.
+        let ids: Vec<Arc<str>> = (0..2 * HIGH_REV_LINES_MAX).map(|id| id.to_string().into()).collect();
+        for id in &ids[..HIGH_REV_LINES_MAX - 1] {
+            assert!(revs.has_room(id, |_| None) && revs.note(id, Some(NUMBER_MAX), None).is_ok());
+        }
+        assert!(!revs.has_room(&ids[HIGH_REV_LINES_MAX], |_| Some(1)) && revs.has_room(&ids[0], |_| None));
+        assert!(revs.has_room(&ids[HIGH_REV_LINES_MAX], |_| Some(NUMBER_MAX)) && revs.0.is_empty());
+    }
 
     #[test]
     fn each_line_without_a_time_stands_behind_the_one_before() {
