@@ -9,6 +9,7 @@ mod captions;
 mod cluster;
 mod deliveries;
 mod dialects;
+mod error;
 mod hls;
 mod limits;
 mod load;
@@ -31,9 +32,10 @@ pub use self::deliveries::{
     WebhookConfig,
 };
 pub use self::dialects::DialectsConfig;
+pub use self::error::ConfigError;
 pub use self::hls::HlsConfig;
 pub use self::limits::LimitsConfig;
-pub use self::load::{ConfigError, Overrides};
+pub use self::load::Overrides;
 pub use self::log::{LogConfig, NatsConfig};
 pub use self::network::Network;
 pub use self::retention::RetentionConfig;

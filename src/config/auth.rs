@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// What RFC 7518, section 3.2, asks of a key for HS256, in bytes.
 pub const HS256_SECRET_BYTES_MIN: usize = 32;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::load::ConfigError;
+use super::error::ConfigError;
 
 /// How captions are understood. The first two are fixed for a feed when it is opened.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

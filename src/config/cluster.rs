@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Waits of nodes for each other, in milliseconds. The same on all nodes of one log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -8,7 +8,8 @@ use http::uri::{Scheme, Uri};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::{ConfigError, FeedPattern};
+use super::auth::FeedPattern;
+use super::error::ConfigError;
 
 /// What all deliveries share.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

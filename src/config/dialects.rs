@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{ConfigError, FeedPattern};
+use super::auth::FeedPattern;
+use super::error::ConfigError;
 
 /// What becomes of vendors' frames beside the lines that are read from them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

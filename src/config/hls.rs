@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// 33 hours of segments of six seconds; some two megabytes.
 const LISTED_MAX: u64 = 20_000;

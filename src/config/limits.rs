@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::load::ConfigError;
+use super::error::ConfigError;
 
 /// Sizes and numbers.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

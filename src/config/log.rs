@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Where records are kept.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]

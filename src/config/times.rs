@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::load::ConfigError;
+use super::error::ConfigError;
 
 /// Waits, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -25,18 +25,19 @@
 
 mod check;
 mod frames;
+mod options;
 mod place;
 mod readers;
 mod schema;
+mod shared;
 mod starts;
 mod writer;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -46,67 +47,24 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
+pub use self::options::EmbeddedOptions;
 use self::place::OpenFiles;
-use self::readers::{FilePages, Readers};
+use self::readers::FilePages;
 use self::schema::OpenFailure;
+use self::shared::{ASIDE_BYTES_MAX, COMMAND_BYTES, Shared};
 pub use self::starts::Missing;
-use self::starts::{AllStarts, MarkFile, Reach};
+use self::starts::{MarkFile, Reach};
 use self::writer::Command;
-use super::live::{Registry, Tail};
-use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats};
+use super::live::Tail;
+use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
 use crate::position::{Epoch, FeedId, Offset, Starts};
 
 /// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
 /// everybody; a caption line is a millionth of this.
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes that may wait to be written to lives that were begun aside, all together. 1 MiB: four of the portions in which
-/// they are written, so that the writer never waits for the next one.
-const ASIDE_BYTES_MAX: usize = 1024 * 1024;
-
-/// What a queued command weighs beside its records: its place in the queue and its answer.
-const COMMAND_BYTES: usize = 128;
-
 /// What a queued record weighs beside its bytes.
 const RECORD_WEIGHT_BYTES: usize = size_of::<Bytes>();
-
-/// The bounds of an [`EmbeddedLog`].
-#[derive(Debug, Clone)]
-pub struct EmbeddedOptions {
-    /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits. 16 MiB: half a second
-    /// of the most the writer can do, so a slow disk is felt by publishers before it is felt by the memory.
-    pub queue_bytes_max: usize,
-    /// Bytes of records in one commit. 1 MiB: larger ones gain nothing and make all that is queued behind them wait.
-    pub batch_bytes_max: usize,
-    /// Records in one commit. 4096: the flush is a small part of the cost by then.
-    pub batch_records_max: usize,
-    /// Bytes that a tail reads at a time, short of the last row. 256 KiB: a read transaction of about a millisecond,
-    /// and a long one would keep the WAL from being written back.
-    pub read_page_bytes: usize,
-    /// Connections for reading. 2: reads are short, and a late joiner must not wait behind a long catch-up.
-    pub readers: usize,
-    /// The largest size of the archive in pages (16 KiB in a new one); beyond it writes fail as on a full disk. `None`: the disk's.
-    pub max_pages: Option<u32>,
-    /// Who is told of each commit.
-    pub on_commit: Option<CommitHook>,
-    /// What the id of this start is made of, for a run that has to be the same each time. `None`: chance.
-    pub start: Option<u64>,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        Self {
-            queue_bytes_max: 16 * 1024 * 1024,
-            batch_bytes_max: 1024 * 1024,
-            batch_records_max: 4096,
-            read_page_bytes: 256 * 1024,
-            readers: 2,
-            max_pages: None,
-            on_commit: None,
-            start: None,
-        }
-    }
-}
 
 /// Every feed's log, in `archive.db` of one directory.
 ///
@@ -119,83 +77,12 @@ pub struct EmbeddedLog {
     lock: Mutex<Option<File>>,
 }
 
-/// The lives that were begun aside, and the room in the queue for what is written to them: of its own, so that no number of
-/// imports fills that of those who speak.
-struct Aside {
-    lives: Mutex<HashSet<u64>>,
-    /// Saves a look into `lives` where there are none.
-    count: AtomicUsize,
-    room: Semaphore,
-}
-
-impl Aside {
-    fn new() -> Self {
-        Self { lives: Mutex::default(), count: AtomicUsize::new(0), room: Semaphore::new(ASIDE_BYTES_MAX) }
-    }
-
-    fn has(&self, life: u64) -> bool {
-        self.count.load(Ordering::SeqCst) > 0 && self.lives().contains(&life)
-    }
-
-    fn add(&self, life: u64) {
-        let mut lives = self.lives();
-        lives.insert(life);
-        self.count.store(lives.len(), Ordering::SeqCst);
-    }
-
-    fn remove(&self, life: u64) {
-        let mut lives = self.lives();
-        lives.remove(&life);
-        self.count.store(lives.len(), Ordering::SeqCst);
-    }
-
-    fn lives(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {
-        self.lives.lock().expect("nothing panics with it")
-    }
-}
-
 /// What only the one writer of an archive has.
 struct Writing {
     commands: mpsc::Sender<Command>,
     /// Its other end is the thread's, and goes with it.
     alive: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the callers and the writer's thread both use.
-struct Shared {
-    file: PathBuf,
-    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
-    room: Semaphore,
-    queue_bytes_max: usize,
-    read_page_bytes: usize,
-    /// Why nothing is written any more.
-    poison: OnceLock<LogError>,
-    registry: Arc<Registry>,
-    readers: Arc<Readers>,
-    /// Lives that were begun aside.
-    aside: Aside,
-    starts: AllStarts,
-    /// What was found missing when it was opened.
-    missing: Missing,
-    commits: AtomicU64,
-    records: AtomicU64,
-}
-
-impl Shared {
-    fn poison(&self, cause: &dyn fmt::Display) -> LogError {
-        let error = self.poison.get_or_init(|| LogError::Poisoned(cause.to_string())).clone();
-        tracing::error!(file = %self.file.display(), %cause, "the archive takes no more writes");
-        // Whoever waits for room must learn of it, not wait for a writer that frees none.
-        self.room.close();
-        self.aside.room.close();
-        error
-    }
-
-    /// What to tell someone whose command was not taken.
-    fn refusal(&self) -> LogError {
-        self.poison.get().cloned().unwrap_or(LogError::Closed)
-    }
 }
 
 impl EmbeddedLog {
@@ -298,27 +185,6 @@ impl EmbeddedLog {
         let (reply, answer) = oneshot::channel();
         self.send(0, |weight| command(weight, reply)).await?;
         answer.await.unwrap_or_else(|_| Err(self.shared.refusal()))
-    }
-}
-
-impl Shared {
-    fn new(file: PathBuf, options: &EmbeddedOptions, beside: bool) -> Result<Self, LogError> {
-        let queue_bytes_max = options.queue_bytes_max.clamp(COMMAND_BYTES, u32::MAX as usize);
-        Ok(Self {
-            room: Semaphore::new(queue_bytes_max),
-            queue_bytes_max,
-            read_page_bytes: options.read_page_bytes,
-            poison: OnceLock::new(),
-            aside: Aside::new(),
-            missing: Missing::default(),
-            registry: Arc::default(),
-            starts: AllStarts::read(&schema::open_reader(&file, beside)?)
-                .map_err(|cause| schema::unusable(&file, &cause))?,
-            readers: Arc::new(Readers::open(&file, options.readers, beside)?),
-            commits: AtomicU64::new(0),
-            records: AtomicU64::new(0),
-            file,
-        })
     }
 }
 

@@ -20,50 +20,43 @@
 //! While the servers are away, or have no leader, reading waits, and so does appending, for as long as it is told to
 //! (`wait`). Why the stream is as it is: `docs/adr/0003-nats.md`.
 
+mod append_queues;
 mod ask;
 mod bulk;
 mod connect;
 mod erase;
 mod follower;
+mod listener;
 mod lives;
 mod mark;
 mod names;
+mod options;
 mod piece;
 mod probe;
+mod reachability;
 mod reader;
+mod shared;
+mod start_state;
 mod starts;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::{Context, stream};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
-use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::ask::AGAIN_AFTER;
-use self::follower::Listener;
-use self::names::Names;
-use self::piece::{FRAME_BYTES, Fence, HEAD_BYTES};
-use self::probe::Reach;
+pub use self::options::{Credentials, JetStreamOptions};
 use self::reader::StreamPages;
-use self::starts::{KnownStarts, ROW_IS_OWED, Suspicion};
-use self::writer::Lines;
-use super::live::{Registry, Tail};
-use super::{Appended, CommitHook, Entry, Found, Log, LogError, LogId, LogStats, WholeLogs};
+use self::shared::Shared;
+use self::starts::ROW_IS_OWED;
+use super::live::Tail;
+use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats, WholeLogs};
 use crate::position::{FeedId, Offset, Starts};
 
-/// What a queued append weighs beside its records.
-const APPEND_BYTES: usize = 128;
 /// Bytes that a tail takes from the ring at a time.
 const PAGE_BYTES: usize = 256 * 1024;
 
@@ -75,171 +68,15 @@ const SWEEP_EVERY: Duration = Duration::from_secs(120);
 /// request, and signs of life are seconds apart.
 const LEFT_AFTER: Duration = Duration::from_secs(600);
 
-/// Where the servers are, and how they are spoken to.
-#[derive(Clone)]
-pub struct JetStreamOptions {
-    /// The servers, as `nats://host:port`, or `tls://`. One is enough to find the others by.
-    pub servers: Vec<String>,
-    /// The stream, which is also what its subjects begin with: letters, digits, `-` and `_`.
-    pub stream: String,
-    /// Copies of what is stored. None: three where the cluster has three servers, else one. Used when the stream is made.
-    pub replicas: Option<usize>,
-    /// The largest size of the stream in bytes; then appends fail, and nothing is lost. Used when the stream is made.
-    pub bytes_max: Option<u64>,
-    /// How long an answer may take before it is asked for again.
-    pub ack_timeout: Duration,
-    /// How long it is tried before an append fails. Longer than the servers need to find a new leader.
-    pub wait: Duration,
-    /// Bytes of records in one message, held below what the servers take.
-    pub batch_bytes_max: usize,
-    /// Records in one message.
-    pub batch_records_max: usize,
-    /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits.
-    pub queue_bytes_max: usize,
-    /// Whether the stream is made if it is not there.
-    pub make: bool,
-    /// Whether anything is to be appended. Who only reads leaves the stream as it is.
-    pub appends: bool,
-    /// Where a small file is kept that names the stream: with it one that was deleted meanwhile is not made anew. None: it is.
-    pub mark: Option<PathBuf>,
-    /// Whether servers are taken that are older than [`JetStreamLog::OLDEST`].
-    pub accept_old: bool,
-    /// Who we are to the servers.
-    pub credentials: Credentials,
-    /// Who vouches for the servers' certificates, in PEM; none: whom the system believes.
-    pub ca_file: Option<PathBuf>,
-    /// What we prove with who we are, certificate and key, in PEM.
-    pub certificate: Option<(PathBuf, PathBuf)>,
-    /// Who is told of each message that was stored.
-    pub on_commit: Option<CommitHook>,
-}
-
-impl Default for JetStreamOptions {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            stream: "captionwire".into(),
-            replicas: None,
-            bytes_max: None,
-            ack_timeout: Duration::from_secs(2),
-            wait: Duration::from_secs(15),
-            batch_bytes_max: 128 * 1024,
-            batch_records_max: 512,
-            queue_bytes_max: 16 * 1024 * 1024,
-            make: true,
-            appends: true,
-            mark: None,
-            accept_old: false,
-            credentials: Credentials::None,
-            ca_file: None,
-            certificate: None,
-            on_commit: None,
-        }
-    }
-}
-
-impl fmt::Debug for JetStreamOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JetStreamOptions")
-            .field("servers", &self.servers)
-            .field("stream", &self.stream)
-            .field("credentials", &self.credentials)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Who we are to the servers.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub enum Credentials {
-    /// Nobody in particular.
-    #[default]
-    None,
-    /// A file of credentials (`.creds`).
-    File(PathBuf),
-    /// A user and a password.
-    Password {
-        /// The user.
-        user: String,
-        /// The password.
-        password: String,
-    },
-    /// A token.
-    Token(String),
-    /// The seed of an nkey.
-    Nkey(String),
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::File(_) => "a file",
-            Self::Password { .. } => "a user and a password",
-            Self::Token(_) => "a token",
-            Self::Nkey(_) => "an nkey",
-        })
-    }
-}
-
 /// Every feed's log, in one stream. Dropping it leaves what is queued unwritten and unacknowledged; [`Log::close`] does not.
 pub struct JetStreamLog {
     shared: Arc<Shared>,
 }
 
-/// What callers and tasks both use.
-struct Shared {
-    options: JetStreamOptions,
-    names: Names,
-    client: async_nats::Client,
-    context: Context,
-    stream: stream::Stream<()>,
-    /// What the numbers of lives begin with.
-    base: u64,
-    /// The place of the stream's first message, which says so.
-    begun_at: u64,
-    replicas: usize,
-    queue_bytes_max: usize,
-    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
-    room: Semaphore,
-    lines: Lines,
-    registry: Arc<Registry>,
-    /// The feeds that are here, and their lives: what this process did, and what the follower has seen.
-    feeds: Mutex<BTreeMap<FeedId, u64>>,
-    /// The offset after the last record of each log, as far as this process has been told.
-    heads: Mutex<HashMap<u64, u64>>,
-    /// Staged lives of which it is not known whether a feed was switched to them.
-    undecided: Mutex<HashSet<u64>>,
-    listeners: Mutex<Vec<Weak<Listener>>>,
-    is_followed: watch::Sender<bool>,
-    /// The sequence of the last message that the follower has seen.
-    seen: AtomicU64,
-    /// Up to where the follower is to ask the leader, and the bell for it.
-    behind_to: Mutex<u64>,
-    is_behind: Notify,
-    reach: Mutex<Reach>,
-    starts: Mutex<KnownStarts>,
-    suspicion: Mutex<Suspicion>,
-    /// The name of the follower's consumer.
-    following: Mutex<Option<String>>,
-    /// Why a message was not stored, if none was since: the servers are full, say. The log is away meanwhile.
-    unstored: Mutex<Option<String>>,
-    poison: OnceLock<LogError>,
-    commits: AtomicU64,
-    records: AtomicU64,
-    /// What the names of messages begin with: this process alone has it.
-    instance: u64,
-    messages: AtomicU64,
-    /// Everything ends with this.
-    stop: CancellationToken,
-    /// The tasks that write.
-    writing: TaskTracker,
-    tasks: TaskTracker,
-}
-
 impl JetStreamLog {
     /// The oldest NATS servers of which it is known that they keep what they acknowledged when they part and come together
     /// again: major and minor version.
-    pub const OLDEST: (i64, i64) = (2, 12);
+    pub const OLDEST: (i64, i64) = shared::OLDEST;
 
     /// Finds the servers, makes the stream or takes the one that is there, and finishes what a crash left half done.
     ///
@@ -299,173 +136,6 @@ impl JetStreamLog {
     #[must_use]
     pub fn servers(&self) -> (usize, String) {
         (self.shared.replicas, self.shared.client.server_info().version)
-    }
-}
-
-impl Shared {
-    fn unusable(&self, cause: String) -> LogError {
-        LogError::Storage { place: format!("stream {}", self.names.stream), cause }
-    }
-
-    /// The bytes of the largest record that the server which is connected to takes, in a message of its own.
-    fn record_bytes_max(&self) -> usize {
-        self.client.max_payload().saturating_sub(HEAD_BYTES)
-    }
-
-    /// A name that no other message has.
-    fn message_id(&self) -> String {
-        format!("{:016x}-{}", self.instance, self.messages.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn weight(&self, bytes: usize) -> u32 {
-        let bytes = bytes.saturating_add(APPEND_BYTES).min(self.queue_bytes_max);
-        u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
-    }
-
-    /// What to tell someone who is not served any more.
-    fn refusal(&self) -> LogError {
-        self.poison.get().cloned().unwrap_or(LogError::Closed)
-    }
-
-    fn note_created(&self, log: &LogId) {
-        let mut feeds = self.feeds();
-        let life = feeds.entry(log.feed.clone()).or_default();
-        // What is told late is not newer.
-        *life = (*life).max(log.life);
-    }
-
-    /// A life has ended; where another has taken its place, that one is known before anybody hears of the end.
-    fn note_ended(&self, log: &LogId, fence: Fence) {
-        match fence {
-            Fence::Replaced { life } => self.note_created(&LogId { feed: log.feed.clone(), life }),
-            Fence::Deleted => {
-                let mut feeds = self.feeds();
-                if feeds.get(&log.feed) == Some(&log.life) {
-                    feeds.remove(&log.feed);
-                }
-            }
-        }
-        self.registry.deleted(log.life);
-        self.lines.forget(log);
-        self.heads().remove(&log.life);
-        self.starts().forget(log);
-    }
-
-    /// Notes that everything before `next` is stored.
-    fn note_head(&self, log: &LogId, next: u64) {
-        let mut heads = self.heads();
-        let head = heads.entry(log.life).or_default();
-        *head = (*head).max(next);
-    }
-
-    fn feeds(&self) -> MutexGuard<'_, BTreeMap<FeedId, u64>> {
-        self.feeds.lock().expect("nothing panics with it")
-    }
-
-    fn unstored(&self) -> MutexGuard<'_, Option<String>> {
-        self.unstored.lock().expect("nothing panics with it")
-    }
-
-    fn reach(&self) -> MutexGuard<'_, Reach> {
-        self.reach.lock().expect("nothing panics with it")
-    }
-
-    fn starts(&self) -> MutexGuard<'_, KnownStarts> {
-        self.starts.lock().expect("nothing panics with it")
-    }
-
-    fn suspicion(&self) -> MutexGuard<'_, Suspicion> {
-        self.suspicion.lock().expect("nothing panics with it")
-    }
-
-    fn following(&self) -> MutexGuard<'_, Option<String>> {
-        self.following.lock().expect("nothing panics with it")
-    }
-
-    fn seen(&self) -> u64 {
-        self.seen.load(Ordering::Acquire)
-    }
-
-    fn behind_to(&self) -> MutexGuard<'_, u64> {
-        self.behind_to.lock().expect("nothing panics with it")
-    }
-
-    /// Until when something is tried: as long as is waited for, counted from when the log went away.
-    fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        let away_since = self.reach().away_since().unwrap_or(now);
-        (away_since + self.options.wait).max(now + self.options.ack_timeout.min(self.options.wait))
-    }
-
-    /// Whether the log has been away for as long as anything is tried.
-    fn is_deaf(&self) -> bool {
-        self.reach().away_since().is_some_and(|since| since.elapsed() >= self.options.wait)
-    }
-
-    fn undecided(&self) -> MutexGuard<'_, HashSet<u64>> {
-        self.undecided.lock().expect("nothing panics with it")
-    }
-
-    fn heads(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
-        self.heads.lock().expect("nothing panics with it")
-    }
-
-    /// The last piece of a log, not before what this process has been told of already: a leader that was just elected may
-    /// not have everything at hand.
-    async fn end(&self, log: &LogId) -> Result<piece::Piece, LogError> {
-        let subject = self.names.records(log);
-        let until = Instant::now() + self.options.wait;
-        loop {
-            let last = match self.last_piece(&subject).await? {
-                Some(piece::Piece { fence: Some(_), .. }) => return Err(LogError::Deleted(log.feed.clone())),
-                Some(last) => last,
-                None => {
-                    self.check_is_there(log).await?;
-                    piece::Piece::default()
-                }
-            };
-            let known = self.heads().get(&log.life).copied().unwrap_or(0);
-            if last.next() >= known {
-                return Ok(last);
-            }
-            if Instant::now() >= until {
-                return Err(LogError::Unavailable("the stream's leader does not have all that was stored".into()));
-            }
-            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
-        }
-    }
-
-    async fn append(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>) -> Result<Appended, LogError> {
-        let largest = records.iter().map(Bytes::len).max();
-        let max = self.record_bytes_max();
-        match largest {
-            None => return Err(self.unusable("there is no record to append".into())),
-            Some(largest) if largest > max => {
-                let mend = "raise max_payload of the NATS servers";
-                return Err(self.unusable(format!("a record has {largest} bytes, of {max} at most: {mend}")));
-            }
-            Some(_) => {}
-        }
-        let bytes = records.iter().map(|record| record.len() + FRAME_BYTES).sum();
-        let weight = self.weight(bytes);
-        let room = self.room.acquire_many(weight).await;
-        room.map_err(|_| self.refusal())?.forget();
-        self.queue(log, records, weight)
-    }
-
-    /// Nothing more is taken until the log is opened again.
-    fn poison(&self, cause: String) -> LogError {
-        let error = self.poison.get_or_init(|| LogError::Poisoned(cause.clone())).clone();
-        tracing::error!(stream = %self.names.stream, cause, "the archive takes no more writes");
-        self.room.close();
-        error
-    }
-
-    /// The stream is not the one that was opened: nothing is taken, and what is read ends. The next start says what is to be done.
-    fn lose(&self, cause: String) -> LogError {
-        let error = self.poison(cause);
-        self.registry.interrupt(&error);
-        error
     }
 }
 
@@ -622,24 +292,6 @@ impl Log for JetStreamLog {
             self.shared.tasks.close();
             self.shared.tasks.wait().await;
         })
-    }
-}
-
-impl Shared {
-    /// Takes the bytes of a life that ended out of the stream, by and by; what is left when the process ends the next one finds.
-    fn purge_later(self: &Arc<Self>, log: LogId) {
-        let shared = Arc::clone(self);
-        self.tasks.spawn(async move {
-            if let Err(error) = shared.purge_life(&log).await {
-                tracing::warn!(feed = %log.feed, %error, "what was replaced is left in the stream until the next start");
-            }
-        });
-    }
-
-    fn end_all(&self) {
-        self.room.close();
-        self.stop.cancel();
-        self.registry.close();
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Words, write};
+use super::words::Words;
+use super::write;
 use crate::position::FeedId;
 use crate::transcript::{MediaMs, Timestamp};
 

@@ -14,6 +14,7 @@
 //!
 //! In reading order: [`Index`] here, `schema` (the file), `write` (what changed goes in), `words` (what people type), `find`.
 
+mod batch;
 mod find;
 mod schema;
 mod words;
@@ -28,10 +29,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::batch::{Batch, Life, Place};
 pub use self::find::{Found, Hit, Order, Part, Question, RANKED_MAX};
+pub use self::schema::Home;
 pub use self::words::{BadWords, Words};
-use crate::position::{Epoch, FeedId, Offset};
-use crate::transcript::Changes;
 
 /// Commands that wait for the thread; who has one more waits for room. Each is a page of changes or a question.
 const QUEUE_MAX: usize = 64;
@@ -49,54 +50,6 @@ pub enum SearchError {
     /// It is closed.
     #[error("the index is closed")]
     Closed,
-}
-
-/// Where an index lies.
-#[derive(Debug, Clone)]
-pub enum Home {
-    /// In a file of this directory, which is there already.
-    Directory(PathBuf),
-    /// In memory, begun with a copy of what the file of this directory holds, which is only read.
-    CopyOf(PathBuf),
-    /// In memory.
-    Memory,
-}
-
-/// One life of a feed, as its log counts them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Life {
-    /// The feed.
-    pub feed: FeedId,
-    /// Which life of the name: unique within one archive.
-    pub number: u64,
-}
-
-/// How far the index has a feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The epoch of the view that it was made of.
-    pub epoch: Epoch,
-    /// The number of the last change of that view that is in.
-    pub change: u64,
-    /// Everything before this offset of the log is in.
-    pub next: Offset,
-}
-
-/// What changed in a feed.
-#[derive(Debug)]
-pub struct Batch {
-    /// The feed.
-    pub life: Life,
-    /// The epoch of the view whose changes are counted.
-    pub epoch: Epoch,
-    /// The epoch of the place that it goes on from: the same, or one that the view knows as its own. None: from the start.
-    pub follows: Option<Epoch>,
-    /// The number of the change after which these come; 0 begins the feed anew.
-    pub since: u64,
-    /// The changes.
-    pub changes: Changes,
-    /// The place in the log that the view has come to, if these are all the changes until there.
-    pub next: Option<Offset>,
 }
 
 /// What the thread is asked.

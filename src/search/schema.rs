@@ -6,8 +6,18 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::Home;
 use crate::transcript::fold::RULES;
+
+/// Where an index lies.
+#[derive(Debug, Clone)]
+pub enum Home {
+    /// In a file of this directory, which is there already.
+    Directory(PathBuf),
+    /// In memory, begun with a copy of what the file of this directory holds, which is only read.
+    CopyOf(PathBuf),
+    /// In memory.
+    Memory,
+}
 
 /// The index's name in the directory of the archive.
 const FILE_NAME: &str = "index.db";

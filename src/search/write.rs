@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
-use super::{Batch, Life, Place};
+use super::batch::{Batch, Life, Place};
 use crate::position::{Epoch, FeedId, Offset};
 use crate::transcript::{Line, Speaker, Turn};
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::app::{App, Seat, Seats, end_of};
-use super::socket::End;
+use super::close::{End, end_of};
+use super::egress_service::EgressService;
+use super::limits::Permit;
 use crate::config::TimesConfig;
 use crate::feed::{Feed, Opened};
 use crate::log::{LogError, LogId};
@@ -15,7 +16,7 @@ use crate::wire::CloseCode;
 
 /// The next life of a feed, on its way.
 pub(super) struct Arrival {
-    app: Arc<App>,
+    service: Arc<EgressService>,
     name: FeedId,
     wait: bool,
     /// The life that was replaced, and until when another has to follow.
@@ -24,7 +25,7 @@ pub(super) struct Arrival {
     /// It was not there, and nothing has been created since.
     is_absent: bool,
     /// Among those who wait.
-    seat: Option<Seat>,
+    seat: Option<Permit>,
 }
 
 /// What came of it.
@@ -37,10 +38,10 @@ pub(super) enum Arrived {
 
 impl Arrival {
     /// Looks for `name`, and waits for it if it is to. A life that was `replaced` is waited past.
-    pub(super) fn new(app: &Arc<App>, name: &FeedId, wait: bool, replaced: Option<LogId>) -> Self {
-        let creations = app.feeds.creations();
-        let (app, name) = (app.clone(), name.clone());
-        let mut arrival = Self { app, name, wait, replaced: None, creations, is_absent: false, seat: None };
+    pub(super) fn new(service: &Arc<EgressService>, name: &FeedId, wait: bool, replaced: Option<LogId>) -> Self {
+        let creations = service.catalog.feeds.creations();
+        let (service, name) = (service.clone(), name.clone());
+        let mut arrival = Self { service, name, wait, replaced: None, creations, is_absent: false, seat: None };
         if let Some(life) = replaced {
             arrival.wait_past(life);
         }
@@ -49,7 +50,7 @@ impl Arrival {
 
     /// A life that is replaced is followed by another at once, or something went wrong.
     fn wait_past(&mut self, life: LogId) {
-        let patience = TimesConfig::ms(self.app.config.times.message_timeout_ms);
+        let patience = TimesConfig::ms(self.service.context.config.times.message_timeout_ms);
         self.replaced = Some((life, Instant::now() + patience));
     }
 
@@ -63,7 +64,7 @@ impl Arrival {
                 self.created().await?;
                 self.is_absent = false;
             }
-            match self.app.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
+            match self.service.catalog.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
                 Opened::Here(feed) if self.replaced.as_ref().is_none_or(|(life, _)| life != feed.log_id()) => {
                     return Ok(Arrived::Here(feed));
                 }
@@ -75,7 +76,7 @@ impl Arrival {
                 Opened::Absent if self.wait => {
                     self.is_absent = true;
                     if self.seat.is_none() {
-                        self.seat = Seats::take(&self.app, |app| &app.waiting);
+                        self.seat = self.service.waiting.try_acquire();
                         return match &self.seat {
                             Some(_) => Ok(Arrived::Waiting),
                             None => {
@@ -94,7 +95,7 @@ impl Arrival {
 
     /// Waits until some feed was created since the last look.
     async fn created(&mut self) -> Result<(), End> {
-        // The sender is the app's, which this holds.
+        // The sender is the service's, which this holds.
         let created = self.creations.changed();
         match self.replaced {
             None => drop(created.await),
@@ -122,8 +123,8 @@ mod tests {
     async fn between(name: &FeedId) -> Server {
         let log = Arc::new(MemoryLog::new());
         let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
-        let feed = server.app.open_to_publish(name).await.expect("created");
-        server.app.feeds.delete(&feed, true).await.expect("deleted");
+        let feed = server.catalog().open_to_publish(name).await.expect("created");
+        server.catalog().feeds.delete(&feed, true).await.expect("deleted");
         server
     }
 
@@ -131,16 +132,17 @@ mod tests {
     async fn who_comes_between_two_lives_waits_for_the_next() {
         let name = FeedId::new("geneva").expect("a name");
         let server = between(&name).await;
-        let app = &server.app;
-        let mut arrival = Arrival::new(app, &name, false, None);
+        let (catalog, service) = (server.catalog(), server.egress());
+        let mut arrival = Arrival::new(service, &name, false, None);
         let mut next = Box::pin(arrival.next());
         assert!(futures::poll!(&mut next).is_pending());
-        let (feed, _) = app.feeds.create(&name, true, || vec![app.opening(true)]).await.expect("created");
+        let (feed, _) =
+            catalog.feeds.create(&name, true, || vec![catalog.context.opening(true)]).await.expect("created");
         let Ok(Arrived::Here(arrived)) = next.await else { panic!("it is there") };
         assert_eq!(arrived.log_id(), feed.log_id());
         // Deleted once more, and for good.
-        app.feeds.delete(&feed, false).await.expect("deleted");
-        let gone = Arrival::new(app, &name, true, None).next().await;
+        catalog.feeds.delete(&feed, false).await.expect("deleted");
+        let gone = Arrival::new(service, &name, true, None).next().await;
         assert_eq!(gone.err().map(|end| end.code()), Some(CloseCode::FeedDeleted.number()));
     }
 
@@ -149,12 +151,15 @@ mod tests {
         let name = FeedId::new("geneva").expect("a name");
         let server = between(&name).await;
         let deleted = Some(CloseCode::FeedDeleted.number());
-        let mut waiting = Arrival::new(&server.app, &name, true, None);
-        let patience = TimesConfig::ms(server.app.config.times.message_timeout_ms) + Duration::from_secs(1);
-        let Ok(Opened::Replaced(life)) = server.app.feeds.open(&name).await else { panic!("it is between two lives") };
+        let mut waiting = Arrival::new(server.egress(), &name, true, None);
+        let patience =
+            TimesConfig::ms(server.catalog().context.config.times.message_timeout_ms) + Duration::from_secs(1);
+        let Ok(Opened::Replaced(life)) = server.catalog().feeds.open(&name).await else {
+            panic!("it is between two lives")
+        };
         let told = tokio::time::timeout(patience, waiting.next()).await.expect("in time");
         assert_eq!(told.err().map(|end| end.code()), deleted);
-        server.app.feeds.note_not_replaced(&life);
-        assert_eq!(Arrival::new(&server.app, &name, true, None).next().await.err().map(|end| end.code()), deleted);
+        server.catalog().feeds.note_not_replaced(&life);
+        assert_eq!(Arrival::new(server.egress(), &name, true, None).next().await.err().map(|end| end.code()), deleted);
     }
 }

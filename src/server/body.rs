@@ -6,20 +6,25 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use super::app::App;
+use super::context::ServerContext;
 use super::problem::{Problem, ProblemCode};
 use crate::config::TimesConfig;
 use crate::format::TextEncoding;
 use crate::parse_error::describe_json_error;
 
 /// Reads a body of at most `bytes_max`. One that stops coming, or comes too slowly, is given up.
-pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read(
+    context: &ServerContext,
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(ProblemCode::TooLarge, format!("the body may have {bytes_max} bytes"));
     let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|said| said > bytes_max as u64) {
         return Err(too_large());
     }
-    let times = &app.config.times;
+    let times = &context.config.times;
     let reading = async {
         let mut body = body;
         let mut read = BytesMut::new();
@@ -42,12 +47,16 @@ fn too_slow() -> Problem {
 }
 
 /// Reads a body that says that it is JSON.
-pub(super) async fn read_json<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+pub(super) async fn read_json<T: DeserializeOwned>(
+    context: &ServerContext,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Problem> {
     if media_type(headers) != Some("application/json") {
         let detail = "send JSON, and say so: Content-Type: application/json";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
-    let bytes = read(app, headers, body, app.config.limits.message_bytes).await?;
+    let bytes = read(context, headers, body, context.config.limits.message_bytes).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::bad(format!("the body cannot be read: {}", describe_json_error(&error, &bytes))))
 }

@@ -3,38 +3,10 @@
 //! A browser comes back by itself with `Last-Event-ID`; at the end of an ended feed it is answered 204, which tells it to
 //! stop (HTML, "Server-sent events", section 9.2.3).
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Request, State};
-use axum::response::Response;
 use bytes::Bytes;
 
-use super::answer::{self, Form, Piece};
-use super::app::App;
-use super::problem::Problem;
-use super::wanted::Wanted;
-use crate::position::FeedId;
+use super::http_stream_body::Piece;
 use crate::wire::Message;
-use crate::wire::subscribe::Begin;
-
-/// `GET /v1/feeds/{feed}/events`
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let last = request.headers().get("last-event-id").cloned();
-    answer::begin(app, FeedId::new(&name)?, request, |asked| {
-        let mut wanted = Wanted::new(asked).map_err(|end| answer::problem(&end))?;
-        if let Some(last) = last {
-            let last = last.to_str().ok().and_then(|last| last.parse().ok());
-            let last = last.ok_or_else(|| Problem::bad("Last-Event-ID is no cursor of this server"))?;
-            wanted.from = Begin::Cursor(last);
-        }
-        Ok((wanted, Form::Events))
-    })
-    .await
-}
 
 /// What ends an event: the end of its last line, and an empty one.
 const EVENT_END: Bytes = Bytes::from_static(b"\n\n");

@@ -17,8 +17,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::app::App;
-use super::socket::{End, Frame, PING, Socket};
+use super::close::End;
+use super::context::ServerContext;
+use super::socket::{Frame, PING, Socket};
 use crate::config::TimesConfig;
 use crate::feed::{Bodies, Feed, Following, View};
 use crate::position::FeedId;
@@ -30,8 +31,8 @@ use crate::wire::{ToSubscriber, Unit};
 const GROUP_READERS_MAX: usize = 256;
 
 /// The groups of every view that is read.
-#[derive(Default)]
 pub(super) struct Fanout {
+    context: Arc<ServerContext>,
     groups: Mutex<HashMap<Of, Vec<Arc<Group>>>>,
     /// The tasks of the groups.
     pub(super) tasks: TaskTracker,
@@ -104,31 +105,6 @@ pub(super) enum Why {
     Other,
 }
 
-/// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
-/// a message ([`Socket::finish_sending`]). Dropped, it drops the connection.
-pub(super) async fn stand(
-    app: &Arc<App>,
-    feed: &Feed,
-    (view, unit): (&Arc<View>, Unit),
-    socket: Socket,
-    since: u64,
-) -> Stood {
-    let standing =
-        Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
-    let member = Arc::new(Member(Mutex::new(standing)));
-    let mut place = Place { group: app.fanout.join(app, feed, (view, unit), member.clone()), member };
-    {
-        let now = view.now();
-        if now.change > since || matches!(now.following, Following::No(_)) {
-            // The group may have seen that before this reader was in it.
-            place.group.rung.notify_one();
-        }
-    }
-    let why = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
-    let (socket, since) = place.leave().expect("the socket is there until its reader leaves");
-    Stood { socket, since, why }
-}
-
 /// A reader's place in a group, which it leaves in any case.
 struct Place {
     group: Arc<Group>,
@@ -190,8 +166,37 @@ impl Standing {
 }
 
 impl Fanout {
+    pub(super) fn new(context: Arc<ServerContext>) -> Self {
+        Self { context, groups: Mutex::default(), tasks: TaskTracker::new() }
+    }
+
+    /// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
+    /// a message ([`Socket::finish_sending`]). Dropped, it drops the connection.
+    pub(super) async fn stand(
+        self: &Arc<Self>,
+        feed: &Feed,
+        (view, unit): (&Arc<View>, Unit),
+        socket: Socket,
+        since: u64,
+    ) -> Stood {
+        let standing =
+            Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
+        let member = Arc::new(Member(Mutex::new(standing)));
+        let mut place = Place { group: self.join(feed, (view, unit), member.clone()), member };
+        {
+            let now = view.now();
+            if now.change > since || matches!(now.following, Following::No(_)) {
+                // The group may have seen that before this reader was in it.
+                place.group.rung.notify_one();
+            }
+        }
+        let why = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
+        let (socket, since) = place.leave().expect("the socket is there until its reader leaves");
+        Stood { socket, since, why }
+    }
+
     /// Finds a group of `view` with room for `member`, or begins one.
-    fn join(&self, app: &Arc<App>, feed: &Feed, what: (&Arc<View>, Unit), member: Arc<Member>) -> Arc<Group> {
+    fn join(self: &Arc<Self>, feed: &Feed, what: (&Arc<View>, Unit), member: Arc<Member>) -> Arc<Group> {
         let (view, unit) = what;
         let mut groups = self.lock();
         let of_view = groups.entry((Arc::as_ptr(view).addr(), unit)).or_default();
@@ -212,7 +217,7 @@ impl Fanout {
         });
         of_view.push(group.clone());
         // It hands out turns itself: a part of a pass has no reason to wait.
-        self.tasks.spawn(tokio::task::unconstrained(run(app.clone(), group.clone())));
+        self.tasks.spawn(tokio::task::unconstrained(run(self.clone(), group.clone())));
         group
     }
 
@@ -239,18 +244,19 @@ impl Group {
 }
 
 /// Runs a group until the last reader has left it.
-async fn run(app: Arc<App>, group: Arc<Group>) {
-    let times = &app.config.times;
+async fn run(fanout: Arc<Fanout>, group: Arc<Group>) {
+    let context = fanout.context.clone();
+    let times = &context.config.times;
     let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
     let mut bell = group.view.bell();
-    let mut members = Members { app: app.clone(), of: group.clone(), all: Vec::new() };
+    let mut members = Members { fanout, of: group.clone(), all: Vec::new() };
     // Who has been here for long was last spoken to when there was this change, or a heartbeat.
     let (mut change, mut spoke) = (0, Instant::now());
     loop {
         let now = Instant::now();
         let (is_over, change_before) = {
             let bell = bell.borrow_and_update();
-            let is_over = app.stop.is_cancelled() || matches!(bell.following, Following::No(_));
+            let is_over = context.stop.is_cancelled() || matches!(bell.following, Following::No(_));
             (is_over, std::mem::replace(&mut change, bell.change))
         };
         members.take_joining();
@@ -273,7 +279,7 @@ async fn run(app: Arc<App>, group: Arc<Group>) {
         tokio::task::yield_now().await;
         tokio::select! {
             biased;
-            () = app.stop.cancelled() => {}
+            () = context.stop.cancelled() => {}
             // Its sender lives as long as the view, which the group holds.
             _ = bell.changed() => {}
             () = group.rung.notified() => {}
@@ -284,14 +290,14 @@ async fn run(app: Arc<App>, group: Arc<Group>) {
 
 /// The members of a group, in the hands of its task. When that ends, however it does, they go on by themselves.
 struct Members {
-    app: Arc<App>,
+    fanout: Arc<Fanout>,
     of: Arc<Group>,
     all: Vec<Arc<Member>>,
 }
 
 impl Drop for Members {
     fn drop(&mut self) {
-        self.app.fanout.remove(&self.of);
+        self.fanout.remove(&self.of);
         self.take_joining();
         self.send_all_back();
     }
@@ -362,10 +368,10 @@ impl Members {
             true
         });
         if sent > 0 {
-            let metrics = &self.app.metrics;
+            let metrics = &self.fanout.context.metrics;
             metrics.sent(sent, sent_bytes);
             if let Some(arrived_at) = bodies.and_then(|bodies| bodies.arrived_at) {
-                metrics.delivered_after(self.app.clock.now().since(arrived_at), taken);
+                metrics.delivered_after(self.fanout.context.clock.now().since(arrived_at), taken);
             }
         }
         are_told
@@ -375,8 +381,11 @@ impl Members {
     fn send_heartbeat(&mut self, now: Instant, gone_after: Duration) {
         let change = self.all.first().map_or(0, |member| member.lock().since);
         let cursor = self.of.view.transcript().cursor(change);
-        let heartbeat =
-            ToSubscriber::Heartbeat { feed: Some(self.of.feed.clone()), cursor, server_at: self.app.clock.now() };
+        let heartbeat = ToSubscriber::Heartbeat {
+            feed: Some(self.of.feed.clone()),
+            cursor,
+            server_at: self.fanout.context.clock.now(),
+        };
         let frames = Bytes::from([&heartbeat.encode().frame()[..], &PING[..]].concat());
         let mut cx = Context::from_waker(Waker::noop());
         self.all.retain(|member| {
@@ -452,27 +461,27 @@ mod tests {
     async fn feed() -> (Server, Arc<Feed>, Arc<View>) {
         let log = Arc::new(MemoryLog::new());
         let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
-        let app = &server.app;
-        let feed = app.open_to_publish(&FeedId::new("geneva").expect("a name")).await.expect("created");
-        feed.append_all(&[line(app, "1"), line(app, "2")]).await.expect("kept");
+        let catalog = server.catalog();
+        let feed = catalog.open_to_publish(&FeedId::new("geneva").expect("a name")).await.expect("created");
+        feed.append_all(&[line(&catalog.context, "1"), line(&catalog.context, "2")]).await.expect("kept");
         let view = feed.view(FoldView::Interim).await.expect("a view");
         (server, feed, view)
     }
 
-    fn line(app: &App, id: &str) -> Record {
-        let line = decode_line(&format!(r#"{{"id": "{id}", "text": "said"}}"#), &app.limits(), 0).expect("a line");
-        app.record(Op::Line { source: "main".into(), lines: vec![line] })
+    fn line(context: &ServerContext, id: &str) -> Record {
+        let line = decode_line(&format!(r#"{{"id": "{id}", "text": "said"}}"#), &context.limits(), 0).expect("a line");
+        context.record(Op::Line { source: "main".into(), lines: vec![line] })
     }
 
-    async fn socket(app: &App, room: usize) -> (Socket, DuplexStream) {
+    async fn socket(context: &ServerContext, room: usize) -> (Socket, DuplexStream) {
         let (ours, client) = tokio::io::duplex(room);
-        let (limits, times) = (&app.config.limits, &app.config.times);
+        let (limits, times) = (&context.config.limits, &context.config.times);
         (Socket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await, client)
     }
 
     /// Until the group's task has seen all who joined.
-    async fn joined(app: &App) {
-        while !app.fanout.lock().values().flatten().all(|group| group.joining().members.is_empty()) {
+    async fn joined(fanout: &Fanout) {
+        while !fanout.lock().values().flatten().all(|group| group.joining().members.is_empty()) {
             tokio::task::yield_now().await;
         }
     }
@@ -485,15 +494,16 @@ mod tests {
     #[tokio::test]
     async fn who_joins_behind_is_sent_what_it_lacks() {
         let (server, feed, view) = feed().await;
-        let (app, change) = (&server.app, view.now().change);
-        let (first, _first_client) = socket(app, 1024).await;
-        let mut up_to_date = std::pin::pin!(stand(app, &feed, (&view, Unit::Lines), first, change));
+        let (fanout, change) = (server.fanout(), view.now().change);
+        let context = &fanout.context;
+        let (first, _first_client) = socket(context, 1024).await;
+        let mut up_to_date = std::pin::pin!(fanout.stand(&feed, (&view, Unit::Lines), first, change));
         assert!(futures::poll!(&mut up_to_date).is_pending());
-        joined(app).await;
+        joined(fanout).await;
         let ((second, mut second_client), (third, mut third_client)) =
-            (socket(app, 1024).await, socket(app, 1024).await);
-        let mut second = std::pin::pin!(stand(app, &feed, (&view, Unit::Lines), second, 0));
-        let mut third = std::pin::pin!(stand(app, &feed, (&view, Unit::Lines), third, change - 1));
+            (socket(context, 1024).await, socket(context, 1024).await);
+        let mut second = std::pin::pin!(fanout.stand(&feed, (&view, Unit::Lines), second, 0));
+        let mut third = std::pin::pin!(fanout.stand(&feed, (&view, Unit::Lines), third, change - 1));
         assert!(futures::poll!(&mut second).is_pending() && futures::poll!(&mut third).is_pending());
         for (since, client) in [(0, &mut second_client), (change - 1, &mut third_client)] {
             let lacks = view.bodies(Unit::Lines, since).expect("some");
@@ -507,9 +517,10 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_take_it_goes_on_alone() {
         let (server, feed, view) = feed().await;
-        let (app, change) = (&server.app, view.now().change);
-        let (narrow, _client) = socket(app, 16).await;
-        let stood = soon(stand(app, &feed, (&view, Unit::Lines), narrow, 0)).await;
+        let (fanout, change) = (server.fanout(), view.now().change);
+        let context = &fanout.context;
+        let (narrow, _client) = socket(context, 16).await;
+        let stood = soon(fanout.stand(&feed, (&view, Unit::Lines), narrow, 0)).await;
         assert!(matches!(stood.why, Ok(Why::Full(_))));
         assert_eq!(stood.since, change);
     }
@@ -518,13 +529,14 @@ mod tests {
     #[tokio::test]
     async fn who_shows_no_sign_of_life_is_let_go() {
         let (server, feed, view) = feed().await;
-        let (app, change) = (&server.app, view.now().change);
-        let gone_after = TimesConfig::ms(app.config.times.silence_timeout_ms);
+        let (fanout, change) = (server.fanout(), view.now().change);
+        let context = &fanout.context;
+        let gone_after = TimesConfig::ms(context.config.times.silence_timeout_ms);
         tokio::time::pause();
         let begun = Instant::now();
         // There is room for all that it is sent and never answers.
-        let (silent, _client) = socket(app, 1 << 16).await;
-        let stood = stand(app, &feed, (&view, Unit::Lines), silent, change);
+        let (silent, _client) = socket(context, 1 << 16).await;
+        let stood = fanout.stand(&feed, (&view, Unit::Lines), silent, change);
         let stood = tokio::time::timeout(gone_after * 4, stood).await.expect("let go");
         assert!(matches!(stood.why, Err(End::Gone)));
         assert!(begun.elapsed() >= gone_after);
@@ -533,19 +545,20 @@ mod tests {
     #[tokio::test]
     async fn who_stays_is_sent_on_when_another_leaves() {
         let (server, feed, view) = feed().await;
-        let (app, change) = (&server.app, view.now().change);
+        let (fanout, change) = (server.fanout(), view.now().change);
+        let context = &fanout.context;
         let (mut standing, mut clients) = (Vec::new(), Vec::new());
         for _ in 0..4 {
-            let (socket, client) = socket(app, 4096).await;
-            let mut stood = Box::pin(stand(app, &feed, (&view, Unit::Lines), socket, change));
+            let (socket, client) = socket(context, 4096).await;
+            let mut stood = Box::pin(fanout.stand(&feed, (&view, Unit::Lines), socket, change));
             assert!(futures::poll!(&mut stood).is_pending());
             standing.push(stood);
             clients.push(client);
         }
-        joined(app).await;
+        joined(fanout).await;
         let mut since = change;
         for round in 0..3 {
-            feed.append_all(&[line(app, &format!("later-{round}"))]).await.expect("kept");
+            feed.append_all(&[line(context, &format!("later-{round}"))]).await.expect("kept");
             feed.view(FoldView::Interim).await.expect("a view");
             let said = view.bodies(Unit::Lines, since).expect("a change");
             let frame = said.parts[0].frame();
@@ -565,13 +578,14 @@ mod tests {
     #[tokio::test]
     async fn a_group_ends_with_its_last_reader() {
         let (server, feed, view) = feed().await;
-        let (app, change) = (&server.app, view.now().change);
-        let (first, client) = socket(app, 1024).await;
+        let (fanout, change) = (server.fanout(), view.now().change);
+        let context = &fanout.context;
+        let (first, client) = socket(context, 1024).await;
         drop(client);
-        let stood = soon(stand(app, &feed, (&view, Unit::Lines), first, change)).await;
+        let stood = soon(fanout.stand(&feed, (&view, Unit::Lines), first, change)).await;
         assert!(stood.why.is_err());
-        app.fanout.tasks.close();
-        soon(app.fanout.tasks.wait()).await;
-        assert!(app.fanout.lock().is_empty());
+        fanout.tasks.close();
+        soon(fanout.tasks.wait()).await;
+        assert!(fanout.lock().is_empty());
     }
 }

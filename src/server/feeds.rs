@@ -12,12 +12,14 @@ use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::app::App;
 use super::auth::Access;
 use super::body::read_json;
+use super::catalog::Catalog;
+use super::feed_list::{summarize, summarize_all};
+use super::feed_path::open;
 use super::problem::{Problem, ProblemCode};
 use super::speaker_suggestions::suggest_speakers;
-use super::summary::{Summaries, Summary};
+use super::summary::Summary;
 use crate::config::Role;
 use crate::feed::{Feed, Opened};
 use crate::position::FeedId;
@@ -29,17 +31,6 @@ const TITLE_BYTES_MAX: usize = 512;
 const LANGUAGE_BYTES_MAX: usize = 35;
 /// The longest name, id or kind of a speaker, and the longest `op_id`, in bytes.
 const NAME_BYTES_MAX: usize = 256;
-
-/// The feed of that name, or the problem to answer.
-pub(super) async fn open(app: &App, name: &str) -> Result<Arc<Feed>, Problem> {
-    let name = FeedId::new(name)?;
-    match app.feeds.open(&name).await? {
-        Opened::Here(feed) => Ok(feed),
-        // Who wants a page of it may ask again, or wait for it at a socket.
-        Opened::Absent | Opened::Replaced(_) => Err(Problem::no_such_feed(&name)),
-        Opened::Deleted => Err(Problem::feed_deleted(&name)),
-    }
-}
 
 #[derive(Serialize)]
 struct FeedList {
@@ -54,7 +45,7 @@ struct FeedList {
 
 /// `GET /v1/feeds`
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Query(query): Query<HashMap<String, String>>,
     Extension(access): Extension<Access>,
 ) -> Result<Response, Problem> {
@@ -66,10 +57,10 @@ pub(super) async fn list(
         Some("ended") => Some(FeedState::Ended),
         Some(_) => return Err(Problem::bad("state is scheduled, live, paused or ended")),
     };
-    let feeds = Summaries::all(&app).await?.into_iter().map(|(_, summary)| summary);
+    let feeds = summarize_all(&catalog).await?.into_iter().map(|(_, summary)| summary);
     let feeds = feeds.filter(|summary| access.may(Role::Subscribe, &summary.feed));
     let mut feeds: Vec<Summary> = feeds.filter(|summary| state.is_none_or(|state| summary.state == state)).collect();
-    let max = app.config.limits.feeds_listed_max;
+    let max = catalog.context.config.limits.feeds_listed_max;
     let limit = match query.get("limit").map(|limit| limit.parse()) {
         None if query.contains_key("after") => max,
         None => return Ok(Json(FeedList { feeds, total: None, next: None }).into_response()),
@@ -130,13 +121,13 @@ impl fmt::Display for Rank {
 }
 
 /// `GET /v1/feeds/{feed}`
-pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
-    answer(&app, &feed, StatusCode::OK).await
+pub(super) async fn get(State(catalog): State<Arc<Catalog>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    answer(&catalog, &feed, StatusCode::OK).await
 }
 
-async fn answer(app: &App, feed: &Arc<Feed>, status: StatusCode) -> Result<Response, Problem> {
-    let summary = Summaries::of(app, feed).await?;
+async fn answer(catalog: &Catalog, feed: &Arc<Feed>, status: StatusCode) -> Result<Response, Problem> {
+    let summary = summarize(catalog, feed).await?;
     Ok((status, Json(summary)).into_response())
 }
 
@@ -166,54 +157,54 @@ fn check_text(what: &str, text: Option<&str>, bytes_max: usize) -> Result<(), Pr
 
 /// `PUT /v1/feeds/{feed}`: the body may be left out.
 pub(super) async fn put(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let name = FeedId::new(&name)?;
     let is_empty = hyper::body::Body::is_end_stream(&body);
-    let facts = if is_empty { FeedFacts::default() } else { read_json(&app, &headers, body).await? };
+    let facts = if is_empty { FeedFacts::default() } else { read_json(&catalog.context, &headers, body).await? };
     let meta = facts.into_meta()?;
     let first = || {
-        let mut first = vec![app.opening(false)];
+        let mut first = vec![catalog.context.opening(false)];
         if meta != Meta::default() {
-            first.push(app.record(Op::Meta(meta.clone())));
+            first.push(catalog.context.record(Op::Meta(meta.clone())));
         }
         first
     };
-    if !matches!(app.feeds.open(&name).await?, Opened::Here(_)) {
-        app.check_room_for_a_feed().await?;
+    if !matches!(catalog.feeds.open(&name).await?, Opened::Here(_)) {
+        catalog.check_room_for_a_feed().await?;
     }
-    let (feed, is_new) = app.feeds.create(&name, true, first).await?;
+    let (feed, is_new) = catalog.feeds.create(&name, true, first).await?;
     if is_new {
         tracing::info!(feed = %name, "feed created");
     }
     if !is_new && meta != Meta::default() {
-        feed.append_all(&[app.record(Op::Meta(meta))]).await?;
+        feed.append_all(&[catalog.context.record(Op::Meta(meta))]).await?;
     }
-    answer(&app, &feed, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
+    answer(&catalog, &feed, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
 }
 
 /// `PATCH /v1/feeds/{feed}`
 pub(super) async fn patch(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
-    let meta = read_json::<FeedFacts>(&app, &headers, body).await?.into_meta()?;
+    let feed = open(&catalog, &name).await?;
+    let meta = read_json::<FeedFacts>(&catalog.context, &headers, body).await?.into_meta()?;
     if meta != Meta::default() {
-        feed.append_all(&[app.record(Op::Meta(meta))]).await?;
+        feed.append_all(&[catalog.context.record(Op::Meta(meta))]).await?;
     }
-    answer(&app, &feed, StatusCode::OK).await
+    answer(&catalog, &feed, StatusCode::OK).await
 }
 
 /// `DELETE /v1/feeds/{feed}`
-pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
-    app.delete_feed(&feed).await?;
+pub(super) async fn delete(State(catalog): State<Arc<Catalog>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    catalog.delete_feed(&feed).await?;
     tracing::info!(feed = %feed.name(), "feed deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -226,13 +217,13 @@ struct WantedState {
 
 /// `POST /v1/feeds/{feed}/state`
 pub(super) async fn set_state(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
-    let WantedState { state } = read_json(&app, &headers, body).await?;
+    let feed = open(&catalog, &name).await?;
+    let WantedState { state } = read_json(&catalog.context, &headers, body).await?;
     let view = feed.view(FoldView::Interim).await?;
     let now = view.transcript().state();
     let op = match (now, state) {
@@ -247,10 +238,10 @@ pub(super) async fn set_state(
         _ => return Err(Problem::bad("state is live, paused or ended")),
     };
     if let Some(op) = op {
-        feed.append_all(&[app.record(op)]).await?;
+        feed.append_all(&[catalog.context.record(op)]).await?;
         tracing::info!(feed = %feed.name(), from = now.as_str(), to = state.as_str(), "feed state changed");
     }
-    answer(&app, &feed, StatusCode::OK).await
+    answer(&catalog, &feed, StatusCode::OK).await
 }
 
 /// An operation of the desk.
@@ -289,13 +280,13 @@ struct DeskAnswer {
 
 /// `POST /v1/feeds/{feed}/desk`
 pub(super) async fn desk(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
-    let (op_id, about, create, op) = match read_json(&app, &headers, body).await? {
+    let feed = open(&catalog, &name).await?;
+    let (op_id, about, create, op) = match read_json(&catalog.context, &headers, body).await? {
         DeskOp::Rename { op_id, speaker, name, kind, create } => {
             check_text("speaker", Some(&speaker), NAME_BYTES_MAX)?;
             check_text("name", Some(&name), NAME_BYTES_MAX)?;
@@ -325,7 +316,7 @@ pub(super) async fn desk(
     if view.transcript().is_op_id_taken(&op_id, &op) {
         return Err(taken());
     }
-    let record = Record { op_id: Some(op_id.clone()), ..app.record(op.clone()) };
+    let record = Record { op_id: Some(op_id.clone()), ..catalog.context.record(op.clone()) };
     let end = feed.append_all(&[record]).await?;
     view.reach(end).await?;
     // Another request may have been in the log first.

@@ -17,109 +17,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
-use super::app::App;
-use super::feeds::open;
+use super::catalog::Catalog;
+use super::feed_path::open;
 use super::problem::{Problem, ProblemCode};
-use crate::dialect::Format;
-use crate::feed::{Feed, View};
+use crate::feed::Feed;
 use crate::log::{Entry, LogError};
-use crate::position::{FeedId, Offset};
+use crate::position::Offset;
 use crate::transcript::line::check_source;
-use crate::transcript::{Frame, FrameBytes, MediaMs, Op, Record, Timestamp};
+use crate::transcript::{Frame, Op, Record, Timestamp};
 use crate::wire::recording::{ReadAs, Row};
-
-/// Keeps the frames of one connection, up to what may be kept of its feed.
-#[derive(Debug)]
-pub(super) struct Keeping {
-    view: Arc<View>,
-    bytes_max: u64,
-    /// What the feed held when this began, and what was kept here since.
-    held: u64,
-    is_full: bool,
-    source: Arc<str>,
-    connection: Arc<str>,
-    format: Arc<str>,
-    offset_ms: Option<MediaMs>,
-    has_names: bool,
-    lang: Option<Arc<str>>,
-}
-
-/// How a connection is read.
-#[derive(Debug)]
-pub(super) struct Reading<'a> {
-    pub(super) source: &'a Arc<str>,
-    pub(super) connection: &'a str,
-    pub(super) format: Format,
-    pub(super) offset_ms: Option<MediaMs>,
-    pub(super) has_names: bool,
-    pub(super) lang: Option<&'a str>,
-}
-
-/// No more frames are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "frames of this feed take {bytes_max} bytes already, as many as dialects.raw_bytes_max allows: neither this one nor \
-     those after it are kept; lines are"
-)]
-pub(super) struct Full {
-    bytes_max: u64,
-}
-
-impl Keeping {
-    /// Whether frames are to be kept: as the query says, else as the configuration does.
-    ///
-    /// # Errors
-    /// Where the query says neither yes nor no.
-    pub(super) fn is_wanted(app: &App, feed: &FeedId, asked: Option<&str>) -> Result<bool, &'static str> {
-        match asked {
-            None => Ok(app.config.dialects.keeps(feed.as_str())),
-            Some("true") => Ok(true),
-            Some("false") => Ok(false),
-            Some(_) => Err("keep_raw is true or false"),
-        }
-    }
-
-    pub(super) fn new(app: &App, view: Arc<View>, reading: &Reading<'_>) -> Self {
-        let held = view.transcript().frame_bytes();
-        Self {
-            view,
-            bytes_max: app.config.dialects.raw_bytes_max,
-            held,
-            is_full: false,
-            source: reading.source.clone(),
-            connection: reading.connection.into(),
-            format: reading.format.as_str().into(),
-            offset_ms: reading.offset_ms,
-            has_names: reading.has_names,
-            lang: reading.lang.map(Into::into),
-        }
-    }
-
-    /// The operation that keeps `frame`; none once the feed is full, which is an error the first time.
-    pub(super) fn keep(&mut self, frame: &[u8]) -> Result<Option<Op>, Full> {
-        if self.is_full {
-            return Ok(None);
-        }
-        let bytes = FrameBytes::new(frame);
-        // What others keep at the same time is known once it is folded: with several of them it may be a little more.
-        self.held = self.held.max(self.view.transcript().frame_bytes()) + bytes.stored_len();
-        if self.held > self.bytes_max {
-            self.is_full = true;
-            let Self { bytes_max, source, .. } = self;
-            tracing::warn!(%source, bytes_max, "no more of a vendor's frames are kept: dialects.raw_bytes_max");
-            return Err(Full { bytes_max: *bytes_max });
-        }
-        Ok(Some(Op::Frame(Box::new(Frame {
-            source: self.source.clone(),
-            connection: self.connection.clone(),
-            format: self.format.clone(),
-            offset_ms: self.offset_ms,
-            has_names: self.has_names,
-            lang: self.lang.clone(),
-            bytes,
-        }))))
-    }
-}
 
 /// The frames of a feed's log as it stands, in its order.
 struct Frames {
@@ -167,12 +73,12 @@ fn source_asked(query: &HashMap<String, String>) -> Result<Option<Arc<str>>, Pro
 
 /// `GET /v1/feeds/{feed}/raw`: the frames of one source as a recording, such as `replay --raw` plays.
 pub(super) async fn get(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let source = source_asked(&query)?.unwrap_or_else(|| "main".into());
-    let feed = open(&app, &name).await?;
+    let feed = open(&catalog, &name).await?;
     let wall_start = feed.view(crate::transcript::FoldView::Interim).await?.transcript().opened_at();
     let mut frames = Frames::of(&feed, Some(source.clone())).await?;
     let Some((_, began_at, first)) = frames.next().await? else {
@@ -233,15 +139,15 @@ struct Erased {
 
 /// `DELETE /v1/feeds/{feed}/raw`: erases the frames of one source, or of all; the lines stay.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
+    let feed = open(&catalog, &name).await?;
     let mut frames = Frames::of(&feed, source_asked(&query)?).await?;
     let mut erased = 0;
     while let Some((offset, ..)) = frames.next().await? {
-        app.feeds.log().erase(feed.log_id(), offset).await?;
+        catalog.feeds.log().erase(feed.log_id(), offset).await?;
         erased += 1;
     }
     tracing::info!(feed = %feed.name(), erased, "vendors' frames were erased");

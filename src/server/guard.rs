@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
-use super::app::App;
-use super::auth::{self, Denial};
+use super::auth::{self, Auth, Denial};
+use super::context::ServerContext;
 use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
 use crate::config::AuthConfig;
@@ -34,19 +34,27 @@ pub(super) const ORIGIN_RULE: &str =
 
 const BAD_HOST: &str = "Host must be given once, as a name or address with an optional port (RFC 9112, section 3.2)";
 
+/// The configuration and the tokens that requests are checked against.
+#[derive(Debug, Clone)]
+pub(super) struct AccessControl {
+    pub(super) context: Arc<ServerContext>,
+    /// `None` where the server has no authentication.
+    pub(super) auth: Option<Arc<Auth>>,
+}
+
 /// Lets a request pass, or refuses it; adds what browsers have to be told.
-pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let public = app.config.auth.as_ref().and_then(AuthConfig::public_origin);
+pub(super) async fn guard(State(control): State<AccessControl>, mut request: Request, next: Next) -> Response {
+    let public = control.context.config.auth.as_ref().and_then(AuthConfig::public_origin);
     let Ok(host) = host(&request) else { return Problem::bad(BAD_HOST).into_response() };
     let is_known = host.is_some_and(|host| is_local(&host) || public.is_some_and(|public| is_public(&host, public)));
     if !is_known && !is_health_check(&request) {
-        let rule = if app.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
+        let rule = if control.context.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
         return Problem::new(ProblemCode::Forbidden, rule).into_response();
     }
     let Some(connection) = request.extensions_mut().remove::<Peer>() else {
         return Problem::new(ProblemCode::Internal, "nothing says who asks").into_response();
     };
-    let peer = match connection.of_request(&app, request.headers()) {
+    let peer = match connection.of_request(request.headers()) {
         Ok(peer) => peer,
         Err(rule) => return Problem::bad(rule).into_response(),
     };
@@ -63,7 +71,9 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         None => None,
         Some(origin) if is_own(origin, request.headers(), peer.is_https()) => None,
         Some(origin) if public.is_some_and(|(scheme, name)| origin == format!("{scheme}://{name}").as_str()) => None,
-        Some(origin) if app.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) => {
+        Some(origin)
+            if control.context.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) =>
+        {
             Some(origin.clone())
         }
         Some(_) if is_socket => {
@@ -74,7 +84,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     };
     request.extensions_mut().insert(peer.clone());
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
-    let denial = if is_preflight { None } else { admit(&app, &mut request).await.err() };
+    let denial = if is_preflight { None } else { admit(&control, &mut request).await.err() };
     let is_crowded = denial.is_none() && !is_socket && is_for_publisher && !peer.may_publish();
     let mut response = match denial {
         Some(denial) => Problem::from(denial).into_response(),
@@ -85,7 +95,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         None if is_preflight => StatusCode::NO_CONTENT.into_response(),
         None if request.method().is_safe() => next.run(request).await,
         // What changes something is done to its end, also when the client hangs up in the midst of it.
-        None => match app.tasks.spawn(next.run(request)).await {
+        None => match control.context.tasks.spawn(next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
                 Problem::new(ProblemCode::Internal, "the server made a mistake; its output says which").into_response()
@@ -101,13 +111,13 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(header::REFERRER_POLICY, "no-referrer");
-    if !app.config.allowed_origins.is_empty() {
+    if !control.context.config.allowed_origins.is_empty() {
         // Fetch, "CORS protocol and HTTP caches": said to everybody, or a cache gives one page what allows another, or none.
         say(header::VARY, "Origin");
     }
     if let Some(origin) = allowed {
         say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE");
-        let known = if app.config.auth.is_some() {
+        let known = if control.context.config.auth.is_some() {
             "Authorization, Content-Type, If-None-Match, Last-Event-ID"
         } else {
             "Content-Type, If-None-Match, Last-Event-ID"
@@ -120,8 +130,8 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
 }
 
 /// Notes what the request may do, for those who answer it. One for a socket is refused later, where a browser sees it.
-async fn admit(app: &App, request: &mut Request) -> Result<(), Denial> {
-    match auth::admit(app, request).await {
+async fn admit(control: &AccessControl, request: &mut Request) -> Result<(), Denial> {
+    match auth::admit(&control.context, control.auth.as_deref(), request).await {
         Ok(access) => {
             request.extensions_mut().insert(access);
         }

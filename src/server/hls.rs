@@ -8,8 +8,7 @@
 //! keep them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Query, State};
@@ -18,23 +17,16 @@ use form_urlencoded::byte_serialize;
 use futures::StreamExt;
 use http::{HeaderValue, header};
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::Instant;
 
-use super::app::App;
 use super::auth::Access;
-use super::feeds::open;
+use super::catalog::Catalog;
+use super::feed_path::open;
 use super::problem::{Problem, ProblemCode};
-use crate::config::HlsConfig;
 use crate::feed::Feed;
 use crate::format::Format;
-use crate::format::hls::{Cut, Listed, Timeline};
-use crate::log::LogId;
-use crate::position::{Epoch, Starts};
+use crate::format::hls::{Listed, Timeline};
 use crate::transcript::{MediaMs, Record, Timestamp};
 
-/// A feed is watched by players until nobody has asked for this long: the longest segments are a minute, and players ask
-/// once in each.
-const WATCHED_FOR: Duration = Duration::from_secs(150);
 /// The farthest that a video may begin from media time 0: a week, as captions may last.
 const OFFSET_MS_MAX: MediaMs = 604_800_000;
 /// A year: a published segment never changes (RFC 8246).
@@ -42,81 +34,19 @@ const FOR_EVER: [&str; 2] = ["public, max-age=31536000, immutable", "private, ma
 /// A second: players ask again after the length of a segment, and a cache in between spares us those who ask at once.
 const BRIEFLY: [&str; 2] = ["public, max-age=1", "private, max-age=1"];
 
-/// The feeds that players ask for.
-#[derive(Debug, Default)]
-pub(super) struct Timelines(Mutex<HashMap<LogId, Kept>>);
-
-#[derive(Debug)]
-struct Kept {
-    timeline: Arc<tokio::sync::Mutex<Timeline>>,
-    /// The start of the log that went on when it was made.
-    start: Option<Epoch>,
-    asked_at: Instant,
-}
-
-impl Timelines {
-    /// Whether players ask for a feed. Forgets those for which they do not any more.
-    pub(super) fn are_watched(&self, log_id: &LogId) -> bool {
-        let mut all = self.lock();
-        all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);
-        all.contains_key(log_id)
-    }
-
-    /// The feeds that players ask for.
-    pub(super) fn watched(&self) -> Vec<LogId> {
-        let mut all = self.lock();
-        all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);
-        all.keys().cloned().collect()
-    }
-
-    /// The feed's timeline, if it was made of a log with the same starts; `starts` are not known where they cannot have changed.
-    fn known(&self, log_id: &LogId, starts: Option<&Starts>) -> Option<Arc<tokio::sync::Mutex<Timeline>>> {
-        let mut all = self.lock();
-        let kept = all.get_mut(log_id)?;
-        if starts.is_some_and(|starts| starts.current() != kept.start.as_ref()) {
-            // The log was put back to an earlier state.
-            all.remove(log_id);
-            return None;
-        }
-        kept.asked_at = Instant::now();
-        Some(kept.timeline.clone())
-    }
-
-    fn of(&self, log_id: &LogId, config: &HlsConfig, starts: Starts) -> Arc<tokio::sync::Mutex<Timeline>> {
-        let mut all = self.lock();
-        if !all.contains_key(log_id)
-            && all.len() >= config.feeds_max
-            && let Some(oldest) = all.iter().min_by_key(|(_, kept)| kept.asked_at).map(|(log_id, _)| log_id.clone())
-        {
-            all.remove(&oldest);
-        }
-        let cut = Cut { segment_ms: config.segment_ms, hold_back_ms: config.hold_back_ms };
-        let start = starts.current().cloned();
-        let timeline = || Arc::new(tokio::sync::Mutex::new(Timeline::with_starts(cut, starts)));
-        let now = Instant::now();
-        let kept = all.entry(log_id.clone()).or_insert_with(|| Kept { timeline: timeline(), start, asked_at: now });
-        kept.asked_at = now;
-        kept.timeline.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The feed's timeline, with all that was durable when this was called. Of many who ask at once one takes what is new.
-async fn timeline(app: &App, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
+async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
     let head = feed.head().await?;
     // Those of a log of this server's own stay as they are while it runs.
     let starts = if feed.is_shared() { Some(feed.starts().await?) } else { None };
-    let timeline = match app.timelines.known(feed.log_id(), starts.as_ref()) {
+    let timeline = match catalog.hls_timelines.known(feed.log_id(), starts.as_ref()) {
         Some(timeline) => timeline,
         None => {
             let starts = match starts {
                 Some(starts) => starts,
                 None => feed.starts().await?,
             };
-            app.timelines.of(feed.log_id(), &app.config.hls, starts)
+            catalog.hls_timelines.of(feed.log_id(), &catalog.context.config.hls, starts)
         }
     };
     let mut timeline = timeline.lock_owned().await;
@@ -136,13 +66,13 @@ async fn timeline(app: &App, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, P
 
 /// `GET /v1/feeds/{feed}/hls/captions.m3u8`
 pub(super) async fn playlist(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Extension(access): Extension<Access>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let listed = match query.get("type").map(String::as_str) {
-        None | Some("live") => Listed::Last(app.config.hls.window),
+        None | Some("live") => Listed::Last(catalog.context.config.hls.window),
         Some("event") => Listed::All,
         Some(_) => return Err(Problem::bad("type is live or event")),
     };
@@ -152,21 +82,26 @@ pub(super) async fn playlist(
         Some(None) => return Err(Problem::bad("start_at is a time such as 2026-11-23T18:31:05Z")),
     };
     let for_segments = for_segments(offset_ms(&query)?, query.get("token").filter(|_| access.is_by_token()));
-    let feed = open(&app, &name).await?;
-    let text = timeline(&app, &feed).await?.playlist(listed, app.config.hls.listed_max, start_at, &for_segments);
+    let feed = open(&catalog, &name).await?;
+    let text = timeline(&catalog, &feed).await?.playlist(
+        listed,
+        catalog.context.config.hls.listed_max,
+        start_at,
+        &for_segments,
+    );
     Ok(answer(&access, "application/vnd.apple.mpegurl", BRIEFLY, text))
 }
 
 /// `GET /v1/feeds/{feed}/hls/{segment}`
 pub(super) async fn segment(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Extension(access): Extension<Access>,
     Path((name, segment)): Path<(String, String)>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let offset_ms = offset_ms(&query)?;
-    let feed = open(&app, &name).await?;
-    let text = timeline(&app, &feed).await?.segment(&segment, offset_ms);
+    let feed = open(&catalog, &name).await?;
+    let text = timeline(&catalog, &feed).await?.segment(&segment, offset_ms);
     let text = text.ok_or_else(|| Problem::new(ProblemCode::NotFound, "no such segment is published"))?;
     Ok(answer(&access, Format::Vtt.content_type(), FOR_EVER, text))
 }

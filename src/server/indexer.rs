@@ -15,11 +15,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::app::App;
+use super::catalog::{Catalog, FeedFollower};
+use super::limits::ConcurrencyLimit;
 use super::written;
 use crate::config::{Storage, TimesConfig};
 use crate::feed::{Feed, Following, View};
@@ -42,6 +44,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Search {
     pub(super) index: Index,
     progress: watch::Sender<Progress>,
+    /// Searches that wait, or are answered.
+    pub(super) searches: ConcurrencyLimit,
     /// What follows and visits.
     pub(super) tasks: TaskTracker,
 }
@@ -103,55 +107,55 @@ impl Progress {
 }
 
 impl Search {
-    pub(super) fn new(index: Index) -> Self {
-        Self { index, progress: watch::Sender::default(), tasks: TaskTracker::new() }
+    /// `searches_max` is how many may wait or be answered at once.
+    pub(super) fn new(index: Index, searches_max: usize) -> Self {
+        Self {
+            searches: ConcurrencyLimit::new(searches_max),
+            index,
+            progress: watch::Sender::default(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// Starts to bring the index what it has not.
-    pub(super) fn start(&self, app: &Arc<App>) {
+    pub(super) fn start(self: &Arc<Self>, catalog: &Arc<Catalog>) {
         for task in [Task::Follow, Task::Visit, Task::Look] {
-            let app = app.clone();
+            let (search, catalog) = (self.clone(), catalog.clone());
             self.tasks.spawn(async move {
-                let Some(search) = &app.search else { return };
                 let working = async {
                     match task {
                         Task::Follow => {
-                            written::follow_all(&app, &search.tasks, |feed| search.follow(&app, feed)).await;
+                            written::follow_all(&catalog, &search.tasks, |feed| search.follow(&catalog, feed)).await;
                         }
-                        Task::Visit => search.visit_all(&app).await,
-                        Task::Look => search.look(&app).await,
+                        Task::Visit => search.visit_all(&catalog).await,
+                        Task::Look => search.look(&catalog).await,
                     }
                 };
                 tokio::select! {
                     biased;
-                    () = app.stop.cancelled() => {}
+                    () = catalog.context.stop.cancelled() => {}
                     () = working => {}
                 }
             });
         }
     }
 
-    /// Takes a deleted feed out of the index. Ready when nothing of it is left there.
-    pub(super) async fn forget(&self, log_id: &LogId) -> Result<(), LogError> {
+    /// Takes a deleted feed out of the index. Nothing of it is left there when this is ready.
+    async fn take_out(&self, log_id: &LogId) -> Result<(), LogError> {
         self.progress.send_modify(|progress| progress.forget(log_id));
         let forgotten = self.index.forget(life(log_id)).await;
         forgotten.map_err(|error| LogError::Storage { place: "the search index".into(), cause: error.to_string() })
-    }
-
-    /// Whether a feed may be put away: one that was written to may, once it is followed.
-    pub(super) fn may_go(&self, feed: &Feed) -> bool {
-        !feed.is_written() || self.progress.borrow().followed.contains(feed.log_id())
     }
 
     /// The lives of the feeds that can be searched now, of those that are `wanted`; and whether these are all. Waits for as
     /// long as the configuration says until they are.
     pub(super) async fn lives(
         &self,
-        app: &App,
+        catalog: &Catalog,
         wanted: impl Fn(&FeedId) -> bool,
     ) -> Result<(Vec<u64>, bool), LogError> {
         self.progress.send_if_modified(|progress| !std::mem::replace(&mut progress.is_asked, true));
-        let mut open = app.feeds.all_open();
+        let mut open = catalog.feeds.all_open();
         open.retain(|feed| feed.is_written() && wanted(feed.name()));
         let is_open = |log_id: &LogId| open.iter().any(|feed| feed.log_id() == log_id);
         let ended = |log_id: &&LogId| wanted(&log_id.feed) && !is_open(log_id);
@@ -168,7 +172,7 @@ impl Search {
         }
         let mut progress = self.progress.subscribe();
         let is_settled = |progress: &Progress| !progress.is_under_way(&asked, &wanted);
-        let wait = TimesConfig::ms(app.config.times.search_wait_ms);
+        let wait = TimesConfig::ms(catalog.context.config.times.search_wait_ms);
         // What is left out in the end, the answer says.
         let is_settled = tokio::time::timeout(wait, progress.wait_for(is_settled)).await.is_ok();
         let progress = self.progress.borrow();
@@ -186,7 +190,7 @@ impl Search {
     }
 
     /// What follows a feed, if nothing does yet.
-    fn follow(&self, app: &Arc<App>, feed: Arc<Feed>) -> Option<written::Task> {
+    fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<written::Task> {
         let log_id = feed.log_id().clone();
         let begins = self.progress.send_if_modified(|progress| {
             let begins = progress.followed.insert(log_id.clone());
@@ -195,23 +199,25 @@ impl Search {
             }
             begins
         });
-        let app = app.clone();
-        begins.then(|| async move { follow(&app, feed, log_id).await }.boxed())
+        let (search, catalog) = (self.clone(), catalog.clone());
+        begins.then(|| async move { follow(&search, &catalog, feed, log_id).await }.boxed())
     }
 
-    fn follow_written(&self, app: &Arc<App>) {
-        written::follow_now(app, &self.tasks, |feed| self.follow(app, feed));
+    fn follow_written(self: &Arc<Self>, catalog: &Arc<Catalog>) {
+        written::follow_now(catalog, &self.tasks, |feed| self.follow(catalog, feed));
     }
 
     /// Visits all feeds that the index may not have, now and later.
-    async fn visit_all(&self, app: &App) {
+    async fn visit_all(&self, catalog: &Catalog) {
         let mut progress = self.progress.subscribe();
         // Beside another server most commands search nothing.
-        if app.config.storage == Storage::ReadOnly && progress.wait_for(|progress| progress.is_asked).await.is_err() {
+        if catalog.context.config.storage == Storage::ReadOnly
+            && progress.wait_for(|progress| progress.is_asked).await.is_err()
+        {
             return;
         }
         let mut failure = Failure::default();
-        while let Err(error) = self.begin(app).await {
+        while let Err(error) = self.begin(catalog).await {
             failure.tell(&error);
             tokio::time::sleep(AGAIN_AFTER).await;
         }
@@ -233,7 +239,7 @@ impl Search {
                 progress.to_visit.remove(&feed);
                 progress.visiting = Some(feed.clone());
             });
-            let visited = self.visit(app, &feed).await;
+            let visited = self.visit(catalog, &feed).await;
             self.progress.send_modify(|progress| {
                 progress.visiting = None;
                 if visited.is_err() {
@@ -247,8 +253,8 @@ impl Search {
     }
 
     /// Takes feeds out that other nodes deleted without this one's hearing of it.
-    async fn look(&self, app: &App) {
-        if app.cluster.is_none() {
+    async fn look(&self, catalog: &Catalog) {
+        if catalog.cluster.is_none() {
             return;
         }
         let mut failure = Failure::default();
@@ -260,10 +266,10 @@ impl Search {
                 progress.reached.iter().map(|(feed, (life, _))| (feed.clone(), *life)).collect()
             };
             let looked = async {
-                let here: HashSet<LogId> = app.feeds.log().logs().await?.into_iter().collect();
+                let here: HashSet<LogId> = catalog.feeds.log().logs().await?.into_iter().collect();
                 let known = known.into_iter().map(|(feed, life)| LogId { feed, life });
                 for gone in known.filter(|log_id| !here.contains(log_id)) {
-                    self.forget(&gone).await?;
+                    self.take_out(&gone).await?;
                 }
                 Ok(())
             };
@@ -274,8 +280,8 @@ impl Search {
     }
 
     /// Finds out of which feeds the index has all.
-    async fn begin(&self, app: &App) -> Result<(), Trouble> {
-        let log = app.feeds.log();
+    async fn begin(&self, catalog: &Catalog) -> Result<(), Trouble> {
+        let log = catalog.feeds.log();
         let mut places = self.index.places().await?;
         let logs = log.logs().await?;
         let mut to_visit = BTreeSet::new();
@@ -303,8 +309,8 @@ impl Search {
     }
 
     /// Brings the index what it has not of a feed that nobody follows.
-    async fn visit(&self, app: &App, feed: &FeedId) -> Result<(), Trouble> {
-        let log = app.feeds.log();
+    async fn visit(&self, catalog: &Catalog, feed: &FeedId) -> Result<(), Trouble> {
+        let log = catalog.feeds.log();
         let Found::Here(log_id) = log.find(feed).await? else { return Ok(()) };
         if self.progress.borrow().followed.contains(&log_id) {
             return Ok(());
@@ -344,6 +350,22 @@ impl Search {
             self.reached(&log_id, head);
         }
         Ok(())
+    }
+}
+
+impl FeedFollower for Search {
+    /// Each node has an index of its own, of all feeds.
+    fn needs_all_feeds(&self) -> bool {
+        true
+    }
+
+    /// One that was written to can be evicted once it is followed.
+    fn can_evict(&self, _: &Catalog, feed: &Feed) -> bool {
+        !feed.is_written() || self.progress.borrow().followed.contains(feed.log_id())
+    }
+
+    fn forget<'a>(&'a self, log_id: &'a LogId) -> BoxFuture<'a, Result<(), LogError>> {
+        self.take_out(log_id).boxed()
     }
 }
 
@@ -409,8 +431,7 @@ fn life(log_id: &LogId) -> Life {
 }
 
 /// Follows a feed until it is put away or deleted.
-async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
-    let Some(search) = &app.search else { return };
+async fn follow(search: &Arc<Search>, catalog: &Arc<Catalog>, feed: Arc<Feed>, log_id: LogId) {
     let mut failure = Failure::default();
     let mut progress = search.progress.subscribe();
     if progress.wait_for(|progress| progress.visiting.as_ref() != Some(&log_id.feed)).await.is_err() {
@@ -425,7 +446,7 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
                 follow_view(search, &view, &log_id, &mut failure).await;
                 // By another node perhaps.
                 if let Following::No(LogError::Deleted(_)) = view.now().following
-                    && let Err(error) = search.forget(&log_id).await
+                    && let Err(error) = search.take_out(&log_id).await
                 {
                     failure.tell(&error.into());
                 }
@@ -446,7 +467,7 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, log_id: LogId) {
         progress.to_visit.insert(log_id.feed);
     });
     // And opened and written to again, meanwhile.
-    search.follow_written(app);
+    search.follow_written(catalog);
 }
 
 async fn follow_view(search: &Search, view: &View, log_id: &LogId, failure: &mut Failure) {

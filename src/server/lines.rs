@@ -12,12 +12,12 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::app::App;
 use super::auth::Access;
 use super::body::{media_type, read};
-use super::feeds::open;
+use super::feed_path::open;
 use super::ingest::{
-    AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, Numbered, Publisher, Resend, is_correcting,
+    AppendMode, CommitError, IngestPipeline, IngestService, IngestWarning, MessageArrival, Numbered, Publisher, Resend,
+    is_correcting,
 };
 use super::problem::{Problem, ProblemCode};
 use crate::parse_error::describe_json_error;
@@ -68,7 +68,7 @@ struct Refused {
 
 /// `POST /v1/feeds/{feed}/lines`
 pub(super) async fn post(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     Extension(access): Extension<Access>,
@@ -77,7 +77,8 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let name = FeedId::new(&name)?;
     let session = query.get("session").map(String::as_str);
-    let mut publisher = Publisher::new(&app, access.source(query.get("source").map(String::as_str))?, session)?;
+    let mut publisher =
+        Publisher::new(&service.context, access.source(query.get("source").map(String::as_str))?, session)?;
     publisher.corrects = is_correcting(&query)?;
     let is_ndjson = match media_type(&headers) {
         Some("application/json") => false,
@@ -87,7 +88,7 @@ pub(super) async fn post(
             return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
         }
     };
-    let body = read(&app, &headers, body, app.config.limits.lines_bytes).await?;
+    let body = read(&service.context, &headers, body, service.context.config.limits.lines_bytes).await?;
     let text = std::str::from_utf8(&body).map_err(|error| {
         let at = error.valid_up_to();
         let row = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -96,14 +97,14 @@ pub(super) async fn post(
     // Programs on Windows write one before UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = split(text, is_ndjson)?;
-    let lines_max = app.config.limits.lines_per_request;
+    let lines_max = service.context.config.limits.lines_per_request;
     if lines.len() > lines_max {
         let detail = format!("these are {} lines, of {lines_max} at most: send them in several requests", lines.len());
         return Err(Problem::new(ProblemCode::TooLarge, detail));
     }
 
-    let feed = access.open_to_publish(&app, &name).await??;
-    let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+    let feed = service.open_feed(&access, &name).await??;
+    let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
     if session.is_some() {
         pipeline.sequence.watch_for_gap();
     }
@@ -182,7 +183,8 @@ async fn take(
     (index, text): (usize, &str),
     given: &mut HashMap<u64, usize>,
 ) -> Result<Result<Taken, Refusal>, Problem> {
-    let (limits, max_media_ms) = (pipeline.app.limits(), pipeline.app.config.captions.max_media_ms);
+    let (limits, max_media_ms) =
+        (pipeline.service.context.limits(), pipeline.service.context.config.captions.max_media_ms);
     let mut message = FromPublisher::decode_in_request(text, &limits, max_media_ms);
     pipeline.read(&mut message);
     let FromPublisher { seq: own, says, .. } = message;
@@ -213,7 +215,7 @@ async fn take(
     {
         pipeline.warn_of_missing_line(id);
     }
-    let came = MessageArrival::now(&pipeline.app);
+    let came = MessageArrival::now(&pipeline.service.context);
     let admitted = pipeline.admit(says, came.at);
     if let Some(op) = admitted.op {
         if admitted.is_foreign
@@ -252,22 +254,22 @@ fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
 
 /// `DELETE /v1/feeds/{feed}/lines/{source}/{id}`: takes a line back, in a session of its own.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path((name, source, id)): Path<(String, String, String)>,
     Extension(access): Extension<Access>,
 ) -> Result<StatusCode, Problem> {
     check_kept_line_id(&id)?;
-    let mut publisher = Publisher::new(&app, access.source(Some(&source))?, None)?;
+    let mut publisher = Publisher::new(&service.context, access.source(Some(&source))?, None)?;
     // It names a line, whoever sent it.
     publisher.corrects = true;
-    let feed = open(&app, &name).await?;
+    let feed = open(&service.catalog, &name).await?;
     let not_done = || Problem::new(ProblemCode::Conflict, "the line could not be taken back: try again");
-    let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+    let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
     let is_there = matches!(pipeline.view.transcript().line_rev(&source, &id), Some((_, false)));
     if !is_there {
         return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));
     }
-    let came = MessageArrival::now(&app);
+    let came = MessageArrival::now(&service.context);
     let admitted = pipeline.admit(Incoming::Retract { id: id.into(), rev: None }, came.at);
     if let Some((_, refusal)) = admitted.refusals.into_iter().next() {
         return Err(Problem::bad(refusal.message));
@@ -313,11 +315,11 @@ struct HistoryVersion {
 
 /// `GET /v1/feeds/{feed}/lines/{source}/{id}/history`: reads the log, as it stands, from its start.
 pub(super) async fn history(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path((name, source, id)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
     check_kept_line_id(&id)?;
-    let feed = open(&app, &name).await?;
+    let feed = open(&service.catalog, &name).await?;
     let head = feed.head().await?;
     // It knows which of several lines a session means by an id.
     let view = feed.view(FoldView::Interim).await?;

@@ -16,13 +16,14 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::app::App;
 use super::arrival::{Arrival, Arrived};
 use super::auth::Access;
+use super::close::End;
+use super::connection::{count_refusal, not_here, refused, said};
+use super::egress_service::EgressService;
 use super::outlet::Outlet;
 use super::peer::Peer;
-use super::socket::{End, Frame, Socket};
-use super::subscribe::{count_refusal, not_here, refused, said};
+use super::socket::{Frame, Socket};
 use super::subscription::{Life, Place, Subscription};
 use super::upgrade::Asked;
 use super::wanted::Wanted;
@@ -34,7 +35,7 @@ use crate::transcript::FoldView;
 use crate::wire::{CloseCode, ErrorCode, FromSubscriber, Refusal, Subscribe, ToSubscriber};
 
 /// Serves a subscriber of many feeds to its end.
-pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
+pub(super) async fn serve(service: Arc<EgressService>, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
     // What belongs to one feed is said in its `subscribe`, and would be passed over here.
     const OF_ONE_FEED: [&str; 6] = ["from", "interim", "unit", "until", "wait", "pace"];
     if let Some(name) = OF_ONE_FEED.into_iter().find(|name| asked.get(name).is_some()) {
@@ -47,7 +48,7 @@ pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (
     let Asked { peer, access, .. } = *asked;
     let (address, since) = (peer.ip(), Instant::now());
     tracing::info!(%address, "reader of many feeds connected");
-    let mut reader = Box::new(Reader::new(app, socket, access, peer));
+    let mut reader = Box::new(Reader::new(service, socket, access, peer));
     loop {
         if let Err(end) = reader.go_on().await {
             let (feeds, seconds) = (reader.subscribed.len(), since.elapsed().as_secs());
@@ -59,7 +60,7 @@ pub(super) async fn serve(app: Arc<App>, socket: Socket, asked: Box<Asked>) -> (
 
 /// One subscriber of many feeds.
 struct Reader {
-    app: Arc<App>,
+    service: Arc<EgressService>,
     access: Access,
     outlet: Outlet,
     subscribed: HashMap<FeedId, Subscribed>,
@@ -111,9 +112,9 @@ enum News {
 
 impl Reader {
     /// A reader of nothing yet.
-    fn new(app: Arc<App>, socket: Socket, access: Access, peer: Peer) -> Self {
+    fn new(service: Arc<EgressService>, socket: Socket, access: Access, peer: Peer) -> Self {
         let (outlet, subscribed, news) = (socket.into(), HashMap::new(), FuturesUnordered::new());
-        Self { app, access, outlet, subscribed, news, refused: 0, _peer: peer }
+        Self { service, access, outlet, subscribed, news, refused: 0, _peer: peer }
     }
 
     /// Tells whatever there is news of, and waits for more; for what the reader says too.
@@ -126,12 +127,12 @@ impl Reader {
                 break;
             }
         }
-        let times = &self.app.config.times;
+        let times = &self.service.context.config.times;
         let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
         let beat_at = self.outlet.spoke() + beat;
         tokio::select! {
             biased;
-            () = self.app.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
+            () = self.service.context.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
             frame = self.outlet.next() => self.hear(frame?).await,
             Some(news) = self.news.next() => match news {
                 Ok((feed, news)) => self.tell(&feed, news).await,
@@ -139,7 +140,7 @@ impl Reader {
             },
             () = tokio::time::sleep_until(beat_at) => {
                 self.outlet.ask(gone_after).await?;
-                let server_at = self.app.clock.now();
+                let server_at = self.service.context.clock.now();
                 self.outlet.say(&ToSubscriber::Heartbeat { feed: None, cursor: None, server_at }.encode()).await
             }
         }
@@ -196,7 +197,7 @@ impl Reader {
     async fn subscribe(&mut self, message: Subscribe) -> Result<(), End> {
         let feed = message.feed.clone();
         self.subscribed.remove(&feed);
-        let max = self.app.config.limits.subscriptions;
+        let max = self.service.context.config.limits.subscriptions;
         if self.subscribed.len() >= max {
             let message =
                 format!("this connection has {max} subscriptions, as many as it may: unsubscribe from some first");
@@ -214,7 +215,7 @@ impl Reader {
             }
             Err(End::Gone) => return Err(End::Gone),
         };
-        let subscription = Subscription::new(self.app.clone(), feed.clone(), wanted);
+        let subscription = Subscription::new(self.service.clone(), feed.clone(), wanted);
         let (arriving, waiting) = in_wait(&feed, Next::Arrival(Box::new(subscription.arrival())));
         self.news.push(arriving);
         self.subscribed.insert(feed, Subscribed { subscription, life: None, waiting });
@@ -224,7 +225,7 @@ impl Reader {
     /// Says what is wrong with what the reader said; one that goes on like that is closed. A feed that it names has no
     /// subscription then.
     async fn refuse(&mut self, feed: Option<FeedId>, refusal: Refusal) -> Result<(), End> {
-        count_refusal(&self.app, &mut self.refused)?;
+        count_refusal(&self.service, &mut self.refused)?;
         if let Some(feed) = &feed {
             self.subscribed.remove(feed);
         }
@@ -339,17 +340,24 @@ mod tests {
     async fn what_was_left_is_waited_for_no_more() {
         let log = Arc::new(MemoryLog::new());
         let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
-        let app = server.app.clone();
+        let service = server.egress().clone();
         let (ours, _client) = tokio::io::duplex(1 << 20);
         let transport = Transport::Other(Box::new(ours));
-        let socket = Socket::new(transport, &[], 512, app.config.limits.message_bytes, &app.config.times).await;
-        let peer = Peer::new(&app, ([127, 0, 0, 1], 1).into());
-        let mut reader = Reader::new(app.clone(), socket, Access::everything(), peer);
+        let socket = Socket::new(
+            transport,
+            &[],
+            512,
+            service.context.config.limits.message_bytes,
+            &service.context.config.times,
+        )
+        .await;
+        let peer = Peer::new(&server.state.connections, ([127, 0, 0, 1], 1).into());
+        let mut reader = Reader::new(service.clone(), socket, Access::everything(), peer);
         let word = |kind: &str| Frame::Text(format!(r#"{{"type":"{kind}","feed":"never","wait":true}}"#).into());
         for _ in 0..1_000 {
             reader.hear(word("subscribe")).await.expect("goes on");
             // Until it waits for its feed.
-            while app.waiting.taken() == 0 {
+            while service.waiting.taken() == 0 {
                 // A task that never lets go is given nothing any more.
                 tokio::task::yield_now().await;
                 reader.go_on().now_or_never();
@@ -357,7 +365,7 @@ mod tests {
             reader.hear(word("unsubscribe")).await.expect("goes on");
             tokio::task::yield_now().await;
             reader.go_on().now_or_never();
-            assert_eq!((reader.news.len(), reader.subscribed.len(), app.waiting.taken()), (0, 0, 0));
+            assert_eq!((reader.news.len(), reader.subscribed.len(), service.waiting.taken()), (0, 0, 0));
         }
     }
 }

@@ -8,12 +8,9 @@ mod shared;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::header;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,16 +18,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use self::shared::SharedHistogram;
-use super::app::App;
-use super::problem::{Problem, ProblemCode};
-use crate::cluster::SHARDS;
+use self::shared::{SharedHistogram, lock};
+use super::clock::Clock;
 use crate::log::Commit;
 use crate::transcript::{Op, Timestamp};
 use crate::wire::NackCode;
 
-/// The media type of the format (OpenMetrics 1.0, section "Text format").
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// From a quarter of a millisecond, a flush of a fast disk, to four seconds and beyond.
 const SECONDS: (f64, f64, u16) = (0.000_25, 2.0, 15);
 /// As many as one commit may have.
@@ -76,6 +69,32 @@ pub(super) struct Metrics {
     gone: Targets,
     memory: Gauge,
     descriptors: Gauge,
+}
+
+/// Values that are read when metrics are asked for.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    pub(super) connections: usize,
+    pub(super) publishers: usize,
+    /// Feeds in memory.
+    pub(super) feeds: usize,
+    pub(super) replays: usize,
+    pub(super) is_writable: bool,
+    pub(super) missing_records: usize,
+    pub(super) nodes: usize,
+    pub(super) shards: usize,
+    pub(super) targets: Vec<TargetGauges>,
+}
+
+/// Values of one webhook or caption URL.
+#[derive(Debug)]
+pub(super) struct TargetGauges {
+    pub(super) name: Arc<str>,
+    /// Feeds with undelivered changes.
+    pub(super) waiting: usize,
+    pub(super) lag_seconds: usize,
+    /// It answered 410 Gone, and is left alone.
+    pub(super) is_gone: bool,
 }
 
 /// The lines of one source.
@@ -241,24 +260,35 @@ impl Metrics {
         self.upkeep.get_or_create(&[("action", action.to_owned())]).inc();
     }
 
-    fn look(&self, app: &App) {
+    /// Returns all metrics as text (OpenMetrics 1.0), with the gauges as they are now.
+    ///
+    /// # Errors
+    /// [`fmt::Error`], if a value cannot be written.
+    pub(super) fn encode(&self, now: Timestamp, gauges: &Gauges) -> Result<String, fmt::Error> {
+        self.set_gauges(now, gauges);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn set_gauges(&self, now: Timestamp, gauges: &Gauges) {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.connections, app.connections.taken());
-        set(&self.publishers, app.presence.publishers());
-        set(&self.feeds, app.feeds.all_open().len());
-        set(&self.replays, app.replays.taken());
-        set(&self.is_writable, usize::from(app.feeds.log().poisoned().is_none()));
-        set(&self.missing, usize::try_from(app.feeds.log().missing_records()).unwrap_or(usize::MAX));
-        set(&self.nodes, app.cluster.as_ref().map_or(1, |cluster| cluster.nodes()));
-        set(&self.shards, app.cluster.as_ref().map_or(SHARDS, |cluster| cluster.held()));
-        for (label, count) in self.lags.count(app.clock.now()) {
+        set(&self.connections, gauges.connections);
+        set(&self.publishers, gauges.publishers);
+        set(&self.feeds, gauges.feeds);
+        set(&self.replays, gauges.replays);
+        set(&self.is_writable, usize::from(gauges.is_writable));
+        set(&self.missing, gauges.missing_records);
+        set(&self.nodes, gauges.nodes);
+        set(&self.shards, gauges.shards);
+        for (label, count) in self.lags.count(now) {
             set(&self.readers.get_or_create(&[("lag", label)]), count);
         }
-        for target in app.deliveries.iter().flat_map(|deliveries| deliveries.standing()) {
+        for target in &gauges.targets {
             let to = [("to", target.name.to_string())];
             set(&self.waiting.get_or_create(&to), target.waiting);
-            set(&self.target_lag.get_or_create(&to), usize::try_from(target.lag_ms / 1000).unwrap_or(usize::MAX));
-            set(&self.gone.get_or_create(&to), usize::from(target.state == "gone"));
+            set(&self.target_lag.get_or_create(&to), target.lag_seconds);
+            set(&self.gone.get_or_create(&to), usize::from(target.is_gone));
         }
         if let Some((memory, descriptors)) = process() {
             set(&self.memory, memory);
@@ -271,10 +301,6 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many readers there are, and since when some of them have not had all there is.
@@ -305,23 +331,23 @@ impl Lags {
 
 /// One reader among those that are counted.
 pub(super) struct Lag {
-    app: Arc<App>,
+    metrics: Arc<Metrics>,
     /// Its number among those that lag, if it does.
     number: Option<u64>,
 }
 
 impl Lag {
     /// A reader that has all there is.
-    pub(super) fn new(app: &Arc<App>) -> Self {
-        lock(&app.metrics.lags.0).readers += 1;
-        Self { app: app.clone(), number: None }
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
+        lock(&metrics.lags.0).readers += 1;
+        Self { metrics: metrics.clone(), number: None }
     }
 
     /// There is something that it does not have.
-    pub(super) fn begins(&mut self) {
+    pub(super) fn begins(&mut self, clock: &Clock) {
         if self.number.is_none() {
-            let now = self.app.clock.now();
-            let mut lagging = lock(&self.app.metrics.lags.0);
+            let now = clock.now();
+            let mut lagging = lock(&self.metrics.lags.0);
             lagging.last += 1;
             let number = lagging.last;
             lagging.since.insert(number, now);
@@ -332,7 +358,7 @@ impl Lag {
     /// It has all there is.
     pub(super) fn ends(&mut self) {
         if let Some(number) = self.number.take() {
-            lock(&self.app.metrics.lags.0).since.remove(&number);
+            lock(&self.metrics.lags.0).since.remove(&number);
         }
     }
 }
@@ -340,7 +366,7 @@ impl Lag {
 impl Drop for Lag {
     fn drop(&mut self) {
         self.ends();
-        lock(&self.app.metrics.lags.0).readers -= 1;
+        lock(&self.metrics.lags.0).readers -= 1;
     }
 }
 
@@ -350,13 +376,4 @@ fn process() -> Option<(usize, usize)> {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count();
     Some((kib?.trim().parse::<usize>().ok()? * 1024, descriptors))
-}
-
-/// `GET /metrics`.
-pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    app.metrics.look(&app);
-    let mut text = String::new();
-    encode(&mut text, &app.metrics.registry)
-        .map_err(|_| Problem::new(ProblemCode::Internal, "the figures could not be written"))?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }

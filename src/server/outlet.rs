@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::socket::{End, Frame, Socket};
+use super::close::{End, Finish};
+use super::socket::{Frame, Socket};
 use crate::wire::Message;
 
 /// What a reader is sent its messages through.
@@ -76,9 +77,10 @@ impl Outlet {
             Self::Answer(_) => Ok(()),
         }
     }
+}
 
-    /// Ends the connection, or the answer.
-    pub(super) async fn finish(self, end: End) {
+impl Finish for Outlet {
+    async fn finish(self, end: End) {
         match self {
             Self::Socket(socket) => socket.finish(end).await,
             Self::Answer(answer) => answer.finish(&end),

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use super::app::App;
+use super::context::ServerContext;
 use super::problem::{Problem, ProblemCode};
 use super::transcripts::is_known_to;
 use crate::position::FeedId;
@@ -87,43 +87,59 @@ enum Framed {
 }
 
 /// `GET /`
-pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    send(&app, &headers, &INDEX, Framed::Never)
+pub(super) async fn index(State(context): State<Arc<ServerContext>>, headers: HeaderMap) -> Response {
+    send(&context, &headers, &INDEX, Framed::Never)
 }
 
 /// `GET /feeds/{feed}`: the page waits for a feed that does not exist yet.
-pub(super) async fn feed(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    of_feed(&app, &name, &headers, &FEED, Framed::Never)
+pub(super) async fn feed(
+    context: State<Arc<ServerContext>>,
+    name: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    of_feed(&context, &name, &headers, &FEED, Framed::Never)
 }
 
 /// `GET /feeds/{feed}/embed`: the same page, for a frame in somebody else's.
-pub(super) async fn embed(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    of_feed(&app, &name, &headers, &FEED, Framed::ByConfig)
+pub(super) async fn embed(
+    context: State<Arc<ServerContext>>,
+    name: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    of_feed(&context, &name, &headers, &FEED, Framed::ByConfig)
 }
 
 /// `GET /feeds/{feed}/overlay`: the last lines over a picture.
-pub(super) async fn overlay(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    of_feed(&app, &name, &headers, &OVERLAY, Framed::ByConfig)
+pub(super) async fn overlay(
+    context: State<Arc<ServerContext>>,
+    name: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    of_feed(&context, &name, &headers, &OVERLAY, Framed::ByConfig)
 }
 
 /// `GET /feeds/{feed}/plain`: text and nothing else.
-pub(super) async fn plain(app: State<Arc<App>>, name: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    of_feed(&app, &name, &headers, &PLAIN, Framed::Never)
+pub(super) async fn plain(
+    context: State<Arc<ServerContext>>,
+    name: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    of_feed(&context, &name, &headers, &PLAIN, Framed::Never)
 }
 
 /// `GET /embed.js`: the element `<caption-wire>`, for pages elsewhere.
-pub(super) async fn embed_script(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    send(&app, &headers, &EMBED, Framed::Never)
+pub(super) async fn embed_script(State(context): State<Arc<ServerContext>>, headers: HeaderMap) -> Response {
+    send(&context, &headers, &EMBED, Framed::Never)
 }
 
 /// `GET /viewer/{file}`
 pub(super) async fn file(
-    State(app): State<Arc<App>>,
+    State(context): State<Arc<ServerContext>>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match FILES.iter().find(|file| file.name == name) {
-        Some(file) => Ok(send(&app, &headers, file, Framed::Never)),
+        Some(file) => Ok(send(&context, &headers, file, Framed::Never)),
         None => Err(Problem::new(ProblemCode::NotFound, "there is no such file")),
     }
 }
@@ -133,12 +149,18 @@ pub(super) async fn icon() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn of_feed(app: &App, name: &str, asked: &HeaderMap, file: &'static File, framed: Framed) -> Result<Response, Problem> {
+fn of_feed(
+    context: &ServerContext,
+    name: &str,
+    asked: &HeaderMap,
+    file: &'static File,
+    framed: Framed,
+) -> Result<Response, Problem> {
     FeedId::new(name)?;
-    Ok(send(app, asked, file, framed))
+    Ok(send(context, asked, file, framed))
 }
 
-fn send(app: &App, asked: &HeaderMap, file: &'static File, framed: Framed) -> Response {
+fn send(context: &ServerContext, asked: &HeaderMap, file: &'static File, framed: Framed) -> Response {
     let mut response = if is_known_to(asked, &file.packed.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else if takes_gzip(asked) {
@@ -154,7 +176,7 @@ fn send(app: &App, asked: &HeaderMap, file: &'static File, framed: Framed) -> Re
     let mut ancestors = String::from("'none'");
     if framed == Framed::ByConfig {
         ancestors = "'self'".into();
-        for origin in &app.config.embedding_origins {
+        for origin in &context.config.embedding_origins {
             ancestors.push(' ');
             ancestors.push_str(origin);
         }

@@ -19,8 +19,47 @@ use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
+use super::context::ServerContext;
 use super::forwarded::{self, Forwarded};
+use super::limits::{AddressLimit, AddressPermit, ConcurrencyLimit, Permit};
+
+/// The limits on connections, and the idle ones that make room.
+#[derive(Debug)]
+pub(super) struct ConnectionLimits {
+    context: Arc<ServerContext>,
+    connections: ConcurrencyLimit,
+    /// Connections that do not publish: fewer, so that publishers find a place when readers fill the rest.
+    readers: ConcurrencyLimit,
+    by_address: AddressLimit,
+    idlers: Idlers,
+}
+
+impl ConnectionLimits {
+    pub(super) fn new(context: Arc<ServerContext>) -> Self {
+        let limits = &context.config.limits;
+        Self {
+            connections: ConcurrencyLimit::new(limits.connections_max),
+            readers: ConcurrencyLimit::new(limits.connections_max - limits.connections_for_publishers),
+            by_address: AddressLimit::new(limits.connections_per_address_max),
+            idlers: Idlers::default(),
+            context,
+        }
+    }
+
+    /// Returns how many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.taken()
+    }
+
+    /// Takes a permit of a connection that does not publish, from the one that has been idle longest if none is left.
+    fn reader_permit(&self) -> Option<Permit> {
+        self.readers.try_acquire().or_else(|| self.idlers.evict(|seats| seats.reader.take()))
+    }
+
+    fn address_permit(&self, ip: IpAddr) -> Option<Arc<AddressPermit>> {
+        self.by_address.try_acquire(ip).map(Arc::new)
+    }
+}
 
 /// Who asks, and their seats.
 #[derive(Clone)]
@@ -30,13 +69,13 @@ pub(super) struct Peer {
     /// Whether it is a trusted proxy, whose clients have seats of their own.
     is_proxy: bool,
     /// Among those of its address. One that lacks it is only told so.
-    address: Option<Arc<AddressSeat>>,
+    address: Option<Arc<AddressPermit>>,
     connection: Arc<ConnectionSeats>,
 }
 
 /// What a connection holds among the idlers, for as long as it lives.
 struct ConnectionSeats {
-    app: Arc<App>,
+    limits: Arc<ConnectionLimits>,
     /// Its number among the idlers.
     number: u64,
     seated: Arc<Seated>,
@@ -53,9 +92,9 @@ struct Seated {
 #[derive(Debug, Default)]
 struct SeatPair {
     /// Among all.
-    any: Option<Seat>,
+    any: Option<Permit>,
     /// Among those that do not publish.
-    reader: Option<Seat>,
+    reader: Option<Permit>,
 }
 
 impl Seated {
@@ -66,13 +105,13 @@ impl Seated {
 
 impl Drop for ConnectionSeats {
     fn drop(&mut self) {
-        self.app.idlers.remove(self.number);
+        self.limits.idlers.remove(self.number);
     }
 }
 
 /// The connections whose seats a newcomer may have, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Idlers(Mutex<IdlersByAge>);
+struct Idlers(Mutex<IdlersByAge>);
 
 #[derive(Debug, Default)]
 struct IdlersByAge {
@@ -98,7 +137,7 @@ impl Idlers {
     }
 
     /// Ends the connection that has been idle longest of those that hold a seat that `wanted` takes, and gives that.
-    fn evict(&self, wanted: fn(&mut SeatPair) -> Option<Seat>) -> Option<Seat> {
+    fn evict(&self, wanted: fn(&mut SeatPair) -> Option<Permit>) -> Option<Permit> {
         let mut idlers = self.lock();
         let (number, seat) =
             idlers.connections.iter().find_map(|(number, idler)| Some((*number, wanted(&mut idler.lock())?)))?;
@@ -117,42 +156,34 @@ impl std::fmt::Debug for Peer {
 
 impl Peer {
     /// Takes the seats there are for a connection from `addr`.
-    pub(super) fn new(app: &Arc<App>, addr: SocketAddr) -> Self {
+    pub(super) fn new(limits: &Arc<ConnectionLimits>, addr: SocketAddr) -> Self {
         let ip = addr.ip().to_canonical();
-        let is_proxy = app.config.trusted_proxies.iter().any(|network| network.contains(ip));
-        let address = if is_proxy { None } else { Self::address_seat(app, ip) };
+        let is_proxy = limits.context.config.trusted_proxies.iter().any(|network| network.contains(ip));
+        let address = if is_proxy { None } else { limits.address_permit(ip) };
         let any = if is_proxy || address.is_some() {
-            Seats::take(app, |app| &app.connections).or_else(|| app.idlers.evict(|seats| seats.any.take()))
+            limits.connections.try_acquire().or_else(|| limits.idlers.evict(|seats| seats.any.take()))
         } else {
             None
         };
         // One that is refused takes nothing from others.
         let address = address.filter(|_| any.is_some());
-        let reader = any.as_ref().and_then(|_| Self::reader_seat(app));
+        let reader = any.as_ref().and_then(|_| limits.reader_permit());
         let seated = Arc::new(Seated { seats: Mutex::new(SeatPair { any, reader }), ..Seated::default() });
-        let number = app.idlers.add(&seated);
-        let connection = Arc::new(ConnectionSeats { app: app.clone(), number, seated });
-        Self { ip, is_https: app.config.tls.is_some(), is_proxy, address, connection }
+        let number = limits.idlers.add(&seated);
+        let connection = Arc::new(ConnectionSeats { limits: limits.clone(), number, seated });
+        Self { ip, is_https: limits.context.config.tls.is_some(), is_proxy, address, connection }
     }
 
     /// Who asks with these headers: a proxy's client, with a seat for as long as the request or its socket lasts, or
     /// whoever has the connection.
-    pub(super) fn of_request(&self, app: &Arc<App>, headers: &HeaderMap) -> Result<Self, &'static str> {
+    pub(super) fn of_request(&self, headers: &HeaderMap) -> Result<Self, &'static str> {
         if !self.is_proxy {
             return Ok(self.clone());
         }
-        let Forwarded { ip, is_https } = forwarded::read(headers, self.ip, &app.config.trusted_proxies)?;
+        let limits = &self.connection.limits;
+        let Forwarded { ip, is_https } = forwarded::read(headers, self.ip, &limits.context.config.trusted_proxies)?;
         let is_https = is_https.unwrap_or(self.is_https);
-        Ok(Self { ip, is_https, address: Self::address_seat(app, ip), ..self.clone() })
-    }
-
-    fn address_seat(app: &Arc<App>, ip: IpAddr) -> Option<Arc<AddressSeat>> {
-        SeatsByAddress::take(app, ip, |app| &app.connections_by_address).map(Arc::new)
-    }
-
-    /// A place among those that do not publish, from the connection that has been idle longest if none is left.
-    fn reader_seat(app: &Arc<App>) -> Option<Seat> {
-        Seats::take(app, |app| &app.readers).or_else(|| app.idlers.evict(|seats| seats.reader.take()))
+        Ok(Self { ip, is_https, address: limits.address_permit(ip), ..self.clone() })
     }
 
     /// Whether it came here over https, to this server or to its proxy.
@@ -176,13 +207,13 @@ impl Peer {
     /// Notes that a request came: from now on its connection keeps its seats, if it has one among the readers.
     pub(super) fn note_request(&self) {
         if self.connection.seated.lock().reader.is_some() {
-            self.connection.app.idlers.remove(self.connection.number);
+            self.connection.limits.idlers.remove(self.connection.number);
         }
     }
 
     /// Whether it may publish. Its connection then gives back its place among those that do not.
     pub(super) fn may_publish(&self) -> bool {
-        self.connection.app.idlers.remove(self.connection.number);
+        self.connection.limits.idlers.remove(self.connection.number);
         let mut seats = self.connection.seated.lock();
         seats.reader.take();
         self.address.is_some() && seats.any.is_some()
@@ -196,7 +227,7 @@ impl Peer {
             seats.any.is_some() && seats.reader.is_none()
         };
         // Without its own lock: a seat may come from any idle connection, and those are looked through.
-        if lacks_seat && let Some(seat) = Self::reader_seat(&self.connection.app) {
+        if lacks_seat && let Some(seat) = self.connection.limits.reader_permit() {
             self.connection.seated.lock().reader.get_or_insert(seat);
         }
         self.address.is_some() && self.connection.seated.lock().reader.is_some()
@@ -216,13 +247,13 @@ impl Peer {
 /// An answer's body with the seat of its client.
 struct SeatedBody {
     body: Body,
-    seat: Option<Arc<AddressSeat>>,
+    seat: Option<Arc<AddressPermit>>,
 }
 
 /// A part of it: the connection lets go of the body when it has taken all parts, and of a part when it has sent it.
 struct SeatedBytes {
     bytes: Bytes,
-    _seat: Option<Arc<AddressSeat>>,
+    _seat: Option<Arc<AddressPermit>>,
 }
 
 impl AsRef<[u8]> for SeatedBytes {

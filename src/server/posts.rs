@@ -7,11 +7,9 @@
 //! `<session>.2`, so that nothing is overwritten; but one that was missing and comes a moment late takes its place. A StreamText stream is a text that is written on: what deletes can reach
 //! is remembered here, and after a restart of the server a new line begins.
 
-mod retries;
-
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
@@ -20,19 +18,17 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use self::retries::{Retry, RetryMemory, RetryPlace};
-use super::app::App;
 use super::auth::Access;
 use super::body::{charset, read};
-use super::frames::{Full, Keeping, Reading};
-use super::ingest::{AppendMode, CommitError, IngestPipeline, MessageArrival, Publisher, is_correcting};
+use super::caption_retries::{LATE_MS_MAX, Retry, RetryPlace};
+use super::caption_streams::{LATE_NUMBERS_MAX, Stream, StreamNumber};
+use super::ingest::{AppendMode, CommitError, IngestPipeline, IngestService, MessageArrival, Publisher, is_correcting};
 use super::problem::{Problem, ProblemCode};
+use super::raw_capture::{Full, Keeping, Reading};
 use crate::client::wall_time;
-use crate::config::LimitsConfig;
-use crate::dialect::{Decoded, Dialect, Format, Options, Said};
+use crate::dialect::{Decoded, Format, Options, Said};
 use crate::feed::{Opened, View};
 use crate::format::TextEncoding;
-use crate::log::LogId;
 use crate::position::{Epoch, FeedId};
 use crate::transcript::{Content, FoldView, MediaMs, Op, Timestamp, Version};
 use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
@@ -58,131 +54,11 @@ const FORGOTTEN: &str = "this run may have begun before this caption: captions t
                          a moment ago, another node took them, or there were too many. See whether the run's first captions are there, \
                          and post those that are not under another session";
 
-/// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
-const LATE_NUMBERS_MAX: u64 = 16;
-/// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
-/// another run of the software.
-const LATE_MS_MAX: MediaMs = 30_000;
-
 type Asked = HashMap<String, String>;
-
-/// The streams that are being written.
-#[derive(Debug, Default)]
-pub(super) struct Streams {
-    streams: Mutex<HashMap<StreamPlace, SharedStream>>,
-    retries: RetryMemory,
-    hasher: foldhash::fast::RandomState,
-}
-
-/// Whether a request that came `at` came so shortly ago that it may be sent again.
-fn is_soon_after(at: Instant) -> bool {
-    at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
-}
-
-/// The feed, and the source that writes.
-type StreamPlace = (LogId, Arc<str>);
-/// One request at a time is added to it.
-type SharedStream = Arc<tokio::sync::Mutex<Stream>>;
-
-/// What is known of a stream.
-struct Stream {
-    dialect: Box<dyn Dialect>,
-    /// The session in the log, and the last number of it.
-    session: Arc<str>,
-    seq: u64,
-    /// The greatest number that the software gave.
-    last: Option<u64>,
-    /// Numbers below it that were passed over, the last ones.
-    missing: Vec<u64>,
-    /// The last numbers, the hash of what was written under them, and when.
-    recent: VecDeque<(u64, u64, Instant)>,
-    used: Instant,
-}
-
-/// What the number of a request says of its place in a stream.
-#[derive(Debug, PartialEq, Eq)]
-enum StreamNumber {
-    /// It is there.
-    Repeat,
-    /// It follows, or has no number to go by.
-    Next,
-    /// Numbers before it are missing.
-    AfterGap,
-    /// It was missing.
-    Late,
-}
-
-impl Stream {
-    /// Takes note of a request; `hash` is that of its body.
-    fn note(&mut self, seq: u64, hash: u64, now: Instant) -> StreamNumber {
-        let latest = self.recent.back().map(|(seq, _, _)| *seq);
-        let is_soon =
-            |at: &Instant| now.saturating_duration_since(*at).as_millis() <= LATE_MS_MAX.unsigned_abs().into();
-        // One that is not the last is a repeat only soon after it: later it is the first of a new run.
-        let is_same = |(known, body, at): &(u64, u64, Instant)| {
-            (*known, *body) == (seq, hash) && (latest == Some(seq) || is_soon(at))
-        };
-        if self.recent.iter().any(is_same) {
-            return StreamNumber::Repeat;
-        }
-        let number = match self.last {
-            Some(last) if seq <= last => {
-                let missing = self.missing.iter().position(|missing| *missing == seq);
-                missing.map(|at| self.missing.swap_remove(at)).map(|_| StreamNumber::Late)
-            }
-            Some(last) if seq - last > 1 => {
-                self.missing.extend((last + 1).max(seq.saturating_sub(LATE_NUMBERS_MAX))..seq);
-                Some(StreamNumber::AfterGap)
-            }
-            _ => Some(StreamNumber::Next),
-        };
-        // A number that falls back, and was not missing, is of software that was started anew.
-        if number.is_none() {
-            self.missing.clear();
-            self.recent.clear();
-        }
-        if number != Some(StreamNumber::Late) {
-            self.last = Some(seq);
-            self.missing.retain(|missing| seq - missing <= LATE_NUMBERS_MAX);
-        }
-        if self.recent.len() as u64 > LATE_NUMBERS_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((seq, hash, now));
-        number.unwrap_or(StreamNumber::Next)
-    }
-}
-
-impl std::fmt::Debug for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("session", &self.session).finish_non_exhaustive()
-    }
-}
-
-impl Streams {
-    /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
-    /// ago is forgotten: of those of the feed, if these are as many as one feed may have, else of all.
-    fn get(&self, limits: &LimitsConfig, place: StreamPlace, begin: impl FnOnce() -> Stream) -> SharedStream {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if !streams.contains_key(&place) {
-            let of_feed = streams.keys().filter(|(log_id, _)| *log_id == place.0).count();
-            let is_feed_full = of_feed >= limits.streams_per_feed_max;
-            if is_feed_full || streams.len() >= limits.streams_max {
-                let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
-                let may_go = streams.iter().filter(|((log_id, _), _)| !is_feed_full || *log_id == place.0);
-                let oldest = may_go.filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
-                if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
-                    streams.remove(&oldest);
-                }
-            }
-        }
-        streams.entry(place).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(begin()))).clone()
-    }
-}
 
 /// Who posts, and where.
 struct Post {
-    app: Arc<App>,
+    service: Arc<IngestService>,
     pipeline: IngestPipeline,
     /// What its sessions are called.
     base: Arc<str>,
@@ -195,11 +71,17 @@ struct Post {
 
 impl Post {
     /// Opens the feed, and waits for requests of the same session before this one.
-    async fn open(app: Arc<App>, name: &str, asked: &Asked, access: &Access, base: &str) -> Result<Self, Problem> {
+    async fn open(
+        service: Arc<IngestService>,
+        name: &str,
+        asked: &Asked,
+        access: &Access,
+        base: &str,
+    ) -> Result<Self, Problem> {
         let name = FeedId::new(name)?;
         let session = asked.get("session").map_or(base, String::as_str);
         let source = access.source(asked.get("source").map(String::as_str))?;
-        let mut publisher = Publisher::new(&app, source, Some(session))?;
+        let mut publisher = Publisher::new(&service.context, source, Some(session))?;
         publisher.corrects = is_correcting(asked)?;
         let base = publisher.session.clone();
         if base.len() > 64 {
@@ -210,15 +92,15 @@ impl Post {
         });
         let offset_ms: Option<MediaMs> = offset_ms.transpose()?;
         let keep_raw = asked.get("keep_raw").map(String::as_str);
-        let is_kept = Keeping::is_wanted(&app, &name, keep_raw).map_err(Problem::bad)?;
-        let feed = access.open_to_publish(&app, &name).await??;
-        let mut pipeline = IngestPipeline::begin_request(&app, feed, publisher).await?;
+        let is_kept = Keeping::is_wanted(&service.context, &name, keep_raw).map_err(Problem::bad)?;
+        let feed = service.open_feed(access, &name).await??;
+        let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
         if let Some(offset_ms) = offset_ms {
             pipeline.begin_at(offset_ms);
         }
         let lang =
             asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
-        Ok(Self { app, pipeline, base, is_kept, lang, offset_ms: offset_ms.unwrap_or(0) })
+        Ok(Self { service, pipeline, base, is_kept, lang, offset_ms: offset_ms.unwrap_or(0) })
     }
 
     /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line that `said`
@@ -347,7 +229,7 @@ impl Post {
             says = moved(says, at_ms);
         }
         let notes = self.publish(session, first, Posted { format, frame, says }).await?;
-        self.app.streams.retries.forget(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
+        self.service.streams.retries.forget(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
         let faults = decoded.faults.iter().map(ToString::to_string);
         let begun = (count > 0).then(|| {
             let captions = if count == 1 { "caption before this one was" } else { "captions before this one were" };
@@ -361,7 +243,7 @@ impl Post {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
         let (source, session) = (publisher.source.clone(), session.clone());
         let retry = Retry { source, session, number, text: text.into(), is_taken_back };
-        self.app.streams.retries.note(feed.log_id(), retry);
+        self.service.streams.retries.note(feed.log_id(), retry);
     }
 
     /// What was taken for retries before the `number` with which a new run shows itself; the run before began with `first`.
@@ -374,7 +256,7 @@ impl Post {
             first,
             is_shared: feed.is_shared(),
         };
-        self.app.streams.retries.before(&place, number)
+        self.service.streams.retries.before(&place, number)
     }
 
     /// What there is to tell.
@@ -384,13 +266,13 @@ impl Post {
 
     /// Whether something that came at `at` came within the last seconds.
     fn is_recent(&self, at: Timestamp) -> bool {
-        self.app.clock_history.since(at, self.app.clock.now()) <= LATE_MS_MAX
+        self.service.context.clock_history.since(at, self.service.context.clock.now()) <= LATE_MS_MAX
     }
 
     fn options(&self, tag: &str) -> Options {
         Options {
-            media_ms_max: self.app.config.captions.max_media_ms,
-            text_bytes_max: self.app.limits().text_bytes,
+            media_ms_max: self.service.context.config.captions.max_media_ms,
+            text_bytes_max: self.service.context.limits().text_bytes,
             lang: self.lang.as_deref().map(Into::into),
             offset_ms: self.offset_ms,
             wall_start: self.pipeline.view.transcript().opened_at(),
@@ -401,8 +283,8 @@ impl Post {
     /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
     /// that is wanted and there is room. Gives what the software should be told beside its answer.
     async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Vec<String>, Problem> {
-        let Self { app, pipeline, .. } = self;
-        let came = MessageArrival::now(app);
+        let Self { service, pipeline, .. } = self;
+        let came = MessageArrival::now(&service.context);
         let (mut refusal, mut full) = (None, None);
         if self.is_kept {
             let (source, lang) = (&pipeline.publisher.source, self.lang.as_deref());
@@ -414,7 +296,7 @@ impl Post {
                 has_names: true,
                 lang,
             };
-            match Keeping::new(app, pipeline.view.clone(), &reading).keep(posted.frame) {
+            match Keeping::new(&service.context, pipeline.view.clone(), &reading).keep(posted.frame) {
                 Ok(op) => op.into_iter().for_each(|op| pipeline.push_own(op, came.at)),
                 Err(error) => full = Some(error),
             }
@@ -533,8 +415,8 @@ fn number(asked: &Asked) -> Result<Option<u64>, Problem> {
 }
 
 /// A body that is text.
-async fn text(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
-    let body = read(app, headers, body, app.config.limits.message_bytes).await?;
+async fn text(service: &IngestService, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
+    let body = read(&service.context, headers, body, service.context.config.limits.message_bytes).await?;
     let body = in_utf8(headers, body)?;
     String::from_utf8(body.into()).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))
 }
@@ -564,7 +446,7 @@ fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>)
 
 /// `POST /v1/feeds/{feed}/zoom`
 pub(super) async fn zoom(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(access): Extension<Access>,
@@ -572,8 +454,8 @@ pub(super) async fn zoom(
     body: Body,
 ) -> Result<String, Problem> {
     let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
-    let text = text(&app, &headers, body).await?;
-    let mut post = Post::open(app, &name, &asked, &access, "zoom").await?;
+    let text = text(&service, &headers, body).await?;
+    let mut post = Post::open(service, &name, &asked, &access, "zoom").await?;
     let options = post.options("zoom");
     let frame = |text: &str, seq: u64| serde_json::json!({ "seq": seq, "text": text }).to_string();
     let decode = |text: &str, session: &str, number: u64| {
@@ -589,7 +471,7 @@ pub(super) async fn zoom(
 
 /// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
 pub(super) async fn zoom_seq(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(access): Extension<Access>,
@@ -597,8 +479,8 @@ pub(super) async fn zoom_seq(
     let name = FeedId::new(&name)?;
     let base = asked.get("session").map_or("zoom", String::as_str);
     let source = access.source(asked.get("source").map(String::as_str))?;
-    let Publisher { source, session: base, .. } = Publisher::new(&app, source, Some(base))?;
-    let feed = match app.feeds.open(&name).await? {
+    let Publisher { source, session: base, .. } = Publisher::new(&service.context, source, Some(base))?;
+    let feed = match service.catalog.feeds.open(&name).await? {
         Opened::Here(feed) => feed,
         Opened::Absent | Opened::Replaced(_) => return Ok(told(0, [])),
         Opened::Deleted => return Err(Problem::feed_deleted(&name)),
@@ -612,20 +494,20 @@ pub(super) async fn zoom_seq(
 /// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
 /// near it.
 pub(super) async fn youtube(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(access): Extension<Access>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<String, Problem> {
-    let text = text(&app, &headers, body).await?;
-    let now = |app: &App| wall_time(app.clock.now());
+    let text = text(&service, &headers, body).await?;
+    let now = |service: &IngestService| wall_time(service.context.clock.now());
     if text.trim().is_empty() {
-        return Ok(told(now(&app), []));
+        return Ok(told(now(&service), []));
     }
     let seq = number(&asked)?;
-    let mut post = Post::open(app, &name, &asked, &access, "youtube").await?;
+    let mut post = Post::open(service, &name, &asked, &access, "youtube").await?;
     let options = post.options("youtube");
     let decode = |text: &str, session: &str, number: u64| {
         let mut decoded = Decoded::default();
@@ -637,7 +519,7 @@ pub(super) async fn youtube(
         decoded
     };
     let notes = post.take(seq, (Format::YouTube, &text, text.as_bytes()), decode).await?;
-    Ok(told(now(&post.app), notes))
+    Ok(told(now(&post.service), notes))
 }
 
 /// One operation, for what has one number.
@@ -649,18 +531,19 @@ fn merged(says: Vec<Said>) -> Vec<Said> {
 
 /// `POST /v1/feeds/{feed}/streamtext`
 pub(super) async fn streamtext(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(access): Extension<Access>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<String, Problem> {
-    let body = in_utf8(&headers, read(&app, &headers, body, app.config.limits.message_bytes).await?)?;
+    let body =
+        in_utf8(&headers, read(&service.context, &headers, body, service.context.config.limits.message_bytes).await?)?;
     let seq = number(&asked)?;
-    let mut post = Post::open(app, &name, &asked, &access, "streamtext").await?;
+    let mut post = Post::open(service, &name, &asked, &access, "streamtext").await?;
     let begin = |post: &Post| {
-        let tag = Epoch::from_random(post.app.chance.next()).to_string();
+        let tag = Epoch::from_random(post.service.context.chance.next()).to_string();
         Stream {
             dialect: Format::StreamText.open(post.options(&tag)),
             session: format!("{}-{tag}", post.base).into(),
@@ -671,14 +554,14 @@ pub(super) async fn streamtext(
             used: Instant::now(),
         }
     };
-    let stream = post.app.streams.get(
-        &post.app.config.limits,
+    let stream = post.service.streams.get(
+        &post.service.context.config.limits,
         (post.pipeline.feed.log_id().clone(), post.pipeline.publisher.source.clone()),
         || begin(&post),
     );
     let mut stream = stream.lock().await;
     stream.used = Instant::now();
-    let hash = post.app.streams.hasher.hash_one(&body);
+    let hash = post.service.streams.hasher.hash_one(&body);
     let note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
         Some(StreamNumber::Repeat) => {
             post.pipeline.warn_if_off_air();
@@ -699,7 +582,7 @@ pub(super) async fn streamtext(
         _ => Vec::new(),
     };
     let note = note.into_iter().chain((!open.is_empty()).then_some(BEGUN_ANEW)).map(str::to_owned);
-    let (source, now) = (source.clone(), post.app.clock.now());
+    let (source, now) = (source.clone(), post.service.context.clock.now());
     for (id, rev, _) in open {
         post.pipeline.push_own(Op::Abandon { source: source.clone(), id, rev: Some(rev) }, now);
     }
@@ -729,75 +612,6 @@ mod tests {
         let base: Arc<str> = "zoom".into();
         assert_eq!((&*run_name(&base, 1), &*run_name(&base, 12)), ("zoom", "zoom.12"));
         assert_eq!(wall_time(Timestamp(0)), "1970-01-01T00:00:00.000");
-    }
-
-    #[test]
-    fn numbers_of_a_stream_as_a_table() {
-        use StreamNumber::{AfterGap, Late, Next, Repeat};
-        let begun = Instant::now();
-        let numbers = |posts: &[(u64, u64, u64)]| {
-            let mut stream = Stream {
-                dialect: Format::StreamText.open(Options::new("t")),
-                session: "s".into(),
-                seq: 0,
-                last: None,
-                missing: Vec::new(),
-                recent: VecDeque::new(),
-                used: begun,
-            };
-            let note = |(seq, body, at_s): &(u64, u64, u64)| {
-                stream.note(*seq, *body, begun + std::time::Duration::from_secs(*at_s))
-            };
-            posts.iter().map(note).collect::<Vec<_>>()
-        };
-        for (what, posts, expected) in [
-            ("in order", &[(1, 1, 0), (2, 2, 0), (3, 3, 0)][..], &[Next, Next, Next][..]),
-            ("retries", &[(1, 1, 0), (2, 2, 0), (1, 1, 0), (2, 2, 0), (3, 3, 0)], &[Next, Next, Repeat, Repeat, Next]),
-            (
-                "overtaken",
-                &[(1, 1, 0), (4, 4, 0), (3, 3, 0), (3, 3, 0), (2, 2, 0), (5, 5, 0)],
-                &[Next, AfterGap, Late, Repeat, Late, Next],
-            ),
-            ("started anew", &[(1, 1, 0), (2, 2, 0), (1, 9, 0), (2, 2, 0), (3, 3, 0)], &[Next, Next, Next, Next, Next]),
-            ("started anew much later", &[(1, 1, 0), (2, 2, 0), (1, 1, 40), (2, 2, 40)], &[Next, Next, Next, Next]),
-            ("the last again, much later", &[(1, 1, 0), (2, 2, 0), (2, 2, 40)], &[Next, Next, Repeat]),
-            ("far ahead", &[(1, 1, 0), (90, 90, 0), (89, 89, 0), (60, 60, 0)], &[Next, AfterGap, Late, Next]),
-        ] {
-            assert_eq!(numbers(posts), expected, "{what}");
-        }
-    }
-
-    #[test]
-    fn a_feed_forgets_its_own_streams() {
-        let limits = LimitsConfig { streams_max: 3, streams_per_feed_max: 2, ..LimitsConfig::default() };
-        let streams = Streams::default();
-        let begun = Instant::now();
-        let mut count = 0;
-        let mut write = |feed: &str, source: &str| {
-            let place = (LogId { feed: FeedId::new(feed).expect("a name"), life: 1 }, Arc::from(source));
-            count += 1;
-            let used = begun + std::time::Duration::from_secs(count);
-            let begin = || Stream {
-                dialect: Format::StreamText.open(Options::new("t")),
-                session: "s".into(),
-                seq: 0,
-                last: None,
-                missing: Vec::new(),
-                recent: VecDeque::new(),
-                used,
-            };
-            streams.get(&limits, place, begin);
-            let known = streams.streams.lock().expect("nobody panics");
-            let mut known: Vec<String> =
-                known.keys().map(|(log_id, source)| format!("{}/{source}", log_id.feed)).collect();
-            known.sort();
-            known.join(" ")
-        };
-        write("a", "a");
-        write("b", "a");
-        assert_eq!(write("b", "b"), "a/a b/a b/b");
-        assert_eq!(write("b", "c"), "a/a b/b b/c", "the feed that has as many as it may gives up its own");
-        assert_eq!(write("c", "a"), "b/b b/c c/a", "of too many in all the oldest goes");
     }
 
     #[test]

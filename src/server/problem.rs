@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::app::NotCreated;
+use super::catalog::NotCreated;
 use crate::log::LogError;
 use crate::position::{BadName, FeedId};
 

@@ -17,11 +17,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::entry::Entry;
-use super::app::{App, end_of};
-use super::ingest::{AckQueue, IngestPipeline, MessageArrival, Numbered, Publisher, ReadPace, Resend, SessionTally};
+use super::close::End;
+use super::close::end_of;
+use super::ingest::{
+    AckQueue, IngestPipeline, IngestService, MessageArrival, Numbered, Publisher, ReadPace, Resend, SessionTally,
+};
 use super::peer::Peer;
 use super::slots::{Call, Claim};
-use super::socket::{End, Frame, Socket};
+use super::socket::{Frame, Socket};
 use super::upgrade::{Asked, SocketEnd};
 use crate::config::TimesConfig;
 use crate::feed::Bell;
@@ -70,26 +73,37 @@ const MISSING_LOOKS_MAX: u32 = 16;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a publisher to its end.
-pub(super) async fn serve(app: Arc<App>, name: FeedId, mut socket: Socket, asked: Box<Asked>) -> (Socket, End) {
-    let Err(end) = publish(&app, &name, &mut socket, &asked).await;
+pub(super) async fn serve(
+    service: Arc<IngestService>,
+    name: FeedId,
+    mut socket: Socket,
+    asked: Box<Asked>,
+) -> (Socket, End) {
+    let Err(end) = publish(&service, &name, &mut socket, &asked).await;
     (socket, end)
 }
 
-async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Asked) -> Result<Infallible, End> {
-    let vendor = vendor::VendorAsked::read(app, name, asked)?;
+async fn publish(
+    service: &Arc<IngestService>,
+    name: &FeedId,
+    socket: &mut Socket,
+    asked: &Asked,
+) -> Result<Infallible, End> {
+    let vendor = vendor::VendorAsked::read(service, name, asked)?;
     let offset_ms = vendor::offset_ms(asked)?;
     let is_anonymous = vendor::are_labels_anonymous(asked, vendor.is_some())?;
-    let mut publisher = Publisher::new(app, asked.access.source(asked.get("source"))?, asked.get("session"))
-        .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
+    let mut publisher =
+        Publisher::new(&service.context, asked.access.source(asked.get("source"))?, asked.get("session"))
+            .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
     // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
     publisher.corrects = asked.flag("corrects", vendor.is_some())?;
     let takes_over = asked.flag("takeover", false)?;
     let keeps_text = asked.flag("keeps_text", false)?;
-    let feed = asked.access.open_to_publish(app, name).await.map_err(|error| error.end())??;
-    let entering = Entry::take(app, feed, publisher, takes_over);
+    let feed = service.open_feed(&asked.access, name).await.map_err(|error| error.end())??;
+    let entering = Entry::take(service, feed, publisher, takes_over);
     let (entry, mut pipeline) = tokio::select! {
         biased;
-        () = app.stop.cancelled() => return Err(going_away()),
+        () = service.context.stop.cancelled() => return Err(going_away()),
         // Who has gone takes nobody's place.
         end = socket.left() => return Err(end),
         entry = entering => entry?,
@@ -111,7 +125,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     for name in asked.names().filter(|name| !PARAMETERS.contains(name)) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
-    let mut connection = Connection::new(app, entry, pipeline);
+    let mut connection = Connection::new(service, entry, pipeline);
     connection.claim().welcome();
     let replaced_life = connection.pipeline.feed.replaced_life().await.map_err(|error| end_of(&error))?;
     let welcome = connection.welcome(replaced_life)?;
@@ -127,7 +141,7 @@ async fn publish(app: &Arc<App>, name: &FeedId, socket: &mut Socket, asked: &Ask
     let end = connection.run(socket).await.map_err(|end| connection.tell_replacement(end));
     connection.end_vendors().await;
     // Who comes next in this session is welcomed with all that this one has under way.
-    let _ = connection.acks.all_durable(&connection.app.metrics).await;
+    let _ = connection.acks.all_durable(&connection.service.context.metrics).await;
     connection.count_last_reused_ids().await;
     if asked.get("session").is_some() {
         connection.pipeline.note_answered();
@@ -143,7 +157,7 @@ fn going_away() -> End {
 }
 
 struct Connection<'a> {
-    app: &'a Arc<App>,
+    service: &'a Arc<IngestService>,
     pipeline: IngestPipeline,
     entry: Entry,
     bell: watch::Receiver<Bell>,
@@ -189,20 +203,20 @@ fn lines_in(says: &Incoming) -> u64 {
 }
 
 impl<'a> Connection<'a> {
-    fn new(app: &'a Arc<App>, entry: Entry, pipeline: IngestPipeline) -> Self {
+    fn new(service: &'a Arc<IngestService>, entry: Entry, pipeline: IngestPipeline) -> Self {
         let mut bell = pipeline.view.bell();
         // The view may have come to its end since it was asked for, and would not ring again.
         bell.mark_changed();
         let on_air = is_on_air(&pipeline.view.transcript(), &pipeline.publisher.source);
         Self {
-            limits: app.limits(),
+            limits: service.context.limits(),
             acks: AckQueue::default(),
             acked: pipeline.sequence.last(),
             refused_in_a_row: 0,
             ending: false,
             on_air,
-            pace: ReadPace::new(app.config.limits.publish_messages_per_second),
-            app,
+            pace: ReadPace::new(service.context.config.limits.publish_messages_per_second),
+            service,
             pipeline,
             entry,
             bell,
@@ -252,7 +266,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn run(&mut self, socket: &mut Socket) -> Result<Infallible, End> {
-        let times = &self.app.config.times;
+        let times = &self.service.context.config.times;
         let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
         let mut heard = Instant::now();
         let mut ping_at = heard + ping_after;
@@ -269,8 +283,8 @@ impl<'a> Connection<'a> {
                         continue;
                     }
                 },
-                () = self.app.stop.cancelled() => Err(going_away()),
-                ready = self.acks.ready(&self.app.metrics), if !self.acks.is_empty() => {
+                () = self.service.context.stop.cancelled() => Err(going_away()),
+                ready = self.acks.ready(&self.service.context.metrics), if !self.acks.is_empty() => {
                     in_time(&claim, self.send_answers(socket, ready)).await?;
                     continue;
                 }
@@ -325,7 +339,7 @@ impl<'a> Connection<'a> {
 
     async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
         let mut read = read;
-        let (mut came, mut size) = (MessageArrival::now(self.app), 0);
+        let (mut came, mut size) = (MessageArrival::now(&self.service.context), 0);
         for number in 1.. {
             match read? {
                 Frame::Sign => {}
@@ -352,7 +366,7 @@ impl<'a> Connection<'a> {
             }
             if self.pipeline.is_batch_empty() {
                 // What was done about the last message may have waited for the log.
-                came = MessageArrival::now(self.app);
+                came = MessageArrival::now(&self.service.context);
             }
             match socket.next().now_or_never() {
                 Some(next) => read = next,
@@ -375,7 +389,7 @@ impl<'a> Connection<'a> {
         if self.vendor.is_some() {
             return self.take_vendors(text.as_bytes(), came).await;
         }
-        let mut message = FromPublisher::decode(text, &self.limits, self.app.config.captions.max_media_ms);
+        let mut message = FromPublisher::decode(text, &self.limits, self.service.context.config.captions.max_media_ms);
         self.pipeline.read(&mut message);
         self.queue_warnings().await?;
         let seq = match self.pipeline.sequence.number(&message) {
@@ -412,13 +426,13 @@ impl<'a> Connection<'a> {
         self.append_batch().await?;
         let is_empty = matches!(&says, Incoming::Lines(lines) if lines.is_empty());
         if !is_empty && !self.pipeline.is_recent(seq, text) {
-            self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
+            self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
             // A long log takes a while to read.
             let claim = self.claim().clone();
             let resend = tokio::select! {
                 biased;
                 end = claim.replaced() => return Err(end),
-                () = self.app.stop.cancelled() => return Err(going_away()),
+                () = self.service.context.stop.cancelled() => return Err(going_away()),
                 resend = self.pipeline.find_resend(seq, &says) => resend.map_err(|error| end_of(&error))?,
             };
             if resend != Resend::Same {
@@ -441,14 +455,14 @@ impl<'a> Connection<'a> {
 
     /// Waits until all that was sent before is folded.
     async fn see_all(&mut self) -> Result<(), End> {
-        self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
+        self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
         let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
     /// Waits until all that this publisher sent before is folded.
     async fn see_own(&mut self) -> Result<(), End> {
-        self.acks.all_durable(&self.app.metrics).await.map_err(|error| end_of(&error))?;
+        self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
         let Some(last) = self.acks.last_unfolded() else { return Ok(()) };
         self.pipeline.view.reach(last.next()).await.map_err(|error| end_of(&error))
     }
@@ -590,7 +604,7 @@ impl<'a> Connection<'a> {
 
     fn count_refusal(&mut self) -> Result<(), End> {
         self.refused_in_a_row += 1;
-        let max = self.app.config.limits.refusals_in_a_row_max;
+        let max = self.service.context.config.limits.refusals_in_a_row_max;
         if self.refused_in_a_row > max {
             let reason = format!("more than {max} messages in a row were refused: see the nacks");
             return Err(End::close(CloseCode::BadRequest, reason));

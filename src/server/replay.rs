@@ -4,7 +4,6 @@
 //! on in the live loop where it stands.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +11,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
-use super::app::{AddressSeat, App, Seat, Seats, SeatsByAddress};
-use super::socket::End;
-use super::subscribe::{Left, Reader, not_here};
+use super::close::End;
+use super::connection::{Left, Reader, not_here};
+use super::replay_params::{By, Wanted};
 use super::subscription::Place;
-use super::upgrade::Asked;
 use crate::feed::{Feed, Following, Page, View};
 use crate::log::{Entry, LogError};
 use crate::position::{Cursor, Offset};
@@ -29,60 +27,6 @@ use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 const FOLD_AT_ONCE: usize = 512;
 /// A gap is shortened to this where the replay is faster than the event, unless `max_gap_ms` says otherwise.
 const MAX_GAP_MS: i64 = 10_000;
-
-/// What time a replay goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// When the server took the records.
-    Arrival,
-    /// Where the speech stands in the event.
-    Media,
-}
-
-/// What is asked of a replay.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pace: Pace,
-    by: Option<By>,
-    max_gap_ms: Option<i64>,
-}
-
-impl Wanted {
-    /// Reads the query; none where no `pace` is given.
-    pub(super) fn new(asked: &Asked) -> Result<Option<Self>, End> {
-        let bad = |reason: &'static str| End::close(CloseCode::BadRequest, reason);
-        let Some(pace) = asked.get("pace") else {
-            return match (asked.get("pace_by"), asked.get("max_gap_ms")) {
-                (None, None) => Ok(None),
-                _ => Err(bad("pace_by and max_gap_ms say how to replay: give a pace too")),
-            };
-        };
-        let by = match asked.get("pace_by") {
-            None => None,
-            Some("arrival") => Some(By::Arrival),
-            Some("media") => Some(By::Media),
-            Some(_) => return Err(bad("pace_by is arrival or media")),
-        };
-        let max_gap_ms = match asked.get("max_gap_ms").map(str::parse) {
-            None => None,
-            Some(Ok(ms)) if ms >= 0 => Some(ms),
-            Some(_) => return Err(bad("max_gap_ms is a whole number of milliseconds")),
-        };
-        Ok(Some(Self { pace: pace.parse().map_err(bad)?, by, max_gap_ms }))
-    }
-}
-
-/// The seats of a replay. Boxed: most readers have none.
-pub(super) type PlayerSeats = Box<(Seat, AddressSeat)>;
-
-/// Takes the seats of a replay for a client at `ip`: one among all replays, and one among those of its address.
-pub(super) fn take_seats(app: &Arc<App>, ip: IpAddr) -> Result<PlayerSeats, End> {
-    let full = |reason| End::close(CloseCode::TooManyConnections, reason);
-    let seat = Seats::take(app, |app| &app.replays).ok_or_else(|| full("as many replays run as may"))?;
-    let address = SeatsByAddress::take(app, ip, |app| &app.replays_by_address)
-        .ok_or_else(|| full("as many replays run from this address as may"))?;
-    Ok(Box::new((seat, address)))
-}
 
 /// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives. Done when the
 /// feed was replaced.
@@ -381,7 +325,7 @@ impl Player {
             let page = Page::of(&self.transcript, reader.subscription.wanted.unit, self.since);
             let to = page.to;
             for message in page.encode(&reader.subscription.name) {
-                reader.app.metrics.sent(1, message.body().len());
+                reader.service.context.metrics.sent(1, message.body().len());
                 reader.outlet.send(&message).await?;
             }
             self.since = to;

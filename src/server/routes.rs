@@ -1,20 +1,18 @@
 //! Which address leads where.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use http::StatusCode;
 
-use super::app::App;
+use super::guard::AccessControl;
 use super::problem::{Problem, ProblemCode};
+use super::state::ServerState;
 use super::upgrade::upgrade;
 use super::{
-    deliveries, events, feeds, frames, guard, hls, lines, many, metrics, pages, posts, publish, search, subscribe,
-    text, transcripts,
+    deliveries_page, feeds, frames, guard, health, hls, lines, many, metrics_page, pages, posts, publish, search,
+    single, streams, transcripts,
 };
 use crate::position::FeedId;
 
@@ -60,10 +58,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/metrics"),
 ];
 
-pub(super) fn router(app: &Arc<App>) -> Router {
+pub(super) fn router(state: &ServerState) -> Router {
+    let control = AccessControl { context: state.context.clone(), auth: state.auth.clone() };
     Router::new()
         .route("/v1/search", get(search::get))
-        .route("/v1/deliveries", get(deliveries::get))
+        .route("/v1/deliveries", get(deliveries_page::get))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{feed}", get(feeds::get).put(feeds::put).patch(feeds::patch).delete(feeds::delete))
         .route("/v1/feeds/{feed}/state", post(feeds::set_state))
@@ -83,8 +82,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/feeds/{feed}/publish", get(open_publish))
         .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))
         .route("/v1/subscribe", get(open_many))
-        .route("/v1/feeds/{feed}/events", get(events::get))
-        .route("/v1/feeds/{feed}/text", get(text::get))
+        .route("/v1/feeds/{feed}/events", get(streams::events))
+        .route("/v1/feeds/{feed}/text", get(streams::text))
         .route("/", get(pages::index))
         .route("/feeds/{feed}", get(pages::feed))
         .route("/feeds/{feed}/embed", get(pages::embed))
@@ -93,51 +92,37 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/embed.js", get(pages::embed_script))
         .route("/viewer/{file}", get(pages::file))
         .route("/favicon.ico", get(pages::icon))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics::get))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics_page::get))
         .fallback(|| async { Problem::new(ProblemCode::NotFound, "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             Problem::new(ProblemCode::MethodNotAllowed, "this address does not know this method")
         })
-        .layer(from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app.clone())
+        .layer(from_fn_with_state(control, guard::guard))
+        .with_state(state.clone())
 }
 
-async fn open_publish(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
+async fn open_publish(State(state): State<ServerState>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            upgrade(&app, request, &publish::SOCKET, move |app, socket, asked| publish::serve(app, name, socket, asked))
+            let serve = move |socket, asked| publish::serve(state.ingest, name, socket, asked);
+            upgrade(&state.context, request, &publish::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
 }
 
-async fn open_subscribe(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
+async fn open_subscribe(State(state): State<ServerState>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            let serve = move |app, socket, asked| subscribe::serve(app, name, socket, asked);
-            upgrade(&app, request, &subscribe::SOCKET, serve)
+            let serve = move |socket, asked| single::serve(state.egress, name, socket, asked);
+            upgrade(&state.context, request, &single::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
 }
 
-async fn open_many(State(app): State<Arc<App>>, request: Request) -> Response {
-    upgrade(&app, request, &subscribe::SOCKET, many::serve)
-}
-
-async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let unavailable = |detail: String| Problem::new(ProblemCode::StorageUnavailable, detail);
-    if app.stop.is_cancelled() {
-        return Err(unavailable("the server is going away".into()));
-    }
-    let trouble = app.feeds.log().trouble().map(|error| error.to_string());
-    match trouble.or_else(|| app.cluster.as_ref()?.trouble()) {
-        Some(why) => Err(unavailable(why)),
-        None => {
-            let note = app.unsynced.get().map(|why| format!("not on disks for certain: {why}\n"));
-            Ok((StatusCode::OK, format!("ready\n{}", note.unwrap_or_default())).into_response())
-        }
-    }
+async fn open_many(State(state): State<ServerState>, request: Request) -> Response {
+    upgrade(&state.context, request, &single::SOCKET, move |socket, asked| many::serve(state.egress, socket, asked))
 }

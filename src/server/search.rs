@@ -9,9 +9,10 @@ use axum::{Extension, Json};
 use http::header;
 use serde::Serialize;
 
-use super::app::{App, Seats};
 use super::auth::Access;
-use super::feeds::open;
+use super::catalog::Catalog;
+use super::feed_path::open;
+use super::indexer::Search;
 use super::problem::{Problem, ProblemCode};
 use crate::config::{Role, TimesConfig};
 use crate::position::FeedId;
@@ -34,18 +35,19 @@ struct Answer {
 
 /// `GET /v1/search`
 pub(super) async fn get(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
+    State(search): State<Option<Arc<Search>>>,
     Query(query): Query<HashMap<String, String>>,
     Extension(access): Extension<Access>,
 ) -> Result<Response, Problem> {
-    let Some(search) = &app.search else {
+    let Some(search) = &search else {
         let detail = "this server keeps no search index: set search = true in its configuration";
         return Err(Problem::new(ProblemCode::Unsupported, detail));
     };
     if query.contains_key("view") {
         return Err(Problem::new(ProblemCode::Unsupported, "this server has no view beside the public one"));
     }
-    let limits = &app.config.limits;
+    let limits = &catalog.context.config.limits;
     let typed = query.get("q").map(String::as_str).unwrap_or_default();
     if typed.len() > limits.search_query_bytes {
         return Err(Problem::bad(format!("q has {} bytes at most", limits.search_query_bytes)));
@@ -61,16 +63,16 @@ pub(super) async fn get(
             let name = FeedId::new(name)?;
             // First, so that whoever may not read it is not told whether it is there.
             access.require(Role::Subscribe, &name)?;
-            open(&app, name.as_str()).await?;
+            open(&catalog, name.as_str()).await?;
             Some(name)
         }
         None => None,
     };
-    let Some(_seat) = Seats::take(&app, |app| &app.searches) else {
+    let Some(_seat) = search.searches.try_acquire() else {
         return Err(Problem::new(ProblemCode::TooManyConnections, "as many search as may: try again"));
     };
     let wanted = |feed: &FeedId| only.as_ref().is_none_or(|only| only == feed) && access.may(Role::Subscribe, feed);
-    let (lives, is_all) = search.lives(&app, wanted).await?;
+    let (lives, is_all) = search.lives(&catalog, wanted).await?;
     let question = Question {
         words,
         lives,
@@ -79,7 +81,7 @@ pub(super) async fn get(
         taken: (from.and_then(Moment::taken), to.and_then(Moment::taken)),
         page,
     };
-    let timeout = TimesConfig::ms(app.config.times.search_timeout_ms);
+    let timeout = TimesConfig::ms(catalog.context.config.times.search_timeout_ms);
     let Found { hits, total, order } = search.index.find(question, timeout).await?;
     let answer = Answer { hits, total, order, catching_up: !is_all };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())

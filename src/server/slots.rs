@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 
 use self::claim::Life;
 pub(super) use self::claim::{Call, Claim, replaced, taken};
-use super::app::App;
-use super::socket::End;
+use super::catalog::Catalog;
+use super::close::End;
 use crate::cluster::{Heard, Publisher};
 use crate::config::TimesConfig;
 use crate::log::LogId;
@@ -36,8 +36,11 @@ pub(super) enum Place {
 pub(super) type Since = (u64, Arc<str>);
 
 /// The places that are held or waited for.
-#[derive(Debug, Default)]
-pub(super) struct Slots(Mutex<HashMap<Place, Slot>>);
+#[derive(Debug)]
+pub(super) struct Slots {
+    catalog: Arc<Catalog>,
+    places: Mutex<HashMap<Place, Slot>>,
+}
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -61,12 +64,16 @@ pub(super) struct Newcomer {
 }
 
 impl Slots {
+    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
+        Self { catalog, places: Mutex::default() }
+    }
+
     /// Takes a source as soon as its connection has let it go. Cancel-safe.
     ///
     /// # Errors
     /// What the newcomer is closed with, if the source is another session's.
-    pub(super) async fn take(app: &Arc<App>, place: Place, newcomer: &Newcomer) -> Result<HeldSource, End> {
-        let visit = Visit::new(app, place);
+    pub(super) async fn take(self: &Arc<Self>, place: Place, newcomer: &Newcomer) -> Result<HeldSource, End> {
+        let visit = Visit::new(self, place);
         let claim = visit.claim(newcomer).await?;
         let lock = visit.slot(|slot| slot.lock.clone());
         let mut held = HeldSource { claim, visit, _lock: None };
@@ -80,11 +87,11 @@ impl Slots {
 
     /// Asks the connection that has `place` here whether it lives, for `publisher`, which has come to another node; says what that
     /// is answered, or none if the connection is to go. Cancel-safe.
-    async fn ask(app: &Arc<App>, place: &Place, publisher: &Publisher) -> Option<Heard> {
-        let (asked_at, within) = (Instant::now(), TimesConfig::ms(app.config.times.holder_answer_ms));
+    async fn ask(&self, place: &Place, publisher: &Publisher) -> Option<Heard> {
+        let (asked_at, within) = (Instant::now(), TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms));
         let until = asked_at + 2 * within;
         loop {
-            let claim = app.slots.claim(place)?;
+            let claim = self.claim(place)?;
             if claim.publisher.session == publisher.session {
                 return None;
             }
@@ -103,11 +110,11 @@ impl Slots {
 
     /// Tells the connection of `place` to go if it came before `by`, which is at another node, and waits until it has. If `asks`
     /// it stays if it lives and is another session's. Cancel-safe: who was told goes in any case.
-    pub(super) async fn leave(app: &Arc<App>, place: &Place, by: &Publisher, node: &Arc<str>, asks: bool) -> Heard {
-        if asks && let Some(heard) = Self::ask(app, place, by).await {
+    pub(super) async fn leave(&self, place: &Place, by: &Publisher, node: &Arc<str>, asks: bool) -> Heard {
+        if asks && let Some(heard) = self.ask(place, by).await {
             return heard;
         }
-        let Some(told) = app.slots.tell(place, by, node) else { return Heard::Done };
+        let Some(told) = self.tell(place, by, node) else { return Heard::Done };
         match told {
             Told::IsNewer => Heard::Newer,
             Told::Goes(lock) => {
@@ -120,10 +127,10 @@ impl Slots {
     /// Asks the connection that publishes in the session of `by` here, if there is one, for a sign of life. It is said who that is
     /// if it lives ([`Heard::Taken`]); else it is closed, and gone when this is ready. Cancel-safe: who was told goes in any
     /// case.
-    pub(super) async fn leave_if_silent(app: &Arc<App>, place: &Place, by: &Publisher) -> Heard {
-        let within = TimesConfig::ms(app.config.times.holder_answer_ms);
+    pub(super) async fn leave_if_silent(&self, place: &Place, by: &Publisher) -> Heard {
+        let within = TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms);
         let asked_at = Instant::now();
-        let claim = app.slots.claim(place).filter(|claim| claim.publisher.session == by.session);
+        let claim = self.claim(place).filter(|claim| claim.publisher.session == by.session);
         let Some(claim) = claim else { return Heard::Done };
         match claim.life(asked_at, within).await {
             Life::Alive => return Heard::Taken(claim.publisher.clone()),
@@ -152,8 +159,8 @@ impl Slots {
     }
 
     /// Waits for `place` without telling anybody to leave it. Cancel-safe.
-    pub(super) async fn wait_for(app: &Arc<App>, place: Place) -> Held {
-        let visit = Visit::new(app, place);
+    pub(super) async fn wait_for(self: &Arc<Self>, place: Place) -> Held {
+        let visit = Visit::new(self, place);
         let lock = visit.slot(|slot| slot.lock.clone());
         Held { _lock: lock.lock_owned().await, _visit: visit }
     }
@@ -163,7 +170,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Place, Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,28 +184,28 @@ enum Told {
 
 /// Somebody who holds a place or waits for it: as long as there is one, the place is remembered.
 struct Visit {
-    app: Arc<App>,
+    slots: Arc<Slots>,
     place: Place,
 }
 
 impl Visit {
-    fn new(app: &Arc<App>, place: Place) -> Self {
-        app.slots.lock().entry(place.clone()).or_default().here += 1;
-        Self { app: app.clone(), place }
+    fn new(slots: &Arc<Slots>, place: Place) -> Self {
+        slots.lock().entry(place.clone()).or_default().here += 1;
+        Self { slots: slots.clone(), place }
     }
 
     fn slot<T>(&self, look: impl FnOnce(&mut Slot) -> T) -> T {
-        look(self.app.slots.lock().entry(self.place.clone()).or_default())
+        look(self.slots.lock().entry(self.place.clone()).or_default())
     }
 
     /// Claims the place for `newcomer`, if it may have it.
     async fn claim(&self, newcomer: &Newcomer) -> Result<Arc<Claim>, End> {
         let came = Instant::now();
-        let within = TimesConfig::ms(self.app.config.times.holder_answer_ms);
+        let within = TimesConfig::ms(self.slots.catalog.context.config.times.holder_answer_ms);
         // The newcomer before may have had all of its time, and left.
         let until = came + 2 * within;
         let is_own = |claim: &Arc<Claim>| claim.publisher.session == newcomer.session;
-        if (newcomer.takes_over || self.app.slots.claim(&self.place).as_ref().is_some_and(is_own))
+        if (newcomer.takes_over || self.slots.claim(&self.place).as_ref().is_some_and(is_own))
             && let Some(claim) = self.try_claim(newcomer, None)
         {
             return Ok(claim);
@@ -206,7 +213,7 @@ impl Visit {
         let door = self.slot(|slot| slot.door.clone());
         let _door = timeout_at(until, door.lock_owned()).await;
         loop {
-            let Some(known) = self.app.slots.claim(&self.place) else {
+            let Some(known) = self.slots.claim(&self.place) else {
                 if let Some(claim) = self.try_claim(newcomer, None) {
                     return Ok(claim);
                 }
@@ -226,8 +233,12 @@ impl Visit {
 
     /// Claims the place, unless another session has it that is not known to be `dead`.
     fn try_claim(&self, newcomer: &Newcomer, dead: Option<&Arc<Claim>>) -> Option<Arc<Claim>> {
-        let elsewhere = self.app.newest_elsewhere(&self.place);
-        let now = u64::try_from(self.app.clock.now().0).unwrap_or(0);
+        let catalog = &self.slots.catalog;
+        let elsewhere = match &self.place {
+            Place::Source(log_id, source) => catalog.newest_elsewhere(log_id, source),
+            Place::Session(..) => None,
+        };
+        let now = u64::try_from(catalog.context.clock.now().0).unwrap_or(0);
         self.slot(|slot| {
             if let Some(known) = &slot.claim {
                 let is_own = known.publisher.session == newcomer.session;
@@ -243,7 +254,7 @@ impl Visit {
             if let Some(known) = &slot.claim {
                 known.replace(&publisher);
             }
-            slot.since = Some((since, self.app.own_name()));
+            slot.since = Some((since, catalog.own_name()));
             let claim = Arc::new(Claim::new(publisher));
             slot.claim = Some(claim.clone());
             Some(claim)
@@ -253,7 +264,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut slots = self.app.slots.lock();
+        let mut slots = self.slots.lock();
         let Some(slot) = slots.get_mut(&self.place) else { return };
         slot.here -= 1;
         if slot.here == 0 {

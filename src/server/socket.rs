@@ -22,7 +22,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as RawCod
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::auth::AccessEnd;
+use super::close::{End, Finish};
+use super::grant_lifetime::AccessEnd;
 use super::stream::{DirectTcp, Transport};
 use crate::config::TimesConfig;
 use crate::wire::{self, CloseCode};
@@ -39,66 +40,6 @@ const AHEAD_BYTES_MAX: usize = 64 * 1024;
 const FRAME_BYTES: usize = 64;
 /// A close code for what is no WebSocket traffic (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
-
-/// Why a connection ends.
-#[derive(Debug)]
-pub(super) enum End {
-    /// The server closes it.
-    Close {
-        /// The code.
-        code: u16,
-        /// In words, for the client's log.
-        reason: Cow<'static, str>,
-    },
-    /// What came cannot be read any further; the server closes it and listens no more.
-    Fault {
-        /// The code.
-        code: u16,
-        /// In words.
-        reason: Cow<'static, str>,
-    },
-    /// The client is gone, or takes nothing any more: nothing can be said to it.
-    Gone,
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Close { code, reason } | Self::Fault { code, reason } if reason.is_empty() => {
-                write!(f, "closed ({code})")
-            }
-            Self::Close { code, reason } | Self::Fault { code, reason } => write!(f, "{reason} ({code})"),
-            Self::Gone => f.write_str("the client is gone"),
-        }
-    }
-}
-
-impl End {
-    /// The server closes the connection with `code`.
-    pub(super) fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Close { code: code.number(), reason: reason.into() }
-    }
-
-    /// The code of the close frame; 0 where none can be sent.
-    pub(super) fn code(&self) -> u16 {
-        match self {
-            Self::Close { code, .. } | Self::Fault { code, .. } => *code,
-            Self::Gone => 0,
-        }
-    }
-
-    /// What the client is told, or that it is gone.
-    pub(super) fn reason(&self) -> &str {
-        match self {
-            Self::Close { reason, .. } | Self::Fault { reason, .. } => reason,
-            Self::Gone => "the connection broke off",
-        }
-    }
-
-    fn fault(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Fault { code, reason: reason.into() }
-    }
-}
 
 /// What a client sent.
 #[derive(Debug)]
@@ -383,33 +324,6 @@ impl Socket {
         }
         state.poll_rest(cx)
     }
-
-    /// Says why, waits a while for the client to hear it, and closes.
-    pub(super) async fn finish(self, end: End) {
-        let (code, reason, is_readable) = match end {
-            End::Gone => return,
-            End::Close { code, reason } => (code, reason, true),
-            End::Fault { code, reason } => (code, reason, false),
-        };
-        let frame = CloseFrame { code: RawCode::from(code), reason: (*shortened(&reason)).into() };
-        let mut state = self.state;
-        let linger = state.linger;
-        let closing = async {
-            // What was said before the end comes before it.
-            let _ = std::future::poll_fn(|cx| state.poll_rest(cx)).await;
-            let stream = &mut state.stream;
-            // A client that closed first has been answered already; then this says so.
-            let _ = stream.close(Some(frame)).await;
-            // Until the client's own close: a connection dropped before would take ours with it.
-            while is_readable && matches!(stream.next().await, Some(Ok(_))) {}
-            let stream = stream.get_mut();
-            let _ = stream.shutdown().await;
-            let mut scratch = [0; 1024];
-            while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
-        };
-        // Later it is closed all the same.
-        let _ = tokio::time::timeout(linger, closing).await;
-    }
 }
 
 impl State {
@@ -449,6 +363,35 @@ impl State {
             self.is_held = false;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Finish for Socket {
+    /// Says why, waits a while for the client to hear it, and closes.
+    async fn finish(self, end: End) {
+        let (code, reason, is_readable) = match end {
+            End::Gone => return,
+            End::Close { code, reason } => (code, reason, true),
+            End::Fault { code, reason } => (code, reason, false),
+        };
+        let frame = CloseFrame { code: RawCode::from(code), reason: (*shortened(&reason)).into() };
+        let mut state = self.state;
+        let linger = state.linger;
+        let closing = async {
+            // What was said before the end comes before it.
+            let _ = std::future::poll_fn(|cx| state.poll_rest(cx)).await;
+            let stream = &mut state.stream;
+            // A client that closed first has been answered already; then this says so.
+            let _ = stream.close(Some(frame)).await;
+            // Until the client's own close: a connection dropped before would take ours with it.
+            while is_readable && matches!(stream.next().await, Some(Ok(_))) {}
+            let stream = stream.get_mut();
+            let _ = stream.shutdown().await;
+            let mut scratch = [0; 1024];
+            while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
+        };
+        // Later it is closed all the same.
+        let _ = tokio::time::timeout(linger, closing).await;
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::answer::{Answer, Form, Piece};
-use super::app::{App, Presence, PresenceGuard, Role, end_of};
+use super::answer::{Answer, Form};
 use super::arrival::Arrival;
+use super::close::{End, end_of};
+use super::egress_service::EgressService;
+use super::http_stream_body::Piece;
 use super::metrics::Lag;
 use super::outlet::Outlet;
-use super::socket::End;
+use super::presence::{PresenceGuard, Role};
 use super::wanted::Wanted;
 use crate::config::TimesConfig;
 use crate::feed::{Feed, View};
@@ -25,7 +27,7 @@ use crate::wire::{CloseCode, ToSubscriber};
 
 /// A feed as one reader is sent it.
 pub(super) struct Subscription {
-    pub(super) app: Arc<App>,
+    pub(super) service: Arc<EgressService>,
     pub(super) name: FeedId,
     pub(super) wanted: Wanted,
     /// Where to begin in the life of the feed that comes next.
@@ -65,24 +67,24 @@ impl Place {
 }
 
 impl Subscription {
-    pub(super) fn new(app: Arc<App>, name: FeedId, wanted: Wanted) -> Self {
-        let (from, lag) = (wanted.from.clone(), Lag::new(&app));
-        Self { app, name, wanted, from, is_greeted: false, replaced: None, lag }
+    pub(super) fn new(service: Arc<EgressService>, name: FeedId, wanted: Wanted) -> Self {
+        let (from, lag) = (wanted.from.clone(), Lag::new(&service.context.metrics));
+        Self { service, name, wanted, from, is_greeted: false, replaced: None, lag }
     }
 
     /// The life of the feed that is there, or comes next.
     pub(super) fn arrival(&self) -> Arrival {
-        Arrival::new(&self.app, &self.name, self.wanted.wait, self.replaced.clone())
+        Arrival::new(&self.service, &self.name, self.wanted.wait, self.replaced.clone())
     }
 
     /// The reader is there, as others see.
     pub(super) fn present(&self, feed: &Feed) -> PresenceGuard {
-        Presence::enter(&self.app, feed.log_id(), Role::Reader)
+        self.service.catalog.presence.enter(feed.log_id(), Role::Reader)
     }
 
     /// Says how the feed stands; none is a feed that is waited for.
     pub(super) async fn hello(&mut self, outlet: &mut Outlet, view: Option<&View>) -> Result<(), End> {
-        let server_at = self.app.clock.now();
+        let server_at = self.service.context.clock.now();
         let (title, state, epoch) = match view {
             None => (None, FeedState::None, None),
             Some(view) => {
@@ -134,13 +136,13 @@ impl Subscription {
             return Ok(true);
         }
         let Some(bodies) = view.bodies(self.wanted.unit, place.since) else { return Ok(false) };
-        self.lag.begins();
+        self.lag.begins(&self.service.context.clock);
         for message in &bodies.parts {
             outlet.send(message).await?;
-            self.app.metrics.sent(1, message.body().len());
+            self.service.context.metrics.sent(1, message.body().len());
         }
         if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
-            self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
+            self.service.context.metrics.delivered_after(self.service.context.clock.now().since(arrived_at), 1);
         }
         place.since = bodies.to;
         if place.since >= place.target {
@@ -155,15 +157,15 @@ impl Subscription {
         if place.since >= view.now().change {
             return Ok(false);
         }
-        self.lag.begins();
+        self.lag.begins(&self.service.context.clock);
         let arrived_at = view.arrived_after(place.since);
         let (text, to) = rows.after(&view.transcript(), place.since);
         if !text.is_empty() {
             let bytes = text.len();
             answer.write(Piece::from(text)).await?;
-            self.app.metrics.sent(1, bytes);
+            self.service.context.metrics.sent(1, bytes);
             if let (Some(_), Some(arrived_at)) = (place.live_at, arrived_at) {
-                self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
+                self.service.context.metrics.delivered_after(self.service.context.clock.now().since(arrived_at), 1);
             }
         }
         place.since = to;
@@ -191,7 +193,7 @@ impl Subscription {
             return None;
         }
         let seen = *place.ended_seen.get_or_insert_with(Instant::now);
-        Some(place.live_at?.max(seen) + TimesConfig::ms(self.app.config.times.ended_linger_ms))
+        Some(place.live_at?.max(seen) + TimesConfig::ms(self.service.context.config.times.ended_linger_ms))
     }
 
     /// What to do at the end of a view: nothing where the feed goes on in another life.

@@ -7,17 +7,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
-use axum::response::Response;
-
-use super::answer::{self, Form};
-use super::app::App;
-use super::problem::Problem;
-use super::upgrade::Asked;
-use super::wanted::Wanted;
 use crate::format::one_line;
-use crate::position::{Cursor, FeedId};
-use crate::transcript::{FoldView, Line, Transcript};
+use crate::position::Cursor;
+use crate::transcript::{Line, Transcript};
 
 /// Bytes that are sent at once, about: a slow line takes some seconds for them.
 const PAGE_BYTES: usize = 32 * 1024;
@@ -25,31 +17,6 @@ const PAGE_BYTES: usize = 32 * 1024;
 const CURSOR: &str = "#from=";
 /// Somebody else speaks, whose name is not known (CEA-608 captioning writes it so).
 const UNKNOWN: &str = ">> ";
-
-/// `GET /v1/feeds/{feed}/text`
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
-    answer::begin(app, FeedId::new(&name)?, request, |asked| {
-        wanted(asked).map(|(wanted, rows)| (wanted, Form::Text(rows)))
-    })
-    .await
-}
-
-fn wanted(asked: &Asked) -> Result<(Wanted, Rows), Problem> {
-    for name in ["unit", "interim", "pace", "pace_by"] {
-        if asked.get(name).is_some() {
-            let detail =
-                format!("text has no {name}: it is final lines, each once, as they come; see …/events and …/subscribe");
-            return Err(Problem::bad(detail));
-        }
-    }
-    let wanted = Wanted::new(asked).map_err(|end| answer::problem(&end))?;
-    let has_cursors = asked.flag("cursors", false).map_err(|end| answer::problem(&end))?;
-    Ok((Wanted { view: FoldView::FinalOnly, ..wanted }, Rows { has_cursors, told: None, spoke: None }))
-}
 
 /// How far a reader of text is, beside its cursor.
 pub(super) struct Rows {
@@ -61,6 +28,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    pub(super) fn new(has_cursors: bool) -> Self {
+        Self { has_cursors, told: None, spoke: None }
+    }
+
     /// What is new to who has seen `since` changes, as much of it as goes at once, and how many it has seen then. The text
     /// may be empty.
     pub(super) fn after(&mut self, transcript: &Transcript, since: u64) -> (String, u64) {

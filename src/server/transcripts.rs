@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::app::App;
 use super::body::{charset, read};
-use super::feeds::open;
+use super::catalog::Catalog;
+use super::feed_path::open;
 use super::problem::{Problem, ProblemCode};
 use crate::client::LOSSES_HEADER;
 use crate::feed::{Feed, Opened};
@@ -27,7 +27,7 @@ use crate::wire::publish::is_line_within;
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
 pub(super) async fn get(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path((name, file)): Path<(String, String)>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
@@ -51,7 +51,7 @@ pub(super) async fn get(
         last_turns: number(&query, "last")?,
     };
     let which = fold_view(&query, format)?;
-    let feed = open(&app, &name).await?;
+    let feed = open(&catalog, &name).await?;
     match query.get("at") {
         None => {
             let view = feed.view(which).await?;
@@ -145,8 +145,11 @@ async fn written(format: Format, etag: String, document: Document) -> Result<Res
 
 /// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one a row, such as `PUT` takes back without loss. What
 /// was corrected and retracted is among them, so that it is for those who manage feeds.
-pub(super) async fn records(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
-    let feed = open(&app, &name).await?;
+pub(super) async fn records(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
     let head = feed.head().await?;
     let mut records = feed.records();
     let mut next = Offset::START;
@@ -263,7 +266,7 @@ impl ImportProblem {
 
 /// `PUT /v1/feeds/{feed}/transcript`
 pub(super) async fn put(
-    State(app): State<Arc<App>>,
+    State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
@@ -275,9 +278,9 @@ pub(super) async fn put(
         Some("true") => true,
         Some(_) => return Err(Problem::bad("replace is true or false")),
     };
-    let body = read(&app, &headers, body, app.config.limits.import_bytes).await?;
+    let body = read(&catalog.context, &headers, body, catalog.context.config.limits.import_bytes).await?;
     let encoding = charset(&headers)?;
-    let limits = app.limits();
+    let limits = catalog.context.limits();
     let limits = Some(LineLimits { text_bytes: limits.text_bytes, line_bytes: limits.message_bytes });
     let options = ReadOptions { encoding, limits, ..ReadOptions::default() };
     let reading = tokio::task::spawn_blocking(move || crate::format::read_with(&body, &options)).await;
@@ -285,8 +288,8 @@ pub(super) async fn put(
         Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
         Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
     };
-    check(&app, &reading)?;
-    let old = match app.feeds.open(&name).await? {
+    check(&catalog, &reading)?;
+    let old = match catalog.feeds.open(&name).await? {
         Opened::Here(feed) if replace => Some(feed),
         Opened::Here(_) => {
             let detail = format!("the feed {name} has a log; with ?replace=true the file takes its place");
@@ -294,15 +297,15 @@ pub(super) async fn put(
         }
         Opened::Deleted | Opened::Replaced(_) if !replace => return Err(Problem::feed_deleted(&name)),
         Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {
-            app.check_room_for_a_feed().await?;
+            catalog.check_room_for_a_feed().await?;
             None
         }
     };
     let count = reading.lines.len();
-    let opening = app.opening(true);
+    let opening = catalog.context.opening(true);
     let at = opening.received_at;
     let records = std::iter::once(opening).chain(reading.records(at));
-    let imported = app.import_feed(&name, old.as_deref(), records).await?;
+    let imported = catalog.import_feed(&name, old.as_deref(), records).await?;
     let Some(feed) = imported else {
         let detail = format!("the feed {name} was created, deleted or replaced meanwhile; what you sent was not taken");
         return Err(Problem::new(ProblemCode::FeedExists, detail));
@@ -329,8 +332,8 @@ pub(super) async fn put(
 
 /// A file is held to the limits of times only where they would break the axis of media time. Its reader has held its lines to
 /// the limits of lines.
-fn check(app: &App, reading: &Reading) -> Result<(), Problem> {
-    let message_bytes = app.config.limits.message_bytes;
+fn check(catalog: &Catalog, reading: &Reading) -> Result<(), Problem> {
+    let message_bytes = catalog.context.config.limits.message_bytes;
     let in_history = reading.history.iter().flatten().flat_map(|record| match &record.op {
         Op::Line { lines, .. } => lines.as_slice(),
         _ => &[],
@@ -340,7 +343,7 @@ fn check(app: &App, reading: &Reading) -> Result<(), Problem> {
             format!("line {} is larger than limits.message_bytes ({message_bytes}): give it as several lines", line.id);
         return Err(Problem::bad(detail));
     }
-    let max = app.config.captions.max_media_ms;
+    let max = catalog.context.config.captions.max_media_ms;
     match reading.lines.iter().find(|line| line.content.start_ms.is_some_and(|start| start > max)) {
         None => Ok(()),
         Some(line) => Err(Problem::bad(format!(

@@ -15,13 +15,15 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::Instrument;
 
-use super::app::App;
-use super::auth::{Access, AccessEnd};
+use super::auth::Access;
+use super::close::{End, Finish};
+use super::context::ServerContext;
+use super::grant_lifetime::AccessEnd;
 use super::guard::{Denied, ForeignOrigin, ORIGIN_RULE};
-use super::outlet::Outlet;
 use super::peer::Peer;
 use super::problem::{Problem, ProblemCode};
-use super::socket::{End, Socket};
+use super::query::query;
+use super::socket::Socket;
 use super::stream::Transport;
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::wire::{CloseCode, SUBPROTOCOL};
@@ -48,8 +50,8 @@ impl Asked {
     }
 
     /// Resolves when what the client may do ends; `None` for never.
-    pub(super) fn end(&self, app: &App) -> Option<AccessEnd> {
-        self.access.end(app.clock.now())
+    pub(super) fn end(&self, context: &ServerContext) -> Option<AccessEnd> {
+        self.access.end(context.clock.now())
     }
 
     /// A parameter of the query.
@@ -103,11 +105,16 @@ pub(super) struct SocketEnd {
 }
 
 /// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
-pub(super) fn upgrade<F, S, O>(app: &Arc<App>, mut request: Request, end: &'static SocketEnd, serve: F) -> Response
+pub(super) fn upgrade<F, S, O>(
+    context: &Arc<ServerContext>,
+    mut request: Request,
+    end: &'static SocketEnd,
+    serve: F,
+) -> Response
 where
-    F: FnOnce(Arc<App>, Socket, Box<Asked>) -> S + Send + 'static,
+    F: FnOnce(Socket, Box<Asked>) -> S + Send + 'static,
     S: Future<Output = (O, End)> + Send + 'static,
-    O: Into<Outlet> + Send,
+    O: Finish,
 {
     let accept = match accept_key(request.headers()) {
         Ok(accept) => accept,
@@ -130,7 +137,7 @@ where
         (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
         (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
     };
-    let access_end = asked.as_ref().ok().and_then(|asked| asked.end(app));
+    let access_end = asked.as_ref().ok().and_then(|asked| asked.end(context));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -140,34 +147,41 @@ where
     if tokens(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == SUBPROTOCOL) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
-    let limits = &app.config.limits;
+    let limits = &context.config.limits;
     let message_bytes = asked.as_ref().map_or(limits.message_bytes, |asked| (end.message_bytes)(limits, asked));
-    let app = app.clone();
-    let tracker = app.tasks.clone();
+    let context = context.clone();
+    let tracker = context.tasks.clone();
     // The path alone: a query may hold a token.
     let span = tracing::debug_span!("connection", path = request.uri().path());
     let connection = async move {
-        let Some(mut socket) = Box::pin(open(&app, on_upgrade, end.read_buffer_bytes, message_bytes)).await else {
+        let Some(mut socket) = Box::pin(open(&context, on_upgrade, end.read_buffer_bytes, message_bytes)).await else {
             return;
         };
         socket.end_with(access_end);
-        let (outlet, end) = match asked {
+        match asked {
             Ok(asked) => {
-                let (outlet, end) = serve(app.clone(), socket, asked).await;
-                (outlet.into(), end)
+                let (sink, end) = serve(socket, asked).await;
+                context.metrics.closed(end.code());
+                Box::pin(sink.finish(end)).await;
             }
-            Err(end) => (socket.into(), end),
-        };
-        app.metrics.closed(end.code());
-        Box::pin(outlet.finish(end)).await;
+            Err(end) => {
+                context.metrics.closed(end.code());
+                Box::pin(socket.finish(end)).await;
+            }
+        }
     };
     tracker.spawn(connection.instrument(span));
     response
 }
 
 /// The socket, as soon as the answer has gone out.
-async fn open(app: &App, on_upgrade: OnUpgrade, read_buffer_bytes: usize, message_bytes: usize) -> Option<Socket> {
-    let times = &app.config.times;
+async fn open(
+    context: &ServerContext,
+    on_upgrade: OnUpgrade,
+    read_buffer_bytes: usize,
+    message_bytes: usize,
+) -> Option<Socket> {
+    let times = &context.config.times;
     let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
     let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
     Some(Socket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, message_bytes, times).await)
@@ -196,23 +210,4 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
-}
-
-/// The token that a query holds.
-pub(super) fn token(text: Option<&str>) -> Option<String> {
-    pairs(text).ok()?.into_iter().rfind(|(name, _)| name == "token").map(|(_, token)| token)
-}
-
-/// The parameters of a query but for the token; of one given twice the last.
-fn query(query: Option<&str>) -> Result<HashMap<String, String>, End> {
-    Ok(pairs(query)?.into_iter().filter(|(name, _)| name != "token").collect())
-}
-
-fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, End> {
-    let uri = format!("/?{}", query.unwrap_or_default());
-    let bad = || End::close(CloseCode::BadRequest, "the query cannot be read: write it as name=value&name=value");
-    let uri: http::Uri = uri.parse().map_err(|_| bad())?;
-    // As pairs, so that a parameter given twice is no error.
-    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| bad())?;
-    Ok(pairs.0)
 }

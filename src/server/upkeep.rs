@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::app::App;
-use super::summary::Summaries;
+use super::catalog::Catalog;
+use super::feed_list::{summarize, summarize_all, summarize_some};
 use crate::config::TimesConfig;
 use crate::feed::{Feed, Opened, View};
 use crate::log::{LogError, LogId};
@@ -32,15 +32,15 @@ const JUMP_HOLDS: Duration = Duration::from_secs(24 * 3600);
 const FAR_APART: Duration = Duration::from_secs(48 * 3600);
 
 /// Looks after the feeds until the server stops.
-pub(super) async fn run(app: Arc<App>) {
-    let times = &app.config.times;
+pub(super) async fn run(catalog: Arc<Catalog>) {
+    let times = &catalog.context.config.times;
     let shortest = times.idle_clock_after_ms.min(times.abandon_after_ms);
     let shortest = if times.end_after_ms == 0 { shortest } else { shortest.min(times.end_after_ms) };
     // With the quarter after which `tick` is due it stays below half a segment.
-    let shortest = (shortest / 4).min(app.config.hls.segment_ms.unsigned_abs() / 5);
+    let shortest = (shortest / 4).min(catalog.context.config.hls.segment_ms.unsigned_abs() / 5);
     let every = TimesConfig::ms(shortest).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
     let mut upkeep = Upkeep {
-        app: app.clone(),
+        catalog: catalog.clone(),
         alone: BTreeMap::new(),
         heard: BTreeMap::new(),
         ticks: BTreeMap::new(),
@@ -48,26 +48,26 @@ pub(super) async fn run(app: Arc<App>) {
         folded: BTreeSet::new(),
         failed: false,
     };
-    let mut shifts = app.shifts();
-    upkeep.note(open_all(&app).await);
-    let mut days = DaysWatch::new(app.clock.now(), &signs_of_time(&app).await);
+    let mut shifts = catalog.shifts();
+    upkeep.note(open_all(&catalog).await);
+    let mut days = DaysWatch::new(catalog.context.clock.now(), &signs_of_time(&catalog).await);
     let mut retention_at = Instant::now();
     loop {
         tokio::select! {
             biased;
-            () = app.stop.cancelled() => return,
-            () = App::shifted(&mut shifts) => {
-                upkeep.note(open_all(&app).await);
+            () = catalog.context.stop.cancelled() => return,
+            () = Catalog::shifted(&mut shifts) => {
+                upkeep.note(open_all(&catalog).await);
                 continue;
             }
             () = tokio::time::sleep(every) => {}
         }
-        app.clock_history.note(app.clock.now());
+        catalog.context.clock_history.note(catalog.context.clock.now());
         let result = upkeep.look().await;
         upkeep.note(result);
         if retention_at <= Instant::now() {
             retention_at = Instant::now() + RETENTION_EVERY;
-            let result = retain(&app, days.may_count(app.clock.now())).await;
+            let result = retain(&catalog, days.may_count(catalog.context.clock.now())).await;
             upkeep.note(result);
         }
     }
@@ -75,11 +75,11 @@ pub(super) async fn run(app: Arc<App>) {
 
 /// Folds the feeds that go on and are this server's to look after, so that their clocks go on too; the others are put away
 /// again.
-async fn open_all(app: &App) -> Result<(), LogError> {
-    for (log_id, summary) in Summaries::all_of(app, |feed| app.looks_after(feed)).await? {
+async fn open_all(catalog: &Catalog) -> Result<(), LogError> {
+    for (log_id, summary) in summarize_some(catalog, |feed| catalog.owns(feed)).await? {
         // Those that were asked about before, or read in one go with others, are not open.
         if summary.goes_on() {
-            app.feeds.open(&log_id.feed).await?;
+            catalog.feeds.open(&log_id.feed).await?;
         }
     }
     Ok(())
@@ -108,7 +108,7 @@ struct Silence {
 type Guess = (Arc<str>, Arc<str>, u64);
 
 struct Upkeep {
-    app: Arc<App>,
+    catalog: Arc<Catalog>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
     /// The last signs of a feed's source.
@@ -137,9 +137,9 @@ impl Upkeep {
     }
 
     async fn look(&mut self) -> Result<(), LogError> {
-        let feeds = self.app.feeds.all_open();
-        let (feeds, others): (Vec<_>, Vec<_>) = feeds.into_iter().partition(|feed| self.app.looks_after(feed.name()));
-        others.into_iter().for_each(|feed| self.app.put_away_if_cold(feed));
+        let feeds = self.catalog.feeds.all_open();
+        let (feeds, others): (Vec<_>, Vec<_>) = feeds.into_iter().partition(|feed| self.catalog.owns(feed.name()));
+        others.into_iter().for_each(|feed| self.catalog.evict_if_idle(feed));
         let open: BTreeSet<LogId> = feeds.iter().map(|feed| feed.log_id().clone()).collect();
         self.alone.retain(|(log_id, _), _| open.contains(log_id));
         self.heard.retain(|log_id, _| open.contains(log_id));
@@ -151,14 +151,14 @@ impl Upkeep {
             // One feed in trouble is no reason to leave the others.
             let looked = self.look_at(&feed).await;
             result = result.and(looked);
-            self.app.put_away_if_cold(feed);
+            self.catalog.evict_if_idle(feed);
         }
         result
     }
 
     async fn look_at(&mut self, feed: &Arc<Feed>) -> Result<(), LogError> {
         let view = self.view(feed).await?;
-        Summaries::note(&self.app, feed, &view);
+        self.catalog.summaries.note(feed, &view);
         let ops = {
             let transcript = view.transcript();
             let Silence { of_lines, of_all: silent_for } = self.silence(feed, &transcript);
@@ -172,17 +172,17 @@ impl Upkeep {
             return Ok(());
         }
         // It may have been long since it was asked.
-        if !self.app.looks_after(feed.name()) {
+        if !self.catalog.owns(feed.name()) {
             return Ok(());
         }
-        ops.iter().for_each(|op| self.app.metrics.upkeep(op));
-        let records: Vec<_> = ops.into_iter().map(|op| self.app.record(op)).collect();
+        ops.iter().for_each(|op| self.catalog.context.metrics.upkeep(op));
+        let records: Vec<_> = ops.into_iter().map(|op| self.catalog.context.record(op)).collect();
         feed.append_all(&records).await.map(|_| ())
     }
 
     /// The fold of a feed. Of a log that many write to it is asked once how far it is, and not once a second.
     async fn view(&mut self, feed: &Feed) -> Result<Arc<View>, LogError> {
-        if self.app.cluster.is_some() && self.folded.contains(feed.log_id()) {
+        if self.catalog.cluster.is_some() && self.folded.contains(feed.log_id()) {
             return Ok(feed.view_now(FoldView::Interim));
         }
         let view = feed.view(FoldView::Interim).await?;
@@ -193,7 +193,7 @@ impl Upkeep {
     /// How long something has been as it is, as far as was seen.
     fn alone_for(&mut self, feed: &Feed, source: Option<Arc<str>>, is_alone: bool) -> Duration {
         let key = (feed.log_id().clone(), source);
-        if !is_alone || !self.app.knows_who_is_present() {
+        if !is_alone || !self.catalog.knows_who_is_present() {
             self.alone.remove(&key);
             return Duration::ZERO;
         }
@@ -219,9 +219,9 @@ impl Upkeep {
     /// engine had settled would else stay a guess for as long as the source speaks. What its own session says of it later, or
     /// another one that corrects, ranks above.
     fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
-        let after = TimesConfig::ms(self.app.config.times.abandon_after_ms);
+        let after = TimesConfig::ms(self.catalog.context.config.times.abandon_after_ms);
         let after_others = after.min(Duration::from_millis(transcript.turn_gap_ms().unsigned_abs()));
-        let present = self.app.present(feed.log_id());
+        let present = self.catalog.present(feed.log_id());
         let before = self.guesses.remove(feed.log_id()).unwrap_or_default();
         let mut guesses = HashMap::new();
         let mut ops = Vec::new();
@@ -231,7 +231,7 @@ impl Upkeep {
             let alone_for = self.alone_for(feed, Some(source.clone()), sessions.is_empty());
             let (is_over, after) = match sessions.is_empty() {
                 true => (alone_for >= after, after),
-                false => (self.app.knows_who_is_present(), after_others),
+                false => (self.catalog.knows_who_is_present(), after_others),
             };
             for (id, rev, _) in transcript.interim_lines_of_others(&source, &sessions) {
                 let guess = (source.clone(), id.clone(), rev);
@@ -250,11 +250,12 @@ impl Upkeep {
     }
 
     fn end(&mut self, feed: &Feed, transcript: &Transcript, without_lines_for: Duration) -> Option<Op> {
-        let after = self.app.config.times.end_after_ms;
+        let after = self.catalog.context.config.times.end_after_ms;
         if after == 0 {
             return None;
         }
-        let is_alone = transcript.state() == FeedState::Live && self.app.present(feed.log_id()).publishers.is_empty();
+        let is_alone =
+            transcript.state() == FeedState::Live && self.catalog.present(feed.log_id()).publishers.is_empty();
         let (alone_for, after) = (self.alone_for(feed, None, is_alone), TimesConfig::ms(after));
         let is_silent = transcript.last_line_at().is_none() || without_lines_for >= after;
         let is_over = is_alone && is_silent && alone_for >= after;
@@ -268,13 +269,14 @@ impl Upkeep {
     /// time that a line may have.
     fn idle_clock(&self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
         let is_open = transcript.last_turn().is_some_and(|turn| turn.state == TurnState::Open);
-        let is_waited_for = is_open || self.app.present(feed.log_id()).players;
+        let is_waited_for = is_open || self.catalog.present(feed.log_id()).players;
         if transcript.state() != FeedState::Live || !is_waited_for {
             return None;
         }
         let (holder, clock) = (transcript.holder()?, transcript.clock()?);
-        let max = self.app.config.captions.max_media_ms;
-        if clock.media_ms >= max || silent_for < TimesConfig::ms(self.app.config.times.idle_clock_after_ms) {
+        let max = self.catalog.context.config.captions.max_media_ms;
+        if clock.media_ms >= max || silent_for < TimesConfig::ms(self.catalog.context.config.times.idle_clock_after_ms)
+        {
             return None;
         }
         let idle_ms = i64::try_from(silent_for.as_millis()).unwrap_or(i64::MAX);
@@ -284,14 +286,14 @@ impl Upkeep {
     /// For players of a video, who wait for the next segment no longer than one and a half of them last (RFC 8216, section
     /// 6.2.2): a clock that says what is known already, so that nothing changes but the time of the last record.
     fn tick(&mut self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
-        if transcript.state() != FeedState::Live || !self.app.present(feed.log_id()).players {
+        if transcript.state() != FeedState::Live || !self.catalog.present(feed.log_id()).players {
             self.ticks.remove(feed.log_id());
             return None;
         }
         let (holder, clock) = (transcript.holder()?, transcript.clock()?);
         let ticked = self.ticks.get(feed.log_id()).map_or(silent_for, |at| at.elapsed().min(silent_for));
-        if clock.media_ms >= self.app.config.captions.max_media_ms
-            || ticked < TimesConfig::ms(self.app.config.hls.segment_ms.unsigned_abs() / 4)
+        if clock.media_ms >= self.catalog.context.config.captions.max_media_ms
+            || ticked < TimesConfig::ms(self.catalog.context.config.hls.segment_ms.unsigned_abs() / 4)
         {
             return None;
         }
@@ -310,14 +312,14 @@ struct DaysWatch {
 
 /// Times of day that the log knows of, in their order: those of the starts of its archive, this one among them. Where there
 /// are none, when the last of the feeds ended, and now.
-async fn signs_of_time(app: &App) -> Vec<Timestamp> {
-    let starts = app.feeds.log().started_at();
+async fn signs_of_time(catalog: &Catalog) -> Vec<Timestamp> {
+    let starts = catalog.feeds.log().started_at();
     if !starts.is_empty() {
         return starts.into_iter().map(Timestamp).collect();
     }
-    let summaries = Summaries::all(app).await.unwrap_or_default();
+    let summaries = summarize_all(catalog).await.unwrap_or_default();
     let last_end = summaries.into_iter().filter_map(|(_, summary)| summary.ended_at).max();
-    last_end.into_iter().chain([app.clock.now()]).collect()
+    last_end.into_iter().chain([catalog.context.clock.now()]).collect()
 }
 
 impl DaysWatch {
@@ -361,18 +363,18 @@ fn ms(duration: Duration) -> i64 {
 }
 
 /// Deletes ended feeds that are too old, where days can be counted, or too many for the archive.
-async fn retain(app: &App, counts_days: bool) -> Result<(), LogError> {
-    let retention = &app.config.retention;
+async fn retain(catalog: &Catalog, counts_days: bool) -> Result<(), LogError> {
+    let retention = &catalog.context.config.retention;
     if retention.ended_after_days == 0 && retention.archive_bytes_max == 0 {
         return Ok(());
     }
     let mut sizes = Vec::new();
-    for (log_id, summary) in Summaries::all(app).await? {
-        let bytes = app.feeds.log().bytes(&log_id).await?;
+    for (log_id, summary) in summarize_all(catalog).await? {
+        let bytes = catalog.feeds.log().bytes(&log_id).await?;
         let ended_at = summary.ended_at.filter(|_| summary.state == FeedState::Ended);
         sizes.push((log_id, bytes, ended_at));
     }
-    let now = app.clock.now();
+    let now = catalog.context.clock.now();
     let mut total: u64 = sizes.iter().map(|(_, bytes, _)| bytes).sum();
     // Those that ended first go first.
     sizes.sort_by_key(|(_, _, ended_at)| *ended_at);
@@ -386,17 +388,17 @@ async fn retain(app: &App, counts_days: bool) -> Result<(), LogError> {
         if !is_old && !is_too_much {
             continue;
         }
-        if !app.looks_after(&log_id.feed) {
+        if !catalog.owns(&log_id.feed) {
             // The node whose it is deletes it, by the same count.
             total = total.saturating_sub(bytes);
             continue;
         }
-        if let Opened::Here(feed) = app.feeds.open(&log_id.feed).await?
+        if let Opened::Here(feed) = catalog.feeds.open(&log_id.feed).await?
             && *feed.log_id() == log_id
             // It may have been reopened while the others were looked at.
-            && Summaries::of(app, &feed).await?.state == FeedState::Ended
+            && summarize(catalog, &feed).await?.state == FeedState::Ended
         {
-            app.delete_feed(&feed).await?;
+            catalog.delete_feed(&feed).await?;
             total = total.saturating_sub(bytes);
             tracing::info!(feed = %log_id.feed, age_ms, bytes, "an ended feed was deleted, as the configuration says");
         }

@@ -1,7 +1,7 @@
 //! What a subscriber asks for: the query of a socket of its own, or one message among many; the same either way.
 
-use super::replay;
-use super::socket::End;
+use super::close::End;
+use super::replay_params;
 use super::upgrade::Asked;
 use crate::transcript::FoldView;
 use crate::wire::subscribe::{Begin, Until};
@@ -15,7 +15,7 @@ pub(super) struct Wanted {
     pub(super) unit: Unit,
     pub(super) is_until_head: bool,
     pub(super) wait: bool,
-    pub(super) replay: Option<replay::Wanted>,
+    pub(super) replay: Option<replay_params::Wanted>,
 }
 
 impl Wanted {
@@ -36,7 +36,7 @@ impl Wanted {
         };
         let view = view(unit, asked.flag("interim", unit == Unit::Lines)?)?;
         let wait = asked.flag("wait", false)?;
-        Ok(Self { from, view, unit, is_until_head, wait, replay: replay::Wanted::new(asked)? })
+        Ok(Self { from, view, unit, is_until_head, wait, replay: replay_params::Wanted::new(asked)? })
     }
 
     /// What a message asks for.

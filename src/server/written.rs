@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
-use super::app::App;
+use super::catalog::Catalog;
 use crate::feed::Feed;
 
 /// What follows one feed.
@@ -13,11 +13,11 @@ pub(super) type Task = BoxFuture<'static, ()>;
 
 /// Has every feed followed that is written to, now and later. `follow` gives what to run for a feed, and nothing for one
 /// that is followed already; it runs in `tasks` until it ends, or the server stops. Cancel-safe.
-pub(super) async fn follow_all(app: &App, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<Task>) {
-    let mut writings = app.feeds.writings();
+pub(super) async fn follow_all(catalog: &Catalog, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<Task>) {
+    let mut writings = catalog.feeds.writings();
     loop {
         writings.borrow_and_update();
-        follow_now(app, tasks, &follow);
+        follow_now(catalog, tasks, &follow);
         if writings.changed().await.is_err() {
             return;
         }
@@ -25,10 +25,10 @@ pub(super) async fn follow_all(app: &App, tasks: &TaskTracker, follow: impl Fn(A
 }
 
 /// As [`follow_all`], of the feeds that are open now.
-pub(super) fn follow_now(app: &App, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<Task>) {
-    let written = app.feeds.all_open().into_iter().filter(|feed| feed.is_written());
+pub(super) fn follow_now(catalog: &Catalog, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<Task>) {
+    let written = catalog.feeds.all_open().into_iter().filter(|feed| feed.is_written());
     for task in written.filter_map(&follow) {
-        let stop = app.stop.clone();
+        let stop = catalog.context.stop.clone();
         tasks.spawn(async move {
             tokio::select! {
                 biased;

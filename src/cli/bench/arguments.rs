@@ -6,7 +6,23 @@ use clap::{Args, ValueEnum};
 use super::contest::Scenario;
 use super::flow::Flow;
 use super::options::Options;
-use super::{EXAMPLES, curve, fanout, herd, idle, ingest, replay};
+use super::{curve, fanout, herd, idle, ingest, replay};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  captionwire bench fanout                                 one line in flight to 1,000 subscribers
+  captionwire bench fanout --scenario crowd --json         10 lines a second to 5,000
+  captionwire bench ingest --window 64
+  captionwire bench all --repeat 1
+  captionwire bench fanout --against './other --port 9000' --against-port 9000 --pub-path /pub --sub-path /sub
+
+How it measures: each run starts a server on one core (--server-core) and a load on another (--client-core). Each line's
+text begins with a marker, its number and when it was due; every subscriber is checked to get every line once, in order,
+and every sixteenth compares the whole text. Latency counts from when a line was due, so that a late load hides nothing.
+`limit` is the least that a server can do here: `captionwire bench limit`, which frames a line once and writes it to each
+socket, with frames as long as those of captionwire. `× limit` compares processor time with it (replay: time), in the same
+round; that is the figure to trust, while latencies also tell of the machine. `~` marks what was measured while more than
+a third of a core did something else. Exit code 1: a server lost, repeated, swapped or altered lines, or failed.";
 
 /// Scenarios, made where they are run; and how to run them.
 pub(super) type Plan = (Box<dyn FnOnce() -> Vec<Box<dyn Scenario>> + Send>, Options);

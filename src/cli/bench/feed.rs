@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::load::Tally;
+use super::tally::Tally;
 
 /// One feed, as the load keeps it.
 #[derive(Debug, Default)]

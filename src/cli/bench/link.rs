@@ -10,7 +10,7 @@ use super::check::Follower;
 use super::dialect::{Ack, Dialect, Side, number_after, text_after};
 use super::feed::Feed;
 use super::frame::{self, FrameReader, Piece};
-use super::load::Tally;
+use super::tally::Tally;
 
 /// The longest message that is looked at as a whole. A subscriber's page of a backlog has 256 KiB.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -9,16 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::check::Faults;
 use super::dialect::{Ack, Dialect};
 use super::feed::Feed;
 use super::frame;
 use super::lines::Mark;
 use super::link::{Link, Surroundings, Way};
+use super::tally::Tally;
 
 /// Handshakes under way at a time: enough to keep a server busy, and fewer than the 128 that many a listener lets wait.
 /// Those beyond would be dropped and come again after a second, and that second is all that would be measured.
@@ -43,44 +42,6 @@ impl Stop {
         }
         Ok(())
     }
-}
-
-/// What came of it so far.
-#[derive(Debug)]
-pub(super) struct Tally {
-    pub(super) faults: Faults,
-    /// Subscribers that became ready.
-    pub(super) ready: usize,
-    /// Late joiners that have got all there was.
-    pub(super) complete: usize,
-    pub(super) deliveries: u64,
-    /// What came over the sockets.
-    pub(super) bytes: u64,
-    pub(super) is_recording: bool,
-    /// Nanoseconds from when a line was due until a subscriber had it.
-    pub(super) latency: Histogram<u64>,
-    /// Nanoseconds from when a line was due until it was acknowledged.
-    pub(super) acks: Histogram<u64>,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            faults: Faults::default(),
-            ready: 0,
-            complete: 0,
-            deliveries: 0,
-            bytes: 0,
-            is_recording: false,
-            latency: latencies(),
-            acks: latencies(),
-        }
-    }
-}
-
-/// Up to ten minutes in nanoseconds, with an error of a thousandth.
-fn latencies() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("bounds that a histogram can have")
 }
 
 /// Publishers and subscribers of one server.

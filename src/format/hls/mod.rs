@@ -17,7 +17,7 @@ mod timeline;
 use std::fmt::Write;
 
 use self::timeline::Cue;
-pub use self::timeline::Timeline;
+pub use self::timeline::{Cut, Timeline};
 use crate::position::Epoch;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{FeedState, MediaMs, Timestamp};
@@ -33,15 +33,6 @@ const MPEGTS_START: i64 = 900_000;
 const MPEGTS_WRAPS: i64 = 1 << 33;
 /// Ticks of that clock in a millisecond.
 const TICKS_PER_MS: i64 = 90;
-
-/// How a feed is cut into segments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    /// The length of a segment in media time; whole seconds, at least one.
-    pub segment_ms: MediaMs,
-    /// How far the feed's clock has to be past a segment's end before it is published.
-    pub hold_back_ms: MediaMs,
-}
 
 /// Which segments a playlist lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

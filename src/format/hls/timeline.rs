@@ -22,12 +22,20 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::Cut;
 use crate::format::cues::{SHORTEST_MS, end_of, no_arrow, vtt_payload};
 use crate::format::text::one_line;
 use crate::position::{Epoch, Offset, Starts};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};
+
+/// How a feed is cut into segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The length of a segment in media time; whole seconds, at least one.
+    pub segment_ms: MediaMs,
+    /// How far the feed's clock has to be past a segment's end before it is published.
+    pub hold_back_ms: MediaMs,
+}
 
 /// Ten minutes: the longest that a cue is on the screen, and so in how many segments it is, whatever its line says.
 const CUE_MS_MAX: MediaMs = 600_000;

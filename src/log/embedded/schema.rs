@@ -359,3 +359,12 @@ fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
     change.pragma_update(None, "user_version", VERSION)?;
     change.commit()
 }
+
+/// The number of the next change of `feeds`.
+pub(super) const NEXT_CHANGE: &str = "(SELECT coalesce(max(change), 0) + 1 FROM feeds)";
+
+/// Gives up what was begun aside when the last server ended.
+pub(super) fn discard_staged(db: &Connection) -> rusqlite::Result<()> {
+    let sql = format!("UPDATE feeds SET state = 'discarded', change = {NEXT_CHANGE} WHERE state = 'staged'");
+    db.execute(&sql, []).map(|_| ())
+}

@@ -171,7 +171,7 @@ fn reach_of(db: &Connection) -> rusqlite::Result<(u64, u64)> {
 /// whether it is there; somebody who reads for long keeps it from that.
 pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqlite::Result<(Reach, bool)> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    super::writer::discard_staged(&change)?;
+    super::schema::discard_staged(&change)?;
     let (head, last_change) = reach_of(&change)?;
     change.execute(
         "INSERT INTO starts(id, at, head, missing_records, missing_changes) 

@@ -14,10 +14,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::frames::{self, COLUMNS, Frames};
+use super::options::EmbeddedOptions;
 use super::place::OpenFiles;
 use super::readers::{self, Trouble};
+use super::schema::NEXT_CHANGE;
+use super::shared::Shared;
 use super::starts::{self, MarkFile, Reach};
-use super::{EmbeddedOptions, Shared};
 use crate::log::{Commit, CommitHook, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
@@ -617,21 +619,12 @@ impl Writer<'_> {
     }
 }
 
-/// The number of the next change of `feeds`.
-const NEXT_CHANGE: &str = "(SELECT coalesce(max(change), 0) + 1 FROM feeds)";
-
 /// Changes the state of a life that has one of those in `from`; false if it has not.
 fn set_state(db: &Connection, log: &LogId, from: &str, to: &str) -> rusqlite::Result<bool> {
     let sql = format!(
         "UPDATE feeds SET state = {to}, change = {NEXT_CHANGE} WHERE id = ?1 AND name = ?2 AND state IN ({from})"
     );
     Ok(db.execute(&sql, (log.life.cast_signed(), log.feed.as_str()))? == 1)
-}
-
-/// Gives up what was begun aside when the last server ended.
-pub(super) fn discard_staged(db: &Connection) -> rusqlite::Result<()> {
-    let sql = format!("UPDATE feeds SET state = 'discarded', change = {NEXT_CHANGE} WHERE state = 'staged'");
-    db.execute(&sql, []).map(|_| ())
 }
 
 /// Adds the rows of a run.

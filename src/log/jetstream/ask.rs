@@ -16,8 +16,8 @@ use async_nats::jetstream::stream::{DeleteMessageErrorKind, RawMessageError, Raw
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::piece::Piece;
+use super::shared::Shared;
 use crate::log::LogError;
 
 /// Between two askings: a leader is found within seconds, so that this is neither late nor a burden.

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use bytes::Bytes;
 
-use super::Shared;
 use super::names::Subject;
+use super::shared::Shared;
 use crate::log::{LogError, LogId, WholeLogs};
 use crate::position::Offset;
 

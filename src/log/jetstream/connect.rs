@@ -15,12 +15,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::append_queues::Lines;
 use super::ask::{AGAIN_AFTER, Letter, Put};
 use super::lives::Entered;
 use super::mark::StreamMark;
 use super::names::{Names, Subject};
-use super::starts::FirstMessage;
-use super::{APPEND_BYTES, Credentials, JetStreamLog, JetStreamOptions, Shared};
+use super::options::{Credentials, JetStreamOptions};
+use super::shared::{APPEND_BYTES, OLDEST, Shared};
+use super::start_state::FirstMessage;
 use crate::log::{LogError, LogId};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
@@ -68,7 +70,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         replicas: info.config.num_replicas,
         queue_bytes_max,
         room: Semaphore::new(queue_bytes_max),
-        lines: super::Lines::default(),
+        lines: Lines::default(),
         registry: Arc::default(),
         feeds: Mutex::default(),
         heads: Mutex::default(),
@@ -127,7 +129,7 @@ async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
 pub(super) fn check_server(options: &JetStreamOptions, client: &Client) -> Result<(), String> {
     let info = client.server_info();
     let version = &info.version;
-    let (major, minor) = JetStreamLog::OLDEST;
+    let (major, minor) = OLDEST;
     if !client.is_server_compatible(2, 9, 0) {
         return Err(format!("the NATS server is version {version}; at least {major}.{minor} is needed"));
     }

@@ -11,11 +11,11 @@ use std::collections::HashMap;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 
-use super::Shared;
 use super::ask::Put;
 use super::names::Subject;
 use super::piece::Piece;
 use super::reader::without;
+use super::shared::Shared;
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 

@@ -5,9 +5,8 @@
 //! the connection breaks or the servers change places. What it cannot give, because it was erased meanwhile, the tails find out
 //! by themselves.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -15,13 +14,13 @@ use async_nats::jetstream::consumer::DeliverPolicy;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use tokio::sync::Notify;
 
-use super::Shared;
 use super::ask::AGAIN_AFTER;
+use super::listener::Listener;
 use super::lives::Entered;
 use super::names::Subject;
 use super::piece::{Fence, Piece};
+use super::shared::Shared;
 use super::starts::{READER, WRITER};
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
@@ -33,24 +32,6 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const EXPIRES: Duration = Duration::from_secs(30);
 /// Messages on their way at once: what a process that does not keep up has in memory.
 const MESSAGES_AHEAD: usize = 64;
-
-/// Somebody who wants to know of all that is written.
-#[derive(Default)]
-pub(super) struct Listener {
-    written: Mutex<BTreeMap<LogId, Offset>>,
-    bell: Notify,
-}
-
-impl Listener {
-    fn tell(&self, log: &LogId, next: Offset) {
-        self.written.lock().expect("nothing panics with it").insert(log.clone(), next);
-        self.bell.notify_one();
-    }
-
-    fn take(&self) -> Vec<(LogId, Offset)> {
-        std::mem::take(&mut *self.written.lock().expect("nothing panics with it")).into_iter().collect()
-    }
-}
 
 impl Shared {
     /// Follows the stream until the log is closed.

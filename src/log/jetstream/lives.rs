@@ -16,10 +16,10 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::ask::{AGAIN_AFTER, Letter, Put, is_for_want_of_room};
 use super::names::Subject;
 use super::piece::{Fence, Piece};
+use super::shared::Shared;
 use crate::log::{Found, LogError, LogId};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;

@@ -13,21 +13,20 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{ClusterInfo, Info};
+use async_nats::jetstream::stream::Info;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::ask::Letter;
 use super::connect::{JETSTREAM_IS_OFF, NOT_THERE, check_server, is_off, is_unheard};
+use super::reachability::{heard_ago, hears_of_most};
+use super::shared::Shared;
 use crate::log::LogError;
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_millis(300);
 /// How long an answer may take.
 const WITHIN: Duration = Duration::from_secs(1);
-/// The log is away when no majority was heard of for so long: twice the time between two beats of its replicas, and half of one.
-/// `/readyz` follows within three seconds, with the time between two questions.
-const AWAY_AFTER: Duration = Duration::from_millis(2_500);
+
 /// Between two tries whether servers that did not store a message store one now.
 const STORE_EVERY: Duration = Duration::from_secs(1);
 /// How long a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
@@ -38,51 +37,6 @@ const BEHIND_AFTER: Duration = Duration::from_millis(1_500);
 /// A stream is taken for deleted when its leader is told not to be there so many times in a row: servers that just began may not
 /// know all of their streams yet.
 const GONE_AFTER: u32 = 4;
-
-/// What is known of the servers.
-#[derive(Debug)]
-pub(super) struct Reach {
-    /// When a majority of the stream's replicas was heard of last.
-    at: Instant,
-    /// Why it was not, the last time.
-    why: String,
-    /// The stream takes no more.
-    full: Option<String>,
-}
-
-impl Default for Reach {
-    fn default() -> Self {
-        Self { at: Instant::now(), why: String::new(), full: None }
-    }
-}
-
-impl Reach {
-    /// Since when the log is away.
-    pub(super) fn away_since(&self) -> Option<Instant> {
-        (self.at.elapsed() >= AWAY_AFTER).then_some(self.at)
-    }
-
-    /// The server that is spoken to must not be used: the log is away at once, and the server is left.
-    fn refuse(&mut self, why: String) {
-        let now = Instant::now();
-        self.at = self.at.min(now.checked_sub(AWAY_AFTER).unwrap_or(now));
-        self.why = why;
-    }
-
-    /// Why the stream takes nothing more.
-    pub(super) fn full(&self) -> Option<String> {
-        self.full.clone()
-    }
-
-    /// What is wrong now.
-    pub(super) fn trouble(&self) -> Option<String> {
-        match self.away_since() {
-            Some(_) if self.why.is_empty() => Some("no NATS server answers".into()),
-            Some(_) => Some(self.why.clone()),
-            None => self.full.clone(),
-        }
-    }
-}
 
 /// What an answer says of the stream.
 enum Told {
@@ -212,26 +166,10 @@ impl Shared {
 /// The bytes that a stream is to have room for, not to be full: those of a small message.
 const ROOM: u64 = 1024;
 
-/// Whether what a leader tells is what most replicas have: one that is cut off from them may lack what was stored since.
-pub(super) fn hears_of_most(info: &Info) -> bool {
-    info.cluster.as_ref().is_none_or(|cluster| heard_ago(cluster) < AWAY_AFTER)
-}
-
-/// How long ago the leader heard of a majority, itself included.
-fn heard_ago(cluster: &ClusterInfo) -> Duration {
-    if cluster.leader.as_deref().is_none_or(str::is_empty) {
-        return Duration::MAX;
-    }
-    let mut ages: Vec<Duration> =
-        cluster.replicas.iter().map(|replica| if replica.offline { Duration::MAX } else { replica.active }).collect();
-    ages.sort_unstable();
-    // Of two others the nearer makes a majority with the leader, of four the second nearest.
-    let needed = ages.len().div_ceil(2);
-    needed.checked_sub(1).map_or(Duration::ZERO, |last| ages[last])
-}
-
 #[cfg(test)]
 mod tests {
+    use async_nats::jetstream::stream::ClusterInfo;
+
     use super::*;
 
     fn cluster(leader: &str, active_ms: &[u64]) -> ClusterInfo {

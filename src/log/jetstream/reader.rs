@@ -15,9 +15,9 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::ask::AGAIN_AFTER;
 use super::piece::Piece;
+use super::shared::Shared;
 use crate::log::live::Pages;
 use crate::log::{Entry, LogError, LogId};
 use crate::position::Offset;

@@ -15,8 +15,6 @@
 //! one follows is asked of the servers: its consumer has a request waiting. What is found by a process that hears of a row of
 //! another, or writes one, is forgotten, and everybody who reads begins anew with the cursor that they have.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -27,9 +25,10 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::ask::{AGAIN_AFTER, Letter, Put, is_for_want_of_room};
-use super::probe::hears_of_most;
+use super::reachability::hears_of_most;
+use super::shared::Shared;
+use super::start_state::{FirstMessage, KnownStarts, Start, Suspicion};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, Offset, Starts};
 
@@ -42,10 +41,6 @@ const LOOK_FOR: Duration = Duration::from_millis(1_500);
 /// A stream of several copies counts as put back when its leader, with most of the others, has had less for so long: one that was
 /// just elected may need a moment to have all at hand.
 const SHORT_FOR: Duration = Duration::from_secs(5);
-
-/// So many leaders are asked to step down for each copy of the stream before its first message counts as gone. Several processes
-/// ask, and one of them may hit the wrong one.
-const LEADERS_ASKED_FOR_EACH: usize = 2;
 
 /// Whether what the stream's leader has told since then counts.
 fn is_told_for_long(info: &Info, since: Instant) -> bool {
@@ -69,95 +64,6 @@ struct Row {
     /// The first place of the stream that is not what it was; none where that is the row's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<u64>,
-}
-
-/// A start of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Start {
-    id: Epoch,
-    /// What was read before this start is good up to here in the stream.
-    from: u64,
-}
-
-/// The starts, as far as this process knows.
-#[derive(Debug, Default)]
-pub(super) struct KnownStarts {
-    ids: Arc<[Epoch]>,
-    /// For each of them, up to where the stream is what it was for all before it. They rise.
-    from: Vec<u64>,
-    /// The place of the last row; 0 without any.
-    last_row: u64,
-    /// As they concern the logs that were asked for.
-    of: HashMap<u64, Starts>,
-}
-
-impl KnownStarts {
-    /// `rows` in their order.
-    fn new(rows: Vec<Start>, last_row: u64) -> Self {
-        let ids = rows.iter().map(|row| row.id.clone()).collect();
-        let mut from: Vec<u64> = rows.iter().map(|row| row.from).collect();
-        // What a later one says is lost is lost for those before it too.
-        for index in (1..from.len()).rev() {
-            from[index - 1] = from[index - 1].min(from[index]);
-        }
-        Self { ids, from, last_row, of: HashMap::new() }
-    }
-
-    pub(super) fn forget(&mut self, log: &LogId) {
-        self.of.remove(&log.life);
-    }
-}
-
-/// That the stream is not what it was.
-#[derive(Debug, Default)]
-pub(super) struct Suspicion {
-    /// The first place that is known to be another one.
-    from: Option<u64>,
-    /// Since when the stream is shorter than it was.
-    short_since: Option<Instant>,
-    /// Since when its first message is gone, as far as the leader tells.
-    emptied_since: Option<Instant>,
-    /// Leaders that were asked to step down because they lacked it.
-    leaders_asked: usize,
-    /// The first place that may be another one, of which there was no room to say so in a row.
-    owed: Option<u64>,
-    /// The last row of another process that was heard of.
-    row: u64,
-    /// How often the stream was put back since the log was opened.
-    times: u64,
-}
-
-impl Suspicion {
-    /// Since when the leader has told each time that it lacks the stream's first message; none if it has it `now`.
-    fn lacks_first_since(&mut self, has_first: bool, now: Instant) -> Option<Instant> {
-        if has_first {
-            (self.emptied_since, self.leaders_asked) = (None, 0);
-            return None;
-        }
-        Some(*self.emptied_since.get_or_insert(now))
-    }
-
-    /// What is to be thought of a stream of so many copies whose leader has lacked the first message for long enough. The next
-    /// leader is given as much time.
-    fn judge_leader(&mut self, replicas: usize, now: Instant) -> FirstMessage {
-        if replicas <= 1 || self.leaders_asked >= LEADERS_ASKED_FOR_EACH * replicas {
-            return FirstMessage::Gone;
-        }
-        self.leaders_asked += 1;
-        self.emptied_since = Some(now);
-        FirstMessage::LackedByLeader
-    }
-}
-
-/// Where the stream's first message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FirstMessage {
-    /// That is not known yet.
-    Unknown,
-    /// Another one that has the stream may have it: the leader's files were damaged, say.
-    LackedByLeader,
-    /// In no copy.
-    Gone,
 }
 
 /// Who follows, as the servers list it.

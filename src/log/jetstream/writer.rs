@@ -9,104 +9,67 @@
 //! come: nothing of a publisher stands behind what it does not know to be missing. What the delayed message holds may still
 //! come to stand in the log, behind all that is there; then its publishers, who send it again, have sent it twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Shared;
-use super::ask::Put;
+use super::append_queues::{Job, Line, Stands, locked};
+use super::ask::{AGAIN_AFTER, Put};
 use super::piece::{FRAME_BYTES, Piece};
+use super::shared::Shared;
 use crate::log::{Appended, Commit, CommitHook, LogError, LogId};
 use crate::position::Offset;
 
 /// Between two looks at whether a log has ended that was to.
 const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// The lines of all logs that were appended to.
-#[derive(Default)]
-pub(super) struct Lines(Mutex<HashMap<u64, Arc<Mutex<Line>>>>);
-
-/// What waits to be appended to one log.
-#[derive(Default)]
-struct Line {
-    jobs: VecDeque<Job>,
-    /// Whether a task is writing them.
-    is_written: bool,
-    /// Until when they wait, because somebody is about to end the log.
-    stands_back_until: Option<Instant>,
-    /// How often the stream had been put back when they were queued.
-    times_put_back: u64,
-    /// Where the log stands, as far as is known here.
-    stands: Option<Stands>,
-    /// Held by every answer that was not taken yet.
-    untold: Arc<()>,
-    /// Held by those of them that were under way at the last failure.
-    failed: Weak<()>,
-}
-
-/// The end of a log.
-#[derive(Debug, Clone, Copy)]
-struct Stands {
-    sequence: u64,
-    next: u64,
-    bytes: u64,
-}
-
-/// The records of one append.
-struct Job {
-    records: Vec<Bytes>,
-    /// How many of them are stored.
-    stored: usize,
-    reply: oneshot::Sender<Result<Offset, LogError>>,
-    weight: u32,
-}
-
-impl Lines {
-    fn of(&self, log: &LogId) -> Arc<Mutex<Line>> {
-        Arc::clone(self.lock().entry(log.life).or_default())
-    }
-
-    /// Forgets where a log stood that ended. What still waits for it is told so by the log itself.
-    pub(super) fn forget(&self, log: &LogId) {
-        let line = self.lock().remove(&log.life);
-        if let Some(line) = line {
-            locked(&line).stands_back_until = None;
-        }
-    }
-
-    /// Lets what is to be appended to a log wait, if there is anything.
-    pub(super) fn stand_back(&self, log: &LogId, until: Instant) {
-        let line = self.lock().get(&log.life).cloned();
-        if let Some(line) = line {
-            locked(&line).stands_back_until = Some(until);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Line>>>> {
-        self.0.lock().expect("nothing panics with it")
-    }
-}
-
-impl Line {
-    /// Whether the stream was put back since the last was queued; then where the log stands is not known any more.
-    fn hold_to(&mut self, times: u64) -> bool {
-        let is_back = std::mem::replace(&mut self.times_put_back, times) != times;
-        if is_back {
-            self.stands = None;
-        }
-        is_back
-    }
-}
-
-fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().expect("nothing panics with it")
-}
-
 impl Shared {
+    pub(super) async fn append(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>) -> Result<Appended, LogError> {
+        let largest = records.iter().map(Bytes::len).max();
+        let max = self.record_bytes_max();
+        match largest {
+            None => return Err(self.unusable("there is no record to append".into())),
+            Some(largest) if largest > max => {
+                let mend = "raise max_payload of the NATS servers";
+                return Err(self.unusable(format!("a record has {largest} bytes, of {max} at most: {mend}")));
+            }
+            Some(_) => {}
+        }
+        let bytes = records.iter().map(|record| record.len() + FRAME_BYTES).sum();
+        let weight = self.weight(bytes);
+        let room = self.room.acquire_many(weight).await;
+        room.map_err(|_| self.refusal())?.forget();
+        self.queue(log, records, weight)
+    }
+
+    /// The last piece of a log, not before what this process has been told of already: a leader that was just elected may
+    /// not have everything at hand.
+    pub(super) async fn end(&self, log: &LogId) -> Result<Piece, LogError> {
+        let subject = self.names.records(log);
+        let until = Instant::now() + self.options.wait;
+        loop {
+            let last = match self.last_piece(&subject).await? {
+                Some(Piece { fence: Some(_), .. }) => return Err(LogError::Deleted(log.feed.clone())),
+                Some(last) => last,
+                None => {
+                    self.check_is_there(log).await?;
+                    Piece::default()
+                }
+            };
+            let known = self.heads().get(&log.life).copied().unwrap_or(0);
+            if last.next() >= known {
+                return Ok(last);
+            }
+            if Instant::now() >= until {
+                return Err(LogError::Unavailable("the stream's leader does not have all that was stored".into()));
+            }
+            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
+        }
+    }
+
     /// Puts records in the line of their log, for which `weight` was taken of the room.
     pub(super) fn queue(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>, weight: u32) -> Result<Appended, LogError> {
         let line = self.lines.of(log);

@@ -7,13 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::access::{Access, BAD_TOKEN, Denial, Granted, Who};
 use super::creations::{CreationUnderWay, CreationsUnderWay};
 use super::jwt::Jwt;
 use super::rate_limit::{Owner, RateLimit};
-use super::revocation::{Revocation, Validity};
-use super::{Access, BAD_TOKEN, Denial, EXPIRED, Granted, Who};
 use crate::config::{AuthConfig, LimitsConfig};
 use crate::position::FeedId;
+use crate::server::grant_lifetime::{EXPIRED, Revocation, Validity};
 use crate::server::keys::KeyError;
 use crate::transcript::Timestamp;
 

@@ -10,9 +10,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
-use super::revocation::{Revocation, Validity};
-use super::{Access, BAD_TOKEN, Denial, Granted, Who};
+use super::access::{Access, BAD_TOKEN, Denial, Granted, Who};
 use crate::config::{FeedPattern, HS256_SECRET_BYTES_MIN, JwtConfig, Role};
+use crate::server::grant_lifetime::{Revocation, Validity};
 use crate::server::keys::{KeyError, read, read_secret, unusable};
 use crate::transcript::Timestamp;
 

@@ -7,16 +7,15 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, Method, header};
 
-use super::ms;
 use super::sign::message_id;
 use super::target::{Due, Kind, Target};
 use crate::client::{CaptionFormat, CaptionUrl, PostUrl, Verdict, post};
-use crate::config::{PushConfig, PushFormat};
+use crate::config::{PushConfig, PushFormat, TimesConfig};
 use crate::feed::{Feed, Following, Opened, View};
 use crate::log::LogError;
 use crate::outbox::{Outbox, Place, Waiting};
 use crate::position::{FeedId, Offset, UnknownStart};
-use crate::server::app::App;
+use crate::server::catalog::Catalog;
 use crate::server::clock::ClockHistory;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
@@ -34,21 +33,21 @@ pub(super) enum Stop {
 
 /// Delivers what there is of `feed`. Gives the feed, and whether anything was taken.
 pub(super) async fn run(
-    app: Arc<App>,
+    catalog: Arc<Catalog>,
+    outbox: Arc<dyn Outbox>,
     target: Arc<Target>,
     feed: FeedId,
     due: Due,
 ) -> (FeedId, bool, Result<(), Stop>) {
-    let Some(deliveries) = &app.deliveries else { return (feed, false, Ok(())) };
-    if !app.looks_after(&feed) {
+    if !catalog.owns(&feed) {
         // Whoever does looks it up.
         return (feed, false, Ok(()));
     }
-    let outbox = &*deliveries.outbox;
-    let mut lane = Lane { app: &app, target: &target, outbox, feed: &feed, has_progressed: false };
+    let outbox = &*outbox;
+    let mut lane = Lane { catalog: &catalog, target: &target, outbox, feed: &feed, has_progressed: false };
     let ended = tokio::select! {
         biased;
-        () = app.loses(&feed) => Ok(()),
+        () = catalog.loses(&feed) => Ok(()),
         ended = lane.deliver(&due) => ended,
     };
     let has_progressed = lane.has_progressed;
@@ -56,7 +55,7 @@ pub(super) async fn run(
 }
 
 struct Lane<'a> {
-    app: &'a App,
+    catalog: &'a Catalog,
     target: &'a Target,
     outbox: &'a dyn Outbox,
     feed: &'a FeedId,
@@ -66,7 +65,7 @@ struct Lane<'a> {
 impl Lane<'_> {
     async fn deliver(&mut self, due: &Due) -> Result<(), Stop> {
         let place = self.outbox.place(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))?;
-        let feed = match self.app.feeds.open(self.feed).await.map_err(|error| self.trouble(&error))? {
+        let feed = match self.catalog.feeds.open(self.feed).await.map_err(|error| self.trouble(&error))? {
             Opened::Here(feed) => feed,
             Opened::Absent | Opened::Deleted | Opened::Replaced(_) => return self.deleted(place).await,
         };
@@ -185,7 +184,7 @@ impl Lane<'_> {
     async fn post_message(&mut self, told_before: &str, body: Bytes) -> Result<(), Stop> {
         let Kind::Webhook { secrets, headers, .. } = &self.target.kind else { return Ok(()) };
         let id = message_id(told_before, &body);
-        let timestamp = self.app.clock.now().0.div_euclid(1000);
+        let timestamp = self.catalog.context.clock.now().0.div_euclid(1000);
         let signature = secrets.read().unwrap_or_else(PoisonError::into_inner).sign(&id, timestamp, &body);
         let value = |text: &str| HeaderValue::from_str(text).expect("hexadecimal, base 64 and numbers");
         let mut all = headers.clone();
@@ -263,9 +262,15 @@ impl Lane<'_> {
                 place.seq = Some(seq.saturating_add(1));
             }
             Err(refused)
-                if refused.is_final && is_too_late(push, waiting, &self.app.clock_history, self.app.clock.now()) =>
+                if refused.is_final
+                    && is_too_late(
+                        push,
+                        waiting,
+                        &self.catalog.context.clock_history,
+                        self.catalog.context.clock.now(),
+                    ) =>
             {
-                self.app.metrics.delivered(&self.target.name, "passed_over");
+                self.catalog.context.metrics.delivered(&self.target.name, "passed_over");
             }
             Err(refused) => return Err(refused.stop),
         }
@@ -281,14 +286,14 @@ impl Lane<'_> {
     /// One try.
     async fn attempt(&self, url: &PostUrl, headers: &[(HeaderName, HeaderValue)], body: Bytes) -> Result<(), Refused> {
         let (cause, verdict) = match post(url, Method::POST, headers, body, self.timeout()).await {
-            Ok(answer) => (answer.cause(), answer.verdict(self.app.clock.now())),
+            Ok(answer) => (answer.cause(), answer.verdict(self.catalog.context.clock.now())),
             Err(error) => (error.to_string(), Verdict::Later(None)),
         };
         if verdict == Verdict::Taken {
-            self.target.sent(self.app);
+            self.target.sent(self.catalog);
             return Ok(());
         }
-        self.target.failed(self.app, cause);
+        self.target.failed(self.catalog, cause);
         let stop = match verdict {
             Verdict::Gone => Stop::Gone,
             Verdict::Later(Some(after)) => Stop::After(after),
@@ -311,12 +316,12 @@ impl Lane<'_> {
     }
 
     fn timeout(&self) -> Duration {
-        ms(self.app.config.deliveries.timeout_ms)
+        TimesConfig::ms(self.catalog.context.config.deliveries.timeout_ms)
     }
 
     /// The server's own trouble, and not the target's.
     fn trouble(&self, error: &dyn std::error::Error) -> Stop {
-        self.target.failed(self.app, error.to_string());
+        self.target.failed(self.catalog, error.to_string());
         Stop::Later
     }
 }

@@ -15,6 +15,7 @@
 //! In reading order: here who is rung for, then `target` (which feed is due), `lane` (one feed), `sign` (what a webhook is
 //! signed with).
 
+mod dispatcher;
 mod lane;
 mod sign;
 mod target;
@@ -23,19 +24,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
-use futures::FutureExt;
-use http::header;
+use futures::future::BoxFuture;
+use futures::{FutureExt, future};
 use tokio_util::task::TaskTracker;
 
 use self::sign::SecretsError;
-use self::target::{Standing, Target, Why};
-use super::app::App;
+pub(super) use self::target::Standing;
+use self::target::{Target, Why};
+use super::catalog::{Catalog, FeedFollower};
 use super::keys::{KeyError, read, unusable};
 use super::written;
 use crate::client::Authorities;
-use crate::config::{Config, DeliverFrom, Storage, TimesConfig};
+use crate::config::{Config, DeliverFrom, Storage};
 use crate::feed::{Feed, Following, View};
 use crate::log::{Log, LogError, LogId};
 use crate::outbox::{FileOutbox, Outbox, OutboxError};
@@ -142,46 +142,40 @@ impl Deliveries {
     }
 
     /// Starts to deliver.
-    pub(super) fn start(&self, app: &Arc<App>) {
+    pub(super) fn start(self: &Arc<Self>, catalog: &Arc<Catalog>) {
         for target in &self.targets {
-            let (app, target) = (app.clone(), target.clone());
+            let (catalog, outbox, target) = (catalog.clone(), self.outbox.clone(), target.clone());
             self.tasks.spawn(async move {
-                let stop = app.stop.clone();
+                let stop = catalog.context.stop.clone();
                 // Whatever is under way is repeated by the next server.
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => {}
-                    () = target.run(&app) => {}
+                    () = dispatcher::run(&target, &catalog, &outbox) => {}
                 }
             });
         }
-        let app = app.clone();
+        let (deliveries, catalog) = (self.clone(), catalog.clone());
         self.tasks.spawn(async move {
-            let Some(deliveries) = &app.deliveries else { return };
             let working = async {
-                let following = written::follow_all(&app, &deliveries.tasks, |feed| deliveries.follow(&app, feed));
+                let following =
+                    written::follow_all(&catalog, &deliveries.tasks, |feed| deliveries.follow(&catalog, feed));
                 let looking_up = async {
-                    let mut shifts = app.shifts();
+                    let mut shifts = catalog.shifts();
                     loop {
-                        deliveries.look_up(&app).await;
-                        App::shifted(&mut shifts).await;
-                        deliveries.follow_written(&app);
+                        deliveries.look_up(&catalog).await;
+                        Catalog::shifted(&mut shifts).await;
+                        deliveries.follow_written(&catalog);
                     }
                 };
                 tokio::join!(following, looking_up);
             };
             tokio::select! {
                 biased;
-                () = app.stop.cancelled() => {}
+                () = catalog.context.stop.cancelled() => {}
                 () = working => {}
             }
         });
-    }
-
-    /// Whether a feed may be put away: one that was written to may, once it is followed.
-    pub(super) fn may_go(&self, app: &App, feed: &Feed) -> bool {
-        let is_wanted = app.looks_after(feed.name()) && self.targets.iter().any(|target| target.wants(feed.name()));
-        !is_wanted || !feed.is_written() || self.followed().contains(feed.log_id())
     }
 
     /// Reads the files of secrets again: each webhook that has one, and what came of it.
@@ -199,10 +193,10 @@ impl Deliveries {
     }
 
     /// Rings for every feed of which a target may not have everything, of those that this server looks after.
-    async fn look_up(&self, app: &App) {
+    async fn look_up(&self, catalog: &Catalog) {
         let mut is_told = false;
         for target in &self.targets {
-            while let Err(error) = self.look_up_for(app, target).await {
+            while let Err(error) = self.look_up_for(catalog, target).await {
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::error!(to = %target.name, %error, "deliveries wait");
                 }
@@ -211,11 +205,11 @@ impl Deliveries {
         }
     }
 
-    async fn look_up_for(&self, app: &App, target: &Target) -> Result<(), DeliveriesError> {
-        let log = app.feeds.log();
+    async fn look_up_for(&self, catalog: &Catalog, target: &Target) -> Result<(), DeliveriesError> {
+        let log = catalog.feeds.log();
         let places = self.outbox.places(&target.name).await?.unwrap_or_default();
         let mut places: HashMap<_, _> = places.into_iter().map(|(feed, life, next)| (feed, (life, next))).collect();
-        let is_due = |feed: &FeedId| target.wants(feed) && app.looks_after(feed);
+        let is_due = |feed: &FeedId| target.wants(feed) && catalog.owns(feed);
         for log_id in log.logs().await?.into_iter().filter(|log_id| is_due(&log_id.feed)) {
             let known = places.remove(&log_id.feed);
             match log.head(&log_id).await {
@@ -230,22 +224,37 @@ impl Deliveries {
     }
 
     /// What follows a feed for those who want it, if anybody does and nothing follows it yet.
-    fn follow(&self, app: &Arc<App>, feed: Arc<Feed>) -> Option<written::Task> {
+    fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<written::Task> {
         let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
-        let begins =
-            !targets.is_empty() && app.looks_after(feed.name()) && self.followed().insert(feed.log_id().clone());
-        let app = app.clone();
-        begins.then(|| async move { follow(&app, feed, targets).await }.boxed())
+        let begins = !targets.is_empty() && catalog.owns(feed.name()) && self.followed().insert(feed.log_id().clone());
+        let (deliveries, catalog) = (self.clone(), catalog.clone());
+        begins.then(|| async move { follow(&deliveries, &catalog, feed, targets).await }.boxed())
     }
 
-    fn follow_written(&self, app: &Arc<App>) {
-        written::follow_now(app, &self.tasks, |feed| self.follow(app, feed));
+    fn follow_written(self: &Arc<Self>, catalog: &Arc<Catalog>) {
+        written::follow_now(catalog, &self.tasks, |feed| self.follow(catalog, feed));
+    }
+}
+
+impl FeedFollower for Deliveries {
+    fn needs_all_feeds(&self) -> bool {
+        false
+    }
+
+    /// One that was written to can be evicted once it is followed.
+    fn can_evict(&self, catalog: &Catalog, feed: &Feed) -> bool {
+        let is_wanted = catalog.owns(feed.name()) && self.targets.iter().any(|target| target.wants(feed.name()));
+        !is_wanted || !feed.is_written() || self.followed().contains(feed.log_id())
+    }
+
+    /// Deliveries read of a deletion in the log.
+    fn forget<'a>(&'a self, _: &'a LogId) -> BoxFuture<'a, Result<(), LogError>> {
+        future::ready(Ok(())).boxed()
     }
 }
 
 /// Rings for `targets` with every change of a feed, until it is put away or deleted.
-async fn follow(app: &Arc<App>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
-    let Some(deliveries) = &app.deliveries else { return };
+async fn follow(deliveries: &Arc<Deliveries>, catalog: &Arc<Catalog>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
     let log_id = feed.log_id().clone();
     loop {
         match feed.view(FoldView::FinalOnly).await {
@@ -254,7 +263,7 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
                 drop(feed);
                 tokio::select! {
                     () = follow_view(&view, &log_id, &targets) => {}
-                    () = app.loses(&log_id.feed) => {}
+                    () = catalog.loses(&log_id.feed) => {}
                 }
                 break;
             }
@@ -266,7 +275,7 @@ async fn follow(app: &Arc<App>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
     deliveries.followed().remove(&log_id);
     // It may have been written to in its last moment; and opened and written to again, meanwhile.
     targets.iter().for_each(|target| target.ring(&log_id.feed, Why::Settle));
-    deliveries.follow_written(app);
+    deliveries.follow_written(catalog);
 }
 
 async fn follow_view(view: &View, log_id: &LogId, targets: &[Arc<Target>]) {
@@ -293,15 +302,4 @@ async fn follow_view(view: &View, log_id: &LogId, targets: &[Arc<Target>]) {
             },
         }
     }
-}
-
-/// `GET /v1/deliveries`
-pub(super) async fn get(State(app): State<Arc<App>>) -> impl axum::response::IntoResponse {
-    let all = app.deliveries.as_ref().map(|deliveries| deliveries.standing()).unwrap_or_default();
-    ([(header::CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "deliveries": all })))
-}
-
-/// The wait of `ms` milliseconds.
-fn ms(ms: u64) -> Duration {
-    TimesConfig::ms(ms)
 }

@@ -1,24 +1,19 @@
 //! An address outside: which feeds are due to it, when it is tried again, how it stands.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures::FutureExt;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::lane::{self, Stop};
-use super::ms;
 use super::sign::{Secrets, SecretsError};
-use crate::client::{Authorities, Backoff, PostUrl};
-use crate::config::{DeliverFrom, FeedPattern, PushConfig, PushFormat, WebhookConfig};
+use crate::client::{Authorities, PostUrl};
+use crate::config::{DeliverFrom, FeedPattern, PushConfig, PushFormat, TimesConfig, WebhookConfig};
 use crate::position::FeedId;
-use crate::server::app::App;
+use crate::server::catalog::Catalog;
 use crate::transcript::Timestamp;
 
 /// Why a feed is due.
@@ -53,19 +48,19 @@ pub(super) struct Target {
     pub(super) from: DeliverFrom,
     feeds: Vec<FeedPattern>,
     queue: Mutex<Queue>,
-    wake: Notify,
+    pub(super) wake: Notify,
     told: Mutex<Told>,
 }
 
 /// Feeds that are due, or worked on; no feed is both.
 #[derive(Debug, Default)]
-struct Queue {
+pub(super) struct Queue {
     due: BTreeMap<FeedId, Due>,
     order: BTreeSet<(Instant, FeedId)>,
     /// With what was rung for meanwhile.
     running: HashMap<FeedId, (Due, Option<Due>)>,
     /// The address asked for a pause.
-    hold_until: Option<Instant>,
+    pub(super) hold_until: Option<Instant>,
 }
 
 /// A feed that is due.
@@ -111,7 +106,7 @@ impl Queue {
     }
 
     /// The feed that has been due longest, or when the next one is.
-    fn next(&mut self, now: Instant) -> Result<(FeedId, Due), Option<Instant>> {
+    pub(super) fn next(&mut self, now: Instant) -> Result<(FeedId, Due), Option<Instant>> {
         let Some((at, feed)) = self.order.first().cloned() else { return Err(None) };
         let at = self.hold_until.map_or(at, |until| at.max(until));
         if at > now {
@@ -124,7 +119,7 @@ impl Queue {
     }
 
     /// A feed is not worked on any more; `again` is when it is tried again.
-    fn finish(&mut self, feed: FeedId, has_progressed: bool, again: Option<impl FnOnce(u32) -> Instant>) {
+    pub(super) fn finish(&mut self, feed: FeedId, has_progressed: bool, again: Option<impl FnOnce(u32) -> Instant>) {
         let Some((was, rung)) = self.running.remove(&feed) else { return };
         let Some(again) = again else {
             if let Some(due) = rung {
@@ -222,7 +217,7 @@ impl Target {
     /// How often it is told that captions are still to come, if it is.
     pub(super) fn heartbeat(&self) -> Option<Duration> {
         match &self.kind {
-            Kind::Push(push) if push.format == PushFormat::YouTube => Some(ms(push.heartbeat_ms)),
+            Kind::Push(push) if push.format == PushFormat::YouTube => Some(TimesConfig::ms(push.heartbeat_ms)),
             _ => None,
         }
     }
@@ -233,95 +228,29 @@ impl Target {
         self.wake.notify_one();
     }
 
-    /// Delivers what is due, and what becomes due, until it answers that it is gone. Dropping it ends what is under way.
-    pub(super) async fn run(self: &Arc<Self>, app: &Arc<App>) {
-        let at_once = app.config.deliveries.feeds_at_once;
-        let mut lanes = JoinSet::new();
-        loop {
-            let mut next_at = None;
-            while lanes.len() < at_once {
-                let next = self.queue().next(Instant::now());
-                match next {
-                    Ok((feed, due)) => {
-                        let (app, target, name) = (app.clone(), self.clone(), feed.clone());
-                        // A panic is no reason to leave the feed for ever.
-                        let delivering = AssertUnwindSafe(lane::run(app, target, feed, due)).catch_unwind();
-                        lanes.spawn(async { delivering.await.unwrap_or((name, false, Err(Stop::Later))) });
-                    }
-                    Err(at) => {
-                        next_at = at;
-                        break;
-                    }
-                }
-            }
-            let becomes_due = async {
-                match next_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                Some(ended) = lanes.join_next(), if !lanes.is_empty() => match ended {
-                    Ok((feed, has_progressed, ended)) => {
-                        if self.ended(app, feed, has_progressed, ended) {
-                            return;
-                        }
-                    }
-                    Err(error) => tracing::error!(to = %self.name, %error, "a delivery went wrong"),
-                },
-                () = self.wake.notified() => {}
-                () = becomes_due => {}
-            }
-        }
-    }
-
-    /// What comes next for a feed; true if nothing does, for none.
-    fn ended(&self, app: &App, feed: FeedId, has_progressed: bool, ended: Result<(), Stop>) -> bool {
-        let config = &app.config.deliveries;
-        let backoff = Backoff { first: ms(config.retry_first_ms), max: ms(config.retry_max_ms) };
-        let wait = |failures| Instant::now() + backoff.wait(failures, app.chance.next());
-        match ended {
-            Ok(()) => self.queue().finish(feed, has_progressed, None::<fn(u32) -> Instant>),
-            Err(Stop::Later) => self.queue().finish(feed, has_progressed, Some(wait)),
-            Err(Stop::After(after)) => {
-                let until = Instant::now() + after.min(ms(config.retry_after_max_ms));
-                let mut queue = self.queue();
-                queue.hold_until = queue.hold_until.max(Some(until));
-                queue.finish(feed, has_progressed, Some(|failures| wait(failures).max(until)));
-            }
-            Err(Stop::Gone) => {
-                self.told().is_stopped = true;
-                tracing::error!(
-                    to = %self.name, url = %self.url,
-                    "it answers 410 Gone: nothing more is delivered to it until the server is started again; take it out \
-                     of the configuration, or give it another URL"
-                );
-                self.queue().finish(feed, has_progressed, Some(wait));
-                return true;
-            }
-        }
-        false
+    /// Notes that the target answered that it is gone.
+    pub(super) fn note_stopped(&self) {
+        self.told().is_stopped = true;
     }
 
     /// Notes that something was taken.
-    pub(super) fn sent(&self, app: &App) {
-        app.metrics.delivered(&self.name, "sent");
+    pub(super) fn sent(&self, catalog: &Catalog) {
+        catalog.context.metrics.delivered(&self.name, "sent");
         let mut told = self.told();
-        told.last_sent_at = Some(app.clock.now());
+        told.last_sent_at = Some(catalog.context.clock.now());
         if std::mem::take(&mut told.is_failing) {
             tracing::info!(to = %self.name, "deliveries are taken again");
         }
     }
 
     /// Notes that something was not; says so once.
-    pub(super) fn failed(&self, app: &App, cause: String) {
-        app.metrics.delivered(&self.name, "failed");
+    pub(super) fn failed(&self, catalog: &Catalog, cause: String) {
+        catalog.context.metrics.delivered(&self.name, "failed");
         let mut told = self.told();
         if !std::mem::replace(&mut told.is_failing, true) {
             tracing::warn!(to = %self.name, url = %self.url, %cause, "a delivery failed, and is tried again until it is taken");
         }
-        told.last_failure = Some((app.clock.now(), cause));
+        told.last_failure = Some((catalog.context.clock.now(), cause));
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -352,7 +281,7 @@ impl Target {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use super::arrival_clock::ArrivalClock;
 use crate::dialect::{EarlierLine, EarlierSpeech};
 use crate::feed::View;
-use crate::server::app::App;
+use crate::server::context::ServerContext;
 use crate::transcript::MediaMs;
 
 /// The lines of one source, as far as its feed is folded.
 pub(in crate::server) struct SourceSpeech {
-    app: Arc<App>,
+    context: Arc<ServerContext>,
     view: Arc<View>,
     source: Arc<str>,
 }
 
 impl SourceSpeech {
-    pub(in crate::server) fn new(app: Arc<App>, view: Arc<View>, source: Arc<str>) -> Self {
-        Self { app, view, source }
+    pub(in crate::server) fn new(context: Arc<ServerContext>, view: Arc<View>, source: Arc<str>) -> Self {
+        Self { context, view, source }
     }
 }
 
@@ -33,6 +33,6 @@ impl EarlierSpeech for SourceSpeech {
     fn now_ms(&self) -> MediaMs {
         let transcript = self.view.transcript();
         let clock = ArrivalClock::new(transcript.opened_at().unwrap_or_default());
-        clock.media_ms(transcript.reach(), &self.app.clock_history, self.app.clock.now())
+        clock.media_ms(transcript.reach(), &self.context.clock_history, self.context.clock.now())
     }
 }

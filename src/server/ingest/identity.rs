@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::position::{BadName, Epoch};
-use crate::server::app::App;
+use crate::server::context::ServerContext;
 use crate::server::problem::Problem;
 use crate::transcript::Published;
 use crate::transcript::line::{check_line_id, check_source};
@@ -20,7 +20,11 @@ pub(in crate::server) struct Publisher {
 
 impl Publisher {
     /// Reads the query's `source` and `session`; without a session it is a new one.
-    pub(in crate::server) fn new(app: &App, source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
+    pub(in crate::server) fn new(
+        context: &ServerContext,
+        source: Option<&str>,
+        session: Option<&str>,
+    ) -> Result<Self, BadName> {
         let source = source.unwrap_or("main");
         check_source(source)?;
         let session = match session {
@@ -29,7 +33,7 @@ impl Publisher {
                 check_line_id(session).map_err(|bad| BadName { what: "session", ..bad })?;
                 session.into()
             }
-            None => format!("s-{}", Epoch::from_random(app.chance.next())).into(),
+            None => format!("s-{}", Epoch::from_random(context.chance.next())).into(),
         };
         Ok(Self { source: source.into(), session, corrects: false })
     }

@@ -22,6 +22,7 @@ use super::pending_acks::AppendBatch;
 use super::resends::{RecentMessages, Resend, SessionLog, is_same};
 use super::seq_conflicts::find_seq_conflicts;
 use super::sequence::{Sequence, bad_seq};
+use super::service::IngestService;
 use super::session_lock::{RequestNotBegun, take_session};
 use super::speaker_names::SpeakerNames;
 use super::validation::FeedValidator;
@@ -29,7 +30,7 @@ use crate::dialect::{Decoded, Said};
 use crate::feed::{Feed, View};
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
-use crate::server::app::App;
+use crate::server::context::ServerContext;
 use crate::server::metrics::Lines;
 use crate::server::slots::Held;
 use crate::transcript::{
@@ -51,7 +52,7 @@ const NUMBERED_MAX: usize = 8;
 
 /// One session of a publisher on its way into a feed.
 pub(in crate::server) struct IngestPipeline {
-    pub(in crate::server) app: Arc<App>,
+    pub(in crate::server) service: Arc<IngestService>,
     pub(in crate::server) feed: Arc<Feed>,
     pub(in crate::server) view: Arc<View>,
     pub(in crate::server) publisher: Publisher,
@@ -142,8 +143,8 @@ pub(in crate::server) struct MessageArrival {
 
 impl MessageArrival {
     /// The moment at hand.
-    pub(in crate::server) fn now(app: &App) -> Self {
-        Self { at: app.clock.now(), since: Instant::now() }
+    pub(in crate::server) fn now(context: &ServerContext) -> Self {
+        Self { at: context.clock.now(), since: Instant::now() }
     }
 }
 
@@ -198,7 +199,7 @@ pub(in crate::server) enum CommitError {
 impl IngestPipeline {
     /// Begins behind all that was appended for the session before. Whoever calls this holds the session's lock.
     pub(in crate::server) async fn begin(
-        app: &Arc<App>,
+        service: &Arc<IngestService>,
         feed: Arc<Feed>,
         publisher: Publisher,
     ) -> Result<Self, LogError> {
@@ -213,12 +214,12 @@ impl IngestPipeline {
             (seq, transcript.next_offset(), transcript.state(), media_clock)
         };
         if state == FeedState::Scheduled {
-            feed.append_all(&[app.record(Op::Resume)]).await?;
+            feed.append_all(&[service.context.record(Op::Resume)]).await?;
         }
         Ok(Self {
-            validator: FeedValidator::new(app, view.clone(), &publisher.source),
-            counters: app.metrics.lines_of(&publisher.source),
-            app: app.clone(),
+            validator: FeedValidator::new(&service.context, view.clone(), &publisher.source),
+            counters: service.context.metrics.lines_of(&publisher.source),
+            service: service.clone(),
             feed,
             view: view.clone(),
             publisher,
@@ -258,12 +259,12 @@ impl IngestPipeline {
     /// [`RequestNotBegun`]: another request or connection, here or at another node, writes in the session, or the log cannot be
     /// read.
     pub(in crate::server) async fn begin_request(
-        app: &Arc<App>,
+        service: &Arc<IngestService>,
         feed: Arc<Feed>,
         publisher: Publisher,
     ) -> Result<Self, RequestNotBegun> {
-        let held = take_session(app, feed.log_id(), &publisher).await?;
-        let mut pipeline = Self::begin(app, feed, publisher).await?;
+        let held = take_session(service, feed.log_id(), &publisher).await?;
+        let mut pipeline = Self::begin(service, feed, publisher).await?;
         pipeline.session_lock = Some(held);
         Ok(pipeline)
     }
@@ -282,7 +283,7 @@ impl IngestPipeline {
 
     /// Gives anonymous speakers names for people.
     pub(in crate::server) fn name_speakers(&mut self) {
-        let named_max = self.app.config.limits.named_speakers_max;
+        let named_max = self.service.context.config.limits.named_speakers_max;
         self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
     }
 
@@ -317,7 +318,7 @@ impl IngestPipeline {
     /// its source's clock, and a session that comes again with its own.
     pub(in crate::server) fn begin_at(&mut self, offset_ms: MediaMs) {
         let goes_on = self.session_lock.is_some() || self.began_behind.0 > 0;
-        self.validator.begin_at(offset_ms, &self.publisher.source, goes_on, self.app.clock.now());
+        self.validator.begin_at(offset_ms, &self.publisher.source, goes_on, self.service.context.clock.now());
     }
 
     /// Takes what was read of a message in our own format: shifts its times and notes unknown fields of it.
@@ -326,7 +327,7 @@ impl IngestPipeline {
             self.warn_of_unknown(field, &[]);
         }
         if self.offset_ms != 0 {
-            let max_media_ms = self.app.config.captions.max_media_ms;
+            let max_media_ms = self.service.context.config.captions.max_media_ms;
             let says = std::mem::replace(&mut message.says, Ok(Incoming::End));
             message.says = says.and_then(|says| says.shifted(self.offset_ms, max_media_ms));
         }
@@ -338,7 +339,7 @@ impl IngestPipeline {
         let Some((last, first)) = self.sequence.take_gap() else { return };
         let Publisher { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
-        if !self.app.seq_gaps.is_untold(place, last, first) {
+        if !self.service.seq_gaps.is_untold(place, last, first) {
             return;
         }
         tracing::warn!(feed = %self.feed.name(), %source, %session, last, first, "the numbers of a session have a gap");
@@ -354,7 +355,7 @@ impl IngestPipeline {
     pub(in crate::server) fn note_answered(&self) {
         let Publisher { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
-        self.app.seq_gaps.note_answered(place, self.last_taken, self.sequence.last());
+        self.service.seq_gaps.note_answered(place, self.last_taken, self.sequence.last());
     }
 
     /// From now on lines in our own format whose times are too far ahead are taken without them.
@@ -451,7 +452,7 @@ impl IngestPipeline {
     /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
     /// learn that one did not.
     pub(in crate::server) fn checked(&mut self, said: Said, at: Timestamp) -> Incoming {
-        let (limits, max_media_ms) = (self.app.limits(), self.app.config.captions.max_media_ms);
+        let (limits, max_media_ms) = (self.service.context.limits(), self.service.context.config.captions.max_media_ms);
         let (mut cut, mut untimed) = (0, None);
         let mut check = |mut line: Version| {
             if let Some(why) = self.validator.leave_out_times(&mut line, &self.publisher, at) {
@@ -677,8 +678,8 @@ impl IngestPipeline {
     pub(in crate::server) fn count_refusal(&mut self, refusal: &Refusal) {
         self.tally.refused += 1;
         self.counters.refused.inc();
-        self.app.metrics.refused(refusal.code);
-        self.app.refusals.note(self.feed.name(), &self.publisher.source, refusal);
+        self.service.context.metrics.refused(refusal.code);
+        self.service.refusals.note(self.feed.name(), &self.publisher.source, refusal);
     }
 
     /// Counts `lines` that the log has already.
@@ -776,7 +777,7 @@ impl IngestPipeline {
                 AppendMode::Whole => self.feed.append(&records).await?.await?.next(),
                 AppendMode::InParts => self.feed.append_all(&records).await?,
             };
-            let conflicts = find_seq_conflicts(&self.app, &self.feed, &records, (last, from, end)).await?;
+            let conflicts = find_seq_conflicts(&self.service.catalog, &self.feed, &records, (last, from, end)).await?;
             let mut renumbered = Vec::new();
             for (index, record) in records.into_iter().enumerate() {
                 let Some(published) = &record.published else { continue };
@@ -810,7 +811,7 @@ impl IngestPipeline {
                 self.note_conflicts();
             }
         }
-        self.app.metrics.durable_after(since.elapsed(), 1);
+        self.service.context.metrics.durable_after(since.elapsed(), 1);
         Ok(committed)
     }
 }

@@ -341,16 +341,16 @@ mod tests {
     async fn each_number_is_found_from_everywhere() {
         let log = std::sync::Arc::new(MemoryLog::new());
         let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
-        let app = &server.app;
+        let catalog = server.catalog();
         let name = crate::position::FeedId::new("geneva").expect("a name");
-        let feed = app.open_to_publish(&name).await.expect("created");
+        let feed = catalog.open_to_publish(&name).await.expect("created");
         let publisher = Publisher { source: "main".into(), session: "s".into(), corrects: false };
         let mut records = Vec::new();
         for number in 1..=3000_u64 {
             let own = number % 3 != 0;
             let session = if own { publisher.session.clone() } else { "other".into() };
             let published = Published { source: publisher.source.clone(), session, seq: number, own_ids: true };
-            records.push(Record { published: Some(published), ..app.record(op(vec![line(number, "a")])) });
+            records.push(Record { published: Some(published), ..catalog.context.record(op(vec![line(number, "a")])) });
         }
         feed.append_all(&records).await.expect("kept");
         let view = feed.view(FoldView::Interim).await.expect("folded");

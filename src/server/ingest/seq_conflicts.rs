@@ -11,20 +11,20 @@ use futures::StreamExt;
 use crate::feed::Feed;
 use crate::log::LogError;
 use crate::position::Offset;
-use crate::server::app::App;
+use crate::server::catalog::Catalog;
 use crate::transcript::{Published, Record};
 
 /// Returns the indices of those of `records` whose numbers another node used first: in the log they are repeats. They are of one
 /// session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where there are
 /// no other nodes.
 pub(in crate::server) async fn find_seq_conflicts(
-    app: &App,
+    catalog: &Catalog,
     feed: &Feed,
     records: &[Record],
     (last, from, end): (u64, Offset, Offset),
 ) -> Result<Vec<usize>, LogError> {
     let session = records.iter().find_map(|record| record.published.clone());
-    let (true, Some(Published { source, session, .. })) = (app.cluster.is_some(), session) else {
+    let (true, Some(Published { source, session, .. })) = (catalog.cluster.is_some(), session) else {
         return Ok(Vec::new());
     };
     let encoded = |record: &Record| {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::Publisher;
+use super::service::IngestService;
 use crate::cluster::{Heard, Publisher as Publishing};
 use crate::config::TimesConfig;
 use crate::log::{LogError, LogId};
-use crate::server::app::App;
 use crate::server::problem::{Problem, ProblemCode};
-use crate::server::slots::{Held, Place, Slots};
+use crate::server::slots::{Held, Place};
 use crate::transcript::Timestamp;
 
 /// Why a request does not write in its session.
@@ -65,33 +65,33 @@ impl From<RequestNotBegun> for Problem {
 /// # Errors
 /// [`RequestNotBegun::Published`] at once if the connection lives, [`RequestNotBegun::Busy`] after the wait.
 pub(super) async fn take_session(
-    app: &Arc<App>,
+    service: &Arc<IngestService>,
     log_id: &LogId,
     publisher: &Publisher,
 ) -> Result<Held, RequestNotBegun> {
     let Publisher { source, session, .. } = publisher;
-    let patience = TimesConfig::ms(app.config.times.handshake_timeout_ms);
+    let patience = TimesConfig::ms(service.context.config.times.handshake_timeout_ms);
     let busy = |_| RequestNotBegun::Busy { session: session.clone() };
-    let since = u64::try_from(app.clock.now().0).unwrap_or(0);
+    let since = u64::try_from(service.context.clock.now().0).unwrap_or(0);
     let by = Publishing { source: source.clone(), session: session.clone(), since };
-    let locking = Slots::wait_for(app, Place::Session(log_id.clone(), source.clone(), session.clone()));
+    let locking = service.locks.wait_for(Place::Session(log_id.clone(), source.clone(), session.clone()));
     tokio::pin!(locking);
     let holder = Place::Source(log_id.clone(), source.clone());
     let held = tokio::select! {
         biased;
         held = &mut locking => held,
-        heard = Slots::leave_if_silent(app, &holder, &by) => {
+        heard = service.locks.leave_if_silent(&holder, &by) => {
             if let Heard::Taken(by) = heard {
                 return Err(by.into());
             }
             timeout(patience, locking).await.map_err(busy)?
         }
     };
-    if app.is_session_elsewhere(log_id, source, session) {
-        if let Heard::Taken(by) = app.tell_leave_if_silent(log_id, &by).await {
+    if service.catalog.is_session_elsewhere(log_id, source, session) {
+        if let Heard::Taken(by) = service.catalog.tell_leave_if_silent(log_id, &by).await {
             return Err(by.into());
         }
-        timeout(patience, app.until_free_elsewhere(log_id, source, session)).await.map_err(busy)?;
+        timeout(patience, service.catalog.until_free_elsewhere(log_id, source, session)).await.map_err(busy)?;
     }
     Ok(held)
 }

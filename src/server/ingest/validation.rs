@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::Publisher;
 use super::arrival_clock::ArrivalClock;
 use crate::feed::View;
-use crate::server::app::App;
 use crate::server::clock::ClockHistory;
+use crate::server::context::ServerContext;
 use crate::transcript::fold::{NamedLine, Reached};
 use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Version};
 use crate::wire::publish::NUMBER_MAX;
@@ -106,15 +106,15 @@ impl ArrivalOrder {
 
 impl FeedValidator {
     /// For lines in the feed of `view`, which has folded its log.
-    pub(in crate::server) fn new(app: &App, view: Arc<View>, source: &str) -> Self {
+    pub(in crate::server) fn new(context: &ServerContext, view: Arc<View>, source: &str) -> Self {
         let (opened_at, arrived_ms, given_ms) = {
             let transcript = view.transcript();
             let opened_at = transcript.opened_at().unwrap_or_default();
             (opened_at, transcript.source_arrival_ms(source), transcript.source_reach_ms(source))
         };
-        let captions = &app.config.captions;
+        let captions = &context.config.captions;
         let (max_jump_ms, max_media_ms) = (captions.max_jump_ms, captions.max_media_ms);
-        let clock_history = app.clock_history.clone();
+        let clock_history = context.clock_history.clone();
         let arrival_clock = ArrivalClock::new(opened_at);
         let arrivals = ArrivalOrder { last: arrived_ms.map(|ms| (ms, None)), given_ms, max_media_ms };
         let keeps_order_of_arrival = false;

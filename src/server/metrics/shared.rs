@@ -1,12 +1,15 @@
 //! A histogram of what happens to many at once: one observation that counts as often as there are readers.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::lock;
+/// Locks a mutex whose data is good after a panic, too.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Counts observations by their size. Clones are one and the same.
 #[derive(Debug, Clone)]

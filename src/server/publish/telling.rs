@@ -2,9 +2,10 @@
 
 use super::{Connection, is_on_air};
 use crate::feed::Following;
-use crate::server::app::end_of;
+use crate::server::close::End;
+use crate::server::close::end_of;
 use crate::server::ingest::Reply;
-use crate::server::socket::{End, Socket};
+use crate::server::socket::Socket;
 use crate::wire::{ToPublisher, WarningCode};
 
 impl Connection<'_> {
@@ -44,7 +45,7 @@ impl Connection<'_> {
     /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
     pub(super) async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
         while !self.acks.is_empty() {
-            let ready = self.acks.ready(&self.app.metrics).await;
+            let ready = self.acks.ready(&self.service.context.metrics).await;
             self.send_answers(socket, ready).await?;
         }
         Ok(())

@@ -14,10 +14,9 @@ use super::Connection;
 use crate::dialect::{Decoded, Dialect, Fault, FaultKind, Format, Framing, Options, Said, UnknownFormat};
 use crate::log::LogError;
 use crate::position::{Epoch, FeedId};
-use crate::server::app::{App, end_of};
-use crate::server::frames::{Keeping, Reading};
-use crate::server::ingest::{MessageArrival, SourceSpeech};
-use crate::server::socket::End;
+use crate::server::close::{End, end_of};
+use crate::server::ingest::{IngestService, MessageArrival, SourceSpeech};
+use crate::server::raw_capture::{Keeping, Reading};
 use crate::server::upgrade::Asked;
 use crate::transcript::{MediaMs, Op};
 use crate::wire::publish::LANG_BYTES_MAX;
@@ -39,7 +38,7 @@ pub(super) struct VendorAsked {
 
 impl VendorAsked {
     /// Reads the query; none for our own format.
-    pub(super) fn read(app: &App, feed: &FeedId, asked: &Asked) -> Result<Option<Self>, End> {
+    pub(super) fn read(service: &IngestService, feed: &FeedId, asked: &Asked) -> Result<Option<Self>, End> {
         let bad = |why: String| End::close(CloseCode::BadRequest, why);
         let format = asked.get("format").unwrap_or("captionwire");
         if format == "captionwire" {
@@ -56,7 +55,8 @@ impl VendorAsked {
             return Err(bad(format!("lang is a language tag of {LANG_BYTES_MAX} bytes at most")));
         }
         let is_answered = asked.flag("ack", true)?;
-        let is_kept = Keeping::is_wanted(app, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
+        let is_kept =
+            Keeping::is_wanted(&service.context, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
         Ok(Some(Self { format, offset_ms, lang: lang.map(Into::into), is_kept, is_answered }))
     }
 }
@@ -114,11 +114,11 @@ impl Connection<'_> {
         let has_names = self.pipeline.speaker_names.is_none();
         let source = self.pipeline.publisher.source.clone();
         // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
-        let tag = Epoch::from_random(self.app.chance.next()).to_string();
+        let tag = Epoch::from_random(self.service.context.chance.next()).to_string();
         let options = Options {
             label_source: (!has_names).then(|| source.clone()),
             offset_ms: offset_ms.unwrap_or(0),
-            media_ms_max: self.app.config.captions.max_media_ms,
+            media_ms_max: self.service.context.config.captions.max_media_ms,
             text_bytes_max: self.limits.text_bytes,
             lang: lang.as_deref().map(Into::into),
             wall_start: self.pipeline.view.transcript().opened_at(),
@@ -127,15 +127,15 @@ impl Connection<'_> {
         };
         let reading =
             Reading { source: &source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
-        let keeping = is_kept.then(|| Keeping::new(self.app, self.pipeline.view.clone(), &reading));
+        let keeping = is_kept.then(|| Keeping::new(&self.service.context, self.pipeline.view.clone(), &reading));
         self.pipeline.sequence.imply();
         if format == Format::YouTube {
             self.pipeline.keep_order_of_arrival();
         }
         let mut dialect = format.open(options);
         if offset_ms.is_none() {
-            let (app, view) = (self.app.clone(), self.pipeline.view.clone());
-            dialect.stand_behind(Box::new(SourceSpeech::new(app, view, source)));
+            let (context, view) = (self.service.context.clone(), self.pipeline.view.clone());
+            dialect.stand_behind(Box::new(SourceSpeech::new(context, view, source)));
         }
         self.vendor = Some(Vendor { dialect, began: Instant::now(), due: None, framing: format.framing(), keeping });
     }
@@ -171,7 +171,7 @@ impl Connection<'_> {
     /// Nothing came for so long that what the vendor settled is final.
     pub(super) async fn rest_vendors(&mut self) -> Result<(), End> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
-        let came = MessageArrival::now(self.app);
+        let came = MessageArrival::now(&self.service.context);
         let mut decoded = Decoded::default();
         vendor.dialect.rest(vendor.elapsed_ms(came.since), &mut decoded);
         vendor.note_due();
@@ -184,10 +184,13 @@ impl Connection<'_> {
         let Some(mut vendor) = self.vendor.take() else { return };
         let mut decoded = Decoded::default();
         vendor.dialect.end(&mut decoded);
-        let came = MessageArrival::now(self.app);
+        let came = MessageArrival::now(&self.service.context);
         // If the log takes no more, that is the end that the client has been told.
         let said = self.say_decoded(decoded, came).await.is_ok();
-        if said && self.append_batch().await.is_ok() && self.acks.all_durable(&self.app.metrics).await.is_ok() {
+        if said
+            && self.append_batch().await.is_ok()
+            && self.acks.all_durable(&self.service.context.metrics).await.is_ok()
+        {
             let _ = self.abandon_guesses().await;
         }
     }
@@ -210,7 +213,8 @@ impl Connection<'_> {
         self.pipeline.view.reach(head).await?;
         let source = &self.pipeline.publisher.source;
         let guesses = self.pipeline.view.transcript().interim_lines(source);
-        let abandon = |(id, rev, _)| self.app.record(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
+        let abandon =
+            |(id, rev, _)| self.service.context.record(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
         let records: Vec<_> = guesses.into_iter().map(abandon).collect();
         if !records.is_empty() {
             self.pipeline.feed.append_all(&records).await?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Publisher;
-use crate::server::socket::End;
+use crate::server::close::End;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 

@@ -7,8 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::is_soon_after;
 use crate::log::LogId;
+use crate::transcript::MediaMs;
+
+/// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
+/// another run of the software.
+pub(super) const LATE_MS_MAX: MediaMs = 30_000;
+
+/// Whether a request that came `at` came so shortly ago that it may be sent again.
+fn is_soon_after(at: Instant) -> bool {
+    at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
+}
 
 /// Bytes of a feed's retries: a new run shows itself within its first words, and captions are small. A rule's bound, and so no
 /// setting.

@@ -9,14 +9,16 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::EXPIRED;
-use crate::server::socket::End;
+use super::close::End;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
+/// Says that a token has expired, to whoever sent it.
+pub(in crate::server) const EXPIRED: &str = "the token has expired";
+
 /// Why a grant is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Revocation {
+pub(in crate::server) enum Revocation {
     /// Its token, or the key that signed it, is no longer in the configuration.
     Removed,
     /// It allows something else now: whoever comes again is told what.
@@ -25,7 +27,7 @@ pub(super) enum Revocation {
 
 /// One grant, as long as it holds. All connections that it opened share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Validity(Arc<Shared>);
+pub(in crate::server) struct Validity(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -35,13 +37,13 @@ struct Shared {
 
 impl Validity {
     /// Ends every connection that the grant opened.
-    pub(super) fn revoke(&self, why: Revocation) {
+    pub(in crate::server) fn revoke(&self, why: Revocation) {
         let _ = self.0.why.set(why);
         self.0.ended.cancel();
     }
 
     /// Resolves when the grant ends: at `expires_at`, or when it is revoked.
-    pub(super) fn end(&self, expires_at: Option<Timestamp>, now: Timestamp) -> AccessEnd {
+    pub(in crate::server) fn end(&self, expires_at: Option<Timestamp>, now: Timestamp) -> AccessEnd {
         let left = |at: Timestamp| Duration::from_millis(u64::try_from(at.since(now)).unwrap_or(0));
         let at = expires_at.and_then(|at| tokio::time::Instant::now().checked_add(left(at)));
         AccessEnd {

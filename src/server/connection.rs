@@ -4,73 +4,35 @@
 //! has all there is stands in a group meanwhile ([`super::fanout`]). A replay ([`super::replay`]) is another way to the same
 //! loop; a connection with many feeds ([`super::many`]) has a loop of its own.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::app::App;
 use super::arrival::Arrived;
-use super::fanout::{self, Why};
+use super::close::End;
+use super::egress_service::{EgressService, ReplayPermits};
 use super::outlet::Outlet;
 use super::peer::Peer;
-use super::replay;
-use super::socket::{End, Frame, Socket};
+use super::socket::Frame;
 use super::subscription::{Life, Place, Subscription, cursor};
-use super::upgrade::{Asked, SocketEnd};
+use super::upgrade::Asked;
 use super::wanted::Wanted;
 use crate::config::TimesConfig;
 use crate::feed::{Feed, Following, View};
 use crate::position::FeedId;
 use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 
-/// A reader says next to nothing, and there are many of them.
-pub(super) const SOCKET: SocketEnd =
-    SocketEnd { may: Peer::may_read, read_buffer_bytes: 512, message_bytes: |limits, _| limits.message_bytes };
-
-/// Serves a subscriber to its end.
-pub(super) async fn serve(app: Arc<App>, name: FeedId, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
-    let wanted = match Wanted::new(&asked) {
-        Ok(wanted) => wanted,
-        Err(end) => return (socket.into(), end),
-    };
-    match Reader::new(app, name, socket.into(), *asked, wanted) {
-        Ok(reader) => reader.run().await,
-        Err(refused) => refused,
-    }
-}
-
 /// One subscriber. What it holds while it waits is what an idle reader costs.
 pub(super) struct Reader {
-    pub(super) app: Arc<App>,
+    pub(super) service: Arc<EgressService>,
     pub(super) subscription: Subscription,
     pub(super) outlet: Outlet,
-    life: Option<Life>,
+    pub(super) life: Option<Life>,
     /// What the reader said and was refused. A reader says so little that all of it counts.
     refused: usize,
     /// With its seats among all connections.
-    peer: Peer,
-    _replay_seats: Option<replay::PlayerSeats>,
-}
-
-/// Logs that a reader of one feed connected, and that it left, for operators.
-struct ReaderLog {
-    feed: FeedId,
-    since: Instant,
-}
-
-impl ReaderLog {
-    fn begin(subscription: &Subscription, address: IpAddr) -> Self {
-        let Subscription { name, wanted, .. } = subscription;
-        let replays = wanted.replay.is_some();
-        tracing::info!(feed = %name, %address, unit = ?wanted.unit, replays, "reader connected");
-        Self { feed: name.clone(), since: Instant::now() }
-    }
-
-    fn end(self, end: &End) {
-        let seconds = self.since.elapsed().as_secs();
-        tracing::info!(feed = %self.feed, code = end.code(), reason = end.reason(), seconds, "reader left");
-    }
+    pub(super) peer: Peer,
+    _replay_seats: Option<ReplayPermits>,
 }
 
 /// Why following a feed came to its end, where the connection goes on.
@@ -86,20 +48,19 @@ pub(super) enum Left {
 impl Reader {
     /// A reader of what is `wanted`, with the seats that takes.
     pub(super) fn new(
-        app: Arc<App>,
+        service: Arc<EgressService>,
         name: FeedId,
         outlet: Outlet,
         asked: Asked,
         wanted: Wanted,
     ) -> Result<Box<Self>, (Outlet, End)> {
-        let replay_seats = match wanted.replay.is_some().then(|| replay::take_seats(&app, asked.peer.ip())).transpose()
-        {
+        let replay_seats = match wanted.replay.is_some().then(|| service.permit_replay(asked.peer.ip())).transpose() {
             Ok(seats) => seats,
             Err(end) => return Err((outlet, end)),
         };
         Ok(Box::new(Self {
-            subscription: Subscription::new(app.clone(), name, wanted),
-            app,
+            subscription: Subscription::new(service.clone(), name, wanted),
+            service,
             outlet,
             life: None,
             refused: 0,
@@ -108,97 +69,8 @@ impl Reader {
         }))
     }
 
-    /// Reads to its end.
-    pub(super) async fn run(self: Box<Self>) -> (Outlet, End) {
-        let session = ReaderLog::begin(&self.subscription, self.peer.ip());
-        let (outlet, end) = self.read().await;
-        session.end(&end);
-        (outlet, end)
-    }
-
-    async fn read(mut self: Box<Self>) -> (Outlet, End) {
-        let mut why = Ok(Why::Other);
-        loop {
-            // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.
-            let life = match Box::pin(self.catch_up(std::mem::replace(&mut why, Ok(Why::Other)))).await {
-                Ok(life) => life,
-                Err(end) => return (self.outlet, end),
-            };
-            let socket = match self.outlet {
-                Outlet::Socket(socket) => socket,
-                // An answer stands in no group: what is written to it goes through HTTP.
-                outlet @ Outlet::Answer(_) => {
-                    (self.outlet, self.life) = (outlet, Some(life));
-                    continue;
-                }
-            };
-            let what = (&life.view, self.subscription.wanted.unit);
-            let stood = fanout::stand(&self.app, &life.feed, what, socket, life.place.since).await;
-            (self.outlet, why) = (stood.socket.into(), stood.why);
-            self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
-        }
-    }
-
-    /// Deals with what brought the reader here, and sends all there is and what comes until it can stand in a group.
-    async fn catch_up(&mut self, why: Result<Why, End>) -> Result<Life, End> {
-        match why? {
-            Why::Full(arrived_at) => {
-                self.subscription.lag.begins();
-                self.outlet.finish_sending().await?;
-                if let Some(arrived_at) = arrived_at {
-                    self.app.metrics.delivered_after(self.app.clock.now().since(arrived_at), 1);
-                }
-            }
-            Why::Said(frame) => {
-                if let Some(said) = self.hear(frame).await? {
-                    self.refuse_steering(&said).await?;
-                }
-            }
-            Why::Other => {}
-        }
-        loop {
-            let mut life = match self.life.take() {
-                Some(life) => life,
-                None => self.enter().await?,
-            };
-            match self.follow(&life.feed, &life.view, &mut life.place).await? {
-                Left::UpToDate => return Ok(life),
-                Left::Said(said) => {
-                    self.refuse_steering(&said).await?;
-                    self.life = Some(life);
-                }
-                Left::Replaced => self.subscription.leave(&mut self.outlet, &life.feed).await?,
-            }
-        }
-    }
-
-    /// Goes to the life of the feed that is there, or comes next; a replay is played by the way.
-    async fn enter(&mut self) -> Result<Life, End> {
-        loop {
-            let feed = self.wait_for_feed().await?;
-            let present = self.subscription.present(&feed);
-            let view = match feed.view(self.subscription.wanted.view).await {
-                Ok(view) => view,
-                Err(error) => {
-                    self.subscription.life_ended(&feed, &error)?;
-                    self.subscription.leave(&mut self.outlet, &feed).await?;
-                    continue;
-                }
-            };
-            self.subscription.hello(&mut self.outlet, Some(&view)).await?;
-            if let Some(wanted) = self.subscription.wanted.replay.clone() {
-                replay::play(self, &feed, &view, wanted).await?;
-                self.subscription.leave(&mut self.outlet, &feed).await?;
-                continue;
-            }
-            let since = self.subscription.begin(&mut self.outlet, &view).await?;
-            let place = Place::new(since, view.now().change);
-            return Ok(Life { feed, view, place, _present: present });
-        }
-    }
-
     /// The feed, as soon as there is one.
-    async fn wait_for_feed(&mut self) -> Result<Arc<Feed>, End> {
+    pub(super) async fn wait_for_feed(&mut self) -> Result<Arc<Feed>, End> {
         let mut arrival = self.subscription.arrival();
         loop {
             let mut arrived = None;
@@ -231,7 +103,7 @@ impl Reader {
             }
             let lingers_until = self.subscription.lingers_until(view, place);
             let may_stand = self.subscription.wanted.replay.is_none() && matches!(self.outlet, Outlet::Socket(_));
-            if lingers_until.is_none() && may_stand && !self.app.stop.is_cancelled() {
+            if lingers_until.is_none() && may_stand && !self.service.context.stop.is_cancelled() {
                 return Ok(Left::UpToDate);
             }
             let changed = async {
@@ -252,7 +124,7 @@ impl Reader {
         at: Option<(&View, u64)>,
         until: Option<Instant>,
     ) -> Result<Option<FromSubscriber>, End> {
-        let times = &self.app.config.times;
+        let times = &self.service.context.config.times;
         let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
         let mut news = std::pin::pin!(news);
         loop {
@@ -265,7 +137,7 @@ impl Reader {
             let beat_at = self.outlet.spoke() + beat;
             tokio::select! {
                 biased;
-                () = self.app.stop.cancelled() => {
+                () = self.service.context.stop.cancelled() => {
                     return Err(End::close(CloseCode::GoingAway, "the server is going away"));
                 }
                 () = &mut news => return Ok(None),
@@ -284,26 +156,26 @@ impl Reader {
     }
 
     /// What the reader said, if it was a word that readers say.
-    async fn hear(&mut self, frame: Frame) -> Result<Option<FromSubscriber>, End> {
+    pub(super) async fn hear(&mut self, frame: Frame) -> Result<Option<FromSubscriber>, End> {
         match said(frame).transpose() {
             Ok(said) => Ok(said),
             Err(refusal) => self.refuse(refusal).await.map(|()| None),
         }
     }
 
-    async fn refuse_steering(&mut self, said: &FromSubscriber) -> Result<(), End> {
+    pub(super) async fn refuse_steering(&mut self, said: &FromSubscriber) -> Result<(), End> {
         self.refuse(not_here(said)).await
     }
 
-    async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
+    pub(super) async fn heartbeat(&mut self, at: Option<(&View, u64)>) -> Result<(), End> {
         let cursor = at.and_then(|(view, since)| cursor(view, since));
-        let (feed, server_at) = (Some(self.subscription.name.clone()), self.app.clock.now());
+        let (feed, server_at) = (Some(self.subscription.name.clone()), self.service.context.clock.now());
         self.outlet.say(&ToSubscriber::Heartbeat { feed, cursor, server_at }.encode()).await
     }
 
     /// Says what is wrong with what the reader said; one that goes on like that is closed.
     pub(super) async fn refuse(&mut self, refusal: Refusal) -> Result<(), End> {
-        count_refusal(&self.app, &mut self.refused)?;
+        count_refusal(&self.service, &mut self.refused)?;
         self.outlet.say(&refused(Some(self.subscription.name.clone()), refusal).encode()).await
     }
 }
@@ -335,9 +207,9 @@ pub(super) fn not_here(said: &FromSubscriber) -> Refusal {
 ///
 /// # Errors
 /// The end of a connection that has had more than it may.
-pub(super) fn count_refusal(app: &App, refused: &mut usize) -> Result<(), End> {
+pub(super) fn count_refusal(service: &EgressService, refused: &mut usize) -> Result<(), End> {
     *refused += 1;
-    let max = app.config.limits.refusals_in_a_row_max;
+    let max = service.context.config.limits.refusals_in_a_row_max;
     if *refused > max {
         let reason = format!("more than {max} messages were refused: see the errors");
         return Err(End::close(CloseCode::BadRequest, reason));

@@ -1,0 +1,115 @@
+//! The state that callers and the writer's thread share.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::Semaphore;
+
+use super::options::EmbeddedOptions;
+use super::readers::Readers;
+use super::schema;
+use super::starts::{AllStarts, Missing};
+use crate::log::LogError;
+use crate::log::live::Registry;
+
+/// Bytes that may wait to be written to lives that were begun aside, all together. 1 MiB: four of the portions in which
+/// they are written, so that the writer never waits for the next one.
+pub(super) const ASIDE_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a queued command weighs beside its records: its place in the queue and its answer.
+pub(super) const COMMAND_BYTES: usize = 128;
+
+/// The lives that were begun aside, and the room in the queue for what is written to them: of its own, so that no number of
+/// imports fills that of those who speak.
+pub(super) struct Aside {
+    pub(super) lives: Mutex<HashSet<u64>>,
+    /// Saves a look into `lives` where there are none.
+    pub(super) count: AtomicUsize,
+    pub(super) room: Semaphore,
+}
+
+impl Aside {
+    pub(super) fn new() -> Self {
+        Self { lives: Mutex::default(), count: AtomicUsize::new(0), room: Semaphore::new(ASIDE_BYTES_MAX) }
+    }
+
+    pub(super) fn has(&self, life: u64) -> bool {
+        self.count.load(Ordering::SeqCst) > 0 && self.lives().contains(&life)
+    }
+
+    pub(super) fn add(&self, life: u64) {
+        let mut lives = self.lives();
+        lives.insert(life);
+        self.count.store(lives.len(), Ordering::SeqCst);
+    }
+
+    pub(super) fn remove(&self, life: u64) {
+        let mut lives = self.lives();
+        lives.remove(&life);
+        self.count.store(lives.len(), Ordering::SeqCst);
+    }
+
+    pub(super) fn lives(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {
+        self.lives.lock().expect("nothing panics with it")
+    }
+}
+
+/// What the callers and the writer's thread both use.
+pub(super) struct Shared {
+    pub(super) file: PathBuf,
+    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
+    pub(super) room: Semaphore,
+    pub(super) queue_bytes_max: usize,
+    pub(super) read_page_bytes: usize,
+    /// Why nothing is written any more.
+    pub(super) poison: OnceLock<LogError>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) readers: Arc<Readers>,
+    /// Lives that were begun aside.
+    pub(super) aside: Aside,
+    pub(super) starts: AllStarts,
+    /// What was found missing when it was opened.
+    pub(super) missing: Missing,
+    pub(super) commits: AtomicU64,
+    pub(super) records: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn poison(&self, cause: &dyn fmt::Display) -> LogError {
+        let error = self.poison.get_or_init(|| LogError::Poisoned(cause.to_string())).clone();
+        tracing::error!(file = %self.file.display(), %cause, "the archive takes no more writes");
+        // Whoever waits for room must learn of it, not wait for a writer that frees none.
+        self.room.close();
+        self.aside.room.close();
+        error
+    }
+
+    /// What to tell someone whose command was not taken.
+    pub(super) fn refusal(&self) -> LogError {
+        self.poison.get().cloned().unwrap_or(LogError::Closed)
+    }
+}
+
+impl Shared {
+    pub(super) fn new(file: PathBuf, options: &EmbeddedOptions, beside: bool) -> Result<Self, LogError> {
+        let queue_bytes_max = options.queue_bytes_max.clamp(COMMAND_BYTES, u32::MAX as usize);
+        Ok(Self {
+            room: Semaphore::new(queue_bytes_max),
+            queue_bytes_max,
+            read_page_bytes: options.read_page_bytes,
+            poison: OnceLock::new(),
+            aside: Aside::new(),
+            missing: Missing::default(),
+            registry: Arc::default(),
+            starts: AllStarts::read(&schema::open_reader(&file, beside)?)
+                .map_err(|cause| schema::unusable(&file, &cause))?,
+            readers: Arc::new(Readers::open(&file, options.readers, beside)?),
+            commits: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            file,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! The appends that wait, of each log in one line.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::log::{LogError, LogId};
+use crate::position::Offset;
+
+/// The lines of all logs that were appended to.
+#[derive(Default)]
+pub(super) struct Lines(Mutex<HashMap<u64, Arc<Mutex<Line>>>>);
+
+/// What waits to be appended to one log.
+#[derive(Default)]
+pub(super) struct Line {
+    pub(super) jobs: VecDeque<Job>,
+    /// Whether a task is writing them.
+    pub(super) is_written: bool,
+    /// Until when they wait, because somebody is about to end the log.
+    pub(super) stands_back_until: Option<Instant>,
+    /// How often the stream had been put back when they were queued.
+    pub(super) times_put_back: u64,
+    /// Where the log stands, as far as is known here.
+    pub(super) stands: Option<Stands>,
+    /// Held by every answer that was not taken yet.
+    pub(super) untold: Arc<()>,
+    /// Held by those of them that were under way at the last failure.
+    pub(super) failed: Weak<()>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stands {
+    pub(super) sequence: u64,
+    pub(super) next: u64,
+    pub(super) bytes: u64,
+}
+
+/// The records of one append.
+pub(super) struct Job {
+    pub(super) records: Vec<Bytes>,
+    /// How many of them are stored.
+    pub(super) stored: usize,
+    pub(super) reply: oneshot::Sender<Result<Offset, LogError>>,
+    pub(super) weight: u32,
+}
+
+impl Lines {
+    pub(super) fn of(&self, log: &LogId) -> Arc<Mutex<Line>> {
+        Arc::clone(self.lock().entry(log.life).or_default())
+    }
+
+    /// Forgets where a log stood that ended. What still waits for it is told so by the log itself.
+    pub(super) fn forget(&self, log: &LogId) {
+        let line = self.lock().remove(&log.life);
+        if let Some(line) = line {
+            locked(&line).stands_back_until = None;
+        }
+    }
+
+    /// Lets what is to be appended to a log wait, if there is anything.
+    pub(super) fn stand_back(&self, log: &LogId, until: Instant) {
+        let line = self.lock().get(&log.life).cloned();
+        if let Some(line) = line {
+            locked(&line).stands_back_until = Some(until);
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Line>>>> {
+        self.0.lock().expect("nothing panics with it")
+    }
+}
+
+impl Line {
+    /// Whether the stream was put back since the last was queued; then where the log stands is not known any more.
+    pub(super) fn hold_to(&mut self, times: u64) -> bool {
+        let is_back = std::mem::replace(&mut self.times_put_back, times) != times;
+        if is_back {
+            self.stands = None;
+        }
+        is_back
+    }
+}
+
+pub(super) fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().expect("nothing panics with it")
+}

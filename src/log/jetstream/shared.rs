@@ -1,0 +1,221 @@
+//! The state that callers and tasks of the log share.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+use async_nats::jetstream::{Context, stream};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::append_queues::Lines;
+use super::listener::Listener;
+use super::names::Names;
+use super::options::JetStreamOptions;
+use super::piece::{Fence, HEAD_BYTES};
+use super::reachability::Reach;
+use super::start_state::{KnownStarts, Suspicion};
+use crate::log::live::Registry;
+use crate::log::{LogError, LogId};
+use crate::position::FeedId;
+
+/// The oldest NATS servers that are known to keep what they acknowledged when they part and come together again: major and
+/// minor version.
+pub(super) const OLDEST: (i64, i64) = (2, 12);
+
+/// What a queued append weighs beside its records.
+pub(super) const APPEND_BYTES: usize = 128;
+
+/// What callers and tasks both use.
+pub(super) struct Shared {
+    pub(super) options: JetStreamOptions,
+    pub(super) names: Names,
+    pub(super) client: async_nats::Client,
+    pub(super) context: Context,
+    pub(super) stream: stream::Stream<()>,
+    /// What the numbers of lives begin with.
+    pub(super) base: u64,
+    /// The place of the stream's first message, which says so.
+    pub(super) begun_at: u64,
+    pub(super) replicas: usize,
+    pub(super) queue_bytes_max: usize,
+    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
+    pub(super) room: Semaphore,
+    pub(super) lines: Lines,
+    pub(super) registry: Arc<Registry>,
+    /// The feeds that are here, and their lives: what this process did, and what the follower has seen.
+    pub(super) feeds: Mutex<BTreeMap<FeedId, u64>>,
+    /// The offset after the last record of each log, as far as this process has been told.
+    pub(super) heads: Mutex<HashMap<u64, u64>>,
+    /// Staged lives of which it is not known whether a feed was switched to them.
+    pub(super) undecided: Mutex<HashSet<u64>>,
+    pub(super) listeners: Mutex<Vec<Weak<Listener>>>,
+    pub(super) is_followed: watch::Sender<bool>,
+    /// The sequence of the last message that the follower has seen.
+    pub(super) seen: AtomicU64,
+    /// Up to where the follower is to ask the leader, and the bell for it.
+    pub(super) behind_to: Mutex<u64>,
+    pub(super) is_behind: Notify,
+    pub(super) reach: Mutex<Reach>,
+    pub(super) starts: Mutex<KnownStarts>,
+    pub(super) suspicion: Mutex<Suspicion>,
+    /// The name of the follower's consumer.
+    pub(super) following: Mutex<Option<String>>,
+    /// Why a message was not stored, if none was since: the servers are full, say. The log is away meanwhile.
+    pub(super) unstored: Mutex<Option<String>>,
+    pub(super) poison: OnceLock<LogError>,
+    pub(super) commits: AtomicU64,
+    pub(super) records: AtomicU64,
+    /// What the names of messages begin with: this process alone has it.
+    pub(super) instance: u64,
+    pub(super) messages: AtomicU64,
+    /// Everything ends with this.
+    pub(super) stop: CancellationToken,
+    /// The tasks that write.
+    pub(super) writing: TaskTracker,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(super) fn unusable(&self, cause: String) -> LogError {
+        LogError::Storage { place: format!("stream {}", self.names.stream), cause }
+    }
+
+    /// The bytes of the largest record that the server which is connected to takes, in a message of its own.
+    pub(super) fn record_bytes_max(&self) -> usize {
+        self.client.max_payload().saturating_sub(HEAD_BYTES)
+    }
+
+    /// A name that no other message has.
+    pub(super) fn message_id(&self) -> String {
+        format!("{:016x}-{}", self.instance, self.messages.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn weight(&self, bytes: usize) -> u32 {
+        let bytes = bytes.saturating_add(APPEND_BYTES).min(self.queue_bytes_max);
+        u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
+    }
+
+    /// What to tell someone who is not served any more.
+    pub(super) fn refusal(&self) -> LogError {
+        self.poison.get().cloned().unwrap_or(LogError::Closed)
+    }
+
+    pub(super) fn note_created(&self, log: &LogId) {
+        let mut feeds = self.feeds();
+        let life = feeds.entry(log.feed.clone()).or_default();
+        // What is told late is not newer.
+        *life = (*life).max(log.life);
+    }
+
+    /// A life has ended; where another has taken its place, that one is known before anybody hears of the end.
+    pub(super) fn note_ended(&self, log: &LogId, fence: Fence) {
+        match fence {
+            Fence::Replaced { life } => self.note_created(&LogId { feed: log.feed.clone(), life }),
+            Fence::Deleted => {
+                let mut feeds = self.feeds();
+                if feeds.get(&log.feed) == Some(&log.life) {
+                    feeds.remove(&log.feed);
+                }
+            }
+        }
+        self.registry.deleted(log.life);
+        self.lines.forget(log);
+        self.heads().remove(&log.life);
+        self.starts().forget(log);
+    }
+
+    /// Notes that everything before `next` is stored.
+    pub(super) fn note_head(&self, log: &LogId, next: u64) {
+        let mut heads = self.heads();
+        let head = heads.entry(log.life).or_default();
+        *head = (*head).max(next);
+    }
+
+    pub(super) fn feeds(&self) -> MutexGuard<'_, BTreeMap<FeedId, u64>> {
+        self.feeds.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn unstored(&self) -> MutexGuard<'_, Option<String>> {
+        self.unstored.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn reach(&self) -> MutexGuard<'_, Reach> {
+        self.reach.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn starts(&self) -> MutexGuard<'_, KnownStarts> {
+        self.starts.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn suspicion(&self) -> MutexGuard<'_, Suspicion> {
+        self.suspicion.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn following(&self) -> MutexGuard<'_, Option<String>> {
+        self.following.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Acquire)
+    }
+
+    pub(super) fn behind_to(&self) -> MutexGuard<'_, u64> {
+        self.behind_to.lock().expect("nothing panics with it")
+    }
+
+    /// Until when something is tried: as long as is waited for, counted from when the log went away.
+    pub(super) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        let away_since = self.reach().away_since().unwrap_or(now);
+        (away_since + self.options.wait).max(now + self.options.ack_timeout.min(self.options.wait))
+    }
+
+    /// Whether the log has been away for as long as anything is tried.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.reach().away_since().is_some_and(|since| since.elapsed() >= self.options.wait)
+    }
+
+    pub(super) fn undecided(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.undecided.lock().expect("nothing panics with it")
+    }
+
+    pub(super) fn heads(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.heads.lock().expect("nothing panics with it")
+    }
+
+    /// Nothing more is taken until the log is opened again.
+    pub(super) fn poison(&self, cause: String) -> LogError {
+        let error = self.poison.get_or_init(|| LogError::Poisoned(cause.clone())).clone();
+        tracing::error!(stream = %self.names.stream, cause, "the archive takes no more writes");
+        self.room.close();
+        error
+    }
+
+    /// The stream is not the one that was opened: nothing is taken, and what is read ends. The next start says what is to be done.
+    pub(super) fn lose(&self, cause: String) -> LogError {
+        let error = self.poison(cause);
+        self.registry.interrupt(&error);
+        error
+    }
+}
+
+impl Shared {
+    /// Takes the bytes of a life that ended out of the stream, by and by; what is left when the process ends the next one finds.
+    pub(super) fn purge_later(self: &Arc<Self>, log: LogId) {
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            if let Err(error) = shared.purge_life(&log).await {
+                tracing::warn!(feed = %log.feed, %error, "what was replaced is left in the stream until the next start");
+            }
+        });
+    }
+
+    pub(super) fn end_all(&self) {
+        self.room.close();
+        self.stop.cancel();
+        self.registry.close();
+    }
+}

@@ -1,0 +1,139 @@
+//! Puts the rooms of a server together, and starts and stops its background work.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::auth::Auth;
+use super::catalog::{Catalog, FeedFollower};
+use super::context::ServerContext;
+use super::deliveries::Deliveries;
+use super::egress_service::EgressService;
+use super::hls_timelines::HlsTimelines;
+use super::indexer::Search;
+use super::ingest::IngestService;
+use super::nodes::{self, ThisNode};
+use super::peer::ConnectionLimits;
+use super::presence::Presence;
+use super::slots::Slots;
+use super::state::ServerState;
+use super::summary::Summaries;
+use super::upkeep;
+use crate::cluster::Cluster;
+use crate::config::{Config, Storage};
+use crate::feed::Feeds;
+use crate::search::{Home, Index};
+
+/// Services that a server may be without.
+#[derive(Default)]
+pub(super) struct OptionalServices {
+    pub(super) search: Option<Arc<Search>>,
+    pub(super) deliveries: Option<Deliveries>,
+    pub(super) cluster: Option<Arc<Cluster>>,
+    /// Why acknowledged records may not be on disk yet, where that is accepted.
+    pub(super) unsynced: Option<String>,
+}
+
+/// Builds the handles of all rooms.
+pub(super) fn build(
+    context: ServerContext,
+    auth: Option<Auth>,
+    feeds: Feeds,
+    OptionalServices { search, deliveries, cluster, unsynced }: OptionalServices,
+) -> ServerState {
+    let (context, auth, deliveries) = (Arc::new(context), auth.map(Arc::new), deliveries.map(Arc::new));
+    let mut followers: Vec<Arc<dyn FeedFollower>> = Vec::new();
+    followers.extend(search.clone().map(|search| -> Arc<dyn FeedFollower> { search }));
+    followers.extend(deliveries.clone().map(|deliveries| -> Arc<dyn FeedFollower> { deliveries }));
+    let catalog = Arc::new(Catalog {
+        context: context.clone(),
+        feeds,
+        presence: Arc::new(Presence::default()),
+        hls_timelines: HlsTimelines::default(),
+        summaries: Summaries::default(),
+        cluster,
+        unsynced,
+        followers,
+    });
+    let locks = Arc::new(Slots::new(catalog.clone()));
+    ServerState {
+        connections: Arc::new(ConnectionLimits::new(context.clone())),
+        ingest: Arc::new(IngestService::new(catalog.clone(), auth.clone(), locks)),
+        egress: Arc::new(EgressService::new(catalog.clone())),
+        search,
+        deliveries,
+        context,
+        catalog,
+        auth,
+    }
+}
+
+/// Starts the background work: maintenance, the node's part in a cluster, the search index, webhooks. Returns the tasks of the
+/// first two.
+pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    let (context, catalog) = (&state.context, &state.catalog);
+    // Beside another server, the other one looks after the feeds.
+    if context.config.storage != Storage::ReadOnly {
+        tasks.spawn(upkeep::run(catalog.clone()));
+    }
+    if let Some(cluster) = &catalog.cluster {
+        let node = Arc::new(ThisNode::new(catalog.clone(), state.ingest.locks.clone()));
+        if let Err(error) = cluster.start(node, &tasks, &context.stop).await {
+            tracing::error!(%error, "this node knows nothing of the others, and looks after nothing");
+        }
+        // From here on: what is there already is looked up.
+        let written = catalog.feeds.log().written();
+        let (catalog, stop) = (catalog.clone(), context.stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = nodes::follow_written(&catalog, written) => {}
+            }
+        });
+    }
+    if let Some(search) = &state.search {
+        search.start(catalog);
+    }
+    if let Some(deliveries) = &state.deliveries {
+        deliveries.start(catalog);
+    }
+    tasks
+}
+
+/// Waits until all tasks of connections and of the background work have ended. Cancel-safe.
+pub(super) async fn finish_tasks(state: &ServerState, background: &TaskTracker) {
+    let groups = &state.egress.fanout.tasks;
+    for tasks in [&state.context.tasks, background, groups] {
+        tasks.close();
+    }
+    for tasks in [&state.context.tasks, background, groups] {
+        tasks.wait().await;
+    }
+    let search = state.search.as_ref().map(|search| &search.tasks);
+    let deliveries = state.deliveries.as_ref().map(|deliveries| &deliveries.tasks);
+    for tasks in search.into_iter().chain(deliveries) {
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// Opens the search index that `config` wants, if it wants one.
+///
+/// # Errors
+/// There is no thread for it.
+pub(super) fn open_search(config: &Config) -> std::io::Result<Option<Arc<Search>>> {
+    let home = match config.storage {
+        Storage::Embedded | Storage::Nats if !config.search => {
+            // Nobody would take feeds out of it that are deleted.
+            Index::remove(config.data.clone());
+            return Ok(None);
+        }
+        _ if !config.search => return Ok(None),
+        Storage::Embedded | Storage::Nats => Home::Directory(config.data.clone()),
+        Storage::ReadOnly => Home::CopyOf(config.data.clone()),
+        Storage::Ephemeral => Home::Memory,
+    };
+    Ok(Some(Arc::new(Search::new(Index::start(home)?, config.limits.searches_max))))
+}

@@ -1,0 +1,42 @@
+//! Errors of a server that starts.
+
+use std::net::SocketAddr;
+
+use super::deliveries::DeliveriesError;
+use super::keys::KeyError;
+use crate::cluster::TableError;
+use crate::log::LogError;
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The address could not be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// Which address.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The archive could not be opened.
+    #[error(transparent)]
+    Archive(#[from] LogError),
+    /// What the nodes on one log keep together cannot be reached.
+    #[error(transparent)]
+    Cluster(#[from] TableError),
+    /// What NATS servers acknowledge may be on no disk yet.
+    #[error(
+        "{0}. Or accept that lines may be lost when most of them lose power at once: log.nats.accept_unsynced = true"
+    )]
+    Unsynced(String),
+    /// There is no thread for the search index.
+    #[error("the search index cannot be started: {0}")]
+    Search(std::io::Error),
+    /// What `[[webhooks]]` and `[[push]]` say cannot be done.
+    #[error(transparent)]
+    Deliveries(#[from] DeliveriesError),
+    /// A file of `[tls]` or `[auth.jwt]` cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+}

@@ -1,0 +1,135 @@
+//! Accepts connections and serves HTTP on them, each on a task of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tower::ServiceExt;
+
+use super::answer::Cut;
+use super::context::ServerContext;
+use super::peer::{ConnectionLimits, Peer};
+use super::stream::{PatientStream, Transport};
+use super::tls::Tls;
+use crate::config::TimesConfig;
+
+/// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
+const REFUSED_AT_ONCE: usize = 64;
+/// The head of a request, about: a URL with a token fits several times over.
+const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// A listener at which so many connections may wait.
+pub(super) fn listen(addr: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again finds connections of the last one on its port that the system has not forgotten. Elsewhere
+    // than on Unix the option would let two servers share the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(backlog)
+}
+
+/// The next connection; never one without a listener.
+pub(super) async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where connections enter.
+#[derive(Debug, Clone)]
+pub struct Door {
+    pub(super) context: Arc<ServerContext>,
+    pub(super) connections: Arc<ConnectionLimits>,
+    pub(super) router: Router,
+    pub(super) tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// Serves a connection from `addr` on a task of its own, with TLS if the server has that. One above the limits is
+    /// refused, or dropped at once.
+    pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
+        // Below TLS: what TLS holds back for the client is no progress.
+        let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
+        self.enter(Transport::Other(Box::new(stream)), addr);
+    }
+
+    /// As [`Door::take`].
+    pub(super) fn take_tcp(&self, stream: TcpStream, addr: SocketAddr) {
+        let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
+        self.enter(Transport::Tcp(stream), addr);
+    }
+
+    fn enter(&self, stream: Transport, addr: SocketAddr) {
+        let context = self.context.clone();
+        let peer = Peer::new(&self.connections, addr);
+        if peer.is_refused() && context.tasks.len() >= context.config.limits.connections_max + REFUSED_AT_ONCE {
+            return;
+        }
+        let (router, tls) = (self.router.clone(), self.tls.clone());
+        self.context.tasks.spawn(async move {
+            let evicted = peer.clone();
+            let serving = async move {
+            let stream = match tls {
+                None => stream,
+                Some(tls) => {
+                    let times = &context.config.times;
+                    let shaking = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), tls.accept(stream));
+                    let shaken = tokio::select! {
+                        shaken = Box::pin(shaking) => shaken,
+                        () = context.stop.cancelled() => return,
+                    };
+                    match shaken {
+                        Ok(Ok(stream)) => Transport::Other(Box::new(stream)),
+                        Ok(Err(error)) => return tracing::debug!(%addr, %error, "there was no TLS"),
+                        Err(_) => return tracing::debug!(%addr, "TLS took too long"),
+                    }
+                }
+            };
+            serve(&context, router, stream, peer).await;
+            };
+            tokio::select! {
+                biased;
+                () = evicted.evicted() => tracing::debug!(%addr, "a connection without a request gave its place to another"),
+                () = serving => {}
+            }
+        });
+    }
+}
+
+/// Answers the requests of a connection, to its end.
+async fn serve(context: &ServerContext, router: Router, stream: Transport, peer: Peer) {
+    let cut = Cut::default();
+    let to_cut = cut.clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(to_cut.clone());
+        router.clone().oneshot(request)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(TimesConfig::ms(context.config.times.handshake_timeout_ms))
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    // How a connection breaks off is the client's business.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        () = cut.0.cancelled() => return,
+        () = context.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = connection => {}
+        () = cut.0.cancelled() => {}
+    }
+}

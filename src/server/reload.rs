@@ -1,0 +1,56 @@
+//! Reads keys, certificates, tokens and secrets again while the server runs.
+
+use std::sync::Arc;
+
+use super::auth::Auth;
+use super::context::ServerContext;
+use super::deliveries::Deliveries;
+use super::tls::Tls;
+use crate::config::Config;
+
+/// The keys and certificates of a server that runs.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    pub(super) context: Arc<ServerContext>,
+    pub(super) auth: Option<Arc<Auth>>,
+    pub(super) deliveries: Option<Arc<Deliveries>>,
+    pub(super) tls: Option<Arc<Tls>>,
+}
+
+impl Keys {
+    /// Reads the files again, and takes over `[auth]` from `config`, which is the configuration as it reads now. New
+    /// connections and requests are held to what they say; connections whose token lost its rights are closed, all others
+    /// go on. What cannot be used is logged, and what was in use stays in use. Blocks while it reads.
+    pub fn reload(&self, config: &Config) {
+        if let Some(tls) = &self.tls {
+            tell("[tls]", tls.read_again());
+        }
+        match (&self.auth, &config.auth) {
+            (Some(auth), Some(config)) => match auth.reload(config) {
+                Ok(revoked) => tracing::info!(revoked, "[auth] was read again"),
+                Err(error) => tracing::error!(%error, "[auth] cannot be used; the grants in use stay in use"),
+            },
+            (None, None) => {}
+            // What listens where, and which Host is taken, was decided at the start.
+            _ => tracing::error!("[auth] was added or removed: that takes a restart; nothing has changed"),
+        }
+        let rest = |config: &Config| Config { auth: None, ..config.clone() };
+        if rest(config) != rest(&self.context.config) || public_url(config) != public_url(&self.context.config) {
+            tracing::warn!("other settings have changed too: they take a restart");
+        }
+        for (name, read) in self.deliveries.iter().flat_map(|deliveries| deliveries.read_again()) {
+            tell(&format!("[[webhooks]] {name}"), read);
+        }
+    }
+}
+
+fn public_url(config: &Config) -> Option<&str> {
+    config.auth.as_ref()?.public_url.as_deref()
+}
+
+fn tell(section: &str, read: Result<(), impl std::fmt::Display>) {
+    match read {
+        Ok(()) => tracing::info!(section, "its files were read again"),
+        Err(error) => tracing::error!(section, %error, "what was in use stays in use"),
+    }
+}

@@ -1,0 +1,50 @@
+//! The handles of all rooms, for the routes: each handler takes the ones that it uses.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+
+use super::auth::Auth;
+use super::catalog::Catalog;
+use super::context::ServerContext;
+use super::deliveries::Deliveries;
+use super::egress_service::EgressService;
+use super::indexer::Search;
+use super::ingest::IngestService;
+use super::peer::ConnectionLimits;
+
+/// The handles of all rooms. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct ServerState {
+    pub(super) context: Arc<ServerContext>,
+    pub(super) catalog: Arc<Catalog>,
+    /// `None` where the server has no authentication.
+    pub(super) auth: Option<Arc<Auth>>,
+    pub(super) connections: Arc<ConnectionLimits>,
+    pub(super) ingest: Arc<IngestService>,
+    pub(super) egress: Arc<EgressService>,
+    /// `None` where the configuration wants no search index.
+    pub(super) search: Option<Arc<Search>>,
+    /// `None` where the configuration names no webhooks and no caption URLs.
+    pub(super) deliveries: Option<Arc<Deliveries>>,
+}
+
+macro_rules! handles {
+    ($($field:ident: $handle:ty),* $(,)?) => {
+        $(impl FromRef<ServerState> for $handle {
+            fn from_ref(state: &ServerState) -> Self {
+                state.$field.clone()
+            }
+        })*
+    };
+}
+
+handles! {
+    context: Arc<ServerContext>,
+    catalog: Arc<Catalog>,
+    connections: Arc<ConnectionLimits>,
+    ingest: Arc<IngestService>,
+    egress: Arc<EgressService>,
+    search: Option<Arc<Search>>,
+    deliveries: Option<Arc<Deliveries>>,
+}
