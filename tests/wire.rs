@@ -11,8 +11,8 @@ use captionwire::transcript::{
     WholeTurn, Word,
 };
 use captionwire::wire::close::is_temporary;
+use captionwire::wire::subscribe::TurnMessage;
 use captionwire::wire::subscribe::{Begin, ChangesMessage, Pace, Until};
-use captionwire::wire::turns::TurnMessage;
 use captionwire::wire::{
     CloseCode, ErrorCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, Subscribe,
     ToPublisher, ToSubscriber, Unit, WarningCode,

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::{clean_line, note, print, print_json};
 use crate::log::{self, Entry, Fault, Verification};
 use crate::outbox::OutboxCopy;

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::{note, print_data};
 use super::relay::From;
 use super::signals::Signals;

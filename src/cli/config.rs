@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::print;
 use crate::config::{Config, Overrides, Storage};
 use crate::server::Server;

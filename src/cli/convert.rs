@@ -3,21 +3,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 
-use super::Outcome;
-use super::import::feed_name;
-use super::misuse;
+use super::input_files::{KnownOfFile, feed_name, now, read_file, read_input, tell, tell_losses};
+use super::outcome::Outcome;
+use super::outcome::misuse;
 use super::output::{counted, note, print_data, save};
 use super::problem_summary::ProblemSummary;
-use crate::format::{
-    Document, FileKind, Format, FormatError, LineLimits, Losses, Problem, ReadOptions, Reading, TextEncoding, losses,
-    read_with, write,
-};
+use crate::format::{Document, FileKind, Format, TextEncoding, losses, write};
 use crate::position::FeedId;
-use crate::server::Clock;
-use crate::transcript::Timestamp;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,80 +98,4 @@ impl Convert {
         }
         Ok(Outcome::of_problems(reading.problems.len() as u64))
     }
-}
-
-/// The bytes of a file, or those of all documents of XML in a folder, by name, as one: a sequence of EBU-TT Live is one
-/// transcript, and its documents say themselves in which order they are.
-pub(super) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    if !path.is_dir() {
-        return read(path);
-    }
-    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut documents = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>()?;
-    documents
-        .retain(|document| Format::from_name(&document.to_string_lossy()) == Some(Format::Ttml) && document.is_file());
-    documents.sort();
-    if documents.is_empty() {
-        bail!("the folder {} holds no .xml or .ttml: give the files by name", path.display());
-    }
-    let mut bytes = Vec::new();
-    for document in &documents {
-        bytes.extend(read(document)?);
-        bytes.push(b'\n');
-    }
-    Ok(bytes)
-}
-
-/// Says once what a file cannot hold that is written.
-pub(super) fn tell_losses(place: &str, format: Format, losses: &Losses) {
-    if !losses.is_empty() {
-        note(&format!("{place}: {format} cannot hold {losses}"));
-    }
-}
-
-pub(super) fn tell<'a>(file: &Path, problems: impl IntoIterator<Item = &'a Problem>) {
-    for Problem { line, column, message, .. } in problems {
-        note(&format!("{}:{line}:{column}: {message}", file.display()));
-    }
-}
-
-/// What somebody says of a file.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct KnownOfFile<'a> {
-    pub(super) from: Option<FileKind>,
-    pub(super) rttm: Option<&'a Path>,
-    pub(super) encoding: Option<TextEncoding>,
-    pub(super) parts_at: &'a [usize],
-    /// Whether its lines go to a server: then each of them is one that a server takes.
-    pub(super) is_published: bool,
-}
-
-/// Reads a file as what it is, or as what somebody says it is.
-pub(super) fn read_file(bytes: &[u8], name: &Path, known: &KnownOfFile<'_>) -> anyhow::Result<Reading> {
-    let KnownOfFile { from, rttm, encoding, parts_at, is_published } = *known;
-    let times = match (rttm, from) {
-        (Some(_), Some(kind)) if kind != FileKind::Nlp => misuse!("--rttm goes with words (.nlp), not with {kind}"),
-        (Some(rttm), _) => Some(std::fs::read(rttm).with_context(|| format!("cannot read {}", rttm.display()))?),
-        (None, _) => None,
-    };
-    let file_name = name.to_string_lossy();
-    let limits = is_published.then(LineLimits::default);
-    let options = ReadOptions {
-        file_name: Some(&file_name),
-        kind: from,
-        encoding,
-        speaker_times: times.as_deref(),
-        parts_at,
-        limits,
-    };
-    read_with(bytes, &options).map_err(|error| {
-        let is_text = matches!(error, FormatError::NotText { .. });
-        let hint = if is_text { "; if it is text, --encoding says in which encoding" } else { "" };
-        anyhow::anyhow!("{error}{hint}")
-    })
-}
-
-pub(super) fn now() -> Timestamp {
-    Clock::of_this_machine().now()
 }

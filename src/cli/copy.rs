@@ -9,7 +9,7 @@ use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::{note, print, print_json, progress_bar};
 use crate::config::{Config, Overrides};
 use crate::log::{EmbeddedLog, EmbeddedOptions, Found, Log, LogId};

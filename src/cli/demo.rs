@@ -6,10 +6,10 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use super::Outcome;
 use super::line_counts::CountingPublisher;
 use super::local::LocalServer;
 use super::logging;
+use super::outcome::Outcome;
 use super::output::{is_live_terminal, note, print};
 use super::replay::{Play, file_lines, pace};
 use super::signals::Signals;

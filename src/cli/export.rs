@@ -6,9 +6,9 @@ use bytes::Bytes;
 use clap::Args;
 use http::Method;
 
-use super::Outcome;
-use super::convert::tell_losses;
-use super::misuse;
+use super::input_files::tell_losses;
+use super::outcome::Outcome;
+use super::outcome::misuse;
 use super::output::{note, print_data, save};
 use super::reach::{Access, Aim};
 use crate::client::TranscriptQuery;

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::{clean_line, note, print, print_json};
 use super::reach::{Access, Aim};
 use crate::client::FeedInfo;

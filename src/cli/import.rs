@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::convert::{KnownOfFile, now, read_file, read_input};
-use super::misuse;
+use super::input_files::{KnownOfFile, feed_name, now, read_file, read_input};
+use super::outcome::misuse;
+use super::outcome::{Outcome, explain};
 use super::output::{counted, note, print, print_json, progress_bar};
 use super::problem_summary::ProblemSummary;
 use super::reach::{Access, Aim, Reached};
-use super::{Outcome, explain};
 use crate::client::{HttpError, ImportProblem, Imported};
 use crate::format::{Document, FileKind, Format, Problem, TextEncoding, write};
 use crate::position::FeedId;
@@ -194,42 +193,4 @@ fn beside(file: &Path, rttm: &Path) -> Option<PathBuf> {
     // `4344866.aligned.nlp` goes with `4344866.rttm`.
     let stems = name.match_indices('.').map(|(at, _)| &name[..at]).rev();
     stems.map(|stem| rttm.join(format!("{stem}.rttm"))).find(|path| path.is_file())
-}
-
-/// The name of the feed that is made of a file: what stands before the format in its name, as far as feeds are called so.
-pub(super) fn feed_name(file: &Path) -> anyhow::Result<FeedId> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let of_two = [".rev.txt", ".rev.json", ".podcast.json"].into_iter().find_map(|end| name.strip_suffix(end));
-    let stem = of_two.or_else(|| name.rsplit_once('.').map(|(stem, _)| stem)).unwrap_or(&name);
-    let mut feed = String::new();
-    for c in stem.chars() {
-        match c {
-            'a'..='z' | '0'..='9' | '_' => feed.push(c),
-            _ if feed.ends_with('-') || feed.is_empty() => {}
-            _ => feed.push('-'),
-        }
-    }
-    let feed: String = feed.trim_matches(['-', '_']).chars().take(128).collect();
-    FeedId::new(&feed).with_context(|| format!("no feed can be named after {}: use --as", file.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn feeds_are_named_after_files() {
-        for (file, feed) in [
-            ("a/hearing.rev.txt", "hearing"),
-            ("Press Conference (Geneva).txt", "press-conference-geneva"),
-            ("2021-06-16_talk.v2.json", "2021-06-16_talk-v2"),
-            ("plain", "plain"),
-        ] {
-            let named = feed_name(Path::new(file));
-            assert_eq!(named.ok().map(|name| name.to_string()).as_deref(), Some(feed), "{file}");
-        }
-        for bad in ["—.txt", ".hidden"] {
-            assert!(feed_name(Path::new(bad)).is_err(), "{bad}");
-        }
-    }
 }

@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::sending::{InputFaults, Published};
+use super::published::{InputFaults, LineCounts, Published};
 use crate::client::{Progress, PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
 use crate::transcript::line::{Said, content_hash, sent_id};
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
@@ -129,27 +129,6 @@ enum LineKind {
     CorrectedBeside,
     /// Below the revision of a line that may have said it before: not taken if the server says that it never did.
     Overtaken,
-}
-
-/// How many lines were what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub(super) struct LineCounts {
-    pub(super) new: u64,
-    /// As they were said before.
-    pub(super) repeated: u64,
-    /// Said otherwise than before, or taken back.
-    pub(super) corrected: u64,
-    /// Lines, and messages that hold none, that the server did not take; retractions that took nothing back; and versions that
-    /// are not shown because another one has a higher revision.
-    pub(super) refused: u64,
-    #[serde(skip)]
-    guesses: u64,
-    #[serde(skip)]
-    new_beside: u64,
-    #[serde(skip)]
-    corrected_beside: u64,
-    #[serde(skip)]
-    overtaken: u64,
 }
 
 impl CountingPublisher {

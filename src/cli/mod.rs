@@ -19,12 +19,15 @@ mod demo;
 mod export;
 mod feeds;
 mod import;
+mod input_files;
 mod line_counts;
 mod local;
 mod logging;
+mod outcome;
 mod output;
 mod problem_summary;
 mod publish;
+mod published;
 mod push;
 mod raw;
 mod reach;
@@ -34,6 +37,7 @@ mod retract;
 mod search;
 mod sending;
 mod serve;
+mod shown_lines;
 mod signals;
 mod speakers;
 mod token;
@@ -45,9 +49,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use self::outcome::{Outcome, explain, is_misuse};
 use self::output::{OutputClosed, note};
-use crate::client::BadUrl;
-use crate::position::BadName;
 
 /// Live captions in, speaker turns out, nothing lost on the way.
 #[derive(Debug, Parser)]
@@ -112,20 +115,6 @@ enum Command {
     Bench(Box<bench::Bench>),
 }
 
-/// How a command ended that did what it could.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    /// Something was refused or could not be read; people were told what.
-    Problems,
-}
-
-impl Outcome {
-    fn of_problems(count: u64) -> Self {
-        if count == 0 { Self::Done } else { Self::Problems }
-    }
-}
-
 /// Runs the command of this process' arguments; gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -150,38 +139,11 @@ pub fn main() -> ExitCode {
 /// The exit code of wrong usage, as clap has it.
 const WRONG_USAGE: u8 = 2;
 
-/// Arguments that make no sense, each for itself or together, for which clap has no rule.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Misuse(String);
-
-/// True if the arguments are at fault: the same command fails whatever the files and the server are.
-fn is_misuse(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Misuse>() || cause.is::<BadName>() || cause.is::<BadUrl>())
-}
-
-/// Ends a command whose arguments make no sense.
-macro_rules! misuse {
-    ($($what:tt)*) => { return Err(crate::cli::Misuse(format!($($what)*)).into()) };
-}
-use misuse;
-
 /// Says how a command is used, or what it was asked of itself.
 fn misused(error: &clap::Error) -> ExitCode {
     // Help that nobody reads to its end is no failure.
     let _ = error.print();
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE))
-}
-
-/// An error with its causes; those that say what was said before are left out.
-fn explain(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text.push_str(&format!(": {cause}"));
-        }
-    }
-    text
 }
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -223,12 +185,6 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-
-    #[test]
-    fn an_error_says_everything_once() {
-        let error = anyhow::anyhow!("no such file").context("cannot read a: no such file").context("it failed");
-        assert_eq!(explain(&error), "it failed: cannot read a: no such file");
-    }
 
     #[test]
     fn the_arguments_make_sense_and_every_command_has_examples() {

@@ -15,12 +15,13 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
 use super::line_counts::CountingPublisher;
+use super::outcome::Outcome;
 use super::output::{counted, note};
+use super::published::InputFaults;
 use super::reach::Url;
-use super::replay::shown_lines;
-use super::sending::{InputFaults, Sending, SourceWait};
+use super::sending::{Sending, SourceWait};
+use super::shown_lines::shown_lines;
 use super::signals::Signals;
 use super::vendor::{LOOK_WAIT, Vendor, parse_session, parse_source};
 use crate::client::{HttpClient, HttpError, random_name};

@@ -13,8 +13,8 @@ use clap::{Args, ValueEnum};
 use http::Method;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Outcome;
-use super::misuse;
+use super::outcome::Outcome;
+use super::outcome::misuse;
 use super::output::{note, print_json};
 use super::reach::Url;
 use super::signals::Signals;

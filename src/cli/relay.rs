@@ -9,12 +9,13 @@ use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
 use super::line_counts::CountingPublisher;
-use super::misuse;
+use super::outcome::Outcome;
+use super::outcome::misuse;
 use super::output::note;
+use super::published::InputFaults;
 use super::reach::Url;
-use super::sending::{InputFaults, Sending, SourceWait};
+use super::sending::{Sending, SourceWait};
 use super::signals::Signals;
 use super::vendor::{LOOK_WAIT, Session, Vendor, parse_source, say};
 use crate::client::{ConnectionEnd, Followed, Follower, FollowerOptions, HttpClient, SocketUrl};

@@ -8,23 +8,23 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::ProgressBar;
-use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
-use super::convert::{KnownOfFile, read_file, read_input, tell};
-use super::import::feed_name;
+use super::input_files::{KnownOfFile, feed_name, read_file, read_input, tell};
 use super::line_counts::CountingPublisher;
-use super::misuse;
+use super::outcome::Outcome;
+use super::outcome::misuse;
 use super::output::{counted, note, progress_bar};
 use super::problem_summary::ProblemSummary;
+use super::published::{InputFaults, Published};
 use super::raw::RawPlay;
 use super::reach::Url;
-use super::sending::{InputFaults, Patience, Published, Sending, SourceWait, with_events};
+use super::sending::{Patience, Sending, SourceWait, with_events};
+use super::shown_lines::shown_lines;
 use super::signals::Signals;
 use super::vendor::Vendor;
-use crate::client::{HttpClient, PublishError, PublisherOptions, SocketUrl, TranscriptQuery, read_answer};
+use crate::client::{HttpClient, PublishError, PublisherOptions, SocketUrl};
 use crate::format::TextEncoding;
 use crate::position::FeedId;
 use crate::transcript::line::check_line_id;
@@ -340,21 +340,6 @@ async fn feed_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Vers
     let mut lines: Vec<_> = shown_lines(http, feed).await?.into_iter().map(version).collect();
     give_sendable_ids(&mut lines);
     Ok(lines)
-}
-
-/// The final lines of a feed.
-pub(super) async fn shown_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Line>> {
-    #[derive(Deserialize)]
-    struct Transcript {
-        turns: Vec<Turn>,
-    }
-    #[derive(Deserialize)]
-    struct Turn {
-        lines: Vec<Line>,
-    }
-    let json = http.transcript(feed, "json", &TranscriptQuery::default()).await?;
-    let transcript: Transcript = read_answer(&json)?;
-    Ok(transcript.turns.into_iter().flat_map(|turn| turn.lines).collect())
 }
 
 /// A line at its place, with a time of its own or without.

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::note;
 use super::reach::{Access, Aim};
 use crate::position::FeedId;

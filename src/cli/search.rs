@@ -3,7 +3,7 @@
 use anstyle::Style;
 use clap::Args;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::{clean_line, note, print, print_json, styled};
 use super::reach::{Access, Aim};
 use crate::client::SearchQuery;

@@ -7,92 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use futures::FutureExt;
 use indicatif::ProgressBar;
-use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::line_counts::{CountingPublisher, LineCounts};
-use super::output::{note, print, print_json};
+use super::line_counts::CountingPublisher;
+use super::outcome::{Outcome, explain};
+use super::output::note;
+use super::published::InputFaults;
 use super::signals::Signals;
-use super::{Outcome, explain};
 use crate::client::{LostMessages, PublishError, PublisherEvent};
 use crate::wire::Outgoing;
-
-/// What was published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Published {
-    pub(super) feed: String,
-    pub(super) session: String,
-    /// Messages acknowledged or refused.
-    pub(super) messages: u64,
-    #[serde(flatten)]
-    pub(super) lines: LineCounts,
-    #[serde(flatten)]
-    pub(super) faults: InputFaults,
-    /// Lines that were sent, and that the server had not acknowledged when it was stopped.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) unacknowledged: u64,
-    /// Lines that the server had acknowledged and then lacked, and that were sent again.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) resent: u64,
-    /// Messages that the server had acknowledged and then lacked, and that could not be sent again, or were deleted with their feed.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) lost: u64,
-    /// Words of the server that came faster than they were counted: some of the lines may have been refused.
-    #[serde(skip)]
-    pub(super) missed: u64,
-}
-
-/// What was odd about the input of a publisher.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct InputFaults {
-    /// Lines or frames of the input that could not be read, or were too large to be sent.
-    pub(super) unreadable: u64,
-    /// Pieces of the input that were read otherwise than they stand.
-    pub(super) repaired: u64,
-    /// It was stopped, or publishing ended, before all of it was sent.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) is_cut_short: bool,
-}
-
-impl Published {
-    /// How the command ended.
-    pub(super) fn outcome(&self) -> Outcome {
-        let InputFaults { unreadable, repaired, is_cut_short } = self.faults;
-        let not_there = self.lines.refused + self.unacknowledged + self.lost + self.missed;
-        Outcome::of_problems(not_there + unreadable + repaired + u64::from(is_cut_short))
-    }
-
-    /// True if there is nothing to say of it.
-    fn is_empty(&self) -> bool {
-        self.messages == 0 && self.unacknowledged == 0 && self.faults == InputFaults::default()
-    }
-
-    pub(super) fn tell(&self, is_json: bool) -> anyhow::Result<()> {
-        if is_json {
-            return print_json(self);
-        }
-        let Self { feed, lines, faults, .. } = self;
-        let LineCounts { new, repeated, corrected, refused, .. } = lines;
-        let others = [
-            (faults.repaired, "repaired"),
-            (self.unacknowledged, "not acknowledged"),
-            (self.resent, "sent again"),
-            (self.lost, "lost by the server"),
-        ];
-        let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
-        print(&format!(
-            "{feed}: {new} new, {repeated} repeated, {corrected} corrected, {refused} refused, {} unreadable{}\n",
-            faults.unreadable,
-            others.collect::<String>()
-        ))
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
 
 /// Whether to take a source from another session, or how long to wait for it.
 #[derive(Debug, Clone, clap::Args)]

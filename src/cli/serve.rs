@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::Settings;
 use super::logging;
+use super::outcome::Outcome;
+use super::output;
 use super::output::{note, print};
 use super::signals::{Hangups, Signals};
-use super::{Outcome, output};
 use crate::server::Server;
 
 const EXAMPLES: &str = "\

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::{clean_line, note, print, print_json};
 use super::reach::{Access, Aim, Reached};
 use crate::client::{DeskOp, TranscriptQuery, random_name, read_answer};

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Outcome;
-use super::misuse;
+use super::outcome::Outcome;
+use super::outcome::misuse;
 use super::output::{note, print};
 use crate::config::{FeedPattern, HS256_SECRET_BYTES_MIN, Role};
 use crate::server::{Chance, Clock};

@@ -11,10 +11,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::convert::now;
+use super::input_files::now;
 use super::line_counts::CountingPublisher;
 use super::output::note;
-use super::replay::shown_lines;
+use super::shown_lines::shown_lines;
 use crate::client::{HttpClient, HttpError, PublishError, PublisherOptions, random_name};
 use crate::dialect::{Decoded, Dialect, EarlierLine, EarlierSpeech, Format, Framing, Options, Said};
 use crate::position::{BadName, FeedId};

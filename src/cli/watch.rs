@@ -5,64 +5,24 @@
 //! turns are printed once they are closed; those of several feeds too, each under the name of its feed, and on a terminal
 //! there is a line below them for each feed in which somebody speaks.
 
+mod arguments;
 mod many;
+mod plain_turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::Outcome;
-use super::output::{clean_line, faint, is_live_terminal, note, print, print_json_text, speaker_style, styled};
-use super::reach::Url;
-use super::replay::pace;
+use self::arguments::Until;
+pub(super) use self::arguments::Watch;
+use self::plain_turns::{Plain, is_interim, lower_part, name, print_some};
+use super::outcome::Outcome;
+use super::output::{clean_line, faint, is_live_terminal, note, print_json_text, speaker_style, styled};
 use super::signals::Signals;
-use crate::client::{Begin, Replay, Screen, ShownTurn, Subscriber, SubscriberOptions, Update};
+use crate::client::{Replay, Screen, ShownTurn, Subscriber, SubscriberOptions, Update};
 use crate::transcript::time::clock;
-use crate::transcript::{FeedState, Line, Status, TurnState};
-use crate::wire::subscribe::Pace;
-
-const EXAMPLES: &str = "\
-Examples:
-  captionwire watch geneva                          the transcript so far, then live; the feed need not exist yet
-  captionwire watch geneva --from now
-  captionwire watch geneva bern basel               several feeds on one connection
-  captionwire watch hearing --pace 20               an archived feed, played again twenty times as fast
-  captionwire watch geneva --json | jq .            every message of the server, one a line
-  captionwire watch http://127.0.0.1:7700/feeds/geneva --until head > transcript.txt";
-
-/// Follow a feed in the terminal, or several.
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Watch {
-    /// A feed, or the URL of one; or several feeds of one server
-    #[arg(value_name = "FEED|URL", required = true, num_args = 1..)]
-    feeds: Vec<String>,
-    /// Where to begin: `start`, `now`, or a cursor from an earlier time
-    #[arg(long, default_value = "start")]
-    from: Begin,
-    /// How long: `live` goes on until the event is over, `head` until everything there is was shown
-    #[arg(long, default_value = "live")]
-    until: Until,
-    /// Play the feed again, so many times as fast as it happened, or `max`
-    #[arg(long, value_parser = pace)]
-    pace: Option<Pace>,
-    /// Final lines only
-    #[arg(long)]
-    final_only: bool,
-    /// The messages as they come, one a line
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    url: Url,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Until {
-    Live,
-    Head,
-}
+use crate::transcript::{FeedState, Line};
 
 impl Watch {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
@@ -179,61 +139,6 @@ fn wrapped(text: &str) -> String {
     textwrap::fill(text, columns)
 }
 
-fn print_some(text: &str) -> anyhow::Result<()> {
-    if text.is_empty() { Ok(()) } else { print(text) }
-}
-
-/// Turns that are closed, as text.
-#[derive(Debug, Default)]
-pub(super) struct Plain {
-    /// What stands before each turn, where there is more than one feed.
-    label: String,
-    /// What was printed of each turn.
-    printed: HashMap<Arc<str>, String>,
-}
-
-impl Plain {
-    /// What is new: turns that closed, or changed since they were printed. With `all` those that are open too.
-    fn text(&mut self, screen: &Screen, all: bool) -> String {
-        let mut text = String::new();
-        for shown in screen.turns() {
-            let mut lines = shown.lines().peekable();
-            let is_done = shown.turn.state == TurnState::Closed && !shown.lines().any(is_interim);
-            if lines.peek().is_none() || !(is_done || all) {
-                continue;
-            }
-            let mut body = format!("{}\n", clean_line(name(&shown)));
-            for line in lines {
-                body.push_str(&clean_line(&line.text));
-                body.push_str(if is_interim(line) { " …\n" } else { "\n" });
-            }
-            let before = self.printed.insert(shown.turn.id.clone(), body.clone());
-            if before.as_ref() == Some(&body) {
-                continue;
-            }
-            let amended = if before.is_some() { "(amended) " } else { "" };
-            text.push_str(&format!("{}[{}] {amended}{body}\n", self.label, clock(shown.turn.start_ms)));
-        }
-        self.printed.retain(|id, _| {
-            let is_there = screen.turn(id).is_some();
-            if !is_there {
-                let gone = format!("{}(the turn that began with {} is no more)\n\n", self.label, clean_line(id));
-                text.push_str(&gone);
-            }
-            is_there
-        });
-        text
-    }
-}
-
-fn is_interim(line: &Line) -> bool {
-    line.status == Status::Interim
-}
-
-fn name<'a>(shown: &ShownTurn<'a>) -> &'a str {
-    shown.speaker_name().unwrap_or("(unknown)")
-}
-
 /// Lines as they come, and below them, drawn again and again, what may still change.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -265,13 +170,6 @@ impl Live {
         let title = screen.title().map(|title| format!(" · {}", clean_line(title))).unwrap_or_default();
         styled(faint(), &format!("{state} · {}{title}", self.feed))
     }
-}
-
-/// What is drawn again and again below what is printed.
-fn lower_part() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
-    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    bar.with_style(style)
 }
 
 /// What a line said when it was printed.

@@ -30,6 +30,7 @@ mod subscriptions;
 mod token;
 mod transport;
 mod trust;
+mod update;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
 pub use self::captions::{CaptionFormat, CaptionUrl, wall_time};
@@ -43,10 +44,11 @@ pub use self::post::{PostUrl, Posted, Verdict, post};
 pub use self::publisher::{LostMessages, Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
 pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::search::{SearchFound, SearchQuery};
-pub use self::subscriber::{Received, Replay, ReplayState, SubscribeError, Subscriber, SubscriberOptions, Update};
+pub use self::subscriber::{Received, Replay, SubscribeError, Subscriber, SubscriberOptions};
 pub use self::subscriptions::{FeedNews, News, SubscriptionOptions, Subscriptions, SubscriptionsOptions};
 pub use self::token::{BadToken, Token};
 pub use self::trust::{Authorities, BadAuthorities};
+pub use self::update::{ReplayState, Update};
 pub use crate::wire::subscribe::Begin;
 
 /// 60 bits that nobody else has, as text: sessions, operations.

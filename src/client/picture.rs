@@ -2,7 +2,7 @@
 
 use super::connection::ConnectionEnd;
 use super::screen::{Changed, Screen};
-use super::subscriber::{ReplayState, Update};
+use super::update::{ReplayState, Update};
 use crate::parse_error::describe_json_error;
 use crate::position::Cursor;
 use crate::wire::ToSubscriber;

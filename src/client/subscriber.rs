@@ -1,8 +1,5 @@
 //! A subscriber that comes back by itself: a cursor, a [`Screen`], and a connection that may break at any moment.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use futures::SinkExt;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -10,9 +7,9 @@ use super::address::SocketUrl;
 use super::connection::{Backoff, ConnectionEnd, Times};
 use super::link::{Link, encode};
 use super::picture::{Picture, read};
-use super::screen::{Changed, Screen};
+use super::screen::Screen;
+use super::update::{ReplayState, Update};
 use crate::position::Cursor;
-use crate::transcript::{FeedState, MediaMs};
 use crate::wire::subscribe::{Begin, Pace};
 use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 
@@ -68,50 +65,6 @@ pub enum SubscribeError {
     /// A command was given while there is no connection. It was not sent; [`Subscriber::next`] connects again.
     #[error("there is no connection at the moment")]
     NotConnected,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Update {
-    /// The server told how the feed stands now: after every connect, and when a feed that was waited for begins.
-    Hello {
-        /// Where the feed stands; [`FeedState::None`] while there is no such feed.
-        state: FeedState,
-    },
-    /// The screen differs.
-    Changed(Changed),
-    /// Everything from before was received; what comes now is new. After a reconnect it comes again.
-    Live,
-    /// The screen is empty: what follows begins anew.
-    Reset {
-        /// `epoch`, `cursor`, `seek`, `replaced`.
-        reason: Arc<str>,
-    },
-    /// A command was refused: the feed is not replayed, say.
-    Refused {
-        /// What is wrong and the mend, for people; not made safe for a terminal.
-        message: String,
-    },
-    /// How a replay stands.
-    Replay(ReplayState),
-    /// The connection is gone; the next call waits and connects again, with the cursor.
-    Disconnected {
-        /// Why.
-        why: ConnectionEnd,
-        /// How long the wait will be.
-        retry_in: Duration,
-    },
-}
-
-/// How a replay stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ReplayState {
-    /// Whether it rests.
-    pub paused: bool,
-    /// How fast it is.
-    pub pace: Pace,
-    /// The media time reached, in milliseconds.
-    pub media_ms: MediaMs,
 }
 
 /// One step of [`Subscriber::next_message`].

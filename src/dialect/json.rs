@@ -1,4 +1,4 @@
-//! Frames of JSON: values by name, and faults that say where.
+//! Values of JSON by name, and faults that say where.
 //!
 //! Nothing of a frame is refused because of something else in it. A field that is absent or null is none; one of the wrong
 //! type is a fault with its place (`channel.alternatives[0].words[3].start`), and none.
@@ -8,39 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Decoded, FaultKind, Options};
-use crate::parse_error::describe_json_error;
 use crate::transcript::MediaMs;
-use crate::transcript::json_text::replace_lone_surrogates;
-
-/// Calls `take` with every JSON object of a frame; what is none is a fault.
-pub(super) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(&Value, &mut Decoded)) {
-    let (mut any, mut any_object) = (false, false);
-    let mended = replace_lone_surrogates(frame);
-    let frame = mended.as_deref().unwrap_or(frame);
-    for value in serde_json::Deserializer::from_slice(frame).into_iter::<Value>() {
-        any = true;
-        match value {
-            Ok(value @ Value::Object(_)) => {
-                any_object = true;
-                take(&value, out);
-            }
-            Ok(_) => out.fault(FaultKind::Unreadable, "the frame is JSON, but not a JSON object"),
-            Err(_) if !any_object && !frame.trim_ascii_start().starts_with(b"{") => {
-                let likely = super::shape::text_instead(&String::from_utf8_lossy(frame));
-                out.fault(FaultKind::Unreadable, format!("the frame is not JSON: {likely}"));
-            }
-            Err(error) => {
-                out.fault(
-                    FaultKind::Unreadable,
-                    format!("the frame is not JSON: {}", describe_json_error(&error, frame)),
-                );
-            }
-        }
-    }
-    if !any {
-        out.fault(FaultKind::Unreadable, "the frame is empty: a JSON object was expected");
-    }
-}
 
 /// What an engine or a library reports in a message of no other kind: `{"error": …}`, `{"err_msg": …}`,
 /// `{"BadRequestException": {"Message": …}}`.
@@ -312,15 +280,5 @@ mod tests {
             out.faults,
             [super::super::Fault { kind: FaultKind::BadField, message: "a.b[1].c must be a string".into() }]
         );
-    }
-
-    #[test]
-    fn a_frame_may_hold_several_objects() {
-        let mut out = Decoded::default();
-        let mut count = 0;
-        each_object(b"{\"a\":1}\n {} 7 {\"b\":", &mut out, |_, _| count += 1);
-        assert_eq!((count, out.faults.len()), (2, 2));
-        each_object(b" ", &mut out, |_, _| count += 1);
-        assert_eq!((count, out.faults.len()), (2, 3));
     }
 }

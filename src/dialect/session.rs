@@ -15,14 +15,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::earlier_speech::{EarlierLines, EarlierSpeech, FirstWords};
-use super::json::{each_object, engine_report, on_axis};
+use super::json::{engine_report, on_axis};
+use super::json_frames::each_object;
 use super::json_in_text::JsonInText;
 use super::keyed::is_random;
+use super::line_cutter::LineCutter;
 use super::line_match::begins_as;
 use super::session_clock::{FALL_MS, FAR_FALL_MS, Reach, Step};
 use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::shape::{self, TextHints};
-use super::text::LineCutter;
 use super::token::short_name;
 use super::{Decoded, Dialect, FaultKind, Format, Options, Said};
 use crate::transcript::{Content, MediaMs, Status, Timestamp, Version};

@@ -8,7 +8,9 @@ use std::fmt;
 use serde_json::Value;
 
 use super::json::{engine_report, raw_items, raw_text};
-use super::{Decoded, FaultKind, Format, control_free};
+use super::options::control_free;
+use super::timed_text::{time_of_day, two_times};
+use super::{Decoded, FaultKind, Format};
 
 /// The message of a row that a vendor's own program recorded; else the object itself.
 pub(super) fn message_in(format: Format, value: &Value) -> &Value {
@@ -357,11 +359,11 @@ pub(super) fn text_format(line: &str) -> Option<Format> {
     if line.contains('\u{8}') {
         return Some(Format::StreamText);
     }
-    if super::youtube::time(line).is_some() {
+    if time_of_day(line).is_some() {
         return Some(Format::YouTube);
     }
     // Two numbers may begin a sentence too; times of a caption lie some way apart.
-    let times = super::whisper_streaming::read(line).filter(|(_, _, text)| !text.trim().is_empty());
+    let times = two_times(line).filter(|(_, _, text)| !text.trim().is_empty());
     times.filter(|(begin, end, _)| end - begin >= 100.0).map(|_| Format::WhisperStreaming)
 }
 

@@ -4,6 +4,7 @@ use super::lines::Saying;
 use super::session::Engine;
 use super::session_sign::{SessionSign, Span};
 use super::text::Teller;
+use super::timed_text::two_times;
 use super::{Decoded, FaultKind, Format, Options};
 use crate::transcript::MediaMs;
 
@@ -11,17 +12,8 @@ pub(super) struct WhisperStreaming {
     teller: Teller,
 }
 
-/// The two times and the text of a line.
-pub(super) fn read(line: &str) -> Option<(f64, f64, &str)> {
-    let (begin, rest) = line.trim_start().split_once(' ')?;
-    let (end, text) = rest.trim_start().split_once(' ').unwrap_or((rest.trim(), ""));
-    let number =
-        |text: &str| text.parse::<f64>().ok().filter(|_| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
-    Some((number(begin)?, number(end)?, text))
-}
-
 fn say(teller: &mut Teller, line: &str, saying: &mut Saying, out: &mut Decoded) {
-    let Some((begin, end, text)) = read(line) else {
+    let Some((begin, end, text)) = two_times(line) else {
         out.fault(
             FaultKind::Odd,
             "a line does not begin with two times in milliseconds: its text was taken without them",
@@ -52,7 +44,7 @@ impl Engine for WhisperStreaming {
     }
 
     fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {
-        let times = read(line);
+        let times = two_times(line);
         let span = times.and_then(|(begin, end, _)| Span::new(Some(begin), Some(end)));
         SessionSign {
             says: true,
@@ -67,27 +59,5 @@ impl Engine for WhisperStreaming {
         let mut saying = Saying::default();
         say(&mut self.teller, message, &mut saying, out);
         saying.finish(out);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_as_a_table() {
-        for (line, expected) in [
-            ("0 1720 Good evening.", Some((0.0, 1720.0, "Good evening."))),
-            ("1720.5 2000  two  spaces", Some((1720.5, 2000.0, " two  spaces"))),
-            ("1 2", Some((1.0, 2.0, ""))),
-            ("-1 2 a", Some((-1.0, 2.0, "a"))),
-            ("Good evening all", None),
-            ("1 of us", None),
-            ("inf 2 a", None),
-            ("NaN 2 a", None),
-            ("", None),
-        ] {
-            assert_eq!(read(line), expected, "{line}");
-        }
     }
 }

@@ -6,10 +6,11 @@
 use super::lines::{Facts, Lines, Saying};
 use super::session::Engine;
 use super::session_sign::{SessionSign, Span};
+use super::timed_text::time_of_day;
 use super::token::whole;
 use super::wall::Wall;
 use super::{Decoded, FaultKind, Format, Options};
-use crate::transcript::{MediaMs, Status, Timestamp};
+use crate::transcript::{MediaMs, Status};
 
 /// A caption that grows beyond that is none; more lines under its time become captions of their own.
 const CAPTION_BYTES_MAX: usize = 4_096;
@@ -26,7 +27,7 @@ pub(super) struct YouTube {
 
 impl YouTube {
     fn line(&mut self, line: &str, saying: &mut Saying, out: &mut Decoded) {
-        if let Some(at) = time(line) {
+        if let Some(at) = time_of_day(line) {
             self.start_ms = self.wall.media_ms(at, "the time of a caption", &self.options, out);
             (self.open, self.has_time) = (None, true);
             return;
@@ -53,35 +54,6 @@ impl YouTube {
     }
 }
 
-/// The time at the head of a caption. YouTube's own text writes `HH:MM.SS.mmm` in one place and `HH:MM:SS.mmm` in another, in UTC;
-/// programs write what RFC 3339 has as well, as `Z` or `+02:00` behind it.
-pub(super) fn time(line: &str) -> Option<Timestamp> {
-    let (time, region) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-    let (moment, rest) = time.split_at_checked(19)?;
-    let is_shaped = moment.bytes().enumerate().all(|(at, byte)| match at {
-        4 | 7 => byte == b'-',
-        10 => byte == b'T',
-        13 => byte == b':',
-        16 => matches!(byte, b':' | b'.'),
-        _ => byte.is_ascii_digit(),
-    });
-    if !is_shaped || !(region.is_empty() || region.trim_start().starts_with("region:")) {
-        return None;
-    }
-    let digits = rest.strip_prefix('.').unwrap_or_default();
-    let digits = &digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())];
-    let zone = if digits.is_empty() { rest } else { &rest[1 + digits.len()..] };
-    let zone = match zone.as_bytes() {
-        [] => "Z".to_owned(),
-        [b'+' | b'-', hour @ .., _, _] if hour.len() == 2 && zone.is_ascii() => {
-            format!("{}:{}", &zone[..3], &zone[3..])
-        }
-        _ => zone.to_owned(),
-    };
-    let digits = if digits.is_empty() { "0" } else { digits };
-    Timestamp::parse(&format!("{}:{}.{digits}{zone}", &moment[..16], &moment[17..]))
-}
-
 impl Engine for YouTube {
     const FORMAT: Format = Format::YouTube;
     type Message = str;
@@ -92,7 +64,7 @@ impl Engine for YouTube {
 
     fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {
         // A time is followed by its text.
-        let span = time(line).and_then(|at| Span::new(Some(at.0 as f64), None));
+        let span = time_of_day(line).and_then(|at| Span::new(Some(at.0 as f64), None));
         SessionSign { says: true, span: span.map(|span| Span { is_wall: true, ..span }), ..SessionSign::default() }
     }
 
@@ -100,33 +72,5 @@ impl Engine for YouTube {
         let mut saying = Saying::default();
         self.line(line, &mut saying, out);
         saying.finish(out);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_as_a_table() {
-        let at = Timestamp::parse("2021-06-16T16:30:41Z");
-        for (line, expected) in [
-            ("2021-06-16T16:30:41.000", at),
-            ("2021-06-16T16:30.41.000 region:reg1#cue1\r", at),
-            ("2021-06-16T16:30:41.000 and then", None),
-            ("2021-13-16T16:30:41.000", None),
-            ("2021-06-16T16:30:41", at),
-            ("2021-06-16T16:30:41Z", at),
-            ("2021-06-16T16:30:41.000Z", at),
-            ("2021-06-16T18:30:41.000+02:00 region:reg1#cue1", at),
-            ("2021-06-16T12:30:41.000000-0400", at),
-            ("2021-06-16T16:30:41.000X", None),
-            ("2021-06-16T16:30:41.", None),
-            ("2021-06-16T16:30:41.000+0é1", None),
-            ("PLEASE ASK", None),
-            ("２021-06-16T16:30:41.0", None),
-        ] {
-            assert_eq!(time(line), expected, "{line}");
-        }
     }
 }

@@ -6,18 +6,19 @@
 //! for [`BRIEFEST_MS`] where there is room until the next. What was read from a file of the same kind goes back into it: ids,
 //! settings, tags, styles, regions and notes.
 
+use super::cue_syntax::no_arrow;
 use std::collections::{HashMap, HashSet};
 
-use super::blocks::numbered;
 use super::document::Document;
 use super::encoding::without_controls;
 use super::kept::{Kept, KeptCue};
-use super::text::one_line;
-use super::webvtt::{escape, without_headers};
-use super::{
-    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
-    labels, rolling, srt,
+use super::reading::{
+    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
 };
+use super::text_lines::numbered;
+use super::text_lines::one_line;
+use super::webvtt::{escape, without_headers};
+use super::{FileKind, labels, rolling, srt};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Content, Line, MediaMs, TimeSource};
@@ -200,11 +201,6 @@ fn voice(name: Option<&str>) -> String {
         Some(name) if !name.is_empty() => format!("<v {}>", escape(&name)),
         _ => String::new(),
     }
-}
-
-/// For places that know no escapes: with a blank in it, an arrow in what was said is no line of times.
-pub(super) fn no_arrow(text: &str) -> String {
-    text.replace("-->", "-- >")
 }
 
 /// SubRip, as it is read everywhere: a counter, `HH:MM:SS,mmm --> HH:MM:SS,mmm`, text. It has no field for who speaks: the

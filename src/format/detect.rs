@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::blocks::{excerpt, numbered};
 use super::guessed_rows::{is_guess, is_kind_of_lines};
 use super::other_files::{is_no, of_beginning, of_lines, unread_text};
-use super::places::{Fields, SPEAKER_FIELDS, Seconds, values, whole};
+use super::places::{Fields, SPEAKER_FIELDS, Seconds, is_rows, values, whole};
+use super::text_lines::{excerpt, numbered};
 use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
@@ -113,13 +113,6 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
 fn is_json(text: &str) -> bool {
     let inside = text.trim_start()[1..].trim_start();
     inside.starts_with(['"', '{', '}', '[', ']']) && !text.trim_start().starts_with("[[")
-}
-
-/// True if the first line is a JSON value and more lines follow.
-pub(super) fn is_rows(text: &str) -> bool {
-    let mut rows = text.lines().filter(|row| !row.trim().is_empty());
-    let first = rows.next().is_some_and(|row| serde_json::from_str::<serde::de::IgnoredAny>(row).is_ok());
-    first && rows.next().is_some()
 }
 
 fn json(text: &str) -> Result<FileKind, FormatError> {

@@ -15,8 +15,8 @@ use std::str::FromStr;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::blocks::{excerpt, numbered};
 use super::seven_bit::{self, SevenBit};
+use super::text_lines::{excerpt, numbered};
 use super::{FormatError, Problem};
 
 /// Enough to see a pattern of zero bytes, or an XML declaration.

@@ -4,14 +4,16 @@
 //! `convert`, `export` and the HTTP answer tell; `docs/formats.md` shows the table; a property test writes and reads any
 //! transcript and holds the counts to what it measures.
 
+use super::text_lines;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::cues::{no_arrow, payload, spans};
+use super::cue_syntax::no_arrow;
+use super::cues::{payload, spans};
 use super::document::{Document, Names};
 use super::encoding::without_controls;
-use super::{FileKind, Format, blocks, places, rev, rev_json, srt, text, ttml};
+use super::{FileKind, Format, places, rev, rev_json, srt, text, ttml};
 use crate::transcript::{Line, TimeSource};
 
 /// How exactly a format holds when a line starts.
@@ -255,8 +257,8 @@ impl Format {
     fn name_read_back(self, name: &str) -> Option<String> {
         let name = match self {
             Self::Json | Self::Ndjson => name.to_owned(),
-            Self::Vtt | Self::Txt => text::one_line(name),
-            Self::Ttml => ttml::readable(&text::one_line(name)),
+            Self::Vtt | Self::Txt => text_lines::one_line(name),
+            Self::Ttml => ttml::readable(&text_lines::one_line(name)),
             Self::Srt => srt::written_name(name),
             Self::Rev => rev::label(name),
             Self::Md => text::md_label(name),
@@ -267,7 +269,7 @@ impl Format {
 
     /// `title` as a reader of the format takes it from what is written, where it holds one.
     fn title_read_back(self, title: &str) -> String {
-        let title = text::one_line(title);
+        let title = text_lines::one_line(title);
         match self {
             Self::Vtt => no_arrow(&title),
             Self::Ttml => ttml::readable(&title),
@@ -282,12 +284,12 @@ impl Format {
             Self::Json | Self::Ndjson => return Cow::Borrowed(said),
             Self::Vtt => without_controls(&rows(said)).into_owned(),
             Self::Srt => srt::written_text(&rows(said)),
-            Self::Ttml => blocks::tidy(ttml::readable(said).trim()),
-            Self::Rev => blocks::tidy(said),
+            Self::Ttml => text_lines::tidy(ttml::readable(said).trim()),
+            Self::Rev => text_lines::tidy(said),
             Self::Md => text::md_text(said),
             Self::Txt => text::plain(said),
             Self::RevJson => rev_json::written_text(said),
-            Self::Podcast => blocks::tidy(said.trim()),
+            Self::Podcast => text_lines::tidy(said.trim()),
         })
     }
 }

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::blocks::excerpt;
 use super::gather::Gather;
 use super::places::{Fields, Places, SPEAKER_FIELDS, Seconds, speaker_of};
+use super::text_lines::excerpt;
 use crate::transcript::Timestamp;
 
 /// No reader looks deeper.

@@ -10,20 +10,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::blocks::numbered;
 use super::clock_restart::{self, ClockStep, LineTimes, PartMark};
 use super::encoding::NO_CHARACTER;
+pub(super) use super::file_place::FilePlace;
 use super::kept::Kept;
-use super::line_limits::{LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, TITLE_BYTES_MAX, cut_name};
+use super::line_limits::{
+    LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, SPOKEN_CHARS_PER_SECOND, TITLE_BYTES_MAX, cut_name,
+};
+use super::text_lines::numbered;
 use super::unknown_fields::UnknownFields;
 use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Meta, TimeSource, Version};
-
-/// About the pace of speech: what text without times is laid out by. 178,000 words of earnings calls come out at 19.8 hours;
-/// they took 19.2.
-pub(super) const SPOKEN_CHARS_PER_SECOND: i64 = 15;
 
 /// Problems by place; the first [`PROBLEMS_MAX`] of them.
 #[derive(Debug, Default)]
@@ -75,31 +74,6 @@ impl Problems {
             self.list.push(Problem { message, is_left_out: false, ..*last });
         }
         self.list
-    }
-}
-
-/// Where in a file something stands: line and column, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FilePlace {
-    pub(super) line: usize,
-    pub(super) column: usize,
-}
-
-impl Default for FilePlace {
-    fn default() -> Self {
-        Self { line: 1, column: 1 }
-    }
-}
-
-impl From<usize> for FilePlace {
-    fn from(line: usize) -> Self {
-        Self { line, column: 1 }
-    }
-}
-
-impl From<(usize, usize)> for FilePlace {
-    fn from((line, column): (usize, usize)) -> Self {
-        Self { line, column }
     }
 }
 
@@ -444,7 +418,9 @@ impl Gather {
     }
 
     pub(super) fn finish(mut self, kind: FileKind) -> Reading {
-        std::mem::take(&mut self.unknown_fields).tell(&mut self);
+        for (place, message) in std::mem::take(&mut self.unknown_fields).messages() {
+            self.problem(place.line, place.column, message);
+        }
         if self.limits.is_some() {
             let mut meta = std::mem::take(&mut self.meta);
             self.hold_meta(&mut meta);

@@ -11,24 +11,13 @@ use std::sync::Arc;
 use super::gather::{FilePlace, Gather};
 use super::places::Fields;
 use super::reused_ids::SaidUnderId;
+use super::row_fields::{FALSE_FOR_GUESSES, KIND_FIELDS, TRUE_FOR_GUESSES, WIDE_FIELDS};
 
-/// Fields of which a guess says `false`, and those of which it says `true`.
-const FALSE_FOR_GUESSES: [&str; 9] =
-    ["final", "is_final", "isFinal", "IsFinal", "finalized", "completed", "is_complete", "confirmed", "end_of_turn"];
-const TRUE_FOR_GUESSES: [&str; 8] =
-    ["partial", "is_partial", "isPartial", "IsPartial", "interim", "is_interim", "isInterim", "is_draft"];
-
-/// Fields that name the kind of a row, and how the words of guesses begin in such names (`PartialTranscript`, `interim_results`).
-const KIND_FIELDS: [&str; 7] =
-    ["status", "type", "transcript_type", "message_type", "messageType", "result_type", "resultType"];
 const GUESS_WORDS: [&str; 9] =
     ["partial", "interim", "hypothesis", "intermediate", "pending", "draft", "recognizing", "unconfirmed", "tentative"];
 
 /// Beginnings of what an engine says, in names of kinds.
 const SPEECH_WORDS: [&str; 7] = ["transcript", "result", "speech", "hypothes", "recogni", "asr", "stt"];
-
-/// Fields that may say anything of a row: there a word of guesses stands alone, or with one of engines.
-const WIDE_FIELDS: [&str; 2] = ["event", "state"];
 
 /// More words are no name that a program gave.
 const STATE_WORDS_MAX: usize = 3;
@@ -71,11 +60,6 @@ fn names_state(name: &str, states: &[&str], is_wide: bool) -> bool {
 /// True for a kind of rows that say a line, whether it is final or not.
 pub(super) fn is_kind_of_lines(kind: &str) -> bool {
     names_state(kind, &GUESS_WORDS, false) || names_state(kind, &["finalized", "final"], false)
-}
-
-/// True for a field that may say that its row is a guess.
-pub(super) fn may_say_guess(name: &str) -> bool {
-    [&FALSE_FOR_GUESSES[..], &TRUE_FOR_GUESSES, &KIND_FIELDS, &WIDE_FIELDS].iter().any(|names| names.contains(&name))
 }
 
 /// True for a row that its fields call a guess.

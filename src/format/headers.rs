@@ -8,13 +8,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::FileKind;
-use super::blocks::LABEL_MAX;
 use super::header_forms::{
     Form, Header, NO_COLON, NO_SIGN, Shape, is_placeholder, paragraph, says_nothing, shapes, text_behind_time,
 };
 use super::label_spelling::letters;
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
 use super::stamp::{When, bare, is_blank, is_colon, is_open, is_unreadable};
+use super::text_lines::LABEL_MAX;
 use super::time_lines::{Layout, TimeLines};
 use super::unreadable_times::{self, HeaderOrders};
 use crate::transcript::MediaMs;

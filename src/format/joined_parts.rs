@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::blocks::excerpt;
 use super::gather::{FilePlace, Gather};
 use super::reused_ids::tell_same_id;
+use super::text_lines::excerpt;
 use crate::position::{Epoch, Offset};
 use crate::transcript::line::{beside, sent_id};
 use crate::transcript::{FoldView, Line, Meta, Op, Record, Timestamp, Transcript};

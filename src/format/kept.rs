@@ -3,11 +3,12 @@
 //!
 //! It goes with a [`Reading`](super::Reading) and a [`Document`](super::Document) and nowhere else: a feed keeps lines.
 
+use super::cue_syntax;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::FileKind;
 use super::clock_restart::shifted;
-use super::{FileKind, srt};
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Content, MediaMs};
 
@@ -72,7 +73,7 @@ fn with_later_times(payload: &str, offset: MediaMs) -> String {
     out.extend(pieces.next());
     for piece in pieces {
         out.push('<');
-        match srt::time(piece).filter(|(_, rest)| rest.starts_with('>')) {
+        match cue_syntax::time(piece).filter(|(_, rest)| rest.starts_with('>')) {
             Some((time, rest)) => out.extend([&*cue_clock(shifted(time, offset), '.'), rest]),
             None => out.push_str(piece),
         }

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::blocks::{LABEL_MAX, excerpt};
 use super::gather::Gather;
 use super::person::is_abbreviation;
+use super::text_lines::{LABEL_MAX, excerpt};
 
 /// Nobody has so many people in a transcript: of more nothing is compared.
 const LABELS_MAX: usize = 1_000;

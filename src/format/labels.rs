@@ -31,7 +31,7 @@ use std::sync::Arc;
 use super::gather::Gather;
 use super::kept::Kept;
 use super::person::{self, has_large_words, is_no_name, is_person, is_sound, is_title, stem};
-use super::text::one_line;
+use super::text_lines::one_line;
 use crate::transcript::{Break, Content, Word};
 
 /// Longer ones are sentences.

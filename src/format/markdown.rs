@@ -8,10 +8,10 @@
 //! A paragraph is a line. A time at its head is its start; one alone, without a name, begins a turn of nobody known. A
 //! heading before the first turn is the title, others are part of the preamble, for nobody said them.
 
+use super::cue_syntax;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::blocks::{LABEL_MAX, excerpt, numbered};
 use super::gather::Gather;
 use super::header_forms::{name_with_time, says_nothing};
 use super::person::{is_name, is_no_name};
@@ -19,7 +19,8 @@ use super::stamp::{
     When, bracketed_end, is_colon, is_open, is_part_of_text, is_unreadable, leading_span, placeholder,
     stands_without_brackets, when,
 };
-use super::{FileKind, Reading, label_spelling, srt};
+use super::text_lines::{LABEL_MAX, excerpt, numbered};
+use super::{FileKind, Reading, label_spelling};
 use crate::transcript::{Content, MediaMs, Meta};
 
 /// How the trailer begins, here as in rev.com's text.
@@ -269,7 +270,7 @@ fn bold_line(line: &str) -> Option<&str> {
 fn time(text: &str) -> Option<(MediaMs, &str)> {
     let inner = text.strip_prefix("\\[").or_else(|| text.strip_prefix('['))?;
     let (time, after) = inner.split_once(']')?;
-    match srt::time(time.strip_suffix('\\').unwrap_or(time)) {
+    match cue_syntax::time(time.strip_suffix('\\').unwrap_or(time)) {
         Some((at, "")) => Some((at, after)),
         _ => None,
     }
@@ -539,7 +540,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         if !is_heading {
             start_ms = start_ms.or(turn_starts.take().map(|(_, start)| start));
         }
-        let text = super::blocks::tidy(unescape(&said).trim());
+        let text = super::text_lines::tidy(unescape(&said).trim());
         let content = Content { start_ms, speaker: by, text: text.into(), ..Content::default() };
         if !gather.line(at, content) {
             gather.left_out(at, 1, format!("{:?} says nothing: left out", excerpt(&whole)));

@@ -2,8 +2,8 @@
 //! are: title and language between two `---`; and their headings, which nobody said.
 
 use super::FileKind;
-use super::blocks::numbered;
 use super::speech_evidence;
+use super::text_lines::numbered;
 use crate::transcript::Meta;
 
 /// An ATX heading of Markdown: one to six `#` and a blank.

@@ -8,8 +8,9 @@
 use super::gather::Gather;
 use super::places::{Seconds, label};
 use super::rttm::Segment;
+use super::text_lines;
 use super::words::{Token, WordLines};
-use super::{FileKind, Reading, blocks, rttm};
+use super::{FileKind, Reading, rttm};
 
 /// True for what begins as such a file does.
 pub(super) fn is_one(text: &str) -> bool {
@@ -51,7 +52,7 @@ impl Row<'_> {
 }
 
 fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<Row<'a>> {
-    let mut lines = blocks::numbered(text);
+    let mut lines = text_lines::numbered(text);
     let named = |header: &str| -> (usize, [Option<usize>; 6]) {
         let header: Vec<&str> = header.trim_start_matches('\u{FEFF}').split('|').map(str::trim).collect();
         let column = |name: &str| header.iter().position(|known| known.eq_ignore_ascii_case(name));

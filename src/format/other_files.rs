@@ -1,8 +1,9 @@
 //! Files that are no transcripts, or are of a kind that is not read: known by their first lines, and named in the refusal.
 
-use super::blocks::{excerpt, numbered};
+use super::cue_syntax;
 use super::speech_evidence::timed_list_of_any_form;
-use super::{FileKind, FormatError, srt};
+use super::text_lines::{excerpt, numbered};
+use super::{FileKind, FormatError};
 
 /// How files begin that hold other things than speech, in small letters, and what they are.
 const BEGINNINGS: [(&str, &str); 17] = [
@@ -63,7 +64,7 @@ pub(super) fn unread_text(text: &str) -> Option<FormatError> {
         .and_then(|rest| rest.split_once("}{"))
         .is_some_and(|(from, rest)| is_number(from) && rest.split_once('}').is_some_and(|(to, _)| is_number(to)));
     let is_sbv = first.split_once(',').is_some_and(|(start, end)| {
-        let time = |text: &str| matches!(srt::time(text), Some((_, ""))) && text.contains('.');
+        let time = |text: &str| matches!(cue_syntax::time(text), Some((_, ""))) && text.contains('.');
         time(start) && time(end)
     });
     let what = match () {

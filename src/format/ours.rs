@@ -15,15 +15,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::blocks::excerpt;
 use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::{FilePlace, Gather};
 use super::guessed_rows::is_kind_of_lines;
 use super::joined_parts::{FilePart, LineIds, join, shown_lines};
 use super::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
 use super::places::{Fields, Places, values, whole};
-use super::reused_ids::tell_same_id;
+use super::reused_ids::{SAME_LINE_MS, tell_same_id};
 use super::sent_rows::SentRows;
+use super::text_lines::excerpt;
 use super::unknown_fields::RowObject;
 use super::{FileKind, FormatError, Reading};
 use crate::position::{Epoch, Offset};
@@ -32,10 +32,6 @@ use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{
     FeedState, FoldView, Line, MarkKind, MediaMs, Meta, Op, Record, Speaker, Status, TimeSource, Transcript, Version,
 };
-
-/// Two versions of a line start no farther apart than this, in milliseconds; else a higher revision of an id is another line,
-/// of another file that was put behind. As the fold has it for two sessions.
-pub(super) const SAME_LINE_MS: MediaMs = 10_000;
 
 /// A line of an export, and where it stands.
 #[derive(Debug)]
@@ -248,7 +244,7 @@ pub(super) fn rows<'a>(text: &'a str, gather: &mut Gather) -> Vec<&'a RawValue> 
         return values;
     }
     let mut rows = Vec::new();
-    for (at, row) in super::blocks::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
+    for (at, row) in super::text_lines::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
         let mut of_row = serde_json::Deserializer::from_str(row).into_iter();
         let before = rows.len();
         let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());

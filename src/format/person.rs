@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::blocks::LABEL_MAX;
 use super::stamp::bracketed_end;
+use super::text_lines::LABEL_MAX;
 
 /// Words in small letters. They are looked up for each line of a file.
 type WordList = LazyLock<HashSet<&'static str>>;

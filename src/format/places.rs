@@ -1,20 +1,18 @@
 //! JSON with places: a file is taken apart into pieces that know where they stand, so that one that cannot be read is a
 //! problem with line and column, and the others are read all the same.
 
+use super::cue_syntax;
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::gather::Gather;
-use super::{FormatError, Problem, srt};
+pub(super) use super::row_fields::{Fields, SPEAKER_FIELDS};
+use super::{FormatError, Problem};
 use crate::parse_error::describe_json_value_error;
 use crate::transcript::json_text::replace_lone_surrogates;
-
-/// The fields of an object, unread.
-pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// A text, and where in it something stands.
 #[derive(Debug)]
@@ -364,7 +362,7 @@ fn number(text: &str) -> Option<f64> {
 
 /// The seconds of a time that is written by the clock, with its minutes at least.
 fn clock_time(text: &str) -> Option<f64> {
-    let (ms, rest) = srt::time(text.trim()).filter(|_| text.contains(':'))?;
+    let (ms, rest) = cue_syntax::time(text.trim()).filter(|_| text.contains(':'))?;
     rest.is_empty().then_some(ms as f64 / 1000.0)
 }
 
@@ -438,27 +436,6 @@ impl PlainLabel<'_> {
     }
 }
 
-/// Who speaks, by the names that programs give it in a line, a segment or a word: those of people before those of labels, and
-/// these before numbers.
-pub(super) const SPEAKER_FIELDS: [&str; 16] = [
-    "speaker_name",
-    "speakerName",
-    "participant_name",
-    "participantName",
-    "speaker",
-    "participant",
-    "speaker_label",
-    "speakerLabel",
-    "speaker_tag",
-    "speakerTag",
-    "speaker_id",
-    "speakerId",
-    "participant_id",
-    "participantId",
-    "speaker_index",
-    "speakerIndex",
-];
-
 /// Who says what stands beside `fields`: the first of [`SPEAKER_FIELDS`] that names somebody.
 pub(super) fn speaker_of(fields: &Fields<'_>) -> Option<String> {
     let named = SPEAKER_FIELDS.into_iter().filter_map(|name| fields.get(name));
@@ -488,6 +465,13 @@ impl<L> Person<L> {
         let labels = [self.name, self.display_name, self.shown_name, self.label, self.speaker, self.id];
         labels.into_iter().flatten().find_map(of)
     }
+}
+
+/// True if the first line is a JSON value and more lines follow.
+pub(super) fn is_rows(text: &str) -> bool {
+    let mut rows = text.lines().filter(|row| !row.trim().is_empty());
+    let first = rows.next().is_some_and(|row| serde_json::from_str::<serde::de::IgnoredAny>(row).is_ok());
+    first && rows.next().is_some()
 }
 
 #[cfg(test)]

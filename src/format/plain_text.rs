@@ -4,13 +4,14 @@
 //! in brackets begins a line of the same speaker. Of `names` the front matter gives title and language, and headings are
 //! part of the preamble, wherever they stand.
 
-use super::blocks::{Blocks, LABEL_MAX, excerpt, numbered};
+use super::blocks::Blocks;
 use super::gather::Gather;
 use super::header_forms::{Header, paragraph};
 use super::headers::{Headers, NearMiss, Place};
 use super::names::{front_matter, inner_front_matter, is_heading};
 use super::rev::{TRAILER, unescaped};
 use super::stamp::{bare, time};
+use super::text_lines::{LABEL_MAX, excerpt, numbered};
 use super::time_lines::{self, At, Layout, TimeLines};
 use super::{FileKind, Reading};
 use crate::transcript::{MediaMs, Meta};

@@ -50,7 +50,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatErro
             start_ms: segment.start_time.ms().filter(|_| !segment.start_estimated),
             end_ms: segment.end_time.ms().filter(|_| !segment.end_estimated),
             speaker: segment.speaker.0.map(Arc::from),
-            text: super::blocks::tidy(text.trim()).into(),
+            text: super::text_lines::tidy(text.trim()).into(),
             ..Content::default()
         };
         if !gather.line(at, content) {

@@ -7,10 +7,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::blocks::excerpt;
 use super::gather::{FilePlace, Gather};
-use super::ours::SAME_LINE_MS;
+use super::text_lines::excerpt;
 use crate::transcript::MediaMs;
+
+/// Two versions of a line start no farther apart than this, in milliseconds; else a higher revision of an id is another line,
+/// of another file that was put behind. As the fold has it for two sessions.
+pub(super) const SAME_LINE_MS: MediaMs = 10_000;
 
 /// A final line with its start moved by more than this, in milliseconds, is another one: engines and people correct starts by
 /// less, and under the id of a speaker the next sentence comes later. As for the frames of vendors.

@@ -7,12 +7,12 @@
 
 use std::collections::HashSet;
 
-use super::blocks::{LABEL_MAX, numbered, tidy};
 use super::detect::has_sign;
 use super::document::Document;
 use super::encoding::without_damage;
 use super::headers::Headers;
-use super::text::one_line;
+use super::text_lines::one_line;
+use super::text_lines::{LABEL_MAX, numbered, tidy};
 use crate::transcript::Line;
 use crate::transcript::time::clock;
 

@@ -4,9 +4,9 @@
 //! The order of speakers is aligned with that of the words' turns; where both name the same one, the turn has its time. A
 //! turn of several lines has only the first line's start from there: where in it a sentence begins, nobody measured.
 
-use super::blocks::numbered;
 use super::gather::Problems;
 use super::places::Seconds;
+use super::text_lines::numbered;
 use crate::transcript::{Content, MediaMs};
 
 /// Somebody speaks.

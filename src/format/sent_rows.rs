@@ -13,13 +13,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::blocks::tidy;
 use super::clock_restart::{self, ClockStep, LineTimes};
 use super::gather::{FilePlace, Gather};
 use super::guessed_rows::{GuessableRow, is_guess, overtaken, tell_other_words};
-use super::ours::SAME_LINE_MS;
 use super::places::{Fields, Places, Seconds, speaker_of};
+use super::reused_ids::SAME_LINE_MS;
 use super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
+use super::text_lines::tidy;
 use super::unknown_fields::RowObject;
 use super::words::missing_words;
 use crate::position::Offset;

@@ -10,59 +10,20 @@
 //! **Files put together** need neither a blank line nor a line end between them. The second one's first number is the 1 with
 //! which the first one's began, or a byte order mark stands before it, or a header of WebVTT: a new part begins.
 
+use super::cue_syntax::BYTE_ORDER_MARK;
+use super::cue_syntax::CueNumbers;
+use super::cue_syntax::number_of;
+use super::cue_syntax::{time, times};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::blocks::{decimals, excerpt, numbered, tidy};
-use super::cues::no_arrow;
+use super::cue_syntax::no_arrow;
 use super::encoding::without_controls;
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
+use super::text_lines::{excerpt, numbered, tidy};
 use super::{FileKind, Reading, labels, rolling, webvtt};
 use crate::transcript::{Content, MediaMs};
-
-/// At the beginning of a file it is no character of its text.
-const BYTE_ORDER_MARK: char = '\u{FEFF}';
-
-/// Hours of seven digits: as far as sort strings reach.
-const DIGITS_MAX: usize = 7;
-
-/// `00:01:02,345`, or nearly: hours may be missing, decimals be of any number, and part by a dot. Gives what follows.
-pub(super) fn time(text: &str) -> Option<(MediaMs, &str)> {
-    let mut rest = text.trim_start();
-    let mut fields = Vec::new();
-    let number = |text: &str| -> Option<(MediaMs, usize)> {
-        let length = text.bytes().take_while(u8::is_ascii_digit).count();
-        (1..=DIGITS_MAX).contains(&length).then(|| text[..length].parse().ok().map(|number| (number, length))).flatten()
-    };
-    loop {
-        let (field, length) = number(rest)?;
-        fields.push(field);
-        rest = &rest[length..];
-        match rest.strip_prefix(':') {
-            Some(more) if fields.len() < 3 => rest = more,
-            _ => break,
-        }
-    }
-    let (hours, minutes, seconds) = match fields[..] {
-        [hours, minutes, seconds] if minutes < 60 => (hours, minutes, seconds),
-        [minutes, seconds] => (0, minutes, seconds),
-        _ => return None,
-    };
-    let mut thousandths = 0;
-    // Some write `00:01:02:345`.
-    if let Some(found) = rest.strip_prefix([',', '.', ':']).and_then(decimals) {
-        (thousandths, rest) = found;
-    }
-    (seconds < 60).then_some((((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths, rest))
-}
-
-/// A line of times that can be understood, and what follows them.
-pub(super) fn times(line: &str) -> Option<(MediaMs, MediaMs, &str)> {
-    let (start, rest) = time(line)?;
-    let (end, rest) = time(rest.trim_start().strip_prefix("-->")?)?;
-    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some((start, end, rest))
-}
 
 /// What is met in place of `-->`, where both sides are times.
 const ODD_ARROWS: [&str; 9] = ["-->", "-- >", "- ->", "- - >", "->", "=>", "\u{2013}>", "\u{2014}>", "\u{2192}"];
@@ -161,13 +122,6 @@ fn settings_and_text(behind: &str) -> (&str, &str) {
     (behind[..behind.len() - text.len()].trim_end(), text)
 }
 
-/// The number of a cue, which stands alone on its line. Where two files were put together the second one's byte order mark
-/// stands before it.
-pub(super) fn number_of(line: &str) -> Option<u64> {
-    let line = line.trim_start_matches(BYTE_ORDER_MARK).trim();
-    line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
-}
-
 /// Where in `text`, which stands between the times of two cues, others begin that have a number and no times: behind a
 /// blank line, with a number that lies between that of the cue before (`last`) and that of the one behind (`next`).
 fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: bool) -> Vec<usize> {
@@ -186,23 +140,6 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
         }
     }
     found
-}
-
-/// The numbers of cues, as far as a file was read.
-#[derive(Debug, Default)]
-pub(super) struct CueNumbers {
-    first: Option<u64>,
-    pub(super) last: Option<u64>,
-}
-
-impl CueNumbers {
-    /// Takes the next number. True where cues are counted anew: it is the first one again, 0 or 1, behind greater ones.
-    pub(super) fn take(&mut self, number: u64) -> bool {
-        let begins_anew = number <= 1 && self.first == Some(number) && self.last.is_some_and(|last| number < last);
-        self.first.get_or_insert(number);
-        self.last = Some(number);
-        begins_anew
-    }
 }
 
 /// When the cue begins whose line of times this is.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::blocks::{decimals, parse_time};
+use super::text_lines::{decimals, parse_time};
 use crate::transcript::MediaMs;
 
 /// What stands where a time is due.

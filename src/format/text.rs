@@ -3,12 +3,13 @@
 //! A turn is its speaker's name with the time at which it starts, and its lines as paragraphs. A speaker who is not known
 //! has a time and no name. Plain text drops control characters: a caption must not steer the terminal that shows it.
 
+use super::text_lines::one_line;
 use std::collections::HashSet;
 
-use super::blocks::{LABEL_MAX, numbered, tidy};
 use super::detect::has_sign;
 use super::document::Document;
 use super::markdown::{TRAILER, begins_with_time, may_be_head};
+use super::text_lines::{LABEL_MAX, numbered, tidy};
 use crate::transcript::time::clock;
 use crate::transcript::{MediaMs, Turn};
 
@@ -42,12 +43,6 @@ fn full_clock(ms: MediaMs) -> String {
 pub(super) fn plain(text: &str) -> String {
     let lines = numbered(text).map(|(_, line)| line.replace(char::is_control, " ").trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned()
-}
-
-/// `text` on one line, without control characters, each run of blanks made one.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// CommonMark. A line is a paragraph, a `\n` in it a hard break, and every character that could mean something escaped.

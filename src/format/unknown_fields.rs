@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::blocks::excerpt;
-use super::gather::{FilePlace, Gather};
-use super::guessed_rows::may_say_guess;
-use super::places::{Fields, SPEAKER_FIELDS};
+use super::file_place::FilePlace;
+use super::row_fields::{Fields, SPEAKER_FIELDS, may_say_guess};
+use super::text_lines::excerpt;
 
 /// So many names are told of one file: more are of no one who slipped.
 const NAMES_TOLD_MAX: usize = 20;
@@ -142,8 +141,9 @@ impl UnknownFields {
         self.note(object, fields, at, |name| fields.get(name).is_some_and(|value| value.get() != "null"));
     }
 
-    /// Tells of each name once, at its first place.
-    pub(super) fn tell(self, gather: &mut Gather) {
+    /// What is told of each name, once, at its first place.
+    pub(super) fn messages(self) -> Vec<(FilePlace, String)> {
+        let mut messages = Vec::new();
         let mut told: Vec<_> =
             self.0.into_iter().filter_map(|((_, name), met)| Some((name, met.filter(|met| met.count > 0)?))).collect();
         told.sort_by(|(one, met), (other, met_too)| (met.first, one).cmp(&(met_too.first, other)));
@@ -153,10 +153,11 @@ impl UnknownFields {
             let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
             let message =
                 format!("unknown field {name:?}: did you mean \"{meant}\"? It is not read; it stands there {times}");
-            gather.problem(first.line, first.column, message);
+            messages.push((first, message));
         }
         if let Some((_, met)) = told.first() {
-            gather.problem(met.first.line, met.first.column, format!("{more} further names of fields are not known"));
+            messages.push((met.first, format!("{more} further names of fields are not known")));
         }
+        messages
     }
 }

@@ -348,7 +348,7 @@ impl LineUnderWay {
         let words = std::mem::take(&mut self.words);
         let (start_ms, end_ms) = (self.start_ms.take(), self.end_ms.take());
         self.latest_ms = None;
-        let text = super::blocks::tidy(text.trim()).into();
+        let text = super::text_lines::tidy(text.trim()).into();
         let (speaker, lang) = (self.speaker.clone(), self.lang.clone());
         // An engine that counts a word before the one said earlier has its line start at the earlier one.
         let first = words.iter().map(|word| word.start_ms).min();

@@ -12,6 +12,7 @@
 
 mod asked;
 mod identity;
+mod memberships;
 mod told;
 
 use std::cmp::Ordering;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use self::identity::{Destination, History, Memberships, Sender, SessionIndex};
+use self::memberships::{Destination, History, Memberships, Sender, SessionIndex};
 use super::assembly::{Assembly, Placed, Slot, Spot};
 use super::line::{Break, Comparison, Content, LineKey, Said, Status, TimeSource, Version, compare_versions, sent_id};
 use super::order::{SORT_MS_MAX, compare_ids, sort_key};
@@ -31,7 +32,7 @@ use super::turn::{Turn, TurnSettings, TurnState};
 use crate::position::{Epoch, Offset, StartChanges, Starts};
 
 pub use self::asked::Astray;
-pub use self::identity::{NamedLine, ReuseOutcome, ReusedId};
+pub use self::memberships::{NamedLine, ReuseOutcome, ReusedId};
 pub use self::told::{Applied, Changes, FeedState, FoldView, RevisionConflict, TurnChange};
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor

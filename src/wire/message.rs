@@ -77,6 +77,23 @@ impl Message {
     }
 }
 
+/// The bytes that `item` takes as JSON.
+pub(in crate::wire) fn encoded_len(item: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, item).expect("counting does not fail");
+    count.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,13 +9,13 @@ pub mod message;
 pub mod publish;
 pub mod recording;
 pub mod subscribe;
-pub mod turns;
 
 pub use self::close::CloseCode;
 pub use self::message::Message;
 pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher, WarningCode};
-pub use self::subscribe::{ErrorCode, FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes};
-pub use self::turns::encode_turns;
+pub use self::subscribe::{
+    ErrorCode, FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes, encode_turns,
+};
 
 /// The WebSocket subprotocol; a client may name it or not.
 pub const SUBPROTOCOL: &str = "captionwire.v1";

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::super::Outcome;
+use super::super::outcome::Outcome;
 use super::super::output::{note, print, print_json};
 use super::contestant::{Contestant, Wish};
 use super::load::{Load, Stop};

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::super::Outcome;
+use super::super::outcome::Outcome;
 use super::super::output::print;
 use super::frame;
 

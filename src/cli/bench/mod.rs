@@ -41,7 +41,7 @@ use clap::{Args, Subcommand};
 
 use self::arguments::{All, Curve, EXAMPLES, Fanout, Herd, Idle, Ingest, Replay};
 use self::load::Stop;
-use super::Outcome;
+use super::outcome::Outcome;
 use super::signals::Signals;
 
 /// Measure this server beside the least that one could cost

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::ProgressBar;
 
+use super::super::outcome::Outcome;
 use super::super::output::{clean_line, faint, is_live_terminal, note, print_json_text, styled};
 use super::super::signals::Signals;
-use super::super::{Arguments, Outcome};
-use super::{Plain, Until, Watch, is_interim, lower_part, name, print_some};
+use super::arguments::{Until, Watch};
+use super::plain_turns::{Plain, is_interim, lower_part, name, print_some};
 use crate::client::{News, Screen, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update};
 use crate::position::FeedId;
 use crate::transcript::{FeedState, TurnState};
@@ -24,7 +24,7 @@ pub(super) async fn run(watch: Watch) -> anyhow::Result<Outcome> {
     let mut signals = Signals::new()?;
     if watch.pace.is_some() {
         let message = "a replay is of one feed: name one, or leave --pace out";
-        bail!(Arguments::command().error(ErrorKind::ArgumentConflict, message));
+        bail!(clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")));
     }
     let mut feeds = Subscriptions::new(watch.url.server()?.subscribe_many(), SubscriptionsOptions::default());
     let lower = (!watch.json && is_live_terminal()).then(lower_part);

@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::format::cues::{SHORTEST_MS, end_of, no_arrow, vtt_payload};
-use crate::format::text::one_line;
+use crate::format::cue_syntax::no_arrow;
+use crate::format::cues::{SHORTEST_MS, end_of, vtt_payload};
+use crate::format::text_lines::one_line;
 use crate::position::{Epoch, Offset, Starts};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};

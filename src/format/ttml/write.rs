@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::super::blocks::numbered;
 use super::super::cues::{Span, spans};
 use super::super::document::Document;
-use super::super::text::one_line;
+use super::super::text_lines::numbered;
+use super::super::text_lines::one_line;
 use crate::transcript::TimeSource;
 use crate::transcript::time::cue_clock;
 

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::blocks::tidy;
 use super::super::gather::Gather;
 use super::super::places::{Fields, Places, Seconds, whole};
+use super::super::text_lines::tidy;
 use super::super::words::{Token, channel_speaker, read_by_channel};
 use super::super::{FileKind, FormatError, Reading};
 use crate::transcript::Content;

@@ -57,7 +57,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             start_ms: sentence.start_time.ms(),
             end_ms: sentence.end_time.ms(),
             speaker: speaker.map(Arc::from),
-            text: super::super::blocks::tidy(sentence.text.trim()).into(),
+            text: super::super::text_lines::tidy(sentence.text.trim()).into(),
             words: as_in_text(&sentence.text, words.collect()),
             ..Content::default()
         };

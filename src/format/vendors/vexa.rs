@@ -11,11 +11,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::blocks::{excerpt, tidy};
 use super::super::gather::{FilePlace, Gather};
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
 use super::super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
+use super::super::text_lines::{excerpt, tidy};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
 use crate::transcript::{Content, MediaMs, Timestamp};

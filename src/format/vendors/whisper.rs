@@ -13,13 +13,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::blocks::tidy;
-use super::super::detect::is_rows;
 use super::super::gather::{FilePlace, Gather};
 use super::super::guessed_rows::{GuessableRow, is_guess, overtaken_where, tell_other_words};
 use super::super::ours::rows;
+use super::super::places::is_rows;
 use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of, values};
 use super::super::reused_ids::SaidUnderId;
+use super::super::text_lines::tidy;
 use super::super::words::{ANSWER_PAUSE_MS, Token, WordLines, is_unspaced, missing_words};
 use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::blocks::numbered;
-use super::super::srt::number_of;
+use super::super::cue_syntax::number_of;
+use super::super::text_lines::numbered;
 use super::segments::{MAP, is_block};
 use super::timing::is_percentage;
 

@@ -10,6 +10,7 @@ mod segments;
 mod text;
 mod timing;
 
+use crate::format::cue_syntax;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use self::file::{Block, BlockKind, File};
 pub(super) use self::segments::header_lines;
 use self::text::Piece;
 pub(super) use self::text::{escape, voice_of, without_headers};
-use super::blocks::{excerpt, numbered};
+use super::cue_syntax::CueNumbers;
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
-use super::srt::CueNumbers;
-use super::{
-    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, FileKind, NOBODY_NAMED, NOTHING_ROLLS, Reading,
-    TIMES_ESTIMATED, labels, rolling, srt,
+use super::reading::{
+    ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
 };
+use super::text_lines::{excerpt, numbered};
+use super::{FileKind, Reading, labels, rolling};
 use crate::transcript::{Content, MediaMs, Word};
 
 /// True for what the standard takes for a WebVTT file.
@@ -385,7 +386,7 @@ impl Reader {
             Ok(times) => times,
             Err(byte) => {
                 let column = line[..byte].chars().count() + 1;
-                let Some(lenient) = srt::times(line) else {
+                let Some(lenient) = cue_syntax::times(line) else {
                     let text = excerpt(&block.lines.join(" "));
                     self.gather.left_out(
                         at,
@@ -423,7 +424,7 @@ impl Reader {
         if self.hls.is_cut && is_met || self.goes_on(block, at, (start, end), &settings, &text) {
             return;
         }
-        let number = block.lines[..times].first().and_then(|id| srt::number_of(id));
+        let number = block.lines[..times].first().and_then(|id| cue_syntax::number_of(id));
         let begins_anew =
             number.is_some_and(|number| self.numbers.take(number)) || std::mem::take(&mut self.begins_anew);
         match begins_anew {
@@ -473,7 +474,7 @@ impl Reader {
             self.names_people |= said.voice.is_some();
             let begin = said.begin.filter(|begin| (start..end).contains(begin)).unwrap_or(start);
             let words = words(&said, start);
-            let said_text = super::blocks::tidy(said.text.trim());
+            let said_text = super::text_lines::tidy(said.text.trim());
             let content = Content {
                 start_ms: (!is_placed).then_some(begin),
                 end_ms: (!is_estimated).then_some(end),

@@ -4,7 +4,7 @@
 //! Each segment is a WebVTT file of its own, and `X-TIMESTAMP-MAP` in its header says where its times stand in the clock of
 //! the stream. What matters is how segments stand to each other: times count as the first segment has them.
 
-use super::super::blocks::numbered;
+use super::super::text_lines::numbered;
 use super::timing::timestamp;
 use crate::transcript::MediaMs;
 

@@ -28,7 +28,15 @@ pub(in crate::server) struct IngestService {
 impl IngestService {
     pub(in crate::server) fn new(catalog: Arc<Catalog>, auth: Option<Arc<Auth>>, locks: Arc<Slots>) -> Self {
         let context = catalog.context.clone();
-        Self { context, catalog, auth, locks, streams: Streams::default(), refusals: RefusalLog::default(), seq_gaps: SeqGaps::default() }
+        Self {
+            context,
+            catalog,
+            auth,
+            locks,
+            streams: Streams::default(),
+            refusals: RefusalLog::default(),
+            seq_gaps: SeqGaps::default(),
+        }
     }
 
     /// Returns the feed `name` for a publisher, as [`open_to_publish`] allows.

@@ -1,6 +1,6 @@
 //! What a publisher is told: its answers in their order, who is on air, and what people should look at.
 
-use super::{Connection, is_on_air};
+use super::connection::{Connection, is_on_air};
 use crate::feed::Following;
 use crate::server::close::End;
 use crate::server::close::end_of;
@@ -51,14 +51,6 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Warns the publisher, once, that another source is on air: also one that is answered nothing else, and in the log.
-    pub(super) fn tell_if_off_air(&mut self) {
-        if self.pipeline.warn_if_off_air() {
-            let (feed, source) = (self.pipeline.feed.name(), &self.pipeline.publisher.source);
-            tracing::warn!(%feed, %source, "lines of a source that is not on air are stored and not shown");
-        }
-    }
-
     pub(super) async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
         let following = self.bell.borrow_and_update().following.clone();
         if let Following::No(why) = following {
@@ -77,12 +69,5 @@ impl Connection<'_> {
             self.tell_if_off_air();
         }
         self.queue_reports().await
-    }
-
-    /// Tells what the feed has to report of this publisher's lines, in its turn.
-    pub(super) async fn queue_reports(&mut self) -> Result<(), End> {
-        self.pipeline.note_reused_ids();
-        self.pipeline.note_conflicts();
-        self.queue_warnings().await
     }
 }

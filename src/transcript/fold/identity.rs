@@ -27,8 +27,7 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashSet};
-
+use super::memberships::{Destination, History, Membership, NamedLine, ReuseOutcome, ReusedId, Sender, SessionIndex};
 use super::{LineSlot, Transcript};
 use crate::transcript::assembly::Slot;
 use crate::transcript::line::{Content, LineKey, Said, Status, Version, beside, content_mark};
@@ -43,115 +42,6 @@ const MID_SENTENCE_MS: u64 = 10_000;
 /// the fold, too.
 const SAME_START_MS: u64 = 1_000;
 
-/// Stands for a session within one fold; 0 for none: the server itself, or a file.
-pub(super) type SessionIndex = u32;
-
-/// Who sends the record at hand.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sender<'a> {
-    pub(super) by: Option<&'a Published>,
-    pub(super) session: SessionIndex,
-    /// The feed's clock before the record.
-    pub(super) clock: Option<MediaMs>,
-}
-
-/// An id that a session used which names a line already, where the session has to be told what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReusedId {
-    /// The line that the id names already.
-    pub key: LineKey,
-    /// What became of the two.
-    pub outcome: ReuseOutcome,
-    /// The session that sent it.
-    pub session: Arc<str>,
-}
-
-/// What became of a line and of what a session sent under its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReuseOutcome {
-    /// Both are there: the new one is called so.
-    Beside(Arc<str>),
-    /// The line was final, and says otherwise now or is taken back.
-    Replaced,
-    /// A retraction changed nothing.
-    NotTakenBack,
-    /// The line was final and the session's own, and is another sentence in another place now.
-    Overwritten {
-        /// Whether both gave their start; without, the places are where they arrived.
-        is_timed: bool,
-    },
-    /// What came was never said of the line and is not shown: its revision is too low.
-    Overtaken {
-        /// The revision that came.
-        rev: u64,
-        /// The revision of the line's head.
-        head_rev: u64,
-    },
-}
-
-/// What is known of a line that a publisher names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedLine {
-    /// The revision of its head.
-    pub rev: u64,
-    /// True if another session changed it last.
-    pub is_foreign: bool,
-}
-
-/// What a session, other than the one that changed a line last, has to do with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Membership {
-    /// The line that it means.
-    slot: Slot,
-    /// For one that has shown that it knows the line and has not changed it: where in the line's history that was. None for
-    /// a member.
-    repeated: Option<u32>,
-}
-
-/// Which sessions mean which lines, beside what each line says of the session that changed it last.
-#[derive(Debug, Default)]
-pub(super) struct Memberships {
-    /// By the session and the line that has the id as it was sent.
-    by_session: HashMap<(SessionIndex, Slot), Membership>,
-    /// Sessions of which a line is kept beside another session's.
-    counting_anew: HashSet<SessionIndex>,
-}
-
-/// Stands for all contents that a line has had, in the log's order, once there were two.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    marks: Vec<u64>,
-    /// Where each mark stands first, once there are so many that looking through them takes long.
-    first: HashMap<u64, u32>,
-}
-
-/// A line with more contents than this has an index of them. Few lines have: engines guess some ten times.
-const LONG_HISTORY: usize = 64;
-
-impl History {
-    /// Adds a mark, unless it is the last one.
-    fn push(&mut self, mark: u64) {
-        if self.marks.last() == Some(&mark) {
-            return;
-        }
-        self.marks.push(mark);
-        let unindexed = if self.first.is_empty() { 0 } else { self.marks.len() - 1 };
-        if self.marks.len() > LONG_HISTORY {
-            for (at, mark) in (0..).zip(&self.marks).skip(unindexed) {
-                self.first.entry(*mark).or_insert(at);
-            }
-        }
-    }
-
-    /// Where a mark stands first, from `from` on.
-    fn position(&self, mark: u64, from: u32) -> Option<u32> {
-        if from == 0 && !self.first.is_empty() {
-            return self.first.get(&mark).copied();
-        }
-        (0..).zip(&self.marks).skip(from as usize).find(|(_, known)| **known == mark).map(|(at, _)| at)
-    }
-}
-
 /// What a sender means by an id that a line has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
@@ -165,20 +55,6 @@ enum Meaning {
     Stranger(Slot),
     /// None of those that are called so.
     Another,
-}
-
-/// Where a version goes.
-pub(super) enum Destination {
-    /// To the line, of which the sender is a member.
-    Line(Slot),
-    /// To the line, of which the sender is no member.
-    Stranger(Slot),
-    /// Nowhere: the line has said it before.
-    Repeat(Slot),
-    /// To a new line of this id, whose sender is called by the first line's.
-    Beside(Arc<str>),
-    /// Nowhere: there is no line that the sender could take back.
-    Nowhere,
 }
 
 impl Transcript {
@@ -471,12 +347,6 @@ impl ReusedId {
     }
 }
 
-impl Memberships {
-    fn set(&mut self, key: (SessionIndex, Slot), slot: Slot, repeated: Option<u32>) {
-        self.by_session.insert(key, Membership { slot, repeated });
-    }
-}
-
 impl LineSlot {
     /// Keeps that the line says this next, or would if it were not overtaken. Before its head becomes another one.
     pub(super) fn keep_in_history(&mut self, said: &Said) {
@@ -484,9 +354,7 @@ impl LineSlot {
             return;
         }
         let head = &self.head.said;
-        let history = self
-            .history
-            .get_or_insert_with(|| Box::new(History { marks: vec![content_mark(head)], ..History::default() }));
+        let history = self.history.get_or_insert_with(|| Box::new(History::beginning_with(content_mark(head))));
         history.push(content_mark(said));
     }
 
@@ -635,6 +503,7 @@ fn letters(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcript::fold::memberships::LONG_HISTORY;
 
     #[test]
     fn beginnings_as_a_table() {

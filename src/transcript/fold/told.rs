@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::ReusedId;
+use super::memberships::ReusedId;
 use crate::transcript::line::{Line, LineKey};
 use crate::transcript::record::Meta;
 use crate::transcript::speaker::Speaker;

@@ -1,74 +1,13 @@
-//! The body of `changes`: what differs since the cursor that a reader had.
+//! `changes` messages: what differs since the cursor that a reader had.
 
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-
-use super::ToSubscriber;
+use super::bodies::ChangesMessage;
+use super::events::ToSubscriber;
 use crate::position::{Cursor, FeedId};
-use crate::transcript::{Changes, FeedState, Line, Speaker, Turn};
-use crate::wire::message::Message;
+use crate::transcript::{Changes, Line};
+use crate::wire::message::{Message, encoded_len};
 
 /// The largest `changes` message, in bytes: a phone takes it in one go, and a resume loses little.
 pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
-
-/// The body of `changes`. Empty parts are left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChangesMessage {
-    /// The feed.
-    pub feed: FeedId,
-    /// From here reading can go on.
-    pub cursor: Cursor,
-    /// Lines to show; each replaces any earlier one of its key.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lines: Vec<Line>,
-    /// Keys that are no longer shown.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gone: Vec<String>,
-    /// Turns whose facts changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub turns: Vec<Turn>,
-    /// Ids of turns that are no more.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gone_turns: Vec<Arc<str>>,
-    /// Speakers whose facts changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub speakers: Vec<Speaker>,
-    /// Where the event stands, if that changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<FeedState>,
-    /// What people call the event, if its facts changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<Arc<str>>,
-    /// The event's language, if its facts changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<Arc<str>>,
-    /// More parts of these changes follow: keep this one aside until the last has come.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub more: bool,
-    /// More changes wait behind these because of the size limit: the picture is not whole yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub behind: bool,
-}
-
-impl ChangesMessage {
-    pub(in crate::wire) fn empty(feed: &FeedId, cursor: Cursor) -> Self {
-        Self {
-            feed: feed.clone(),
-            cursor,
-            lines: Vec::new(),
-            gone: Vec::new(),
-            turns: Vec::new(),
-            gone_turns: Vec::new(),
-            speakers: Vec::new(),
-            state: None,
-            title: None,
-            language: None,
-            more: false,
-            behind: false,
-        }
-    }
-}
 
 /// The messages of the `changes` that take a reader of `feed` from `before` to `to`: one as a rule, several where one
 /// would pass [`CHANGES_BYTES_MAX`]. Of several all but the last carry `before` and `more`.
@@ -147,22 +86,6 @@ fn split(mut whole: ChangesMessage) -> Vec<ChangesMessage> {
         parts.last_mut().expect("never empty").lines.push(line);
     }
     parts
-}
-
-pub(in crate::wire) fn encoded_len(item: &impl Serialize) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, item).expect("counting does not fail");
-    count.0
 }
 
 #[cfg(test)]

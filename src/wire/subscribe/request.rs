@@ -3,11 +3,21 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::Unit;
 use crate::parse_error::describe_json_error;
 use crate::position::{BadName, Cursor, FeedId};
 use crate::transcript::MediaMs;
 use crate::wire::publish::{NackCode, Refusal};
+
+/// What a reader is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Lines as they come, and the boundaries between turns.
+    #[default]
+    Lines,
+    /// Turns that are finished, each with its lines.
+    Turns,
+}
 
 /// How fast a replay goes.
 #[derive(Debug, Clone, Copy, PartialEq)]

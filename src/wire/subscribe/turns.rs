@@ -4,27 +4,12 @@
 //! so that whoever is cut between them gets all of them again. A turn of more than a message comes in parts, one behind the
 //! other, with the same facts and the next of its lines.
 
-use serde::{Deserialize, Serialize};
-
-use super::message::Message;
-use super::subscribe::{CHANGES_BYTES_MAX, ChangesMessage, ENVELOPE_BYTES, ToSubscriber, encoded_len, fit};
+use super::bodies::{ChangesMessage, TurnMessage};
+use super::changes::{CHANGES_BYTES_MAX, ENVELOPE_BYTES, fit};
+use super::events::ToSubscriber;
 use crate::position::{Cursor, Cursors, FeedId};
 use crate::transcript::{TurnChange, WholeTurn};
-
-/// The body of `turn`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TurnMessage {
-    /// The feed.
-    pub feed: FeedId,
-    /// From here reading can go on.
-    pub cursor: Cursor,
-    /// The turn; it replaces any earlier one of its id.
-    pub turn: WholeTurn,
-    /// More messages belong to this change: keep this one aside until the last of them has come. Where the next one has
-    /// the same turn, that is the rest of it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub more: bool,
-}
+use crate::wire::message::{Message, encoded_len};
 
 /// The messages that tell a reader of `feed` of `changes`, with the cursors of its view.
 #[must_use]

@@ -1,0 +1,49 @@
+//! What `watch` is asked.
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::reach::Url;
+use crate::cli::replay::pace;
+use crate::client::Begin;
+use crate::wire::subscribe::Pace;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire watch geneva                          the transcript so far, then live; the feed need not exist yet
+  captionwire watch geneva --from now
+  captionwire watch geneva bern basel               several feeds on one connection
+  captionwire watch hearing --pace 20               an archived feed, played again twenty times as fast
+  captionwire watch geneva --json | jq .            every message of the server, one a line
+  captionwire watch http://127.0.0.1:7700/feeds/geneva --until head > transcript.txt";
+
+/// Follow a feed in the terminal, or several.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Watch {
+    /// A feed, or the URL of one; or several feeds of one server
+    #[arg(value_name = "FEED|URL", required = true, num_args = 1..)]
+    pub(super) feeds: Vec<String>,
+    /// Where to begin: `start`, `now`, or a cursor from an earlier time
+    #[arg(long, default_value = "start")]
+    pub(super) from: Begin,
+    /// How long: `live` goes on until the event is over, `head` until everything there is was shown
+    #[arg(long, default_value = "live")]
+    pub(super) until: Until,
+    /// Play the feed again, so many times as fast as it happened, or `max`
+    #[arg(long, value_parser = pace)]
+    pub(super) pace: Option<Pace>,
+    /// Final lines only
+    #[arg(long)]
+    pub(super) final_only: bool,
+    /// The messages as they come, one a line
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) url: Url,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Until {
+    Live,
+    Head,
+}
