@@ -4,7 +4,7 @@
 //! of code and `super::super::` all come to the same: a path from the root of the crate. Code for tests is held to the
 //! map as well; what needs rooms from further right belongs into `tests/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
@@ -61,6 +61,27 @@ const ROOMS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
+];
+
+/// The rooms and files of the server from left to right: each sees those before it.
+const SERVER_ROOMS: &[&str] = &[
+    "core",
+    "transport",
+    "http",
+    "access",
+    "ingest",
+    "egress",
+    "webhooks",
+    "background",
+    "api",
+    "error",
+    "storage",
+    "reload",
+    "state",
+    "builder",
+    "listener",
+    "routes",
+    "mod",
 ];
 
 /// What of the world outside belongs to some rooms only. `main` may do what `cli` may.
@@ -287,6 +308,155 @@ fn without_tests(tokens: TokenStream) -> TokenStream {
     kept.into_iter().collect()
 }
 
+/// A name that a file hands on (`pub use`), and the path that it has from the root of the crate.
+type HandedOn = (Option<String>, Vec<String>);
+
+/// The items of a file apart from what it hands on, and that.
+fn without_handed_on(tokens: TokenStream, module: &[String]) -> (TokenStream, Vec<HandedOn>) {
+    let (mut kept, mut handed_on) = (Vec::new(), Vec::new());
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_pub = matches!(&token, TokenTree::Ident(word) if word == "pub");
+        let scope = tokens.next_if(|next| {
+            is_pub && matches!(next, TokenTree::Group(scope) if scope.delimiter() == Delimiter::Parenthesis)
+        });
+        let is_use = |next: &TokenTree| is_pub && matches!(next, TokenTree::Ident(word) if word == "use");
+        if tokens.next_if(is_use).is_some() {
+            let tree: TokenStream = tokens.by_ref().take_while(|token| token.to_string() != ";").collect();
+            leaves(tree, module, &[], &mut handed_on);
+        } else {
+            kept.push(token);
+            kept.extend(scope);
+        }
+    }
+    (kept.into_iter().collect(), handed_on)
+}
+
+/// The names of a `use` tree below `prefix`; none of a `*`.
+fn leaves(tree: TokenStream, module: &[String], prefix: &[String], found: &mut Vec<HandedOn>) {
+    let (mut path, mut alias) = (prefix.to_vec(), None);
+    let mut is_done = false;
+    let mut close = |path: &mut Vec<String>, alias: &mut Option<String>, is_done: &mut bool| {
+        if path.len() > prefix.len() && !*is_done {
+            let is_glob = path.last().is_some_and(|last| last == "*");
+            let name = alias.take().or_else(|| path.last().cloned()).filter(|_| !is_glob);
+            let mut absolute = path.clone();
+            absolute.retain(|word| word != "*");
+            let mut paths = Paths { found: BTreeSet::new() };
+            paths.end(&mut absolute, false, module);
+            found.extend(paths.found.into_iter().map(|path| (name.clone(), path)));
+        }
+        (*path, *alias, *is_done) = (prefix.to_vec(), None, false);
+    };
+    let mut tokens = tree.into_iter();
+    let mut groups = Vec::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(word) if word == "as" => alias = tokens.next().map(|name| name.to_string()),
+            TokenTree::Ident(word) => path.push(word.to_string()),
+            TokenTree::Punct(mark) if mark.as_char() == '*' => path.push("*".into()),
+            TokenTree::Punct(mark) if mark.as_char() == ',' => close(&mut path, &mut alias, &mut is_done),
+            TokenTree::Group(group) => {
+                groups.push((group.stream(), path.clone()));
+                is_done = true;
+            }
+            _ => {}
+        }
+    }
+    close(&mut path, &mut alias, &mut is_done);
+    for (tree, prefix) in groups {
+        leaves(tree, module, &prefix, found);
+    }
+}
+
+/// Which file of the house imports which, without what files only hand on and without tests.
+struct Imports {
+    files: Vec<PathBuf>,
+    modules: BTreeMap<Vec<String>, usize>,
+    handed_on: Vec<Vec<HandedOn>>,
+    edges: Vec<BTreeSet<usize>>,
+}
+
+impl Imports {
+    fn of(house: &[Source]) -> Self {
+        let in_crate = |source: &Source| [vec!["crate".to_owned()], source.module()].concat();
+        let files = house.iter().map(|source| source.path.clone()).collect();
+        let modules = house.iter().enumerate().map(|(at, source)| (in_crate(source), at)).collect();
+        let mut imports = Self { files, modules, handed_on: Vec::new(), edges: Vec::new() };
+        let mut bodies = Vec::new();
+        for source in house {
+            let (body, handed_on) = without_handed_on(without_tests(source.tokens()), &source.module());
+            imports.handed_on.push(handed_on);
+            bodies.push(body);
+        }
+        for (at, (source, body)) in house.iter().zip(bodies).enumerate() {
+            let own = in_crate(source);
+            let mut seen = BTreeSet::new();
+            for path in Paths::of(body, &source.module()) {
+                // A file names its own modules without `self`.
+                let below = [&*own, &path[..1]].concat();
+                if path[0] == "crate" {
+                    seen.insert(imports.file_of(&path, 0));
+                } else if imports.modules.contains_key(&below) {
+                    seen.insert(imports.file_of(&[&*own, &*path].concat(), 0));
+                }
+            }
+            seen.remove(&at);
+            imports.edges.push(seen);
+        }
+        imports
+    }
+
+    /// The file in which the item of a path stands.
+    fn file_of(&self, path: &[String], depth: usize) -> usize {
+        let known = (1..=path.len()).rev().find_map(|length| Some((length, *self.modules.get(&path[..length])?)));
+        let (length, file) = known.expect("the root of the crate");
+        let Some(name) = path.get(length).filter(|_| depth < 8) else { return file };
+        let named = self.handed_on[file].iter().find(|(handed_on, _)| handed_on.as_ref() == Some(name));
+        match named {
+            Some((_, from)) => self.file_of(&[from, &path[length + 1..]].concat(), depth + 1),
+            None => file,
+        }
+    }
+
+    /// Files that import each other, over others or not.
+    fn circles(&self) -> Vec<Vec<String>> {
+        let reached = |from: usize| {
+            let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+            while let Some(file) = open.pop() {
+                open.extend(self.edges[file].iter().filter(|next| seen.insert(**next)));
+            }
+            seen
+        };
+        let reached: Vec<BTreeSet<usize>> = (0..self.files.len()).map(reached).collect();
+        let circle = |file: usize| -> Vec<usize> {
+            reached[file].iter().copied().filter(|other| reached[*other].contains(&file)).collect()
+        };
+        let circles: BTreeSet<Vec<usize>> =
+            (0..self.files.len()).map(circle).filter(|circle| circle.len() > 1).collect();
+        let name = |file: &usize| self.files[*file].display().to_string();
+        circles.iter().map(|circle| circle.iter().map(name).collect()).collect()
+    }
+
+    /// Imports of the server from left to right.
+    fn against_the_server(&self) -> Vec<String> {
+        let place = |file: usize| {
+            let mut parts = self.files[file].iter().map(|part| part.to_string_lossy());
+            let room = parts.next().filter(|room| *room == "server").and_then(|_| parts.next())?;
+            let room = room.trim_end_matches(".rs").to_owned();
+            let place = SERVER_ROOMS.iter().position(|known| *known == room);
+            Some(place.unwrap_or_else(|| panic!("server/{room} is not among the rooms of the server")))
+        };
+        let mut faults = Vec::new();
+        for (file, seen) in self.edges.iter().enumerate() {
+            for other in seen.iter().filter(|other| place(file) < place(**other) && place(file).is_some()) {
+                faults.push(format!("src/{} sees src/{}", self.files[file].display(), self.files[*other].display()));
+            }
+        }
+        faults
+    }
+}
+
 fn unwraps(tokens: TokenStream) -> usize {
     let mut count = 0;
     let mut after_dot = false;
@@ -303,6 +473,18 @@ fn unwraps(tokens: TokenStream) -> usize {
 #[test]
 fn a_room_sees_only_rooms_to_its_left() {
     let faults: Vec<String> = house().iter().flat_map(faults).collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other() {
+    let circles = Imports::of(&house()).circles();
+    assert!(circles.is_empty(), "files that import each other: {circles:#?}");
+}
+
+#[test]
+fn a_room_of_the_server_sees_only_those_to_its_left() {
+    let faults = Imports::of(&house()).against_the_server();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -392,6 +574,48 @@ fn a_bad_import_is_caught() {
     ] {
         check(path, text, false);
     }
+}
+
+#[test]
+fn a_circle_is_caught() {
+    let circles = |files: &[(&str, &str)]| {
+        let source = |(path, text): &(&str, &str)| Source { path: path.into(), text: (*text).into() };
+        let root = Source { path: "lib.rs".into(), text: "pub mod log;".into() };
+        Imports::of(&files.iter().map(source).chain([root]).collect::<Vec<_>>()).circles().len()
+    };
+    let handing_on = ("log/mod.rs", "mod a; mod b; pub use self::{a::A, b::{B as C, D}};");
+    for (a, b, expected) in [
+        ("use super::b::B; pub struct A;", "pub struct B;", 0),
+        ("use super::b::B; pub struct A;", "use super::a::A; pub struct B;", 1),
+        ("use super::C; pub struct A;", "use crate::log::A; pub struct B;", 1),
+        ("use super::{D}; pub struct A;", "fn f() { crate::log::a::A::new() } pub struct D;", 1),
+        ("use super::C; pub struct A;", "#[cfg(test)] mod tests { use super::super::A; }", 0),
+    ] {
+        assert_eq!(circles(&[handing_on, ("log/a.rs", a), ("log/b.rs", b)]), expected, "{a} {b}");
+    }
+    // What stands in the file that hands on is no longer only handed on.
+    assert_eq!(circles(&[("log/mod.rs", "mod a; use self::a::A; struct M;"), ("log/a.rs", "use super::M;")]), 1);
+    assert_eq!(
+        circles(&[("log/mod.rs", "mod a; pub(crate) use self::a::A; struct M;"), ("log/a.rs", "use super::M;")]),
+        0
+    );
+}
+
+#[test]
+fn an_arrow_to_the_right_is_caught() {
+    let faults = |text: &str| {
+        let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+        let house = [
+            source("lib.rs", ""),
+            source("server/mod.rs", ""),
+            source("server/core/mod.rs", text),
+            source("server/api/feeds.rs", ""),
+        ];
+        Imports::of(&house).against_the_server().len()
+    };
+    assert_eq!(faults("use crate::server::api::feeds::list;"), 1);
+    assert_eq!(faults("use super::api::feeds;"), 1);
+    assert_eq!(faults("use crate::position::Offset;"), 0);
 }
 
 #[test]

@@ -19,7 +19,9 @@ use super::piece::{Piece, PieceState};
 use super::session::{Engine, IdScope};
 use super::session_sign::{SessionSign, Span};
 use super::token::{Label, ListedWord, align, needs_space};
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::MediaMs;
 
 /// Turns kept for revisions: a quarter of an hour of quick talk.

@@ -17,7 +17,9 @@ use super::piece::PieceState;
 use super::session::{Engine, IdScope};
 use super::session_sign::{SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::MediaMs;
 
 pub(super) struct Aws {

@@ -11,7 +11,9 @@ use super::session::Engine;
 use super::session_sign::SessionSign;
 use super::text::Teller;
 use super::token::{Token, whole};
-use super::{Decoded, Format, Options};
+use crate::dialect::decoded::Decoded;
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::Break;
 
 /// A name is no longer than that.

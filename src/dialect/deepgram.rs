@@ -16,7 +16,9 @@ use super::session::Engine;
 use super::session_sign::{SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::MediaMs;
 
 /// Channels of one connection: no sound format in use has more.

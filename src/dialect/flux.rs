@@ -15,7 +15,9 @@ use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope};
 use super::session_sign::{SessionSign, Span};
 use super::token::{ListedWord, align};
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::Status;
 
 pub(super) struct Flux {

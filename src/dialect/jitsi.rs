@@ -14,7 +14,9 @@ use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope};
 use super::session_sign::SessionSign;
 use super::token::{Label, ListedWord, whole};
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::Status;
 
 pub(super) struct Jitsi {

@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Decoded, FaultKind, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
 use crate::transcript::MediaMs;
 
 /// What an engine or a library reports in a message of no other kind: `{"error": …}`, `{"err_msg": …}`,
@@ -278,7 +279,7 @@ mod tests {
         a.items(&["b"], &mut out, |item, out| assert_eq!(item.text(&["c"], out), None));
         assert_eq!(
             out.faults,
-            [super::super::Fault { kind: FaultKind::BadField, message: "a.b[1].c must be a string".into() }]
+            [crate::dialect::decoded::Fault { kind: FaultKind::BadField, message: "a.b[1].c must be a string".into() }]
         );
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::shape::text_instead;
-use super::{Decoded, FaultKind};
+use crate::dialect::decoded::{Decoded, FaultKind};
 use crate::parse_error::describe_json_error;
 use crate::transcript::json_text::replace_lone_surrogates;
 

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::shape::foreign_object;
-use super::{Decoded, FaultKind};
+use crate::dialect::decoded::{Decoded, FaultKind};
 
 /// The longest object that is put together, in bytes: as long as a line of text may be. Engines' messages take a few
 /// KiB; what is longer is refused, and passed over to its end.

@@ -12,7 +12,8 @@ use super::lines::{Facts, Saying};
 use super::piece::{Piece, PieceState};
 use super::spelling::says_the_same;
 use super::token::{Label, Token};
-use super::{Decoded, FaultKind, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
 use crate::transcript::line::check_line_id;
 use crate::transcript::{MediaMs, Status};
 

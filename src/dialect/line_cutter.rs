@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes into lines.
 
-use super::{Decoded, FaultKind};
+use crate::dialect::decoded::{Decoded, FaultKind};
 
 /// A line that does not end within so many bytes is cut there: it is no caption.
 const LINE_BYTES_MAX: usize = 64 * 1024;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::runs::runs;
 use super::token::{Label, Token, clean};
-use super::{Decoded, FaultKind, Options, Said};
+use crate::dialect::decoded::{Decoded, FaultKind, Said};
+use crate::dialect::options::Options;
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 
 /// The longest text of a line, in bytes: with its words it fits into a message several times over.

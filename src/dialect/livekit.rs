@@ -15,7 +15,9 @@ use super::lines::{Facts, Saying};
 use super::session::{Engine, IdScope, StreamClocks};
 use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::token::{Label, ListedWord, whole};
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::{MediaMs, Status};
 
 /// Fields that hold the identity of who was heard.

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::Options;
 use super::lines::{Facts, Lines, Saying};
 use super::token::{Label, Token, says_nothing};
+use crate::dialect::options::Options;
 use crate::transcript::{MediaMs, Status};
 
 /// What the vendor says of a piece now.

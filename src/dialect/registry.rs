@@ -1,11 +1,13 @@
 //! The decoder of each vendor's format.
 
 use super::session::{JsonSessions, LineSessions};
-use super::{Dialect, Format, Options};
 use super::{
     assemblyai, aws, azure, chevrons, deepgram, flux, google, jitsi, livekit, rev, speechmatics, streamtext, text,
     vexa, vosk, whisper_live, whisper_streaming, youtube, zoom,
 };
+use crate::dialect::decoder::Dialect;
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 
 impl Format {
     /// Begins to read what one connection says.

@@ -25,7 +25,10 @@ use super::session_clock::{FALL_MS, FAR_FALL_MS, Reach, Step};
 use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::shape::{self, TextHints};
 use super::token::short_name;
-use super::{Decoded, Dialect, FaultKind, Format, Options, Said};
+use crate::dialect::decoded::{Decoded, FaultKind, Said};
+use crate::dialect::decoder::Dialect;
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::{Content, MediaMs, Status, Timestamp, Version};
 
 /// Streams (channels, participants) of a session whose times are watched. Those beyond are read, but their times may fall

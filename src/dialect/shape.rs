@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::json::{engine_report, raw_items, raw_text};
 use super::options::control_free;
 use super::timed_text::{time_of_day, two_times};
-use super::{Decoded, FaultKind, Format};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::vendor_format::Format;
 
 /// The message of a row that a vendor's own program recorded; else the object itself.
 pub(super) fn message_in(format: Format, value: &Value) -> &Value {

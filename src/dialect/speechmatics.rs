@@ -21,7 +21,9 @@ use super::session::{Engine, IdScope};
 use super::session_sign::{SessionSign, Span};
 use super::token::{Label, Token, clean, ends_sentence};
 use super::utterance::Utterance;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::{Break, Content, MediaMs};
 
 /// Channels of one connection.

@@ -12,7 +12,10 @@ use super::json_in_text::JsonInText;
 use super::lines::{Facts, Lines, Saying};
 use super::shape::TextHints;
 use super::token::ends_sentence;
-use super::{Decoded, Dialect, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::decoder::Dialect;
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::Status;
 
 /// Lines that deletes can reach: a stenographer goes back some words, not minutes.
@@ -247,7 +250,7 @@ mod tests {
             .says
             .iter()
             .flat_map(|said| match said {
-                crate::dialect::Said::Lines(lines) => lines.as_slice(),
+                crate::dialect::decoded::Said::Lines(lines) => lines.as_slice(),
                 _ => &[],
             })
             .map(|line| line.content.speaker.as_deref())

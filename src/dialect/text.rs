@@ -4,7 +4,9 @@ use super::lines::{Facts, Lines, Saying};
 use super::session::Engine;
 use super::session_sign::SessionSign;
 use super::token::{Token, whole};
-use super::{Decoded, Format, Options};
+use crate::dialect::decoded::Decoded;
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::{Break, MediaMs, Status};
 
 /// Says lines one after the other, each at once and for good.

@@ -13,7 +13,8 @@ use super::lines::{Facts, Lines, Saying};
 use super::session_clock::DRIFT_MS;
 use super::session_sign::SessionSign;
 use super::token::{Token, needs_space, says_nothing};
-use super::{Decoded, Options, Said};
+use crate::dialect::decoded::{Decoded, Said};
+use crate::dialect::options::Options;
 use crate::transcript::{MediaMs, Status};
 
 /// From so many bytes on the next settled end of a sentence ends the line: a paragraph that can be read.

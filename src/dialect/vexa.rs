@@ -26,7 +26,9 @@ use super::session::{Engine, IdScope, StreamClocks};
 use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align, says_nothing, short_hash};
 use super::wall::Wall;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
 /// Segments' ids of which is remembered when what they name began: those of some hours.

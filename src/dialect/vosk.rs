@@ -9,7 +9,9 @@ use super::session::Engine;
 use super::session_sign::{SessionSign, Span};
 use super::token::{ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 
 pub(super) struct Vosk {
     options: Options,

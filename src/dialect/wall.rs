@@ -1,6 +1,7 @@
 //! Times of day as media time.
 
-use super::{Decoded, FaultKind, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
 use crate::transcript::{MediaMs, Timestamp};
 
 /// Where media time 0 is.

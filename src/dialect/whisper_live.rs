@@ -14,7 +14,9 @@ use super::session::Engine;
 use super::session_sign::{MoreSpeech, SessionSign, Span};
 use super::token::{Label, ListedWord, Token, align};
 use super::utterance::Utterance;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::MediaMs;
 
 /// Complete segments that are remembered at least: more than a message repeats, unless the server was told otherwise

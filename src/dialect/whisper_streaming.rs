@@ -5,7 +5,9 @@ use super::session::Engine;
 use super::session_sign::{SessionSign, Span};
 use super::text::Teller;
 use super::timed_text::two_times;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::MediaMs;
 
 pub(super) struct WhisperStreaming {

@@ -9,7 +9,9 @@ use super::session_sign::{SessionSign, Span};
 use super::timed_text::time_of_day;
 use super::token::whole;
 use super::wall::Wall;
-use super::{Decoded, FaultKind, Format, Options};
+use crate::dialect::decoded::{Decoded, FaultKind};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::{MediaMs, Status};
 
 /// A caption that grows beyond that is none; more lines under its time become captions of their own.

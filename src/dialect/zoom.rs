@@ -16,7 +16,9 @@ use super::session::Engine;
 use super::session_sign::SessionSign;
 use super::shape::foreign_text;
 use super::token::whole;
-use super::{Decoded, FaultKind, Format, Options, Said};
+use crate::dialect::decoded::{Decoded, FaultKind, Said};
+use crate::dialect::options::Options;
+use crate::dialect::vendor_format::Format;
 use crate::transcript::Status;
 
 pub(super) struct Zoom {

@@ -8,7 +8,9 @@ use super::gather::Gather;
 use super::header_forms::Header;
 use super::stamp::is_part_of_text;
 use super::text_lines::{Paragraphs, excerpt};
-use super::{FileKind, Reading, label_spelling};
+use crate::format::kinds::FileKind;
+use crate::format::label_spelling;
+use crate::format::reading::Reading;
 use crate::transcript::{Content, MediaMs, Meta};
 
 /// Gathers a file's blocks.

@@ -18,7 +18,8 @@ use super::reading::{
 use super::text_lines::numbered;
 use super::text_lines::one_line;
 use super::webvtt::{escape, without_headers};
-use super::{FileKind, labels, rolling, srt};
+use crate::format::kinds::FileKind;
+use crate::format::{labels, rolling, srt};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Content, Line, MediaMs, TimeSource};
@@ -264,7 +265,7 @@ mod tests {
     fn ends_as_a_table() {
         let end = |end_ms, until_next| {
             let content = Content { start_ms: Some(5_000), end_ms, text: "x".repeat(30).into(), ..Content::default() };
-            let reading = super::super::Reading {
+            let reading = crate::format::reading::Reading {
                 estimated: None,
                 kind: FileKind::Srt,
                 meta: Default::default(),

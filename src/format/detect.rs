@@ -13,7 +13,9 @@ use super::text_lines::{excerpt, numbered};
 use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
-use super::{FileKind, Format, FormatError, markdown, nlp, rttm, speech_evidence, srt, ttml, webvtt};
+use crate::format::error::FormatError;
+use crate::format::kinds::{FileKind, Format};
+use crate::format::{markdown, nlp, rttm, speech_evidence, srt, ttml, webvtt};
 
 /// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
 const ROWS_MAX: usize = 100;
@@ -607,7 +609,7 @@ mod tests {
             for ending in ["\n", "\r\n", "\u{A0}\n"] {
                 let file = two(first, second).replace('\n', ending);
                 assert_eq!(detect(&file, None), Ok(kind), "{file}");
-                let reading = super::super::read(file.as_bytes(), None).expect("a transcript");
+                let reading = crate::format::registry::read(file.as_bytes(), None).expect("a transcript");
                 let said =
                     reading.lines.iter().map(|line| (line.content.speaker.as_deref(), line.content.start_ms.is_some()));
                 let named = |name: &str| said.clone().any(|one| one == (Some(name), true));

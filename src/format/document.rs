@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Kept, Reading};
+use crate::format::kept::Kept;
+use crate::format::reading::Reading;
 use crate::position::{Cursor, Epoch, FeedId, Offset};
 use crate::transcript::line::DEFAULT_SOURCE;
 use crate::transcript::{

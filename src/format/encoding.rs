@@ -17,7 +17,8 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::seven_bit::{self, SevenBit};
 use super::text_lines::{excerpt, numbered};
-use super::{FormatError, Problem};
+use crate::format::error::FormatError;
+use crate::format::reading::Problem;
 
 /// Enough to see a pattern of zero bytes, or an XML declaration.
 const SNIFFED: usize = 4096;

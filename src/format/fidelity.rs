@@ -13,7 +13,8 @@ use super::cue_syntax::no_arrow;
 use super::cues::{payload, spans};
 use super::document::{Document, Names};
 use super::encoding::without_controls;
-use super::{FileKind, Format, places, rev, rev_json, srt, text, ttml};
+use crate::format::kinds::{FileKind, Format};
+use crate::format::{places, rev, rev_json, srt, text, ttml};
 use crate::transcript::{Line, TimeSource};
 
 /// How exactly a format holds when a line starts.
@@ -309,7 +310,7 @@ pub fn losses(format: Format, document: &Document) -> Losses {
         return Losses::default();
     }
     let kept = document.kept.as_deref().filter(|kept| Some(kept.kind) == FileKind::of(format));
-    let of_file = kept.map(super::Kept::by_line).unwrap_or_default();
+    let of_file = kept.map(crate::format::kept::Kept::by_line).unwrap_or_default();
     let names = document.names();
     for (index, line) in said(document).enumerate() {
         let is_kept = of_file.contains_key(&*line.id);

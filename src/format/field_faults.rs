@@ -137,7 +137,7 @@ fn is_odd_speaker(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read;
+    use crate::format::registry::read;
 
     #[test]
     fn what_stands_there_and_cannot_be_read_is_told() {

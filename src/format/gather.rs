@@ -19,7 +19,8 @@ use super::line_limits::{
 };
 use super::text_lines::numbered;
 use super::unknown_fields::UnknownFields;
-use super::{FileKind, PROBLEMS_MAX, Problem, ProblemCount, Reading};
+use crate::format::kinds::FileKind;
+use crate::format::reading::{PROBLEMS_MAX, Problem, ProblemCount, Reading};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Meta, TimeSource, Version};

@@ -20,13 +20,13 @@
 //! | `Name: [00:01] text`, `Name (00:01): text`, `Name [00:01] text`, `[Name 00:01] text` | GoTranscript, Trint | `timed` |
 //! | `00:01<TAB>Name<TAB>text`, `Name<TAB>00:01<TAB>text` | tables | `timed` |
 
-use super::FileKind;
 use super::person::{is_label, is_name, is_sentence, is_sound, is_title};
 use super::stamp::{
     When, bare, bracketed_end, half_at, is_blank, is_broken_clock, is_close, is_colon, is_not_available, is_open,
     leading_span, no_time_at_end, placeholder, time, when,
 };
 use super::text_lines::LABEL_MAX;
+use crate::format::kinds::FileKind;
 use crate::transcript::MediaMs;
 
 /// A line that begins a block.

@@ -7,7 +7,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::FileKind;
 use super::header_forms::{
     Form, Header, NO_COLON, NO_SIGN, Shape, is_placeholder, paragraph, says_nothing, shapes, text_behind_time,
 };
@@ -17,6 +16,7 @@ use super::stamp::{When, bare, is_blank, is_colon, is_open, is_unreadable};
 use super::text_lines::LABEL_MAX;
 use super::time_lines::{Layout, TimeLines};
 use super::unreadable_times::{self, HeaderOrders};
+use crate::format::kinds::FileKind;
 use crate::transcript::MediaMs;
 
 /// `Name  0:01 text` among headers that have their text below.

@@ -7,8 +7,8 @@ use super::cue_syntax;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::FileKind;
 use super::clock_restart::shifted;
+use crate::format::kinds::FileKind;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Content, MediaMs};
 

@@ -158,8 +158,8 @@ fn digits(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FileKind;
     use super::*;
+    use crate::format::kinds::FileKind;
     use crate::transcript::Content;
 
     #[test]

@@ -20,7 +20,9 @@ use super::stamp::{
     stands_without_brackets, when,
 };
 use super::text_lines::{LABEL_MAX, excerpt, numbered};
-use super::{FileKind, Reading, label_spelling};
+use crate::format::kinds::FileKind;
+use crate::format::label_spelling;
+use crate::format::reading::Reading;
 use crate::transcript::{Content, MediaMs, Meta};
 
 /// How the trailer begins, here as in rev.com's text.

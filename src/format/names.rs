@@ -1,9 +1,9 @@
 //! The front matter of transcripts that are Markdown with `Name: HH:MM:SS` alone on a line, as those of bitcointranscripts
 //! are: title and language between two `---`; and their headings, which nobody said.
 
-use super::FileKind;
 use super::speech_evidence;
 use super::text_lines::numbered;
+use crate::format::kinds::FileKind;
 use crate::transcript::Meta;
 
 /// An ATX heading of Markdown: one to six `#` and a blank.
@@ -109,7 +109,7 @@ mod tests {
     use super::super::plain_text;
     use super::*;
 
-    fn read(text: &str) -> super::super::Reading {
+    fn read(text: &str) -> crate::format::reading::Reading {
         plain_text::read(FileKind::Names, text, super::super::gather::Gather::default())
     }
 

@@ -10,7 +10,9 @@ use super::places::{Seconds, label};
 use super::rttm::Segment;
 use super::text_lines;
 use super::words::{Token, WordLines};
-use super::{FileKind, Reading, rttm};
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
+use crate::format::rttm;
 
 /// True for what begins as such a file does.
 pub(super) fn is_one(text: &str) -> bool {

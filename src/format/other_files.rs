@@ -3,7 +3,8 @@
 use super::cue_syntax;
 use super::speech_evidence::timed_list_of_any_form;
 use super::text_lines::{excerpt, numbered};
-use super::{FileKind, FormatError};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
 
 /// How files begin that hold other things than speech, in small letters, and what they are.
 const BEGINNINGS: [(&str, &str); 17] = [

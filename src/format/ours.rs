@@ -25,7 +25,9 @@ use super::reused_ids::{SAME_LINE_MS, tell_same_id};
 use super::sent_rows::SentRows;
 use super::text_lines::excerpt;
 use super::unknown_fields::RowObject;
-use super::{FileKind, FormatError, Reading};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::position::{Epoch, Offset};
 use crate::transcript::line::{DEFAULT_SOURCE, check_kept_line_id, check_source};
 use crate::transcript::order::SORT_MS_MAX;
@@ -531,15 +533,15 @@ fn history(records: Vec<Record>, gather: Gather) -> Reading {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ReadOptions, read_with};
     use super::*;
+    use crate::format::registry::{ReadOptions, read_with};
 
     /// Start, text and number of words of a line.
     type LineFacts = (Option<i64>, String, usize);
 
     /// The lines of a file, and the lines of its problems.
     fn lines(file: &str) -> (Vec<LineFacts>, Vec<usize>) {
-        let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+        let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
         let line = |line: Version| (line.content.start_ms, line.content.text.to_string(), line.content.words.len());
         let problems = reading.problems.iter().map(|problem| problem.line).collect();
         (reading.lines.into_iter().map(line).collect(), problems)
@@ -564,7 +566,7 @@ mod tests {
         ] {
             let ends = [r#"{"start_ms":0,"text":"one"}"#, r#"{"start_ms":3000,"text":"end"}"#];
             let file = format!("{}\n{half}{rest}\n{}\n", ends[0], ends[1]);
-            let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+            let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
             let found: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
             assert_eq!(found, texts, "{file}");
             let messages: Vec<_> = reading.problems.iter().map(|problem| &*problem.message).collect();
@@ -638,7 +640,7 @@ mod tests {
             (row("a \\ud83d\\ude00 b"), vec!["a \u{1F600} b"], None),
             (format!("[00:00:01] Ann: a {half} b.\n[00:00:05] Ben: c d.\n"), vec!["a \\ud83d b.", "c d."], None),
         ] {
-            let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+            let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
             let said: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
             assert_eq!(said, texts, "{file}");
             let found = reading.problems.iter().filter(|problem| problem.message.contains("half a character"));
@@ -668,7 +670,8 @@ mod tests {
             (feed, r#"{"type":"line","txt":"a"}"#.to_owned() + "\n" + &line(""), Some("did you mean \"text\"?")),
             (feed, r#"{"type":"lines","linse":[]}"#.to_owned() + "\n" + &line(""), Some("`lines` is missing")),
         ] {
-            let reading = super::super::read(format!("{feed}\n{row}\n").as_bytes(), None).expect("it can be read");
+            let reading =
+                crate::format::registry::read(format!("{feed}\n{row}\n").as_bytes(), None).expect("it can be read");
             let problems: Vec<_> = reading.problems.iter().map(|problem| problem.message.as_str()).collect();
             match told {
                 Some(told) => assert!(problems.iter().any(|problem| problem.contains(told)), "{row}: {problems:?}"),

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::gather::Gather;
 pub(super) use super::row_fields::{Fields, SPEAKER_FIELDS};
-use super::{FormatError, Problem};
+use crate::format::error::FormatError;
+use crate::format::reading::Problem;
 use crate::parse_error::describe_json_value_error;
 use crate::transcript::json_text::replace_lone_surrogates;
 

@@ -13,7 +13,8 @@ use super::rev::{TRAILER, unescaped};
 use super::stamp::{bare, time};
 use super::text_lines::{LABEL_MAX, excerpt, numbered};
 use super::time_lines::{self, At, Layout, TimeLines};
-use super::{FileKind, Reading};
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::{MediaMs, Meta};
 
 pub(super) fn read(kind: FileKind, text: &str, gather: Gather) -> Reading {

@@ -12,7 +12,9 @@ use super::cues::spans;
 use super::document::Document;
 use super::gather::Gather;
 use super::places::{Fields, Label, Places, Seconds, whole};
-use super::{FileKind, FormatError, Reading};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::{Content, TimeSource};
 
 #[derive(Deserialize)]

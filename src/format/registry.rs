@@ -3,11 +3,16 @@
 use std::borrow::Cow;
 
 use super::gather::Gather;
-use super::{Document, FileKind, Format, FormatError, LineLimits, Problem, Reading, TextEncoding};
 use super::{
     cues, detect, encoding, field_faults, json, markdown, nlp, ours, places, plain_text, podcast, rev, rev_json, rttm,
     speech_evidence, srt, text, text_lines, ttml, vendors, webvtt,
 };
+use crate::format::document::Document;
+use crate::format::encoding::TextEncoding;
+use crate::format::error::FormatError;
+use crate::format::kinds::{FileKind, Format};
+use crate::format::line_limits::LineLimits;
+use crate::format::reading::{Problem, Reading};
 
 /// What is known of a file before it is read.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,7 +12,9 @@ use super::document::Document;
 use super::gather::Gather;
 use super::places::{Fields, Label, Places, Seconds, label, whole};
 use super::words::{Token, WordLines};
-use super::{FileKind, FormatError, Reading};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::{Line, MediaMs};
 
 #[derive(Deserialize)]
@@ -240,7 +242,8 @@ pub(super) fn written_times(line: &Line) -> (Option<MediaMs>, Option<MediaMs>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Document, Format};
+    use crate::format::document::Document;
+    use crate::format::kinds::Format;
     use crate::position::FeedId;
     use crate::transcript::Timestamp;
 
@@ -266,7 +269,7 @@ mod tests {
             (r#"{"type":"text","value":"un","ts":1.0},{"type":"text","value":"do"}"#, "undo", 0),
         ] {
             let file = format!(r#"{{"monologues":[{{"speaker":0,"elements":[{elements}]}}]}}"#);
-            let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+            let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
             let problems = reading.problems.iter().filter(|problem| problem.message.contains("no type")).count();
             assert_eq!((&*reading.lines[0].content.text, problems), (said, told), "{elements}");
         }
@@ -294,13 +297,16 @@ mod tests {
             let mut file = serde_json::json!({"monologues": [{"speaker": 0, "elements": elements}]}).to_string();
             // Read, written and read again it stays so.
             for _ in 0..3 {
-                let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+                let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
                 let content = &reading.lines[0].content;
                 let read: Vec<_> =
                     content.words.iter().map(|word| word.end_ms.map(|end| end as f64 / 1000.0)).collect();
                 assert_eq!((&read[..], content.end_ms), (&ends[..], line_end), "{file}");
                 let feed = FeedId::new("x").expect("a name");
-                file = super::super::write(Format::RevJson, &Document::of_reading(&feed, &reading, Timestamp(0)));
+                file = crate::format::registry::write(
+                    Format::RevJson,
+                    &Document::of_reading(&feed, &reading, Timestamp(0)),
+                );
             }
         }
     }

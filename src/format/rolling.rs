@@ -7,10 +7,10 @@
 
 use std::collections::HashSet;
 
-use super::FileKind;
 use super::gather::Gather;
 use super::kept::Kept;
 use super::labels::with_break;
+use crate::format::kinds::FileKind;
 use crate::transcript::{Content, MediaMs};
 
 /// A second. Rows stand on the screen without a break; what is said again after one is said again.
@@ -309,9 +309,9 @@ mod tests {
             "JOE: e",
         ];
         let file = subrip(&cues).replace('|', "/");
-        let reading = super::super::read(file.as_bytes(), Some("x.srt")).expect("it can be read");
-        let document = super::super::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
-        let written = super::super::write(super::super::Format::Srt, &document);
+        let reading = crate::format::registry::read(file.as_bytes(), Some("x.srt")).expect("it can be read");
+        let document = crate::format::document::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
+        let written = crate::format::registry::write(crate::format::kinds::Format::Srt, &document);
         let texts: Vec<&str> = written.lines().filter(|row| row.contains(' ') && !row.contains("-->")).collect();
         assert_eq!(texts, ["<i>a one</i>", "b two", "c three", "JOE: d four", "JOE: e"], "{written}");
     }
@@ -379,12 +379,12 @@ mod tests {
     #[test]
     fn a_rolling_file_is_written_with_each_row_once() {
         let feed = crate::position::FeedId::new("x").expect("a name");
-        let reading = super::super::read(HEARD.as_bytes(), None).expect("it can be read");
-        let document = super::super::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
-        let written = super::super::write(super::super::Format::Vtt, &document);
+        let reading = crate::format::registry::read(HEARD.as_bytes(), None).expect("it can be read");
+        let document = crate::format::document::Document::of_reading(&feed, &reading, crate::transcript::Timestamp(0));
+        let written = crate::format::registry::write(crate::format::kinds::Format::Vtt, &document);
         assert_eq!(written.matches("-->").count(), 3, "{written}");
         assert!(written.contains("position:0% align:start\nwe<00:00:02.800><c> begin</c>\n"), "{written}");
-        let again = super::super::read(written.as_bytes(), None).expect("it can be read");
+        let again = crate::format::registry::read(written.as_bytes(), None).expect("it can be read");
         assert_eq!(again.lines, reading.lines, "{written}");
     }
 }

@@ -528,7 +528,7 @@ fn heads(rows: Vec<(usize, SentRow)>, gather: &mut Gather) -> Vec<(FilePlace, Op
 
 #[cfg(test)]
 mod tests {
-    use super::super::read;
+    use crate::format::registry::read;
 
     /// The starts and texts of the lines of rows, and how many problems and losses are told.
     fn lines(rows: &[serde_json::Value]) -> (Vec<String>, usize, usize) {

@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use super::FileKind;
 use super::header_forms::{Form, NO_SIGN, Shape, shapes, time_of};
 use super::person::{is_log_level, is_name, is_title};
 use super::stamp::{When, bare, is_colon};
+use crate::format::kinds::FileKind;
 use crate::transcript::MediaMs;
 
 /// Programmes begin in the morning, transcripts at nought.

@@ -22,7 +22,9 @@ use super::encoding::without_controls;
 use super::gather::Gather;
 use super::kept::{HELD, Kept, KeptCue};
 use super::text_lines::{excerpt, numbered, tidy};
-use super::{FileKind, Reading, labels, rolling, webvtt};
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
+use crate::format::{labels, rolling, webvtt};
 use crate::transcript::{Content, MediaMs};
 
 /// What is met in place of `-->`, where both sides are times.
@@ -681,7 +683,7 @@ mod tests {
             for commas in [false, true] {
                 let file = format!("{ONE}{text}\n{TWO}");
                 let file = if commas { file.replace(".000", ",000") } else { file };
-                let reading = super::super::read(file.as_bytes(), None).expect("it can be read");
+                let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
                 let line = |line: &crate::transcript::Version| {
                     let name = line.content.speaker.as_deref().unwrap_or("-");
                     let text: Vec<_> = line.content.text.split('\n').filter(|row| !row.is_empty()).collect();

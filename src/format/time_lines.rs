@@ -11,12 +11,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::FileKind;
 use super::header_forms::inline_label;
 use super::person::{is_label, is_name, is_no_name, is_sound};
 use super::speech_evidence::{self, Speech, is_round};
 use super::stamp::{bare, in_brackets, is_colon, placeholder, span};
 use super::text_lines::LABEL_MAX;
+use crate::format::kinds::FileKind;
 use crate::transcript::MediaMs;
 
 /// Where who speaks stands.

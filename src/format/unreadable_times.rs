@@ -265,7 +265,8 @@ fn words<'a>(line: &'a str, is_line: bool, all: &mut Vec<Guess<'a>>) {
 #[cfg(test)]
 mod tests {
     use super::super::gather::Gather;
-    use super::super::{FileKind, plain_text};
+    use crate::format::kinds::FileKind;
+    use crate::format::plain_text;
 
     /// Each layout of headers, with `TIME`, `NAME` and what is said.
     const LAYOUTS: [(FileKind, &str, &str); 19] = [

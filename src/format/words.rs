@@ -440,8 +440,8 @@ pub(super) fn read_by_channel<'a, T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::FileKind;
     use super::*;
+    use crate::format::kinds::FileKind;
 
     fn lines(tokens: &[(&str, Option<MediaMs>, Option<&str>)]) -> Vec<(String, Option<MediaMs>, usize)> {
         let (mut lines, mut gather) = (WordLines::default(), Gather::default());

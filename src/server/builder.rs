@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use super::auth::Auth;
-use super::catalog::{Catalog, FeedFollower};
-use super::context::ServerContext;
-use super::deliveries::Deliveries;
-use super::egress_service::EgressService;
-use super::hls_timelines::HlsTimelines;
-use super::indexer::Search;
 use super::ingest::IngestService;
-use super::nodes::{self, ThisNode};
-use super::peer::ConnectionLimits;
-use super::presence::Presence;
-use super::slots::Slots;
 use super::state::ServerState;
-use super::summary::Summaries;
-use super::upkeep;
 use crate::cluster::Cluster;
 use crate::config::{Config, Storage};
 use crate::feed::Feeds;
 use crate::search::{Home, Index};
+use crate::server::access::auth::Auth;
+use crate::server::access::peer::ConnectionLimits;
+use crate::server::background::cluster_node::{self, ThisNode};
+use crate::server::background::maintenance;
+use crate::server::background::search_indexer::Search;
+use crate::server::core::catalog::{Catalog, FeedFollower};
+use crate::server::core::context::ServerContext;
+use crate::server::core::hls_timelines::HlsTimelines;
+use crate::server::core::presence::Presence;
+use crate::server::core::summaries::Summaries;
+use crate::server::egress::service::EgressService;
+use crate::server::ingest::publisher_lock::Slots;
+use crate::server::webhooks::Deliveries;
 
 /// Services that a server may be without.
 #[derive(Default)]
@@ -75,7 +75,7 @@ pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
     let (context, catalog) = (&state.context, &state.catalog);
     // Beside another server, the other one looks after the feeds.
     if context.config.storage != Storage::ReadOnly {
-        tasks.spawn(upkeep::run(catalog.clone()));
+        tasks.spawn(maintenance::run(catalog.clone()));
     }
     if let Some(cluster) = &catalog.cluster {
         let node = Arc::new(ThisNode::new(catalog.clone(), state.ingest.locks.clone()));
@@ -89,7 +89,7 @@ pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = nodes::follow_written(&catalog, written) => {}
+                () = cluster_node::follow_written(&catalog, written) => {}
             }
         });
     }

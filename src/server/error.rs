@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::deliveries::DeliveriesError;
-use super::keys::KeyError;
 use crate::cluster::TableError;
 use crate::log::LogError;
+use crate::server::core::secret_files::KeyError;
+use crate::server::webhooks::DeliveriesError;
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]

@@ -12,12 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower::ServiceExt;
 
-use super::answer::Cut;
-use super::context::ServerContext;
-use super::peer::{ConnectionLimits, Peer};
-use super::stream::{PatientStream, Transport};
-use super::tls::Tls;
 use crate::config::TimesConfig;
+use crate::server::access::peer::{ConnectionLimits, Peer};
+use crate::server::core::context::ServerContext;
+use crate::server::egress::http_stream::Cut;
+use crate::server::transport::stream::{PatientStream, Transport};
+use crate::server::transport::tls::Tls;
 
 /// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
 const REFUSED_AT_ONCE: usize = 64;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::auth::Auth;
-use super::context::ServerContext;
-use super::deliveries::Deliveries;
-use super::tls::Tls;
 use crate::config::Config;
+use crate::server::access::auth::Auth;
+use crate::server::core::context::ServerContext;
+use crate::server::transport::tls::Tls;
+use crate::server::webhooks::Deliveries;
 
 /// The keys and certificates of a server that runs.
 #[derive(Debug, Clone)]

@@ -6,15 +6,15 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
-use super::guard::AccessControl;
-use super::problem::{Problem, ProblemCode};
 use super::state::ServerState;
-use super::upgrade::upgrade;
-use super::{
-    deliveries_page, feeds, frames, guard, health, hls, lines, many, metrics_page, pages, posts, publish, search,
-    single, streams, transcripts,
-};
 use crate::position::FeedId;
+use crate::server::access::middleware;
+use crate::server::access::middleware::AccessControl;
+use crate::server::access::upgrade::upgrade;
+use crate::server::api::{feeds, health, hls, metrics, pages, raw, search, streams, transcripts, webhooks};
+use crate::server::egress::{multiplex, single};
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::ingest::{http_captions, http_lines, websocket};
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -62,22 +62,22 @@ pub(super) fn router(state: &ServerState) -> Router {
     let control = AccessControl { context: state.context.clone(), auth: state.auth.clone() };
     Router::new()
         .route("/v1/search", get(search::get))
-        .route("/v1/deliveries", get(deliveries_page::get))
+        .route("/v1/deliveries", get(webhooks::get))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{feed}", get(feeds::get).put(feeds::put).patch(feeds::patch).delete(feeds::delete))
         .route("/v1/feeds/{feed}/state", post(feeds::set_state))
         .route("/v1/feeds/{feed}/transcript", get(transcripts::records).put(transcripts::put))
         .route("/v1/feeds/{feed}/{file}", get(transcripts::get))
-        .route("/v1/feeds/{feed}/raw", get(frames::get).delete(frames::delete))
+        .route("/v1/feeds/{feed}/raw", get(raw::get).delete(raw::delete))
         .route("/v1/feeds/{feed}/hls/captions.m3u8", get(hls::playlist))
         .route("/v1/feeds/{feed}/hls/{segment}", get(hls::segment))
-        .route("/v1/feeds/{feed}/lines", post(lines::post))
-        .route("/v1/feeds/{feed}/lines/{source}/{id}", delete(lines::delete))
-        .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(lines::history))
-        .route("/v1/feeds/{feed}/zoom", post(posts::zoom))
-        .route("/v1/feeds/{feed}/zoom/seq", get(posts::zoom_seq))
-        .route("/v1/feeds/{feed}/youtube", post(posts::youtube))
-        .route("/v1/feeds/{feed}/streamtext", post(posts::streamtext))
+        .route("/v1/feeds/{feed}/lines", post(http_lines::post))
+        .route("/v1/feeds/{feed}/lines/{source}/{id}", delete(http_lines::delete))
+        .route("/v1/feeds/{feed}/lines/{source}/{id}/history", get(http_lines::history))
+        .route("/v1/feeds/{feed}/zoom", post(http_captions::zoom))
+        .route("/v1/feeds/{feed}/zoom/seq", get(http_captions::zoom_seq))
+        .route("/v1/feeds/{feed}/youtube", post(http_captions::youtube))
+        .route("/v1/feeds/{feed}/streamtext", post(http_captions::streamtext))
         .route("/v1/feeds/{feed}/desk", post(feeds::desk))
         .route("/v1/feeds/{feed}/publish", get(open_publish))
         .route("/v1/feeds/{feed}/subscribe", get(open_subscribe))
@@ -94,20 +94,20 @@ pub(super) fn router(state: &ServerState) -> Router {
         .route("/favicon.ico", get(pages::icon))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics_page::get))
+        .route("/metrics", get(metrics::get))
         .fallback(|| async { Problem::new(ProblemCode::NotFound, "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             Problem::new(ProblemCode::MethodNotAllowed, "this address does not know this method")
         })
-        .layer(from_fn_with_state(control, guard::guard))
+        .layer(from_fn_with_state(control, middleware::guard))
         .with_state(state.clone())
 }
 
 async fn open_publish(State(state): State<ServerState>, Path(name): Path<String>, request: Request) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            let serve = move |socket, asked| publish::serve(state.ingest, name, socket, asked);
-            upgrade(&state.context, request, &publish::SOCKET, serve)
+            let serve = move |socket, asked| websocket::serve(state.ingest, name, socket, asked);
+            upgrade(&state.context, request, &websocket::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
@@ -124,5 +124,7 @@ async fn open_subscribe(State(state): State<ServerState>, Path(name): Path<Strin
 }
 
 async fn open_many(State(state): State<ServerState>, request: Request) -> Response {
-    upgrade(&state.context, request, &single::SOCKET, move |socket, asked| many::serve(state.egress, socket, asked))
+    upgrade(&state.context, request, &single::SOCKET, move |socket, asked| {
+        multiplex::serve(state.egress, socket, asked)
+    })
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use super::auth::Auth;
-use super::catalog::Catalog;
-use super::context::ServerContext;
-use super::deliveries::Deliveries;
-use super::egress_service::EgressService;
-use super::indexer::Search;
 use super::ingest::IngestService;
-use super::peer::ConnectionLimits;
+use crate::server::access::auth::Auth;
+use crate::server::access::peer::ConnectionLimits;
+use crate::server::background::search_indexer::Search;
+use crate::server::core::catalog::Catalog;
+use crate::server::core::context::ServerContext;
+use crate::server::egress::service::EgressService;
+use crate::server::webhooks::Deliveries;
 
 /// The handles of all rooms. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -87,7 +87,7 @@ impl Contest {
         self.stop.check()?;
         let (figures, meanwhile, wrong) = match measured {
             Ok((measured, wrong)) => (measured.figures, Some(measured.meanwhile), wrong),
-            Err(error) => (Figures::new(), None, Some(super::super::explain(&error))),
+            Err(error) => (Figures::new(), None, Some(crate::cli::outcome::explain(&error))),
         };
         let (scenario, settings, sheet) = (scenario.name(), scenario.settings(), scenario.sheet());
         Ok(Run { scenario, server: who.name().to_owned(), round, settings, sheet, figures, meanwhile, wrong })

@@ -13,7 +13,9 @@ use super::super::gather::Gather;
 use super::super::places::{Fields, Places, Seconds, whole};
 use super::super::text_lines::tidy;
 use super::super::words::{Token, channel_speaker, read_by_channel};
-use super::super::{FileKind, FormatError, Reading};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::Content;
 
 #[derive(Deserialize)]

@@ -9,8 +9,10 @@ use serde::Deserialize;
 
 use super::super::gather::Gather;
 use super::super::places::{Fields, Places, Seconds, label, whole};
-use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::Content;
 
 #[derive(Deserialize)]

@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 use super::super::gather::Gather;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
 use super::super::words::{Token, WordLines};
-use super::super::{FileKind, FormatError, Reading};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]

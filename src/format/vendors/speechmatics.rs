@@ -14,7 +14,9 @@ use super::super::gather::Gather;
 use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
 use super::super::words::{Token, channel_speaker, read_by_channel};
-use super::super::{FileKind, FormatError, Reading};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 
 #[derive(Deserialize)]
 struct Item<'a> {

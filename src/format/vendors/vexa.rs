@@ -16,8 +16,10 @@ use super::super::ours::rows;
 use super::super::places::{Fields, Label, Places, Seconds, whole};
 use super::super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
 use super::super::text_lines::{excerpt, tidy};
-use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::{Content, MediaMs, Timestamp};
 
 /// Seconds beyond this are a time of day since 1970 (2001 and later): no event lasts 31 years.

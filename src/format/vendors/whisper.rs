@@ -21,8 +21,10 @@ use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of
 use super::super::reused_ids::SaidUnderId;
 use super::super::text_lines::tidy;
 use super::super::words::{ANSWER_PAUSE_MS, Token, WordLines, is_unspaced, missing_words};
-use super::super::{FileKind, FormatError, Reading};
 use super::{EngineWord, as_in_text};
+use crate::format::error::FormatError;
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs};
 

@@ -25,7 +25,9 @@ use super::reading::{
     ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
 };
 use super::text_lines::{excerpt, numbered};
-use super::{FileKind, Reading, labels, rolling};
+use crate::format::kinds::FileKind;
+use crate::format::reading::Reading;
+use crate::format::{labels, rolling};
 use crate::transcript::{Content, MediaMs, Word};
 
 /// True for what the standard takes for a WebVTT file.
@@ -569,7 +571,7 @@ mod tests {
         ] {
             let cues = format!("{ONE}\n<v Ann>one\n\n{TWO}\n<v Ben>two\n");
             let text = format!("{head}{cues}");
-            let reading = super::super::read(text.as_bytes(), None).expect("a file");
+            let reading = crate::format::registry::read(text.as_bytes(), None).expect("a file");
             let found: Vec<_> =
                 reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
             assert_eq!(found, [(Some("Ann"), "one"), (Some("Ben"), "two")], "{head:?}");
@@ -578,13 +580,13 @@ mod tests {
             assert_eq!(told, [at], "{head:?}: {:?}", reading.problems);
             // Without voices it is WebVTT by its header alone.
             let text = text.replace("<v Ann>", "").replace("<v Ben>", "");
-            let reading = super::super::read(text.as_bytes(), None).expect("a file");
+            let reading = crate::format::registry::read(text.as_bytes(), None).expect("a file");
             assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
             assert_eq!(reading.problems.len(), usize::from(plain), "{head:?}: {:?}", reading.problems);
         }
         // With times as SubRip has them it is WebVTT by its header all the same.
         let text = "WEBVTT:\n\n1\n00:00:01,000 --> 00:00:02,000\n<v Ann>one &amp; two\n";
-        let reading = super::super::read(text.as_bytes(), None).expect("a file");
+        let reading = crate::format::registry::read(text.as_bytes(), None).expect("a file");
         let content = &reading.lines[0].content;
         assert_eq!(
             (reading.kind, content.speaker.as_deref(), &*content.text),

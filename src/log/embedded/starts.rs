@@ -279,7 +279,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::log::{EmbeddedLog, EmbeddedOptions, Log};
+    use crate::log::Log;
+    use crate::log::embedded::EmbeddedLog;
+    use crate::log::embedded::options::EmbeddedOptions;
     use crate::position::FeedId;
 
     #[test]

@@ -5,7 +5,7 @@
 //! say, a line does not stand before what its publisher said for good. The place is written into the record, before the log: all nodes
 //! and each replay have the same one.
 
-use crate::server::clock::ClockHistory;
+use crate::server::core::clock::ClockHistory;
 use crate::transcript::fold::Reached;
 use crate::transcript::{MediaMs, Timestamp};
 

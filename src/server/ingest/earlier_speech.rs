@@ -5,18 +5,18 @@ use std::sync::Arc;
 use super::arrival_clock::ArrivalClock;
 use crate::dialect::{EarlierLine, EarlierSpeech};
 use crate::feed::View;
-use crate::server::context::ServerContext;
+use crate::server::core::context::ServerContext;
 use crate::transcript::MediaMs;
 
 /// The lines of one source, as far as its feed is folded.
-pub(in crate::server) struct SourceSpeech {
+pub(crate) struct SourceSpeech {
     context: Arc<ServerContext>,
     view: Arc<View>,
     source: Arc<str>,
 }
 
 impl SourceSpeech {
-    pub(in crate::server) fn new(context: Arc<ServerContext>, view: Arc<View>, source: Arc<str>) -> Self {
+    pub(crate) fn new(context: Arc<ServerContext>, view: Arc<View>, source: Arc<str>) -> Self {
         Self { context, view, source }
     }
 }

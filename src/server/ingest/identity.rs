@@ -4,27 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::position::{BadName, Epoch};
-use crate::server::context::ServerContext;
-use crate::server::problem::Problem;
+use crate::server::core::context::ServerContext;
+use crate::server::http::problem::Problem;
 use crate::transcript::Published;
 use crate::transcript::line::{check_line_id, check_source};
 
 /// The source that publishes, and the session that its numbers count in.
 #[derive(Debug, Clone)]
-pub(in crate::server) struct Publisher {
-    pub(in crate::server) source: Arc<str>,
-    pub(in crate::server) session: Arc<str>,
+pub(crate) struct Publisher {
+    pub(crate) source: Arc<str>,
+    pub(crate) session: Arc<str>,
     /// True if its ids name the source's lines, whichever session sent them; false if they are the session's own.
-    pub(in crate::server) corrects: bool,
+    pub(crate) corrects: bool,
 }
 
 impl Publisher {
     /// Reads the query's `source` and `session`; without a session it is a new one.
-    pub(in crate::server) fn new(
-        context: &ServerContext,
-        source: Option<&str>,
-        session: Option<&str>,
-    ) -> Result<Self, BadName> {
+    pub(crate) fn new(context: &ServerContext, source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
         let source = source.unwrap_or("main");
         check_source(source)?;
         let session = match session {
@@ -39,14 +35,14 @@ impl Publisher {
     }
 
     /// Who publishes the message `seq`, as a record says it.
-    pub(in crate::server) fn published(&self, seq: u64) -> Published {
+    pub(crate) fn published(&self, seq: u64) -> Published {
         let Self { source, session, corrects } = self;
         Published { source: source.clone(), session: session.clone(), seq, own_ids: !corrects }
     }
 }
 
 /// Reads a request's `corrects`.
-pub(in crate::server) fn is_correcting(query: &HashMap<String, String>) -> Result<bool, Problem> {
+pub(crate) fn is_correcting(query: &HashMap<String, String>) -> Result<bool, Problem> {
     match query.get("corrects").map(String::as_str) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

@@ -8,12 +8,18 @@
 //! `publish`, `lines` and `posts`.
 
 mod arrival_clock;
+pub(super) mod caption_retries;
+pub(super) mod caption_streams;
 mod earlier_speech;
+pub(super) mod http_captions;
+pub(super) mod http_lines;
 mod identity;
 mod media_clock;
 mod pending_acks;
 mod pipeline;
+pub(super) mod publisher_lock;
 mod rate_limit;
+pub(super) mod raw_capture;
 mod refusal_log;
 mod resends;
 mod seq_conflicts;
@@ -23,6 +29,7 @@ mod service;
 mod session_lock;
 mod speaker_names;
 mod validation;
+pub(super) mod websocket;
 
 pub(super) use self::earlier_speech::SourceSpeech;
 pub(super) use self::identity::{Publisher, is_correcting};

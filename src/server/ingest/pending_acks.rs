@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
-use crate::server::metrics::Metrics;
+use crate::server::core::metrics::Metrics;
 use crate::transcript::{Op, Record};
 use crate::wire::ToPublisher;
 
 /// Messages that came together: their records go to the log in one append.
 #[derive(Debug, Default)]
-pub(in crate::server) struct AppendBatch {
-    pub(in crate::server) records: Vec<Record>,
+pub(crate) struct AppendBatch {
+    pub(crate) records: Vec<Record>,
     /// How many of them are messages, and the number of the last.
     messages: usize,
     seq: u64,
@@ -27,7 +27,7 @@ pub(in crate::server) struct AppendBatch {
 
 impl AppendBatch {
     /// Adds the record of the message `seq`, which came at `since`.
-    pub(in crate::server) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
+    pub(crate) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
         self.records.push(record);
         self.messages += 1;
         self.seq = seq;
@@ -38,17 +38,17 @@ impl AppendBatch {
     }
 
     /// True if there is no message in it.
-    pub(in crate::server) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
     /// Adds a record that is the server's own, and goes with the messages beside it, if there are any.
-    pub(in crate::server) fn push_own(&mut self, record: Record) {
+    pub(crate) fn push_own(&mut self, record: Record) {
         self.records.push(record);
     }
 
     /// Versions of lines in it.
-    pub(in crate::server) fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         let lines = |record: &Record| if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
         self.records.iter().map(lines).sum()
     }
@@ -56,7 +56,7 @@ impl AppendBatch {
 
 /// The answers of one publisher that are under way.
 #[derive(Debug, Default)]
-pub(in crate::server) struct AckQueue {
+pub(crate) struct AckQueue {
     queue: VecDeque<PendingAck>,
     /// Messages that they answer.
     messages: usize,
@@ -79,7 +79,7 @@ enum PendingAck {
 }
 
 /// An answer that can go out now.
-pub(in crate::server) enum Reply {
+pub(crate) enum Reply {
     Ack(u64),
     Own,
     Nack(ToPublisher),
@@ -88,7 +88,7 @@ pub(in crate::server) enum Reply {
 
 impl AckQueue {
     /// Messages that have not been answered, or that the feed has not folded, which is before `next`.
-    pub(in crate::server) fn under_way(&mut self, next: Offset) -> usize {
+    pub(crate) fn under_way(&mut self, next: Offset) -> usize {
         while self.unfolded.front().is_some_and(|(last, _)| *last < next) {
             self.unfolded.pop_front();
         }
@@ -96,26 +96,26 @@ impl AckQueue {
     }
 
     /// The place of the last message that is durable and that the feed may not have folded yet.
-    pub(in crate::server) fn last_unfolded(&self) -> Option<Offset> {
+    pub(crate) fn last_unfolded(&self) -> Option<Offset> {
         self.unfolded.back().map(|(last, _)| *last)
     }
 
-    pub(in crate::server) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// The messages of `burst` are acknowledged when `appended` is ready.
-    pub(in crate::server) fn durable(&mut self, burst: AppendBatch, appended: Appended) {
+    pub(crate) fn durable(&mut self, burst: AppendBatch, appended: Appended) {
         let AppendBatch { messages, seq, since, spans: _spans, .. } = burst;
         let since = since.unwrap_or_else(Instant::now);
         self.push(messages, PendingAck::Durable { seq, messages, appended, since, _spans });
     }
 
-    pub(in crate::server) fn ack(&mut self, seq: u64) {
+    pub(crate) fn ack(&mut self, seq: u64) {
         self.push(1, PendingAck::Ack { seq });
     }
 
-    pub(in crate::server) fn nack(&mut self, nack: ToPublisher) {
+    pub(crate) fn nack(&mut self, nack: ToPublisher) {
         self.push(1, PendingAck::Nack(nack));
     }
 
@@ -125,7 +125,7 @@ impl AckQueue {
     }
 
     /// Forgets them all.
-    pub(in crate::server) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
@@ -133,7 +133,7 @@ impl AckQueue {
     ///
     /// # Errors
     /// What the log says of the first that does not. It has been answered, and those behind it are no more: they fail too.
-    pub(in crate::server) async fn all_durable(&mut self, metrics: &Metrics) -> Result<(), LogError> {
+    pub(crate) async fn all_durable(&mut self, metrics: &Metrics) -> Result<(), LogError> {
         for index in 0..self.queue.len() {
             let PendingAck::Durable { seq, messages, appended, since, .. } = &mut self.queue[index] else { continue };
             match appended.await {
@@ -159,7 +159,7 @@ impl AckQueue {
     }
 
     /// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
-    pub(in crate::server) async fn ready(&mut self, metrics: &Metrics) -> Vec<Reply> {
+    pub(crate) async fn ready(&mut self, metrics: &Metrics) -> Vec<Reply> {
         futures::future::poll_fn(|cx| {
             let mut ready = Vec::new();
             while let Some(first) = self.queue.front_mut() {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Publisher;
 use super::media_clock::{MediaClock, describe_word_times};
 use super::pending_acks::AppendBatch;
 use super::resends::{RecentMessages, Resend, SessionLog, is_same};
@@ -30,9 +29,10 @@ use crate::dialect::{Decoded, Said};
 use crate::feed::{Feed, View};
 use crate::log::{Appended, LogError};
 use crate::position::Offset;
-use crate::server::context::ServerContext;
-use crate::server::metrics::Lines;
-use crate::server::slots::Held;
+use crate::server::core::context::ServerContext;
+use crate::server::core::metrics::Lines;
+use crate::server::ingest::identity::Publisher;
+use crate::server::ingest::publisher_lock::Held;
 use crate::transcript::{
     FeedState, FoldView, MediaMs, Op, Record, ReuseOutcome, ReusedId, RevisionConflict, Timestamp, Version,
 };
@@ -51,19 +51,19 @@ const CONFLICTS_TOLD_MAX: usize = 4096;
 const NUMBERED_MAX: usize = 8;
 
 /// One session of a publisher on its way into a feed.
-pub(in crate::server) struct IngestPipeline {
-    pub(in crate::server) service: Arc<IngestService>,
-    pub(in crate::server) feed: Arc<Feed>,
-    pub(in crate::server) view: Arc<View>,
-    pub(in crate::server) publisher: Publisher,
-    pub(in crate::server) sequence: Sequence,
+pub(crate) struct IngestPipeline {
+    pub(crate) service: Arc<IngestService>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) view: Arc<View>,
+    pub(crate) publisher: Publisher,
+    pub(crate) sequence: Sequence,
     /// Told to the publisher by the caller: each message once.
-    pub(in crate::server) warnings: Vec<IngestWarning>,
+    pub(crate) warnings: Vec<IngestWarning>,
     /// Names its speakers, if its labels are anonymous.
-    pub(in crate::server) speaker_names: Option<SpeakerNames>,
-    pub(in crate::server) counters: Lines,
+    pub(crate) speaker_names: Option<SpeakerNames>,
+    pub(crate) counters: Lines,
     /// Lines of this session, for whoever looks at the log.
-    pub(in crate::server) tally: SessionTally,
+    pub(crate) tally: SessionTally,
     /// The greatest number under which something was taken.
     last_taken: u64,
     recent: RecentMessages,
@@ -111,20 +111,20 @@ pub(in crate::server) struct IngestPipeline {
 
 /// Lines of one session.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) struct SessionTally {
-    pub(in crate::server) accepted: u64,
-    pub(in crate::server) repeats: u64,
-    pub(in crate::server) refused: u64,
+pub(crate) struct SessionTally {
+    pub(crate) accepted: u64,
+    pub(crate) repeats: u64,
+    pub(crate) refused: u64,
 }
 
 /// Something that was taken and that people should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::server) struct IngestWarning {
-    pub(in crate::server) code: WarningCode,
+pub(crate) struct IngestWarning {
+    pub(crate) code: WarningCode,
     /// In words. Never holds a line's text.
-    pub(in crate::server) message: String,
+    pub(crate) message: String,
     /// The line concerned, and its revision.
-    pub(in crate::server) line: Option<(Arc<str>, Option<u64>)>,
+    pub(crate) line: Option<(Arc<str>, Option<u64>)>,
 }
 
 impl From<IngestWarning> for ToPublisher {
@@ -136,27 +136,27 @@ impl From<IngestWarning> for ToPublisher {
 
 /// When a message came: those that one read brought came at one time.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::server) struct MessageArrival {
-    pub(in crate::server) at: Timestamp,
-    pub(in crate::server) since: Instant,
+pub(crate) struct MessageArrival {
+    pub(crate) at: Timestamp,
+    pub(crate) since: Instant,
 }
 
 impl MessageArrival {
     /// The moment at hand.
-    pub(in crate::server) fn now(context: &ServerContext) -> Self {
+    pub(crate) fn now(context: &ServerContext) -> Self {
         Self { at: context.clock.now(), since: Instant::now() }
     }
 }
 
 /// What the feed takes of a message.
 #[derive(Debug)]
-pub(in crate::server) struct Admitted {
+pub(crate) struct Admitted {
     /// The operation for the log; `None` if nothing of the message is taken.
-    pub(in crate::server) op: Option<Op>,
+    pub(crate) op: Option<Op>,
     /// What is refused: the whole message, or the line with this index.
-    pub(in crate::server) refusals: Vec<(Option<usize>, Refusal)>,
+    pub(crate) refusals: Vec<(Option<usize>, Refusal)>,
     /// Whether an id in it names a line that another session changed last.
-    pub(in crate::server) is_foreign: bool,
+    pub(crate) is_foreign: bool,
 }
 
 impl Admitted {
@@ -171,7 +171,7 @@ impl Admitted {
 
 /// How the records of a batch may be parted in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum AppendMode {
+pub(crate) enum AppendMode {
     /// All or none of them are durable.
     Whole,
     /// A first part of them may be durable without the rest: for what has no bound.
@@ -180,16 +180,16 @@ pub(in crate::server) enum AppendMode {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Committed {
+pub(crate) struct Committed {
     /// Messages that are in the log under a number of their own.
-    pub(in crate::server) accepted: usize,
+    pub(crate) accepted: usize,
     /// Records under a number that was given and that another node used first.
-    pub(in crate::server) conflicts: Vec<Record>,
+    pub(crate) conflicts: Vec<Record>,
 }
 
 /// Why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::server) enum CommitError {
+pub(crate) enum CommitError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("the session is being published at another node")]
@@ -198,7 +198,7 @@ pub(in crate::server) enum CommitError {
 
 impl IngestPipeline {
     /// Begins behind all that was appended for the session before. Whoever calls this holds the session's lock.
-    pub(in crate::server) async fn begin(
+    pub(crate) async fn begin(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
         publisher: Publisher,
@@ -258,7 +258,7 @@ impl IngestPipeline {
     /// # Errors
     /// [`RequestNotBegun`]: another request or connection, here or at another node, writes in the session, or the log cannot be
     /// read.
-    pub(in crate::server) async fn begin_request(
+    pub(crate) async fn begin_request(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
         publisher: Publisher,
@@ -270,7 +270,7 @@ impl IngestPipeline {
     }
 
     /// Goes on in another session of the source, behind its number `seq`.
-    pub(in crate::server) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
+    pub(crate) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
         self.publisher.session = session;
         let Publisher { source, session, .. } = &self.publisher;
         self.replaced_before = self.view.reuse_news((source, session), u64::MAX).replaced;
@@ -282,20 +282,20 @@ impl IngestPipeline {
     }
 
     /// Gives anonymous speakers names for people.
-    pub(in crate::server) fn name_speakers(&mut self) {
+    pub(crate) fn name_speakers(&mut self) {
         let named_max = self.service.context.config.limits.named_speakers_max;
         self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
     }
 
     /// From now on a vendor's line whose time would put it before an earlier one that has none stands where it arrives: for
     /// times of day, of which the first may be from before the feed's opening.
-    pub(in crate::server) fn keep_order_of_arrival(&mut self) {
+    pub(crate) fn keep_order_of_arrival(&mut self) {
         self.validator.keep_order_of_arrival();
     }
 
     /// Warns, once, that what this source says is not shown, if another one is on air as far as the feed is folded. True if it
     /// did.
-    pub(in crate::server) fn warn_if_off_air(&mut self) -> bool {
+    pub(crate) fn warn_if_off_air(&mut self) -> bool {
         let source = &self.publisher.source;
         let holder = self.view.transcript().holder().cloned();
         let Some(holder) = holder.filter(|holder| holder != source && !self.is_off_air_told) else { return false };
@@ -309,20 +309,20 @@ impl IngestPipeline {
     }
 
     /// Adds `offset_ms` to all times of what is published in our own format from now on; lines without a time go by it too.
-    pub(in crate::server) fn shift_times(&mut self, offset_ms: MediaMs) {
+    pub(crate) fn shift_times(&mut self, offset_ms: MediaMs) {
         self.offset_ms = offset_ms;
         self.begin_at(offset_ms);
     }
 
     /// The publisher's clock begins now, at the media time `offset_ms`: lines without a time stand by it. A request goes on with
     /// its source's clock, and a session that comes again with its own.
-    pub(in crate::server) fn begin_at(&mut self, offset_ms: MediaMs) {
+    pub(crate) fn begin_at(&mut self, offset_ms: MediaMs) {
         let goes_on = self.session_lock.is_some() || self.began_behind.0 > 0;
         self.validator.begin_at(offset_ms, &self.publisher.source, goes_on, self.service.context.clock.now());
     }
 
     /// Takes what was read of a message in our own format: shifts its times and notes unknown fields of it.
-    pub(in crate::server) fn read(&mut self, message: &mut FromPublisher) {
+    pub(crate) fn read(&mut self, message: &mut FromPublisher) {
         for field in message.unknown.drain(..) {
             self.warn_of_unknown(field, &[]);
         }
@@ -335,7 +335,7 @@ impl IngestPipeline {
 
     /// Warns of numbers that are missing before the first one that was given: whoever was told that they were taken has to send
     /// them again.
-    pub(in crate::server) fn warn_if_gap(&mut self) {
+    pub(crate) fn warn_if_gap(&mut self) {
         let Some((last, first)) = self.sequence.take_gap() else { return };
         let Publisher { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
@@ -352,20 +352,20 @@ impl IngestPipeline {
     }
 
     /// Remembers the numbers that were answered in a session that its publisher named, for when it goes on.
-    pub(in crate::server) fn note_answered(&self) {
+    pub(crate) fn note_answered(&self) {
         let Publisher { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
         self.service.seq_gaps.note_answered(place, self.last_taken, self.sequence.last());
     }
 
     /// From now on lines in our own format whose times are too far ahead are taken without them.
-    pub(in crate::server) fn keep_texts(&mut self) {
+    pub(crate) fn keep_texts(&mut self) {
         self.keeps_texts = true;
     }
 
     /// Leaves out times of a message in our own format that came `at` which would have its lines refused, if its publisher wants
     /// that.
-    pub(in crate::server) fn leave_out_times(&mut self, message: &mut FromPublisher, at: Timestamp) {
+    pub(crate) fn leave_out_times(&mut self, message: &mut FromPublisher, at: Timestamp) {
         if !self.keeps_texts {
             return;
         }
@@ -394,7 +394,7 @@ impl IngestPipeline {
     }
 
     /// Warns of a field that is not known, once and of a few; `parameters` are those of the query.
-    pub(in crate::server) fn warn_of_unknown(&mut self, field: UnknownField, parameters: &[&'static str]) {
+    pub(crate) fn warn_of_unknown(&mut self, field: UnknownField, parameters: &[&'static str]) {
         if self.unknown_told.len() < UNKNOWN_TOLD_MAX && !self.unknown_told.contains(&field) {
             self.warn(WarningCode::UnknownField, field.describe(parameters));
             self.unknown_told.insert(field);
@@ -402,17 +402,17 @@ impl IngestPipeline {
     }
 
     /// True if the message `seq` is one of the last of this connection, byte for byte.
-    pub(in crate::server) fn is_recent(&self, seq: u64, text: &str) -> bool {
+    pub(crate) fn is_recent(&self, seq: u64, text: &str) -> bool {
         self.recent.has(seq, text)
     }
 
     /// Remembers what the message `seq` said, which was taken.
-    pub(in crate::server) fn remember(&mut self, seq: u64, text: &str) {
+    pub(crate) fn remember(&mut self, seq: u64, text: &str) {
         self.recent.push(seq, text);
     }
 
     /// Whether the session's log has `message` under the number `seq`. All that was appended for it is durable. Cancel-safe.
-    pub(in crate::server) async fn find_resend(&mut self, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
+    pub(crate) async fn find_resend(&mut self, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
         let are_times_kept = !self.keeps_texts;
         let log = self
             .session_log
@@ -421,12 +421,12 @@ impl IngestPipeline {
     }
 
     /// The lines, by their index, of the message that [`find_resend`](Self::find_resend) found last which were not taken with it.
-    pub(in crate::server) fn take_untaken(&mut self) -> Vec<usize> {
+    pub(crate) fn take_untaken(&mut self) -> Vec<usize> {
         self.session_log.as_mut().map(SessionLog::take_untaken).unwrap_or_default()
     }
 
     /// Whether the batch has `message` under the number `seq`; `None` if it has no such number.
-    pub(in crate::server) fn find_in_batch(&self, seq: u64, message: &Incoming) -> Option<Resend> {
+    pub(crate) fn find_in_batch(&self, seq: u64, message: &Incoming) -> Option<Resend> {
         let published = |record: &Record| record.published.as_ref().map_or(0, |published| published.seq);
         let index = self.batch.records.binary_search_by_key(&seq, published).ok()?;
         Some(if is_same(&self.batch.records[index].op, message, !self.keeps_texts) {
@@ -437,7 +437,7 @@ impl IngestPipeline {
     }
 
     /// The refusal of another message under a used number.
-    pub(in crate::server) fn refuse_used(&self, seq: u64, resend: Resend) -> Refusal {
+    pub(crate) fn refuse_used(&self, seq: u64, resend: Resend) -> Refusal {
         let what = match resend {
             Resend::NotTaken => "nothing was taken under it",
             Resend::Same | Resend::Other => "it was used for another message",
@@ -451,7 +451,7 @@ impl IngestPipeline {
 
     /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
     /// learn that one did not.
-    pub(in crate::server) fn checked(&mut self, said: Said, at: Timestamp) -> Incoming {
+    pub(crate) fn checked(&mut self, said: Said, at: Timestamp) -> Incoming {
         let (limits, max_media_ms) = (self.service.context.limits(), self.service.context.config.captions.max_media_ms);
         let (mut cut, mut untimed) = (0, None);
         let mut check = |mut line: Version| {
@@ -481,7 +481,7 @@ impl IngestPipeline {
     }
 
     /// Holds a message to what the feed takes now.
-    pub(in crate::server) fn admit(&mut self, message: Incoming, at: Timestamp) -> Admitted {
+    pub(crate) fn admit(&mut self, message: Incoming, at: Timestamp) -> Admitted {
         let source = self.publisher.source.clone();
         match message {
             Incoming::Line(mut version) => match self.validator.line(&mut version, &self.publisher, at) {
@@ -517,7 +517,7 @@ impl IngestPipeline {
 
     /// What the feed would report of the ids of `op` if it were published now, as far as the publisher has to be told. Right
     /// where all that this publisher sent before is folded, and nobody else writes of these lines.
-    pub(in crate::server) fn foresee_reuse(&self, op: &Op, at: Timestamp) -> Vec<ReusedId> {
+    pub(crate) fn foresee_reuse(&self, op: &Op, at: Timestamp) -> Vec<ReusedId> {
         let by = self.publisher.published(0);
         let transcript = self.view.transcript();
         let foreseen: Vec<ReusedId> = match op {
@@ -530,7 +530,7 @@ impl IngestPipeline {
     }
 
     /// Tells what was foreseen of lines, before they are acknowledged; gives why a retraction is refused.
-    pub(in crate::server) fn tell_foreseen(&mut self, foreseen: Vec<ReusedId>) -> Result<(), Refusal> {
+    pub(crate) fn tell_foreseen(&mut self, foreseen: Vec<ReusedId>) -> Result<(), Refusal> {
         for reused in foreseen {
             match reused.outcome {
                 ReuseOutcome::NotTakenBack => {
@@ -553,7 +553,7 @@ impl IngestPipeline {
     }
 
     /// Counts the ids that the session used for other lines since the last time, and tells what was not foreseen.
-    pub(in crate::server) fn note_reused_ids(&mut self) {
+    pub(crate) fn note_reused_ids(&mut self) {
         if self.view.last_reused() == self.reused_seen {
             return;
         }
@@ -609,7 +609,7 @@ impl IngestPipeline {
     }
 
     /// True if a line of the source is called so, as far as the feed is folded, or in the batch.
-    pub(in crate::server) fn has_line(&self, id: &str) -> bool {
+    pub(crate) fn has_line(&self, id: &str) -> bool {
         let is_in = |op: &Op| matches!(op, Op::Line { lines, .. } if lines.iter().any(|line| *line.id == *id));
         self.view.transcript().line_rev(&self.publisher.source, id).is_some()
             || self.batch.records.iter().any(|record| is_in(&record.op))
@@ -617,7 +617,7 @@ impl IngestPipeline {
 
     /// Tells what is foreseen of a message of a request; gives why a retraction is refused. Not where the batch says something
     /// of its line: that is not folded yet, and the fold reports it before the answer.
-    pub(in crate::server) fn tell_reuse_in_request(&mut self, op: &Op, at: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn tell_reuse_in_request(&mut self, op: &Op, at: Timestamp) -> Result<(), Refusal> {
         let id = match op {
             Op::Line { lines, .. } => lines.first().map(|line| &line.id),
             Op::Retract { id, .. } => Some(id),
@@ -631,7 +631,7 @@ impl IngestPipeline {
     }
 
     /// Puts lines of a vendor that came late, and say no time, where the line stands before which each belongs.
-    pub(in crate::server) fn put_late(&self, decoded: &mut Decoded) {
+    pub(crate) fn put_late(&self, decoded: &mut Decoded) {
         let (transcript, source) = (self.view.transcript(), &self.publisher.source);
         let lines =
             decoded.says.iter_mut().filter_map(|said| if let Said::Lines(lines) = said { Some(lines) } else { None });
@@ -643,7 +643,7 @@ impl IngestPipeline {
     }
 
     /// Warns that a line was taken back that is not there. A retraction with a revision may come before its line.
-    pub(in crate::server) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
+    pub(crate) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
         let source = &self.publisher.source;
         let message = format!("there is no line {source}/{id}: nothing was taken back, see whether the id is right");
         let line = Some((id.clone(), None));
@@ -651,12 +651,12 @@ impl IngestPipeline {
     }
 
     /// Notes a warning for the caller to tell the publisher.
-    pub(in crate::server) fn warn(&mut self, code: WarningCode, message: String) {
+    pub(crate) fn warn(&mut self, code: WarningCode, message: String) {
         self.warnings.push(IngestWarning { code, message, line: None });
     }
 
     /// Looks at the times of lines in our own format that were admitted.
-    pub(in crate::server) fn watch_times(&mut self, op: &Op, came: MessageArrival) {
+    pub(crate) fn watch_times(&mut self, op: &Op, came: MessageArrival) {
         let Op::Line { lines, .. } = op else { return };
         for line in lines {
             if !self.are_words_told
@@ -675,7 +675,7 @@ impl IngestPipeline {
     }
 
     /// Counts a refusal that the publisher is told.
-    pub(in crate::server) fn count_refusal(&mut self, refusal: &Refusal) {
+    pub(crate) fn count_refusal(&mut self, refusal: &Refusal) {
         self.tally.refused += 1;
         self.counters.refused.inc();
         self.service.context.metrics.refused(refusal.code);
@@ -683,13 +683,13 @@ impl IngestPipeline {
     }
 
     /// Counts `lines` that the log has already.
-    pub(in crate::server) fn count_repeats(&mut self, lines: u64) {
+    pub(crate) fn count_repeats(&mut self, lines: u64) {
         self.tally.repeats += lines;
         self.counters.repeats.inc_by(lines);
     }
 
     /// Adds what was admitted under the number `seq` to the batch.
-    pub(in crate::server) fn push(&mut self, seq: u64, op: Op, came: MessageArrival) {
+    pub(crate) fn push(&mut self, seq: u64, op: Op, came: MessageArrival) {
         let published = self.publisher.published(seq);
         let span = tracing::debug_span!("message", feed = %self.feed.name(), source = %published.source, seq);
         if let (Some(names), Op::Line { lines, .. }) = (&mut self.speaker_names, &op) {
@@ -702,22 +702,22 @@ impl IngestPipeline {
     }
 
     /// Adds an operation of the server's own, which goes with the messages beside it.
-    pub(in crate::server) fn push_own(&mut self, op: Op, at: Timestamp) {
+    pub(crate) fn push_own(&mut self, op: Op, at: Timestamp) {
         self.batch.push_own(Record::new(at, op));
     }
 
     /// True if no message is in the batch.
-    pub(in crate::server) fn is_batch_empty(&self) -> bool {
+    pub(crate) fn is_batch_empty(&self) -> bool {
         self.batch.is_empty()
     }
 
     /// Records in the batch.
-    pub(in crate::server) fn batch_len(&self) -> usize {
+    pub(crate) fn batch_len(&self) -> usize {
         self.batch.records.len()
     }
 
     /// Warns of revisions that the session sent with another content than they have, as far as the feed is folded; of each once.
-    pub(in crate::server) fn note_conflicts(&mut self) {
+    pub(crate) fn note_conflicts(&mut self) {
         if self.view.last_conflict() == self.conflicts_seen {
             return;
         }
@@ -741,7 +741,7 @@ impl IngestPipeline {
     }
 
     /// Puts the batch in the log's queue; `None` if there is nothing in it.
-    pub(in crate::server) async fn append(&mut self) -> Result<Option<(AppendBatch, Appended)>, LogError> {
+    pub(crate) async fn append(&mut self) -> Result<Option<(AppendBatch, Appended)>, LogError> {
         if self.batch.records.is_empty() {
             return Ok(None);
         }
@@ -757,7 +757,7 @@ impl IngestPipeline {
     ///
     /// # Errors
     /// [`CommitError::SessionTaken`] if another node keeps on using the numbers.
-    pub(in crate::server) async fn commit(
+    pub(crate) async fn commit(
         &mut self,
         is_given: impl Fn(u64) -> bool,
         mode: AppendMode,

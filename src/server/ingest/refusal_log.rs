@@ -16,11 +16,11 @@ const REMEMBERED_MAX: usize = 1024;
 
 /// When refusals of each code and feed were logged last, and how many came since.
 #[derive(Debug, Default)]
-pub(in crate::server) struct RefusalLog(Mutex<HashMap<(FeedId, NackCode), (Instant, u64)>>);
+pub(crate) struct RefusalLog(Mutex<HashMap<(FeedId, NackCode), (Instant, u64)>>);
 
 impl RefusalLog {
     /// Logs a refusal, or counts it for the next line. Never any of the text.
-    pub(in crate::server) fn note(&self, feed: &FeedId, source: &str, refusal: &Refusal) {
+    pub(crate) fn note(&self, feed: &FeedId, source: &str, refusal: &Refusal) {
         if let Some(count) = self.count(feed, refusal.code, Instant::now()) {
             let (code, field) = (refusal.code.as_str(), refusal.field);
             tracing::info!(%feed, source, code, field, count, "messages were refused");

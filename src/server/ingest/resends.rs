@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use super::Publisher;
 use crate::feed::{Feed, View};
 use crate::log::{Entry, LogError};
 use crate::position::Offset;
+use crate::server::ingest::identity::Publisher;
 use crate::transcript::{Op, Published, Record, Timestamp, Version};
 use crate::wire::Incoming;
 
@@ -25,7 +25,7 @@ const MARKS_MAX: usize = 1024;
 
 /// What a message under a used number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Resend {
+pub(crate) enum Resend {
     /// The one that was taken under it.
     Same,
     /// Another one.
@@ -248,7 +248,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::log::MemoryLog;
-    use crate::server::{Chance, Clock, Server};
+    use crate::server::Server;
+    use crate::server::core::clock::{Chance, Clock};
     use crate::transcript::{Content, FoldView, Word};
     use crate::wire::{NackCode, Refusal};
 

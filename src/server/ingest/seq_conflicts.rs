@@ -11,13 +11,13 @@ use futures::StreamExt;
 use crate::feed::Feed;
 use crate::log::LogError;
 use crate::position::Offset;
-use crate::server::catalog::Catalog;
+use crate::server::core::catalog::Catalog;
 use crate::transcript::{Published, Record};
 
 /// Returns the indices of those of `records` whose numbers another node used first: in the log they are repeats. They are of one
 /// session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where there are
 /// no other nodes.
-pub(in crate::server) async fn find_seq_conflicts(
+pub(crate) async fn find_seq_conflicts(
     catalog: &Catalog,
     feed: &Feed,
     records: &[Record],

@@ -16,7 +16,7 @@ type SessionPlace = (LogId, Arc<str>, Arc<str>);
 
 /// The numbers of sessions that their publishers have answers to.
 #[derive(Debug, Default)]
-pub(in crate::server) struct SeqGaps(Mutex<Known>);
+pub(crate) struct SeqGaps(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {

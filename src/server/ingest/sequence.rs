@@ -5,7 +5,7 @@ use crate::wire::{FromPublisher, NackCode, Refusal};
 
 /// The numbers of a connection's messages.
 #[derive(Debug)]
-pub(in crate::server) struct Sequence {
+pub(crate) struct Sequence {
     /// The greatest number that was taken or refused.
     seq: u64,
     by: By,
@@ -17,7 +17,7 @@ pub(in crate::server) struct Sequence {
 
 /// The number of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Numbered {
+pub(crate) enum Numbered {
     /// It is the message's own.
     New(u64),
     /// It was used before: the message is sent again, or it is another one.
@@ -41,28 +41,28 @@ enum By {
 
 impl Sequence {
     /// Goes on behind `seq`.
-    pub(in crate::server) fn new(seq: u64) -> Self {
+    pub(crate) fn new(seq: u64) -> Self {
         Self { seq, by: By::Open { unreadable: 0 }, is_watched: false, gap: None }
     }
 
     /// The greatest number that was taken or refused.
-    pub(in crate::server) fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.seq
     }
 
     /// Watches for numbers that are left out before the first one that is given: its publisher keeps the session over connections,
     /// and may take them for stored.
-    pub(in crate::server) fn watch_for_gap(&mut self) {
+    pub(crate) fn watch_for_gap(&mut self) {
         self.is_watched = true;
     }
 
     /// The last number that the session had and the first that was given since, if there is a gap between them: given once.
-    pub(in crate::server) fn take_gap(&mut self) -> Option<(u64, u64)> {
+    pub(crate) fn take_gap(&mut self) -> Option<(u64, u64)> {
         self.gap.take()
     }
 
     /// The server counts, whatever comes.
-    pub(in crate::server) fn imply(&mut self) {
+    pub(crate) fn imply(&mut self) {
         self.by = By::Implied;
     }
 
@@ -70,7 +70,7 @@ impl Sequence {
     ///
     /// # Errors
     /// `bad_seq` once the session has used up its numbers.
-    pub(in crate::server) fn next(&mut self) -> Result<u64, Refusal> {
+    pub(crate) fn next(&mut self) -> Result<u64, Refusal> {
         if self.seq >= NUMBER_MAX {
             return Err(bad_seq(format!(
                 "the session has used the number {NUMBER_MAX}, the greatest: take a new session"
@@ -86,7 +86,7 @@ impl Sequence {
     }
 
     /// The number of a connection's message, or why it cannot have one, with the number to answer under.
-    pub(in crate::server) fn number(&mut self, message: &FromPublisher) -> Result<Numbered, (u64, Refusal)> {
+    pub(crate) fn number(&mut self, message: &FromPublisher) -> Result<Numbered, (u64, Refusal)> {
         if let (Err(refusal), None) = (&message.says, message.seq)
             && (refusal.code == NackCode::BadJson || refusal.field == Some("seq"))
         {
@@ -117,7 +117,7 @@ impl Sequence {
     }
 
     /// The number of one of several messages of a request, each of which may give its own or leave it to the server.
-    pub(in crate::server) fn number_one(&mut self, given: Option<u64>) -> Result<Numbered, Refusal> {
+    pub(crate) fn number_one(&mut self, given: Option<u64>) -> Result<Numbered, Refusal> {
         match given {
             Some(seq) => self.take_given(seq),
             None => self.next().map(Numbered::New),
@@ -141,7 +141,7 @@ impl Sequence {
 
     /// The number under which something is answered that could not be read. It takes this number only where the server
     /// counts: a publisher that counts itself may give the number to its next message.
-    pub(in crate::server) fn unreadable(&mut self) -> u64 {
+    pub(crate) fn unreadable(&mut self) -> u64 {
         match &mut self.by {
             By::Open { unreadable } => {
                 *unreadable += 1;

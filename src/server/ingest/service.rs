@@ -6,27 +6,27 @@ use super::refusal_log::RefusalLog;
 use super::seq_gaps::SeqGaps;
 use crate::feed::Feed;
 use crate::position::FeedId;
-use crate::server::auth::{Access, Auth, Denial, open_to_publish};
-use crate::server::caption_streams::Streams;
-use crate::server::catalog::{Catalog, NotCreated};
-use crate::server::context::ServerContext;
-use crate::server::slots::Slots;
+use crate::server::access::auth::{Access, Auth, Denial, open_to_publish};
+use crate::server::core::catalog::{Catalog, NotCreated};
+use crate::server::core::context::ServerContext;
+use crate::server::ingest::caption_streams::Streams;
+use crate::server::ingest::publisher_lock::Slots;
 
 /// The feeds to publish to, the locks of their sources and sessions, and what is remembered between requests.
 #[derive(Debug)]
-pub(in crate::server) struct IngestService {
-    pub(in crate::server) context: Arc<ServerContext>,
-    pub(in crate::server) catalog: Arc<Catalog>,
+pub(crate) struct IngestService {
+    pub(crate) context: Arc<ServerContext>,
+    pub(crate) catalog: Arc<Catalog>,
     /// `None` where the server has no authentication.
-    pub(in crate::server) auth: Option<Arc<Auth>>,
-    pub(in crate::server) locks: Arc<Slots>,
-    pub(in crate::server) streams: Streams,
-    pub(in crate::server) refusals: RefusalLog,
-    pub(in crate::server) seq_gaps: SeqGaps,
+    pub(crate) auth: Option<Arc<Auth>>,
+    pub(crate) locks: Arc<Slots>,
+    pub(crate) streams: Streams,
+    pub(crate) refusals: RefusalLog,
+    pub(crate) seq_gaps: SeqGaps,
 }
 
 impl IngestService {
-    pub(in crate::server) fn new(catalog: Arc<Catalog>, auth: Option<Arc<Auth>>, locks: Arc<Slots>) -> Self {
+    pub(crate) fn new(catalog: Arc<Catalog>, auth: Option<Arc<Auth>>, locks: Arc<Slots>) -> Self {
         let context = catalog.context.clone();
         Self {
             context,
@@ -43,7 +43,7 @@ impl IngestService {
     ///
     /// # Errors
     /// [`NotCreated`], or the [`Denial`].
-    pub(in crate::server) async fn open_feed(
+    pub(crate) async fn open_feed(
         &self,
         access: &Access,
         name: &FeedId,

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::Publisher;
 use super::service::IngestService;
 use crate::cluster::{Heard, Publisher as Publishing};
 use crate::config::TimesConfig;
 use crate::log::{LogError, LogId};
-use crate::server::problem::{Problem, ProblemCode};
-use crate::server::slots::{Held, Place};
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::ingest::identity::Publisher;
+use crate::server::ingest::publisher_lock::{Held, Place};
 use crate::transcript::Timestamp;
 
 /// Why a request does not write in its session.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::server) enum RequestNotBegun {
+pub(crate) enum RequestNotBegun {
     /// The feed cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -8,7 +8,7 @@ use crate::transcript::{Op, Record, Timestamp};
 
 /// Gives the anonymous speakers of one connection their label for a name.
 #[derive(Debug)]
-pub(in crate::server) struct SpeakerNames {
+pub(crate) struct SpeakerNames {
     /// What their ids begin with: semantics, section 1.
     scope: String,
     named: HashSet<Arc<str>>,
@@ -17,12 +17,12 @@ pub(in crate::server) struct SpeakerNames {
 
 impl SpeakerNames {
     /// For ids that are written `<source>.<session>:<label>`; those beyond `named_max` keep their id for a name.
-    pub(in crate::server) fn new(source: &str, named_max: usize) -> Self {
+    pub(crate) fn new(source: &str, named_max: usize) -> Self {
         Self { scope: format!("{source}."), named: HashSet::new(), named_max }
     }
 
     /// The record that names the speaker `id`. Once for each id, whoever comes again, so that nobody's renaming is undone.
-    pub(in crate::server) fn of(&mut self, id: &Arc<str>, at: Timestamp) -> Option<Record> {
+    pub(crate) fn of(&mut self, id: &Arc<str>, at: Timestamp) -> Option<Record> {
         let (_, label) = id.strip_prefix(&self.scope)?.split_once(':')?;
         if label.is_empty() || self.named.len() >= self.named_max || !self.named.insert(id.clone()) {
             return None;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Publisher;
 use super::arrival_clock::ArrivalClock;
 use crate::feed::View;
-use crate::server::clock::ClockHistory;
-use crate::server::context::ServerContext;
+use crate::server::core::clock::ClockHistory;
+use crate::server::core::context::ServerContext;
+use crate::server::ingest::identity::Publisher;
 use crate::transcript::fold::{NamedLine, Reached};
 use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Version};
 use crate::wire::publish::NUMBER_MAX;
@@ -15,7 +15,7 @@ use crate::wire::{NackCode, Refusal};
 
 /// What one publisher's lines are held to.
 #[derive(Debug)]
-pub(in crate::server) struct FeedValidator {
+pub(crate) struct FeedValidator {
     view: Arc<View>,
     clock_history: Arc<ClockHistory>,
     arrival_clock: ArrivalClock,
@@ -106,7 +106,7 @@ impl ArrivalOrder {
 
 impl FeedValidator {
     /// For lines in the feed of `view`, which has folded its log.
-    pub(in crate::server) fn new(context: &ServerContext, view: Arc<View>, source: &str) -> Self {
+    pub(crate) fn new(context: &ServerContext, view: Arc<View>, source: &str) -> Self {
         let (opened_at, arrived_ms, given_ms) = {
             let transcript = view.transcript();
             let opened_at = transcript.opened_at().unwrap_or_default();
@@ -132,7 +132,7 @@ impl FeedValidator {
 
     /// The publisher's session begins `now`, at the media time `offset_ms`. It goes on behind what its source has said so far,
     /// if `goes_on`.
-    pub(in crate::server) fn begin_at(&mut self, offset_ms: MediaMs, source: &str, goes_on: bool, now: Timestamp) {
+    pub(crate) fn begin_at(&mut self, offset_ms: MediaMs, source: &str, goes_on: bool, now: Timestamp) {
         let behind = self.view.transcript().source_reach(source).filter(|_| goes_on);
         self.arrival_clock.begin(offset_ms, now, behind);
         if !goes_on {
@@ -142,7 +142,7 @@ impl FeedValidator {
 
     /// Takes a version of a line that came `now`, or says why not; gives whether its id names a line that another session
     /// changed last. One without a time is given that of its arrival, or a moment later where others of its source stand there.
-    pub(in crate::server) fn line(
+    pub(crate) fn line(
         &mut self,
         version: &mut Version,
         publisher: &Publisher,
@@ -198,13 +198,13 @@ impl FeedValidator {
     }
 
     /// A vendor's line whose time would put it before one of its source that has none stands where it arrives from now on.
-    pub(in crate::server) fn keep_order_of_arrival(&mut self) {
+    pub(crate) fn keep_order_of_arrival(&mut self) {
         self.keeps_order_of_arrival = true;
     }
 
     /// Leaves out the times of a vendor's line that came `now` which would have it refused, or put before what was said before
     /// it; says why. The text stands: a vendor's program has no other to send.
-    pub(in crate::server) fn leave_out_times(
+    pub(crate) fn leave_out_times(
         &self,
         version: &mut Version,
         publisher: &Publisher,
@@ -231,12 +231,7 @@ impl FeedValidator {
     }
 
     /// Takes a retraction, or says why not; gives whether its id names a line that another session changed last.
-    pub(in crate::server) fn retract(
-        &mut self,
-        publisher: &Publisher,
-        id: &Arc<str>,
-        rev: Option<u64>,
-    ) -> Result<bool, Refusal> {
+    pub(crate) fn retract(&mut self, publisher: &Publisher, id: &Arc<str>, rev: Option<u64>) -> Result<bool, Refusal> {
         let named = self.view.transcript().named_line(&publisher.source, &publisher.session, id);
         if rev.is_none() {
             check_next_rev(named)?;
@@ -267,7 +262,7 @@ impl FeedValidator {
     }
 
     /// Takes the time of a clock that came `now`, or says why not.
-    pub(in crate::server) fn clock(&mut self, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn clock(&mut self, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
         self.check_jump("media_ms", media_ms, now)?;
         self.reached(Some(media_ms), now);
         Ok(())

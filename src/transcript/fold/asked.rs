@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Changes, FeedState, Item, LineSlot, RULES, Reached, SessionIndex, Transcript, TurnChange, TurnMemo};
 use crate::position::{Cursor, Cursors, Epoch, Offset, Starts, UnknownStart};
-use crate::transcript::FoldView;
 use crate::transcript::assembly::Slot;
+use crate::transcript::fold::memberships::SessionIndex;
+use crate::transcript::fold::told::FoldView;
+use crate::transcript::fold::told::{Changes, FeedState, TurnChange};
+use crate::transcript::fold::{Item, LineSlot, RULES, Reached, Transcript, TurnMemo};
 use crate::transcript::line::{Line, Said, Status};
 use crate::transcript::mark::{Mark, MarkKind, marks};
 use crate::transcript::record::{Meta, Op};

@@ -1,9 +1,10 @@
 //! What holds of every line, however it came: the checks that need no feed.
 
-use super::{LANG_BYTES_MAX, Limits, NUMBER_MAX, NackCode, Refusal, SPEAKER_BYTES_MAX};
 use crate::transcript::line::check_line_id;
+use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 use crate::transcript::{Content, MediaMs, Version};
 use crate::wire::message::encoded_len;
+use crate::wire::publish::{Limits, NUMBER_MAX, NackCode, Refusal};
 
 /// Holds a line that did not come in our own format to what [`FromPublisher::decode`](super::FromPublisher::decode) holds those
 /// that did.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Incoming, Refusal};
 use crate::transcript::{Content, MediaMs, Version};
+use crate::wire::publish::Refusal;
+use crate::wire::publish::incoming::Incoming;
 
 /// What a publisher sends: the other half of [`FromPublisher::decode`](super::FromPublisher::decode).
 #[derive(Debug, Clone, PartialEq)]

@@ -152,7 +152,9 @@ mod tests {
         let expected = |words: usize| ("it is said".to_owned(), words);
         assert_eq!(told, [expected(3), expected(0), expected(3)]);
         let mut told = 0;
-        for part in crate::wire::encode_turns(&feed, &transcript.cursors().expect("it has begun"), turns) {
+        for part in
+            crate::wire::subscribe::turns::encode_turns(&feed, &transcript.cursors().expect("it has begun"), turns)
+        {
             assert!(part.body().len() <= CHANGES_BYTES_MAX, "{}", part.body().len());
             if let Ok(ToSubscriber::Turn(turn)) = serde_json::from_slice(part.body()) {
                 told += turn.turn.lines.iter().filter(|line| &*line.text == "it is said").count();

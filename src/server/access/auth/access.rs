@@ -1,0 +1,167 @@
+//! What a client may do: the roles, feeds and source that its token gives.
+
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use crate::config::{FeedPattern, Role};
+use crate::position::FeedId;
+use crate::server::access::auth::rate_limit::Owner;
+use crate::server::core::close::End;
+use crate::server::core::grant_lifetime::{AccessEnd, Validity};
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::transcript::Timestamp;
+use crate::wire::CloseCode;
+
+/// Why somebody may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// Who they are is not known.
+    Unauthorised(&'static str),
+    /// It is known, or of no matter.
+    Forbidden(String),
+    /// The address sent too many wrong tokens: this one is wrong too.
+    TooManyAttempts,
+    /// The token created as many feeds as it may for now.
+    TooManyFeeds(String),
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Unauthorised(detail) => Self::new(ProblemCode::Unauthorised, detail),
+            Denial::Forbidden(detail) => Self::new(ProblemCode::Forbidden, detail),
+            Denial::TooManyAttempts => Self::new(ProblemCode::TooManyAttempts, TOO_MANY_ATTEMPTS),
+            Denial::TooManyFeeds(detail) => Self::new(ProblemCode::TooManyFeeds, detail),
+        }
+    }
+}
+
+impl From<Denial> for End {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Unauthorised(reason) => Self::close(CloseCode::Unauthorised, reason),
+            Denial::Forbidden(reason) => Self::close(CloseCode::Forbidden, reason),
+            Denial::TooManyAttempts => Self::close(CloseCode::Rate, TOO_MANY_ATTEMPTS),
+            Denial::TooManyFeeds(reason) => Self::close(CloseCode::Rate, reason),
+        }
+    }
+}
+
+pub(crate) const NO_TOKEN: &str =
+    "this needs a token: in a browser add #token=… to the address, programs send Authorization: Bearer …";
+pub(crate) const BAD_TOKEN: &str = "the token is not known here, or is no longer valid";
+const TOO_MANY_ATTEMPTS: &str =
+    "the token is wrong, and too many wrong tokens came from this address: wait a minute, then send a valid one";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// There is no authentication.
+    Everybody,
+    /// Nobody said who they are.
+    Anonymous,
+    /// The owner of a token.
+    Known,
+}
+
+/// What somebody may do, and from which address they ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) granted: Arc<Granted>,
+    /// None before it is known, and where it does not matter.
+    pub(crate) address: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) who: Who,
+    /// The SHA-256 of the token; zeros without one.
+    pub(crate) token: [u8; 32],
+    pub(crate) roles: Vec<Role>,
+    pub(crate) feeds: Vec<FeedPattern>,
+    pub(crate) source: Option<Arc<str>>,
+    /// Feeds that may match `feeds` before none is created any more.
+    pub(crate) feeds_max: Option<usize>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) validity: Validity,
+}
+
+impl Granted {
+    pub(crate) fn nothing(who: Who) -> Self {
+        Self {
+            who,
+            token: [0; 32],
+            roles: Vec::new(),
+            feeds: Vec::new(),
+            source: None,
+            feeds_max: None,
+            expires_at: None,
+            validity: Validity::default(),
+        }
+    }
+
+    /// True if `other` allows the same to the same owner.
+    pub(crate) fn allows_the_same(&self, other: &Self) -> bool {
+        let of = |granted: &Self| (granted.who, granted.token, granted.feeds_max, granted.expires_at);
+        of(self) == of(other) && (&self.roles, &self.feeds, &self.source) == (&other.roles, &other.feeds, &other.source)
+    }
+}
+
+impl Access {
+    /// All, for a server without authentication.
+    pub(crate) fn everything() -> Self {
+        static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(Granted::nothing(Who::Everybody)));
+        EVERYTHING.clone()
+    }
+
+    pub(crate) fn new(granted: Granted) -> Self {
+        Self { granted: Arc::new(granted), address: None }
+    }
+
+    /// Whether it includes `role` in `feed`.
+    pub(crate) fn may(&self, role: Role, feed: &FeedId) -> bool {
+        self.granted.who == Who::Everybody
+            || self.granted.roles.contains(&role)
+                && self.granted.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
+    }
+
+    /// Whether a token gave it: what is answered is for its owner alone then.
+    pub(crate) fn is_by_token(&self) -> bool {
+        self.granted.who == Who::Known
+    }
+
+    /// Resolves when it ends: the token expires, or is taken back. `None` where it never does: there is no authentication.
+    pub(crate) fn end(&self, now: Timestamp) -> Option<AccessEnd> {
+        let granted = &self.granted;
+        (granted.who != Who::Everybody).then(|| granted.validity.end(granted.expires_at, now))
+    }
+
+    pub(crate) fn require(&self, role: Role, feed: &FeedId) -> Result<(), Denial> {
+        if self.may(role, feed) { Ok(()) } else { Err(self.denial(role, &format!("the feed {feed}"))) }
+    }
+
+    pub(crate) fn denial(&self, role: Role, place: &str) -> Denial {
+        match self.granted.who {
+            Who::Anonymous => Denial::Unauthorised(NO_TOKEN),
+            _ => Denial::Forbidden(format!("this needs the role {} for {place}", role.as_str())),
+        }
+    }
+
+    /// Holds a publisher to the source that its token names.
+    pub(crate) fn source<'a>(&'a self, asked: Option<&'a str>) -> Result<Option<&'a str>, Denial> {
+        match (self.granted.source.as_deref(), asked) {
+            (Some(only), Some(asked)) if only != asked => {
+                Err(Denial::Forbidden(format!("the token publishes as the source {only} only")))
+            }
+            (Some(only), _) => Ok(Some(only)),
+            (None, asked) => Ok(asked),
+        }
+    }
+
+    /// Under whose name creations are counted: a token's, or without one an address's.
+    pub(crate) fn owner(&self) -> Owner {
+        match (self.granted.who, self.address) {
+            (Who::Anonymous, Some(address)) => Owner::of_address(address),
+            _ => Owner::Token(self.granted.token),
+        }
+    }
+}

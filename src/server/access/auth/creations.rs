@@ -1,0 +1,64 @@
+//! Feeds that are being created: of several that are asked for at once, each counts those before it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::position::FeedId;
+
+/// Feeds that are being created, in the order in which they were begun; as many as there are requests at most.
+#[derive(Debug, Default)]
+pub(crate) struct CreationsUnderWay(Mutex<Creations>);
+
+#[derive(Debug, Default)]
+struct Creations {
+    next: u64,
+    names: BTreeMap<u64, FeedId>,
+}
+
+/// A feed that is being created, for as long as this lasts.
+#[derive(Debug)]
+pub(crate) struct CreationUnderWay<'a> {
+    all: &'a CreationsUnderWay,
+    number: u64,
+}
+
+impl CreationsUnderWay {
+    /// Begins to create `name`; gives the feeds that were begun earlier as well. Whoever lists the feeds that are there after
+    /// this misses none: a feed is among these, or among those.
+    pub(crate) fn begin(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
+        let mut creations = self.lock();
+        let earlier = creations.names.values().cloned().collect();
+        let number = creations.next;
+        creations.next += 1;
+        creations.names.insert(number, name.clone());
+        (CreationUnderWay { all: self, number }, earlier)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Creations> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for CreationUnderWay<'_> {
+    fn drop(&mut self) {
+        self.all.lock().names.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_creation_knows_those_that_began_earlier_and_last() {
+        let all = CreationsUnderWay::default();
+        let name = |name: &str| FeedId::new(name).expect("a name");
+        let (a, before_a) = all.begin(&name("a"));
+        let (b, before_b) = all.begin(&name("b"));
+        assert_eq!((before_a, before_b), (vec![], vec![name("a")]));
+        drop(a);
+        assert_eq!(all.begin(&name("a")).1, [name("b")]);
+        drop(b);
+        assert!(all.begin(&name("c")).1.is_empty());
+    }
+}

@@ -1,0 +1,224 @@
+//! The tokens of the configuration, and what anybody may do without one.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::config::{AuthConfig, LimitsConfig};
+use crate::position::FeedId;
+use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, Granted, Who};
+use crate::server::access::auth::creations::{CreationUnderWay, CreationsUnderWay};
+use crate::server::access::auth::jwt::Jwt;
+use crate::server::access::auth::rate_limit::{Owner, RateLimit};
+use crate::server::core::grant_lifetime::{EXPIRED, Revocation, Validity};
+use crate::server::core::secret_files::KeyError;
+use crate::transcript::Timestamp;
+
+/// Addresses and tokens that one rate limit tells apart: some hundred bytes each. Beyond, the oldest is forgotten.
+const RATES_MAX: usize = 10_000;
+/// The span over which wrong tokens of an address are counted, in milliseconds.
+const ATTEMPTS_SPAN_MS: u64 = 60_000;
+/// The span over which created feeds of a token or an address are counted, in milliseconds.
+const CREATIONS_SPAN_MS: u64 = 3_600_000;
+
+/// Who is known, and what they may do; replaced as a whole when the configuration is read again.
+pub(crate) struct Auth {
+    grants: RwLock<Arc<Grants>>,
+    /// Wrong tokens, by address.
+    attempts: RateLimit,
+    /// Feeds created, by token, or without one by address.
+    creations: RateLimit,
+    /// Feeds that are being created: they count for a token's `feeds_max` as those that are there.
+    under_way: CreationsUnderWay,
+}
+
+/// What one reading of `[auth]` grants.
+struct Grants {
+    tokens: Vec<([u8; 32], Access)>,
+    jwt: Option<Jwt>,
+    anonymous: Access,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Auth")
+    }
+}
+
+impl Grants {
+    /// Reads the keys that `config` names.
+    fn read(config: &AuthConfig) -> Result<Self, KeyError> {
+        let tokens = config.tokens.iter().filter_map(|token| {
+            let hash = token.hash()?;
+            let granted = Granted {
+                token: hash,
+                roles: token.roles.clone(),
+                feeds: token.feeds.clone(),
+                source: token.source.as_deref().map(Into::into),
+                feeds_max: token.feeds_max,
+                // A configuration that was not checked gives no more than one that was.
+                expires_at: token.expires_ms().ok()?.map(Timestamp),
+                ..Granted::nothing(Who::Known)
+            };
+            Some((hash, Access::new(granted)))
+        });
+        let nobody = Granted::nothing(Who::Anonymous);
+        let anonymous = match &config.anonymous {
+            Some(grant) => Granted { roles: grant.roles.clone(), feeds: grant.feeds.clone(), ..nobody },
+            None => nobody,
+        };
+        Ok(Self {
+            tokens: tokens.collect(),
+            jwt: config.jwt.as_ref().map(Jwt::new).transpose()?,
+            anonymous: Access::new(anonymous),
+        })
+    }
+
+    /// Keeps what `before` granted and this still does, so that its connections go on; gives what is taken back.
+    fn take_over(&mut self, before: &Self) -> Vec<(Validity, Revocation)> {
+        let mut revoked = Vec::new();
+        for (hash, access) in &before.tokens {
+            let old = &access.granted;
+            match self.tokens.iter_mut().find(|(known, _)| known == hash) {
+                Some((_, new)) if new.granted.allows_the_same(old) => *new = access.clone(),
+                Some(_) => revoked.push((old.validity.clone(), Revocation::Changed)),
+                None => revoked.push((old.validity.clone(), Revocation::Removed)),
+            }
+        }
+        if self.anonymous.granted.allows_the_same(&before.anonymous.granted) {
+            self.anonymous = before.anonymous.clone();
+        } else {
+            revoked.push((before.anonymous.granted.validity.clone(), Revocation::Changed));
+        }
+        match (&mut self.jwt, &before.jwt) {
+            (Some(new), Some(old)) => revoked.extend(new.take_over(old)),
+            (None, Some(old)) => revoked.extend(old.validities().map(|of| (of, Revocation::Removed))),
+            (_, None) => {}
+        }
+        revoked
+    }
+}
+
+impl Auth {
+    /// Reads the keys that `config` names.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a file that cannot be used.
+    pub(crate) fn new(config: &AuthConfig, limits: &LimitsConfig) -> Result<Self, KeyError> {
+        Ok(Self::with(Grants::read(config)?, limits))
+    }
+
+    /// Grants nothing to anybody.
+    pub(crate) fn closed() -> Self {
+        let anonymous = Access::new(Granted::nothing(Who::Anonymous));
+        Self::with(Grants { tokens: Vec::new(), jwt: None, anonymous }, &LimitsConfig::default())
+    }
+
+    fn with(grants: Grants, limits: &LimitsConfig) -> Self {
+        Self {
+            grants: RwLock::new(Arc::new(grants)),
+            attempts: RateLimit::new(limits.wrong_tokens_per_minute, ATTEMPTS_SPAN_MS, RATES_MAX),
+            creations: RateLimit::new(limits.feeds_created_per_hour, CREATIONS_SPAN_MS, RATES_MAX),
+            under_way: CreationsUnderWay::default(),
+        }
+    }
+
+    /// Replaces all grants by those of `config`, and ends the connections of everybody who lost theirs. Tokens that allow the
+    /// same as before go on undisturbed. Returns how many grants were taken back. Blocks while it reads files.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a file that cannot be used; then nothing has changed.
+    pub(crate) fn reload(&self, config: &AuthConfig) -> Result<usize, KeyError> {
+        let mut grants = Grants::read(config)?;
+        let revoked = {
+            let mut current = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+            let revoked = grants.take_over(&current);
+            *current = Arc::new(grants);
+            revoked
+        };
+        for (validity, why) in &revoked {
+            validity.revoke(*why);
+        }
+        Ok(revoked.len())
+    }
+
+    /// What anybody may do without a token.
+    pub(crate) fn anonymous(&self) -> Access {
+        self.current().anonymous.clone()
+    }
+
+    /// What the owner of `token` may do. A wrong one is counted against its address; a right one is never refused for what
+    /// others sent from there.
+    pub(crate) fn access_of(&self, token: &str, now: Timestamp, from: Option<IpAddr>) -> Result<Access, Denial> {
+        let access = self.current().access_of(token, now);
+        if matches!(access, Err(Denial::Unauthorised(BAD_TOKEN)))
+            && let Some(address) = from
+            && let Err(first) = self.attempts.count(Owner::of_address(address))
+        {
+            if first {
+                tracing::warn!(%address, "too many wrong tokens from this address: further ones are refused as such (limits.wrong_tokens_per_minute)");
+            }
+            return Err(Denial::TooManyAttempts);
+        }
+        access
+    }
+
+    /// Begins to create the feed `name`; gives what lasts as long, and the feeds whose creation was begun earlier and lasts still.
+    pub(crate) fn begin_creation(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
+        self.under_way.begin(name)
+    }
+
+    /// Counts a feed that `owner` is about to create.
+    pub(crate) fn count_creation(&self, owner: Owner) -> Result<(), Denial> {
+        self.creations.count(owner).map_err(|first| {
+            let by = match owner {
+                Owner::Address(_) => "this address",
+                Owner::Token(_) => "this token",
+            };
+            if first {
+                tracing::warn!(
+                    "{} creates feeds too fast: further ones are refused (limits.feeds_created_per_hour)",
+                    by.replace("this", "one")
+                );
+            }
+            Denial::TooManyFeeds(format!(
+                "{by} created as many feeds in an hour as limits.feeds_created_per_hour allows: use feeds that exist, or come \
+                 again later"
+            ))
+        })
+    }
+
+    /// Takes the count of a feed back that `owner` did not create after all.
+    pub(crate) fn uncount_creation(&self, owner: Owner) {
+        self.creations.uncount(owner);
+    }
+
+    fn current(&self) -> Arc<Grants> {
+        self.grants.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Grants {
+    fn access_of(&self, token: &str, now: Timestamp) -> Result<Access, Denial> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut found = None;
+        // To the end, whichever it is: the time it takes says nothing.
+        for (known, access) in &self.tokens {
+            if bool::from(known.as_slice().ct_eq(hash.as_slice())) {
+                found = Some(access.clone());
+            }
+        }
+        let access = match (found, &self.jwt) {
+            (Some(access), _) => access,
+            (None, Some(jwt)) => jwt.access_of(token, hash, now)?,
+            (None, None) => return Err(Denial::Unauthorised(BAD_TOKEN)),
+        };
+        match access.granted.expires_at {
+            Some(at) if at <= now => Err(Denial::Unauthorised(EXPIRED)),
+            _ => Ok(access),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The role that each route asks for, and the check of a request against it.
+
+use axum::RequestExt;
+use axum::extract::{MatchedPath, RawPathParams, Request};
+use http::{HeaderMap, Method, header};
+
+use crate::config::Role;
+use crate::position::FeedId;
+use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial};
+use crate::server::access::auth::grants::Auth;
+use crate::server::access::peer::Peer;
+use crate::server::core::context::ServerContext;
+use crate::server::http::query::url_token;
+
+/// What a route asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Nothing.
+    Nothing,
+    /// The role in some feed; the answer shows those only.
+    Somewhere(Role),
+    /// The role in the feed that the path names.
+    InFeed(Role),
+}
+
+impl Need {
+    /// What the route asks for: `path` is written as [`ROUTES`](crate::server::ROUTES) are.
+    fn of(method: &Method, path: &str) -> Self {
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        match (method, path) {
+            // Pages hold no captions, and whoever looks after the server has no token.
+            (
+                "GET",
+                "/"
+                | "/feeds/{feed}"
+                | "/feeds/{feed}/embed"
+                | "/feeds/{feed}/overlay"
+                | "/feeds/{feed}/plain"
+                | "/embed.js"
+                | "/viewer/{file}"
+                | "/favicon.ico"
+                | "/healthz"
+                | "/readyz",
+            ) => Self::Nothing,
+            ("GET", "/metrics" | "/v1/deliveries") => Self::Somewhere(Role::Metrics),
+            ("GET", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Self::Somewhere(Role::Subscribe),
+            (
+                "GET",
+                "/v1/feeds/{feed}"
+                | "/v1/feeds/{feed}/{file}"
+                | "/v1/feeds/{feed}/subscribe"
+                | "/v1/feeds/{feed}/events"
+                | "/v1/feeds/{feed}/text"
+                | "/v1/feeds/{feed}/hls/captions.m3u8"
+                | "/v1/feeds/{feed}/hls/{segment}",
+            ) => Self::InFeed(Role::Subscribe),
+            ("GET", "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/zoom/seq")
+            | (
+                "POST",
+                "/v1/feeds/{feed}/lines"
+                | "/v1/feeds/{feed}/zoom"
+                | "/v1/feeds/{feed}/youtube"
+                | "/v1/feeds/{feed}/streamtext",
+            )
+            | ("DELETE", "/v1/feeds/{feed}/lines/{source}/{id}") => Self::InFeed(Role::Publish),
+            ("POST", "/v1/feeds/{feed}/state" | "/v1/feeds/{feed}/desk")
+            | ("GET", "/v1/feeds/{feed}/lines/{source}/{id}/history") => Self::InFeed(Role::Desk),
+            _ => Self::InFeed(Role::Admin),
+        }
+    }
+}
+
+/// Whether `request` is for one of the sockets, whatever its headers claim.
+pub(crate) fn is_for_socket(request: &Request) -> bool {
+    request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
+}
+
+/// Whether the route is a socket.
+fn is_socket(path: &str) -> bool {
+    matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe" | "/v1/subscribe")
+}
+
+/// Whether the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.
+fn takes_token_in_url(path: &str) -> bool {
+    const OTHERS: [&str; 8] = [
+        "/v1/feeds/{feed}/events",
+        "/v1/feeds/{feed}/text",
+        "/v1/feeds/{feed}/hls/captions.m3u8",
+        "/v1/feeds/{feed}/hls/{segment}",
+        "/v1/feeds/{feed}/zoom",
+        "/v1/feeds/{feed}/zoom/seq",
+        "/v1/feeds/{feed}/youtube",
+        "/v1/feeds/{feed}/streamtext",
+    ];
+    is_socket(path) || OTHERS.contains(&path)
+}
+
+/// What whoever sent `request` may do, if that includes what it asks for.
+pub(crate) async fn admit(
+    context: &ServerContext,
+    auth: Option<&Auth>,
+    request: &mut Request,
+) -> Result<Access, Denial> {
+    let Some(auth) = auth else { return Ok(Access::everything()) };
+    let address = request.extensions().get::<Peer>().map(Peer::ip);
+    let anonymous = || Access { address, ..auth.anonymous() };
+    // What no route knows is answered with 404 to anybody.
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(anonymous()) };
+    let need = Need::of(request.method(), path.as_str());
+    if need == Need::Nothing {
+        return Ok(anonymous());
+    }
+    let token = match bearer(request.headers())? {
+        Some(token) => Some(token.to_owned()),
+        None if takes_token_in_url(path.as_str()) => url_token(request.uri().query()),
+        None => None,
+    };
+    let access = match token {
+        Some(token) => Access { address, ..auth.access_of(&token, context.clock.now(), address)? },
+        None => anonymous(),
+    };
+    match need {
+        Need::Nothing => {}
+        Need::Somewhere(role) if access.granted.roles.contains(&role) => {}
+        Need::Somewhere(role) => return Err(access.denial(role, "any feed")),
+        Need::InFeed(role) => {
+            let params = request.extract_parts::<RawPathParams>().await.ok();
+            let name = params.as_ref().and_then(|params| params.iter().find(|(name, _)| *name == "feed"));
+            match name.map(|(_, name)| FeedId::new(name)) {
+                Some(Ok(feed)) => access.require(role, &feed)?,
+                // No feed has such a name, so whoever is known may be told what is wrong with it.
+                _ if access.granted.roles.contains(&role) => {}
+                _ => return Err(access.denial(role, "any feed")),
+            }
+        }
+    }
+    Ok(access)
+}
+
+/// The token of `Authorization: Bearer`. Another scheme is somebody else's, such as a proxy's.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
+    let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Denial::Unauthorised("Authorization is given twice"));
+    }
+    let value = value.to_str().map_err(|_| Denial::Unauthorised(BAD_TOKEN))?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Ok(None),
+    }
+}
+
+/// Whether the route is for publishers: `connections_for_publishers` keeps places for these.
+pub(crate) fn is_for_publisher(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>();
+    path.is_some_and(|path| matches!(Need::of(request.method(), path.as_str()), Need::InFeed(Role::Publish)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_asks_for_what_it_should() {
+        let need = |method: &str, path: &str| {
+            Need::of(&method.to_uppercase().parse().expect("a method"), &path.replace("transcript.{format}", "{file}"))
+        };
+        let expected = |method: &str, path: &str| match (method, path) {
+            ("get", "/metrics" | "/v1/deliveries") => Need::Somewhere(Role::Metrics),
+            (_, path) if !path.starts_with("/v1") => Need::Nothing,
+            ("get", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Need::Somewhere(Role::Subscribe),
+            (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),
+            ("delete", path) if path.contains("/lines/") => Need::InFeed(Role::Publish),
+            (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
+                Need::InFeed(Role::Publish)
+            }
+            (_, path) if ["/state", "/desk", "/history"].iter().any(|end| path.ends_with(end)) => {
+                Need::InFeed(Role::Desk)
+            }
+            // What was retracted is among the records, and in vendors' frames.
+            ("get", path) if path.ends_with("/transcript") || path.ends_with("/raw") => Need::InFeed(Role::Admin),
+            ("get", _) => Need::InFeed(Role::Subscribe),
+            _ => Need::InFeed(Role::Admin),
+        };
+        for (method, path) in crate::server::routes::ROUTES {
+            assert_eq!(need(method, path), expected(method, path), "{method} {path}");
+        }
+        assert_eq!(need("head", "/v1/feeds/{feed}"), Need::InFeed(Role::Subscribe));
+        assert_eq!(need("get", "/v1/what/comes/later"), Need::InFeed(Role::Admin));
+    }
+}

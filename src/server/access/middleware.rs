@@ -1,0 +1,256 @@
+//! Who may speak to the server at all: pages that are the server's own or allowed, and programs; without authentication
+//! only those of this machine, with it those whose token says so ([`super::auth`]).
+//!
+//! A page of another site can make a browser of this machine send requests here. Its `Origin` tells (and is refused), and
+//! a name that was pointed at this machine for the purpose (DNS rebinding) is told by `Host`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+
+use crate::config::AuthConfig;
+use crate::server::access::auth::{self, Auth, Denial};
+use crate::server::access::peer::Peer;
+use crate::server::core::context::ServerContext;
+use crate::server::http::problem::{Problem, ProblemCode};
+
+/// Set for a request whose `Origin` may not speak to the server: sockets say it as a close code.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForeignOrigin;
+
+/// Set for a request for a socket that may not be had: sockets say it as a close code.
+#[derive(Debug, Clone)]
+pub(crate) struct Denied(pub(crate) Denial);
+
+const PUBLIC_HOST_RULE: &str =
+    "Host must be that of auth.public_url in the configuration, localhost, 127.0.0.1 or [::1]";
+const HOST_RULE: &str = "Host must be localhost, 127.0.0.1 or [::1]: the server has no authentication, so only this machine may speak to it";
+pub(crate) const ORIGIN_RULE: &str =
+    "pages of this origin may not speak to the server: add it to allowed_origins in the configuration";
+
+const BAD_HOST: &str = "Host must be given once, as a name or address with an optional port (RFC 9112, section 3.2)";
+
+/// The configuration and the tokens that requests are checked against.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessControl {
+    pub(crate) context: Arc<ServerContext>,
+    /// `None` where the server has no authentication.
+    pub(crate) auth: Option<Arc<Auth>>,
+}
+
+/// Lets a request pass, or refuses it; adds what browsers have to be told.
+pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Request, next: Next) -> Response {
+    let public = control.context.config.auth.as_ref().and_then(AuthConfig::public_origin);
+    let Ok(host) = host(&request) else { return Problem::bad(BAD_HOST).into_response() };
+    let is_known = host.is_some_and(|host| is_local(&host) || public.is_some_and(|public| is_public(&host, public)));
+    if !is_known && !is_health_check(&request) {
+        let rule = if control.context.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
+        return Problem::new(ProblemCode::Forbidden, rule).into_response();
+    }
+    let Some(connection) = request.extensions_mut().remove::<Peer>() else {
+        return Problem::new(ProblemCode::Internal, "nothing says who asks").into_response();
+    };
+    let peer = match connection.of_request(request.headers()) {
+        Ok(peer) => peer,
+        Err(rule) => return Problem::bad(rule).into_response(),
+    };
+    peer.note_request();
+    let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
+    // A publisher's request is looked at once it is known that it may publish.
+    let is_for_publisher = auth::is_for_publisher(&request);
+    if !is_socket && !is_for_publisher && !peer.may_read() {
+        let detail = "the server, or your address, holds as many connections as may be";
+        return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let allowed = match &origin {
+        None => None,
+        Some(origin) if is_own(origin, request.headers(), peer.is_https()) => None,
+        Some(origin) if public.is_some_and(|(scheme, name)| origin == format!("{scheme}://{name}").as_str()) => None,
+        Some(origin)
+            if control.context.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) =>
+        {
+            Some(origin.clone())
+        }
+        Some(_) if is_socket => {
+            request.extensions_mut().insert(ForeignOrigin);
+            None
+        }
+        Some(_) => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
+    };
+    request.extensions_mut().insert(peer.clone());
+    let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
+    let denial = if is_preflight { None } else { admit(&control, &mut request).await.err() };
+    let is_crowded = denial.is_none() && !is_socket && is_for_publisher && !peer.may_publish();
+    let mut response = match denial {
+        Some(denial) => Problem::from(denial).into_response(),
+        None if is_crowded => {
+            let detail = "the server, or your address, holds as many connections as may be";
+            Problem::new(ProblemCode::TooManyConnections, detail).into_response()
+        }
+        None if is_preflight => StatusCode::NO_CONTENT.into_response(),
+        None if request.method().is_safe() => next.run(request).await,
+        // What changes something is done to its end, also when the client hangs up in the midst of it.
+        None => match control.context.tasks.spawn(next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                Problem::new(ProblemCode::Internal, "the server made a mistake; its output says which").into_response()
+            }
+        },
+    };
+    if response.status() == StatusCode::BAD_REQUEST && !is_problem(&response) {
+        // What refuses a path or query that is not even text writes no problem of its own.
+        response = Problem::bad("the path or the query cannot be read").into_response();
+    }
+    response = peer.keep_seat(response);
+    let headers = response.headers_mut();
+    let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    say(header::REFERRER_POLICY, "no-referrer");
+    if !control.context.config.allowed_origins.is_empty() {
+        // Fetch, "CORS protocol and HTTP caches": said to everybody, or a cache gives one page what allows another, or none.
+        say(header::VARY, "Origin");
+    }
+    if let Some(origin) = allowed {
+        say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE");
+        let known = if control.context.config.auth.is_some() {
+            "Authorization, Content-Type, If-None-Match, Last-Event-ID"
+        } else {
+            "Content-Type, If-None-Match, Last-Event-ID"
+        };
+        say(header::ACCESS_CONTROL_ALLOW_HEADERS, known);
+        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}
+
+/// Notes what the request may do, for those who answer it. One for a socket is refused later, where a browser sees it.
+async fn admit(control: &AccessControl, request: &mut Request) -> Result<(), Denial> {
+    match auth::admit(&control.context, control.auth.as_deref(), request).await {
+        Ok(access) => {
+            request.extensions_mut().insert(access);
+        }
+        // By its route, and not by what its headers claim: other routes do not look for this.
+        Err(denial) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && auth::is_for_socket(request) => {
+            request.extensions_mut().insert(Denied(denial));
+        }
+        Err(denial) => return Err(denial),
+    }
+    Ok(())
+}
+
+fn is_problem(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|is| is == "application/problem+json")
+}
+
+/// The host that a request is for. `None` where HTTP/1.0 names none.
+///
+/// # Errors
+/// `Err` for a request that RFC 9112, section 3.2, has refused: several hosts, none in HTTP/1.1, or one that is no
+/// `host[:port]`, such as one with a user name before it.
+fn host(request: &Request) -> Result<Option<Authority>, ()> {
+    let mut values = request.headers().get_all(header::HOST).into_iter();
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        (None, None) if request.version() < Version::HTTP_11 => return Ok(None),
+        _ => return Err(()),
+    };
+    let plain = |authority: Authority| (!authority.as_str().contains('@')).then_some(authority).ok_or(());
+    let in_header = Authority::try_from(value.as_bytes()).map_err(|_| ()).and_then(plain)?;
+    // Where the target itself names a host, that counts (RFC 9112, section 3.2.2).
+    request.uri().authority().cloned().map_or(Ok(Some(in_header)), |of| plain(of).map(Some))
+}
+
+/// Whether the request asks for the server's health. Load balancers and orchestrators ask by address, or name no host at
+/// all; the answer holds nothing that a page of another site could use.
+fn is_health_check(request: &Request) -> bool {
+    matches!(request.uri().path(), "/healthz" | "/readyz")
+}
+
+fn is_local(host: &Authority) -> bool {
+    matches!(host.host(), "127.0.0.1" | "[::1]") || host.host().eq_ignore_ascii_case("localhost")
+}
+
+/// Whether `host` is the public one; the port that goes without saying may be said.
+fn is_public(host: &Authority, (scheme, name): (&str, &str)) -> bool {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let bare = |name: &str| name.strip_suffix(port).unwrap_or(name).to_ascii_lowercase();
+    bare(host.as_str()) == bare(name)
+}
+
+/// Whether `origin` is this server as the client reaches it.
+fn is_own(origin: &HeaderValue, headers: &HeaderMap, is_https: bool) -> bool {
+    let scheme: &[u8] = if is_https { b"https://" } else { b"http://" };
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    origin.as_bytes().strip_prefix(scheme).is_some_and(|authority| Some(authority) == host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine() {
+        for host in ["localhost", "LOCALHOST:7700", "127.0.0.1:7700", "[::1]:7700", "[::1]"] {
+            assert!(is_local(&Authority::from_static(host)), "{host}");
+        }
+        for host in ["localhost.example.org", "example.org:7700", "127.0.0.1.example.org"] {
+            assert!(!is_local(&Authority::from_static(host)), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_a_request_as_a_table() {
+        let host = |uri: &str, version, hosts: &[&str]| {
+            let mut request = Request::new(axum::body::Body::empty());
+            *request.uri_mut() = uri.parse().expect("a target");
+            *request.version_mut() = version;
+            for host in hosts {
+                request.headers_mut().append(header::HOST, HeaderValue::from_str(host).expect("a value"));
+            }
+            super::host(&request).map(|host| host.map(|host| host.to_string()))
+        };
+        let (old, new) = (Version::HTTP_10, Version::HTTP_11);
+        assert_eq!(host("/", new, &["localhost:7700"]), Ok(Some("localhost:7700".into())));
+        assert_eq!(host("/", old, &["localhost"]), Ok(Some("localhost".into())));
+        assert_eq!(host("/", old, &[]), Ok(None));
+        assert_eq!(host("http://a.example/", new, &["localhost"]), Ok(Some("a.example".into())));
+        for hosts in
+            [&[][..], &["localhost", "localhost"], &["user@localhost"], &["a:b@localhost"], &[""], &["::1"], &["a b"]]
+        {
+            assert_eq!(host("/", new, hosts), Err(()), "{hosts:?}");
+        }
+        assert_eq!(host("http://user@localhost/", new, &["localhost"]), Err(()));
+    }
+
+    #[test]
+    fn the_public_name_as_a_table() {
+        let is_public = |host: &'static str, scheme, name| is_public(&Authority::from_static(host), (scheme, name));
+        for host in ["a.example", "A.EXAMPLE", "a.example:443"] {
+            assert!(is_public(host, "https", "a.example"), "{host}");
+        }
+        assert!(is_public("a.example:7700", "http", "a.example:7700"));
+        for host in ["a.example:80", "b.example", "a.example.evil"] {
+            assert!(!is_public(host, "https", "a.example"), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_own_with_its_port() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:7700"));
+        let is_own = |origin, is_https| is_own(&HeaderValue::from_static(origin), &headers, is_https);
+        assert!(is_own("http://127.0.0.1:7700", false) && is_own("https://127.0.0.1:7700", true));
+        for other in ["http://127.0.0.1:8000", "https://127.0.0.1:7700", "null", "http://evil.example"] {
+            assert!(!is_own(other, false), "{other}");
+        }
+        for other in ["https://127.0.0.1:8000", "http://127.0.0.1:7700", "https://evil.example"] {
+            assert!(!is_own(other, true), "{other}");
+        }
+    }
+}

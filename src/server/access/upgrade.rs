@@ -1,0 +1,213 @@
+//! A request for a WebSocket becomes a [`Socket`] with a task of its own.
+//!
+//! What refuses the connection is said as a close code after the upgrade: browsers show scripts nothing else.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tracing::Instrument;
+
+use crate::config::{LimitsConfig, TimesConfig};
+use crate::server::access::auth::Access;
+use crate::server::access::middleware::{Denied, ForeignOrigin, ORIGIN_RULE};
+use crate::server::access::peer::Peer;
+use crate::server::core::close::{End, Finish};
+use crate::server::core::context::ServerContext;
+use crate::server::core::grant_lifetime::AccessEnd;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::http::query::query;
+use crate::server::transport::stream::Transport;
+use crate::server::transport::websocket::Socket;
+use crate::wire::{CloseCode, SUBPROTOCOL};
+
+/// What a request for a socket says beside its path.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) peer: Peer,
+    pub(crate) access: Access,
+    /// Without the token.
+    query: HashMap<String, String>,
+}
+
+impl Asked {
+    /// What a request that the guard let pass asks for.
+    pub(crate) fn of(request: &Request) -> Result<Self, End> {
+        let extensions = request.extensions();
+        match (extensions.get::<Peer>(), extensions.get::<Access>()) {
+            (Some(peer), Some(access)) => {
+                Ok(Self { peer: peer.clone(), access: access.clone(), query: query(request.uri().query())? })
+            }
+            _ => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
+        }
+    }
+
+    /// Resolves when what the client may do ends; `None` for never.
+    pub(crate) fn end(&self, context: &ServerContext) -> Option<AccessEnd> {
+        self.access.end(context.clock.now())
+    }
+
+    /// A parameter of the query.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// The names of the parameters.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.query.keys().map(String::as_str)
+    }
+
+    /// A parameter that is `true`, `false` or not given.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, End> {
+        match self.get(name) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(End::close(CloseCode::BadRequest, format!("{name} is true or false"))),
+        }
+    }
+
+    /// Refuses parameters that this server does not have yet, and values of others, rather than pass over them.
+    pub(crate) fn refuse(&self, unsupported: &[(&str, Option<&str>)]) -> Result<(), End> {
+        for (name, only) in unsupported {
+            match (self.get(name), only) {
+                (None, _) => {}
+                (Some(value), Some(only)) if value == *only => {}
+                (Some(_), Some(only)) => {
+                    let reason = format!("this server has no other {name} than {only}");
+                    return Err(End::close(CloseCode::Unsupported, reason));
+                }
+                (Some(_), None) => {
+                    return Err(End::close(CloseCode::Unsupported, format!("this server has no {name}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What differs between the sockets there are.
+#[derive(Debug)]
+pub(crate) struct SocketEnd {
+    /// Who may have one.
+    pub(crate) may: fn(&Peer) -> bool,
+    /// What it reads at once, and holds for as long as it lives.
+    pub(crate) read_buffer_bytes: usize,
+    /// The largest message of a client that asked so, in bytes.
+    pub(crate) message_bytes: fn(&LimitsConfig, &Asked) -> usize,
+}
+
+/// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
+pub(crate) fn upgrade<F, S, O>(
+    context: &Arc<ServerContext>,
+    mut request: Request,
+    end: &'static SocketEnd,
+    serve: F,
+) -> Response
+where
+    F: FnOnce(Socket, Box<Asked>) -> S + Send + 'static,
+    S: Future<Output = (O, End)> + Send + 'static,
+    O: Finish,
+{
+    let accept = match accept_key(request.headers()) {
+        Ok(accept) => accept,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let extensions = request.extensions_mut();
+    let is_foreign = extensions.get::<ForeignOrigin>().is_some();
+    let denied = extensions.remove::<Denied>();
+    let access = extensions.remove::<Access>();
+    let (Some(on_upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
+        return Problem::bad("this connection cannot become a WebSocket").into_response();
+    };
+    let asked = match (denied, access) {
+        _ if is_foreign => Err(End::close(CloseCode::Forbidden, ORIGIN_RULE)),
+        (Some(Denied(denial)), _) => Err(denial.into()),
+        _ if !(end.may)(&peer) => {
+            let reason = "the server, or your address, holds as many connections as may be";
+            Err(End::close(CloseCode::TooManyConnections, reason))
+        }
+        (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
+        (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
+    };
+    let access_end = asked.as_ref().ok().and_then(|asked| asked.end(context));
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if tokens(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == SUBPROTOCOL) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    let limits = &context.config.limits;
+    let message_bytes = asked.as_ref().map_or(limits.message_bytes, |asked| (end.message_bytes)(limits, asked));
+    let context = context.clone();
+    let tracker = context.tasks.clone();
+    // The path alone: a query may hold a token.
+    let span = tracing::debug_span!("connection", path = request.uri().path());
+    let connection = async move {
+        let Some(mut socket) = Box::pin(open(&context, on_upgrade, end.read_buffer_bytes, message_bytes)).await else {
+            return;
+        };
+        socket.end_with(access_end);
+        match asked {
+            Ok(asked) => {
+                let (sink, end) = serve(socket, asked).await;
+                context.metrics.closed(end.code());
+                Box::pin(sink.finish(end)).await;
+            }
+            Err(end) => {
+                context.metrics.closed(end.code());
+                Box::pin(socket.finish(end)).await;
+            }
+        }
+    };
+    tracker.spawn(connection.instrument(span));
+    response
+}
+
+/// The socket, as soon as the answer has gone out.
+async fn open(
+    context: &ServerContext,
+    on_upgrade: OnUpgrade,
+    read_buffer_bytes: usize,
+    message_bytes: usize,
+) -> Option<Socket> {
+    let times = &context.config.times;
+    let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
+    let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
+    Some(Socket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, message_bytes, times).await)
+}
+
+/// The answer to the request's key (RFC 6455, section 4.2).
+fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    let has = |name: &HeaderName, token: &str| tokens(headers, name).any(|has| has.eq_ignore_ascii_case(token));
+    if !has(&header::UPGRADE, "websocket") || !has(&header::CONNECTION, "upgrade") {
+        let detail = "this address is a WebSocket: connect to it with a WebSocket client";
+        return Err(Problem::new(ProblemCode::UpgradeRequired, detail));
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let detail = "Sec-WebSocket-Version has to be 13";
+        return Err(Problem::new(ProblemCode::UpgradeRequired, detail));
+    }
+    // 16 bytes in base 64.
+    match headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes) {
+        Some(key) if key.len() == 24 && key.ends_with(b"==") => {
+            HeaderValue::from_str(&derive_accept_key(key)).map_err(|_| Problem::bad("a bad key"))
+        }
+        _ => Err(Problem::bad("Sec-WebSocket-Key has to be 16 bytes in base 64")),
+    }
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}

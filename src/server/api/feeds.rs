@@ -1,0 +1,377 @@
+//! Feeds over HTTP: which there are, how they stand, what is known of them, and who is who in them.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Role;
+use crate::feed::{Feed, Opened};
+use crate::position::FeedId;
+use crate::server::access::auth::Access;
+use crate::server::api::speaker_suggestions::suggest_speakers;
+use crate::server::core::catalog::Catalog;
+use crate::server::core::feed_list::{summarize, summarize_all};
+use crate::server::core::summaries::Summary;
+use crate::server::http::body::read_json;
+use crate::server::http::feed_path::open;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::transcript::{FeedState, FoldView, Meta, Op, Record, Speaker};
+
+/// The longest title, in bytes: a line on a page.
+const TITLE_BYTES_MAX: usize = 512;
+/// The longest language tag, in bytes. RFC 5646, section 4.4.1, advises room for 35.
+const LANGUAGE_BYTES_MAX: usize = 35;
+/// The longest name, id or kind of a speaker, and the longest `op_id`, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+#[derive(Serialize)]
+struct FeedList {
+    feeds: Vec<Summary>,
+    /// How many there are in all, where they come page by page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+    /// What to give as `after` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// `GET /v1/feeds`
+pub(crate) async fn list(
+    State(catalog): State<Arc<Catalog>>,
+    Query(query): Query<HashMap<String, String>>,
+    Extension(access): Extension<Access>,
+) -> Result<Response, Problem> {
+    let state = match query.get("state").map(String::as_str) {
+        None => None,
+        Some("scheduled") => Some(FeedState::Scheduled),
+        Some("live") => Some(FeedState::Live),
+        Some("paused") => Some(FeedState::Paused),
+        Some("ended") => Some(FeedState::Ended),
+        Some(_) => return Err(Problem::bad("state is scheduled, live, paused or ended")),
+    };
+    let feeds = summarize_all(&catalog).await?.into_iter().map(|(_, summary)| summary);
+    let feeds = feeds.filter(|summary| access.may(Role::Subscribe, &summary.feed));
+    let mut feeds: Vec<Summary> = feeds.filter(|summary| state.is_none_or(|state| summary.state == state)).collect();
+    let max = catalog.context.config.limits.feeds_listed_max;
+    let limit = match query.get("limit").map(|limit| limit.parse()) {
+        None if query.contains_key("after") => max,
+        None => return Ok(Json(FeedList { feeds, total: None, next: None }).into_response()),
+        Some(Ok(limit)) if (1..=max).contains(&limit) => limit,
+        Some(_) => return Err(Problem::bad(format!("limit is a whole number from 1 to {max}"))),
+    };
+    let after = match query.get("after").map(|after| Rank::parse(after)) {
+        None => None,
+        Some(Some(after)) => Some(after),
+        Some(None) => return Err(Problem::bad("after is what the page before gave as next")),
+    };
+    let total = feeds.len();
+    feeds.sort_by_cached_key(Rank::of);
+    let from = after.map_or(0, |after| feeds.partition_point(|summary| Rank::of(summary) <= after));
+    feeds.drain(..from);
+    let has_more = feeds.len() > limit;
+    feeds.truncate(limit);
+    let next = feeds.last().filter(|_| has_more).map(|last| Rank::of(last).to_string());
+    Ok(Json(FeedList { feeds, total: Some(total), next }).into_response())
+}
+
+/// Where a feed stands in a list for people: those that are on first, and of these the ones that spoke last. A page goes on
+/// behind a rank, so that none is listed twice or left out because another one changed its place meanwhile.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    state: usize,
+    spoke: Reverse<Option<i64>>,
+    feed: String,
+}
+
+impl Rank {
+    const STATES: [FeedState; 5] =
+        [FeedState::Live, FeedState::Paused, FeedState::Scheduled, FeedState::Ended, FeedState::None];
+
+    fn of(summary: &Summary) -> Self {
+        let state = Self::STATES.iter().position(|state| *state == summary.state).unwrap_or(Self::STATES.len());
+        let spoke = Reverse(summary.last_line_at.map(|at| at.0));
+        Self { state, spoke, feed: summary.feed.as_str().to_owned() }
+    }
+
+    /// As [`Display`](fmt::Display) writes it.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '.');
+        let (state, spoke, feed) = (parts.next()?, parts.next()?, parts.next()?);
+        let spoke = if spoke.is_empty() { None } else { Some(spoke.parse().ok()?) };
+        Some(Self { state: state.parse().ok()?, spoke: Reverse(spoke), feed: feed.to_owned() })
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, spoke: Reverse(spoke), feed } = self;
+        match spoke {
+            Some(spoke) => write!(f, "{state}.{spoke}.{feed}"),
+            None => write!(f, "{state}..{feed}"),
+        }
+    }
+}
+
+/// `GET /v1/feeds/{feed}`
+pub(crate) async fn get(State(catalog): State<Arc<Catalog>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    answer(&catalog, &feed, StatusCode::OK).await
+}
+
+async fn answer(catalog: &Catalog, feed: &Arc<Feed>, status: StatusCode) -> Result<Response, Problem> {
+    let summary = summarize(catalog, feed).await?;
+    Ok((status, Json(summary)).into_response())
+}
+
+/// What a request may say of a feed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedFacts {
+    title: Option<Arc<str>>,
+    language: Option<Arc<str>>,
+}
+
+impl FeedFacts {
+    fn into_meta(self) -> Result<Meta, Problem> {
+        check_text("title", self.title.as_deref(), TITLE_BYTES_MAX)?;
+        check_text("language", self.language.as_deref(), LANGUAGE_BYTES_MAX)?;
+        Ok(Meta { title: self.title, language: self.language, ..Meta::default() })
+    }
+}
+
+fn check_text(what: &str, text: Option<&str>, bytes_max: usize) -> Result<(), Problem> {
+    let Some(text) = text else { return Ok(()) };
+    if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
+        return Err(Problem::bad(format!("{what} is 1 to {bytes_max} bytes of text without control characters")));
+    }
+    Ok(())
+}
+
+/// `PUT /v1/feeds/{feed}`: the body may be left out.
+pub(crate) async fn put(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = FeedId::new(&name)?;
+    let is_empty = hyper::body::Body::is_end_stream(&body);
+    let facts = if is_empty { FeedFacts::default() } else { read_json(&catalog.context, &headers, body).await? };
+    let meta = facts.into_meta()?;
+    let first = || {
+        let mut first = vec![catalog.context.opening(false)];
+        if meta != Meta::default() {
+            first.push(catalog.context.record(Op::Meta(meta.clone())));
+        }
+        first
+    };
+    if !matches!(catalog.feeds.open(&name).await?, Opened::Here(_)) {
+        catalog.check_room_for_a_feed().await?;
+    }
+    let (feed, is_new) = catalog.feeds.create(&name, true, first).await?;
+    if is_new {
+        tracing::info!(feed = %name, "feed created");
+    }
+    if !is_new && meta != Meta::default() {
+        feed.append_all(&[catalog.context.record(Op::Meta(meta))]).await?;
+    }
+    answer(&catalog, &feed, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
+}
+
+/// `PATCH /v1/feeds/{feed}`
+pub(crate) async fn patch(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    let meta = read_json::<FeedFacts>(&catalog.context, &headers, body).await?.into_meta()?;
+    if meta != Meta::default() {
+        feed.append_all(&[catalog.context.record(Op::Meta(meta))]).await?;
+    }
+    answer(&catalog, &feed, StatusCode::OK).await
+}
+
+/// `DELETE /v1/feeds/{feed}`
+pub(crate) async fn delete(State(catalog): State<Arc<Catalog>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    catalog.delete_feed(&feed).await?;
+    tracing::info!(feed = %feed.name(), "feed deleted");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedState {
+    state: FeedState,
+}
+
+/// `POST /v1/feeds/{feed}/state`
+pub(crate) async fn set_state(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    let WantedState { state } = read_json(&catalog.context, &headers, body).await?;
+    let view = feed.view(FoldView::Interim).await?;
+    let now = view.transcript().state();
+    let op = match (now, state) {
+        (now, state) if now == state => None,
+        (FeedState::Scheduled | FeedState::Paused, FeedState::Live) => Some(Op::Resume),
+        (FeedState::Ended, FeedState::Live) => Some(Op::Reopen),
+        (FeedState::Live, FeedState::Paused) => Some(Op::Pause),
+        (_, FeedState::Ended) => Some(Op::End),
+        (now, FeedState::Paused) => {
+            return Err(Problem::bad(format!("only a live feed can be paused; this one is {}", now.as_str())));
+        }
+        _ => return Err(Problem::bad("state is live, paused or ended")),
+    };
+    if let Some(op) = op {
+        feed.append_all(&[catalog.context.record(op)]).await?;
+        tracing::info!(feed = %feed.name(), from = now.as_str(), to = state.as_str(), "feed state changed");
+    }
+    answer(&catalog, &feed, StatusCode::OK).await
+}
+
+/// An operation of the desk.
+#[derive(Deserialize)]
+#[serde(tag = "op", deny_unknown_fields)]
+enum DeskOp {
+    #[serde(rename = "speaker.rename")]
+    Rename {
+        op_id: Arc<str>,
+        speaker: Arc<str>,
+        name: Arc<str>,
+        kind: Option<Arc<str>>,
+        #[serde(default)]
+        create: bool,
+    },
+    #[serde(rename = "speaker.merge")]
+    Merge {
+        op_id: Arc<str>,
+        from: Arc<str>,
+        into: Arc<str>,
+        #[serde(default)]
+        create: bool,
+    },
+    #[serde(rename = "speaker.unmerge")]
+    Unmerge { op_id: Arc<str>, from: Arc<str> },
+}
+
+#[derive(Serialize)]
+struct DeskAnswer {
+    op_id: Arc<str>,
+    changed: bool,
+    /// Why a merge that is not there cannot be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// `POST /v1/feeds/{feed}/desk`
+pub(crate) async fn desk(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    let (op_id, about, create, op) = match read_json(&catalog.context, &headers, body).await? {
+        DeskOp::Rename { op_id, speaker, name, kind, create } => {
+            check_text("speaker", Some(&speaker), NAME_BYTES_MAX)?;
+            check_text("name", Some(&name), NAME_BYTES_MAX)?;
+            check_text("kind", kind.as_deref(), NAME_BYTES_MAX)?;
+            (op_id, vec![speaker.clone()], create, Op::Rename { speaker, name, kind })
+        }
+        DeskOp::Merge { op_id, from, into, create } => {
+            check_text("from", Some(&from), NAME_BYTES_MAX)?;
+            check_text("into", Some(&into), NAME_BYTES_MAX)?;
+            (op_id, vec![from.clone(), into.clone()], create, Op::Merge { from, into })
+        }
+        DeskOp::Unmerge { op_id, from } => {
+            check_text("from", Some(&from), NAME_BYTES_MAX)?;
+            (op_id, vec![from.clone()], false, Op::Unmerge { from })
+        }
+    };
+    check_text("op_id", Some(&op_id), NAME_BYTES_MAX)?;
+    let view = feed.view(FoldView::Interim).await?;
+    let before = view.transcript().speakers();
+    if !create {
+        about.iter().try_for_each(|id| check_known(&before, id))?;
+    }
+    let taken = || {
+        let detail = format!("op_id {op_id:?} was used for another operation: give each its own");
+        Problem::new(ProblemCode::Conflict, detail)
+    };
+    if view.transcript().is_op_id_taken(&op_id, &op) {
+        return Err(taken());
+    }
+    let record = Record { op_id: Some(op_id.clone()), ..catalog.context.record(op.clone()) };
+    let end = feed.append_all(&[record]).await?;
+    view.reach(end).await?;
+    // Another request may have been in the log first.
+    if view.transcript().is_op_id_taken(&op_id, &op) {
+        return Err(taken());
+    }
+    let after = view.transcript().speakers();
+    let changed = find_speaker(&before, &about[0]) != find_speaker(&after, &about[0]);
+    let reason = match &op {
+        Op::Merge { from, into } => why_not_merged(&after, from, into),
+        _ => None,
+    };
+    Ok(Json(DeskAnswer { op_id, changed, reason }).into_response())
+}
+
+/// Why `from` is not merged into `into` though it was asked for; `None` if it is.
+fn why_not_merged(speakers: &[Speaker], from: &str, into: &str) -> Option<String> {
+    if from == into {
+        return Some(format!("{from:?} cannot be merged into itself"));
+    }
+    match find_speaker(speakers, from)?.into.as_deref() {
+        Some(already) if already == into => None,
+        Some(other) => Some(format!("{from:?} is merged into {other:?} already: unmerge {from:?} first")),
+        None => Some(format!(
+            "{into:?} is merged into {from:?}, and both would stand for each other: unmerge {into:?} first"
+        )),
+    }
+}
+
+fn find_speaker<'a>(speakers: &'a [Speaker], id: &str) -> Option<&'a Speaker> {
+    speakers.iter().find(|speaker| *speaker.id == *id)
+}
+
+/// Refuses a speaker that readers do not know: a typing error would make one who never says anything.
+fn check_known(speakers: &[Speaker], id: &str) -> Result<(), Problem> {
+    if find_speaker(speakers, id).is_some() {
+        return Ok(());
+    }
+    let near = suggest_speakers(speakers, id);
+    let (are_many, near) = (near.len() > 1, near.join(", "));
+    let hint = match (near.is_empty(), are_many) {
+        (true, _) => format!("the feed has {}, and none is called nearly so.", count_speakers(speakers.len())),
+        (false, false) => format!("did you mean {near}?"),
+        (false, true) => format!("did you mean one of {near}?"),
+    };
+    let detail = format!(
+        "there is no speaker {id:?} by that id: {hint} To name or merge somebody who has not spoken yet, set create to true \
+         (--create)"
+    );
+    Err(Problem::new(ProblemCode::NoSuchSpeaker, detail))
+}
+
+fn count_speakers(count: usize) -> String {
+    match count {
+        1 => "1 speaker".to_owned(),
+        count => format!("{count} speakers"),
+    }
+}

@@ -1,0 +1,131 @@
+//! HLS over HTTP: a feed's playlist, and its segments.
+//!
+//! Nothing is kept for a player. For a feed that somebody asks for, its [`Timeline`] is: the log's own tale, folded on with
+//! each request, so that it can be dropped at any time. As long as a live feed is asked for, its clock goes on in silence
+//! too (`upkeep`), or its segments would not be published until somebody speaks again.
+//!
+//! Players send no header: `token=` in the playlist's address is in its segments' too, and then nobody but the player may
+//! keep them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use form_urlencoded::byte_serialize;
+use futures::StreamExt;
+use http::{HeaderValue, header};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::feed::Feed;
+use crate::format::Format;
+use crate::format::hls::{Listed, Timeline};
+use crate::server::access::auth::Access;
+use crate::server::core::catalog::Catalog;
+use crate::server::http::feed_path::open;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::transcript::{MediaMs, Record, Timestamp};
+
+/// The farthest that a video may begin from media time 0: a week, as captions may last.
+const OFFSET_MS_MAX: MediaMs = 604_800_000;
+/// A year: a published segment never changes (RFC 8246).
+const FOR_EVER: [&str; 2] = ["public, max-age=31536000, immutable", "private, max-age=31536000, immutable"];
+/// A second: players ask again after the length of a segment, and a cache in between spares us those who ask at once.
+const BRIEFLY: [&str; 2] = ["public, max-age=1", "private, max-age=1"];
+
+/// The feed's timeline, with all that was durable when this was called. Of many who ask at once one takes what is new.
+async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
+    let head = feed.head().await?;
+    // Those of a log of this server's own stay as they are while it runs.
+    let starts = if feed.is_shared() { Some(feed.starts().await?) } else { None };
+    let timeline = match catalog.hls_timelines.known(feed.log_id(), starts.as_ref()) {
+        Some(timeline) => timeline,
+        None => {
+            let starts = match starts {
+                Some(starts) => starts,
+                None => feed.starts().await?,
+            };
+            catalog.hls_timelines.of(feed.log_id(), &catalog.context.config.hls, starts)
+        }
+    };
+    let mut timeline = timeline.lock_owned().await;
+    if timeline.next_offset() < head {
+        let mut records = feed.records_from(timeline.next_offset());
+        while timeline.next_offset() < head
+            && let Some(batch) = records.next().await
+        {
+            for entry in batch? {
+                timeline.apply(entry.offset, Record::decode(&entry.record));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(timeline)
+}
+
+/// `GET /v1/feeds/{feed}/hls/captions.m3u8`
+pub(crate) async fn playlist(
+    State(catalog): State<Arc<Catalog>>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let listed = match query.get("type").map(String::as_str) {
+        None | Some("live") => Listed::Last(catalog.context.config.hls.window),
+        Some("event") => Listed::All,
+        Some(_) => return Err(Problem::bad("type is live or event")),
+    };
+    let start_at = match query.get("start_at").map(|text| Timestamp::parse(text)) {
+        None => None,
+        Some(Some(at)) => Some(at),
+        Some(None) => return Err(Problem::bad("start_at is a time such as 2026-11-23T18:31:05Z")),
+    };
+    let for_segments = for_segments(offset_ms(&query)?, query.get("token").filter(|_| access.is_by_token()));
+    let feed = open(&catalog, &name).await?;
+    let text = timeline(&catalog, &feed).await?.playlist(
+        listed,
+        catalog.context.config.hls.listed_max,
+        start_at,
+        &for_segments,
+    );
+    Ok(answer(&access, "application/vnd.apple.mpegurl", BRIEFLY, text))
+}
+
+/// `GET /v1/feeds/{feed}/hls/{segment}`
+pub(crate) async fn segment(
+    State(catalog): State<Arc<Catalog>>,
+    Extension(access): Extension<Access>,
+    Path((name, segment)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let offset_ms = offset_ms(&query)?;
+    let feed = open(&catalog, &name).await?;
+    let text = timeline(&catalog, &feed).await?.segment(&segment, offset_ms);
+    let text = text.ok_or_else(|| Problem::new(ProblemCode::NotFound, "no such segment is published"))?;
+    Ok(answer(&access, Format::Vtt.content_type(), FOR_EVER, text))
+}
+
+/// What anybody may have, any cache may keep; what is had by a token, only the cache of its owner.
+fn answer(access: &Access, content_type: &'static str, [public, private]: [&'static str; 2], text: String) -> Response {
+    let cache = if access.is_by_token() { private } else { public };
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache)];
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+}
+
+/// What of a playlist's query goes with its segments. As it was understood, and not as it was written: it becomes part of a
+/// text. Players cannot send a header, so the token goes on too, where it was in the URL and was what let them in.
+fn for_segments(offset_ms: MediaMs, token: Option<&String>) -> String {
+    let offset = (offset_ms != 0).then(|| format!("offset_ms={offset_ms}"));
+    let token = token.map(|token| format!("token={}", byte_serialize(token.as_bytes()).collect::<String>()));
+    let given: Vec<String> = offset.into_iter().chain(token).collect();
+    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+}
+
+fn offset_ms(query: &HashMap<String, String>) -> Result<MediaMs, Problem> {
+    let Some(text) = query.get("offset_ms") else { return Ok(0) };
+    match text.parse() {
+        Ok(ms) if (-OFFSET_MS_MAX..=OFFSET_MS_MAX).contains(&ms) => Ok(ms),
+        _ => Err(Problem::bad(format!("offset_ms is a whole number from -{OFFSET_MS_MAX} to {OFFSET_MS_MAX}"))),
+    }
+}

@@ -1,0 +1,155 @@
+//! Vendors' frames that are kept beside the lines they became: which, how many, and how they are had again.
+//!
+//! A frame is a record of the feed's log, in the same append as what it led to and in front of it. No view shows it, so no
+//! reader gets it; it is for those who manage feeds. It goes with its feed, by retention or otherwise, and by itself at their
+//! request: a frame may repeat what was said many lines before it, so all of a source go together.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use http::{HeaderValue, header};
+use serde::Serialize;
+
+use crate::feed::Feed;
+use crate::log::{Entry, LogError};
+use crate::position::Offset;
+use crate::server::core::catalog::Catalog;
+use crate::server::http::feed_path::open;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::transcript::line::check_source;
+use crate::transcript::{Frame, Op, Record, Timestamp};
+use crate::wire::recording::{ReadAs, Row};
+
+/// The frames of a feed's log as it stands, in its order.
+struct Frames {
+    records: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+    next: Offset,
+    head: Offset,
+    source: Option<Arc<str>>,
+    found: VecDeque<(Offset, Timestamp, Frame)>,
+}
+
+impl Frames {
+    /// Of one source, or of all.
+    async fn of(feed: &Feed, source: Option<Arc<str>>) -> Result<Self, LogError> {
+        let head = feed.head().await?;
+        Ok(Self { records: feed.records(), next: Offset::START, head, source, found: VecDeque::new() })
+    }
+
+    async fn next(&mut self) -> Result<Option<(Offset, Timestamp, Frame)>, LogError> {
+        loop {
+            if let Some(found) = self.found.pop_front() {
+                return Ok(Some(found));
+            }
+            if self.next >= self.head {
+                return Ok(None);
+            }
+            let Some(batch) = self.records.next().await else { return Ok(None) };
+            for entry in batch?.into_iter().filter(|entry| entry.offset < self.head) {
+                self.next = entry.offset.next();
+                if let Record { received_at, op: Op::Frame(frame), .. } = Record::decode(&entry.record)
+                    && self.source.as_ref().is_none_or(|source| *source == frame.source)
+                {
+                    self.found.push_back((entry.offset, received_at, *frame));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn source_asked(query: &HashMap<String, String>) -> Result<Option<Arc<str>>, Problem> {
+    let source = query.get("source").map(String::as_str);
+    source.map(check_source).transpose()?;
+    Ok(source.map(Into::into))
+}
+
+/// `GET /v1/feeds/{feed}/raw`: the frames of one source as a recording, such as `replay --raw` plays.
+pub(crate) async fn get(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let source = source_asked(&query)?.unwrap_or_else(|| "main".into());
+    let feed = open(&catalog, &name).await?;
+    let wall_start = feed.view(crate::transcript::FoldView::Interim).await?.transcript().opened_at();
+    let mut frames = Frames::of(&feed, Some(source.clone())).await?;
+    let Some((_, began_at, first)) = frames.next().await? else {
+        let detail = format!("no frames of the source {source} were kept: keep_raw=true on its socket keeps them");
+        return Err(Problem::new(ProblemCode::NotFound, detail));
+    };
+    let mut recording = Recording { began_at, wall_start, before: None };
+    let head = recording.rows(began_at, &first);
+    let rest = stream::try_unfold((frames, recording), |(mut frames, mut recording)| async {
+        let Some((_, at, frame)) = frames.next().await? else { return Ok(None) };
+        let rows = recording.rows(at, &frame);
+        Ok::<_, LogError>(Some((rows, (frames, recording))))
+    });
+    let rows = stream::once(async { Ok(head) }).chain(rest).map_ok(Bytes::from);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, Body::from_stream(rows)).into_response())
+}
+
+/// What a recording says so far.
+struct Recording {
+    began_at: Timestamp,
+    wall_start: Option<Timestamp>,
+    /// The connection of the frame before, and how it is read.
+    before: Option<(Arc<str>, ReadAs)>,
+}
+
+impl Recording {
+    /// The rows of a frame: where its connection begins, one before it.
+    fn rows(&mut self, at: Timestamp, frame: &Frame) -> String {
+        let at_ms = u64::try_from(at.since(self.began_at)).unwrap_or(0);
+        let read_as = ReadAs {
+            format: frame.format.to_string(),
+            offset_ms: frame.offset_ms,
+            names: frame.has_names,
+            lang: frame.lang.as_deref().map(Into::into),
+            wall_start: self.wall_start,
+        };
+        let mut rows = String::new();
+        let of = (frame.connection.clone(), read_as);
+        if self.before.as_ref() != Some(&of) {
+            if self.before.is_some() {
+                rows += &Row::of_connection(at_ms, false).encode();
+            }
+            rows += &Row { read_as: Some(of.1.clone()), ..Row::of_connection(at_ms, true) }.encode();
+            self.before = Some(of);
+        }
+        rows + &Row { at_ms, frame: frame.bytes.clone(), ..Row::default() }.encode()
+    }
+}
+
+#[derive(Serialize)]
+struct Erased {
+    erased: u64,
+}
+
+/// `DELETE /v1/feeds/{feed}/raw`: erases the frames of one source, or of all; the lines stay.
+pub(crate) async fn delete(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    let mut frames = Frames::of(&feed, source_asked(&query)?).await?;
+    let mut erased = 0;
+    while let Some((offset, ..)) = frames.next().await? {
+        catalog.feeds.log().erase(feed.log_id(), offset).await?;
+        erased += 1;
+    }
+    tracing::info!(feed = %feed.name(), erased, "vendors' frames were erased");
+    Ok(Json(Erased { erased }).into_response())
+}

@@ -1,0 +1,147 @@
+//! Subscriptions over plain HTTP: Server-Sent Events, and text that goes on.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
+use crate::config::TimesConfig;
+use crate::feed::Opened;
+use crate::position::{Cursor, FeedId};
+use crate::server::access::middleware::{ForeignOrigin, ORIGIN_RULE};
+use crate::server::access::peer::Peer;
+use crate::server::access::upgrade::Asked;
+use crate::server::core::close::{End, Finish};
+use crate::server::egress::connection::Reader;
+use crate::server::egress::http_stream::{Answer, Cut, Form};
+use crate::server::egress::http_stream_body::AnswerBody;
+use crate::server::egress::params::Wanted;
+use crate::server::egress::service::EgressService;
+use crate::server::egress::sink::Outlet;
+use crate::server::egress::text_rows::Rows;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::transcript::{FeedState, FoldView};
+use crate::wire::CloseCode;
+use crate::wire::subscribe::Begin;
+
+/// `GET /v1/feeds/{feed}/events`
+pub(crate) async fn events(
+    State(service): State<Arc<EgressService>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let last = request.headers().get("last-event-id").cloned();
+    begin(service, FeedId::new(&name)?, request, |asked| {
+        let mut wanted = Wanted::new(asked).map_err(|end| problem(&end))?;
+        if let Some(last) = last {
+            let last = last.to_str().ok().and_then(|last| last.parse().ok());
+            let last = last.ok_or_else(|| Problem::bad("Last-Event-ID is no cursor of this server"))?;
+            wanted.from = Begin::Cursor(last);
+        }
+        Ok((wanted, Form::Events))
+    })
+    .await
+}
+
+/// `GET /v1/feeds/{feed}/text`
+pub(crate) async fn text(
+    State(service): State<Arc<EgressService>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    begin(service, FeedId::new(&name)?, request, |asked| {
+        text_params(asked).map(|(wanted, rows)| (wanted, Form::Text(rows)))
+    })
+    .await
+}
+
+fn text_params(asked: &Asked) -> Result<(Wanted, Rows), Problem> {
+    for name in ["unit", "interim", "pace", "pace_by"] {
+        if asked.get(name).is_some() {
+            let detail =
+                format!("text has no {name}: it is final lines, each once, as they come; see …/events and …/subscribe");
+            return Err(Problem::bad(detail));
+        }
+    }
+    let wanted = Wanted::new(asked).map_err(|end| problem(&end))?;
+    let has_cursors = asked.flag("cursors", false).map_err(|end| problem(&end))?;
+    Ok((Wanted { view: FoldView::FinalOnly, ..wanted }, Rows::new(has_cursors)))
+}
+
+/// Answers `request` with the feed `name` as `form` writes it. `wanted` reads what is asked for beside that.
+async fn begin(
+    service: Arc<EgressService>,
+    name: FeedId,
+    request: Request,
+    wanted: impl FnOnce(&Asked) -> Result<(Wanted, Form), Problem>,
+) -> Result<Response, Problem> {
+    let extensions = request.extensions();
+    // What claims to want a socket was not asked this yet.
+    if extensions.get::<ForeignOrigin>().is_some() {
+        return Err(Problem::new(ProblemCode::Forbidden, ORIGIN_RULE));
+    }
+    if !extensions.get::<Peer>().is_some_and(Peer::may_read) {
+        let detail = "the server, or your address, holds as many connections as may be";
+        return Err(Problem::new(ProblemCode::TooManyConnections, detail));
+    }
+    let asked = Asked::of(&request).map_err(|end| problem(&end))?;
+    let (wanted, form) = wanted(&asked)?;
+    let cut = extensions.get::<Cut>().map(|Cut(cut)| cut.clone()).unwrap_or_default();
+    let span = tracing::debug_span!("answer", path = request.uri().path());
+    drop(request);
+    match service.catalog.feeds.open(&name).await? {
+        Opened::Deleted => return Err(Problem::feed_deleted(&name)),
+        Opened::Absent if !wanted.wait => return Err(Problem::no_such_feed(&name)),
+        Opened::Absent | Opened::Replaced(_) => {}
+        Opened::Here(feed) => {
+            if let Begin::Cursor(Cursor { epoch, change }) = &wanted.from {
+                let view = feed.view(wanted.view).await?;
+                let transcript = view.transcript();
+                let is_all = transcript.place_of(epoch, *change) == Ok(transcript.change());
+                if is_all && transcript.state() == FeedState::Ended {
+                    return Ok(StatusCode::NO_CONTENT.into_response());
+                }
+            }
+        }
+    }
+    let content_type = match &form {
+        Form::Events => "text/event-stream",
+        Form::Text(_) => "text/plain; charset=utf-8",
+    };
+    let (sender, receiver) = mpsc::channel(1);
+    let message_timeout = TimesConfig::ms(service.context.config.times.message_timeout_ms);
+    let answer = Box::new(Answer::new(form, sender, cut, message_timeout, asked.end(&service.context)));
+    let reader = Reader::new(service.clone(), name, Outlet::Answer(answer), asked, wanted);
+    let reader = reader.map_err(|(_, end)| problem(&end))?;
+    let tasks = service.context.tasks.clone();
+    let serving = async move {
+        let (outlet, end) = reader.run().await;
+        service.context.metrics.closed(end.code());
+        outlet.finish(end).await;
+    };
+    tasks.spawn(serving.instrument(span));
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // nginx keeps an answer back until it has enough of it, unless it is told not to.
+        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, Body::new(AnswerBody::new(receiver))).into_response())
+}
+
+/// What a socket would be closed with, before there was an answer.
+fn problem(end: &End) -> Problem {
+    let End::Close { code, reason } = end else { return Problem::new(ProblemCode::Internal, "there is no way on") };
+    let is = |known: CloseCode| *code == known.number();
+    let code = match code {
+        _ if is(CloseCode::BadRequest) => ProblemCode::BadRequest,
+        _ if is(CloseCode::Unsupported) => ProblemCode::Unsupported,
+        _ if is(CloseCode::TooManyConnections) => ProblemCode::TooManyConnections,
+        _ => ProblemCode::Forbidden,
+    };
+    Problem::new(code, reason.clone())
+}

@@ -1,0 +1,354 @@
+//! Transcripts over HTTP: written in a format of the reader's choice, and read from files.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::client::LOSSES_HEADER;
+use crate::feed::{Feed, Opened};
+use crate::format::{Document, Format, LineLimits, Range, ReadOptions, Reading};
+use crate::position::{Cursor, FeedId, Offset};
+use crate::server::core::catalog::Catalog;
+use crate::server::http::body::{charset, read};
+use crate::server::http::feed_path::open;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
+use crate::wire::publish::is_line_within;
+
+/// `GET /v1/feeds/{feed}/transcript.{format}`
+pub(crate) async fn get(
+    State(catalog): State<Arc<Catalog>>,
+    Path((name, file)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(format) = file.strip_prefix("transcript.") else {
+        return Err(Problem::new(ProblemCode::NotFound, "there is nothing at this address"));
+    };
+    let is_known = Format::ALL.iter().any(|known| known.extension() == format);
+    if !is_known {
+        let known: Vec<&str> = Format::ALL.iter().map(|known| known.extension()).collect();
+        let detail = format!("there is no format {format:?}; there are {}", known.join(", "));
+        return Err(Problem::new(ProblemCode::NotFound, detail));
+    }
+    let format = Format::from_str(format).map_err(|error| Problem::new(ProblemCode::NotFound, error.to_string()))?;
+    if query.contains_key("view") {
+        return Err(Problem::new(ProblemCode::Unsupported, "this server has no view beside the public one"));
+    }
+    let range = Range {
+        from_ms: number(&query, "from_ms")?,
+        to_ms: number(&query, "to_ms")?,
+        last_turns: number(&query, "last")?,
+    };
+    let which = fold_view(&query, format)?;
+    let feed = open(&catalog, &name).await?;
+    match query.get("at") {
+        None => {
+            let view = feed.view(which).await?;
+            let (etag, document) = {
+                let transcript = view.transcript();
+                let etag = etag(&transcript, format, range);
+                if is_known_to(&headers, &etag) {
+                    return Ok(not_modified(etag));
+                }
+                (etag, Document::of(feed.name(), &transcript, range))
+            };
+            written(format, etag, document).await
+        }
+        Some(at) => {
+            let transcript = fold_to(&feed, At::parse(at)?).await?;
+            let etag = etag(&transcript, format, range);
+            if is_known_to(&headers, &etag) {
+                return Ok(not_modified(etag));
+            }
+            let document = Document::of(feed.name(), &transcript, range);
+            written(format, etag, document).await
+        }
+    }
+}
+
+/// Final lines, unless a page asks for those that may still change too, to go on from there with `interim=true`.
+fn fold_view(query: &HashMap<String, String>, format: Format) -> Result<FoldView, Problem> {
+    match query.get("interim").map(String::as_str) {
+        None | Some("false") => Ok(FoldView::FinalOnly),
+        Some("true") if !matches!(format, Format::Json | Format::Ndjson) => {
+            Err(Problem::bad("interim=true is for json and ndjson: other formats cannot tell what may still change"))
+        }
+        Some("true") if query.contains_key("at") => {
+            Err(Problem::bad("interim=true is for the transcript as it stands now, without at"))
+        }
+        Some("true") => Ok(FoldView::Interim),
+        Some(_) => Err(Problem::bad("interim is true or false")),
+    }
+}
+
+fn number<T: FromStr>(query: &HashMap<String, String>, name: &str) -> Result<Option<T>, Problem> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits => Ok(Some(number)),
+        _ => Err(Problem::bad(format!("{name} is a whole number"))),
+    }
+}
+
+/// Names the transcript as it stands, the format and the range.
+fn etag(transcript: &Transcript, format: Format, range: Range) -> String {
+    let cursor = transcript.cursor(transcript.change()).map(|cursor| cursor.to_string()).unwrap_or_default();
+    // Another release may write the same transcript otherwise.
+    let written = format!("{} {cursor} {format:?} {range:?}", env!("CARGO_PKG_VERSION"));
+    let mut etag = String::from("\"");
+    for byte in &Sha256::digest(written.as_bytes())[..16] {
+        let _ = write!(etag, "{byte:02x}");
+    }
+    etag.push('"');
+    etag
+}
+
+pub(crate) fn is_known_to(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+}
+
+fn not_modified(etag: String) -> Response {
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response()
+}
+
+async fn written(format: Format, etag: String, document: Document) -> Result<Response, Problem> {
+    // An hour of speech is quick, but a day of it is not for a thread that serves others.
+    let work = move || (crate::format::write(format, &document), crate::format::losses(format, &document));
+    let (text, losses) = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::new(ProblemCode::Internal, "the transcript could not be written"))?;
+    let content_type = HeaderValue::from_static(format.content_type());
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::ETAG, HeaderValue::from_str(&etag).map_err(|_| Problem::new(ProblemCode::Internal, "no ETag"))?),
+    ];
+    let mut answer = (headers, text).into_response();
+    if let (false, Ok(losses)) = (losses.is_empty(), HeaderValue::from_str(&losses.header())) {
+        answer.headers_mut().insert(LOSSES_HEADER, losses);
+    }
+    Ok(answer)
+}
+
+/// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one a row, such as `PUT` takes back without loss. What
+/// was corrected and retracted is among them, so that it is for those who manage feeds.
+pub(crate) async fn records(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let feed = open(&catalog, &name).await?;
+    let head = feed.head().await?;
+    let mut records = feed.records();
+    let mut next = Offset::START;
+    let mut rows = Vec::new();
+    while next < head
+        && let Some(batch) = records.next().await
+    {
+        for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
+            next = entry.offset.next();
+            // An erased record is empty; vendors' frames have an address of their own.
+            if !entry.record.is_empty() && !matches!(Record::decode(&entry.record).op, Op::Frame(_)) {
+                rows.extend_from_slice(&entry.record);
+                rows.push(b'\n');
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    let content_type = HeaderValue::from_static(Format::Ndjson.content_type());
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((headers, rows).into_response())
+}
+
+/// A moment in a log.
+enum At {
+    Cursor(Cursor),
+    Time(Timestamp),
+}
+
+impl At {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match (text.parse(), Timestamp::parse(text)) {
+            (_, Some(time)) => Ok(Self::Time(time)),
+            (Ok(cursor), None) => Ok(Self::Cursor(cursor)),
+            (Err(_), None) => Err(Problem::bad("at is a cursor or a time such as 2026-11-23T18:31:05Z")),
+        }
+    }
+}
+
+/// The final lines of a feed as they stood.
+async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
+    let head = feed.head().await?;
+    let starts = feed.starts().await?;
+    let mut transcript = Transcript::with_starts(FoldView::FinalOnly, starts.clone());
+    // A cursor of the view with interim lines counts that view's changes.
+    let mut counting = Transcript::with_starts(FoldView::Interim, starts);
+    let mut records = feed.records();
+    let mut next = Offset::START;
+    while next < head
+        && let Some(batch) = records.next().await
+    {
+        for entry in batch? {
+            next = entry.offset.next();
+            let record = Record::decode(&entry.record);
+            let is_after = match &at {
+                At::Time(time) => record.received_at > *time,
+                At::Cursor(cursor) => is_at(&transcript, cursor) || is_at(&counting, cursor),
+            };
+            if is_after {
+                return Ok(transcript);
+            }
+            if matches!(at, At::Cursor(_)) {
+                counting.apply(entry.offset, record.clone());
+            }
+            transcript.apply(entry.offset, record);
+        }
+        tokio::task::yield_now().await;
+    }
+    match at {
+        At::Cursor(cursor) if !is_at(&transcript, &cursor) && !is_at(&counting, &cursor) => {
+            Err(Problem::bad("at: the cursor is not one of this feed as it is now"))
+        }
+        _ => Ok(transcript),
+    }
+}
+
+/// Whether a fold has come to where a cursor of it leads.
+fn is_at(fold: &Transcript, cursor: &Cursor) -> bool {
+    fold.place_of(&cursor.epoch, cursor.change).is_ok()
+}
+
+#[derive(Serialize)]
+struct Imported {
+    feed: FeedId,
+    lines: usize,
+    turns: usize,
+    speakers: usize,
+    problems: Vec<ImportProblem>,
+    /// How many problems there are of each kind, those that are not listed too.
+    problem_counts: Vec<ImportProblemCount>,
+    /// What the file says and a feed does not hold.
+    notices: Vec<ImportProblem>,
+}
+
+#[derive(Serialize)]
+struct ImportProblemCount {
+    kind: String,
+    left_out: bool,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct ImportProblem {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+impl ImportProblem {
+    fn all(problems: Vec<crate::format::Problem>) -> Vec<Self> {
+        let problems = problems.into_iter();
+        problems.map(|problem| Self { line: problem.line, column: problem.column, message: problem.message }).collect()
+    }
+}
+
+/// `PUT /v1/feeds/{feed}/transcript`
+pub(crate) async fn put(
+    State(catalog): State<Arc<Catalog>>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = FeedId::new(&name)?;
+    let replace = match query.get("replace").map(String::as_str) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::bad("replace is true or false")),
+    };
+    let body = read(&catalog.context, &headers, body, catalog.context.config.limits.import_bytes).await?;
+    let encoding = charset(&headers)?;
+    let limits = catalog.context.limits();
+    let limits = Some(LineLimits { text_bytes: limits.text_bytes, line_bytes: limits.message_bytes });
+    let options = ReadOptions { encoding, limits, ..ReadOptions::default() };
+    let reading = tokio::task::spawn_blocking(move || crate::format::read_with(&body, &options)).await;
+    let reading = match reading {
+        Ok(reading) => reading.map_err(|error| Problem::bad(error.to_string()))?,
+        Err(_) => return Err(Problem::new(ProblemCode::Internal, "the file could not be read")),
+    };
+    check(&catalog, &reading)?;
+    let old = match catalog.feeds.open(&name).await? {
+        Opened::Here(feed) if replace => Some(feed),
+        Opened::Here(_) => {
+            let detail = format!("the feed {name} has a log; with ?replace=true the file takes its place");
+            return Err(Problem::new(ProblemCode::FeedExists, detail));
+        }
+        Opened::Deleted | Opened::Replaced(_) if !replace => return Err(Problem::feed_deleted(&name)),
+        Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {
+            catalog.check_room_for_a_feed().await?;
+            None
+        }
+    };
+    let count = reading.lines.len();
+    let opening = catalog.context.opening(true);
+    let at = opening.received_at;
+    let records = std::iter::once(opening).chain(reading.records(at));
+    let imported = catalog.import_feed(&name, old.as_deref(), records).await?;
+    let Some(feed) = imported else {
+        let detail = format!("the feed {name} was created, deleted or replaced meanwhile; what you sent was not taken");
+        return Err(Problem::new(ProblemCode::FeedExists, detail));
+    };
+    let (turns, speakers) = {
+        let view = feed.view(FoldView::FinalOnly).await?;
+        let transcript = view.transcript();
+        (transcript.counts().1, transcript.speakers().iter().filter(|speaker| speaker.into.is_none()).count())
+    };
+    let counts = reading.problem_counts().into_iter();
+    let problem_counts = counts
+        .map(|count| ImportProblemCount { kind: count.kind, left_out: count.is_left_out, count: count.count })
+        .collect();
+    let Reading { problems, mut losses, estimated, lines, history, .. } = reading;
+    losses.extend(estimated);
+    // To let go of a million lines takes longer than others should wait for this thread.
+    drop(tokio::task::spawn_blocking(move || drop((lines, history))));
+    let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
+    tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
+    let imported = Imported { feed: name, lines: count, turns, speakers, problems, problem_counts, notices };
+    let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(imported)).into_response())
+}
+
+/// A file is held to the limits of times only where they would break the axis of media time. Its reader has held its lines to
+/// the limits of lines.
+fn check(catalog: &Catalog, reading: &Reading) -> Result<(), Problem> {
+    let message_bytes = catalog.context.config.limits.message_bytes;
+    let in_history = reading.history.iter().flatten().flat_map(|record| match &record.op {
+        Op::Line { lines, .. } => lines.as_slice(),
+        _ => &[],
+    });
+    if let Some(line) = reading.lines.iter().chain(in_history).find(|line| !is_line_within(line, message_bytes)) {
+        let detail =
+            format!("line {} is larger than limits.message_bytes ({message_bytes}): give it as several lines", line.id);
+        return Err(Problem::bad(detail));
+    }
+    let max = catalog.context.config.captions.max_media_ms;
+    match reading.lines.iter().find(|line| line.content.start_ms.is_some_and(|start| start > max)) {
+        None => Ok(()),
+        Some(line) => Err(Problem::bad(format!(
+            "block {} starts after {max} ms, the greatest media time of the configuration",
+            line.id
+        ))),
+    }
+}

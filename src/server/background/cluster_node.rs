@@ -1,0 +1,140 @@
+//! What this server is to the other nodes on the same log, and they to it; where there are none, the server alone.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use tokio::sync::Notify;
+
+use crate::cluster::{Heard, Here, Node, NodeId, Publisher, Word};
+use crate::log::LogId;
+use crate::position::Offset;
+use crate::server::core::catalog::Catalog;
+use crate::server::ingest::publisher_lock::{Place, Slots};
+
+/// Learns what other nodes write, until the server stops: which feeds they begin, and which are to be followed here.
+pub(crate) async fn follow_written(catalog: &Catalog, mut written: BoxStream<'static, Vec<(LogId, Offset)>>) {
+    while let Some(logs) = written.next().await {
+        for (log_id, _) in logs {
+            let is_wanted = catalog.needs_all_feeds() || catalog.owns(&log_id.feed);
+            catalog.feeds.note_written(&log_id, is_wanted);
+        }
+    }
+}
+
+/// This server, as the other nodes know it.
+pub(crate) struct ThisNode {
+    catalog: Arc<Catalog>,
+    locks: Arc<Slots>,
+    /// The feeds of which they were told that players ask for them.
+    watched: Mutex<HashSet<LogId>>,
+}
+
+impl ThisNode {
+    pub(crate) fn new(catalog: Arc<Catalog>, locks: Arc<Slots>) -> Self {
+        Self { catalog, locks, watched: Mutex::default() }
+    }
+
+    fn here(&self, log_id: LogId) -> (LogId, Here) {
+        let mut here = self.catalog.presence.of(&log_id);
+        here.players = self.catalog.hls_timelines.are_watched(&log_id);
+        (log_id, here)
+    }
+}
+
+impl Node for ThisNode {
+    fn all(&self) -> Vec<(LogId, Here)> {
+        let connected = self.catalog.presence.all().into_iter().map(|(log_id, _)| log_id);
+        let all: HashSet<LogId> = connected.chain(self.catalog.hls_timelines.watched()).collect();
+        all.into_iter().map(|log_id| self.here(log_id)).collect()
+    }
+
+    fn changed(&self) -> Vec<(LogId, Here)> {
+        let mut changed = self.catalog.presence.take_changed();
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: HashSet<LogId> = self.catalog.hls_timelines.watched().into_iter().collect();
+        changed.extend(watched.symmetric_difference(&now).cloned());
+        *watched = now;
+        changed.into_iter().map(|log_id| self.here(log_id)).collect()
+    }
+
+    fn bell(&self) -> &Notify {
+        self.catalog.presence.bell()
+    }
+
+    fn hear(&self, node: NodeId, word: Word) -> BoxFuture<'static, Heard> {
+        let (catalog, locks) = (self.catalog.clone(), self.locks.clone());
+        async move {
+            let log_id = word.log_id();
+            match word {
+                Word::Leave { publisher, asks, .. } => {
+                    let place = Place::Source(log_id, publisher.source.clone());
+                    return locks.leave(&place, &publisher, &node, asks).await;
+                }
+                Word::LeaveIfSilent { publisher, .. } => {
+                    let place = Place::Source(log_id, publisher.source.clone());
+                    return locks.leave_if_silent(&place, &publisher).await;
+                }
+                Word::Replacing { .. } => catalog.feeds.note_replacing(&log_id),
+                Word::NotReplaced { .. } => catalog.feeds.note_not_replaced(&log_id),
+                Word::Deleted { .. } => {
+                    if let Err(error) = catalog.forget_deleted(&log_id).await {
+                        tracing::error!(feed = %log_id.feed, %error, "a feed that was deleted elsewhere is left in the index");
+                    }
+                }
+            }
+            Heard::Done
+        }
+        .boxed()
+    }
+
+    /// A connection of the same source that is newer, and of which the word was lost.
+    fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &Publisher) {
+        let place = Place::Source(log_id.clone(), publisher.source.clone());
+        self.locks.let_go(&place, publisher, node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::feed::{Following, Opened};
+    use crate::log::MemoryLog;
+    use crate::position::FeedId;
+    use crate::server::Server;
+    use crate::server::core::clock::{Chance, Clock};
+    use crate::transcript::FoldView;
+
+    /// Another node says that it replaces a feed, and does not: it says so too, or is gone.
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_was_not_replaced_is_deleted_as_any_other() {
+        for is_told in [true, false] {
+            let log = Arc::new(MemoryLog::new());
+            let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+            let catalog = server.catalog();
+            let name = FeedId::new("geneva").expect("a name");
+            let kept = catalog.open_to_publish(&name).await.expect("created");
+            let mut bell = kept.view(FoldView::Interim).await.expect("followed").bell();
+            let node = ThisNode::new(catalog.clone(), Arc::new(Slots::new(catalog.clone())));
+            let (feed, life) = (name.clone(), kept.log_id().life);
+            node.hear("b".into(), Word::Replacing { feed: feed.clone(), life }).await;
+            assert!(kept.is_replaced());
+            if is_told {
+                node.hear("b".into(), Word::NotReplaced { feed, life }).await;
+                assert!(!kept.is_replaced());
+            } else {
+                tokio::time::advance(Duration::from_secs(61)).await;
+            }
+            // By that node, so that nobody here is asked.
+            catalog.feeds.log().delete(kept.log_id()).await.expect("deleted");
+            bell.wait_for(|bell| matches!(bell.following, Following::No(_))).await.expect("it ends");
+            assert!(!kept.is_replaced(), "{is_told}: its readers would wait for another life");
+            assert!(matches!(catalog.feeds.open(&name).await, Ok(Opened::Deleted)), "{is_told}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The one clock and the one source of chance: whoever needs them is handed them, so that tests can hand in others.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::transcript::{MediaMs, Timestamp};
+
+/// The time of day.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The clock of this machine.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are handed")]
+        Self(Arc::new(|| Timestamp(jiff::Timestamp::now().as_millisecond())))
+    }
+
+    /// A clock that says what `now` says.
+    #[must_use]
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// A time of day that is off by more than this from what it was going to be has jumped: less is a clock that is being set.
+const STEP_MS: i64 = 1_000;
+/// A stamp is of a while if it is this near to it: jumps are seen when somebody asks. Milliseconds.
+const NEAR_MS: i64 = 60_000;
+/// Jumps that are remembered. Of more, those in the beginning are taken for one.
+const SPANS_MAX: usize = 64;
+
+/// How the time of day went while this process ran. By it a stamp says how long ago it was given, however often the time of day
+/// has jumped since.
+#[derive(Debug)]
+pub(crate) struct ClockHistory {
+    began: Instant,
+    spans: Mutex<Vec<ClockSpan>>,
+}
+
+/// A while in which the time of day went on as time does. Milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct ClockSpan {
+    /// When it began, by the age of the process.
+    from: i64,
+    /// What the time of day was when the process began, as this span has it.
+    zero: i64,
+}
+
+impl ClockHistory {
+    /// Begins with the process.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self { began: Instant::now(), spans: Mutex::new(vec![ClockSpan { from: 0, zero: now.0 }]) }
+    }
+
+    /// Notes what the time of day is, and gives the age of the process. Jumps are seen when it is asked, so somebody should
+    /// ask once a second.
+    pub(crate) fn note(&self, now: Timestamp) -> i64 {
+        self.spans_at(now).0
+    }
+
+    fn spans_at(&self, now: Timestamp) -> (i64, std::sync::MutexGuard<'_, Vec<ClockSpan>>) {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let zero = now.0.saturating_sub(age);
+        if spans.last().is_none_or(|last| last.zero.abs_diff(zero) > STEP_MS.unsigned_abs()) {
+            if spans.len() == SPANS_MAX {
+                spans.remove(1);
+            }
+            spans.push(ClockSpan { from: age, zero });
+        }
+        (age, spans)
+    }
+
+    /// How long ago a stamp was given by this process: what came before counts from the process's beginning. Milliseconds.
+    pub(crate) fn seen_for(&self, stamp: Timestamp, now: Timestamp) -> i64 {
+        self.place(stamp, now).0
+    }
+
+    /// How long ago a stamp was given. Of the time before this process it is only known what the time of day was when it
+    /// began. Milliseconds.
+    pub(crate) fn since(&self, stamp: Timestamp, now: Timestamp) -> MediaMs {
+        let (seen, before) = self.place(stamp, now);
+        seen.saturating_add(before)
+    }
+
+    /// How long ago within this process, and how long before that.
+    fn place(&self, stamp: Timestamp, now: Timestamp) -> (i64, i64) {
+        let (age, spans) = self.spans_at(now);
+        let before = spans[0].zero.saturating_sub(stamp.0).max(0);
+        // From before the process, unless the clock was put back and showed that time of day again.
+        let mut best = if before > 0 { (NEAR_MS, 0) } else { (i64::MAX, age) };
+        for (index, span) in spans.iter().enumerate() {
+            let until = spans.get(index + 1).map_or(age, |next| next.from);
+            let at = stamp.0.saturating_sub(span.zero);
+            let within = at.clamp(span.from, until);
+            let off = at.saturating_sub(within).saturating_abs();
+            // Of several moments that had this time of day it is the last: nothing is taken for older than it is.
+            if off <= best.0 {
+                best = (off, within);
+            }
+        }
+        (age - best.1, if best.1 == 0 { before } else { 0 })
+    }
+}
+
+/// Random numbers.
+#[derive(Clone)]
+pub struct Chance(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Chance {
+    /// Those of the operating system.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        // Without them no epoch is safe; no machine that runs this lacks them.
+        Self(Arc::new(|| getrandom::u64().expect("the operating system has random numbers")))
+    }
+
+    /// Those that `next` gives.
+    #[must_use]
+    pub fn new(next: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(next))
+    }
+
+    /// The next one.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chance")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+    const DAY: i64 = 24 * HOUR;
+    const YEAR: i64 = 365 * DAY;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stamp_is_as_old_as_it_is_however_the_time_of_day_jumps() {
+        let began = 1_700_000_000_000;
+        for jumps in [[0, 0], [DAY, -DAY], [YEAR, -YEAR], [-DAY, DAY], [-YEAR, YEAR], [YEAR, YEAR], [30_000, -60_000]] {
+            let mut now = began;
+            let history = ClockHistory::new(Timestamp(now));
+            // A stamp each minute: before, between, and behind the jumps.
+            let mut stamps = Vec::new();
+            for minute in 0..30 {
+                now += match minute {
+                    10 => jumps[0],
+                    20 => jumps[1],
+                    _ => 0,
+                };
+                history.note(Timestamp(now));
+                stamps.push(now);
+                for (at, stamp) in (0..).zip(&stamps) {
+                    let age = history.seen_for(Timestamp(*stamp), Timestamp(now));
+                    let expected = (minute - at) * 60_000;
+                    // Where a clock shows an hour twice, it may be the second time.
+                    let is_twice = stamps.iter().filter(|other| other.abs_diff(*stamp) < 60_000).count() > 1;
+                    assert!(age == expected || (is_twice && age < expected), "{jumps:?}: {age} of {expected}");
+                }
+                let seconds = Duration::from_secs(60);
+                tokio::time::advance(seconds).await;
+                now += 60_000;
+            }
+            let now = Timestamp(now);
+            let early = Timestamp(began - 10 * HOUR);
+            assert_eq!(history.seen_for(early, now), 30 * 60_000, "it counts from the process's beginning");
+            let since = history.since(early, now);
+            assert!(since == 10 * HOUR + 30 * 60_000 || jumps[0] == -DAY, "{jumps:?}: {since}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_jumps_without_end_is_remembered_within_bounds() {
+        let history = ClockHistory::new(Timestamp(0));
+        for day in 0..1000 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            history.note(Timestamp(day * DAY));
+        }
+        assert_eq!(history.spans.lock().expect("nobody panics").len(), SPANS_MAX);
+        assert_eq!(history.seen_for(Timestamp(998 * DAY), Timestamp(999 * DAY)), 1_000);
+    }
+}

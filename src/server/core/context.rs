@@ -1,0 +1,61 @@
+//! The configuration, clocks, counters and lifetime of a server: the small part of it that every room may use.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::position::Epoch;
+use crate::server::core::clock::{Chance, Clock, ClockHistory};
+use crate::server::core::metrics::Metrics;
+use crate::transcript::{Op, Record, TurnSettings};
+use crate::wire::Limits;
+
+/// Configuration, clocks, counters and lifetime of one server.
+#[derive(Debug)]
+pub(crate) struct ServerContext {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    /// How the time of day went, for durations that must not jump with it.
+    pub(crate) clock_history: Arc<ClockHistory>,
+    pub(crate) chance: Chance,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Ends every connection.
+    pub(crate) stop: CancellationToken,
+    /// The tasks of the connections.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl ServerContext {
+    pub(crate) fn new(config: Config, clock: Clock, chance: Chance, metrics: Arc<Metrics>) -> Self {
+        Self {
+            clock_history: Arc::new(ClockHistory::new(clock.now())),
+            config,
+            clock,
+            chance,
+            metrics,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Returns the limits that publishers keep to.
+    pub(crate) fn limits(&self) -> Limits {
+        let limits = &self.config.limits;
+        Limits { message_bytes: limits.message_bytes, text_bytes: limits.text_bytes, unacked: limits.unacked }
+    }
+
+    /// Makes a record that no publisher sent, received now.
+    pub(crate) fn record(&self, op: Op) -> Record {
+        Record::new(self.clock.now(), op)
+    }
+
+    /// Makes the first record of a new log.
+    pub(crate) fn opening(&self, imported: bool) -> Record {
+        let captions = &self.config.captions;
+        let settings =
+            TurnSettings { turn_gap_ms: captions.turn_gap_ms, max_unknown_turn_ms: captions.max_unknown_turn_ms };
+        self.record(Op::Open { epoch: Epoch::from_random(self.chance.next()), settings, imported })
+    }
+}

@@ -1,0 +1,82 @@
+//! The end of what a token opened: it expires, or the configuration takes it back.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::server::core::close::End;
+use crate::transcript::Timestamp;
+use crate::wire::CloseCode;
+
+/// Says that a token has expired, to whoever sent it.
+pub(crate) const EXPIRED: &str = "the token has expired";
+
+/// Why a grant is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Revocation {
+    /// Its token, or the key that signed it, is no longer in the configuration.
+    Removed,
+    /// It allows something else now: whoever comes again is told what.
+    Changed,
+}
+
+/// One grant, as long as it holds. All connections that it opened share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Validity(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    ended: CancellationToken,
+    why: OnceLock<Revocation>,
+}
+
+impl Validity {
+    /// Ends every connection that the grant opened.
+    pub(crate) fn revoke(&self, why: Revocation) {
+        let _ = self.0.why.set(why);
+        self.0.ended.cancel();
+    }
+
+    /// Resolves when the grant ends: at `expires_at`, or when it is revoked.
+    pub(crate) fn end(&self, expires_at: Option<Timestamp>, now: Timestamp) -> AccessEnd {
+        let left = |at: Timestamp| Duration::from_millis(u64::try_from(at.since(now)).unwrap_or(0));
+        let at = expires_at.and_then(|at| tokio::time::Instant::now().checked_add(left(at)));
+        AccessEnd {
+            expires: at.map(|at| Box::pin(tokio::time::sleep_until(at))),
+            revoked: Box::pin(self.0.ended.clone().cancelled_owned()),
+            validity: self.clone(),
+        }
+    }
+}
+
+/// Resolves when a grant ends, with what its connections are closed with. Cancel-safe.
+pub(crate) struct AccessEnd {
+    expires: Option<Pin<Box<Sleep>>>,
+    revoked: Pin<Box<WaitForCancellationFutureOwned>>,
+    validity: Validity,
+}
+
+impl Future for AccessEnd {
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        if self.expires.as_mut().is_some_and(|expires| expires.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(End::close(CloseCode::Unauthorised, EXPIRED));
+        }
+        // Polled once more after it has resolved, it would have to be made anew.
+        if !self.validity.0.ended.is_cancelled() && self.revoked.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match self.validity.0.why.get() {
+            Some(Revocation::Changed) => {
+                End::close(CloseCode::GoingAway, "what you may do here has changed: connect again")
+            }
+            _ => End::close(CloseCode::Unauthorised, "the token was taken back"),
+        })
+    }
+}

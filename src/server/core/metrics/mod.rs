@@ -1,0 +1,379 @@
+//! What a monitoring system asks: `GET /metrics`, in the OpenMetrics text format.
+//!
+//! What happens is counted where it happens, in atomics; what stands as it is, is looked up when somebody asks. Names of
+//! feeds and speakers, texts and tokens are never labels. Names of sources are, up to a limit: they name equipment, and
+//! which of it sends rubbish is what one wants to know.
+
+mod shared;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::log::Commit;
+use crate::server::core::clock::Clock;
+use crate::server::core::metrics::shared::{SharedHistogram, lock};
+use crate::transcript::{Op, Timestamp};
+use crate::wire::NackCode;
+
+/// From a quarter of a millisecond, a flush of a fast disk, to four seconds and beyond.
+const SECONDS: (f64, f64, u16) = (0.000_25, 2.0, 15);
+/// As many as one commit may have.
+const RECORDS: (f64, f64, u16) = (1.0, 4.0, 7);
+/// What readers may lag, in milliseconds, with its label; what is beyond has one of its own.
+const LAGS: [(i64, &str); 2] = [(1_000, "under_1s"), (10_000, "under_10s")];
+/// The label for the lines of sources beyond the limit.
+const OTHER_SOURCES: &str = "other";
+
+type Labelled<const N: usize> = Family<[(&'static str, String); N], Counter>;
+type Targets = Family<[(&'static str, String); 1], Gauge>;
+type Standing = Family<[(&'static str, &'static str); 1], Gauge>;
+
+/// What has been counted since the start.
+pub(crate) struct Metrics {
+    registry: Registry,
+    lines: Labelled<2>,
+    sources: Mutex<HashMap<Arc<str>, Lines>>,
+    sources_max: usize,
+    refused: Labelled<1>,
+    reused_ids: Labelled<1>,
+    ack: Histogram,
+    delivery: SharedHistogram,
+    commit: Histogram,
+    commit_records: Histogram,
+    sent_messages: Counter,
+    sent_bytes: Counter,
+    closes: Labelled<1>,
+    upkeep: Labelled<1>,
+    lags: Lags,
+    connections: Gauge,
+    publishers: Gauge,
+    readers: Standing,
+    feeds: Gauge,
+    replays: Gauge,
+    is_writable: Gauge,
+    missing: Gauge,
+    nodes: Gauge,
+    shards: Gauge,
+    deliveries: Labelled<2>,
+    waiting: Targets,
+    target_lag: Targets,
+    gone: Targets,
+    memory: Gauge,
+    descriptors: Gauge,
+}
+
+/// Values that are read when metrics are asked for.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    pub(crate) connections: usize,
+    pub(crate) publishers: usize,
+    /// Feeds in memory.
+    pub(crate) feeds: usize,
+    pub(crate) replays: usize,
+    pub(crate) is_writable: bool,
+    pub(crate) missing_records: usize,
+    pub(crate) nodes: usize,
+    pub(crate) shards: usize,
+    pub(crate) targets: Vec<TargetGauges>,
+}
+
+/// Values of one webhook or caption URL.
+#[derive(Debug)]
+pub(crate) struct TargetGauges {
+    pub(crate) name: Arc<str>,
+    /// Feeds with undelivered changes.
+    pub(crate) waiting: usize,
+    pub(crate) lag_seconds: usize,
+    /// It answered 410 Gone, and is left alone.
+    pub(crate) is_gone: bool,
+}
+
+/// The lines of one source.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines {
+    pub(crate) accepted: Counter,
+    pub(crate) repeats: Counter,
+    pub(crate) refused: Counter,
+    /// Ids of another session that it used for something else.
+    pub(crate) reused_ids: Counter,
+}
+
+impl Metrics {
+    /// Names up to `sources_max` sources.
+    pub(crate) fn new(started_at: Timestamp, sources_max: usize) -> Self {
+        let seconds = || Histogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2));
+        let metrics = Self {
+            registry: Registry::default(),
+            lines: Labelled::default(),
+            sources: Mutex::default(),
+            sources_max,
+            refused: Labelled::default(),
+            reused_ids: Labelled::default(),
+            ack: seconds(),
+            delivery: SharedHistogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2)),
+            commit: seconds(),
+            commit_records: Histogram::new(exponential_buckets(RECORDS.0, RECORDS.1, RECORDS.2)),
+            sent_messages: Counter::default(),
+            sent_bytes: Counter::default(),
+            closes: Labelled::default(),
+            upkeep: Labelled::default(),
+            lags: Lags::default(),
+            connections: Gauge::default(),
+            publishers: Gauge::default(),
+            readers: Standing::default(),
+            feeds: Gauge::default(),
+            replays: Gauge::default(),
+            is_writable: Gauge::default(),
+            missing: Gauge::default(),
+            nodes: Gauge::default(),
+            shards: Gauge::default(),
+            deliveries: Labelled::default(),
+            waiting: Targets::default(),
+            target_lag: Targets::default(),
+            gone: Targets::default(),
+            memory: Gauge::default(),
+            descriptors: Gauge::default(),
+        };
+        let started: Gauge = Gauge::default();
+        started.set(started_at.0 / 1000);
+        let mut all = Registry::with_prefix("captionwire");
+        let unit = || Unit::Seconds;
+        all.register(
+            "lines",
+            "Lines by source and outcome; a message that could not be read counts as one",
+            metrics.lines.clone(),
+        );
+        all.register("refused", "Refused messages and lines, by code", metrics.refused.clone());
+        let help = "Ids that a session used for another line than an earlier session did, or it itself, by source";
+        all.register("reused_ids", help, metrics.reused_ids.clone());
+        all.register_with_unit("ack", "From a message's arrival until it was durable", unit(), metrics.ack.clone());
+        let help = "From a line's arrival until a live reader's socket had taken it, in whole milliseconds";
+        all.register_with_unit("delivery", help, unit(), metrics.delivery.clone());
+        all.register_with_unit("commit", "What a flush of the archive took", unit(), metrics.commit.clone());
+        all.register("commit_records", "Records that shared a flush", metrics.commit_records.clone());
+        all.register("sent_messages", "Messages of changes sent to readers", metrics.sent_messages.clone());
+        all.register_with_unit("sent", "Bytes of those", Unit::Bytes, metrics.sent_bytes.clone());
+        all.register("closes", "Sockets that ended, by code; 0: the client was gone", metrics.closes.clone());
+        all.register("upkeep", "Records that the server wrote of its own accord", metrics.upkeep.clone());
+        all.register("connections", "Connections", metrics.connections.clone());
+        all.register("publishers", "Sockets that publish", metrics.publishers.clone());
+        all.register(
+            "readers",
+            "Feeds that sockets read, by how long these have not had all of them",
+            metrics.readers.clone(),
+        );
+        all.register("feeds_open", "Feeds that are held in memory", metrics.feeds.clone());
+        all.register("replays", "Replays under way", metrics.replays.clone());
+        let help = "Requests to webhooks and caption URLs, by name and outcome";
+        all.register("deliveries", help, metrics.deliveries.clone());
+        let help = "Feeds that these have not everything of";
+        all.register("deliveries_waiting", help, metrics.waiting.clone());
+        let help = "For how long the first of those feeds has waited";
+        all.register_with_unit("deliveries_lag", help, unit(), metrics.target_lag.clone());
+        let help = "1 for one that answered 410 Gone, and is left alone";
+        all.register("deliveries_gone", help, metrics.gone.clone());
+        all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
+        let help = "Records that had been acknowledged and were not in the archive when the server started";
+        all.register("missing_records", help, metrics.missing.clone());
+        all.register("nodes", "Servers on the same log that this one knows of, itself included", metrics.nodes.clone());
+        let help = "Shards, of 32, of whose feeds this server looks after what happens by itself";
+        all.register("shards_held", help, metrics.shards.clone());
+        all.register_with_unit("start_time", "When the server started, since 1970", unit(), started);
+        if cfg!(target_os = "linux") {
+            all.register_with_unit("memory", "Memory the process holds", Unit::Bytes, metrics.memory.clone());
+            all.register("descriptors", "Descriptors the process has open", metrics.descriptors.clone());
+        }
+        Self { registry: all, ..metrics }
+    }
+
+    /// The lines of `source`; beyond the limit those of all others together.
+    pub(crate) fn lines_of(&self, source: &Arc<str>) -> Lines {
+        let mut sources = lock(&self.sources);
+        if let Some(lines) = sources.get(source) {
+            return lines.clone();
+        }
+        let name = if sources.len() < self.sources_max { source } else { OTHER_SOURCES };
+        let of = |outcome: &str| {
+            self.lines.get_or_create(&[("source", name.to_owned()), ("outcome", outcome.to_owned())]).clone()
+        };
+        let reused_ids = self.reused_ids.get_or_create(&[("source", name.to_owned())]).clone();
+        let lines = Lines { accepted: of("accepted"), repeats: of("repeat"), refused: of("refused"), reused_ids };
+        if sources.len() < self.sources_max {
+            sources.insert(source.clone(), lines.clone());
+        }
+        lines
+    }
+
+    /// So many messages were durable so long after they came.
+    pub(crate) fn durable_after(&self, wait: Duration, messages: usize) {
+        for _ in 0..messages {
+            self.ack.observe(wait.as_secs_f64());
+        }
+    }
+
+    /// The archive was flushed.
+    pub(crate) fn committed(&self, commit: &Commit) {
+        self.commit.observe(commit.took.as_secs_f64());
+        self.commit_records.observe(commit.records as f64);
+    }
+
+    pub(crate) fn refused(&self, code: NackCode) {
+        self.refused.get_or_create(&[("code", code.as_str().to_owned())]).inc();
+    }
+
+    /// So many messages of changes, of so many bytes together, went out to readers.
+    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
+        self.sent_messages.inc_by(messages);
+        self.sent_bytes.inc_by(bytes as u64);
+    }
+
+    /// So many live readers have what arrived so many milliseconds ago.
+    pub(crate) fn delivered_after(&self, ms: i64, readers: u64) {
+        self.delivery.observe(ms.max(0) as f64 / 1000.0, readers);
+    }
+
+    pub(crate) fn closed(&self, code: u16) {
+        self.closes.get_or_create(&[("code", code.to_string())]).inc();
+    }
+
+    /// What became of a request to the target of this name.
+    pub(crate) fn delivered(&self, target: &str, outcome: &str) {
+        self.deliveries.get_or_create(&[("to", target.to_owned()), ("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub(crate) fn upkeep(&self, op: &Op) {
+        let action = match op {
+            Op::Clock { .. } => "clock",
+            Op::Abandon { .. } => "abandon",
+            Op::End => "end",
+            _ => "other",
+        };
+        self.upkeep.get_or_create(&[("action", action.to_owned())]).inc();
+    }
+
+    /// Returns all metrics as text (OpenMetrics 1.0), with the gauges as they are now.
+    ///
+    /// # Errors
+    /// [`fmt::Error`], if a value cannot be written.
+    pub(crate) fn encode(&self, now: Timestamp, gauges: &Gauges) -> Result<String, fmt::Error> {
+        self.set_gauges(now, gauges);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn set_gauges(&self, now: Timestamp, gauges: &Gauges) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.connections, gauges.connections);
+        set(&self.publishers, gauges.publishers);
+        set(&self.feeds, gauges.feeds);
+        set(&self.replays, gauges.replays);
+        set(&self.is_writable, usize::from(gauges.is_writable));
+        set(&self.missing, gauges.missing_records);
+        set(&self.nodes, gauges.nodes);
+        set(&self.shards, gauges.shards);
+        for (label, count) in self.lags.count(now) {
+            set(&self.readers.get_or_create(&[("lag", label)]), count);
+        }
+        for target in &gauges.targets {
+            let to = [("to", target.name.to_string())];
+            set(&self.waiting.get_or_create(&to), target.waiting);
+            set(&self.target_lag.get_or_create(&to), target.lag_seconds);
+            set(&self.gone.get_or_create(&to), usize::from(target.is_gone));
+        }
+        if let Some((memory, descriptors)) = process() {
+            set(&self.memory, memory);
+            set(&self.descriptors, descriptors);
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// How many readers there are, and since when some of them have not had all there is.
+#[derive(Default)]
+struct Lags(Mutex<Lagging>);
+
+#[derive(Default)]
+struct Lagging {
+    readers: usize,
+    last: u64,
+    since: BTreeMap<u64, Timestamp>,
+}
+
+impl Lags {
+    /// How many readers lag how much, by label.
+    fn count(&self, now: Timestamp) -> BTreeMap<&'static str, usize> {
+        let lagging = lock(&self.0);
+        let mut counts = BTreeMap::from([("none", lagging.readers - lagging.since.len()), ("over_10s", 0)]);
+        counts.extend(LAGS.map(|(_, label)| (label, 0)));
+        for since in lagging.since.values() {
+            let lag = now.since(*since);
+            let label = LAGS.iter().find(|(below, _)| lag < *below).map_or("over_10s", |(_, label)| label);
+            *counts.entry(label).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// One reader among those that are counted.
+pub(crate) struct Lag {
+    metrics: Arc<Metrics>,
+    /// Its number among those that lag, if it does.
+    number: Option<u64>,
+}
+
+impl Lag {
+    /// A reader that has all there is.
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
+        lock(&metrics.lags.0).readers += 1;
+        Self { metrics: metrics.clone(), number: None }
+    }
+
+    /// There is something that it does not have.
+    pub(crate) fn begins(&mut self, clock: &Clock) {
+        if self.number.is_none() {
+            let now = clock.now();
+            let mut lagging = lock(&self.metrics.lags.0);
+            lagging.last += 1;
+            let number = lagging.last;
+            lagging.since.insert(number, now);
+            self.number = Some(number);
+        }
+    }
+
+    /// It has all there is.
+    pub(crate) fn ends(&mut self) {
+        if let Some(number) = self.number.take() {
+            lock(&self.metrics.lags.0).since.remove(&number);
+        }
+    }
+}
+
+impl Drop for Lag {
+    fn drop(&mut self) {
+        self.ends();
+        lock(&self.metrics.lags.0).readers -= 1;
+    }
+}
+
+/// The memory in bytes and the number of descriptors that the process has; none where the system does not say.
+fn process() -> Option<(usize, usize)> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    Some((kib?.trim().parse::<usize>().ok()? * 1024, descriptors))
+}

@@ -1,0 +1,128 @@
+//! The nodes that share a log, from this one's side: which feeds it owns, who is connected elsewhere, and what it tells the
+//! others. A server without others owns all.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::cluster::{Heard, Here, NodeId, Publisher, Word};
+use crate::log::LogId;
+use crate::position::FeedId;
+use crate::server::core::catalog::Catalog;
+
+impl Catalog {
+    /// Returns true if the background work of `feed` is this node's, now.
+    pub(crate) fn owns(&self, feed: &FeedId) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| cluster.looks_after(feed))
+    }
+
+    /// Waits until the background work of `feed` is not this node's any more. Cancel-safe.
+    pub(crate) async fn loses(&self, feed: &FeedId) {
+        match &self.cluster {
+            Some(cluster) => cluster.lose(feed).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until this node owns other feeds than before; for ever where it owns all. Cancel-safe.
+    pub(crate) async fn shifted(shifts: &mut Option<watch::Receiver<u64>>) {
+        let is_going = match shifts {
+            Some(shifts) => shifts.changed().await.is_ok(),
+            None => false,
+        };
+        if !is_going {
+            std::future::pending().await
+        }
+    }
+
+    /// For [`Catalog::shifted`].
+    pub(crate) fn shifts(&self) -> Option<watch::Receiver<u64>> {
+        self.cluster.as_ref().map(|cluster| cluster.shifts())
+    }
+
+    /// Returns the connections to a feed, at all nodes.
+    pub(crate) fn present(&self, log_id: &LogId) -> Here {
+        let mut here = self.presence.of(log_id);
+        here.players = self.hls_timelines.are_watched(log_id);
+        if let Some(cluster) = &self.cluster {
+            let elsewhere = cluster.elsewhere(log_id);
+            here.publishers.extend(elsewhere.publishers);
+            here.readers += elsewhere.readers;
+            here.players |= elsewhere.players;
+        }
+        here
+    }
+
+    /// Returns true once the presence of all nodes is known: absence then means disconnected.
+    pub(crate) fn knows_who_is_present(&self) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| cluster.is_settled())
+    }
+
+    /// Returns this server's name among the nodes; empty where there are none.
+    pub(crate) fn own_name(&self) -> NodeId {
+        self.cluster.as_ref().map_or_else(|| "".into(), |cluster| cluster.own().clone())
+    }
+
+    /// Returns true if a connection of this session publishes at another node.
+    pub(crate) fn is_session_elsewhere(&self, log_id: &LogId, source: &str, session: &str) -> bool {
+        let Some(cluster) = &self.cluster else { return false };
+        let publishers = cluster.elsewhere(log_id).publishers;
+        publishers.iter().any(|known| *known.source == *source && *known.session == *session)
+    }
+
+    /// Returns when the newest connection came that publishes as `source` at another node, in milliseconds since 1970.
+    pub(crate) fn newest_elsewhere(&self, log_id: &LogId, source: &Arc<str>) -> Option<u64> {
+        let elsewhere = self.cluster.as_ref()?.elsewhere(log_id);
+        elsewhere.publishers.iter().filter(|known| known.source == *source).map(|known| known.since).max()
+    }
+
+    /// Tells other nodes that `publisher` has come, and waits until those that publish as the same source there have gone, and
+    /// what they had under way is answered. [`Heard::Newer`] if one of them is newer. If it `asks`, those of other sessions that live
+    /// stay, and one of them is what is heard ([`Heard::Taken`]).
+    pub(crate) async fn tell_leave(&self, log_id: &LogId, publisher: &Publisher, asks: bool) -> Heard {
+        let Some(cluster) = &self.cluster else { return Heard::Done };
+        let (feed, life) = (log_id.feed.clone(), log_id.life);
+        cluster.tell(&Word::Leave { feed, life, publisher: publisher.clone(), asks }).await
+    }
+
+    /// Has other nodes close the connection that publishes in the session of `publisher` there, unless it gives a sign of life: then
+    /// it is what is heard ([`Heard::Taken`]).
+    pub(crate) async fn tell_leave_if_silent(&self, log_id: &LogId, publisher: &Publisher) -> Heard {
+        let Some(cluster) = &self.cluster else { return Heard::Done };
+        let (feed, life) = (log_id.feed.clone(), log_id.life);
+        cluster.tell(&Word::LeaveIfSilent { feed, life, publisher: publisher.clone() }).await
+    }
+
+    /// Waits until nobody publishes in this session at another node. Cancel-safe.
+    pub(crate) async fn until_free_elsewhere(&self, log_id: &LogId, source: &str, session: &str) {
+        let Some(cluster) = &self.cluster else { return };
+        let mut learned = cluster.learned();
+        loop {
+            learned.borrow_and_update();
+            if !self.is_session_elsewhere(log_id, source, session) {
+                return;
+            }
+            if learned.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) async fn tell_replacing(&self, log_id: &LogId) {
+        if let Some(cluster) = &self.cluster {
+            cluster.tell(&Word::Replacing { feed: log_id.feed.clone(), life: log_id.life }).await;
+        }
+    }
+
+    pub(crate) async fn tell_not_replaced(&self, log_id: &LogId) {
+        if let Some(cluster) = &self.cluster {
+            cluster.tell(&Word::NotReplaced { feed: log_id.feed.clone(), life: log_id.life }).await;
+        }
+    }
+
+    pub(crate) async fn tell_deleted(&self, log_id: &LogId) {
+        if let Some(cluster) = &self.cluster {
+            cluster.tell(&Word::Deleted { feed: log_id.feed.clone(), life: log_id.life }).await;
+        }
+    }
+}

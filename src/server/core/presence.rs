@@ -1,0 +1,118 @@
+//! The connections to each feed at this server, as lists, other nodes and the background work see them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::cluster::{Here, Publisher};
+use crate::log::LogId;
+
+/// The part that a connection has in a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It publishes.
+    Publisher(Publisher),
+    /// It reads.
+    Reader,
+}
+
+/// The connections to each feed.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    all: Mutex<HashMap<LogId, Here>>,
+    changes: Changes,
+}
+
+/// Changes that other nodes have not been told of yet. Nothing is gathered where there are none.
+#[derive(Debug, Default)]
+struct Changes {
+    are_told: AtomicBool,
+    feeds: Mutex<HashSet<LogId>>,
+    publishers: Notify,
+}
+
+impl Presence {
+    /// Notes a connection for as long as what is returned lives.
+    pub(crate) fn enter(self: &Arc<Self>, log_id: &LogId, role: Role) -> PresenceGuard {
+        {
+            let mut all = self.lock();
+            let here = all.entry(log_id.clone()).or_default();
+            match &role {
+                Role::Reader => here.readers += 1,
+                Role::Publisher(publisher) => here.publishers.push(publisher.clone()),
+            }
+        }
+        self.changed(log_id, &role);
+        PresenceGuard { presence: self.clone(), log_id: log_id.clone(), role }
+    }
+
+    /// Returns how many connections publish.
+    pub(crate) fn publishers(&self) -> usize {
+        self.lock().values().map(|here| here.publishers.len()).sum()
+    }
+
+    /// Returns the connections to a feed at this server.
+    pub(crate) fn of(&self, log_id: &LogId) -> Here {
+        self.lock().get(log_id).cloned().unwrap_or_default()
+    }
+
+    /// Returns the connections to all feeds.
+    pub(crate) fn all(&self) -> Vec<(LogId, Here)> {
+        self.lock().iter().map(|(log_id, here)| (log_id.clone(), here.clone())).collect()
+    }
+
+    /// Returns the feeds whose connections have changed since the last call.
+    pub(crate) fn take_changed(&self) -> HashSet<LogId> {
+        self.changes.are_told.store(true, Ordering::SeqCst);
+        std::mem::take(&mut *self.changes.feeds.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notified when a publisher came or went.
+    pub(crate) fn bell(&self) -> &Notify {
+        &self.changes.publishers
+    }
+
+    fn changed(&self, log_id: &LogId, role: &Role) {
+        if !self.changes.are_told.load(Ordering::SeqCst) {
+            return;
+        }
+        self.changes.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone());
+        if matches!(role, Role::Publisher(_)) {
+            self.changes.publishers.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Here>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is noted.
+pub(crate) struct PresenceGuard {
+    presence: Arc<Presence>,
+    log_id: LogId,
+    role: Role,
+}
+
+impl Drop for PresenceGuard {
+    fn drop(&mut self) {
+        {
+            let mut all = self.presence.lock();
+            let Some(here) = all.get_mut(&self.log_id) else { return };
+            match &self.role {
+                Role::Reader => here.readers -= 1,
+                Role::Publisher(publisher) => {
+                    if let Some(index) = here.publishers.iter().position(|known| known == publisher) {
+                        here.publishers.swap_remove(index);
+                    }
+                }
+            }
+            if here.is_empty() {
+                all.remove(&self.log_id);
+            }
+        }
+        self.presence.changed(&self.log_id, &self.role);
+    }
+}

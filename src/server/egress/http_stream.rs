@@ -1,0 +1,113 @@
+//! An answer that goes on for as long as there is something to tell: what a reader over plain HTTP is sent its messages
+//! through, as [events](super::events) or as [text](super::text).
+//!
+//! The reader is the one of sockets ([`super::connection`]) with another outlet, so that joining late, coming back, being
+//! slow and the end are what they are there.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::core::close::End;
+use crate::server::core::grant_lifetime::AccessEnd;
+use crate::server::egress::http_stream_body::Piece;
+use crate::server::egress::sse;
+use crate::server::egress::text_rows::Rows;
+use crate::wire::Message;
+
+/// Ends the connection that a request came by, with whatever it is being sent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cut(pub(crate) CancellationToken);
+
+/// How what there is to tell is written.
+pub(crate) enum Form {
+    Events,
+    Text(Rows),
+}
+
+/// The server's end of an answer that goes on.
+pub(crate) struct Answer {
+    pub(crate) form: Form,
+    /// One piece: the next one waits here until the connection has room for it, and then the reader's task waits.
+    sender: mpsc::Sender<Piece>,
+    cut: CancellationToken,
+    message_timeout: Duration,
+    spoke: Instant,
+    /// Resolves when what the client may do ends.
+    ends: Option<AccessEnd>,
+}
+
+impl Answer {
+    pub(crate) fn new(
+        form: Form,
+        sender: mpsc::Sender<Piece>,
+        cut: CancellationToken,
+        message_timeout: Duration,
+        ends: Option<AccessEnd>,
+    ) -> Self {
+        Self { form, sender, cut, message_timeout, spoke: Instant::now(), ends }
+    }
+
+    /// Sends a message as the form writes it; as text most of them are nothing. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`End::Gone`] if the client is gone, or does not take the one before it in time.
+    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), End> {
+        let piece = match &mut self.form {
+            Form::Events => Some(sse::piece(message)),
+            Form::Text(rows) => message.cursor().and_then(|cursor| rows.cursor(cursor)).map(Piece::from),
+        };
+        // What is not said is not owed any more either.
+        self.spoke = Instant::now();
+        match piece {
+            Some(piece) => self.write(piece).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes as soon as there is room. Cancel-safe: then it was not written.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) async fn write(&mut self, piece: Piece) -> Result<(), End> {
+        self.spoke = Instant::now();
+        let room = match self.sender.try_reserve() {
+            Ok(room) => room,
+            Err(_) => match tokio::time::timeout(self.message_timeout, self.sender.reserve()).await {
+                Ok(Ok(room)) => room,
+                Ok(Err(_)) | Err(_) => return Err(End::Gone),
+            },
+        };
+        room.send(piece);
+        Ok(())
+    }
+
+    /// Why nothing more can be sent, as soon as that is so. Cancel-safe.
+    pub(crate) async fn ended(&mut self) -> End {
+        let revoked = async {
+            match &mut self.ends {
+                Some(ends) => ends.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.sender.closed() => End::Gone,
+            end = revoked => end,
+        }
+    }
+
+    pub(crate) fn spoke(&self) -> Instant {
+        self.spoke
+    }
+
+    /// Ends the answer behind what was sent. Who takes too long is cut off: its connection would be held for as long as it
+    /// likes.
+    pub(crate) fn finish(self, end: &End) {
+        if matches!(end, End::Gone) && !self.sender.is_closed() {
+            self.cut.cancel();
+        }
+    }
+}

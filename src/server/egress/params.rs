@@ -1,0 +1,60 @@
+//! What a subscriber asks for: the query of a socket of its own, or one message among many; the same either way.
+
+use crate::server::access::upgrade::Asked;
+use crate::server::core::close::End;
+use crate::server::egress::replay_params;
+use crate::transcript::FoldView;
+use crate::wire::subscribe::{Begin, Until};
+use crate::wire::{CloseCode, Subscribe, Unit};
+
+/// What a subscriber asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) from: Begin,
+    pub(crate) view: FoldView,
+    pub(crate) unit: Unit,
+    pub(crate) is_until_head: bool,
+    pub(crate) wait: bool,
+    pub(crate) replay: Option<replay_params::Wanted>,
+}
+
+impl Wanted {
+    /// Reads the query.
+    pub(crate) fn new(asked: &Asked) -> Result<Self, End> {
+        asked.refuse(&[("view", None)])?;
+        let from = asked.get("from").unwrap_or("start");
+        let from = from.parse().map_err(|error| bad(format!("from: {error}")))?;
+        let is_until_head = match asked.get("until") {
+            None | Some("live") => false,
+            Some("head") => true,
+            Some(_) => return Err(bad("until is live or head".into())),
+        };
+        let unit = match asked.get("unit") {
+            None | Some("lines") => Unit::Lines,
+            Some("turns") => Unit::Turns,
+            Some(_) => return Err(bad("unit is lines or turns".into())),
+        };
+        let view = view(unit, asked.flag("interim", unit == Unit::Lines)?)?;
+        let wait = asked.flag("wait", false)?;
+        Ok(Self { from, view, unit, is_until_head, wait, replay: replay_params::Wanted::new(asked)? })
+    }
+
+    /// What a message asks for.
+    pub(crate) fn of(message: Subscribe) -> Result<Self, End> {
+        let Subscribe { from, interim, unit, until, wait, .. } = message;
+        let view = view(unit, interim.unwrap_or(unit == Unit::Lines))?;
+        Ok(Self { from, view, unit, is_until_head: until == Until::Head, wait, replay: None })
+    }
+}
+
+fn view(unit: Unit, interim: bool) -> Result<FoldView, End> {
+    match (unit, interim) {
+        (Unit::Lines, true) => Ok(FoldView::Interim),
+        (_, false) => Ok(FoldView::FinalOnly),
+        (Unit::Turns, true) => Err(bad("whole turns have no interim lines: leave interim out".into())),
+    }
+}
+
+fn bad(reason: String) -> End {
+    End::close(CloseCode::BadRequest, reason)
+}

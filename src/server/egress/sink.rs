@@ -1,0 +1,89 @@
+//! What a reader is sent its messages through: a WebSocket, or an answer that goes on ([`super::answer`]). To all who send it
+//! is the same.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::server::core::close::{End, Finish};
+use crate::server::egress::http_stream::Answer;
+use crate::server::transport::websocket::{Frame, Socket};
+use crate::wire::Message;
+
+/// What a reader is sent its messages through.
+pub(crate) enum Outlet {
+    Socket(Socket),
+    Answer(Box<Answer>),
+}
+
+impl From<Socket> for Outlet {
+    fn from(socket: Socket) -> Self {
+        Self::Socket(socket)
+    }
+}
+
+impl Outlet {
+    /// As [`Socket::send`].
+    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), End> {
+        match self {
+            Self::Socket(socket) => socket.send(message).await,
+            Self::Answer(answer) => answer.send(message).await,
+        }
+    }
+
+    /// As [`Socket::say`].
+    pub(crate) async fn say(&mut self, message: &Message) -> Result<(), End> {
+        match self {
+            Self::Socket(socket) => socket.say(message).await,
+            Self::Answer(answer) => answer.send(message).await,
+        }
+    }
+
+    /// As [`Socket::next`]; an answer says nothing, but that its reader is gone or may be there no longer.
+    pub(crate) async fn next(&mut self) -> Result<Frame, End> {
+        match self {
+            Self::Socket(socket) => socket.next().await,
+            Self::Answer(answer) => Err(answer.ended().await),
+        }
+    }
+
+    /// As [`Socket::finish_sending`].
+    pub(crate) async fn finish_sending(&mut self) -> Result<(), End> {
+        match self {
+            Self::Socket(socket) => socket.finish_sending().await,
+            Self::Answer(_) => Ok(()),
+        }
+    }
+
+    /// When something was last sent.
+    pub(crate) fn spoke(&mut self) -> Instant {
+        match self {
+            Self::Socket(socket) => socket.signs().spoke,
+            Self::Answer(answer) => answer.spoke(),
+        }
+    }
+
+    /// Asks for a sign of life together with the next message. The reader of an answer cannot give one: it is
+    /// gone when it takes no more.
+    ///
+    /// # Errors
+    /// [`End::Gone`] if it was asked `gone_after` ago and gave none.
+    pub(crate) async fn ask(&mut self, gone_after: Duration) -> Result<(), End> {
+        match self {
+            Self::Socket(socket) => {
+                socket.signs().ask(Instant::now(), gone_after)?;
+                socket.ping().await
+            }
+            Self::Answer(_) => Ok(()),
+        }
+    }
+}
+
+impl Finish for Outlet {
+    async fn finish(self, end: End) {
+        match self {
+            Self::Socket(socket) => socket.finish(end).await,
+            Self::Answer(answer) => answer.finish(&end),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Errors over HTTP: `application/problem+json` (RFC 9457).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::log::LogError;
+use crate::position::{BadName, FeedId};
+use crate::server::core::catalog::NotCreated;
+
+/// What went wrong. The names are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// The request makes no sense as it is.
+    BadRequest,
+    /// Who asks is not known: it takes a token, or another one.
+    Unauthorised,
+    /// Whoever asks may not.
+    Forbidden,
+    /// There is no such feed.
+    NoSuchFeed,
+    /// There is no such line.
+    NoSuchLine,
+    /// There is no such speaker.
+    NoSuchSpeaker,
+    /// There is nothing at this address.
+    NotFound,
+    /// There is, but not for this method.
+    MethodNotAllowed,
+    /// Somebody else is at it.
+    Conflict,
+    /// The feed has a log already.
+    FeedExists,
+    /// The feed was deleted.
+    FeedDeleted,
+    /// The body is larger than the server takes.
+    TooLarge,
+    /// The body came too slowly.
+    TooSlow,
+    /// The server holds as many connections as it may.
+    TooManyConnections,
+    /// The archive holds as many feeds as it may, or the token created as many.
+    TooManyFeeds,
+    /// Too many wrong tokens came from the address.
+    TooManyAttempts,
+    /// The address is a WebSocket.
+    UpgradeRequired,
+    /// The body is of a type that is not read here.
+    UnsupportedMediaType,
+    /// The server cannot do this (yet).
+    Unsupported,
+    /// The archive takes no writes, or the server stops.
+    StorageUnavailable,
+    /// The server made a mistake.
+    Internal,
+}
+
+impl ProblemCode {
+    /// All codes, for documents and tests.
+    pub const ALL: [Self; 21] = [
+        Self::BadRequest,
+        Self::Unauthorised,
+        Self::Forbidden,
+        Self::NoSuchFeed,
+        Self::NoSuchLine,
+        Self::NoSuchSpeaker,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::FeedExists,
+        Self::FeedDeleted,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::TooManyConnections,
+        Self::TooManyFeeds,
+        Self::TooManyAttempts,
+        Self::UpgradeRequired,
+        Self::UnsupportedMediaType,
+        Self::Unsupported,
+        Self::StorageUnavailable,
+        Self::Internal,
+    ];
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::Unsupported => StatusCode::BAD_REQUEST,
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NoSuchFeed | Self::NoSuchLine | Self::NoSuchSpeaker | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict | Self::FeedExists => StatusCode::CONFLICT,
+            Self::FeedDeleted => StatusCode::GONE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::StorageUnavailable | Self::TooManyConnections | Self::TooManyFeeds => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// An error, as it is answered.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: ProblemCode,
+    detail: String,
+}
+
+impl Problem {
+    /// What is wrong and the mend.
+    pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(ProblemCode::BadRequest, detail)
+    }
+
+    pub(crate) fn no_such_feed(name: &FeedId) -> Self {
+        Self::new(ProblemCode::NoSuchFeed, format!("there is no feed {name}"))
+    }
+
+    pub(crate) fn feed_deleted(name: &FeedId) -> Self {
+        let detail = format!("the feed {name} was deleted; PUT /v1/feeds/{name} begins it anew");
+        Self::new(ProblemCode::FeedDeleted, detail)
+    }
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Deleted(name) => Self::feed_deleted(&name),
+            error => Self::new(ProblemCode::StorageUnavailable, error.to_string()),
+        }
+    }
+}
+
+impl From<NotCreated> for Problem {
+    fn from(error: NotCreated) -> Self {
+        match error {
+            NotCreated::Log(error) => error.into(),
+            NotCreated::TooMany { .. } => Self::new(ProblemCode::TooManyFeeds, error.to_string()),
+        }
+    }
+}
+
+impl From<BadName> for Problem {
+    fn from(error: BadName) -> Self {
+        Self::bad(error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            r#type: &'static str,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            code: ProblemCode,
+        }
+        let status = self.code.status();
+        let title = status.canonical_reason().unwrap_or("Error");
+        let body =
+            Told { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail, code: self.code };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/problem+json");
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, json);
+        if self.code == ProblemCode::Unauthorised {
+            // RFC 6750, section 3.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"captionwire\""));
+        }
+        if self.code == ProblemCode::TooManyAttempts {
+            // The span over which they are counted.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        }
+        if self.code == ProblemCode::UpgradeRequired {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        response
+    }
+}

@@ -1,0 +1,277 @@
+//! Captions that were taken for retries and may be none: the first words of a new run of the software, which are those of the
+//! run before. The next caption shows which; until then they are remembered, each feed's for itself.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::log::LogId;
+use crate::transcript::MediaMs;
+
+/// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
+/// another run of the software.
+pub(crate) const LATE_MS_MAX: MediaMs = 30_000;
+
+/// Whether a request that came `at` came so shortly ago that it may be sent again.
+fn is_soon_after(at: Instant) -> bool {
+    at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
+}
+
+/// Bytes of a feed's retries: a new run shows itself within its first words, and captions are small. A rule's bound, and so no
+/// setting.
+const FEED_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that each retry counts for beside its text.
+const RETRY_BYTES: usize = 128;
+/// Feeds of which retries are remembered at a time: 16 MiB in all.
+const FEEDS_MAX: usize = 1024;
+
+/// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
+/// none: it was the first words of that run, which are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Retry {
+    pub(crate) source: Arc<str>,
+    pub(crate) session: Arc<str>,
+    pub(crate) number: u64,
+    pub(crate) text: Arc<str>,
+    /// Its line was taken back, and its software was told that it stays so.
+    pub(crate) is_taken_back: bool,
+}
+
+/// Where captions come from that may have been taken for retries.
+#[derive(Debug)]
+pub(crate) struct RetryPlace<'a> {
+    pub(crate) log_id: &'a LogId,
+    pub(crate) source: &'a str,
+    pub(crate) session: &'a str,
+    /// The number with which the run before began.
+    pub(crate) first: u64,
+    /// Whether another node may have taken some.
+    pub(crate) is_shared: bool,
+}
+
+impl Retry {
+    fn is_of(&self, source: &str, session: &str) -> bool {
+        (&*self.source, &*self.session) == (source, session)
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + RETRY_BYTES
+    }
+}
+
+/// The last captions of each feed that were taken for retries.
+#[derive(Debug)]
+pub(crate) struct RetryMemory(Mutex<KnownRetries>);
+
+impl Default for RetryMemory {
+    /// Begins with the process: what was taken before that is forgotten.
+    fn default() -> Self {
+        Self(Mutex::new(KnownRetries { feeds: HashMap::new(), forgot_at: Some(Instant::now()) }))
+    }
+}
+
+#[derive(Debug)]
+struct KnownRetries {
+    feeds: HashMap<LogId, FeedRetries>,
+    /// When retries of a whole feed were forgotten last: when the process began, or there were too many feeds.
+    forgot_at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct FeedRetries {
+    /// The oldest first.
+    retries: VecDeque<(Retry, Instant)>,
+    /// When one was forgotten last, for there were too many.
+    forgot_at: Option<Instant>,
+}
+
+impl FeedRetries {
+    fn is_over(&self) -> bool {
+        let at = self.retries.back().map(|(_, at)| *at);
+        !at.into_iter().chain(self.forgot_at).any(is_soon_after)
+    }
+
+    /// Adds one, once however often it comes. Of too many the source that has most loses its oldest.
+    fn push(&mut self, retry: Retry) {
+        let is_it = |other: &Retry| other.number == retry.number && other.is_of(&retry.source, &retry.session);
+        self.retries.retain(|(other, at)| is_soon_after(*at) && !is_it(other));
+        self.retries.push_back((retry, Instant::now()));
+        while self.retries.iter().map(|(retry, _)| retry.bytes()).sum::<usize>() > FEED_BYTES_MAX {
+            let mut by_source: HashMap<&str, usize> = HashMap::new();
+            for (retry, _) in &self.retries {
+                *by_source.entry(&retry.source).or_default() += retry.bytes();
+            }
+            let most = by_source.values().max().copied();
+            let oldest = self.retries.iter().position(|(retry, _)| by_source.get(&*retry.source).copied() == most);
+            self.retries.remove(oldest.unwrap_or_default());
+            self.forgot_at = Some(Instant::now());
+        }
+    }
+}
+
+impl RetryMemory {
+    /// Remembers a caption that was taken for a retry. No feed takes another's place, short of too many feeds.
+    pub(crate) fn note(&self, log_id: &LogId, retry: Retry) {
+        let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.feeds.len() >= FEEDS_MAX && !known.feeds.contains_key(log_id) {
+            known.feeds.retain(|_, feed| !feed.is_over());
+            if known.feeds.len() >= FEEDS_MAX {
+                let last = |feed: &FeedRetries| feed.retries.back().map(|(_, at)| *at);
+                let oldest = known.feeds.iter().min_by_key(|(_, feed)| last(feed)).map(|(log_id, _)| log_id.clone());
+                oldest.map(|oldest| known.feeds.remove(&oldest));
+                known.forgot_at = Some(Instant::now());
+            }
+        }
+        known.feeds.entry(log_id.clone()).or_default().push(retry);
+    }
+
+    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their
+    /// order; and whether there may have been more, which are not known here. What was taken back stays so, unless all of the run
+    /// is known from its first number on.
+    pub(crate) fn before(&self, place: &RetryPlace<'_>, number: u64) -> (Vec<Retry>, bool) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = known.feeds.get(place.log_id);
+        let of_session = feed.into_iter().flat_map(|feed| &feed.retries);
+        let of_session =
+            of_session.filter(|(retry, at)| retry.is_of(place.source, place.session) && is_soon_after(*at));
+        let mut retries: Vec<Retry> = of_session.map(|(retry, _)| retry.clone()).collect();
+        // They may have overtaken each other.
+        retries.sort_by_key(|retry| retry.number);
+        // From the last one back.
+        let mut taken: VecDeque<Retry> = VecDeque::new();
+        for retry in retries.into_iter().rev() {
+            let next = taken.front().map_or(number, |retry| retry.number);
+            if retry.number + 1 == next {
+                taken.push_front(retry);
+            }
+        }
+        let are_all = taken.front().map_or(number, |retry| retry.number) <= place.first;
+        let mut are_left_out = false;
+        if !are_all && let Some(at) = taken.iter().rposition(|retry| retry.is_taken_back) {
+            are_left_out = taken.drain(..=at).any(|retry| !retry.is_taken_back);
+        }
+        let forgot_at = [known.forgot_at, feed.and_then(|feed| feed.forgot_at)];
+        let may_lack = place.is_shared || forgot_at.into_iter().flatten().any(is_soon_after);
+        (taken.into(), are_left_out || !are_all && may_lack)
+    }
+
+    /// Forgets what was taken for retries of a session: another caption was stored, and they were retries or were not.
+    pub(crate) fn forget(&self, log_id: &LogId, source: &str, session: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Occupied(mut feed) = known.feeds.entry(log_id.clone()) else { return };
+        feed.get_mut().retries.retain(|(retry, _)| !retry.is_of(source, session));
+        if feed.get().retries.is_empty() && feed.get().is_over() {
+            feed.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::FeedId;
+
+    fn log_id(feed: &str) -> LogId {
+        LogId { feed: FeedId::new(feed).expect("a name"), life: 1 }
+    }
+
+    fn retry(source: &str, session: &str, number: u64, text: &str) -> Retry {
+        Retry { source: source.into(), session: session.into(), number, text: text.into(), is_taken_back: false }
+    }
+
+    fn numbers((retries, is_short): (Vec<Retry>, bool)) -> (Vec<u64>, bool) {
+        (retries.iter().map(|retry| retry.number).collect(), is_short)
+    }
+
+    /// As if the process had begun long ago.
+    fn memory() -> RetryMemory {
+        let memory = RetryMemory::default();
+        memory.0.lock().expect("nobody panics").forgot_at = None;
+        memory
+    }
+
+    fn before(
+        memory: &RetryMemory,
+        log_id: &LogId,
+        (source, session): (&str, &str),
+        number: u64,
+    ) -> (Vec<Retry>, bool) {
+        memory.before(&RetryPlace { log_id, source, session, first: 1, is_shared: false }, number)
+    }
+
+    /// What came before the process began, or to another node, is not known.
+    #[test]
+    fn what_may_be_unknown_is_told() {
+        let feed = log_id("hearing");
+        let place = |first, is_shared| RetryPlace { log_id: &feed, source: "main", session: "zoom", first, is_shared };
+        for (memory, is_shared, is_short) in
+            [(RetryMemory::default(), false, true), (memory(), true, true), (memory(), false, false)]
+        {
+            assert_eq!(numbers(memory.before(&place(0, is_shared), 2)), (vec![], is_short));
+            memory.note(&feed, retry("main", "zoom", 1, "Welcome."));
+            assert_eq!(numbers(memory.before(&place(0, is_shared), 2)), (vec![1], is_short), "0 is missing");
+            assert_eq!(numbers(memory.before(&place(1, is_shared), 2)), (vec![1], false), "that is all");
+            assert_eq!(numbers(memory.before(&place(0, is_shared), 0)), (vec![], false), "it begins here");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_is_said_in_a_whole_run_only() {
+        let (memory, feed) = (memory(), log_id("hearing"));
+        let place = |first| RetryPlace { log_id: &feed, source: "main", session: "zoom", first, is_shared: false };
+        memory.note(&feed, Retry { is_taken_back: true, ..retry("main", "zoom", 1, "Welcome.") });
+        memory.note(&feed, retry("main", "zoom", 2, "Item one."));
+        assert_eq!(numbers(memory.before(&place(0), 3)), (vec![2], false));
+        assert_eq!(numbers(memory.before(&place(1), 3)), (vec![1, 2], false));
+        memory.note(&feed, Retry { is_taken_back: true, ..retry("main", "zoom", 3, "Item two.") });
+        assert_eq!(numbers(memory.before(&place(0), 4)), (vec![], true), "2 is told of");
+        memory.note(&feed, retry("main", "zoom", 0, "Good evening."));
+        assert_eq!(numbers(memory.before(&place(0), 3)), (vec![0, 1, 2], false));
+    }
+
+    #[test]
+    fn no_feed_takes_the_place_of_anothers_retries() {
+        let memory = memory();
+        for number in [1, 2] {
+            memory.note(&log_id("honest"), retry("main", "zoom", number, "Good evening."));
+        }
+        // Its sessions are what a poster likes.
+        for session in 0..600 {
+            memory.note(&log_id("busy"), retry("main", &format!("s{session}"), 1, "x"));
+        }
+        for feed in 0..FEEDS_MAX - 2 {
+            memory.note(&log_id(&format!("f{feed}")), retry("main", "zoom", 1, "x"));
+        }
+        assert_eq!(numbers(before(&memory, &log_id("honest"), ("main", "zoom"), 3)), (vec![1, 2], false));
+        assert_eq!(numbers(before(&memory, &log_id("busy"), ("main", "s599"), 2)), (vec![1], false));
+        assert_eq!(numbers(before(&memory, &log_id("busy"), ("main", "s0"), 2)), (vec![], true), "it is told");
+        // With one feed more than there may be, the one goes that was quiet for longest, and hears of it.
+        memory.note(&log_id("one-more"), retry("main", "zoom", 1, "x"));
+        assert_eq!(numbers(before(&memory, &log_id("honest"), ("main", "zoom"), 3)), (vec![], true));
+        assert_eq!(
+            numbers(before(&memory, &log_id("one-more"), ("main", "zoom"), 2)),
+            (vec![1], false),
+            "all are there"
+        );
+    }
+
+    #[test]
+    fn the_source_that_has_most_loses_its_oldest() {
+        let (memory, feed) = (memory(), log_id("hearing"));
+        memory.note(&feed, retry("asr", "zoom", 1, "a"));
+        let long = "b".repeat(FEED_BYTES_MAX / 4);
+        for number in 1..=4 {
+            memory.note(&feed, retry("main", "zoom", number, &long));
+            memory.note(&feed, retry("main", "zoom", number, &long));
+        }
+        assert_eq!(numbers(before(&memory, &feed, ("asr", "zoom"), 2)), (vec![1], false));
+        assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 5)), (vec![2, 3, 4], true), "once each, and told");
+        memory.forget(&feed, "main", "zoom");
+        assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 5)), (vec![], true));
+        // One that is too long by itself is told of, too.
+        memory.note(&feed, retry("main", "zoom", 9, &"c".repeat(FEED_BYTES_MAX)));
+        assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 10)), (vec![], true));
+    }
+}

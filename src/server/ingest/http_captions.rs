@@ -1,0 +1,642 @@
+//! Captions that are posted, one request after the other, to the URLs that captioning software knows: Zoom's, YouTube's and
+//! StreamText's.
+//!
+//! Each is answered once what it says is durable; until then, and if no answer comes, the software sends it again with the
+//! same number. Zoom's and YouTube's numbers are those of a session in the log, so that a repeat is known for one after any
+//! crash, on either side. A number that falls back is that of software that was started anew: it begins another session,
+//! `<session>.2`, so that nothing is overwritten; but one that was missing and comes a moment late takes its place. A StreamText stream is a text that is written on: what deletes can reach
+//! is remembered here, and after a restart of the server a new line begins.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use crate::client::wall_time;
+use crate::dialect::{Decoded, Format, Options, Said};
+use crate::feed::{Opened, View};
+use crate::format::TextEncoding;
+use crate::position::{Epoch, FeedId};
+use crate::server::access::auth::Access;
+use crate::server::http::body::{charset, read};
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::ingest::caption_retries::{LATE_MS_MAX, Retry, RetryPlace};
+use crate::server::ingest::caption_streams::{LATE_NUMBERS_MAX, Stream, StreamNumber};
+use crate::server::ingest::raw_capture::{Full, Keeping, Reading};
+use crate::server::ingest::{
+    AppendMode, CommitError, IngestPipeline, IngestService, MessageArrival, Publisher, is_correcting,
+};
+use crate::transcript::{Content, FoldView, MediaMs, Op, Timestamp, Version};
+use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
+
+/// Said of a number that is more than one higher than the last.
+const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
+
+/// Said of a number that was missing.
+const LATE: &str = "this number came after a higher one: it was taken into its place";
+/// Said of one in a stream, whose text cannot be put before what is written already.
+const LATE_IN_STREAM: &str =
+    "this number came after a higher one: its text was taken where it came, behind what was posted after it";
+/// Said where a line is open and what deletes can reach of it is not known.
+const BEGUN_ANEW: &str = "a line of this stream is open that cannot be written on, since the server was restarted, has forgotten the \
+                          stream (limits.streams_max, limits.streams_per_feed_max), or another node has taken it: it stands as it is, \
+                          and this text begins a new one";
+/// Said of a caption that was posted before, and was taken back since.
+const TAKEN_BACK: &str = "this caption was posted before under its number, and was taken back since: it stays so";
+
+/// Said of a new run before which there may have been retries that are not known.
+const FORGOTTEN: &str = "this run may have begun before this caption: captions that say what their numbers said before are taken for \
+                         retries until the run shows itself, and some that came before may not be known, since the server was started \
+                         a moment ago, another node took them, or there were too many. See whether the run's first captions are there, \
+                         and post those that are not under another session";
+
+type Asked = HashMap<String, String>;
+
+/// Who posts, and where.
+struct Post {
+    service: Arc<IngestService>,
+    pipeline: IngestPipeline,
+    /// What its sessions are called.
+    base: Arc<str>,
+    /// Whether what is posted is kept as it came.
+    is_kept: bool,
+    lang: Option<Box<str>>,
+    /// Added to all times.
+    offset_ms: MediaMs,
+}
+
+impl Post {
+    /// Opens the feed, and waits for requests of the same session before this one.
+    async fn open(
+        service: Arc<IngestService>,
+        name: &str,
+        asked: &Asked,
+        access: &Access,
+        base: &str,
+    ) -> Result<Self, Problem> {
+        let name = FeedId::new(name)?;
+        let session = asked.get("session").map_or(base, String::as_str);
+        let source = access.source(asked.get("source").map(String::as_str))?;
+        let mut publisher = Publisher::new(&service.context, source, Some(session))?;
+        publisher.corrects = is_correcting(asked)?;
+        let base = publisher.session.clone();
+        if base.len() > 64 {
+            return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
+        }
+        let offset_ms = asked.get("offset_ms").map(|offset_ms| {
+            offset_ms.parse().map_err(|_| Problem::bad("offset_ms is a whole number of milliseconds"))
+        });
+        let offset_ms: Option<MediaMs> = offset_ms.transpose()?;
+        let keep_raw = asked.get("keep_raw").map(String::as_str);
+        let is_kept = Keeping::is_wanted(&service.context, &name, keep_raw).map_err(Problem::bad)?;
+        let feed = service.open_feed(access, &name).await??;
+        let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
+        if let Some(offset_ms) = offset_ms {
+            pipeline.begin_at(offset_ms);
+        }
+        let lang =
+            asked.get("lang").map(|lang| lang.chars().filter(|c| !c.is_control()).take(LANG_BYTES_MAX).collect());
+        Ok(Self { service, pipeline, base, is_kept, lang, offset_ms: offset_ms.unwrap_or(0) })
+    }
+
+    /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line that `said`
+    /// makes of what is posted.
+    fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<Version>) -> Placed {
+        let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
+        let asked = match number {
+            None if last < NUMBER_MAX => return Placed::New(session, last + 1, false),
+            None => return Placed::NewRun { session: self.next_run(&session), before: session, number: 1 },
+            Some(number) => number,
+        };
+        // The log counts from 1, and software may from 0.
+        let number = asked + 1;
+        if number > last {
+            return Placed::New(session, number, last > 0 && number - last > 1);
+        }
+        let said = |number: u64| said(&session, number);
+        if let Some(placed) = self.late_place(&session, asked, last - number, said) {
+            return placed;
+        }
+        Placed::NewRun { session: self.next_run(&session), before: session, number }
+    }
+
+    /// The session behind `session`, for numbers that begin anew.
+    fn next_run(&self, session: &str) -> Arc<str> {
+        let run = session.strip_prefix(&*self.base).and_then(|rest| rest.strip_prefix('.')?.parse().ok()).unwrap_or(1);
+        run_name(&self.base, run + 1)
+    }
+
+    /// The place of a number that comes `behind` numbers after its turn: there already, or missing so far. None for one of
+    /// software that was started anew.
+    fn late_place(
+        &self,
+        session: &Arc<str>,
+        number: u64,
+        behind: u64,
+        said: impl Fn(u64) -> Option<Version>,
+    ) -> Option<Placed> {
+        let source = &self.pipeline.publisher.source;
+        let transcript = self.pipeline.view.transcript();
+        let Version { id, content, .. } = said(number)?;
+        let line = |id: &str| transcript.line(source, id);
+        // Whatever became of the line since: what was taken back or corrected does not come back by a retry. A time may have
+        // been left out.
+        let timeless = content.without_times();
+        let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
+        if said_at.is_some() && transcript.line_rev(source, &id).is_some_and(|(_, is_taken_back)| is_taken_back) {
+            return Some(Placed::TakenBack(session.clone()));
+        }
+        if behind > LATE_NUMBERS_MAX {
+            return None;
+        }
+        let said_at =
+            said_at.or_else(|| line(&id).filter(|line| *line.text == *content.text).map(|line| line.received_at));
+        if let Some(said_at) = said_at {
+            // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
+            return match behind {
+                0 => Some(Placed::Repeat),
+                _ => self.is_recent(said_at).then(|| Placed::RepeatOfEarlier(session.clone())),
+            };
+        }
+        if behind == 0 || transcript.knows(source, &id) {
+            return None;
+        }
+        let next = (number + 1..=number + behind).find_map(|later| line(&said(later)?.id))?;
+        let late: Arc<str> = format!("{session}.late").into();
+        let seq = transcript.seq(source, &late) + 1;
+        self.is_recent(next.received_at).then(|| Placed::Late {
+            session: session.clone(),
+            late,
+            seq,
+            at_ms: next.start_ms,
+        })
+    }
+
+    /// Takes what software posts under a number, where it belongs; gives what it is told beside its answer. `decode` reads a text
+    /// as the number of a session.
+    async fn take(
+        &mut self,
+        number: Option<u64>,
+        (format, text, frame): (Format, &str, &[u8]),
+        decode: impl Fn(&str, &str, u64) -> Decoded,
+    ) -> Result<Vec<String>, Problem> {
+        let said = |session: &str, number: u64| match decode(text, session, number).says.into_iter().next()? {
+            Said::Lines(lines) => first_line(format, lines),
+            _ => None,
+        };
+        let placed = self.place(number, said);
+        // Either may be the first of a new run: that is known once it says something else.
+        if let Placed::RepeatOfEarlier(session) | Placed::TakenBack(session) = &placed {
+            let is_taken_back = matches!(placed, Placed::TakenBack(_));
+            self.note_retry(session, number.unwrap_or_default(), text, is_taken_back);
+        }
+        let (tag, asked, session, seq, note, at_ms) = match &placed {
+            Placed::Repeat | Placed::RepeatOfEarlier(_) | Placed::TakenBack(_) => {
+                self.pipeline.warn_if_off_air();
+                let note = matches!(placed, Placed::TakenBack(_)).then_some(TAKEN_BACK.to_owned());
+                return Ok(self.warnings().chain(note).collect());
+            }
+            Placed::New(session, seq, is_after_gap) => {
+                (session, seq - 1, session, *seq, is_after_gap.then_some(GAP), None)
+            }
+            Placed::NewRun { session, number, .. } => (session, number - 1, session, *number, None, None),
+            Placed::Late { session, late, seq, at_ms } => {
+                (session, number.unwrap_or_default(), late, *seq, Some(LATE), Some(*at_ms))
+            }
+        };
+        let (before, (retries, is_short)) = match &placed {
+            Placed::NewRun { before, .. } => {
+                let zero = decode(text, before, 0).says.into_iter().next();
+                let zero =
+                    zero.and_then(|said| if let Said::Lines(lines) = said { first_line(format, lines) } else { None });
+                let source = &self.pipeline.publisher.source;
+                let has_zero = zero.is_some_and(|line| self.pipeline.view.transcript().knows(source, &line.id));
+                (before, self.retries(before, u64::from(!has_zero), asked))
+            }
+            _ => (session, (Vec::new(), false)),
+        };
+        let decoded = decode(text, tag, asked);
+        check_taken(&decoded)?;
+        let earlier = retries.iter().flat_map(|retry| merged(decode(&retry.text, tag, retry.number).says));
+        let mut says: Vec<Said> = earlier.collect();
+        let (count, first) = (says.len(), seq - says.len() as u64);
+        says.extend(merged(decoded.says));
+        if let Some(at_ms) = at_ms {
+            says = moved(says, at_ms);
+        }
+        let notes = self.publish(session, first, Posted { format, frame, says }).await?;
+        self.service.streams.retries.forget(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
+        let faults = decoded.faults.iter().map(ToString::to_string);
+        let begun = (count > 0).then(|| {
+            let captions = if count == 1 { "caption before this one was" } else { "captions before this one were" };
+            format!("{count} {captions} taken for retries, and this run begins there: what was posted is said now")
+        });
+        let note = is_short.then_some(FORGOTTEN).into_iter().chain(note).map(str::to_owned);
+        Ok(faults.chain(notes).chain(begun).chain(note).collect())
+    }
+
+    fn note_retry(&self, session: &Arc<str>, number: u64, text: &str, is_taken_back: bool) {
+        let IngestPipeline { feed, publisher, .. } = &self.pipeline;
+        let (source, session) = (publisher.source.clone(), session.clone());
+        let retry = Retry { source, session, number, text: text.into(), is_taken_back };
+        self.service.streams.retries.note(feed.log_id(), retry);
+    }
+
+    /// What was taken for retries before the `number` with which a new run shows itself; the run before began with `first`.
+    fn retries(&self, session: &str, first: u64, number: u64) -> (Vec<Retry>, bool) {
+        let IngestPipeline { feed, publisher, .. } = &self.pipeline;
+        let place = RetryPlace {
+            log_id: feed.log_id(),
+            source: &publisher.source,
+            session,
+            first,
+            is_shared: feed.is_shared(),
+        };
+        self.service.streams.retries.before(&place, number)
+    }
+
+    /// What there is to tell.
+    fn warnings(&mut self) -> impl Iterator<Item = String> {
+        self.pipeline.warnings.drain(..).map(|warning| warning.message)
+    }
+
+    /// Whether something that came at `at` came within the last seconds.
+    fn is_recent(&self, at: Timestamp) -> bool {
+        self.service.context.clock_history.since(at, self.service.context.clock.now()) <= LATE_MS_MAX
+    }
+
+    fn options(&self, tag: &str) -> Options {
+        Options {
+            media_ms_max: self.service.context.config.captions.max_media_ms,
+            text_bytes_max: self.service.context.limits().text_bytes,
+            lang: self.lang.as_deref().map(Into::into),
+            offset_ms: self.offset_ms,
+            wall_start: self.pipeline.view.transcript().opened_at(),
+            ..Options::new(tag)
+        }
+    }
+
+    /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
+    /// that is wanted and there is room. Gives what the software should be told beside its answer.
+    async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Vec<String>, Problem> {
+        let Self { service, pipeline, .. } = self;
+        let came = MessageArrival::now(&service.context);
+        let (mut refusal, mut full) = (None, None);
+        if self.is_kept {
+            let (source, lang) = (&pipeline.publisher.source, self.lang.as_deref());
+            let reading = Reading {
+                source,
+                connection: session,
+                format: posted.format,
+                offset_ms: Some(self.offset_ms).filter(|offset_ms| *offset_ms != 0),
+                has_names: true,
+                lang,
+            };
+            match Keeping::new(&service.context, pipeline.view.clone(), &reading).keep(posted.frame) {
+                Ok(op) => op.into_iter().for_each(|op| pipeline.push_own(op, came.at)),
+                Err(error) => full = Some(error),
+            }
+        }
+        if posted.format == Format::YouTube {
+            pipeline.keep_order_of_arrival();
+        }
+        pipeline.enter_session(session.clone(), seq - 1);
+        for said in posted.says {
+            let message = pipeline.checked(said, came.at);
+            let admitted = pipeline.admit(message, came.at);
+            for (_, error) in admitted.refusals {
+                pipeline.count_refusal(&error);
+                refusal = Some(error);
+            }
+            if let Some(op) = admitted.op {
+                let seq = pipeline.sequence.next().map_err(|refusal| Problem::bad(refusal.message))?;
+                pipeline.push(seq, op, came);
+            }
+        }
+        // What was posted is in the log as a whole or not at all.
+        let committed = pipeline.commit(|_| true, AppendMode::Whole).await.map_err(|error| match error {
+            CommitError::Log(error) => Problem::from(error),
+            CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: try again")),
+        })?;
+        if !committed.conflicts.is_empty() {
+            let detail = "another request of the session was taken at another node in the same moment: try again";
+            return Err(Problem::new(ProblemCode::Conflict, detail));
+        }
+        pipeline.warn_if_off_air();
+        match refusal {
+            Some(refusal) => Err(Problem::bad(refusal.message)),
+            None => Ok(full.iter().map(Full::to_string).chain(self.warnings()).collect()),
+        }
+    }
+}
+
+/// What a request says, and what it was read from.
+struct Posted<'a> {
+    format: Format,
+    frame: &'a [u8],
+    says: Vec<Said>,
+}
+
+/// Where a numbered request belongs.
+enum Placed {
+    /// In this session, under this number of the log; true if numbers before it are missing.
+    New(Arc<str>, u64, bool),
+    /// In a new session behind the one `before`, under this number of the log: the software was started anew.
+    NewRun { session: Arc<str>, before: Arc<str>, number: u64 },
+    /// It was missing: its ids are those of `session`, and it stands at `at_ms`, before the number that came first. In the
+    /// log it is the number `seq` of the session `late`, since a session's numbers rise.
+    Late { session: Arc<str>, late: Arc<str>, seq: u64, at_ms: MediaMs },
+    /// It is there, and is the last one.
+    Repeat,
+    /// It is there in this session, and others came behind it.
+    RepeatOfEarlier(Arc<str>),
+    /// It was there, and was taken back.
+    TakenBack(Arc<str>),
+}
+
+/// The line by which a caption is known of those that it becomes: a long text of Zoom's is several, and YouTube's have a time
+/// each.
+fn first_line(format: Format, lines: Vec<Version>) -> Option<Version> {
+    let mut lines = lines.into_iter();
+    if format == Format::YouTube { lines.next_back() } else { lines.next() }
+}
+
+/// What was posted under a number that came late: lines that say no time stand at `at_ms`.
+fn moved(says: Vec<Said>, at_ms: MediaMs) -> Vec<Said> {
+    let mut says = says;
+    for said in &mut says {
+        if let Said::Lines(lines) = said {
+            lines
+                .iter_mut()
+                .filter(|line| line.content.start_ms.is_none())
+                .for_each(|line| line.arrival_ms = Some(at_ms));
+        }
+    }
+    says
+}
+
+/// What was posted, as lines: one without text is a line too, which is not shown, so that its number is not missing.
+fn or_blank(decoded: &mut Decoded, id: String) {
+    let says_line = decoded.says.iter().any(|said| matches!(said, Said::Lines(_)));
+    let is_refused = decoded.faults.iter().any(|fault| fault.kind.is_refusal());
+    if !says_line && !is_refused {
+        let blank = Version { id: id.into(), content: Content::default(), ..Version::default() };
+        decoded.says.push(Said::Lines(vec![blank]));
+    }
+}
+
+/// The session that numbers count in now, and its last number.
+fn session(view: &View, source: &str, base: &Arc<str>) -> (Arc<str>, u64) {
+    let transcript = view.transcript();
+    let mut run = 1;
+    while transcript.seq(source, &run_name(base, run + 1)) > 0 {
+        run += 1;
+    }
+    let session = run_name(base, run);
+    let seq = transcript.seq(source, &session);
+    (session, seq)
+}
+
+fn run_name(base: &Arc<str>, run: u64) -> Arc<str> {
+    if run == 1 { base.clone() } else { format!("{base}.{run}").into() }
+}
+
+/// The number of a request.
+fn number(asked: &Asked) -> Result<Option<u64>, Problem> {
+    match asked.get("seq").map(|seq| seq.parse()) {
+        None => Ok(None),
+        Some(Ok(seq)) if seq < NUMBER_MAX => Ok(Some(seq)),
+        Some(_) => Err(Problem::bad(format!("seq is a whole number below {NUMBER_MAX}, one higher with each request"))),
+    }
+}
+
+/// A body that is text.
+async fn text(service: &IngestService, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
+    let body = read(&service.context, headers, body, service.context.config.limits.message_bytes).await?;
+    let body = in_utf8(headers, body)?;
+    String::from_utf8(body.into()).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))
+}
+
+/// A body in the encoding that a byte order mark at its head says, or its `Content-Type`, as UTF-8 without marks at its head.
+/// Without both it stays as it is.
+fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
+    match TextEncoding::of_mark(&body).or(charset(headers)?) {
+        None => Ok(body),
+        Some(encoding) => match encoding.decode_strictly(&body) {
+            Some(text) => Ok(Bytes::from(text)),
+            None => Err(Problem::bad(format!("the body is not {encoding}, as it says"))),
+        },
+    }
+}
+
+/// Refuses a body of which nothing was taken, such as an engine's message in JSON.
+fn check_taken(decoded: &Decoded) -> Result<(), Problem> {
+    let refusal = decoded.faults.iter().find(|fault| fault.kind.is_refusal());
+    refusal.filter(|_| decoded.says.is_empty()).map_or(Ok(()), |fault| Err(Problem::bad(fault.to_string())))
+}
+
+/// What software is told, and what was odd, for whoever looks.
+fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>) -> String {
+    notes.into_iter().fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
+}
+
+/// `POST /v1/feeds/{feed}/zoom`
+pub(crate) async fn zoom(
+    State(service): State<Arc<IngestService>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<String, Problem> {
+    let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
+    let text = text(&service, &headers, body).await?;
+    let mut post = Post::open(service, &name, &asked, &access, "zoom").await?;
+    let options = post.options("zoom");
+    let frame = |text: &str, seq: u64| serde_json::json!({ "seq": seq, "text": text }).to_string();
+    let decode = |text: &str, session: &str, number: u64| {
+        let mut decoded = Decoded::default();
+        let mut dialect = Format::Zoom.open(Options { tag: session.into(), ..options.clone() });
+        dialect.decode(frame(text, number).as_bytes(), &mut decoded);
+        or_blank(&mut decoded, format!("{session}-{number}"));
+        decoded
+    };
+    let notes = post.take(Some(seq), (Format::Zoom, &text, frame(&text, seq).as_bytes()), decode).await?;
+    Ok(told(seq, notes))
+}
+
+/// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
+pub(crate) async fn zoom_seq(
+    State(service): State<Arc<IngestService>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+) -> Result<String, Problem> {
+    let name = FeedId::new(&name)?;
+    let base = asked.get("session").map_or("zoom", String::as_str);
+    let source = access.source(asked.get("source").map(String::as_str))?;
+    let Publisher { source, session: base, .. } = Publisher::new(&service.context, source, Some(base))?;
+    let feed = match service.catalog.feeds.open(&name).await? {
+        Opened::Here(feed) => feed,
+        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, [])),
+        Opened::Deleted => return Err(Problem::feed_deleted(&name)),
+    };
+    let view = feed.view(FoldView::Interim).await?;
+    view.reach(feed.head().await?).await?;
+    let (_, last) = session(&view, &source, &base);
+    Ok(told(last.saturating_sub(1), []))
+}
+
+/// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
+/// near it.
+pub(crate) async fn youtube(
+    State(service): State<Arc<IngestService>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<String, Problem> {
+    let text = text(&service, &headers, body).await?;
+    let now = |service: &IngestService| wall_time(service.context.clock.now());
+    if text.trim().is_empty() {
+        return Ok(told(now(&service), []));
+    }
+    let seq = number(&asked)?;
+    let mut post = Post::open(service, &name, &asked, &access, "youtube").await?;
+    let options = post.options("youtube");
+    let decode = |text: &str, session: &str, number: u64| {
+        let mut decoded = Decoded::default();
+        let tag = format!("{session}-{number}");
+        let mut dialect = Format::YouTube.open(Options { tag: tag.as_str().into(), ..options.clone() });
+        dialect.decode(text.as_bytes(), &mut decoded);
+        dialect.end(&mut decoded);
+        or_blank(&mut decoded, format!("{tag}-1"));
+        decoded
+    };
+    let notes = post.take(seq, (Format::YouTube, &text, text.as_bytes()), decode).await?;
+    Ok(told(now(&post.service), notes))
+}
+
+/// One operation, for what has one number.
+fn merged(says: Vec<Said>) -> Vec<Said> {
+    let lines = says.into_iter().filter_map(|said| if let Said::Lines(lines) = said { Some(lines) } else { None });
+    let lines: Vec<_> = lines.flatten().collect();
+    if lines.is_empty() { Vec::new() } else { vec![Said::Lines(lines)] }
+}
+
+/// `POST /v1/feeds/{feed}/streamtext`
+pub(crate) async fn streamtext(
+    State(service): State<Arc<IngestService>>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<String, Problem> {
+    let body =
+        in_utf8(&headers, read(&service.context, &headers, body, service.context.config.limits.message_bytes).await?)?;
+    let seq = number(&asked)?;
+    let mut post = Post::open(service, &name, &asked, &access, "streamtext").await?;
+    let begin = |post: &Post| {
+        let tag = Epoch::from_random(post.service.context.chance.next()).to_string();
+        Stream {
+            dialect: Format::StreamText.open(post.options(&tag)),
+            session: format!("{}-{tag}", post.base).into(),
+            seq: 0,
+            last: None,
+            missing: Vec::new(),
+            recent: VecDeque::new(),
+            used: Instant::now(),
+        }
+    };
+    let stream = post.service.streams.get(
+        &post.service.context.config.limits,
+        (post.pipeline.feed.log_id().clone(), post.pipeline.publisher.source.clone()),
+        || begin(&post),
+    );
+    let mut stream = stream.lock().await;
+    stream.used = Instant::now();
+    let hash = post.service.streams.hasher.hash_one(&body);
+    let note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
+        Some(StreamNumber::Repeat) => {
+            post.pipeline.warn_if_off_air();
+            return Ok(told(seq.unwrap_or_default(), post.warnings()));
+        }
+        Some(StreamNumber::AfterGap) => Some(GAP),
+        Some(StreamNumber::Late) => Some(LATE_IN_STREAM),
+        Some(StreamNumber::Next) | None => None,
+    };
+    let source = &post.pipeline.publisher.source;
+    // Those of a stream that is not known any more. Others are those of programs that go on with them.
+    let is_of_streams = |session: &str| {
+        let tag = session.strip_prefix(&*post.base).and_then(|rest| rest.strip_prefix('-'));
+        tag.is_some_and(|tag| !tag.contains('-'))
+    };
+    let open = match stream.seq {
+        0 => post.pipeline.view.transcript().interim_lines_of(source, is_of_streams),
+        _ => Vec::new(),
+    };
+    let note = note.into_iter().chain((!open.is_empty()).then_some(BEGUN_ANEW)).map(str::to_owned);
+    let (source, now) = (source.clone(), post.service.context.clock.now());
+    for (id, rev, _) in open {
+        post.pipeline.push_own(Op::Abandon { source: source.clone(), id, rev: Some(rev) }, now);
+    }
+    let mut decoded = Decoded::default();
+    stream.dialect.decode(&body, &mut decoded);
+    let (session, first) = (stream.session.clone(), stream.seq + 1);
+    stream.seq += decoded.says.len() as u64;
+    let posted = Posted { format: Format::StreamText, frame: &body, says: decoded.says };
+    let notes = match post.publish(&session, first, posted).await {
+        Ok(notes) => notes,
+        Err(problem) => {
+            // What was said is not sure to be there: the same text, sent again, begins a new stream.
+            *stream = begin(&post);
+            return Err(problem);
+        }
+    };
+    let faults = decoded.faults.iter().map(ToString::to_string);
+    Ok(told(seq.unwrap_or_default(), faults.chain(notes).chain(note)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_times_are_written() {
+        let base: Arc<str> = "zoom".into();
+        assert_eq!((&*run_name(&base, 1), &*run_name(&base, 12)), ("zoom", "zoom.12"));
+        assert_eq!(wall_time(Timestamp(0)), "1970-01-01T00:00:00.000");
+    }
+
+    #[test]
+    fn bodies_as_a_table() {
+        let check = |content_type: &str, body: &[u8], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::CONTENT_TYPE, content_type.parse().expect("a header"));
+            let found = in_utf8(&headers, Bytes::copy_from_slice(body));
+            assert_eq!(found.ok().as_deref(), expected.map(str::as_bytes), "{content_type}");
+        };
+        check("text/plain", "café".as_bytes(), Some("café"));
+        check("text/plain; charset=iso-8859-1", b"caf\xe9", Some("café"));
+        check("text/plain;Charset=\"windows-1251\"", b"\xc4\xe0", Some("Да"));
+        check("text/plain; charset=utf-16le", b"a\0b\0", Some("ab"));
+        check("text/plain; charset=us-ascii", b"plain", Some("plain"));
+        // A mark says more than the header, and is no text.
+        check("text/plain", b"\xef\xbb\xbfa", Some("a"));
+        check("text/plain; charset=iso-8859-1", b"\xef\xbb\xbf\xc3\xa9", Some("é"));
+        check("text/plain", b"\xff\xfea\0", Some("a"));
+        check("text/plain", b"\xef\xbb\xbf\xef\xbb\xbfa", Some("a"));
+        check("text/plain; charset=utf-16", b"\xff\xfe\xff\xfea\0", Some("a"));
+        check("text/plain; charset=hz-gb-2312", b"~{VP~}", Some("\u{4e2d}"));
+        check("text/plain; charset=klingon", b"a", None);
+        check("text/plain; charset=utf-16le", b"a", None);
+    }
+}

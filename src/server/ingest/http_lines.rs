@@ -1,0 +1,380 @@
+//! Lines over HTTP: published without a socket, and the history of one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures::StreamExt;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::parse_error::describe_json_error;
+use crate::position::{FeedId, Offset};
+use crate::server::access::auth::Access;
+use crate::server::http::body::{media_type, read};
+use crate::server::http::feed_path::open;
+use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::ingest::{
+    AppendMode, CommitError, IngestPipeline, IngestService, IngestWarning, MessageArrival, Numbered, Publisher, Resend,
+    is_correcting,
+};
+use crate::transcript::line::check_kept_line_id;
+use crate::transcript::{FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Transcript};
+use crate::wire::publish::{FieldPlace, UnknownField};
+use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, WarningCode};
+
+/// The parameters of a request.
+const PARAMETERS: [&str; 5] = ["source", "session", "offset_ms", "corrects", "token"];
+
+#[derive(Serialize)]
+struct Accepted {
+    accepted: usize,
+    repeats: usize,
+    refused: Vec<Refused>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warned>,
+}
+
+/// Something that was taken and that people should look at.
+#[derive(Serialize)]
+struct Warned {
+    code: WarningCode,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<u64>,
+}
+
+impl From<IngestWarning> for Warned {
+    fn from(IngestWarning { code, message, line }: IngestWarning) -> Self {
+        let (id, rev) = line.unzip();
+        Self { code, message, id, rev: rev.flatten() }
+    }
+}
+
+#[derive(Serialize)]
+struct Refused {
+    index: usize,
+    code: NackCode,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+}
+
+/// `POST /v1/feeds/{feed}/lines`
+pub(crate) async fn post(
+    State(service): State<Arc<IngestService>>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = FeedId::new(&name)?;
+    let session = query.get("session").map(String::as_str);
+    let mut publisher =
+        Publisher::new(&service.context, access.source(query.get("source").map(String::as_str))?, session)?;
+    publisher.corrects = is_correcting(&query)?;
+    let is_ndjson = match media_type(&headers) {
+        Some("application/json") => false,
+        Some("application/x-ndjson") => true,
+        _ => {
+            let detail = "send JSON or NDJSON, and say which: Content-Type: application/json or application/x-ndjson";
+            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+        }
+    };
+    let body = read(&service.context, &headers, body, service.context.config.limits.lines_bytes).await?;
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        let at = error.valid_up_to();
+        let row = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Problem::bad(format!("the body is not UTF-8 from byte {at} on, in row {row}: send it in UTF-8"))
+    })?;
+    // Programs on Windows write one before UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = split(text, is_ndjson)?;
+    let lines_max = service.context.config.limits.lines_per_request;
+    if lines.len() > lines_max {
+        let detail = format!("these are {} lines, of {lines_max} at most: send them in several requests", lines.len());
+        return Err(Problem::new(ProblemCode::TooLarge, detail));
+    }
+
+    let feed = service.open_feed(&access, &name).await??;
+    let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
+    if session.is_some() {
+        pipeline.sequence.watch_for_gap();
+    }
+    for name in query.keys().filter(|name| !PARAMETERS.contains(&name.as_str())) {
+        pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
+    }
+    if let Some(offset_ms) = query.get("offset_ms") {
+        let bad = || Problem::bad("offset_ms is a whole number of milliseconds");
+        pipeline.shift_times(offset_ms.parse().map_err(|_| bad())?);
+    }
+    let mut given = HashMap::new();
+    let (mut repeats, mut refused) = (0, Vec::new());
+    for (index, line) in lines.into_iter().enumerate() {
+        // Refused ones wait for nothing by themselves.
+        tokio::task::consume_budget().await;
+        match take(&mut pipeline, (index, line), &mut given).await? {
+            Ok(Taken::New) => {}
+            Ok(Taken::Repeat) => {
+                pipeline.count_repeats(1);
+                repeats += 1;
+            }
+            Err(refusal) => refused.push(refuse(&mut pipeline, index, refusal)),
+        }
+    }
+    let committed =
+        pipeline.commit(|seq| given.contains_key(&seq), AppendMode::InParts).await.map_err(|error| match error {
+            CommitError::Log(error) => Problem::from(error),
+            CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: take another session")),
+        })?;
+    for record in committed.conflicts {
+        // Another node was first: with the same line, or with another.
+        let same = match &record.op {
+            Op::Line { lines, .. } => lines.first().cloned().map(Incoming::Line),
+            Op::Retract { id, rev, .. } => Some(Incoming::Retract { id: id.clone(), rev: *rev }),
+            _ => None,
+        };
+        let seq = record.published.map_or(0, |published| published.seq);
+        let index = given.get(&seq).copied().unwrap_or_default();
+        let resend = match &same {
+            Some(message) => pipeline.find_resend(seq, message).await?,
+            None => Resend::Other,
+        };
+        if resend == Resend::Same {
+            pipeline.count_repeats(1);
+            repeats += 1;
+        } else {
+            let refusal = pipeline.refuse_used(seq, resend);
+            refused.push(refuse(&mut pipeline, index, refusal));
+        }
+    }
+    if committed.accepted > 0 {
+        pipeline.warn_if_off_air();
+    }
+    if session.is_some() {
+        pipeline.note_answered();
+    }
+    let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
+    Ok(Json(Accepted { accepted: committed.accepted, repeats, refused, warnings }).into_response())
+}
+
+/// What became of a message of a request.
+enum Taken {
+    New,
+    Repeat,
+}
+
+fn refuse(pipeline: &mut IngestPipeline, index: usize, refusal: Refusal) -> Refused {
+    pipeline.count_refusal(&refusal);
+    let Refusal { code, message, field } = refusal;
+    Refused { index, code, message, field }
+}
+
+/// Takes one message of a request, unless it is a repeat.
+async fn take(
+    pipeline: &mut IngestPipeline,
+    (index, text): (usize, &str),
+    given: &mut HashMap<u64, usize>,
+) -> Result<Result<Taken, Refusal>, Problem> {
+    let (limits, max_media_ms) =
+        (pipeline.service.context.limits(), pipeline.service.context.config.captions.max_media_ms);
+    let mut message = FromPublisher::decode_in_request(text, &limits, max_media_ms);
+    pipeline.read(&mut message);
+    let FromPublisher { seq: own, says, .. } = message;
+    let numbered = match pipeline.sequence.number_one(own) {
+        Ok(numbered) => numbered,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    pipeline.warn_if_gap();
+    let says = match says {
+        Ok(says) => says,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let seq = match numbered {
+        Numbered::New(seq) => seq,
+        Numbered::Used(seq) => {
+            let resend = match pipeline.find_in_batch(seq, &says) {
+                Some(resend) => resend,
+                None => pipeline.find_resend(seq, &says).await?,
+            };
+            return Ok(match resend {
+                Resend::Same => Ok(Taken::Repeat),
+                other => Err(pipeline.refuse_used(seq, other)),
+            });
+        }
+    };
+    if let Incoming::Retract { id, rev: None } = &says
+        && !pipeline.has_line(id)
+    {
+        pipeline.warn_of_missing_line(id);
+    }
+    let came = MessageArrival::now(&pipeline.service.context);
+    let admitted = pipeline.admit(says, came.at);
+    if let Some(op) = admitted.op {
+        if admitted.is_foreign
+            && let Err(refusal) = pipeline.tell_reuse_in_request(&op, came.at)
+        {
+            return Ok(Err(refusal));
+        }
+        given.extend(own.map(|seq| (seq, index)));
+        pipeline.watch_times(&op, came);
+        pipeline.push(seq, op, came);
+    }
+    Ok(match admitted.refusals.into_iter().next() {
+        Some((_, refusal)) => Err(refusal),
+        None => Ok(Taken::New),
+    })
+}
+
+/// The lines of a body, still as they were written.
+fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
+    if is_ndjson {
+        return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
+    }
+    let text = text.trim();
+    let bad = |error: serde_json::Error| {
+        Problem::bad(format!(
+            "the body is neither a line nor an array of lines: {}",
+            describe_json_error(&error, text.as_bytes())
+        ))
+    };
+    if !text.starts_with('[') {
+        return Ok(vec![serde_json::from_str::<&RawValue>(text).map_err(bad)?.get()]);
+    }
+    let lines: Vec<&RawValue> = serde_json::from_str(text).map_err(bad)?;
+    Ok(lines.into_iter().map(RawValue::get).collect())
+}
+
+/// `DELETE /v1/feeds/{feed}/lines/{source}/{id}`: takes a line back, in a session of its own.
+pub(crate) async fn delete(
+    State(service): State<Arc<IngestService>>,
+    Path((name, source, id)): Path<(String, String, String)>,
+    Extension(access): Extension<Access>,
+) -> Result<StatusCode, Problem> {
+    check_kept_line_id(&id)?;
+    let mut publisher = Publisher::new(&service.context, access.source(Some(&source))?, None)?;
+    // It names a line, whoever sent it.
+    publisher.corrects = true;
+    let feed = open(&service.catalog, &name).await?;
+    let not_done = || Problem::new(ProblemCode::Conflict, "the line could not be taken back: try again");
+    let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
+    let is_there = matches!(pipeline.view.transcript().line_rev(&source, &id), Some((_, false)));
+    if !is_there {
+        return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));
+    }
+    let came = MessageArrival::now(&service.context);
+    let admitted = pipeline.admit(Incoming::Retract { id: id.into(), rev: None }, came.at);
+    if let Some((_, refusal)) = admitted.refusals.into_iter().next() {
+        return Err(Problem::bad(refusal.message));
+    }
+    if let (Some(op), Ok(seq)) = (admitted.op, pipeline.sequence.next()) {
+        pipeline.push(seq, op, came);
+    }
+    pipeline.commit(|_| false, AppendMode::Whole).await.map_err(|error| match error {
+        CommitError::Log(error) => Problem::from(error),
+        CommitError::SessionTaken => not_done(),
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize)]
+struct History {
+    source: String,
+    id: String,
+    versions: Vec<HistoryVersion>,
+}
+
+#[derive(Default, Serialize)]
+struct HistoryVersion {
+    received_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<u64>,
+    retracted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_ms: Option<MediaMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_ms: Option<MediaMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Arc<str>>,
+}
+
+/// `GET /v1/feeds/{feed}/lines/{source}/{id}/history`: reads the log, as it stands, from its start.
+pub(crate) async fn history(
+    State(service): State<Arc<IngestService>>,
+    Path((name, source, id)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    check_kept_line_id(&id)?;
+    let feed = open(&service.catalog, &name).await?;
+    let head = feed.head().await?;
+    // It knows which of several lines a session means by an id.
+    let view = feed.view(FoldView::Interim).await?;
+    let mut versions = Vec::new();
+    let mut next = Offset::START;
+    let mut records = feed.records();
+    while next < head
+        && let Some(batch) = records.next().await
+    {
+        for entry in batch? {
+            next = entry.offset.next();
+            if next <= head {
+                collect(Record::decode(&entry.record), (&source, &id), &view.transcript(), &mut versions);
+            }
+        }
+    }
+    if versions.is_empty() {
+        return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));
+    }
+    Ok(Json(History { source, id, versions }).into_response())
+}
+
+fn collect(record: Record, (source, id): (&str, &str), transcript: &Transcript, versions: &mut Vec<HistoryVersion>) {
+    let published = record.published;
+    let is_meant = |sent: &str| transcript.kept_id(source, published.as_ref(), sent).is_some_and(|kept| **kept == *id);
+    let (session, seq) = match &published {
+        Some(Published { session, seq, .. }) => (Some(session.clone()), Some(*seq)),
+        None => (None, None),
+    };
+    let received_at = record.received_at;
+    match record.op {
+        Op::Line { source: of, lines } if *of == *source => {
+            versions.extend(lines.into_iter().filter(|version| is_meant(&version.id)).map(|version| HistoryVersion {
+                received_at,
+                session: session.clone(),
+                seq,
+                rev: version.rev,
+                retracted: false,
+                status: Some(version.content.status),
+                start_ms: version.content.start_ms.or(version.arrival_ms),
+                end_ms: version.content.end_ms,
+                speaker: version.content.speaker,
+                text: Some(version.content.text),
+            }));
+        }
+        Op::Retract { source: of, id: line, rev } if *of == *source && is_meant(&line) => {
+            versions.push(HistoryVersion {
+                received_at,
+                session,
+                seq,
+                rev,
+                retracted: true,
+                ..HistoryVersion::default()
+            });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,305 @@
+//! One publishing connection for each source of a feed, and one writer at a time for each session.
+//!
+//! A source belongs to the connection that claims it ([`Claim`]). A newer one of the same session replaces it at once, and so
+//! does one that was told to take over. Any other has it pinged, and takes its place only if nothing comes from it in time; else
+//! it is told who publishes, and comes again. Of several newcomers one at a time asks, in the order in which they came.
+//!
+//! Who takes a claim's place waits until its appends have been answered, so that the `seq` it is welcomed with is the truth.
+//! Where other nodes publish too, the claim may be at one of them ([`super::nodes`]).
+
+mod claim;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout_at};
+
+use crate::cluster::{Heard, Publisher};
+use crate::config::TimesConfig;
+use crate::log::LogId;
+use crate::server::core::catalog::Catalog;
+use crate::server::core::close::End;
+use crate::server::ingest::publisher_lock::claim::Life;
+pub(crate) use crate::server::ingest::publisher_lock::claim::{Call, Claim, replaced, taken};
+
+/// What only one may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// The connection of a source.
+    Source(LogId, Arc<str>),
+    /// The writer of a source's session.
+    Session(LogId, Arc<str>, Arc<str>),
+}
+
+/// When a connection came, in milliseconds since 1970, and at which node: of two the greater is the newer.
+pub(crate) type Since = (u64, Arc<str>);
+
+/// The places that are held or waited for.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    catalog: Arc<Catalog>,
+    places: Mutex<HashMap<Place, Slot>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    /// Before it those wait who want the place and may not take it at once.
+    door: Arc<tokio::sync::Mutex<()>>,
+    /// That of the connection which holds the place, or is about to; none for a place that nobody is told to leave.
+    claim: Option<Arc<Claim>>,
+    /// When the newest of them came.
+    since: Option<Since>,
+    /// Those who hold it or wait.
+    here: usize,
+}
+
+/// Who wants a source.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) session: Arc<str>,
+    /// It replaces whoever is there.
+    pub(crate) takes_over: bool,
+}
+
+impl Slots {
+    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
+        Self { catalog, places: Mutex::default() }
+    }
+
+    /// Takes a source as soon as its connection has let it go. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the newcomer is closed with, if the source is another session's.
+    pub(crate) async fn take(self: &Arc<Self>, place: Place, newcomer: &Newcomer) -> Result<HeldSource, End> {
+        let visit = Visit::new(self, place);
+        let claim = visit.claim(newcomer).await?;
+        let lock = visit.slot(|slot| slot.lock.clone());
+        let mut held = HeldSource { claim, visit, _lock: None };
+        tokio::select! {
+            biased;
+            end = held.claim.replaced() => return Err(end),
+            lock = lock.lock_owned() => held._lock = Some(lock),
+        }
+        Ok(held)
+    }
+
+    /// Asks the connection that has `place` here whether it lives, for `publisher`, which has come to another node; says what that
+    /// is answered, or none if the connection is to go. Cancel-safe.
+    async fn ask(&self, place: &Place, publisher: &Publisher) -> Option<Heard> {
+        let (asked_at, within) = (Instant::now(), TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms));
+        let until = asked_at + 2 * within;
+        loop {
+            let claim = self.claim(place)?;
+            if claim.publisher.session == publisher.session {
+                return None;
+            }
+            // Of two that have only come the newer is first: both nodes see it so, and neither waits for the other.
+            if !claim.is_welcomed() {
+                return None;
+            }
+            match claim.life(asked_at, within).await {
+                Life::Silent => return None,
+                // Its claim goes with it.
+                Life::Gone if Instant::now() < until => {}
+                Life::Alive | Life::Gone => return Some(Heard::Taken(claim.publisher.clone())),
+            }
+        }
+    }
+
+    /// Tells the connection of `place` to go if it came before `by`, which is at another node, and waits until it has. If `asks`
+    /// it stays if it lives and is another session's. Cancel-safe: who was told goes in any case.
+    pub(crate) async fn leave(&self, place: &Place, by: &Publisher, node: &Arc<str>, asks: bool) -> Heard {
+        if asks && let Some(heard) = self.ask(place, by).await {
+            return heard;
+        }
+        let Some(told) = self.tell(place, by, node) else { return Heard::Done };
+        match told {
+            Told::IsNewer => Heard::Newer,
+            Told::Goes(lock) => {
+                drop(lock.lock().await);
+                Heard::Done
+            }
+        }
+    }
+
+    /// Asks the connection that publishes in the session of `by` here, if there is one, for a sign of life. It is said who that is
+    /// if it lives ([`Heard::Taken`]); else it is closed, and gone when this is ready. Cancel-safe: who was told goes in any
+    /// case.
+    pub(crate) async fn leave_if_silent(&self, place: &Place, by: &Publisher) -> Heard {
+        let within = TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms);
+        let asked_at = Instant::now();
+        let claim = self.claim(place).filter(|claim| claim.publisher.session == by.session);
+        let Some(claim) = claim else { return Heard::Done };
+        match claim.life(asked_at, within).await {
+            Life::Alive => return Heard::Taken(claim.publisher.clone()),
+            Life::Silent => claim.replace(by),
+            Life::Gone => {}
+        }
+        claim.gone.cancelled().await;
+        Heard::Done
+    }
+
+    /// As [`Slots::leave`], without waiting.
+    pub(crate) fn let_go(&self, place: &Place, by: &Publisher, node: &Arc<str>) {
+        drop(self.tell(place, by, node));
+    }
+
+    fn tell(&self, place: &Place, by: &Publisher, node: &Arc<str>) -> Option<Told> {
+        let slots = self.lock();
+        let slot = slots.get(place)?;
+        if slot.since.as_ref().is_some_and(|own| *own > (by.since, node.clone())) {
+            return Some(Told::IsNewer);
+        }
+        if let Some(claim) = &slot.claim {
+            claim.replace(by);
+        }
+        Some(Told::Goes(slot.lock.clone()))
+    }
+
+    /// Waits for `place` without telling anybody to leave it. Cancel-safe.
+    pub(crate) async fn wait_for(self: &Arc<Self>, place: Place) -> Held {
+        let visit = Visit::new(self, place);
+        let lock = visit.slot(|slot| slot.lock.clone());
+        Held { _lock: lock.lock_owned().await, _visit: visit }
+    }
+
+    fn claim(&self, place: &Place) -> Option<Arc<Claim>> {
+        self.lock().get(place)?.claim.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Slot>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of the holder of a place.
+enum Told {
+    /// It goes; the lock is free once it has.
+    Goes(Arc<tokio::sync::Mutex<()>>),
+    /// It came later than who wants it to go.
+    IsNewer,
+}
+
+/// Somebody who holds a place or waits for it: as long as there is one, the place is remembered.
+struct Visit {
+    slots: Arc<Slots>,
+    place: Place,
+}
+
+impl Visit {
+    fn new(slots: &Arc<Slots>, place: Place) -> Self {
+        slots.lock().entry(place.clone()).or_default().here += 1;
+        Self { slots: slots.clone(), place }
+    }
+
+    fn slot<T>(&self, look: impl FnOnce(&mut Slot) -> T) -> T {
+        look(self.slots.lock().entry(self.place.clone()).or_default())
+    }
+
+    /// Claims the place for `newcomer`, if it may have it.
+    async fn claim(&self, newcomer: &Newcomer) -> Result<Arc<Claim>, End> {
+        let came = Instant::now();
+        let within = TimesConfig::ms(self.slots.catalog.context.config.times.holder_answer_ms);
+        // The newcomer before may have had all of its time, and left.
+        let until = came + 2 * within;
+        let is_own = |claim: &Arc<Claim>| claim.publisher.session == newcomer.session;
+        if (newcomer.takes_over || self.slots.claim(&self.place).as_ref().is_some_and(is_own))
+            && let Some(claim) = self.try_claim(newcomer, None)
+        {
+            return Ok(claim);
+        }
+        let door = self.slot(|slot| slot.door.clone());
+        let _door = timeout_at(until, door.lock_owned()).await;
+        loop {
+            let Some(known) = self.slots.claim(&self.place) else {
+                if let Some(claim) = self.try_claim(newcomer, None) {
+                    return Ok(claim);
+                }
+                continue;
+            };
+            let dead = match if Instant::now() < until { known.life(came, within).await } else { Life::Alive } {
+                Life::Alive => return Err(taken(&known.publisher)),
+                Life::Silent => Some(&known),
+                // Its claim goes with it.
+                Life::Gone => None,
+            };
+            if let Some(claim) = self.try_claim(newcomer, dead) {
+                return Ok(claim);
+            }
+        }
+    }
+
+    /// Claims the place, unless another session has it that is not known to be `dead`.
+    fn try_claim(&self, newcomer: &Newcomer, dead: Option<&Arc<Claim>>) -> Option<Arc<Claim>> {
+        let catalog = &self.slots.catalog;
+        let elsewhere = match &self.place {
+            Place::Source(log_id, source) => catalog.newest_elsewhere(log_id, source),
+            Place::Session(..) => None,
+        };
+        let now = u64::try_from(catalog.context.clock.now().0).unwrap_or(0);
+        self.slot(|slot| {
+            if let Some(known) = &slot.claim {
+                let is_own = known.publisher.session == newcomer.session;
+                if !is_own && !newcomer.takes_over && dead.is_none_or(|dead| !Arc::ptr_eq(dead, known)) {
+                    return None;
+                }
+            }
+            // Later than all that are known, also where a clock was put back or another node's is ahead.
+            let known = elsewhere.max(slot.since.as_ref().map(|(since, _)| *since));
+            let since = known.map_or(now, |known| now.max(known + 1));
+            let (Place::Source(_, source) | Place::Session(_, source, _)) = &self.place;
+            let publisher = Publisher { source: source.clone(), session: newcomer.session.clone(), since };
+            if let Some(known) = &slot.claim {
+                known.replace(&publisher);
+            }
+            slot.since = Some((since, catalog.own_name()));
+            let claim = Arc::new(Claim::new(publisher));
+            slot.claim = Some(claim.clone());
+            Some(claim)
+        })
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut slots = self.slots.lock();
+        let Some(slot) = slots.get_mut(&self.place) else { return };
+        slot.here -= 1;
+        if slot.here == 0 {
+            slots.remove(&self.place);
+        }
+    }
+}
+
+/// A place that is held until this is dropped.
+pub(crate) struct Held {
+    _lock: OwnedMutexGuard<()>,
+    _visit: Visit,
+}
+
+/// A source that is held until this is dropped.
+pub(crate) struct HeldSource {
+    pub(crate) claim: Arc<Claim>,
+    visit: Visit,
+    _lock: Option<OwnedMutexGuard<()>>,
+}
+
+impl HeldSource {
+    /// Who holds it.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        self.claim.publisher()
+    }
+}
+
+impl Drop for HeldSource {
+    fn drop(&mut self) {
+        self.visit.slot(|slot| {
+            if slot.claim.as_ref().is_some_and(|claim| Arc::ptr_eq(claim, &self.claim)) {
+                slot.claim = None;
+            }
+        });
+        self.claim.gone.cancel();
+    }
+}

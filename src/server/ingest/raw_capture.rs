@@ -1,0 +1,105 @@
+//! Keeps vendors' frames beside the lines that they became, up to a quota for each feed.
+//!
+//! A frame is a record of the feed's log, in the same append as the lines and in front of them. No view shows it, so no
+//! reader gets it.
+
+use std::sync::Arc;
+
+use crate::dialect::Format;
+use crate::feed::View;
+use crate::position::FeedId;
+use crate::server::core::context::ServerContext;
+use crate::transcript::{Frame, FrameBytes, MediaMs, Op};
+
+/// Keeps the frames of one connection, up to what may be kept of its feed.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    view: Arc<View>,
+    bytes_max: u64,
+    /// What the feed held when this began, and what was kept here since.
+    held: u64,
+    is_full: bool,
+    source: Arc<str>,
+    connection: Arc<str>,
+    format: Arc<str>,
+    offset_ms: Option<MediaMs>,
+    has_names: bool,
+    lang: Option<Arc<str>>,
+}
+
+/// How a connection is read.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    pub(crate) source: &'a Arc<str>,
+    pub(crate) connection: &'a str,
+    pub(crate) format: Format,
+    pub(crate) offset_ms: Option<MediaMs>,
+    pub(crate) has_names: bool,
+    pub(crate) lang: Option<&'a str>,
+}
+
+/// No more frames are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "frames of this feed take {bytes_max} bytes already, as many as dialects.raw_bytes_max allows: neither this one nor \
+     those after it are kept; lines are"
+)]
+pub(crate) struct Full {
+    bytes_max: u64,
+}
+
+impl Keeping {
+    /// Whether frames are to be kept: as the query says, else as the configuration does.
+    ///
+    /// # Errors
+    /// Where the query says neither yes nor no.
+    pub(crate) fn is_wanted(context: &ServerContext, feed: &FeedId, asked: Option<&str>) -> Result<bool, &'static str> {
+        match asked {
+            None => Ok(context.config.dialects.keeps(feed.as_str())),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err("keep_raw is true or false"),
+        }
+    }
+
+    pub(crate) fn new(context: &ServerContext, view: Arc<View>, reading: &Reading<'_>) -> Self {
+        let held = view.transcript().frame_bytes();
+        Self {
+            view,
+            bytes_max: context.config.dialects.raw_bytes_max,
+            held,
+            is_full: false,
+            source: reading.source.clone(),
+            connection: reading.connection.into(),
+            format: reading.format.as_str().into(),
+            offset_ms: reading.offset_ms,
+            has_names: reading.has_names,
+            lang: reading.lang.map(Into::into),
+        }
+    }
+
+    /// The operation that keeps `frame`; none once the feed is full, which is an error the first time.
+    pub(crate) fn keep(&mut self, frame: &[u8]) -> Result<Option<Op>, Full> {
+        if self.is_full {
+            return Ok(None);
+        }
+        let bytes = FrameBytes::new(frame);
+        // What others keep at the same time is known once it is folded: with several of them it may be a little more.
+        self.held = self.held.max(self.view.transcript().frame_bytes()) + bytes.stored_len();
+        if self.held > self.bytes_max {
+            self.is_full = true;
+            let Self { bytes_max, source, .. } = self;
+            tracing::warn!(%source, bytes_max, "no more of a vendor's frames are kept: dialects.raw_bytes_max");
+            return Err(Full { bytes_max: *bytes_max });
+        }
+        Ok(Some(Op::Frame(Box::new(Frame {
+            source: self.source.clone(),
+            connection: self.connection.clone(),
+            format: self.format.clone(),
+            offset_ms: self.offset_ms,
+            has_names: self.has_names,
+            lang: self.lang.clone(),
+            bytes,
+        }))))
+    }
+}

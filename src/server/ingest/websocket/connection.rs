@@ -1,0 +1,351 @@
+//! The connection of a publisher: what it has under way, and how a message goes into the feed.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::feed::Bell;
+use crate::server::core::close::{End, end_of};
+use crate::server::ingest::publisher_lock::Claim;
+use crate::server::ingest::websocket::entry::Entry;
+use crate::server::ingest::websocket::vendor_decoder::VendorDecoder;
+use crate::server::ingest::{AckQueue, IngestPipeline, IngestService, MessageArrival, Publisher, ReadPace, Resend};
+use crate::transcript::{Op, Transcript};
+use crate::wire::{CloseCode, Incoming, Limits, NackCode, Refusal, ToPublisher};
+
+/// Each asks the log for its end. Programs take back what they said, and one that takes back what is nowhere does so all the time:
+/// whoever was looked after in vain so often waits for what it sent itself only, which needs no asking.
+const MISSING_LOOKS_MAX: u32 = 16;
+
+/// The connection of a publisher.
+pub(crate) struct Connection<'a> {
+    pub(crate) service: &'a Arc<IngestService>,
+    pub(crate) pipeline: IngestPipeline,
+    pub(crate) entry: Entry,
+    pub(crate) bell: watch::Receiver<Bell>,
+    pub(crate) limits: Limits,
+    pub(crate) acks: AckQueue,
+    pub(crate) acked: u64,
+    pub(crate) refused_in_a_row: usize,
+    /// An `end` is under way: what comes next has to see what it does.
+    pub(crate) ending: bool,
+    /// What the publisher was told last.
+    pub(crate) on_air: bool,
+    pub(crate) pace: ReadPace,
+    /// Reads its frames, if they are a vendor's.
+    pub(crate) vendor: Option<VendorDecoder>,
+    /// How often it may still wait in vain until all of the feed is folded, to see whether a line that is taken back is there.
+    pub(crate) missing_looks: u32,
+}
+
+pub(crate) fn going_away() -> End {
+    End::close(CloseCode::GoingAway, "the server is going away")
+}
+
+/// The refusal of a line that was not taken when the rest of its message was.
+fn not_taken_with(seq: u64) -> Refusal {
+    let message = format!("this line was not taken when message {seq} first came: send it in a message with a new seq");
+    Refusal::new(NackCode::BadSeq, "seq", message)
+}
+
+/// Lines that a message holds.
+fn lines_in(says: &Incoming) -> u64 {
+    match says {
+        Incoming::Line(_) => 1,
+        Incoming::Lines(lines) => lines.len() as u64,
+        Incoming::Retract { .. } | Incoming::Clock { .. } | Incoming::End => 0,
+    }
+}
+
+/// Until there is a line, whoever sends one will be.
+pub(crate) fn is_on_air(transcript: &Transcript, source: &str) -> bool {
+    transcript.holder().is_none_or(|holder| **holder == *source)
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) fn new(service: &'a Arc<IngestService>, entry: Entry, pipeline: IngestPipeline) -> Self {
+        let mut bell = pipeline.view.bell();
+        // The view may have come to its end since it was asked for, and would not ring again.
+        bell.mark_changed();
+        let on_air = is_on_air(&pipeline.view.transcript(), &pipeline.publisher.source);
+        Self {
+            limits: service.context.limits(),
+            acks: AckQueue::default(),
+            acked: pipeline.sequence.last(),
+            refused_in_a_row: 0,
+            ending: false,
+            on_air,
+            pace: ReadPace::new(service.context.config.limits.publish_messages_per_second),
+            service,
+            pipeline,
+            entry,
+            bell,
+            vendor: None,
+            missing_looks: MISSING_LOOKS_MAX,
+        }
+    }
+
+    /// The end of a feed that was deleted to make room for another transcript says so.
+    pub(crate) fn tell_replacement(&self, end: End) -> End {
+        let feed = &self.pipeline.feed;
+        if end.code() != CloseCode::FeedDeleted.number() || !feed.is_replaced() {
+            return end;
+        }
+        let reason =
+            format!("the feed was replaced by another transcript: connect anew to publish to that ({})", feed.name());
+        End::close(CloseCode::FeedDeleted, reason)
+    }
+
+    pub(crate) fn claim(&self) -> &Arc<Claim> {
+        &self.entry.source.claim
+    }
+
+    pub(crate) fn welcome(&self, replaced_life: Option<u64>) -> Result<ToPublisher, End> {
+        let feed = &self.pipeline.feed;
+        let transcript = self.pipeline.view.transcript();
+        // The view has folded the log, and a log's first record opens it.
+        let Some(epoch) = transcript.epoch().cloned() else {
+            return Err(End::close(CloseCode::StorageUnavailable, "the feed's log does not begin as it should"));
+        };
+        let Publisher { source, session, .. } = &self.pipeline.publisher;
+        let holder = transcript.holder().cloned();
+        Ok(ToPublisher::Welcome {
+            feed: feed.name().clone(),
+            source: source.clone(),
+            session: session.clone(),
+            seq: self.pipeline.sequence.last(),
+            epoch,
+            life: Some(feed.log_id().life),
+            replaced_life,
+            last_id: transcript.last_id(source).cloned(),
+            on_air: self.on_air,
+            holder,
+            term: 0,
+            limits: self.limits,
+        })
+    }
+
+    /// Takes a message whose number was used before: acknowledged if it is the same message, which the log has or will have,
+    /// when all before it is.
+    pub(crate) async fn take_again(
+        &mut self,
+        seq: u64,
+        text: &str,
+        says: Result<Incoming, Refusal>,
+    ) -> Result<(), End> {
+        let says = match says {
+            Ok(says) => says,
+            Err(refusal) => return self.refuse(seq, None, refusal).await,
+        };
+        self.append_batch().await?;
+        let is_empty = matches!(&says, Incoming::Lines(lines) if lines.is_empty());
+        if !is_empty && !self.pipeline.is_recent(seq, text) {
+            self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
+            // A long log takes a while to read.
+            let claim = self.claim().clone();
+            let resend = tokio::select! {
+                biased;
+                end = claim.replaced() => return Err(end),
+                () = self.service.context.stop.cancelled() => return Err(going_away()),
+                resend = self.pipeline.find_resend(seq, &says) => resend.map_err(|error| end_of(&error))?,
+            };
+            if resend != Resend::Same {
+                return self.refuse(seq, None, self.pipeline.refuse_used(seq, resend)).await;
+            }
+        }
+        self.refused_in_a_row = 0;
+        let untaken = self.pipeline.take_untaken();
+        self.pipeline.count_repeats(lines_in(&says).saturating_sub(untaken.len() as u64));
+        // Their refusals may have been lost with a connection, and a mended one would be acknowledged and nowhere.
+        if let Incoming::Lines(mut lines) = says {
+            for index in untaken {
+                let refusal = std::mem::replace(&mut lines[index], Err(not_taken_with(seq)));
+                self.nack(seq, Some(index), refusal.err().unwrap_or_else(|| not_taken_with(seq))).await?;
+            }
+        }
+        self.acks.ack(seq);
+        Ok(())
+    }
+
+    /// Waits until all that was sent before is folded.
+    pub(crate) async fn see_all(&mut self) -> Result<(), End> {
+        self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
+        let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
+        self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
+    }
+
+    /// Waits until all that this publisher sent before is folded.
+    pub(crate) async fn see_own(&mut self) -> Result<(), End> {
+        self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
+        let Some(last) = self.acks.last_unfolded() else { return Ok(()) };
+        self.pipeline.view.reach(last.next()).await.map_err(|error| end_of(&error))
+    }
+
+    /// Says whether anything of it is taken.
+    pub(crate) async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, End> {
+        if let Incoming::Retract { id, rev: None } = &says
+            && self.vendor.is_none()
+        {
+            // With a revision it may still come.
+            self.warn_of_missing(std::slice::from_ref(id)).await?;
+        }
+        let is_end = matches!(says, Incoming::End);
+        let admitted = self.pipeline.admit(says, came.at);
+        let are_lines_refused = admitted.refusals.iter().any(|(index, _)| index.is_some());
+        let is_empty = admitted.refusals.is_empty();
+        for (index, refusal) in admitted.refusals {
+            self.nack(seq, index, refusal).await?;
+        }
+        let Some(op) = admitted.op else {
+            if is_empty {
+                // Whoever waits for this answer has heard all else there is to say.
+                self.append_batch().await?;
+                self.see_all().await?;
+                self.queue_reports().await?;
+            }
+            if are_lines_refused || is_empty {
+                // Each line was answered, or there is none; the message itself is done with.
+                self.append_batch().await?;
+                self.acks.ack(seq);
+            }
+            if is_empty {
+                self.refused_in_a_row = 0;
+            } else {
+                self.count_refusal()?;
+            }
+            return Ok(false);
+        };
+        if admitted.is_foreign
+            && let Err(refusal) = self.tell_reuse(&op, came).await?
+        {
+            self.refuse(seq, None, refusal).await?;
+            return Ok(false);
+        }
+        if self.vendor.is_none() {
+            self.pipeline.watch_times(&op, came);
+        }
+        self.ending |= is_end;
+        self.refused_in_a_row = 0;
+        if !self.on_air && matches!(op, Op::Line { .. }) {
+            self.tell_if_off_air();
+        }
+        // Before the message's own answer: a program may end with that.
+        self.queue_warnings().await?;
+        self.pipeline.push(seq, op, came);
+        Ok(true)
+    }
+
+    /// Warns of lines that are taken back and that are not there. They may have come a moment ago.
+    pub(crate) async fn warn_of_missing(&mut self, ids: &[Arc<str>]) -> Result<(), End> {
+        let missing = |pipeline: &IngestPipeline| -> Vec<Arc<str>> {
+            ids.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
+        };
+        let mut ids = missing(&self.pipeline);
+        // Others may have sent them: at this node, and at another one.
+        if !ids.is_empty() && self.missing_looks > 0 {
+            self.append_batch().await?;
+            self.see_all().await?;
+            ids = missing(&self.pipeline);
+            self.missing_looks -= u32::from(!ids.is_empty());
+        } else if !ids.is_empty() && self.acks.under_way(self.pipeline.view.now().next) > 0 {
+            self.append_batch().await?;
+            self.see_own().await?;
+            ids = missing(&self.pipeline);
+        }
+        ids.iter().for_each(|id| self.pipeline.warn_of_missing_line(id));
+        self.queue_warnings().await
+    }
+
+    /// Tells what becomes of ids that name other sessions' lines, before the message is acknowledged; gives why a retraction is
+    /// refused.
+    pub(crate) async fn tell_reuse(&mut self, op: &Op, came: MessageArrival) -> Result<Result<(), Refusal>, End> {
+        if self.pipeline.foresee_reuse(op, came.at).is_empty() {
+            return Ok(Ok(()));
+        }
+        // What this publisher sent a moment ago may have made it a line of its own.
+        self.append_batch().await?;
+        self.see_all().await?;
+        let foreseen = self.pipeline.foresee_reuse(op, came.at);
+        Ok(self.pipeline.tell_foreseen(foreseen))
+    }
+
+    /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
+    pub(crate) async fn append_batch(&mut self) -> Result<(), End> {
+        let appended = self.pipeline.append().await.map_err(|error| end_of(&error))?;
+        if let Some((batch, appended)) = appended {
+            self.acks.durable(batch, appended);
+        }
+        Ok(())
+    }
+
+    /// Tells what the pipeline warns of, in its turn, as a nack is.
+    pub(crate) async fn queue_warnings(&mut self) -> Result<(), End> {
+        if self.pipeline.warnings.is_empty() {
+            return Ok(());
+        }
+        self.append_batch().await?;
+        for warning in std::mem::take(&mut self.pipeline.warnings) {
+            self.acks.nack(warning.into());
+        }
+        Ok(())
+    }
+
+    /// Counts what the feed knows of the last messages by the time it has folded them.
+    pub(crate) async fn count_last_reused_ids(&mut self) {
+        let IngestPipeline { feed, view, publisher, .. } = &self.pipeline;
+        if publisher.corrects {
+            return;
+        }
+        if let Ok(head) = feed.head().await
+            && view.reach(head).await.is_ok()
+        {
+            self.pipeline.note_reused_ids();
+        }
+    }
+
+    /// Refuses a message.
+    pub(crate) async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+        self.nack(seq, index, refusal).await?;
+        self.count_refusal()
+    }
+
+    pub(crate) async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+        self.append_batch().await?;
+        self.pipeline.count_refusal(&refusal);
+        self.acks.nack(ToPublisher::nack(seq, index, refusal));
+        Ok(())
+    }
+
+    pub(crate) fn count_refusal(&mut self) -> Result<(), End> {
+        self.refused_in_a_row += 1;
+        let max = self.service.context.config.limits.refusals_in_a_row_max;
+        if self.refused_in_a_row > max {
+            let reason = format!("more than {max} messages in a row were refused: see the nacks");
+            return Err(End::close(CloseCode::BadRequest, reason));
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for what a message leads to, and the publisher is not too fast. Neither for the log nor for
+    /// the feed's fold: readers are not to be left behind.
+    pub(crate) fn may_read(&mut self) -> bool {
+        let folded = self.bell.borrow().next;
+        let under_way = self.acks.under_way(folded) + self.pipeline.batch_len();
+        under_way < self.limits.unacked && self.pace.holds_until().is_none()
+    }
+
+    /// Warns the publisher, once, that another source is on air: also one that is answered nothing else, and in the log.
+    pub(crate) fn tell_if_off_air(&mut self) {
+        if self.pipeline.warn_if_off_air() {
+            let (feed, source) = (self.pipeline.feed.name(), &self.pipeline.publisher.source);
+            tracing::warn!(%feed, %source, "lines of a source that is not on air are stored and not shown");
+        }
+    }
+
+    /// Tells what the feed has to report of this publisher's lines, in its turn.
+    pub(crate) async fn queue_reports(&mut self) -> Result<(), End> {
+        self.pipeline.note_reused_ids();
+        self.pipeline.note_conflicts();
+        self.queue_warnings().await
+    }
+}

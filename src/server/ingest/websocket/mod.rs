@@ -1,0 +1,304 @@
+//! A publisher's connection: what comes in is checked, appended, and acknowledged once it is durable.
+//!
+//! What one read brings goes to the log together. Answers go out in the order of the messages, whatever each of them waits
+//! for. No more than `limits.unacked` wait at a time, to be durable and to be folded: then the socket is not read, and TCP
+//! holds the publisher back.
+
+mod connection;
+mod entry;
+mod telling;
+mod vendor;
+mod vendor_decoder;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::Instant;
+
+use crate::config::TimesConfig;
+use crate::position::FeedId;
+use crate::server::access::peer::Peer;
+use crate::server::access::upgrade::{Asked, SocketEnd};
+use crate::server::core::close::End;
+use crate::server::core::close::end_of;
+use crate::server::ingest::publisher_lock::{Call, Claim};
+use crate::server::ingest::websocket::connection::{Connection, going_away};
+use crate::server::ingest::websocket::entry::Entry;
+use crate::server::ingest::websocket::vendor_decoder::{VendorAsked, are_labels_anonymous, offset_ms};
+use crate::server::ingest::{IngestService, MessageArrival, Numbered, Publisher, SessionTally};
+use crate::server::transport::websocket::{Frame, Socket};
+use crate::wire::publish::{FieldPlace, UnknownField};
+use crate::wire::{CloseCode, FromPublisher, NackCode, Refusal};
+
+/// A publisher says much, and a read has room for a good many lines.
+pub(crate) const SOCKET: SocketEnd = SocketEnd {
+    may: Peer::may_publish,
+    read_buffer_bytes: 16 * 1024,
+    message_bytes: |limits, asked| match asked.get("format") {
+        None | Some("captionwire") => limits.message_bytes,
+        Some(_) => limits.frame_bytes,
+    },
+};
+
+/// The parameters of the query.
+const PARAMETERS: [&str; 11] = [
+    "source",
+    "session",
+    "format",
+    "labels",
+    "offset_ms",
+    "lang",
+    "ack",
+    "keep_raw",
+    "corrects",
+    "takeover",
+    "keeps_text",
+];
+
+/// Messages that are taken in one turn; then what has become durable is acknowledged. Neither this nor the bytes below bound
+/// what a publisher may send, only in which portions it is taken, so they are no settings.
+const MESSAGES_AT_ONCE: usize = 64;
+/// Bytes of them, short of the last: what a connection holds while the log's queue is full, and the memory that their
+/// records share.
+const BYTES_AT_ONCE: usize = 64 * 1024;
+
+/// How long a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves a publisher to its end.
+pub(crate) async fn serve(
+    service: Arc<IngestService>,
+    name: FeedId,
+    mut socket: Socket,
+    asked: Box<Asked>,
+) -> (Socket, End) {
+    let Err(end) = publish(&service, &name, &mut socket, &asked).await;
+    (socket, end)
+}
+
+async fn publish(
+    service: &Arc<IngestService>,
+    name: &FeedId,
+    socket: &mut Socket,
+    asked: &Asked,
+) -> Result<Infallible, End> {
+    let vendor = VendorAsked::read(service, name, asked)?;
+    let offset_ms = offset_ms(asked)?;
+    let is_anonymous = are_labels_anonymous(asked, vendor.is_some())?;
+    let mut publisher =
+        Publisher::new(&service.context, asked.access.source(asked.get("source"))?, asked.get("session"))
+            .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
+    // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
+    publisher.corrects = asked.flag("corrects", vendor.is_some())?;
+    let takes_over = asked.flag("takeover", false)?;
+    let keeps_text = asked.flag("keeps_text", false)?;
+    let feed = service.open_feed(&asked.access, name).await.map_err(|error| error.end())??;
+    let entering = Entry::take(service, feed, publisher, takes_over);
+    let (entry, mut pipeline) = tokio::select! {
+        biased;
+        () = service.context.stop.cancelled() => return Err(going_away()),
+        // Who has gone takes nobody's place.
+        end = socket.left() => return Err(end),
+        entry = entering => entry?,
+    };
+    if keeps_text {
+        pipeline.keep_texts();
+    }
+    if is_anonymous {
+        pipeline.name_speakers();
+    }
+    if vendor.is_none()
+        && let Some(offset_ms) = offset_ms
+    {
+        pipeline.shift_times(offset_ms);
+    }
+    if asked.get("session").is_some() {
+        pipeline.sequence.watch_for_gap();
+    }
+    for name in asked.names().filter(|name| !PARAMETERS.contains(name)) {
+        pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
+    }
+    let mut connection = Connection::new(service, entry, pipeline);
+    connection.claim().welcome();
+    let replaced_life = connection.pipeline.feed.replaced_life().await.map_err(|error| end_of(&error))?;
+    let welcome = connection.welcome(replaced_life)?;
+    if let Some(vendor) = vendor {
+        socket.be_silent(!vendor.is_answered);
+        connection.speak(vendor);
+    }
+    socket.send(&welcome.encode()).await?;
+    let Publisher { source, session, .. } = connection.pipeline.publisher.clone();
+    tracing::info!(feed = %name, %source, %session, seq = connection.acked, "publisher connected");
+    connection.queue_warnings().await?;
+    connection.abandon_earlier_guesses().await?;
+    let end = connection.run(socket).await.map_err(|end| connection.tell_replacement(end));
+    connection.end_vendors().await;
+    // Who comes next in this session is welcomed with all that this one has under way.
+    let _ = connection.acks.all_durable(&connection.service.context.metrics).await;
+    connection.count_last_reused_ids().await;
+    if asked.get("session").is_some() {
+        connection.pipeline.note_answered();
+    }
+    let SessionTally { accepted, repeats, refused } = connection.pipeline.tally;
+    let why = end.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    tracing::info!(feed = %name, %source, %session, why, accepted, repeats, refused, "publisher left");
+    end
+}
+
+/// Sends something, unless the connection is replaced before the client has taken it.
+async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), End>>) -> Result<(), End> {
+    // A client that takes nothing is not held back by the server.
+    claim.hold_back(false);
+    tokio::select! {
+        biased;
+        sent = sending => sent,
+        end = claim.replaced() => Err(end),
+    }
+}
+
+impl<'a> Connection<'a> {
+    async fn run(&mut self, socket: &mut Socket) -> Result<Infallible, End> {
+        let times = &self.service.context.config.times;
+        let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
+        let mut heard = Instant::now();
+        let mut ping_at = heard + ping_after;
+        let claim = self.claim().clone();
+        loop {
+            let (held_until, may_read, due) = (self.pace.holds_until(), self.may_read(), self.due());
+            claim.hold_back(!may_read);
+            let step = tokio::select! {
+                biased;
+                call = claim.called() => match call {
+                    Call::Leave => Err(claim.replaced().await),
+                    Call::Ping => {
+                        in_time(&claim, socket.ping()).await?;
+                        continue;
+                    }
+                },
+                () = self.service.context.stop.cancelled() => Err(going_away()),
+                ready = self.acks.ready(&self.service.context.metrics), if !self.acks.is_empty() => {
+                    in_time(&claim, self.send_answers(socket, ready)).await?;
+                    continue;
+                }
+                Ok(()) = self.bell.changed() => {
+                    in_time(&claim, self.look_at_the_feed(socket)).await?;
+                    continue;
+                }
+                frame = socket.next(), if may_read => frame,
+                // Behind what has come already: that is not silence.
+                () = tokio::time::sleep_until(due.unwrap_or(ping_at)), if due.is_some() && may_read => {
+                    claim.hold_back(true);
+                    self.rest_vendors().await?;
+                    continue;
+                }
+                () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
+                () = tokio::time::sleep_until(ping_at) => {
+                    // Who is not read cannot be heard either.
+                    if may_read && heard.elapsed() >= gone_after {
+                        return Err(End::Gone);
+                    }
+                    in_time(&claim, socket.ping()).await?;
+                    ping_at = Instant::now() + ping_after;
+                    continue;
+                }
+            };
+            if step.is_ok() {
+                claim.heard();
+            }
+            // Until it is taken, nobody listens.
+            claim.hold_back(true);
+            let done = self.hear(step, socket).await;
+            // Now, and not when it was read: while a message waits for the log, nobody listens.
+            heard = Instant::now();
+            if let Err(end) = done {
+                // Who was replaced may take nothing any more, and the next one waits.
+                let patience = if claim.end().is_some() { FAREWELL } else { Duration::MAX };
+                if let Ok(finished) = tokio::time::timeout(patience, self.finish_answers(socket)).await {
+                    finished?;
+                }
+                return Err(end);
+            }
+        }
+    }
+
+    /// Takes what was read, and what came with it: one turn, and one append, for many messages.
+    async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
+        let taken = self.take_all(read, socket).await;
+        // What came before an end counts as well.
+        let appended = self.append_batch().await;
+        taken.and(appended)
+    }
+
+    async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
+        let mut read = read;
+        let (mut came, mut size) = (MessageArrival::now(&self.service.context), 0);
+        for number in 1.. {
+            match read? {
+                Frame::Sign => {}
+                Frame::Text(text) => {
+                    self.pace.pay();
+                    size += text.len();
+                    self.take(&text, came).await?;
+                }
+                // A vendor's program may send its text as bytes.
+                Frame::Binary(bytes) if self.vendor.is_some() => {
+                    self.pace.pay();
+                    size += bytes.len();
+                    self.take_vendors(&bytes, came).await?;
+                }
+                Frame::Binary(_) => {
+                    let message = "a binary message: captions are JSON in text messages".into();
+                    let seq = self.pipeline.sequence.unreadable();
+                    let refusal = Refusal { code: NackCode::NotText, message, field: None };
+                    self.refuse(seq, None, refusal).await?;
+                }
+            }
+            if number == MESSAGES_AT_ONCE || size >= BYTES_AT_ONCE || !self.may_read() {
+                break;
+            }
+            if self.pipeline.is_batch_empty() {
+                // What was done about the last message may have waited for the log.
+                came = MessageArrival::now(&self.service.context);
+            }
+            match socket.next().now_or_never() {
+                Some(next) => read = next,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one message.
+    async fn take(&mut self, text: &str, came: MessageArrival) -> Result<(), End> {
+        if self.vendor.is_some() {
+            return self.take_vendors(text.as_bytes(), came).await;
+        }
+        let mut message = FromPublisher::decode(text, &self.limits, self.service.context.config.captions.max_media_ms);
+        self.pipeline.read(&mut message);
+        self.queue_warnings().await?;
+        let seq = match self.pipeline.sequence.number(&message) {
+            Ok(Numbered::New(seq)) => seq,
+            Ok(Numbered::Used(seq)) => return self.take_again(seq, text, message.says).await,
+            Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
+        };
+        self.pipeline.warn_if_gap();
+        // Of what comes again the log knows whether it has times.
+        self.pipeline.leave_out_times(&mut message, came.at);
+        self.queue_warnings().await?;
+        match message.says {
+            Ok(says) => {
+                if std::mem::take(&mut self.ending) {
+                    self.append_batch().await?;
+                    self.see_all().await?;
+                }
+                if self.say(seq, says, came).await? {
+                    self.pipeline.remember(seq, text);
+                }
+                Ok(())
+            }
+            Err(refusal) => self.refuse(seq, None, refusal).await,
+        }
+    }
+}

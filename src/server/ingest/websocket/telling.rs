@@ -1,0 +1,73 @@
+//! What a publisher is told: its answers in their order, who is on air, and what people should look at.
+
+use crate::feed::Following;
+use crate::server::core::close::End;
+use crate::server::core::close::end_of;
+use crate::server::ingest::Reply;
+use crate::server::ingest::websocket::connection::{Connection, is_on_air};
+use crate::server::transport::websocket::Socket;
+use crate::wire::{ToPublisher, WarningCode};
+
+impl Connection<'_> {
+    pub(crate) async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Reply>) -> Result<(), End> {
+        let mut ack = None;
+        for ready in ready {
+            match ready {
+                Reply::Ack(seq) => ack = ack.max(Some(seq)),
+                Reply::Own => {}
+                Reply::Nack(nack) => {
+                    self.send_ack(socket, ack.take()).await?;
+                    match &nack {
+                        // Nobody is shown what it says: that is worth a message that it may not know.
+                        ToPublisher::Warning { code, .. } if **code == *WarningCode::NotOnAir.as_str() => {
+                            socket.send_though_silent(&nack.encode()).await?;
+                        }
+                        nack => socket.send(&nack.encode()).await?,
+                    }
+                }
+                Reply::Failed(error) => {
+                    self.send_ack(socket, ack.take()).await?;
+                    // All after it fail too: the log takes no more.
+                    self.acks.clear();
+                    return Err(end_of(&error));
+                }
+            }
+        }
+        self.send_ack(socket, ack).await
+    }
+
+    async fn send_ack(&mut self, socket: &mut Socket, ack: Option<u64>) -> Result<(), End> {
+        let Some(seq) = ack else { return Ok(()) };
+        self.acked = self.acked.max(seq);
+        socket.send(&ToPublisher::Ack { seq: self.acked }.encode()).await
+    }
+
+    /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
+    pub(crate) async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
+        while !self.acks.is_empty() {
+            let ready = self.acks.ready(&self.service.context.metrics).await;
+            self.send_answers(socket, ready).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
+        let following = self.bell.borrow_and_update().following.clone();
+        if let Following::No(why) = following {
+            self.finish_answers(socket).await?;
+            return Err(end_of(&why));
+        }
+        let (on_air, holder) = {
+            let transcript = self.pipeline.view.transcript();
+            (is_on_air(&transcript, &self.pipeline.publisher.source), transcript.holder().cloned())
+        };
+        if on_air != self.on_air {
+            self.on_air = on_air;
+            socket.send(&ToPublisher::Status { on_air, holder, term: 0 }.encode()).await?;
+        }
+        if !on_air && self.pipeline.tally.accepted > 0 {
+            self.tell_if_off_air();
+        }
+        self.queue_reports().await
+    }
+}

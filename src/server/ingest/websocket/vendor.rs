@@ -1,0 +1,200 @@
+//! A publisher that speaks a vendor's format: its frames become what our own publishers say, and go the same way.
+//!
+//! Such a socket numbers nothing, so the server does: each operation that a frame becomes takes the next `seq` of the
+//! session, and a frame that says nothing takes none. Answers are those of every publisher; vendors' clients pass over
+//! messages they do not know, and `ack=false` is for those that do not: they are told only that they are not on air. A refusal is a `nack`, what was taken but for a
+//! part of it a `warning` with the code `format`, and one with the code `clock_restarted` tells of each new session of the engine.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::dialect::{Decoded, Fault, FaultKind, Format, Framing, Options, Said};
+use crate::log::LogError;
+use crate::position::Epoch;
+use crate::server::core::close::{End, end_of};
+use crate::server::ingest::raw_capture::{Keeping, Reading};
+use crate::server::ingest::websocket::connection::Connection;
+use crate::server::ingest::websocket::vendor_decoder::{VendorAsked, VendorDecoder};
+use crate::server::ingest::{MessageArrival, SourceSpeech};
+use crate::transcript::Op;
+use crate::wire::{NackCode, Refusal, WarningCode};
+
+impl Connection<'_> {
+    /// From now on its frames are a vendor's.
+    pub(crate) fn speak(&mut self, asked: VendorAsked) {
+        let VendorAsked { format, offset_ms, lang, is_kept, .. } = asked;
+        if let Some(offset_ms) = offset_ms {
+            self.pipeline.begin_at(offset_ms);
+        }
+        let has_names = self.pipeline.speaker_names.is_none();
+        let source = self.pipeline.publisher.source.clone();
+        // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
+        let tag = Epoch::from_random(self.service.context.chance.next()).to_string();
+        let options = Options {
+            label_source: (!has_names).then(|| source.clone()),
+            offset_ms: offset_ms.unwrap_or(0),
+            media_ms_max: self.service.context.config.captions.max_media_ms,
+            text_bytes_max: self.limits.text_bytes,
+            lang: lang.as_deref().map(Into::into),
+            wall_start: self.pipeline.view.transcript().opened_at(),
+            turn_gap_ms: self.pipeline.view.transcript().turn_gap_ms(),
+            ..Options::new(&tag)
+        };
+        let reading =
+            Reading { source: &source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
+        let keeping = is_kept.then(|| Keeping::new(&self.service.context, self.pipeline.view.clone(), &reading));
+        self.pipeline.sequence.imply();
+        if format == Format::YouTube {
+            self.pipeline.keep_order_of_arrival();
+        }
+        let mut dialect = format.open(options);
+        if offset_ms.is_none() {
+            let (context, view) = (self.service.context.clone(), self.pipeline.view.clone());
+            dialect.stand_behind(Box::new(SourceSpeech::new(context, view, source)));
+        }
+        self.vendor =
+            Some(VendorDecoder { dialect, began: Instant::now(), due: None, framing: format.framing(), keeping });
+    }
+
+    /// Takes a vendor's frame.
+    pub(crate) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), End> {
+        let Some(vendor) = &mut self.vendor else { return Ok(()) };
+        let mut decoded = Decoded::default();
+        vendor.dialect.elapsed(vendor.elapsed_ms(came.since));
+        vendor.dialect.decode(frame, &mut decoded);
+        if vendor.framing == Framing::Lines {
+            vendor.dialect.decode(b"\n", &mut decoded);
+        }
+        vendor.note_due();
+        let kept = vendor.keeping.as_mut().map_or(Ok(None), |keeping| keeping.keep(frame));
+        match kept {
+            Ok(Some(op)) => self.pipeline.push_own(op, came.at),
+            Ok(None) => {}
+            Err(full) => self.warn(WarningCode::Raw, full.to_string()).await?,
+        }
+        if decoded.says.is_empty() && !decoded.faults.iter().any(|fault| fault.kind.is_refusal()) {
+            // It has nothing for readers, and nothing is wrong with it.
+            self.refused_in_a_row = 0;
+        }
+        self.say_decoded(decoded, came).await
+    }
+
+    /// When a vendor's connection has to be looked at, though nothing comes.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.vendor.as_ref().and_then(|vendor| vendor.due)
+    }
+
+    /// Nothing came for so long that what the vendor settled is final.
+    pub(crate) async fn rest_vendors(&mut self) -> Result<(), End> {
+        let Some(vendor) = &mut self.vendor else { return Ok(()) };
+        let came = MessageArrival::now(&self.service.context);
+        let mut decoded = Decoded::default();
+        vendor.dialect.rest(vendor.elapsed_ms(came.since), &mut decoded);
+        vendor.note_due();
+        self.say_decoded(decoded, came).await?;
+        self.append_batch().await
+    }
+
+    /// The connection is over: what was settled becomes final.
+    pub(crate) async fn end_vendors(&mut self) {
+        let Some(mut vendor) = self.vendor.take() else { return };
+        let mut decoded = Decoded::default();
+        vendor.dialect.end(&mut decoded);
+        let came = MessageArrival::now(&self.service.context);
+        // If the log takes no more, that is the end that the client has been told.
+        let said = self.say_decoded(decoded, came).await.is_ok();
+        if said
+            && self.append_batch().await.is_ok()
+            && self.acks.all_durable(&self.service.context.metrics).await.is_ok()
+        {
+            let _ = self.abandon_guesses().await;
+        }
+    }
+
+    /// Guesses that the source left before this connection, which a crash kept from their end, stand as they are: their ids
+    /// are a dead connection's, in this session too.
+    pub(crate) async fn abandon_earlier_guesses(&mut self) -> Result<(), End> {
+        if self.vendor.is_none()
+            || self.pipeline.view.transcript().interim_lines(&self.pipeline.publisher.source).is_empty()
+        {
+            return Ok(());
+        }
+        self.abandon_guesses().await.map_err(|error| end_of(&error))
+    }
+
+    /// Guesses that are left stand as they are, unconfirmed: their ids are this connection's, so that nobody comes back
+    /// to say them otherwise. (What a vendor's own ids name may still be; that ranks above.)
+    async fn abandon_guesses(&mut self) -> Result<(), LogError> {
+        let head = self.pipeline.feed.head().await?;
+        self.pipeline.view.reach(head).await?;
+        let source = &self.pipeline.publisher.source;
+        let guesses = self.pipeline.view.transcript().interim_lines(source);
+        let abandon =
+            |(id, rev, _)| self.service.context.record(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
+        let records: Vec<_> = guesses.into_iter().map(abandon).collect();
+        if !records.is_empty() {
+            self.pipeline.feed.append_all(&records).await?;
+        }
+        Ok(())
+    }
+
+    /// With each line that is taken back the further lines of it, if it was long (`7.2`, `7.3`): what an earlier connection said
+    /// of it the decoder of this one does not know.
+    fn with_parts(&self, mut says: Vec<Said>) -> Vec<Said> {
+        let taken_back: Vec<&Arc<str>> =
+            says.iter().filter_map(|said| if let Said::Retract { id } = said { Some(id) } else { None }).collect();
+        let mut parts = Vec::new();
+        for id in &taken_back {
+            let all = (2..).map(|number| format!("{id}.{number}")).take_while(|part| self.pipeline.has_line(part));
+            let others = all.filter(|part| taken_back.iter().all(|id| ***id != **part));
+            parts.extend(others.map(|part| Said::Retract { id: part.into() }));
+        }
+        says.append(&mut parts);
+        says
+    }
+
+    async fn say_decoded(&mut self, mut decoded: Decoded, came: MessageArrival) -> Result<(), End> {
+        if !decoded.late.is_empty() {
+            // The line before which it belongs may have come a moment ago.
+            self.append_batch().await?;
+            self.see_all().await?;
+            self.pipeline.put_late(&mut decoded);
+        }
+        // An id is the vendor's own for ever, and nothing was said under it.
+        self.warn_of_missing(&decoded.unsaid).await?;
+        for said in self.with_parts(decoded.says) {
+            let seq = match self.pipeline.sequence.next() {
+                Ok(seq) => seq,
+                Err(refusal) => return self.refuse(self.pipeline.sequence.last(), None, refusal).await,
+            };
+            let says = self.pipeline.checked(said, came.at);
+            self.say(seq, says, came).await?;
+        }
+        for fault in decoded.faults {
+            self.tell_fault(fault).await?;
+        }
+        Ok(())
+    }
+
+    async fn warn(&mut self, code: WarningCode, message: String) -> Result<(), End> {
+        self.pipeline.warn(code, message);
+        self.queue_warnings().await
+    }
+
+    async fn tell_fault(&mut self, fault: Fault) -> Result<(), End> {
+        let message = fault.to_string();
+        let code = match fault.kind {
+            FaultKind::Unreadable => NackCode::BadJson,
+            FaultKind::UnknownType => NackCode::UnknownType,
+            FaultKind::BadField => NackCode::BadField,
+            FaultKind::BadTime | FaultKind::Odd => return self.warn(WarningCode::Format, message).await,
+            FaultKind::Engine => return self.warn(WarningCode::Engine, message).await,
+            FaultKind::ClockRestarted => return self.warn(WarningCode::ClockRestarted, message).await,
+        };
+        match self.pipeline.sequence.next() {
+            Ok(seq) => self.refuse(seq, None, Refusal { code, message, field: None }).await,
+            Err(refusal) => self.refuse(self.pipeline.sequence.last(), None, refusal).await,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Reads a vendor's frames on a publisher's connection, and the query that asks for it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::dialect::{Dialect, Format, Framing, UnknownFormat};
+use crate::position::FeedId;
+use crate::server::access::upgrade::Asked;
+use crate::server::core::close::End;
+use crate::server::ingest::IngestService;
+use crate::server::ingest::raw_capture::Keeping;
+use crate::transcript::MediaMs;
+use crate::wire::CloseCode;
+use crate::wire::publish::LANG_BYTES_MAX;
+
+/// What of the query is for vendors' formats only.
+const ONLY_HERE: [&str; 3] = ["lang", "ack", "keep_raw"];
+
+/// What was asked of a vendor's connection.
+#[derive(Debug)]
+pub(crate) struct VendorAsked {
+    pub(crate) format: Format,
+    pub(crate) offset_ms: Option<MediaMs>,
+    pub(crate) lang: Option<Box<str>>,
+    pub(crate) is_kept: bool,
+    /// Whether the client is answered.
+    pub(crate) is_answered: bool,
+}
+
+impl VendorAsked {
+    /// Reads the query; none for our own format.
+    pub(crate) fn read(service: &IngestService, feed: &FeedId, asked: &Asked) -> Result<Option<Self>, End> {
+        let bad = |why: String| End::close(CloseCode::BadRequest, why);
+        let format = asked.get("format").unwrap_or("captionwire");
+        if format == "captionwire" {
+            return match ONLY_HERE.iter().find(|name| asked.get(name).is_some()) {
+                Some(name) => Err(bad(format!("{name} is for vendors' formats: say format= too"))),
+                None => Ok(None),
+            };
+        }
+        let format =
+            format.parse().map_err(|unknown: UnknownFormat| End::close(CloseCode::Unsupported, unknown.to_string()))?;
+        let offset_ms = offset_ms(asked)?;
+        let lang = asked.get("lang");
+        if lang.is_some_and(|lang| lang.len() > LANG_BYTES_MAX || lang.chars().any(char::is_control)) {
+            return Err(bad(format!("lang is a language tag of {LANG_BYTES_MAX} bytes at most")));
+        }
+        let is_answered = asked.flag("ack", true)?;
+        let is_kept =
+            Keeping::is_wanted(&service.context, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
+        Ok(Some(Self { format, offset_ms, lang: lang.map(Into::into), is_kept, is_answered }))
+    }
+}
+
+/// What is added to all times, if anything is said of it.
+pub(crate) fn offset_ms(asked: &Asked) -> Result<Option<MediaMs>, End> {
+    match asked.get("offset_ms").map(str::parse) {
+        None => Ok(None),
+        Some(Ok(offset_ms)) => Ok(Some(offset_ms)),
+        Some(Err(_)) => Err(End::close(CloseCode::BadRequest, "offset_ms is a whole number of milliseconds")),
+    }
+}
+
+/// Whether labels stand for nobody in particular: they do in vendors' formats, unless the query says otherwise.
+pub(crate) fn are_labels_anonymous(asked: &Asked, is_vendors: bool) -> Result<bool, End> {
+    match asked.get("labels") {
+        None => Ok(is_vendors),
+        Some("anonymous") => Ok(true),
+        Some("names") => Ok(false),
+        Some(_) => Err(End::close(CloseCode::BadRequest, "labels is anonymous or names")),
+    }
+}
+
+/// The decoder of a connection.
+pub(crate) struct VendorDecoder {
+    pub(crate) dialect: Box<dyn Dialect>,
+    /// When the connection began.
+    pub(crate) began: Instant,
+    /// When what the vendor settled becomes final, unless it says something new before.
+    pub(crate) due: Option<Instant>,
+    pub(crate) framing: Framing,
+    /// Where its frames are kept.
+    pub(crate) keeping: Option<Keeping>,
+}
+
+impl VendorDecoder {
+    pub(crate) fn elapsed_ms(&self, now: Instant) -> MediaMs {
+        let elapsed = now.saturating_duration_since(self.began);
+        MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX)
+    }
+
+    pub(crate) fn note_due(&mut self) {
+        let after = |due_ms: MediaMs| Duration::from_millis(due_ms.unsigned_abs());
+        self.due = self.dialect.due_ms().and_then(|due_ms| self.began.checked_add(after(due_ms)));
+    }
+}

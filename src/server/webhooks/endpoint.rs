@@ -1,0 +1,291 @@
+//! An address outside: which feeds are due to it, when it is tried again, how it stands.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::client::{Authorities, PostUrl};
+use crate::config::{DeliverFrom, FeedPattern, PushConfig, PushFormat, TimesConfig, WebhookConfig};
+use crate::position::FeedId;
+use crate::server::core::catalog::Catalog;
+use crate::server::webhooks::signature::{Secrets, SecretsError};
+use crate::transcript::Timestamp;
+
+/// Why a feed is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It has changed.
+    News,
+    /// As far as is known it does not change soon: note how far its log is.
+    Settle,
+    /// Nothing was said for long.
+    Heartbeat,
+}
+
+/// What is posted, and how.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Webhook {
+        /// Those that were read last.
+        secrets: RwLock<Secrets>,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        config: Box<WebhookConfig>,
+    },
+    Push(PushConfig),
+}
+
+/// An address outside.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
+    pub(crate) url: PostUrl,
+    pub(crate) from: DeliverFrom,
+    feeds: Vec<FeedPattern>,
+    queue: Mutex<Queue>,
+    pub(crate) wake: Notify,
+    told: Mutex<Told>,
+}
+
+/// Feeds that are due, or worked on; no feed is both.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    due: BTreeMap<FeedId, Due>,
+    order: BTreeSet<(Instant, FeedId)>,
+    /// With what was rung for meanwhile.
+    running: HashMap<FeedId, (Due, Option<Due>)>,
+    /// The address asked for a pause.
+    pub(crate) hold_until: Option<Instant>,
+}
+
+/// A feed that is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    at: Instant,
+    /// Since when it has been.
+    since: Instant,
+    /// Tries since one was taken.
+    failures: u32,
+    pub(crate) settle: bool,
+    pub(crate) heartbeat: bool,
+}
+
+impl Due {
+    fn new(at: Instant) -> Self {
+        Self { at, since: at, failures: 0, settle: false, heartbeat: false }
+    }
+
+    fn add(&mut self, why: Why) {
+        self.settle |= why == Why::Settle;
+        self.heartbeat |= why == Why::Heartbeat;
+    }
+}
+
+impl Queue {
+    fn put(&mut self, feed: FeedId, due: Due) {
+        self.order.insert((due.at, feed.clone()));
+        self.due.insert(feed, due);
+    }
+
+    fn ring(&mut self, feed: &FeedId, why: Why, now: Instant) {
+        if let Some((_, again)) = self.running.get_mut(feed) {
+            again.get_or_insert_with(|| Due::new(now)).add(why);
+        } else if let Some(due) = self.due.get_mut(feed) {
+            // Its time stays: news do not make a failing address well.
+            due.add(why);
+        } else {
+            let mut due = Due::new(now);
+            due.add(why);
+            self.put(feed.clone(), due);
+        }
+    }
+
+    /// The feed that has been due longest, or when the next one is.
+    pub(crate) fn next(&mut self, now: Instant) -> Result<(FeedId, Due), Option<Instant>> {
+        let Some((at, feed)) = self.order.first().cloned() else { return Err(None) };
+        let at = self.hold_until.map_or(at, |until| at.max(until));
+        if at > now {
+            return Err(Some(at));
+        }
+        self.order.pop_first();
+        let due = self.due.remove(&feed).unwrap_or_else(|| Due::new(now));
+        self.running.insert(feed.clone(), (due.clone(), None));
+        Ok((feed, due))
+    }
+
+    /// A feed is not worked on any more; `again` is when it is tried again.
+    pub(crate) fn finish(&mut self, feed: FeedId, has_progressed: bool, again: Option<impl FnOnce(u32) -> Instant>) {
+        let Some((was, rung)) = self.running.remove(&feed) else { return };
+        let Some(again) = again else {
+            if let Some(due) = rung {
+                self.put(feed, due);
+            }
+            return;
+        };
+        let failures = if has_progressed { 0 } else { was.failures };
+        let rung = rung.unwrap_or_else(|| was.clone());
+        let due = Due {
+            at: again(failures),
+            since: if has_progressed { Instant::now() } else { was.since },
+            failures: failures + 1,
+            settle: was.settle || rung.settle,
+            // Another one comes.
+            heartbeat: false,
+        };
+        self.put(feed, due);
+    }
+}
+
+/// What became of deliveries.
+#[derive(Debug, Default)]
+struct Told {
+    last_sent_at: Option<Timestamp>,
+    last_failure: Option<(Timestamp, String)>,
+    is_failing: bool,
+    is_stopped: bool,
+}
+
+/// How a target stands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) name: Arc<str>,
+    kind: &'static str,
+    pub(crate) state: &'static str,
+    /// Feeds that it has not everything of, as far as is known.
+    pub(crate) waiting: usize,
+    /// For how long the first of them has been.
+    pub(crate) lag_ms: u64,
+    last_sent_at: Option<Timestamp>,
+    last_failure_at: Option<Timestamp>,
+    last_failure: Option<String>,
+}
+
+impl Target {
+    pub(crate) fn webhook(hook: &WebhookConfig, authorities: Option<Authorities>) -> Result<Self, SecretsError> {
+        let headers = hook.headers.iter().filter_map(|(name, value)| {
+            let mut value = HeaderValue::from_str(value.reveal()).ok()?;
+            value.set_sensitive(true);
+            Some((name.parse().ok()?, value))
+        });
+        let (secrets, headers) = (RwLock::new(Secrets::read(hook)?), headers.collect());
+        let kind = Kind::Webhook { secrets, headers, config: Box::new(hook.clone()) };
+        Ok(Self::new(&hook.name, (hook.url.reveal(), authorities), (hook.from, hook.feeds.clone()), kind))
+    }
+
+    pub(crate) fn push(push: &PushConfig, authorities: Option<Authorities>) -> Self {
+        let feeds = vec![push.feed.clone()];
+        Self::new(&push.name, (push.url.reveal(), authorities), (push.from, feeds), Kind::Push(push.clone()))
+    }
+
+    fn new(
+        name: &str,
+        (url, authorities): (&str, Option<Authorities>),
+        (from, feeds): (DeliverFrom, Vec<FeedPattern>),
+        kind: Kind,
+    ) -> Self {
+        // The configuration was checked by the same rule.
+        let url = PostUrl::parse(url).expect("a checked URL").with_authorities(authorities);
+        Self {
+            name: name.into(),
+            kind,
+            url,
+            from,
+            feeds,
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Reads the file of its secrets again, if it has one. What cannot be used changes nothing.
+    pub(crate) fn read_again(&self) -> Option<Result<(), SecretsError>> {
+        let Kind::Webhook { secrets, config, .. } = &self.kind else { return None };
+        config.secret_file.as_ref()?;
+        let read = Secrets::read(config);
+        Some(read.map(|read| *secrets.write().unwrap_or_else(PoisonError::into_inner) = read))
+    }
+
+    pub(crate) fn wants(&self, feed: &FeedId) -> bool {
+        self.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
+    }
+
+    /// How often it is told that captions are still to come, if it is.
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Push(push) if push.format == PushFormat::YouTube => Some(TimesConfig::ms(push.heartbeat_ms)),
+            _ => None,
+        }
+    }
+
+    /// Says that something of `feed` is to be done.
+    pub(crate) fn ring(&self, feed: &FeedId, why: Why) {
+        self.queue().ring(feed, why, Instant::now());
+        self.wake.notify_one();
+    }
+
+    /// Notes that the target answered that it is gone.
+    pub(crate) fn note_stopped(&self) {
+        self.told().is_stopped = true;
+    }
+
+    /// Notes that something was taken.
+    pub(crate) fn sent(&self, catalog: &Catalog) {
+        catalog.context.metrics.delivered(&self.name, "sent");
+        let mut told = self.told();
+        told.last_sent_at = Some(catalog.context.clock.now());
+        if std::mem::take(&mut told.is_failing) {
+            tracing::info!(to = %self.name, "deliveries are taken again");
+        }
+    }
+
+    /// Notes that something was not; says so once.
+    pub(crate) fn failed(&self, catalog: &Catalog, cause: String) {
+        catalog.context.metrics.delivered(&self.name, "failed");
+        let mut told = self.told();
+        if !std::mem::replace(&mut told.is_failing, true) {
+            tracing::warn!(to = %self.name, url = %self.url, %cause, "a delivery failed, and is tried again until it is taken");
+        }
+        told.last_failure = Some((catalog.context.clock.now(), cause));
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let now = Instant::now();
+        let (waiting, since) = {
+            let queue = self.queue();
+            let all = queue.due.values().chain(queue.running.values().map(|(due, _)| due));
+            (queue.due.len() + queue.running.len(), all.map(|due| due.since).min())
+        };
+        let told = self.told();
+        Standing {
+            name: self.name.clone(),
+            kind: match &self.kind {
+                Kind::Webhook { .. } => "webhook",
+                Kind::Push(_) => "push",
+            },
+            state: match (told.is_stopped, told.is_failing) {
+                (true, _) => "gone",
+                (false, true) => "failing",
+                (false, false) => "ok",
+            },
+            waiting,
+            lag_ms: since
+                .map_or(0, |since| u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX)),
+            last_sent_at: told.last_sent_at,
+            last_failure_at: told.last_failure.as_ref().map(|(at, _)| *at),
+            last_failure: told.last_failure.as_ref().map(|(_, cause)| cause.clone()),
+        }
+    }
+
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

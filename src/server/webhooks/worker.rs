@@ -1,0 +1,383 @@
+//! One feed to one target: everything that the target does not have, one request after another.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderName, HeaderValue, Method, header};
+
+use crate::client::{CaptionFormat, CaptionUrl, PostUrl, Verdict, post};
+use crate::config::{PushConfig, PushFormat, TimesConfig};
+use crate::feed::{Feed, Following, Opened, View};
+use crate::log::LogError;
+use crate::outbox::{Outbox, Place, Waiting};
+use crate::position::{FeedId, Offset, UnknownStart};
+use crate::server::core::catalog::Catalog;
+use crate::server::core::clock::ClockHistory;
+use crate::server::webhooks::endpoint::{Due, Kind, Target};
+use crate::server::webhooks::signature::message_id;
+use crate::transcript::{FoldView, Record, Timestamp, Transcript};
+use crate::wire::{ToSubscriber, Unit};
+
+/// Why a feed is left before the target has everything of it.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Something failed: come again later.
+    Later,
+    /// The target asks everybody to come again after so long.
+    After(Duration),
+    /// The target says that there will never be anybody.
+    Gone,
+}
+
+/// Delivers what there is of `feed`. Gives the feed, and whether anything was taken.
+pub(crate) async fn run(
+    catalog: Arc<Catalog>,
+    outbox: Arc<dyn Outbox>,
+    target: Arc<Target>,
+    feed: FeedId,
+    due: Due,
+) -> (FeedId, bool, Result<(), Stop>) {
+    if !catalog.owns(&feed) {
+        // Whoever does looks it up.
+        return (feed, false, Ok(()));
+    }
+    let outbox = &*outbox;
+    let mut lane = Lane { catalog: &catalog, target: &target, outbox, feed: &feed, has_progressed: false };
+    let ended = tokio::select! {
+        biased;
+        () = catalog.loses(&feed) => Ok(()),
+        ended = lane.deliver(&due) => ended,
+    };
+    let has_progressed = lane.has_progressed;
+    (feed, has_progressed, ended)
+}
+
+struct Lane<'a> {
+    catalog: &'a Catalog,
+    target: &'a Target,
+    outbox: &'a dyn Outbox,
+    feed: &'a FeedId,
+    has_progressed: bool,
+}
+
+impl Lane<'_> {
+    async fn deliver(&mut self, due: &Due) -> Result<(), Stop> {
+        let place = self.outbox.place(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))?;
+        let feed = match self.catalog.feeds.open(self.feed).await.map_err(|error| self.trouble(&error))? {
+            Opened::Here(feed) => feed,
+            Opened::Absent | Opened::Deleted | Opened::Replaced(_) => return self.deleted(place).await,
+        };
+        let view = match feed.view(FoldView::FinalOnly).await {
+            Ok(view) => view,
+            // It goes, and is looked at again when it is gone.
+            Err(LogError::Deleted(_) | LogError::Closed) => return Err(Stop::Later),
+            Err(error) => return Err(self.trouble(&error)),
+        };
+        let Some(mut place) = self.begin(&feed, &view, place).await? else { return Ok(()) };
+        match &self.target.kind {
+            Kind::Webhook { .. } => self.post_turns(&view, &mut place, due).await,
+            Kind::Push(push) => self.push_lines(push, &view, &mut place, due).await,
+        }
+    }
+
+    /// What is done where the feed is no more.
+    async fn deleted(&mut self, place: Option<Place>) -> Result<(), Stop> {
+        let Some(place) = place else { return Ok(()) };
+        if let Kind::Push(_) = &self.target.kind {
+            // What was not pushed is not; the numbers go on in its next life.
+            let rest = Place { seq: place.seq, ..Place::start(0) };
+            return if rest == place { Ok(()) } else { self.keep(&rest).await };
+        }
+        self.reset(&place, "deleted").await?;
+        self.outbox.forget(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))
+    }
+
+    /// Where the target stands in the feed as it is now; none in a feed that has not begun.
+    async fn begin(&mut self, feed: &Feed, view: &View, place: Option<Place>) -> Result<Option<Place>, Stop> {
+        let (epoch, known, starts) = {
+            let transcript = view.transcript();
+            let known = place.as_ref().and_then(|place| Some((place.epoch.as_ref()?, place.change)));
+            let known = known.is_some_and(|(epoch, change)| transcript.place_of(epoch, change).is_ok());
+            (transcript.view_epoch(), known, transcript.starts().clone())
+        };
+        let Some(epoch) = epoch else { return Ok(None) };
+        let life = feed.log_id().life;
+        let begun = |place: Place| Place { epoch: Some(epoch.clone()), ..place };
+        let Some(place) = place else { return Ok(Some(begun(Place::start(life)))) };
+        let is_push = matches!(self.target.kind, Kind::Push(_));
+        let place = match &place.epoch {
+            _ if place.life != life => {
+                self.reset(&place, "replaced").await?;
+                begun(Place { seq: place.seq, ..Place::start(life) })
+            }
+            // From here on it counts by the start that goes on.
+            Some(_) if known => return Ok(Some(begun(place))),
+            // Other rules, or an archive that was put back to an earlier day: what was pushed cannot be taken back.
+            Some(_) if !is_push => {
+                self.reset(&place, "epoch").await?;
+                begun(Place::start(life))
+            }
+            _ => {
+                // What stands behind where the archive was cut is new, whatever offset it has.
+                let end = place.epoch.as_ref().map_or(Ok(None), |known| starts.end_of(known.start()));
+                let end = end.unwrap_or_else(|UnknownStart| starts.last_head());
+                let next = end.map_or(place.next, |end| place.next.min(end));
+                let change = self.change_at(feed, next).await?;
+                begun(Place { change, next, ..place })
+            }
+        };
+        self.keep(&place).await?;
+        Ok(Some(place))
+    }
+
+    /// How many changes there are before `offset`.
+    async fn change_at(&self, feed: &Feed, offset: Offset) -> Result<u64, Stop> {
+        let head = feed.head().await.map_err(|error| self.trouble(&error))?;
+        let mut transcript = Transcript::new(FoldView::FinalOnly);
+        let (mut records, mut next) = (feed.records(), Offset::START);
+        while next < offset.min(head)
+            && let Some(entries) = records.next().await
+        {
+            for entry in entries.map_err(|error| self.trouble(&error))? {
+                next = entry.offset.next();
+                if entry.offset < offset {
+                    transcript.apply(entry.offset, Record::decode(&entry.record));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(transcript.change())
+    }
+
+    /// Tells a webhook that all it holds of the feed is void, if it may hold any.
+    async fn reset(&mut self, place: &Place, reason: &str) -> Result<(), Stop> {
+        let Some(epoch) = place.epoch.as_ref().filter(|_| place.change > 0) else { return Ok(()) };
+        let message = ToSubscriber::Reset { feed: self.feed.clone(), reason: reason.into() }.encode();
+        self.post_message(epoch.as_str(), message.shared_body()).await
+    }
+
+    /// Posts closed turns, and what else a subscriber of turns is told.
+    async fn post_turns(&mut self, view: &View, place: &mut Place, due: &Due) -> Result<(), Stop> {
+        'pages: loop {
+            let now = view.now();
+            let Some(bodies) = view.bodies(Unit::Turns, place.change) else {
+                return self.settle(place, now.next, due).await;
+            };
+            for message in &bodies.parts {
+                stop_at_the_end_of(view)?;
+                self.post_message("", message.shared_body()).await?;
+                // Of a change in several parts all are sent again, after a failure or a crash in their midst.
+                let Some(cursor) = message.cursor() else { continue };
+                place.change = cursor.change;
+                self.keep(place).await?;
+                if view.now().change != now.change {
+                    // What was taken back meanwhile is not sent any more.
+                    continue 'pages;
+                }
+            }
+            place.change = bodies.to;
+        }
+    }
+
+    async fn post_message(&mut self, told_before: &str, body: Bytes) -> Result<(), Stop> {
+        let Kind::Webhook { secrets, headers, .. } = &self.target.kind else { return Ok(()) };
+        let id = message_id(told_before, &body);
+        let timestamp = self.catalog.context.clock.now().0.div_euclid(1000);
+        let signature = secrets.read().unwrap_or_else(PoisonError::into_inner).sign(&id, timestamp, &body);
+        let value = |text: &str| HeaderValue::from_str(text).expect("hexadecimal, base 64 and numbers");
+        let mut all = headers.clone();
+        all.extend([
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (HeaderName::from_static("webhook-id"), value(&id)),
+            (HeaderName::from_static("webhook-timestamp"), timestamp.into()),
+            (HeaderName::from_static("webhook-signature"), value(&signature)),
+        ]);
+        self.attempt(&self.target.url, &all, body).await.map_err(|refused| refused.stop)?;
+        self.has_progressed = true;
+        Ok(())
+    }
+
+    /// Pushes final lines: what is kept to be pushed, then what is new.
+    async fn push_lines(&mut self, push: &PushConfig, view: &View, place: &mut Place, due: &Due) -> Result<(), Stop> {
+        if place.done < place.waiting.len() || place.seq.is_none() {
+            // The last one may have been taken without our knowing.
+            self.agree_on_seq(push, place).await?;
+        }
+        let mut has_spoken = false;
+        loop {
+            while let Some(waiting) = place.waiting.get(place.done).cloned() {
+                stop_at_the_end_of(view)?;
+                self.push_line(push, place, &waiting).await?;
+                has_spoken = true;
+            }
+            let now = view.now();
+            let (lines, change) = view.transcript().new_lines_since(place.change, 0);
+            place.change = change;
+            if !lines.is_empty() {
+                let waiting = lines.iter().map(|l| Waiting { at_ms: l.received_at.0, text: l.text.to_string() });
+                (place.waiting, place.done) = (waiting.collect(), 0);
+                // As it is kept now it is sent, and sent again, whatever is corrected meanwhile.
+                self.keep(place).await?;
+            } else if place.change >= now.change {
+                if due.heartbeat && !has_spoken {
+                    self.say_nothing().await;
+                }
+                return self.settle(place, now.next, due).await;
+            }
+        }
+    }
+
+    /// Asks the target for the last number that it has (Zoom: `GET …/seq`), and goes on from there.
+    async fn agree_on_seq(&self, push: &PushConfig, place: &mut Place) -> Result<(), Stop> {
+        let last = self.caption_url(push).last_seq(self.timeout()).await;
+        match (place.seq, last) {
+            (None, last) => place.seq = Some(last.map_or(1, |last| last.saturating_add(1))),
+            (Some(seq), Some(last)) if last == seq && place.done < place.waiting.len() => {
+                (place.seq, place.done) = (Some(seq.saturating_add(1)), place.done + 1);
+            }
+            // Somebody else pushes there too.
+            (Some(seq), Some(last)) if last >= seq => place.seq = Some(last.saturating_add(1)),
+            _ => return Ok(()),
+        }
+        self.keep(place).await
+    }
+
+    fn caption_url<'a>(&'a self, push: &'a PushConfig) -> CaptionUrl<'a> {
+        let format = match push.format {
+            PushFormat::Zoom => CaptionFormat::Zoom,
+            PushFormat::YouTube => CaptionFormat::YouTube,
+        };
+        CaptionUrl { url: &self.target.url, format, lang: push.lang.as_deref(), offset_ms: push.offset_ms }
+    }
+
+    async fn push_line(&mut self, push: &PushConfig, place: &mut Place, waiting: &Waiting) -> Result<(), Stop> {
+        let seq = place.seq.unwrap_or(1);
+        let (url, body) = self.caption_url(push).caption(seq, Timestamp(waiting.at_ms), &waiting.text);
+        place.done += 1;
+        match self.attempt(&url, &CaptionUrl::headers(), body).await {
+            Ok(_) => {
+                self.has_progressed = true;
+                place.seq = Some(seq.saturating_add(1));
+            }
+            Err(refused)
+                if refused.is_final
+                    && is_too_late(
+                        push,
+                        waiting,
+                        &self.catalog.context.clock_history,
+                        self.catalog.context.clock.now(),
+                    ) =>
+            {
+                self.catalog.context.metrics.delivered(&self.target.name, "passed_over");
+            }
+            Err(refused) => return Err(refused.stop),
+        }
+        self.outbox.advance(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
+    }
+
+    /// Tells a YouTube-style target that captions are still to come. Nothing depends on its answer.
+    async fn say_nothing(&self) {
+        let said = post(&self.target.url, Method::POST, &CaptionUrl::headers(), Bytes::new(), self.timeout()).await;
+        tracing::debug!(to = %self.target.name, answer = ?said.map(|answer| answer.status), "a heartbeat");
+    }
+
+    /// One try.
+    async fn attempt(&self, url: &PostUrl, headers: &[(HeaderName, HeaderValue)], body: Bytes) -> Result<(), Refused> {
+        let (cause, verdict) = match post(url, Method::POST, headers, body, self.timeout()).await {
+            Ok(answer) => (answer.cause(), answer.verdict(self.catalog.context.clock.now())),
+            Err(error) => (error.to_string(), Verdict::Later(None)),
+        };
+        if verdict == Verdict::Taken {
+            self.target.sent(self.catalog);
+            return Ok(());
+        }
+        self.target.failed(self.catalog, cause);
+        let stop = match verdict {
+            Verdict::Gone => Stop::Gone,
+            Verdict::Later(Some(after)) => Stop::After(after),
+            _ => Stop::Later,
+        };
+        Err(Refused { stop, is_final: verdict == Verdict::Refused })
+    }
+
+    /// Notes how far the log is of which the target has everything. Without need it is not: the next server looks it up.
+    async fn settle(&self, place: &mut Place, next: Offset, due: &Due) -> Result<(), Stop> {
+        if (due.settle || self.has_progressed) && place.next != next {
+            place.next = next;
+            self.keep(place).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, place: &Place) -> Result<(), Stop> {
+        self.outbox.keep(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
+    }
+
+    fn timeout(&self) -> Duration {
+        TimesConfig::ms(self.catalog.context.config.deliveries.timeout_ms)
+    }
+
+    /// The server's own trouble, and not the target's.
+    fn trouble(&self, error: &dyn std::error::Error) -> Stop {
+        self.target.failed(self.catalog, error.to_string());
+        Stop::Later
+    }
+}
+
+/// By time as it passes while this process runs, however the time of day jumps. A line from before the process counts as if it
+/// came when that began.
+fn is_too_late(push: &PushConfig, waiting: &Waiting, history: &ClockHistory, now: Timestamp) -> bool {
+    let age = u64::try_from(history.seen_for(Timestamp(waiting.at_ms), now)).unwrap_or(0);
+    push.give_up_after_ms != 0 && age >= push.give_up_after_ms
+}
+
+/// Nothing is sent of a feed that was deleted, whatever is still in memory. One that was put away is opened again.
+fn stop_at_the_end_of(view: &View) -> Result<(), Stop> {
+    match view.now().following {
+        Following::Yes => Ok(()),
+        Following::No(_) => Err(Stop::Later),
+    }
+}
+
+/// A try that was not taken.
+struct Refused {
+    stop: Stop,
+    /// The same is refused again, as far as the answer tells.
+    is_final: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_is_too_late_by_time_as_it_passes() {
+        const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+        let push: PushConfig = toml::from_str(
+            "name = 'zoom'\nfeed = 'event'\nurl = 'http://localhost/'\nformat = 'zoom'\ngive_up_after_ms = 60000",
+        )
+        .expect("a push");
+        let began = 1_700_000_000_000;
+        for jump in [0, YEAR_MS, -YEAR_MS] {
+            let history = ClockHistory::new(Timestamp(began));
+            tokio::time::advance(Duration::from_secs(10)).await;
+            let said_at = Timestamp(began + 10_000);
+            let is_late = |stamp: Timestamp, now: i64| {
+                let waiting = Waiting { at_ms: stamp.0, text: "so".into() };
+                is_too_late(&push, &waiting, &history, Timestamp(now))
+            };
+            assert!(!is_late(said_at, said_at.0));
+            tokio::time::advance(Duration::from_secs(30)).await;
+            let now = began + 40_000 + jump;
+            assert!(!is_late(said_at, now), "{jump}: half a minute old, whatever the time of day says");
+            assert!(!is_late(Timestamp(began - YEAR_MS / 2), now), "{jump}: it was there when the process began");
+            tokio::time::advance(Duration::from_secs(31)).await;
+            for now in [now + 31_000, now + 31_000 - jump] {
+                assert!(is_late(said_at, now), "{jump}");
+                assert!(is_late(Timestamp(began - YEAR_MS / 2), now), "{jump}");
+            }
+        }
+    }
+}
