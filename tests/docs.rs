@@ -1,4 +1,4 @@
-//! The code of README.md and docs/, as whoever copies it from there would run it.
+//! The code of README.md and docs/, as whoever copies it from there would run it, and the links between the pages.
 //!
 //! Commands run in a shell against the real server, programs with the interpreters that `CAPTIONWIRE_TEST_PYTHON` and
 //! `CAPTIONWIRE_TEST_NODE` name; without these they are left out loudly, or fail in CI. Pages (HTML) are the business of
@@ -11,7 +11,8 @@ mod support;
 #[path = "docs/deploy.rs"]
 mod deploy;
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use support::{Server, hearing, soon};
@@ -25,6 +26,17 @@ const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// README.md and the pages of docs/.
+fn guides() -> Vec<String> {
+    let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("docs/");
+    let names = docs.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+    let mut pages: Vec<String> =
+        names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    pages.sort();
+    pages.insert(0, "README.md".to_owned());
+    pages
 }
 
 /// The blocks of code in a page that are in this language.
@@ -69,10 +81,9 @@ fn done(output: &Output, what: &str) -> String {
 #[tokio::test]
 async fn commands_are_written_as_they_are_understood() {
     let dir = tempfile::tempdir().expect("a directory");
-    let pages = ["README.md", "docs/dialects.md", "docs/hls.md", "docs/performance.md", "docs/webhooks.md"];
     let mut count = 0;
-    for page in pages {
-        for line in blocks(page, "sh").iter().flat_map(|block| block.lines()) {
+    for page in guides() {
+        for line in blocks(&page, "sh").iter().flat_map(|block| block.lines()) {
             let Some((_, command)) =
                 format!(" {line}").split_once(" captionwire ").map(|(a, b)| (a.to_owned(), b.to_owned()))
             else {
@@ -85,10 +96,10 @@ async fn commands_are_written_as_they_are_understood() {
             count += 1;
         }
     }
-    assert!(count > 20, "{count} commands were found");
+    assert!(count > 30, "{count} commands were found");
 }
 
-/// The walk of README.md: each block of commands after the other, on one server.
+/// The walk of README.md and of what it sends its readers to: each block of commands after the other, on one server.
 #[tokio::test]
 async fn the_readme_can_be_followed() {
     let server = Server::start();
@@ -96,7 +107,8 @@ async fn the_readme_can_be_followed() {
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
     std::fs::create_dir(dir.path().join("examples")).expect("made");
     write("examples/hearing.rev.txt", &hearing());
-    let lines = blocks("README.md", "json").into_iter().find(|block| block.contains("\"interim\"")).expect("lines");
+    let lines =
+        blocks("docs/publishing.md", "json").into_iter().find(|block| block.contains("\"interim\"")).expect("lines");
     write("lines.ndjson", &lines);
     let url = format!("http://{}", server.addr());
     let mut publish = shell(dir.path(), "captionwire publish geneva lines.ndjson");
@@ -109,7 +121,9 @@ async fn the_readme_can_be_followed() {
     );
     done(&soon(shell(dir.path(), "chmod +x engine").output()).await.expect("it runs"), "chmod");
     let mut ran = 0;
-    for block in blocks("README.md", "sh") {
+    let mut walk = ["README.md", "docs/publishing.md", "docs/subscribing.md"].map(|page| blocks(page, "sh")).concat();
+    walk.extend(blocks("docs/operating.md", "sh"));
+    for block in walk {
         let first = block.lines().next().unwrap_or_default();
         let is_ours = ["captionwire ", "curl ", "engine ", "cp "].iter().any(|program| first.starts_with(program));
         // What reads on for as long as the event lasts has an event that is over.
@@ -118,12 +132,16 @@ async fn the_readme_can_be_followed() {
         }
         let here = block.replace("127.0.0.1:7700", server.addr()).replace("curl ", "curl -sS --fail ");
         let here = here.replace("--pace 20", "--pace max");
+        // The archive is that of the server, and a server on its copy would not end.
+        let data = server.data().display().to_string();
+        let here = here.replace("--data captionwire-data", &format!("--data {data}"));
+        let here = here.replace("captionwire serve ", "test -f copy/archive.db; : ");
         let mut shell = shell(dir.path(), &here);
         shell.env("CAPTIONWIRE_URL", format!("http://{}", server.addr()));
         done(&soon(shell.output()).await.expect("it runs"), &here);
         ran += 1;
     }
-    assert!(ran >= 6, "{ran} blocks were found");
+    assert!(ran >= 11, "{ran} blocks were found");
     let transcript = |feed: &str| format!("/v1/feeds/{feed}/transcript.txt");
     let geneva = server.get(&transcript("geneva")).await.text();
     for said in ["Good evening, Mr. President.", "Thank you.", "From the engine."] {
@@ -255,7 +273,7 @@ async fn configurations_are_written_as_they_are_understood() {
     for (name, pem) in [("fullchain.pem", pair.cert.pem()), ("privkey.pem", pair.signing_key.serialize_pem())] {
         std::fs::write(dir.path().join(name), pem).expect("written");
     }
-    let shown = blocks("README.md", "toml");
+    let shown = blocks("docs/operating.md", "toml");
     assert!(shown.len() >= 3);
     for block in shown {
         // Where a digest, or a file of somebody's own belongs.
@@ -270,4 +288,122 @@ async fn configurations_are_written_as_they_are_understood() {
         let said = String::from_utf8_lossy(&checked.stderr).into_owned();
         assert!(checked.status.success(), "{text}\n{said}");
     }
+}
+
+/// The anchor under which a heading is found, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The lines of a page outside its blocks of code.
+fn prose(name: &str) -> Vec<String> {
+    let mut is_code = false;
+    let text = page(name);
+    let outside = text.lines().filter(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    });
+    outside.map(str::to_owned).collect()
+}
+
+/// The targets of a page's links, without those into the web.
+fn links(name: &str) -> Vec<String> {
+    let text = prose(name).join("\n");
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(target, _)| target.to_owned()).filter(|target| !target.contains("://")).collect()
+}
+
+fn markdown_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            markdown_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every page in Markdown that people read, by its path in the project.
+fn markdown_pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["docs", ".github", "examples", "deploy"] {
+        markdown_below(&root.join(folder), &mut files);
+    }
+    let top = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", "clients/js/README.md"];
+    let relative = |file: PathBuf| file.strip_prefix(root).expect("below").to_str().expect("UTF-8").to_owned();
+    files.into_iter().map(relative).chain(top.map(str::to_owned)).collect()
+}
+
+/// Every link to a file of the project leads to one, and to a heading that is there.
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut dead, mut count) = (Vec::new(), 0);
+    for name in markdown_pages() {
+        let folder = root.join(&name).parent().expect("a folder").to_owned();
+        for link in links(&name) {
+            let (path, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if path.is_empty() { root.join(&name) } else { folder.join(path) };
+            let has = |heading: &str| {
+                let target = target.canonicalize().expect("it is there");
+                let page = target.strip_prefix(root.canonicalize().expect("it is there")).expect("below");
+                let lines = prose(page.to_str().expect("UTF-8"));
+                let mut headings = lines.iter().filter(|line| line.starts_with('#'));
+                headings.any(|line| anchor(line.trim_start_matches('#')) == heading)
+            };
+            if !target.exists() || (!heading.is_empty() && !has(heading)) {
+                dead.push(format!("{name}: {link}"));
+            }
+            count += 1;
+        }
+    }
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
+    assert!(count > 150, "{count} links were found");
+}
+
+/// Every file or folder of the project that a page names in full is there.
+#[test]
+fn files_named_in_pages_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src/", "tests/", "scripts/", "web/", "clients/", "deploy/", "examples/", "benches/", "config/"];
+    let (mut gone, mut count) = (Vec::new(), 0);
+    // What the changelog names was there once.
+    for name in markdown_pages().into_iter().filter(|name| name != "CHANGELOG.md") {
+        let text = prose(&name).join("\n");
+        for path in text.split('`').skip(1).step_by(2) {
+            let is_path = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            if is_path && folders.iter().any(|folder| path.starts_with(folder)) {
+                gone.extend((!root.join(path).exists()).then(|| format!("{name}: {path}")));
+                count += 1;
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{}", gone.join("\n"));
+    assert!(count > 60, "{count} files were named");
+}
+
+/// The index of decisions has a row for each page, with its number and title.
+#[test]
+fn decisions_are_in_their_index() {
+    let index = page("docs/adr/README.md");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/adr");
+    let mut numbers = HashSet::new();
+    for entry in std::fs::read_dir(folder).expect("docs/adr") {
+        let file = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        if file == "README.md" {
+            continue;
+        }
+        let number: usize = file.split('-').next().and_then(|number| number.parse().ok()).expect("a number");
+        assert!(numbers.insert(number), "{file}: another page has the number {number}");
+        let text = page(&format!("docs/adr/{file}"));
+        let title = text.lines().next().and_then(|line| line.strip_prefix(&format!("# {number}. ")));
+        let row =
+            format!("| [{number}]({file}) | {} |", title.unwrap_or_else(|| panic!("{file}: its title has no number")));
+        assert!(index.contains(&row), "docs/adr/README.md has not:\n{row}");
+    }
+    assert!((1..=numbers.len()).all(|number| numbers.contains(&number)), "{numbers:?}");
 }

@@ -168,12 +168,12 @@ async fn caddy_carries_captions() {
 }
 
 #[test]
-fn readme_shows_the_files_of_proxies() {
-    let readme = page("README.md");
+fn the_docs_show_the_files_of_proxies() {
+    let docs = page("docs/operating.md");
     for name in ["deploy/proxy/nginx.conf", "deploy/proxy/Caddyfile"] {
         let file = page(name);
         let (_, shown) = file.split_once('\n').expect("a comment, and the rest");
-        assert!(readme.contains(shown), "README.md shows another {name}");
+        assert!(docs.contains(shown), "docs/operating.md shows another {name}");
     }
 }
 
