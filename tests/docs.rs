@@ -333,7 +333,8 @@ fn markdown_pages() -> Vec<String> {
     for folder in ["docs", ".github", "examples", "deploy"] {
         markdown_below(&root.join(folder), &mut files);
     }
-    let top = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", "clients/js/README.md"];
+    let top =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "clients/js/README.md"];
     let relative = |file: PathBuf| file.strip_prefix(root).expect("below").to_str().expect("UTF-8").to_owned();
     files.into_iter().map(relative).chain(top.map(str::to_owned)).collect()
 }
