@@ -387,6 +387,16 @@ fn files_named_in_pages_exist() {
     assert!(count > 60, "{count} files were named");
 }
 
+/// The index of docs/ links every page there.
+#[test]
+fn pages_are_in_their_index() {
+    let index = links("docs/README.md");
+    let is_missing = |name: &str| !index.iter().any(|link| link.split('#').next() == Some(name));
+    let names = guides().into_iter().filter_map(|page| page.strip_prefix("docs/").map(str::to_owned));
+    let missing: Vec<String> = names.filter(|name| name != "README.md" && is_missing(name)).collect();
+    assert!(missing.is_empty(), "docs/README.md has no link to {}", missing.join(", "));
+}
+
 /// The index of decisions has a row for each page, with its number and title.
 #[test]
 fn decisions_are_in_their_index() {
