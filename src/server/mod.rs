@@ -1,13 +1,10 @@
-//! The server: it listens, takes lines to the log, and takes to every reader what the feeds make of them.
+//! The server: it accepts connections, appends lines to the log, and sends every reader what changed in a feed.
 //!
-//! In reading order: [`clock`], `app` (what connections share), `engine` (where the log is), `tls` and `keys`, `routes`, `peer` (who asks) with
-//! `forwarded` (through a proxy), `guard` (who may speak at all), `auth` (who may do what), `upgrade`, `socket` over a
-//! `stream`, then `publish` with `ingest` (the one way into a feed) and `slots`, `subscribe` with `fanout`, `replay` and `outlet` (a socket, or
-//! `events`), and the rest of HTTP: `feeds`, `lines`, `transcripts`, `hls`, `search`, `pages`, `metrics`, `problem`, `body`,
-//! `summary`. `upkeep` is what happens by itself, `indexer` what brings the search index what changed, and
-//! `deliveries` what is sent elsewhere.
+//! Rooms, each of which uses only those before it: [`core`](self::core), [`transport`], [`http`](self::http), [`access`], [`ingest`],
+//! [`egress`], [`webhooks`], [`background`], [`api`]. Above them stand `storage` (which log), `reload` (tokens and keys read again),
+//! `state` (the rooms' handles, for routes), `builder`, `listener` and `routes`.
 //!
-//! Each connection is a task of its own: a panic in one ends that one.
+//! Each connection is a task of its own: a panic in one ends only that one.
 
 mod access;
 mod api;

@@ -1,4 +1,4 @@
-//! Access.
+//! Access control: clients and their connection limits, trusted proxies, tokens and roles, and the upgrade to a WebSocket.
 
 pub(super) mod auth;
 pub(super) mod forwarded;

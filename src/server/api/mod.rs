@@ -1,4 +1,4 @@
-//! The HTTP interface.
+//! HTTP endpoints, each with its handlers; `routes` says which path leads to which.
 
 pub(super) mod feeds;
 pub(super) mod health;

@@ -1,4 +1,4 @@
-//! Work in the background.
+//! Background work: idle clocks, lost sources and retention, the search index, and messages from other nodes.
 
 pub(super) mod cluster_node;
 pub(super) mod maintenance;

@@ -1,4 +1,8 @@
-//! What every room of the server shares.
+//! Parts that every room of the server uses.
+//!
+//! In reading order: [`context`] (configuration, clock, metrics, stop), [`clock`], [`catalog`] (feeds: find, create, delete),
+//! [`presence`] and [`ownership`] (which node does the background work of a feed), [`summaries`], [`feed_list`], [`limits`],
+//! [`close`] (how a connection ends), [`grant_lifetime`], [`secret_files`], [`active_feeds`], [`hls_timelines`], [`metrics`].
 
 pub(super) mod active_feeds;
 pub(super) mod catalog;

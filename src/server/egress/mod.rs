@@ -1,4 +1,8 @@
-//! Readers.
+//! Subscriber connections.
+//!
+//! In reading order: [`params`], [`feed_wait`] (a feed that is found or waited for), [`subscription`] (a feed as one reader gets it),
+//! [`sink`] (a WebSocket or a streaming response), [`connection`], then [`single`], [`multiplex`] and [`replay`]; [`sse`] and
+//! [`text_rows`] over [`http_stream`]; [`fanout`], which writes to all readers that have caught up.
 
 pub(super) mod connection;
 pub(super) mod fanout;

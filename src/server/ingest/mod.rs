@@ -4,8 +4,8 @@
 //! answered), and the steps it is made of: [`sequence`], [`resends`], [`validation`], [`pending_acks`], [`seq_conflicts`], [`seq_gaps`],
 //! [`speaker_names`], [`media_clock`] (times that cannot be meant), [`session_lock`] (how a request takes its session) and
 //! [`refusal_log`].
-//! `rate_limit` is the pace at which a socket is read. How messages arrive and how answers leave belongs to the callers:
-//! `publish`, `lines` and `posts`.
+//! `rate_limit` is the pace at which a socket is read. Above the pipeline stand its three callers: [`websocket`], [`http_lines`] and
+//! [`http_captions`].
 
 mod arrival_clock;
 pub(super) mod caption_retries;
