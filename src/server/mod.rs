@@ -1,7 +1,7 @@
 //! The server: it accepts connections, appends lines to the log, and sends every reader what changed in a feed.
 //!
-//! Rooms, each of which uses only those before it: [`core`](self::core), [`transport`], [`http`](self::http), [`access`], [`ingest`],
-//! [`egress`], [`webhooks`], [`background`], [`api`]. Above them stand `storage` (which log), `reload` (tokens and keys read again),
+//! Rooms, each of which uses only those before it: `core`, `transport`, `http`, `access`, `ingest`,
+//! `egress`, `webhooks`, `background`, `api`. Above them stand `storage` (which log), `reload` (tokens and keys read again),
 //! `state` (the rooms' handles, for routes), `builder`, `listener` and `routes`.
 //!
 //! Each connection is a task of its own: a panic in one ends only that one.

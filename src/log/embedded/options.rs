@@ -2,7 +2,7 @@
 
 use crate::log::CommitHook;
 
-/// The bounds of an [`EmbeddedLog`].
+/// The bounds of an [`EmbeddedLog`](super::EmbeddedLog).
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
     /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits. 16 MiB: half a second

@@ -33,7 +33,7 @@ pub struct JetStreamOptions {
     pub appends: bool,
     /// Where a small file is kept that names the stream: with it one that was deleted meanwhile is not made anew. None: it is.
     pub mark: Option<PathBuf>,
-    /// Whether servers are taken that are older than [`JetStreamLog::OLDEST`].
+    /// Whether servers are taken that are older than [`JetStreamLog::OLDEST`](super::JetStreamLog::OLDEST).
     pub accept_old: bool,
     /// Who we are to the servers.
     pub credentials: Credentials,

@@ -1,4 +1,4 @@
-//! What a reader is sent its messages through: a WebSocket, or an answer that goes on ([`super::answer`]). To all who send it
+//! What a reader is sent its messages through: a WebSocket, or an answer that goes on ([`super::http_stream`]). To all who send it
 //! is the same.
 
 use std::time::Duration;

@@ -5,7 +5,7 @@
 //! it is told who publishes, and comes again. Of several newcomers one at a time asks, in the order in which they came.
 //!
 //! Who takes a claim's place waits until its appends have been answered, so that the `seq` it is welcomed with is the truth.
-//! Where other nodes publish too, the claim may be at one of them ([`super::nodes`]).
+//! Where other nodes publish too, the claim may be at one of them ([`crate::server::background::cluster_node`]).
 
 mod claim;
 
