@@ -84,7 +84,7 @@ impl ConfigCommand {
                 "{} tokens{}{}",
                 auth.tokens.len(),
                 if auth.jwt.is_some() { ", signed tokens" } else { "" },
-                if auth.anonymous.is_some() { ", something for anybody" } else { "" },
+                if auth.anonymous.is_some() { "; anonymous access: yes" } else { "" },
             ),
         };
         let listens = if config.tls.is_some() { "listens with TLS on" } else { "listens on" };

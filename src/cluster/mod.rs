@@ -467,7 +467,7 @@ impl Cluster {
                 Ok(()) => {}
                 Err(error) if !is_told => {
                     is_told = true;
-                    tracing::error!(%error, "leases cannot be held: nothing happens by itself here meanwhile");
+                    tracing::error!(%error, "leases cannot be renewed: this node does no background work until they can");
                 }
                 Err(_) => {}
             }
@@ -492,7 +492,7 @@ impl Cluster {
         self.table.make().await?;
         tracing::warn!(
             stream = name,
-            "somebody deleted what the nodes keep together: it is made anew, and nothing is lost"
+            "the shared table of the nodes was deleted: it is created again, and nothing is lost"
         );
         self.leases.turn(self.nodes()).await
     }

@@ -72,7 +72,7 @@ impl AssemblyAi {
         };
         let is_over = message.flag(&["end_of_turn"], out);
         let Some(transcript) = message.text(&["transcript"], out) else {
-            out.fault(FaultKind::BadField, "transcript is missing: nothing can be said of this turn");
+            out.fault(FaultKind::BadField, "transcript is missing: this turn was left out");
             return;
         };
         let of_turn = self.label(message, &["speaker_label"], out);

@@ -104,7 +104,7 @@ impl Azure {
             });
         });
         if !is_said {
-            let missing = "DisplayText (or Text, or NBest[0].Display) is missing: nothing can be said of this result";
+            let missing = "DisplayText (or Text, or NBest[0].Display) is missing: this result was left out";
             out.fault(FaultKind::BadField, missing);
             return None;
         }

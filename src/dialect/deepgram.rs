@@ -70,7 +70,7 @@ impl Deepgram {
             });
         }
         let Some(alternative) = alternative else {
-            out.fault(FaultKind::BadField, "channel.alternatives[0] is missing: nothing can be said of this result");
+            out.fault(FaultKind::BadField, "channel.alternatives[0] is missing: this result was left out");
             return;
         };
         let Some((mut tokens, lang)) = alternative else { return };

@@ -60,7 +60,7 @@ impl Flux {
             return;
         };
         let Some(transcript) = message.text(&["transcript"], out) else {
-            out.fault(FaultKind::BadField, "transcript is missing: nothing can be said of this turn");
+            out.fault(FaultKind::BadField, "transcript is missing: this turn was left out");
             return;
         };
         let id = self.id(index);

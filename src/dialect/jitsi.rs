@@ -43,7 +43,7 @@ impl Jitsi {
                 }
             });
             let Some(text) = text else {
-                return out.fault(FaultKind::BadField, "transcript[0].text is missing: nothing can be said of this");
+                return out.fault(FaultKind::BadField, "transcript[0].text is missing: this message was left out");
             };
             (text, message.flag(&["is_interim", "isInterim"], out))
         } else if message.get(&["text"]).is_some() {
@@ -56,7 +56,7 @@ impl Jitsi {
             return match message.text(&["event"], out) {
                 // What happens in the room, not what is said.
                 Some("START" | "END" | "JOIN" | "LEAVE" | "RAISE_HAND") => {}
-                Some("SPEECH") => out.fault(FaultKind::BadField, "transcript is missing: nothing can be said of this"),
+                Some("SPEECH") => out.fault(FaultKind::BadField, "transcript is missing: this message was left out"),
                 Some(other) => out.unknown_type("Jitsi", other),
                 None => {}
             };

@@ -140,7 +140,7 @@ impl Speechmatics {
         } else if message.get(&["segments"]).is_some() {
             message.items(&["segments"], out, |segment, out| said.extend(self.segment(segment, None, &channel, out)));
         } else {
-            out.fault(FaultKind::BadField, "segment is missing: nothing can be said of this");
+            out.fault(FaultKind::BadField, "segment is missing: this message was left out");
             return;
         }
         let Some(utterance) = self.channel(&channel, out) else { return };
@@ -186,7 +186,7 @@ impl Speechmatics {
         let metadata = message.get(&["metadata"]);
         let whole = metadata.as_ref().and_then(|node| node.text(&["transcript"], out)).map(clean).unwrap_or_default();
         if message.get(&["results"]).is_none() && whole.trim().is_empty() {
-            out.fault(FaultKind::BadField, "results is missing: nothing can be said of this transcript");
+            out.fault(FaultKind::BadField, "results is missing: this message was left out transcript");
             return;
         }
         let mut tokens: Vec<Token> = Vec::new();

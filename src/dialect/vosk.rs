@@ -44,7 +44,7 @@ impl Vosk {
                     self.utterance.settle(tokens, &mut saying);
                     self.utterance.close(&mut saying);
                 }
-                None => out.fault(FaultKind::BadField, "alternatives[0].text is missing: nothing can be said of this"),
+                None => out.fault(FaultKind::BadField, "alternatives[0].text is missing: this message was left out"),
             }
         } else if message.get(&["partial"]).is_none() {
             out.fault(FaultKind::BadField, "partial and text are missing: this is no message of Vosk");

@@ -28,7 +28,7 @@ pub enum FormatError {
         encoding: &'static str,
     },
     /// Text, but of no kind that can be read.
-    #[error("this is no transcript that can be read; these can, and --from says which it is: {}", kinds_in_words())]
+    #[error("this is no transcript of a known format: say which it is with --from; known are {}", kinds_in_words())]
     UnknownFormat,
     /// Something that is known, and is no transcript.
     #[error("this is no transcript: it is {what}")]

@@ -71,7 +71,7 @@ pub enum Found {
 #[non_exhaustive]
 pub enum LogError {
     /// A write failed before, here or elsewhere in this log; it takes nothing more until it is opened again.
-    #[error("the archive takes no more writes since one failed ({0}); mend the cause and start the server again")]
+    #[error("a write to the archive failed ({0}): fix the cause and restart the server")]
     Poisoned(String),
     /// The log was deleted.
     #[error("the feed {0} was deleted")]
@@ -79,7 +79,7 @@ pub enum LogError {
     /// The storage did not answer for as long as the configuration waits. What was being written may stand in the log or not;
     /// what comes next is tried anew.
     #[error(
-        "the archive is away ({0}); nothing that was acknowledged is lost, and it goes on by itself once it is back"
+        "the log cannot be reached ({0}): nothing that was acknowledged is lost, and the server continues once it can be"
     )]
     Unavailable(String),
     /// The storage was put back to an earlier state, as from a backup, or may have been. Who reads or writes begins anew with the

@@ -80,7 +80,7 @@ pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
     if let Some(cluster) = &catalog.cluster {
         let node = Arc::new(ThisNode::new(catalog.clone(), state.ingest.locks.clone()));
         if let Err(error) = cluster.start(node, &tasks, &context.stop).await {
-            tracing::error!(%error, "this node knows nothing of the others, and looks after nothing");
+            tracing::error!(%error, "the cluster table cannot be reached: this node does no background work");
         }
         // From here on: what is there already is looked up.
         let written = catalog.feeds.log().written();

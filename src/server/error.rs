@@ -27,7 +27,7 @@ pub enum ServerError {
     Cluster(#[from] TableError),
     /// What NATS servers acknowledge may be on no disk yet.
     #[error(
-        "{0}. Or accept that lines may be lost when most of them lose power at once: log.nats.accept_unsynced = true"
+        "{0}. Or set log.nats.accept_unsynced = true: lines may then be lost if most servers lose power at once"
     )]
     Unsynced(String),
     /// There is no thread for the search index.

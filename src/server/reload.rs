@@ -32,7 +32,7 @@ impl Keys {
             },
             (None, None) => {}
             // What listens where, and which Host is taken, was decided at the start.
-            _ => tracing::error!("[auth] was added or removed: that takes a restart; nothing has changed"),
+            _ => tracing::error!("[auth] was added or removed: restart the server to apply that; nothing has changed"),
         }
         let rest = |config: &Config| Config { auth: None, ..config.clone() };
         if rest(config) != rest(&self.context.config) || public_url(config) != public_url(&self.context.config) {

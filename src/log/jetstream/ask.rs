@@ -205,7 +205,7 @@ impl Shared {
         let is_row = letter.subject == self.names.starts();
         loop {
             if !is_row && self.is_suspected() {
-                self.pause(until, "it is looked whether the stream was put back".into()).await?;
+                self.pause(until, "checking whether the stream was restored from a backup".into()).await?;
                 continue;
             }
             let cause = match self.unless_closed(self.once(self.publish(letter))).await? {

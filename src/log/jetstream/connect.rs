@@ -356,7 +356,7 @@ impl Shared {
             }
         };
         if let Some(Err(error)) = mark.map(|mark| mark.write(base)) {
-            tracing::warn!(%error, "which stream this is could not be noted: were it deleted, an empty one would be made");
+            tracing::warn!(%error, "the identity of the stream could not be saved: if the stream is deleted, an empty one will be created");
         }
         Ok((begun_at, base))
     }

@@ -137,7 +137,7 @@ impl Shared {
         {
             let mut reach = self.reach();
             reach.at = reach.at.max(asked_at.checked_sub(age).unwrap_or(reach.at));
-            reach.why = "the stream's leader does not hear of most of its replicas".into();
+            reach.why = "the stream's leader has lost contact with most of its replicas".into();
             let is_full = u64::try_from(max).is_ok_and(|max| max > 0 && info.state.bytes.saturating_add(ROOM) > max);
             reach.full = is_full.then(|| {
                 format!(

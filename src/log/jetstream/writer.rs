@@ -76,7 +76,7 @@ impl Shared {
         let mut queued = locked(&line);
         if queued.failed.strong_count() > 0 {
             self.room.add_permits(weight as usize);
-            return Err(LogError::Unavailable("what was to stand before it was not stored".into()));
+            return Err(LogError::Unavailable("an earlier write failed, so this one was not stored".into()));
         }
         if !queued.is_written {
             queued.hold_to(self.times_put_back());
@@ -206,7 +206,7 @@ impl Shared {
                 // The servers store; only not behind what is gone.
                 LogError::PutBack => {}
                 LogError::Unavailable(cause) => {
-                    *self.unstored() = Some(format!("what was to be written just now was not: {cause}"));
+                    *self.unstored() = Some(format!("the last write failed: {cause}"));
                 }
                 other => *self.unstored() = Some(other.to_string()),
             }

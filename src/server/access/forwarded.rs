@@ -13,7 +13,7 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 const BAD_FOR: &str =
-    "the proxy's X-Forwarded-For holds what is no address: have it write the address that the request came from";
+    "the proxy's X-Forwarded-For is no valid address: configure it to send the address of its client";
 const BAD_PROTO: &str = "the proxy's X-Forwarded-Proto is neither http nor https";
 
 /// What a proxy says of a request.

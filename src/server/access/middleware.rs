@@ -63,7 +63,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     // A publisher's request is looked at once it is known that it may publish.
     let is_for_publisher = auth::is_for_publisher(&request);
     if !is_socket && !is_for_publisher && !peer.may_read() {
-        let detail = "the server, or your address, holds as many connections as may be";
+        let detail = "the connection limit of the server or of your address is reached";
         return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -89,7 +89,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     let mut response = match denial {
         Some(denial) => Problem::from(denial).into_response(),
         None if is_crowded => {
-            let detail = "the server, or your address, holds as many connections as may be";
+            let detail = "the connection limit of the server or of your address is reached";
             Problem::new(ProblemCode::TooManyConnections, detail).into_response()
         }
         None if is_preflight => StatusCode::NO_CONTENT.into_response(),
@@ -98,7 +98,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         None => match control.context.tasks.spawn(next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
-                Problem::new(ProblemCode::Internal, "the server made a mistake; its output says which").into_response()
+                Problem::new(ProblemCode::Internal, "internal error: see the log of the server").into_response()
             }
         },
     };

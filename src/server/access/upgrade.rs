@@ -45,7 +45,7 @@ impl Asked {
             (Some(peer), Some(access)) => {
                 Ok(Self { peer: peer.clone(), access: access.clone(), query: query(request.uri().query())? })
             }
-            _ => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
+            _ => Err(End::close(CloseCode::Forbidden, "access was not checked (internal error)")),
         }
     }
 
@@ -131,11 +131,11 @@ where
         _ if is_foreign => Err(End::close(CloseCode::Forbidden, ORIGIN_RULE)),
         (Some(Denied(denial)), _) => Err(denial.into()),
         _ if !(end.may)(&peer) => {
-            let reason = "the server, or your address, holds as many connections as may be";
+            let reason = "the connection limit of the server or of your address is reached";
             Err(End::close(CloseCode::TooManyConnections, reason))
         }
         (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
-        (None, None) => Err(End::close(CloseCode::Forbidden, "nothing says that this is allowed")),
+        (None, None) => Err(End::close(CloseCode::Forbidden, "access was not checked (internal error)")),
     };
     let access_end = asked.as_ref().ok().and_then(|asked| asked.end(context));
     let mut response = Response::new(Body::empty());

@@ -69,7 +69,7 @@ pub(crate) async fn get(
         None => None,
     };
     let Some(_seat) = search.searches.try_acquire() else {
-        return Err(Problem::new(ProblemCode::TooManyConnections, "as many search as may: try again"));
+        return Err(Problem::new(ProblemCode::TooManyConnections, "too many searches are running: retry later"));
     };
     let wanted = |feed: &FeedId| only.as_ref().is_none_or(|only| only == feed) && access.may(Role::Subscribe, feed);
     let (lives, is_all) = search.lives(&catalog, wanted).await?;

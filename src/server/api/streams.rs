@@ -85,7 +85,7 @@ async fn begin(
         return Err(Problem::new(ProblemCode::Forbidden, ORIGIN_RULE));
     }
     if !extensions.get::<Peer>().is_some_and(Peer::may_read) {
-        let detail = "the server, or your address, holds as many connections as may be";
+        let detail = "the connection limit of the server or of your address is reached";
         return Err(Problem::new(ProblemCode::TooManyConnections, detail));
     }
     let asked = Asked::of(&request).map_err(|end| problem(&end))?;

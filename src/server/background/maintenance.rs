@@ -351,7 +351,7 @@ impl DaysWatch {
             self.holds_until = Some(Instant::now() + JUMP_HOLDS);
             tracing::warn!(
                 %before, %now,
-                "the time of day has jumped: for 24 hours no ended feed is deleted for its age, so that the clock can be set right"
+                "the clock of this machine jumped: retention is paused for 24 hours, so that the clock can be corrected"
             );
         }
         self.holds_until.is_none_or(|until| until <= Instant::now())

@@ -248,7 +248,7 @@ impl Target {
         catalog.context.metrics.delivered(&self.name, "failed");
         let mut told = self.told();
         if !std::mem::replace(&mut told.is_failing, true) {
-            tracing::warn!(to = %self.name, url = %self.url, %cause, "a delivery failed, and is tried again until it is taken");
+            tracing::warn!(to = %self.name, url = %self.url, %cause, "a delivery failed: it is retried until the target accepts it");
         }
         told.last_failure = Some((catalog.context.clock.now(), cause));
     }

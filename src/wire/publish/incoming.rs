@@ -207,7 +207,7 @@ impl RawMessage<'_> {
             Some("claim" | "release") => Err(Refusal::new(
                 NackCode::Unsupported,
                 "type",
-                "handing the air from source to source is not supported by this server: publish as the source on air",
+                "claim and release are not supported by this server: publish as the source on air",
             )),
             Some(other) => Err(unknown_type(other)),
         }
