@@ -12,17 +12,17 @@ use crate::server::Server;
 /// What the server is told: by flags, by variables of the environment, by a file.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Settings {
-    /// The configuration; what it does not say has its default
+    /// The configuration file; missing settings have their defaults
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen; beyond this machine only where the configuration says who may what ([auth])
+    /// Where to listen; an address other than loopback needs [auth] in the configuration
     #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// The directory of the archive; made if it is not there
     #[arg(long, env = "CAPTIONWIRE_DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Keep the log on NATS servers (JetStream) instead: `nats://a:4222,b:4222`, and behind a `/` the stream, if it is not
-    /// `captionwire`. Who you are to them is said in the configuration ([log.nats])
+    /// `captionwire`. Credentials for them stand in the configuration ([log.nats])
     #[arg(long, env = "CAPTIONWIRE_LOG_URL", value_name = "URL", conflicts_with = "ephemeral")]
     log: Option<String>,
     /// Keep everything in memory: it is gone when the server stops

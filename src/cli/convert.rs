@@ -23,9 +23,8 @@ Examples:
   captionwire convert talk.srt talk.vtt --encoding windows-1251   where the guess of it is wrong
   captionwire convert subtitles/ talk.vtt                   a folder of EBU-TT Live documents
 
-What kind of file IN is, its content says; what becomes of it, the name of OUT. What could not be read as it stood is told
-with its place, and then the exit code is 1; what the other format cannot say is told as well. docs/formats.md says what
-there is.";
+IN is recognised by its content; the name of OUT says the format to write. What could not be read as it stands is reported with
+its place, and the exit code is 1. What the other format cannot hold is reported too. docs/formats.md lists the formats.";
 
 /// Make a transcript file of another format.
 #[derive(Debug, Args)]
@@ -50,7 +49,7 @@ pub(super) struct Convert {
     /// The encoding of IN, such as windows-1252, shift_jis or utf-16le; by default its content says so, or lets it be guessed
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
-    /// Lines of IN at which another recording begins, whose clock starts over; what the file shows itself need not be said
+    /// Lines of IN at which another recording begins, whose clock starts over; not needed where the file itself shows it
     #[arg(long, value_name = "LINE", value_delimiter = ',')]
     part_at: Vec<usize>,
 }

@@ -27,7 +27,7 @@ WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, our own JSON and that
 says which. What could not be read as it stood is told with its place, and at the end how much of it was repaired and how much left
 out; then, too, the exit code is 1.";
 
-/// Make archived feeds of transcript files.
+/// Store transcript files as archived feeds.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Import {
@@ -49,7 +49,7 @@ pub(super) struct Import {
     /// Their encoding, such as windows-1252, shift_jis or utf-16le; by default their content says so, or lets it be guessed
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
-    /// Lines of the file at which another recording begins, whose clock starts over; what the file shows itself need not be said
+    /// Lines of the file at which another recording begins, whose clock starts over; not needed where the file itself shows it
     #[arg(long, value_name = "LINE", value_delimiter = ',')]
     part_at: Vec<usize>,
     /// One JSON object for each file

@@ -79,7 +79,7 @@ enum Command {
     Watch(watch::Watch),
     /// Publish typed text, or lines of JSON
     Publish(publish::Publish),
-    /// Follow a vendor's socket, and publish what it says
+    /// Connect to a vendor's socket, and publish its captions
     Relay(relay::Relay),
     /// Post a feed's final lines to a caption URL
     Push(push::Push),
@@ -87,7 +87,7 @@ enum Command {
     Capture(capture::Capture),
     /// Play a transcript file or an archived feed into a server, as a live publisher
     Replay(replay::Replay),
-    /// Make archived feeds of transcript files
+    /// Store transcript files as archived feeds
     Import(import::Import),
     /// Write a transcript in a format of your choice
     Export(export::Export),
@@ -111,7 +111,7 @@ enum Command {
     Backup(archive::Backup),
     /// Copy feeds, with their history, to another archive or log
     Copy(copy::Copy),
-    /// Measure this server beside the least that one could cost
+    /// Measure what this server costs on this machine, beside the least that any could
     Bench(Box<bench::Bench>),
 }
 

@@ -45,14 +45,13 @@ a retract, clock or end with its \"type\". Without an id a line gets one; withou
 stands on one line of its own: JSON over several lines, or in an array, is no caption and is refused (`replay FILE` reads arrays).
 An object that is broken off costs its own line. `[Applause]` and `[1]` are captions.
 
-At the end it says how many lines were new, said again as they were, corrected, refused and unreadable. What a line is, is told
-by its id and revision, by the lines that the feed shows when the server has let this in, and by what it warns of; acknowledgements
-do not say it. A revision that is too low to be shown counts as refused, unless the line has said just that before. Exit codes: 0
-all was taken; 1 something was refused, could not be read, or was not acknowledged: stderr says what; 2 wrong usage.
+At the end it says how many lines were new, repeated, corrected, refused and unreadable. That is found by comparing with the
+lines that the feed shows at the start, and by the server's warnings. A revision too low to be shown counts as refused, unless it
+repeats what the line said before. Exit codes: 0 all was accepted; 1 something was refused, could not be read, or was not
+acknowledged: stderr says what; 2 wrong usage.
 
-A server that never answers is waited for 60 seconds (--wait); one that goes away later for as long as it takes. Should it come
-back with an older archive, what it lacks is sent again, as far as it is still held: the last 32 MiB. The rest is told, and then
-the exit code is 1.
+A server that never answers is waited for 60 seconds (--wait); one that goes away later, without a limit. If it comes back with
+an older archive, up to 32 MiB of lines that it lacks are sent again. The others are listed, and the exit code is 1.
 
 SIGTERM and Ctrl-C end the input. What was read then has 5 seconds to be acknowledged; a second signal ends it at once. Of a file
 that was not sent to its end the rest is told, the event stays open, and the exit code is 1.";
@@ -65,7 +64,7 @@ pub(super) struct Publish {
     feed: String,
     /// Where the lines come from; `-`, or nothing, is standard input
     file: Option<PathBuf>,
-    /// Which source of the feed this is
+    /// Name of this source in the feed (default: main)
     #[arg(long, value_parser = parse_source)]
     source: Option<String>,
     /// Go on with the session of an earlier run
@@ -77,7 +76,7 @@ pub(super) struct Publish {
     /// End the source, and with it the event, when the input ends
     #[arg(long)]
     end: bool,
-    /// Say what became of it as JSON
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -64,7 +64,7 @@ pub(super) struct Push {
     /// The number of the first caption; by default the one after the last that the URL says it has, else 1
     #[arg(long)]
     seq: Option<u64>,
-    /// Say what became of it as JSON
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -20,10 +20,10 @@ pub(super) struct Url {
     /// The server
     #[arg(long, global = true, env = "CAPTIONWIRE_URL", default_value = "http://127.0.0.1:7700", value_parser = ServerUrl::parse)]
     url: ServerUrl,
-    /// What says who you are, where the server asks for it
+    /// Access token, if the server requires one
     #[arg(long, global = true, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
-    /// The certificates (PEM) of the authorities that may say who an https server is, instead of this machine's
+    /// PEM file with the certificate authorities to trust, instead of this machine's
     #[arg(long, global = true, env = "CAPTIONWIRE_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }

@@ -27,13 +27,13 @@ Examples:
 
 A vendor that never answers is tried for 60 seconds (--vendor-wait); one that answered once, for as long as it takes.
 
-Comes back by itself when the vendor's connection breaks; times then go on from where they would be, and speakers that the
-vendor numbers anew are new ones. What the vendor said meanwhile is lost. Ends when the vendor closes in good order (1000).
+Reconnects when the vendor's connection breaks. Times then continue with the clock, and numbered speakers are new ones. What the
+vendor says during the break is lost. Ends when the vendor closes the connection normally (1000).
 
 At the end it says how many lines were new, repeated, corrected, refused and unreadable; exit code 1 if any was one of the last
 two, or not acknowledged 5 seconds after SIGTERM or Ctrl-C.";
 
-/// Follow a vendor's socket, and publish what it says.
+/// Connect to a vendor's socket, and publish its captions.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Relay {
@@ -42,13 +42,13 @@ pub(super) struct Relay {
     /// A feed, or the URL of one; it need not exist
     #[arg(long)]
     feed: String,
-    /// Which source of the feed this is
+    /// Name of this source in the feed (default: main)
     #[arg(long, value_parser = parse_source)]
     source: Option<String>,
     /// End the source, and with it the event, when the vendor is done
     #[arg(long)]
     end: bool,
-    /// Say what became of it as JSON
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -71,8 +71,7 @@ pub(super) struct From {
     /// What the vendor wants as `Authorization`
     #[arg(long, env = "CAPTIONWIRE_RELAY_AUTHORIZATION", hide_env_values = true, value_name = "VALUE")]
     authorization: Option<String>,
-    /// Try for so many seconds to reach a vendor that has not answered yet. Whoever starts both at once has a minute to start the
-    /// vendor; whoever mistyped its address learns of it. One that answered once is waited for without a limit
+    /// Seconds to try to reach a vendor that has not answered yet. One that answered once is waited for without a limit
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     vendor_wait: u64,
 }

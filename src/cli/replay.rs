@@ -83,13 +83,13 @@ pub(super) struct Replay {
     /// The encoding of the file, such as windows-1252 or shift_jis; by default its content says so, or lets it be guessed
     #[arg(long, value_name = "NAME", conflicts_with = "raw")]
     encoding: Option<TextEncoding>,
-    /// Lines of the file at which another recording begins, whose clock starts over; what the file shows itself need not be said
+    /// Lines of the file at which another recording begins, whose clock starts over; not needed where the file itself shows it
     #[arg(long, value_name = "LINE", value_delimiter = ',', conflicts_with = "raw")]
     part_at: Vec<usize>,
     /// Leave the event open at the end
     #[arg(long)]
     no_end: bool,
-    /// Say what became of it as JSON
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

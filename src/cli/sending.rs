@@ -21,12 +21,11 @@ use crate::wire::Outgoing;
 /// Whether to take a source from another session, or how long to wait for it.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SourceWait {
-    /// If another session publishes as this source, take its place; that one is told, and ends
+    /// If another session publishes as this source, replace it: the other one is closed
     #[arg(long)]
     pub(super) take_over: bool,
-    /// Wait so many seconds for a server that has not answered yet (by default 60), and for another session that publishes as
-    /// this source to go (by default 30 where a file is published, else for ever). A server that answered once is waited for
-    /// without a limit
+    /// Seconds to wait: for a server that has not answered yet (default 60), and for another session that publishes as this
+    /// source (default 30 with a file, otherwise no limit). A server that answered once is waited for without a limit
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
 }

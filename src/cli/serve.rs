@@ -21,7 +21,7 @@ Examples:
   captionwire serve --log nats://a:4222,b:4222,c:4222     the log on a cluster of NATS servers
 
 The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
-`captionwire=trace`). SIGTERM or Ctrl-C stops in good order, a second one at once. SIGHUP reads [auth] of the configuration
+`captionwire=trace`). The first SIGTERM or Ctrl-C stops cleanly, a second one at once. SIGHUP reads [auth] of the configuration
 again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and closes connections whose token lost its rights.";
 
 /// Run the server.

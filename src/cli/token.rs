@@ -33,7 +33,7 @@ pub(super) struct Token {
 
 #[derive(Debug, Subcommand)]
 enum Kind {
-    /// Make a token, and the entry of the configuration by which the server knows it
+    /// Make a token, and the entry for the server's configuration
     #[command(after_help = EXAMPLES)]
     New(New),
     /// Sign a token (JWT) for servers that have the secret
@@ -43,10 +43,10 @@ enum Kind {
 
 #[derive(Debug, Args)]
 struct Granted {
-    /// What its owner may do; again for more
+    /// Role of the token; repeatable
     #[arg(long = "role", required = true, value_name = "ROLE", value_parser = role)]
     roles: Vec<Role>,
-    /// In which feeds: a name, with one `*` at most; again for more
+    /// Feeds that it is for: a name, with one `*` at most; repeatable
     #[arg(long = "feed", required = true, value_name = "PATTERN", value_parser = feed)]
     feeds: Vec<String>,
     /// The only source that its owner may publish as

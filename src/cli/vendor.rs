@@ -32,20 +32,20 @@ const FILE_LOOK_WAIT: Duration = Duration::from_secs(10);
 /// How a vendor's frames are to be read.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Vendor {
-    /// The input is what a vendor's engine says, not lines of ours: deepgram, rev, text, …
+    /// The input is in a vendor's format, such as deepgram, rev or text; docs/dialects.md lists them
     #[arg(long, value_parser = parse_format)]
     pub(super) format: Option<Format>,
-    /// With --format: media time at the start of the vendor's session, in milliseconds. Without it, what says no time stands at
-    /// the feed's present media time
+    /// With --format: media time at the start of the vendor's session, in milliseconds. Without it, messages without a time get
+    /// the feed's current media time
     #[arg(long, requires = "format", allow_negative_numbers = true)]
     offset_ms: Option<MediaMs>,
-    /// With --format: the language of what does not say its own
+    /// With --format: language of lines that have none
     #[arg(long, requires = "format")]
     lang: Option<String>,
-    /// With --format: speakers' labels mean the same in every session
+    /// With --format: speaker labels are real names, the same person in every session
     #[arg(long, requires = "format")]
     names: bool,
-    /// With --format: silence after which what the vendor settled is final, in milliseconds: the server's `turn_gap_ms`
+    /// With --format: silence in milliseconds after which settled words are final; set it to the server's `turn_gap_ms`
     #[arg(long, requires = "format", value_name = "MS", default_value_t = TurnSettings::default().turn_gap_ms,
           value_parser = clap::value_parser!(i64).range(0..=86_400_000))]
     turn_gap_ms: MediaMs,

@@ -44,7 +44,7 @@ use self::load::Stop;
 use super::outcome::Outcome;
 use super::signals::Signals;
 
-/// Measure this server beside the least that one could cost
+/// Measure what this server costs on this machine, beside the least that any could
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Bench {

@@ -29,7 +29,7 @@ pub(crate) struct Watch {
     /// How long: `live` goes on until the event is over, `head` until everything there is was shown
     #[arg(long, default_value = "live")]
     pub(super) until: Until,
-    /// Play the feed again, so many times as fast as it happened, or `max`
+    /// Replay the feed at this many times its speed, or `max`
     #[arg(long, value_parser = pace)]
     pub(super) pace: Option<Pace>,
     /// Final lines only
