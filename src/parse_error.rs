@@ -117,7 +117,7 @@ fn describe_syntax_error(words: &str) -> &'static str {
     }
 }
 
-/// Whether a name may be said: names of fields are no text, but somebody may have sent text where a name belongs.
+/// Returns true if a name may be said: names of fields are no text, but somebody may have sent text where a name belongs.
 fn is_speakable(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
@@ -171,7 +171,7 @@ fn kind_found(words: &str) -> Option<&'static str> {
     KINDS.iter().find(|(begin, _)| found.starts_with(begin)).map(|(_, kind)| *kind)
 }
 
-/// Whether a value that begins with this character may be of that kind.
+/// Returns true if a value that begins with this character may be of that kind.
 fn is_of_kind(kind: &str, begin: &u8) -> bool {
     match begin {
         b'"' => kind == "a string",

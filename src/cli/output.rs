@@ -120,12 +120,12 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Whether stdout is a terminal on which lines can be drawn again.
+/// Returns true if stdout is a terminal on which lines can be drawn again.
 pub(super) fn is_live_terminal() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether people see what goes to stderr as it comes.
+/// Returns true if people see what goes to stderr as it comes.
 pub(super) fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
@@ -142,7 +142,7 @@ pub(super) fn progress_bar(count: u64, template: &str) -> indicatif::ProgressBar
     }
 }
 
-/// Whether stdout takes colours.
+/// Returns true if stdout takes colours.
 fn stdout_has_colour() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }

@@ -270,7 +270,7 @@ async fn read(
     Ok(())
 }
 
-/// Whether a text begins as UTF-16 does: with its byte order mark, or with a character whose half is zero.
+/// Returns true if a text begins as UTF-16 does: with its byte order mark, or with a character whose half is zero.
 fn is_utf16(bytes: &[u8]) -> bool {
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..])
 }
@@ -315,8 +315,8 @@ impl SpreadJson {
         *self = Self::default().followed_by(text).unwrap_or_default();
     }
 
-    /// Whether the next line is a part of it; else it is over. A whole object is a part of it as a member of an array only, and
-    /// with an id or a type of its own as a member of the outermost one: else what stood before it was broken off.
+    /// Returns true if the next line is a part of it; else it is over. A whole object is a part of it as a member of an array
+    /// only, and with an id or a type of its own as a member of the outermost one: else what stood before it was broken off.
     fn goes_on_with(&mut self, text: &str) -> bool {
         let before = std::mem::take(self);
         let Some(innermost) = before.open.last() else { return false };
@@ -367,7 +367,8 @@ impl SpreadJson {
     }
 }
 
-/// Whether a text is JSON that is no object: an array that holds objects, arrays or several values, or the beginning of one.
+/// Returns true if a text is JSON that is no object: an array that holds objects, arrays or several values, or the beginning of
+/// one.
 /// `[Applause]`, `[1]` and `[]` are captions.
 fn is_json_array(text: &str) -> bool {
     let Some(inside) = text.strip_prefix('[') else { return false };

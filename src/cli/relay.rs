@@ -89,7 +89,7 @@ impl From {
         Ok(Follower::new(SocketUrl::parse(&self.from)?, options))
     }
 
-    /// Why following the vendor ended.
+    /// Reason why following the vendor ended.
     pub(super) fn ended(&self, why: ConnectionEnd) -> anyhow::Error {
         let what = match why.is_temporary() {
             true => format!(

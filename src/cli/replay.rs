@@ -139,7 +139,7 @@ impl Replay {
         sending.run(signals, read).await
     }
 
-    /// Whether the event ends with what is played.
+    /// Returns true if the event ends with what is played.
     fn ends(&self, is_left_open: bool) -> bool {
         if is_left_open && !self.no_end {
             note("the event stays open when this is played (--append)");

@@ -141,7 +141,7 @@ pub enum ConnectionEnd {
 }
 
 impl ConnectionEnd {
-    /// Whether it makes sense to come again as one is.
+    /// Returns true if it makes sense to come again as one is.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -153,7 +153,7 @@ impl ConnectionEnd {
         }
     }
 
-    /// Why the source cannot be had yet, if another session publishes it; for people, not made safe for a terminal.
+    /// Reason why the source cannot be had yet, if another session publishes it; for people, not made safe for a terminal.
     #[must_use]
     pub fn source_taken(&self) -> Option<&str> {
         match self {

@@ -127,7 +127,7 @@ impl Follower {
         Ok(self.come_again(end))
     }
 
-    /// Whether no connection was made in the time that there is for the first one.
+    /// Returns true if no connection was made in the time that there is for the first one.
     fn gives_up(&self, retry_in: Duration) -> bool {
         let (None, Some(asked_at), Some(wait)) = (self.first_at, self.asked_at, self.options.first_wait) else {
             return false;

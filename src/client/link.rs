@@ -39,7 +39,7 @@ impl Link {
         }
     }
 
-    /// Whether there is no connection, nor one under way: [`open`](Self::open) has to be called.
+    /// Returns true if there is no connection, nor one under way: [`open`](Self::open) has to be called.
     pub(super) fn is_idle(&self) -> bool {
         self.socket.is_none() && self.connecting.is_none()
     }

@@ -230,7 +230,7 @@ impl Entry {
         self.body.len() + KEPT_ENTRY_BYTES
     }
 
-    /// Whether the server has anything of it once it is answered.
+    /// Returns true if the server has anything of it once it is answered.
     fn is_stored(&self) -> bool {
         !self.refused && (self.lines() > 0 || matches!(self.size, MessageSize::None))
     }

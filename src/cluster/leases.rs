@@ -69,12 +69,12 @@ impl Leases {
         Self { own, table, lease, shards, shifts: watch::Sender::new(0) }
     }
 
-    /// How often [`Leases::turn`] is due.
+    /// Interval at which [`Leases::turn`] is due.
     pub(super) fn every(&self) -> Duration {
         self.lease / 3
     }
 
-    /// Whether this node looks after `feed` now.
+    /// Returns true if this node looks after `feed` now.
     pub(super) fn hold(&self, feed: &FeedId) -> bool {
         matches!(self.lock()[shard(feed)], Shard::Own { until, .. } if Instant::now() < until)
     }
@@ -95,7 +95,7 @@ impl Leases {
         }
     }
 
-    /// How many shards it holds.
+    /// Number of shards it holds.
     pub(super) fn held(&self) -> usize {
         let now = Instant::now();
         self.lock().iter().filter(|shard| matches!(shard, Shard::Own { until, .. } if now < *until)).count()

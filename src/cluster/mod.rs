@@ -61,17 +61,17 @@ pub struct Settings {
     pub name: String,
     /// How many copies NATS keeps of leases and places.
     pub replicas: usize,
-    /// How often a node says that it is there.
+    /// Interval at which a node says that it is there.
     pub announce: Duration,
     /// After how long a silence it is not counted any more.
     pub forget_after: Duration,
-    /// How long a lease holds that is not written again.
+    /// Time that a lease holds that is not written again.
     pub lease: Duration,
-    /// How long a word is waited for.
+    /// Time that a word is waited for.
     pub answer: Duration,
     /// How much longer, where a connection is asked for a sign of life first.
     pub holder_answer: Duration,
-    /// Whether something is delivered outside: how far that is is in the table, and is lost with it.
+    /// True if something is delivered outside: how far that is is in the table, and is lost with it.
     pub delivers: bool,
 }
 
@@ -204,20 +204,20 @@ impl Cluster {
         self.others().nodes().len() + 1
     }
 
-    /// Whether it has heard for long enough to know that whoever is not known to be there is not.
+    /// Returns true if it has heard for long enough to know that whoever is not known to be there is not.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.others().is_settled(Instant::now())
     }
 
-    /// Whether it has heard for long enough to know all nodes that are there.
+    /// Returns true if it has heard for long enough to know all nodes that are there.
     #[must_use]
     pub fn knows_all(&self) -> bool {
         self.others().knows_all(self.settings.announce, Instant::now())
     }
 
-    /// Whether all nodes that are there understand all that this one says: none is of an older release. Waits, not for long,
-    /// until it knows them. Cancel-safe.
+    /// Returns true if all nodes that are there understand all that this one says: none is of an older release. Waits, not for
+    /// long, until it knows them. Cancel-safe.
     pub async fn all_speak(&self) -> bool {
         let until = Instant::now() + self.settings.announce * 2;
         while !self.knows_all() && Instant::now() < until {
@@ -226,7 +226,7 @@ impl Cluster {
         self.knows_all() && self.others().all_speak(SPEAKS)
     }
 
-    /// Why this node should not be sent anybody now, if it should not.
+    /// Reason why this node should not be sent anybody now, if it should not.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         if let Some(why) = self.lost.get() {
@@ -249,7 +249,7 @@ impl Cluster {
         self.others_changed.subscribe()
     }
 
-    /// Whether this node looks after `feed` now.
+    /// Returns true if this node looks after `feed` now.
     #[must_use]
     pub fn looks_after(&self, feed: &FeedId) -> bool {
         self.leases.hold(feed)

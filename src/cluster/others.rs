@@ -131,7 +131,7 @@ impl Others {
         !self.is_deaf(now) && self.hears.is_some_and(|(_, since)| now.duration_since(since) >= announce * 3 / 2)
     }
 
-    /// Whether every node that is known understands what came with `release`.
+    /// Returns true if every node that is known understands what came with `release`.
     pub(super) fn all_speak(&self, release: u32) -> bool {
         self.nodes.values().all(|node| node.speaks >= release)
     }
@@ -141,7 +141,7 @@ impl Others {
         self.nodes.keys().cloned().collect()
     }
 
-    /// Whether `node` is known to have a connection of the source that `word` is about.
+    /// Returns true if `node` is known to have a connection of the source that `word` is about.
     pub(super) fn publishes(&self, node: &NodeId, word: &Word) -> bool {
         let Some(publisher) = word.asks_for() else { return false };
         let here = self.nodes.get(node).and_then(|node| node.feeds.get(&word.log_id()));

@@ -15,10 +15,10 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
-/// How long one question to the table may take: a change of leader takes seconds, and whoever asks asks again.
+/// Time that one question to the table may take: a change of leader takes seconds, and whoever asks asks again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long the table is tried to be opened: servers that have just begun, or lost one of them, need some seconds until they
+/// Time that the table is tried to be opened: servers that have just begun, or lost one of them, need some seconds until they
 /// have leaders.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
 /// Between two tries.

@@ -49,7 +49,7 @@ pub struct TokenConfig {
     /// The only source that its owner may publish as.
     #[serde(default)]
     pub source: Option<String>,
-    /// When it is worth nothing any more: RFC 3339.
+    /// Time at which it is worth nothing any more: RFC 3339.
     #[serde(default)]
     pub expires_at: Option<String>,
     /// Feeds that may match `feeds` before its owner creates no more, whoever made them. `None` leaves it at
@@ -151,7 +151,7 @@ pub struct FeedPattern {
 }
 
 impl FeedPattern {
-    /// Whether it names `feed`.
+    /// Returns true if it names `feed`.
     #[must_use]
     pub fn matches(&self, feed: &str) -> bool {
         match &self.end {
@@ -160,7 +160,7 @@ impl FeedPattern {
         }
     }
 
-    /// Whether it is the name of one feed.
+    /// Returns true if it is the name of one feed.
     pub(super) fn is_one(&self) -> bool {
         self.end.is_none()
     }

@@ -162,7 +162,7 @@ pub struct PushConfig {
     /// What is added to the times of day, for YouTube: below zero where the video is ahead of its captions. Milliseconds.
     #[serde(default)]
     pub offset_ms: i64,
-    /// How often YouTube is told that captions are still to come while there are none. Milliseconds.
+    /// Interval at which YouTube is told that captions are still to come while there are none. Milliseconds.
     #[serde(default = "heartbeat_ms")]
     pub heartbeat_ms: u64,
     /// A line that is this old, and is refused (4xx), is passed over; 0 is never. A line from before a start of the server counts

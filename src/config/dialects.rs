@@ -23,7 +23,7 @@ impl Default for DialectsConfig {
 }
 
 impl DialectsConfig {
-    /// Whether frames of `feed` are kept where the publisher does not say.
+    /// Returns true if frames of `feed` are kept where the publisher does not say.
     #[must_use]
     pub fn keeps(&self, feed: &str) -> bool {
         self.keep_raw.iter().any(|pattern| pattern.matches(feed))

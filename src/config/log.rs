@@ -22,7 +22,7 @@ pub struct NatsConfig {
     pub servers: Vec<String>,
     /// The stream, which is also what its subjects begin with.
     pub stream: String,
-    /// Whether the stream is made if it is not there.
+    /// True if the stream is made if it is not there.
     pub make_stream: bool,
     /// Copies of each line on different servers; 0 is three in a cluster and one on a single server. Used when the stream is
     /// made.
@@ -30,7 +30,7 @@ pub struct NatsConfig {
     /// Bytes of the stream at most; 0 is no limit. A full stream takes no more and forgets nothing. Used when the stream
     /// is made.
     pub bytes_max: u64,
-    /// How long an answer may take before it is asked for again. Milliseconds.
+    /// Time that an answer may take before it is asked for again. Milliseconds.
     pub ack_timeout_ms: u64,
     /// How long it is tried before a publisher is told that the storage is away; a new leader takes up to 10 s. Milliseconds.
     pub wait_ms: u64,
@@ -45,7 +45,7 @@ pub struct NatsConfig {
     pub monitors: Vec<String>,
     /// Whether it is enough that what is acknowledged is in the memory of most servers, or that nobody knows.
     pub accept_unsynced: bool,
-    /// Whether NATS servers are taken of a version of which it is known that it may hide or lose what was acknowledged when
+    /// True if NATS servers are taken of a version of which it is known that it may hide or lose what was acknowledged when
     /// servers part: those before 2.12.
     pub accept_old_nats: bool,
     /// A file of credentials (`.creds`).

@@ -73,7 +73,7 @@ pub struct Config {
     pub storage: Storage,
     /// Where the log is, if not in the data directory.
     pub log: LogConfig,
-    /// Whether there is a full-text index of the transcripts, for `/v1/search`. Costs a second fold of each feed that is being
+    /// True if there is a full-text index of the transcripts, for `/v1/search`. Costs a second fold of each feed that is being
     /// published, and some hundred bytes a line in a file beside the archive.
     pub search: bool,
     /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
@@ -182,8 +182,8 @@ impl Config {
     }
 }
 
-/// Whether it is what browsers send as `Origin`: scheme, host and port, and nothing that could go on behind it where it is
-/// written into a header.
+/// Returns true if it is what browsers send as `Origin`: scheme, host and port, and nothing that could go on behind it where it
+/// is written into a header.
 fn is_origin(text: &str) -> bool {
     let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');

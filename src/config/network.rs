@@ -11,13 +11,13 @@ use serde::Deserialize;
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether `ip` is one of its addresses. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.1`) is one of IPv4.
+    /// Returns true if `ip` is one of its addresses. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.1`) is one of IPv4.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
     }
 
-    /// Whether every address is in it.
+    /// Returns true if every address is in it.
     pub(super) fn is_everything(self) -> bool {
         self.0.prefix_len() == 0
     }

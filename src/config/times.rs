@@ -20,7 +20,7 @@ pub struct TimesConfig {
     pub handshake_timeout_ms: u64,
     /// A client from which nothing came for this long, not even the answer to a ping, is gone.
     pub silence_timeout_ms: u64,
-    /// How long the connection that publishes as a source has to answer a ping when another session wants the source.
+    /// Time that the connection that publishes as a source has to answer a ping when another session wants the source.
     pub holder_answer_ms: u64,
     /// A live feed without a line or clock for this long has its clock moved on, so that its last turn closes.
     pub idle_clock_after_ms: u64,
@@ -30,11 +30,11 @@ pub struct TimesConfig {
     pub abandon_after_ms: u64,
     /// Readers of an ended feed are closed this long after its end.
     pub ended_linger_ms: u64,
-    /// How long a search waits until the index has what was said before it.
+    /// Time that a search waits until the index has what was said before it.
     pub search_wait_ms: u64,
     /// A search that takes longer is given up: others wait for it.
     pub search_timeout_ms: u64,
-    /// How long a stopping server waits for its connections.
+    /// Time that a stopping server waits for its connections.
     pub shutdown_grace_ms: u64,
 }
 

@@ -177,7 +177,7 @@ impl AssemblyAi {
     }
 }
 
-/// Whether a turn comes with marks and capitals, as it does once it was said without them.
+/// Returns true if a turn comes with marks and capitals, as it does once it was said without them.
 fn is_formatted(turn: &Value) -> bool {
     turn.get("turn_is_formatted").is_some_and(|is_formatted| *is_formatted == true)
 }

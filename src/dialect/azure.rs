@@ -167,7 +167,7 @@ impl Azure {
     }
 }
 
-/// Whether a reason says that nothing was understood.
+/// Returns true if a reason says that nothing was understood.
 fn is_nothing(reason: &str) -> bool {
     let reason = reason.strip_prefix("ResultReason.").unwrap_or(reason);
     matches!(reason, "NoMatch" | "0" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation")

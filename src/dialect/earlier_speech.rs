@@ -83,7 +83,7 @@ impl EarlierLines {
         Some(Self { reach, until_ms, ids, lines, longest_ms })
     }
 
-    /// Whether there is a line of this id.
+    /// Returns true if there is a line of this id.
     pub(super) fn has_line(&self, id: &str) -> bool {
         self.ids.contains_key(id)
     }
@@ -98,7 +98,7 @@ impl EarlierLines {
         self.lines.iter()
     }
 
-    /// Whether there is a line of a session that is called so.
+    /// Returns true if there is a line of a session that is called so.
     pub(super) fn has_session(&self, tag: &str) -> bool {
         let begins = |start: String| {
             let mut from = self.ids.range::<str, _>((Bound::Included(&*start), Bound::Unbounded));
@@ -139,7 +139,7 @@ impl EarlierLines {
             .take(NEAR_LINES_MAX)
     }
 
-    /// Whether a line says these words at this time: all of them, or most where they are a guess.
+    /// Returns true if a line says these words at this time: all of them, or most where they are a guess.
     fn says(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
         let now = compared(&sign.text);
         let says = |line: &EarlierLine| {
@@ -149,7 +149,7 @@ impl EarlierLines {
         !now.is_empty() && self.near(span).any(says)
     }
 
-    /// Whether a line takes up most of `span`, which takes up most of that line.
+    /// Returns true if a line takes up most of `span`, which takes up most of that line.
     fn is_taken(&self, span: &Span<'_>) -> bool {
         self.near(span).any(|line| {
             let (start, end) = (line.start_ms as f64, line.end_ms.unwrap_or(line.start_ms) as f64);

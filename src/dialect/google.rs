@@ -146,7 +146,7 @@ impl Google {
     }
 }
 
-/// Whether it is a result. One without words has no alternatives.
+/// Returns true if it is a result. One without words has no alternatives.
 fn is_result(value: &Value) -> bool {
     const OF_RESULTS: [&str; 9] = [
         "isFinal",

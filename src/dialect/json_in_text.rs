@@ -112,7 +112,7 @@ impl JsonInText {
         self.held.push(c);
     }
 
-    /// Whether an object may go on with `c`.
+    /// Returns true if an object may go on with `c`.
     fn goes_on(&mut self, c: char) -> bool {
         let is_space = matches!(c, ' ' | '\t' | '\n' | '\r');
         match self.progress {

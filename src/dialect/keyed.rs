@@ -96,7 +96,7 @@ impl Keyed {
         self.known.push((id.clone(), piece));
     }
 
-    /// How many lines a piece has that was forgotten.
+    /// Number of lines a piece has that was forgotten.
     fn take_long(&mut self, id: &str) -> usize {
         let at = self.long.iter().position(|(known, _)| **known == *id);
         at.and_then(|at| self.long.remove(at)).map_or(0, |(_, lines)| lines)
@@ -134,7 +134,7 @@ pub(super) struct VendorIds {
     is_unique: fn(&str) -> bool,
     /// Ids that may be counters and were used, and any that were begun anew, and how often; long ones by their hashes.
     used: HashMap<Arc<str>, u32>,
-    /// How often all of them were.
+    /// Number of times that all of them were.
     epoch: u32,
 }
 
@@ -158,13 +158,13 @@ impl VendorIds {
         line_id(&format!("{tag}:{raw}"))
     }
 
-    /// Whether a vendor's id may name a line: one that is unique for ever may do so since an earlier connection, any other was
-    /// used on this one.
+    /// Returns true if a vendor's id may name a line: one that is unique for ever may do so since an earlier connection, any
+    /// other was used on this one.
     pub(super) fn may_name_a_line(&self, id: VendorId<'_>) -> bool {
         (self.is_unique)(id.0) || self.epoch > 0 || self.used.contains_key(&line_id(&joined(id)))
     }
 
-    /// Whether a vendor's id, which now says this, names another line than it did.
+    /// Returns true if a vendor's id, which now says this, names another line than it did.
     pub(super) fn names_another(&self, id: VendorId<'_>, now: &SpeechOfId<'_>, pieces: &Keyed) -> bool {
         let piece = pieces.piece(&self.line(id));
         if now.text.trim().is_empty() {
@@ -238,8 +238,8 @@ pub(super) fn says_something_else(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     fell && !share_a_word(&piece.text(), now.text) || is_by_another(piece, now) && stands_apart(piece, now)
 }
 
-/// Whether what a final line says now is the same piece of speech: at its place, mostly its words, and by the same speaker or
-/// at the very same time, as where a vendor learns late who spoke.
+/// Returns true if what a final line says now is the same piece of speech: at its place, mostly its words, and by the same
+/// speaker or at the very same time, as where a vendor learns late who spoke.
 fn is_same_speech(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     let moved_ms = moved_ms(piece, now);
     if is_by_another(piece, now) {
@@ -277,26 +277,26 @@ fn stands_apart(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     is_behind || is_before
 }
 
-/// Whether a final line is somebody else's now.
+/// Returns true if a final line is somebody else's now.
 pub(super) fn takes_over(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     piece.is_over() && !now.text.trim().is_empty() && is_by_another(piece, now)
 }
 
-/// Whether somebody with another name says it now. A voice that has a number is not somebody else once it has a name.
+/// Returns true if somebody with another name says it now. A voice that has a number is not somebody else once it has a name.
 fn is_by_another(piece: &Piece, now: &SpeechOfId<'_>) -> bool {
     let (known, who) = (piece.label(), now.who);
     let are_two = matches!((known, who), (Label::Named(known), Label::Named(name)) if known != name);
     are_two && known.is_numbered() == who.is_numbered()
 }
 
-/// Whether an id is random, whichever vendor's it is: a UUID, a ULID, or letters and digits in one piece that change so often
-/// as nobody's counters do.
+/// Returns true if an id is random, whichever vendor's it is: a UUID, a ULID, or letters and digits in one piece that change so
+/// often as nobody's counters do.
 pub(super) fn is_random(id: &str) -> bool {
     let id = id.rsplit('_').next().unwrap_or_default();
     is_uuid(id) || is_ulid(id) || is_dense(id)
 }
 
-/// Whether an id is a UUID, with its dashes or without. One that begins with noughts is a counter in a UUID's clothes.
+/// Returns true if an id is a UUID, with its dashes or without. One that begins with noughts is a counter in a UUID's clothes.
 pub(super) fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     let are_groups =
@@ -304,7 +304,7 @@ pub(super) fn is_uuid(id: &str) -> bool {
     (are_groups || is_hex(id, 32)) && !id.starts_with("00000000")
 }
 
-/// Whether `text` is so many hexadecimal digits.
+/// Returns true if `text` is so many hexadecimal digits.
 pub(super) fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -27,19 +27,19 @@ pub(super) fn shared_words(known: &[String], now: &[String]) -> usize {
     now.iter().filter(|word| known.contains(word.as_str())).count()
 }
 
-/// Whether `text` begins as `guess` does, by most words of that.
+/// Returns true if `text` begins as `guess` does, by most words of that.
 pub(super) fn begins_as(text: &str, guess: &str) -> bool {
     let (text, guess) = (words(text), words(guess));
     let same = text.iter().zip(&guess).take_while(|(said, guessed)| said == guessed).count();
     same * 2 > guess.len()
 }
 
-/// Whether the shorter of two texts has most of its words in the other.
+/// Returns true if the shorter of two texts has most of its words in the other.
 pub(super) fn are_alike(known: &[String], now: &[String]) -> bool {
     shared_words(known, now) * 2 > known.len().min(now.len())
 }
 
-/// Whether two texts have a word in common.
+/// Returns true if two texts have a word in common.
 pub(super) fn share_a_word(left: &str, right: &str) -> bool {
     shared_words(&words(left), &words(right)) > 0
 }
@@ -54,13 +54,13 @@ pub(super) struct NumberedLine<'a> {
     pub(super) is_formatting: bool,
 }
 
-/// Whether the number of a line that is not known is that of a session that counts anew, where the greatest was `latest`: numbers
-/// rise, and neighbours may overtake each other.
+/// Returns true if the number of a line that is not known is that of a session that counts anew, where the greatest was
+/// `latest`: numbers rise, and neighbours may overtake each other.
 pub(super) fn counts_anew(number: u64, latest: u64) -> bool {
     number.saturating_add(NEIGHBOURS_MAX) < latest
 }
 
-/// Whether a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
+/// Returns true if a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
 /// each session say a line again to give it marks and capitals, soon after it and at its place. Another session may say the same words, but not at the same time.
 pub(super) fn is_another_line(known: &Piece, newer: u64, now: &NumberedLine<'_>) -> bool {
     let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());

@@ -78,7 +78,7 @@ impl Lines {
         Self { sent: vec![Content::default(); count], ..Self::new(base) }
     }
 
-    /// How many lines it has.
+    /// Number of lines it has.
     pub(super) fn count(&self) -> usize {
         self.sent.len()
     }
@@ -94,12 +94,12 @@ impl Lines {
         &self.base
     }
 
-    /// Whether something of it can be seen.
+    /// Returns true if something of it can be seen.
     pub(super) fn is_shown(&self) -> bool {
         self.sent.iter().any(|content| !content.text.is_empty())
     }
 
-    /// Whether it is final.
+    /// Returns true if it is final.
     pub(super) fn is_final(&self) -> bool {
         self.is_final
     }

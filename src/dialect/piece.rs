@@ -67,7 +67,7 @@ impl Piece {
         }
     }
 
-    /// How many lines it has.
+    /// Number of lines it has.
     pub(super) fn line_count(&self) -> usize {
         self.lines.count()
     }
@@ -120,7 +120,7 @@ impl Piece {
         }
     }
 
-    /// Whether what is settled waits for the piece to be over.
+    /// Returns true if what is settled waits for the piece to be over.
     fn waits(&self) -> bool {
         let PieceState { tokens, settled, is_over, .. } = &self.state;
         !is_over && *settled > self.released && !says_nothing(&tokens[self.released.min(tokens.len())..*settled])
@@ -160,7 +160,7 @@ impl Piece {
         }
     }
 
-    /// Whether the vendor says that it is over.
+    /// Returns true if the vendor says that it is over.
     pub(super) fn is_over(&self) -> bool {
         self.state.is_over
     }

@@ -174,7 +174,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether a sentence or a pause parts what is before and behind a place.
+    /// Returns true if a sentence or a pause parts what is before and behind a place.
     fn is_parted(&self, place: usize) -> bool {
         if place == self.tokens.len() {
             return !self.goes_on || self.tokens[place - 1].ends_sentence;
@@ -201,7 +201,7 @@ impl<'a> Context<'a> {
         Some((at, self.tokens[at].end_ms.or(self.tokens[at].start_ms)?))
     }
 
-    /// Whether a run is somebody's words, and no noise of labels.
+    /// Returns true if a run is somebody's words, and no noise of labels.
     fn is_real(&self, run: &Range<usize>) -> bool {
         if self.words(run) == 0 {
             return false;

@@ -75,12 +75,12 @@ pub(super) trait Engine: Send {
     const FORMAT: Format;
     /// The scope of its ids.
     const IDS: IdScope = IdScope::Connection;
-    /// Whether each stream (a participant) has a clock of its own, which may begin anew while those of others go on. Then
+    /// True if each stream (a participant) has a clock of its own, which may begin anew while those of others go on. Then
     /// [`Self::spans`] tells the times, and [`SessionSign::span`] none.
     const HAS_STREAM_CLOCKS: bool = false;
-    /// Whether what it says of a stream rises in time, but for what it said before.
+    /// True if what it says of a stream rises in time, but for what it said before.
     const IS_IN_ORDER: bool = true;
-    /// Whether times count from the start of the meeting, whoever connects to it when. Else they count from the start of a
+    /// True if times count from the start of the meeting, whoever connects to it when. Else they count from the start of a
     /// connection.
     const COUNTS_FROM_MEETING: bool = false;
     /// A message: a JSON value, or a line.
@@ -130,7 +130,8 @@ pub(super) trait Engine: Send {
     /// The session is over, and these lines stand as they were shown: nothing said later may take them for guesses.
     fn let_stand(&mut self, _lines: &[Version]) {}
 
-    /// Whether this session can have said the lines that a message speaks of, where it is not said which session it is of.
+    /// Returns true if this session can have said the lines that a message speaks of, where it is not said which session it is
+    /// of.
     fn knows(&self, _message: &Self::Message) -> bool {
         true
     }
@@ -216,7 +217,7 @@ impl<E: Engine> Session<E> {
         sign.span.and_then(step_to).unwrap_or(Step::On)
     }
 
-    /// Whether a message is behind what came before it.
+    /// Returns true if a message is behind what came before it.
     fn goes_on(&self, sign: &SessionSign<'_>) -> bool {
         sign.span.is_some_and(|span| self.reach(&span).is_some_and(|reach| span.start_ms >= reach.latest_ms))
     }
@@ -382,7 +383,8 @@ impl<E: Engine> Sessions<E> {
         self.take_note(before, out);
     }
 
-    /// Whether a time can be media time: else it tells nothing of the clock. With a negative offset the clock began before.
+    /// Returns true if a time can be media time: else it tells nothing of the clock. With a negative offset the clock began
+    /// before.
     fn can_be(&self, span: &Span<'_>) -> bool {
         span.is_wall || span.end_ms + self.base.offset_ms.min(0) as f64 <= self.base.media_ms_max as f64
     }
@@ -613,7 +615,7 @@ impl<E: Engine> Sessions<E> {
             || step == Step::Back && self.has_guess_without_time()
     }
 
-    /// Whether a guess is open of which it cannot be said that it stands behind a late line, and not in its place.
+    /// Returns true if a guess is open of which it cannot be said that it stands behind a late line, and not in its place.
     fn has_guess_without_time(&self) -> bool {
         self.open.guesses.iter().any(|(_, content)| content.start_ms.is_none())
     }
@@ -706,7 +708,7 @@ impl<E: Engine> Sessions<E> {
         live.or_else(goes_on).unwrap_or_else(|| behind.saturating_sub(beyond_lead_ms(start_ms)))
     }
 
-    /// Whether what is said arrives as it is said: frames of a file come before their time.
+    /// Returns true if what is said arrives as it is said: frames of a file come before their time.
     fn is_live(&self) -> bool {
         self.now_ms().zip(self.greatest_ms).is_some_and(|(now, greatest)| now.saturating_add(LEAD_MS) >= greatest)
     }

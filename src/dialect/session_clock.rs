@@ -72,7 +72,7 @@ impl Heard {
         Self { start_ms: span.start_ms, end_ms: span.end_ms, text, voice }
     }
 
-    /// Whether `voice` may have said it. `Unknown` may be anybody.
+    /// Returns true if `voice` may have said it. `Unknown` may be anybody.
     fn is_by(&self, voice: &str) -> bool {
         !is_name(&self.voice) || !is_name(voice) || *self.voice == *voice
     }
@@ -82,25 +82,25 @@ impl Heard {
         (self.end_ms.min(span.end_ms) - self.start_ms.max(span.start_ms)).max(0.0)
     }
 
-    /// Whether it is mostly the words `now`.
+    /// Returns true if it is mostly the words `now`.
     fn says(&self, now: &[String]) -> bool {
         are_alike(&words(&self.text), now)
     }
 
-    /// Whether it is known by name who said it, and that is `voice`.
+    /// Returns true if it is known by name who said it, and that is `voice`.
     fn is_surely_by(&self, voice: &str) -> bool {
         is_name(voice) && *self.voice == *voice
     }
 
-    /// Whether it is a guess of what a message says of `span`, where several speak at once: the start drifts and the first
-    /// words are rewritten while somebody speaks, but it does not shrink.
+    /// Returns true if it is a guess of what a message says of `span`, where several speak at once: the start drifts and the
+    /// first words are rewritten while somebody speaks, but it does not shrink.
     fn grows_to(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
         let is_near = (self.start_ms - span.start_ms).abs() <= DRIFT_MS && span.end_ms + GUESS_LATE_MS >= self.end_ms;
         let is_short = words(&self.text).len() < GUESS_WORDS_MIN;
         is_near && (self.was_guessed_as(&sign.text) || is_short && self.is_by(sign.voice))
     }
 
-    /// Whether `guess` can have been a guess of it.
+    /// Returns true if `guess` can have been a guess of it.
     fn was_guessed_as(&self, guess: &str) -> bool {
         let letters = |text: &str| words(text).concat();
         let (known, now) = (words(&self.text), words(guess));
@@ -228,7 +228,7 @@ impl Reach {
         own.or_else(|| self.beside.iter().position(is_open))
     }
 
-    /// Whether a message is a guess of what was settled a moment ago.
+    /// Returns true if a message is a guess of what was settled a moment ago.
     fn is_late_guess(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
         let start = span.start_ms;
         let is_of = |settled: &Heard| {
@@ -260,8 +260,8 @@ impl Reach {
         }
     }
 
-    /// Whether other words were settled in most of `span`, and `span` takes up most of those: who says a word while another
-    /// speaks is within what that one says.
+    /// Returns true if other words were settled in most of `span`, and `span` takes up most of those: who says a word while
+    /// another speaks is within what that one says.
     fn is_taken(&self, span: &Span<'_>, sign: &SessionSign<'_>) -> bool {
         let now = words(&sign.text);
         let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice) && !settled.says(&now));
@@ -306,7 +306,7 @@ impl Reach {
     }
 }
 
-/// Whether a voice has a name: nobody knows who an unknown one is.
+/// Returns true if a voice has a name: nobody knows who an unknown one is.
 fn is_name(voice: &str) -> bool {
     !matches!(voice, "" | "Unknown")
 }

@@ -57,7 +57,7 @@ fn all_of(value: &Value, names: &[&str]) -> bool {
     names.iter().all(|name| has(value, &[name]))
 }
 
-/// Whether all fields of an object are among `names`.
+/// Returns true if all fields of an object are among `names`.
 fn only(value: &Value, names: &[&str]) -> bool {
     value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
 }
@@ -105,7 +105,7 @@ const OF_GOOGLE: [&str; 13] = [
     "speech_adaptation_info",
 ];
 
-/// Whether a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
+/// Returns true if a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
 /// kind is known, its decoder says.
 pub(super) fn is_known(format: Format, value: &Value) -> bool {
     let kind = raw_text(value, &["type"]);
@@ -275,7 +275,7 @@ fn looks_like(value: &Value) -> Option<Likeness> {
     })
 }
 
-/// Whether `message` is the kind of a message that Speechmatics alone has.
+/// Returns true if `message` is the kind of a message that Speechmatics alone has.
 fn is_speechmatics(message: &str) -> bool {
     matches!(
         message,
@@ -296,7 +296,7 @@ fn is_speechmatics(message: &str) -> bool {
     )
 }
 
-/// Whether a message is known to be another vendor's.
+/// Returns true if a message is known to be another vendor's.
 pub(super) fn is_foreign(format: Format, value: &Value) -> bool {
     looks_like(value).is_some_and(|likeness| likeness != Likeness::Read(format))
 }

@@ -117,7 +117,7 @@ impl Speechmatics {
         }
     }
 
-    /// Whether text that comes in `kind` is read.
+    /// Returns true if text that comes in `kind` is read.
     fn reads(&mut self, kind: SpokenIn, out: &mut Decoded) -> bool {
         let is_read = *self.spoken_in.get_or_insert(kind) == kind;
         // Segments are made of the words before them; words behind segments are of another engine.

@@ -9,26 +9,26 @@ const WORDS_OF_DIGIT_MAX: usize = 2;
 /// A word that is cut short has no more letters: `Dr`.
 const SHORT_CHARS_MAX: usize = 3;
 
-/// Whether `now` is `known` in another spelling, as formatting gives it: hardly a word is added, and most stay. Numbers may
-/// become digits, words one word, and titles short.
+/// Returns true if `now` is `known` in another spelling, as formatting gives it: hardly a word is added, and most stay. Numbers
+/// may become digits, words one word, and titles short.
 pub(super) fn is_respelled(known: &str, now: &str) -> bool {
     let change = Change::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * 2 < change.known
 }
 
-/// Whether both texts say the same: hardly a word of either is not in the other, but for its spelling.
+/// Returns true if both texts say the same: hardly a word of either is not in the other, but for its spelling.
 pub(super) fn says_the_same(known: &str, now: &str) -> bool {
     let change = Change::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * CORRECTED_WORD_IN <= change.known
 }
 
-/// Whether most of the words that are `settled` are in a text.
+/// Returns true if most of the words that are `settled` are in a text.
 pub(super) fn has_most_of(text: &str, settled: &str) -> bool {
     let change = Change::between(settled, text);
     change.gone * 2 <= change.known
 }
 
-/// How many words a text has that another one has not.
+/// Number of words a text has that another one has not.
 #[derive(Debug)]
 struct Change {
     known: usize,
@@ -119,7 +119,7 @@ fn is_number(word: &str) -> bool {
     word.chars().next().is_some_and(char::is_numeric)
 }
 
-/// Whether `word` is `other` cut short: its first letter, and some behind it.
+/// Returns true if `word` is `other` cut short: its first letter, and some behind it.
 fn is_short_for(word: &str, other: &str) -> bool {
     let mut letters = other.chars();
     word.chars().count() <= SHORT_CHARS_MAX

@@ -185,7 +185,7 @@ impl Dialect for StreamText {
     }
 }
 
-/// Whether bytes that are not UTF-8 could still become a character.
+/// Returns true if bytes that are not UTF-8 could still become a character.
 fn is_begin(bytes: &[u8]) -> bool {
     let Some(first) = bytes.first() else { return false };
     let length = match first {

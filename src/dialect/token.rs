@@ -21,7 +21,7 @@ pub(super) enum Label {
 }
 
 impl Label {
-    /// Whether it stands for a voice that the vendor numbers (`SPEAKER_00`), who may be named later.
+    /// Returns true if it stands for a voice that the vendor numbers (`SPEAKER_00`), who may be named later.
     pub(super) fn is_numbered(&self) -> bool {
         let Self::Named(name) = self else { return false };
         let label = name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
@@ -47,7 +47,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Whether it counts as a word.
+    /// Returns true if it counts as a word.
     pub(super) fn is_word(&self) -> bool {
         self.text.chars().any(char::is_alphanumeric)
     }
@@ -146,7 +146,7 @@ pub(super) fn short_hash(text: &str) -> String {
     hash[..6].iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
 }
 
-/// Whether there is no text in `tokens`.
+/// Returns true if there is no text in `tokens`.
 pub(super) fn says_nothing(tokens: &[Token]) -> bool {
     tokens.iter().all(|token| clean(&token.text).trim().is_empty())
 }
@@ -156,14 +156,14 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// Whether a text ends as a sentence does.
+/// Returns true if a text ends as a sentence does.
 pub(super) fn ends_sentence(text: &str) -> bool {
     text.trim_end()
         .trim_end_matches(['"', '\'', '”', '’', ')', ']'])
         .ends_with(['.', '?', '!', '。', '？', '！', '؟', '।'])
 }
 
-/// Whether a space belongs between two texts that the vendor sent apart: not where there is one, and not within a script
+/// Returns true if a space belongs between two texts that the vendor sent apart: not where there is one, and not within a script
 /// that has none (Han, Hiragana, Katakana, Thai).
 pub(super) fn needs_space(left: &str, right: &str) -> bool {
     let spaceless = |c: char| matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}');

@@ -147,9 +147,9 @@ impl Utterance {
         self.guess = tokens;
     }
 
-    /// Whether a guess is of an engine that was started again, and says something else than the guess that is open: it begins
-    /// before that, has fewer words and nothing of it. A better form of a guess begins where that does. For engines whose
-    /// messages hold all that follows what is settled.
+    /// Returns true if a guess is of an engine that was started again, and says something else than the guess that is open: it
+    /// begins before that, has fewer words and nothing of it. A better form of a guess begins where that does. For engines
+    /// whose messages hold all that follows what is settled.
     pub(super) fn is_left_by(&self, sign: &SessionSign<'_>) -> bool {
         let start_ms = sign.span.and_then(|span| on_axis(span.start_ms, &self.options).ok());
         let known_ms = self.guess.iter().find_map(|token| token.start_ms);
@@ -205,7 +205,7 @@ impl Utterance {
         }
     }
 
-    /// Whether nothing is open.
+    /// Returns true if nothing is open.
     pub(super) fn is_empty(&self) -> bool {
         self.settled.is_empty() && self.guess.is_empty() && !self.lines.is_shown()
     }

@@ -105,8 +105,8 @@ impl Phrase {
         Self { span: start.zip(end).map(|(start, end)| (on_clock(start), on_clock(end))), words }
     }
 
-    /// Whether it is a draft of what was confirmed: its time lies within that, and so do most of its words. A draft of nobody
-    /// in particular need not have the same words.
+    /// Returns true if it is a draft of what was confirmed: its time lies within that, and so do most of its words. A draft of
+    /// nobody in particular need not have the same words.
     fn is_draft_of(&self, speaker: &str, confirmed: &Self) -> bool {
         let Some(((draft_start, draft_end), (start, end))) = self.span.zip(confirmed.span) else { return false };
         if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
@@ -131,8 +131,8 @@ fn moment(segment: &Value, [seconds, absolute, either]: &TimeNames) -> Option<f6
     }
 }
 
-/// Whether a segment's id is unique for ever: it begins with the name of the bot's session, which is, or was given the time of
-/// day at which the segment began.
+/// Returns true if a segment's id is unique for ever: it begins with the name of the bot's session, which is, or was given the
+/// time of day at which the segment began.
 fn is_unique(id: &str) -> bool {
     let is_stamp = |stamp: &str| {
         stamp.len() == 26 && stamp.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b'-')
@@ -381,7 +381,7 @@ impl Vexa {
         false
     }
 
-    /// Whether a draft is of what was confirmed already.
+    /// Returns true if a draft is of what was confirmed already.
     fn is_said(&self, speaker: &str, draft: &Phrase) -> bool {
         self.said.iter().any(|(_, said)| draft.is_draft_of(speaker, said))
     }

@@ -516,7 +516,7 @@ impl Feed {
         self.log.0.head(&self.log_id).await
     }
 
-    /// Whether other servers may write to its log.
+    /// Returns true if other servers may write to its log.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.log.0.is_shared()

@@ -71,7 +71,7 @@ pub struct Bodies {
     pub to: u64,
     /// True if more is waiting behind them because of the size limit.
     pub behind: bool,
-    /// When the first record came of those that made the changes in them; none once that is long ago.
+    /// Time at which the first record came of those that made the changes in them; none once that is long ago.
     pub arrived_at: Option<Timestamp>,
     /// The messages.
     pub parts: Vec<Message>,
@@ -219,7 +219,7 @@ impl View {
         Bodies { unit, since, to, behind, arrived_at: self.arrived_after(since), parts }
     }
 
-    /// When the first record came of those that made the changes after the first `since`; none once that is long ago.
+    /// Time at which the first record came of those that made the changes after the first `since`; none once that is long ago.
     #[must_use]
     pub fn arrived_after(&self, since: u64) -> Option<Timestamp> {
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);

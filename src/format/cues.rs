@@ -44,7 +44,7 @@ pub(super) struct Span<'a> {
     pub(super) is_estimated: bool,
 }
 
-/// When each line is on the screen. W3C WebVTT: starts never decrease, and a cue ends after it starts.
+/// Time at which each line is on the screen. W3C WebVTT: starts never decrease, and a cue ends after it starts.
 pub(super) fn spans(document: &Document) -> Vec<Span<'_>> {
     let mut spans: Vec<Span<'_>> = Vec::new();
     let mut latest = 0;
@@ -75,7 +75,7 @@ pub(super) fn end_of(line: &Line, start: MediaMs, until_next: Option<MediaMs>) -
     (known.clamp(start + briefest, (SORT_MS_MAX + 1).max(start + briefest)), false)
 }
 
-/// How long a line is on the screen whose end nobody knows.
+/// Time that a line is on the screen whose end nobody knows.
 fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
     let chars = i64::try_from(line.text.chars().count()).unwrap_or(i64::MAX);
     let reading = chars.saturating_mul(1000) / CHARS_PER_SECOND;

@@ -20,7 +20,7 @@ use crate::format::{markdown, nlp, rttm, speech_evidence, srt, ttml, webvtt};
 /// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
 const ROWS_MAX: usize = 100;
 
-/// Whether `text` begins as a file does that is known by its first lines, which plain text and Markdown are not.
+/// Returns true if `text` begins as a file does that is known by its first lines, which plain text and Markdown are not.
 pub(super) fn has_sign(text: &str) -> bool {
     webvtt::is_one(text)
         || nlp::is_one(text)

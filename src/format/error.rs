@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::kinds::{FileKind, Format};
 use super::text_lines::excerpt;
 
-/// Why a file cannot be read, or a format's name not be understood.
+/// Reason why a file cannot be read, or a format's name not be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {

@@ -128,7 +128,7 @@ impl Gather {
         Self { parts_at: parts_at.to_vec(), ..self }
     }
 
-    /// Whether somebody says where parts begin.
+    /// Returns true if somebody says where parts begin.
     pub(super) fn has_parts_at(&self) -> bool {
         !self.parts_at.is_empty()
     }

@@ -40,8 +40,9 @@ fn words_of_name(name: &str) -> Vec<String> {
     words
 }
 
-/// Whether a name says one of `states` of a row: `partial`, `partialtranscript`, `Partial Result`. A word alone is enough where
-/// a program gave the name to a kind of rows; `pending approval` and what stands in a wide field need a word of engines.
+/// Returns true if a name says one of `states` of a row: `partial`, `partialtranscript`, `Partial Result`. A word alone is
+/// enough where a program gave the name to a kind of rows; `pending approval` and what stands in a wide field need a word of
+/// engines.
 fn names_state(name: &str, states: &[&str], is_wide: bool) -> bool {
     let is_speech = |text: &str| SPEECH_WORDS.iter().any(|word| text.starts_with(word));
     let rest = |word: &str| states.iter().find_map(|state| word.strip_prefix(state).map(str::to_owned));
@@ -92,7 +93,7 @@ pub(super) struct GuessableRow {
 }
 
 impl GuessableRow {
-    /// Whether `now`, which stands behind this guess, is said in its place.
+    /// Returns true if `now`, which stands behind this guess, is said in its place.
     fn is_replaced_by(&self, now: &Self) -> bool {
         let (before, said) = (&self.said, &now.said);
         let is_near = before.moved_to(said).is_none_or(|moved| moved <= SAME_PLACE_MS);
@@ -108,7 +109,7 @@ impl GuessableRow {
         }
     }
 
-    /// Whether one of the two may be said while the other is, as far as their ends are known.
+    /// Returns true if one of the two may be said while the other is, as far as their ends are known.
     pub(super) fn overlaps(&self, now: &Self) -> bool {
         let is_behind = |one: &SaidUnderId, other: &SaidUnderId| {
             let times = one.start_ms.zip(one.end_ms).zip(other.start_ms);
@@ -117,20 +118,22 @@ impl GuessableRow {
         !is_behind(&self.said, &now.said) && !is_behind(&now.said, &self.said)
     }
 
-    /// Whether what `now` says in the place of this guess needs no word: its words are the guess's, or at its start half of them.
+    /// Returns true if what `now` says in the place of this guess needs no word: its words are the guess's, or at its start
+    /// half of them.
     fn is_corrected_by(&self, now: &Self) -> bool {
         let is_there = self.said.moved_to(&now.said).is_none_or(|moved| moved <= SAME_START_MS);
         begins_alike(&self.said.text, &now.said.text)
             || (is_there || self.said.end_ms.is_some()) && self.said.shares_words(&now.said)
     }
 
-    /// Whether the words of `now` show that it is said in the place of this guess.
+    /// Returns true if the words of `now` show that it is said in the place of this guess.
     fn says_alike(&self, now: &Self) -> bool {
         self.said.shares_words(&now.said) || begins_alike(&self.said.text, &now.said.text)
     }
 }
 
-/// Whether one text is the beginning of the other, but for marks and capitals: the last word of a guess may be a part of one.
+/// Returns true if one text is the beginning of the other, but for marks and capitals: the last word of a guess may be a part
+/// of one.
 fn begins_alike(one: &str, other: &str) -> bool {
     let letters =
         |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };

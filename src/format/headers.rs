@@ -236,9 +236,9 @@ impl<'a> Headers<'a> {
         shape.is_native(self.kind) || is_loose() || self.is_dash_form(line, shape)
     }
 
-    /// Whether the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`): without a
-    /// sign between them they are a header only between the times around them. Behind the last of these somebody who is known, alone
-    /// on a line, may have any later time, and others none beyond what the longest block reaches.
+    /// Returns true if the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`):
+    /// without a sign between them they are a header only between the times around them. Behind the last of these somebody who
+    /// is known, alone on a line, may have any later time, and others none beyond what the longest block reaches.
     fn has_room(&self, place: Place, header: &Header<'_>) -> bool {
         let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
             return true;

@@ -485,7 +485,7 @@ fn words_of(words: &[Word], text: &str, ranges: &[Range<usize>]) -> Vec<Vec<Word
     found
 }
 
-/// Whether `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
+/// Returns true if `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
 fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
     let (Some(end), Some(start)) = (before.end_ms, line.start_ms) else { return false };
     // A clock that starts over parts two recordings.

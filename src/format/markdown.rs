@@ -278,7 +278,7 @@ fn time(text: &str) -> Option<(MediaMs, &str)> {
     }
 }
 
-/// Whether a paragraph begins as one with a time does.
+/// Returns true if a paragraph begins as one with a time does.
 pub(super) fn begins_with_time(paragraph: &str) -> bool {
     time(paragraph).is_some()
 }

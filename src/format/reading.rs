@@ -55,7 +55,7 @@ impl Problem {
 pub struct ProblemCount {
     /// What they have in common.
     pub kind: String,
-    /// Whether pieces of the file were not read.
+    /// True if pieces of the file were not read.
     pub is_left_out: bool,
     /// How many.
     pub count: usize,

@@ -39,7 +39,7 @@ impl SaidUnderId {
         starts.into_iter().flatten().map(|(before, now)| before.abs_diff(now)).max()
     }
 
-    /// Whether `now`, under the same id, is another line than this.
+    /// Returns true if `now`, under the same id, is another line than this.
     pub(super) fn is_not(&self, now: &Self) -> bool {
         let moved = self.moved_to(now);
         let is_there = moved == Some(0);
@@ -70,7 +70,7 @@ impl SaidUnderId {
         self.speaker.as_ref().zip(now.speaker.as_ref()).is_some_and(|(before, now)| before != now)
     }
 
-    /// Whether `now` may be another version of this text: at least half of the words of the shorter one are in the other.
+    /// Returns true if `now` may be another version of this text: at least half of the words of the shorter one are in the other.
     pub(super) fn shares_words(&self, now: &Self) -> bool {
         let words = |text: &str| -> HashSet<String> {
             let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());

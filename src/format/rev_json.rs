@@ -218,7 +218,7 @@ pub(super) fn written_text(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('\0', "\u{FFFD}")
 }
 
-/// Whether all words of `line` are written with their times.
+/// Returns true if all words of `line` are written with their times.
 pub(super) fn holds_words(line: &Line) -> bool {
     let mut elements = Vec::new();
     write_line(line, &mut elements);

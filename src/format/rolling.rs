@@ -125,7 +125,7 @@ fn unclear_repeats(lines: &[Content], steps: &[Step]) -> Vec<usize> {
     (1..steps.len()).filter(is_unclear).collect()
 }
 
-/// Whether rows would be taken for repeats in a file of these lines, of which each was said.
+/// Returns true if rows would be taken for repeats in a file of these lines, of which each was said.
 pub(super) fn would_roll(lines: &[Content]) -> bool {
     steps(lines).is_some()
 }

@@ -162,7 +162,7 @@ impl<'a> TimedRow<'a> {
         self.has_mark |= text.ends_with(|c: char| "?!)]\"\u{201D}\u{FF1F}\u{FF01}".contains(c));
     }
 
-    /// Whether it says enough for the time until `next`: a letter a second. Who speaks slowly says ten.
+    /// Returns true if it says enough for the time until `next`: a letter a second. Who speaks slowly says ten.
     fn is_dense(&self, next: Option<&Self>) -> bool {
         let end_ms = self.end_ms.or(next.map(|next| next.start_ms));
         end_ms.is_some_and(|end_ms| self.letters as MediaMs * 1000 >= end_ms - self.start_ms)

@@ -144,7 +144,7 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
     found
 }
 
-/// When the cue begins whose line of times this is.
+/// Time at which the cue begins whose line of times this is.
 fn start_of(line: &str) -> Option<MediaMs> {
     let line = without_mark(line);
     times(line).map(|(start, ..)| start).filter(|_| line.contains("-->"))
@@ -341,7 +341,7 @@ impl<'a> Reader<'a> {
         if goes_on { 0 } else { count }
     }
 
-    /// Whether a line of times may stand here: at the beginning, below a blank line or a number.
+    /// Returns true if a line of times may stand here: at the beginning, below a blank line or a number.
     fn is_between_cues(&self, before: &[(usize, &str)]) -> bool {
         let Some(open) = &self.open else {
             return before.last().is_none_or(|(_, line)| line.trim().is_empty() || number_of(line).is_some());

@@ -66,7 +66,7 @@ pub(super) enum At<'a> {
         end_ms: Option<MediaMs>,
         /// What stands in the place of the time.
         remark: &'a str,
-        /// How many lines it takes.
+        /// Number of lines it takes.
         lines: usize,
     },
     /// A time of the row below.

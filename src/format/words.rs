@@ -69,7 +69,7 @@ enum WordPiece<'a> {
     /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
     Opening(Cow<'a, str>),
     LineEnd,
-    /// Whether the source says where lines end.
+    /// True if the source says where lines end.
     HasLineEnds(bool),
     /// The file itself begins anew.
     PartMayBegin,

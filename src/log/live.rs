@@ -32,7 +32,7 @@ pub(super) trait Pages: Send + 'static {
     /// that is durable for certain: everything before it has to be found.
     fn page(&mut self, from: u64, known: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>>;
 
-    /// How often to look although nobody told of anything: where somebody else writes who does not tell.
+    /// Interval at which to look although nobody told of anything: where somebody else writes who does not tell.
     fn look_every(&self) -> Option<Duration> {
         None
     }
@@ -53,7 +53,7 @@ struct Followed {
 struct Live {
     ring: Mutex<Ring>,
     news: watch::Sender<News>,
-    /// Why it was interrupted.
+    /// Reason why it was interrupted.
     why: OnceLock<LogError>,
 }
 

@@ -66,7 +66,7 @@ pub enum Found {
     Deleted,
 }
 
-/// Why a log could not do what it was asked.
+/// Reason why a log could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
@@ -307,7 +307,7 @@ pub trait Log: Send + Sync + 'static {
     /// Empties the record at `offset`, for good and in every copy that the engine keeps. Durable when ready.
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Why appends are refused, if they are, until the log is opened again.
+    /// Reason why appends are refused, if they are, until the log is opened again.
     fn poisoned(&self) -> Option<LogError>;
 
     /// What is wrong with the storage now, if anything is: a poisoned log, or one that is away.
@@ -332,7 +332,7 @@ pub trait Log: Send + Sync + 'static {
         0
     }
 
-    /// Whether other servers may write to the same logs.
+    /// Returns true if other servers may write to the same logs.
     fn is_shared(&self) -> bool {
         false
     }

@@ -73,7 +73,7 @@ pub struct Hit {
     pub end_ms: Option<MediaMs>,
     /// The name of who speaks, after renames and merges.
     pub speaker: Option<String>,
-    /// When what it says now was taken.
+    /// Time at which what it says now was taken.
     pub received_at: Timestamp,
     /// What it says; of a long line the words around what was found, with `…` where it goes on.
     pub parts: Vec<Part>,

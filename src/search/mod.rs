@@ -37,7 +37,7 @@ pub use self::words::{BadWords, Words};
 /// Commands that wait for the thread; who has one more waits for room. Each is a page of changes or a question.
 const QUEUE_MAX: usize = 64;
 
-/// Why the index could not do what it was asked.
+/// Reason why the index could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
@@ -154,7 +154,7 @@ struct Indexer {
     home: Home,
     /// Lives that were forgotten: who follows them may not know it yet. Eight bytes for each deletion since the start.
     forgotten: HashSet<u64>,
-    /// Why nothing more is done.
+    /// Reason why nothing more is done.
     broken: Option<SearchError>,
 }
 

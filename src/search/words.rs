@@ -8,7 +8,7 @@ use std::fmt;
 /// Words and phrases in one question: more say nothing more.
 const TERMS_MAX: usize = 32;
 
-/// Why nothing can be looked for.
+/// Reason why nothing can be looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadWords {
     /// There is no letter or digit.

@@ -30,7 +30,7 @@ pub(super) struct OptionalServices {
     pub(super) search: Option<Arc<Search>>,
     pub(super) deliveries: Option<Deliveries>,
     pub(super) cluster: Option<Arc<Cluster>>,
-    /// Why acknowledged records may not be on disk yet, where that is accepted.
+    /// Reason why acknowledged records may not be on disk yet, where that is accepted.
     pub(super) unsynced: Option<String>,
 }
 

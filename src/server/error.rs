@@ -7,7 +7,7 @@ use crate::log::LogError;
 use crate::server::core::secret_files::KeyError;
 use crate::server::webhooks::DeliveriesError;
 
-/// Why a server could not start.
+/// Reason why a server could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
@@ -26,9 +26,7 @@ pub enum ServerError {
     #[error(transparent)]
     Cluster(#[from] TableError),
     /// What NATS servers acknowledge may be on no disk yet.
-    #[error(
-        "{0}. Or set log.nats.accept_unsynced = true: lines may then be lost if most servers lose power at once"
-    )]
+    #[error("{0}. Or set log.nats.accept_unsynced = true: lines may then be lost if most servers lose power at once")]
     Unsynced(String),
     /// There is no thread for the search index.
     #[error("the search index cannot be started: {0}")]

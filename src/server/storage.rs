@@ -18,7 +18,7 @@ use crate::position::Epoch;
 use crate::server::core::clock::Chance;
 use crate::server::error::ServerError;
 
-/// How long a server may take to tell of itself.
+/// Time that a server may take to tell of itself.
 const MONITOR_WAIT: Duration = Duration::from_secs(5);
 
 /// The log, and who else writes to it.
@@ -26,7 +26,7 @@ pub(super) struct Engine {
     pub(super) log: Arc<dyn Log>,
     /// The nodes on it. None: the log is this server's own.
     pub(super) cluster: Option<Arc<Cluster>>,
-    /// Why what is acknowledged may not be on disks, where that is so and accepted.
+    /// Reason why what is acknowledged may not be on disks, where that is so and accepted.
     pub(super) unsynced: Option<String>,
 }
 
@@ -179,7 +179,7 @@ struct JetStreamConfig {
     sync_always: bool,
 }
 
-/// Why what is acknowledged may be on fewer disks than those of most servers; none where it is known to be there.
+/// Reason why what is acknowledged may be on fewer disks than those of most servers; none where it is known to be there.
 async fn unsynced(nats: &NatsConfig, replicas: usize) -> Option<String> {
     const MEND: &str = "set `jetstream { sync_interval: always }` in every NATS server";
     let mut synced = Vec::new();

@@ -310,7 +310,7 @@ pub struct Line {
     /// The words with their times, where the source gives them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
-    /// When the server took the version shown.
+    /// Time at which the server took the version shown.
     pub received_at: Timestamp,
 }
 

@@ -35,7 +35,7 @@ pub struct Published {
 /// One entry of a feed's log, but for its offset, which the log knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// When the server took it.
+    /// Time at which the server took it.
     pub received_at: Timestamp,
     /// Who published it, for what a publisher sent.
     pub published: Option<Published>,

@@ -87,7 +87,7 @@ pub(crate) struct Place {
     pub(crate) breaks: bool,
 }
 
-/// Whether `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
+/// Returns true if `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
 pub(crate) fn opens_turn(settings: TurnSettings, last: Place, turn_end: Option<MediaMs>, line: Place) -> bool {
     let other_speaker = line.speaker != last.speaker; // B1
     let forced = line.breaks; // B2

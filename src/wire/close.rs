@@ -66,7 +66,7 @@ impl CloseCode {
     }
 }
 
-/// Whether a client that was closed with `code` does well to come again as it is.
+/// Returns true if a client that was closed with `code` does well to come again as it is.
 #[must_use]
 pub fn is_temporary(code: u16) -> bool {
     !matches!(code, 1000 | 1007 | 4500..=4999)

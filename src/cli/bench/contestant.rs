@@ -59,7 +59,7 @@ impl Contestant {
         })
     }
 
-    /// Whether it does what is asked of it.
+    /// Returns true if it does what is asked of it.
     pub(super) fn can(&self, wish: &Wish) -> bool {
         let can_do = |dialect: &Dialect| {
             (!wish.is_acked || dialect.ack != Ack::Nothing) && (!wish.is_kept || dialect.replay.is_some())

@@ -131,7 +131,7 @@ impl Template {
         Self(parts)
     }
 
-    /// Whether lines can be told apart in it at all.
+    /// Returns true if lines can be told apart in it at all.
     pub(super) fn has_text(&self) -> bool {
         self.0.contains(&Part::Text)
     }

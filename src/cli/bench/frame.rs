@@ -34,7 +34,7 @@ pub(super) fn accept(key: &str) -> String {
     STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")))
 }
 
-/// Whether `head`, the head of a server's answer, opens the socket that [`request`] asked for.
+/// Returns true if `head`, the head of a server's answer, opens the socket that [`request`] asked for.
 pub(super) fn is_accepted(head: &str) -> bool {
     head.starts_with("HTTP/1.1 101 ") && head.contains(&accept(KEY))
 }

@@ -179,7 +179,7 @@ impl Link {
         outcome.and(taken.map_err(str::to_owned))
     }
 
-    /// Whether messages are looked at as a whole: those of subscribers who just listen are not.
+    /// Returns true if messages are looked at as a whole: those of subscribers who just listen are not.
     fn reads_messages(&self) -> bool {
         self.way == Way::Publish || self.way.keeps_cursor() || self.state != State::Ready
     }

@@ -94,7 +94,7 @@ struct Against {
 }
 
 impl Options {
-    /// Whether the server is somebody else's.
+    /// Returns true if the server is somebody else's.
     pub(super) fn is_remote(&self) -> bool {
         self.url.is_some()
     }

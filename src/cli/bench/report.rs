@@ -73,7 +73,7 @@ impl Run {
         Value::Object(object)
     }
 
-    /// Whether the two are of one scenario.
+    /// Returns true if the two are of one scenario.
     fn is_beside(&self, other: &Self) -> bool {
         self.scenario == other.scenario
     }

@@ -84,7 +84,7 @@ struct Known {
     place: Option<Place>,
     /// What its last cue that was published says.
     said: Option<Said>,
-    /// How many cues of it were published.
+    /// Number of cues of it were published.
     cues: u32,
 }
 
@@ -307,7 +307,7 @@ impl Timeline {
         self.waiting.insert(place, Waiting { key, line, end, cue: None });
     }
 
-    /// When a line that is on the screen from `start` on leaves it.
+    /// Time at which a line that is on the screen from `start` on leaves it.
     fn end_of(&self, line: &Line, start: MediaMs) -> MediaMs {
         let until_next = self.starts.range(start + 1..).next().map(|(next, _)| next - start);
         end_of(line, start, until_next).0.min(start + CUE_MS_MAX)

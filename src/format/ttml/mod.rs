@@ -64,7 +64,7 @@ const ATTRIBUTES_MAX: usize = 1_000;
 /// How many unknown elements are told by their names.
 const TOLD_MAX: usize = 20;
 
-/// Why a text is never shown.
+/// Reason why a text is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Never {
     /// It begins when what it stands in is over.
@@ -109,9 +109,9 @@ struct Active {
     begin: MediaMs,
     /// When it is over, where that is known without looking at what is in it.
     end: Option<MediaMs>,
-    /// Whether it says when it begins, itself or one of those it is in.
+    /// True if it says when it begins, itself or one of those it is in.
     is_timed: bool,
-    /// Whether it has a time of its own.
+    /// True if it has a time of its own.
     has_begin: bool,
     /// A span within the `p` has a time.
     is_inner: bool,
@@ -141,7 +141,7 @@ struct Part {
 }
 
 impl Part {
-    /// Whether both are said at once, by the same people.
+    /// Returns true if both are said at once, by the same people.
     fn goes_with(&self, other: &Self) -> bool {
         let when = |part: &Self| (part.begin, part.end, part.is_inner, part.never);
         when(self) == when(other) && self.agent == other.agent

@@ -114,11 +114,11 @@ pub(super) struct Level {
     changes: Vec<Change>,
     /// How many more changes it, and what stands in it, can have.
     room: usize,
-    /// When a region is there.
+    /// Time at which a region is there.
     there: Option<(MediaMs, Option<MediaMs>)>,
 }
 
-/// Why a text is not seen at a moment.
+/// Reason why a text is not seen at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unseen {
     Display,

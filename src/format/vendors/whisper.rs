@@ -455,8 +455,8 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
     }
 }
 
-/// When a segment begins and ends: by its words, where these do not lie within it, or are all of it and end long before it does.
-/// That is told where they are far off.
+/// Time at which a segment begins and ends: by its words, where these do not lie within it, or are all of it and end long
+/// before it does. That is told where they are far off.
 fn span_of(
     at: (usize, usize),
     (start, end): (Option<MediaMs>, Option<MediaMs>),
@@ -705,7 +705,7 @@ fn speakers<'a>(pieces: &'a Pieces<'_>, speaker: Option<&'a str>) -> Vec<Option<
     found
 }
 
-/// Whether a text ends as a sentence does.
+/// Returns true if a text ends as a sentence does.
 fn ends_sentence(text: &str) -> bool {
     text.trim_end_matches(['"', '\'', '”', '’', ')', ']', ' '])
         .ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟'])

@@ -242,7 +242,7 @@ impl Reader {
         };
     }
 
-    /// Whether the cue is there already. RFC 8216, section 3.5: a cue is in every segment in whose time it is shown.
+    /// Returns true if the cue is there already. RFC 8216, section 3.5: a cue is in every segment in whose time it is shown.
     fn is_met(&mut self, start: MediaMs, end: MediaMs, text: &str) -> bool {
         let segment = self.hls.segment;
         if !self.hls.has_several {

@@ -19,10 +19,10 @@ use crate::log::live::Pages;
 use crate::log::{Entry, Found, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
-/// How often to look for what another program has written. It notes that nowhere we could wait for.
+/// Interval at which to look for what another program has written. It notes that nowhere we could wait for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Why a question has no answer.
+/// Reason why a question has no answer.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// What SQLite said.
@@ -67,7 +67,7 @@ impl Trouble {
 /// The connections for reading. A read waits while all of them are busy.
 pub(super) struct Readers {
     file: PathBuf,
-    /// Whether another program writes the archive, so that nobody here knows when.
+    /// True if another program writes the archive, so that nobody here knows when.
     beside: bool,
     count: u32,
     /// One for each connection; closed with the log.

@@ -152,7 +152,7 @@ pub(super) fn unusable(place: &Path, cause: &dyn Display) -> LogError {
     LogError::Storage { place: place.display().to_string(), cause: cause.to_string() }
 }
 
-/// Why an archive does not open.
+/// Reason why an archive does not open.
 #[derive(Debug)]
 pub(super) struct OpenFailure {
     error: LogError,

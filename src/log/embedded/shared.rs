@@ -64,7 +64,7 @@ pub(super) struct Shared {
     pub(super) room: Semaphore,
     pub(super) queue_bytes_max: usize,
     pub(super) read_page_bytes: usize,
-    /// Why nothing is written any more.
+    /// Reason why nothing is written any more.
     pub(super) poison: OnceLock<LogError>,
     pub(super) registry: Arc<Registry>,
     pub(super) readers: Arc<Readers>,

@@ -219,7 +219,7 @@ pub(super) struct AllStarts {
     ids: Arc<[Epoch]>,
     /// The last row of `batches` that each of them found.
     heads: Vec<i64>,
-    /// When each of them began. Milliseconds since 1970.
+    /// Time at which each of them began. Milliseconds since 1970.
     pub(super) at: Vec<i64>,
 }
 

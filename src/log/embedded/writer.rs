@@ -34,7 +34,7 @@ const PURGE_ROWS: usize = 16;
 /// queued meanwhile for other logs waits for that and no more.
 const ASIDE_COMMIT_BYTES: usize = 256 * 1024;
 
-/// How often to look for the files where there is nothing to write.
+/// Interval at which to look for the files where there is nothing to write.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type Reply<T> = oneshot::Sender<Result<T, LogError>>;
@@ -139,7 +139,7 @@ struct Writer<'a> {
     mark: MarkFile,
     /// How far the archive is.
     reach: Reach,
-    /// When it was last tried to write the row of this start back to the file; none once it is there.
+    /// Time at which it was last tried to write the row of this start back to the file; none once it is there.
     settles: Option<Instant>,
     /// The files that are written, and whether they are still there.
     files: OpenFiles,

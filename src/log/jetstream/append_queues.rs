@@ -18,11 +18,11 @@ pub(super) struct Lines(Mutex<HashMap<u64, Arc<Mutex<Line>>>>);
 #[derive(Default)]
 pub(super) struct Line {
     pub(super) jobs: VecDeque<Job>,
-    /// Whether a task is writing them.
+    /// True if a task is writing them.
     pub(super) is_written: bool,
     /// Until when they wait, because somebody is about to end the log.
     pub(super) stands_back_until: Option<Instant>,
-    /// How often the stream had been put back when they were queued.
+    /// Number of times that the stream had been put back when they were queued.
     pub(super) times_put_back: u64,
     /// Where the log stands, as far as is known here.
     pub(super) stands: Option<Stands>,
@@ -76,7 +76,7 @@ impl Lines {
 }
 
 impl Line {
-    /// Whether the stream was put back since the last was queued; then where the log stands is not known any more.
+    /// Returns true if the stream was put back since the last was queued; then where the log stands is not known any more.
     pub(super) fn hold_to(&mut self, times: u64) -> bool {
         let is_back = std::mem::replace(&mut self.times_put_back, times) != times;
         if is_back {

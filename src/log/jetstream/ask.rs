@@ -26,7 +26,7 @@ pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// The own name of a message, among its headers.
 const MESSAGE: &str = "Captionwire-Message";
 
-/// Why a question was not answered.
+/// Reason why a question was not answered.
 pub(super) enum Trouble {
     /// It may be answered soon.
     Away(String),
@@ -178,8 +178,8 @@ impl Shared {
         .await
     }
 
-    /// Whether the servers are of those that, started again after a crash, take each purge of some subjects for one of all that
-    /// was stored before it (nats-server before 2.9.18, pull request 4212).
+    /// Returns true if the servers are of those that, started again after a crash, take each purge of some subjects for one of
+    /// all that was stored before it (nats-server before 2.9.18, pull request 4212).
     fn forgets_all_by_a_purge(&self) -> bool {
         !self.client.is_server_compatible(2, 9, 18)
     }
@@ -283,7 +283,7 @@ impl Shared {
 /// What an error begins with that is for want of room.
 const NO_ROOM: &str = "the NATS servers have no room for more";
 
-/// Whether something was not stored because there was no room for it.
+/// Returns true if something was not stored because there was no room for it.
 pub(super) fn is_for_want_of_room(error: &LogError) -> bool {
     matches!(error, LogError::Unavailable(cause) if cause.starts_with(NO_ROOM))
 }

@@ -247,20 +247,20 @@ async fn stream_info(
     }
 }
 
-/// Why nothing is answered where JetStream is off.
+/// Reason why nothing is answered where JetStream is off.
 pub(super) const JETSTREAM_IS_OFF: &str = "JetStream is off, at the NATS server or for this account: set `jetstream { store_dir: … }` in \
                                 every NATS server";
 
-/// Whether nobody listens to what JetStream is asked. The client's ways to say it differ.
+/// Returns true if nobody listens to what JetStream is asked. The client's ways to say it differ.
 pub(super) fn is_unheard(error: &dyn std::fmt::Display) -> bool {
     let said = error.to_string();
     said.contains("no responders") || said.contains("JetStream resource does not exist")
 }
 
-/// Why a log is away of whose stream the servers know nothing.
+/// Reason why a log is away of whose stream the servers know nothing.
 pub(super) const NOT_THERE: &str = "the stream is not there";
 
-/// Why a log is away of whose stream the leader lacks the message that says what the others are.
+/// Reason why a log is away of whose stream the leader lacks the message that says what the others are.
 const FIRST_IS_MISSING: &str = "the stream's leader does not have the stream's first message";
 
 pub(super) fn is_off(code: ErrorCode) -> bool {
@@ -300,7 +300,7 @@ fn not_made(kind: &CreateStreamErrorKind, cause: String) -> String {
     }
 }
 
-/// Why a stream that is there is not as it has to be.
+/// Reason why a stream that is there is not as it has to be.
 fn unfit(config: &Config, name: &str) -> Option<String> {
     let mend = "change it with `nats stream edit`, or name another with log.nats.stream";
     let all = Names { stream: name.to_owned() }.all();

@@ -28,7 +28,7 @@ use crate::position::Offset;
 /// Silence after which a server says that it is there; twice as long without a word, and another one is asked. Tails hear
 /// late by that at the most when a server is lost.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// How long one asking is good for.
+/// Time that one asking is good for.
 const EXPIRES: Duration = Duration::from_secs(30);
 /// Messages on their way at once: what a process that does not keep up has in memory.
 const MESSAGES_AHEAD: usize = 64;

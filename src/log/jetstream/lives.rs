@@ -24,7 +24,7 @@ use crate::log::{Found, LogError, LogId};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 
-/// How long writers stand back for a fence that is announced: one that is not put by then is not coming, because whoever
+/// Time that writers stand back for a fence that is announced: one that is not put by then is not coming, because whoever
 /// announced it died.
 const STAND_BACK_FOR: Duration = Duration::from_secs(2);
 
@@ -262,7 +262,7 @@ impl Shared {
         }
     }
 
-    /// How many messages a life has: of its records, and others.
+    /// Number of messages a life has: of its records, and others.
     async fn messages_of(&self, log: &LogId) -> Result<(usize, usize), LogError> {
         let counts = self.counts_of_lives(&self.names.life(log)).await?;
         Ok(counts.get(log).copied().unwrap_or_default())

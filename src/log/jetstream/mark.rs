@@ -44,7 +44,7 @@ impl StreamMark {
         Ok(Self { path, stream: stream.to_owned(), base: marked.map(|marked| marked.base) })
     }
 
-    /// Why a stream must not be used that was begun with `base`, or is not there, or holds nothing yet.
+    /// Reason why a stream must not be used that was begun with `base`, or is not there, or holds nothing yet.
     pub(super) fn refusal(&self, base: Option<u64>) -> Option<String> {
         let known = self.base?;
         if base == Some(known) {

@@ -62,7 +62,7 @@ const PAGE_BYTES: usize = 256 * 1024;
 
 /// Between two tries to finish what a crash left half done: servers that just began need some seconds.
 const FINISH_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// How often it is looked for lives that were begun aside and left.
+/// Interval at which it is looked for lives that were begun aside and left.
 const SWEEP_EVERY: Duration = Duration::from_secs(120);
 /// A life that is begun aside is taken for left when nothing was appended to it for so long. Whoever fills one does so in one
 /// request, and signs of life are seconds apart.

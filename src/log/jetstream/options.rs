@@ -17,7 +17,7 @@ pub struct JetStreamOptions {
     pub replicas: Option<usize>,
     /// The largest size of the stream in bytes; then appends fail, and nothing is lost. Used when the stream is made.
     pub bytes_max: Option<u64>,
-    /// How long an answer may take before it is asked for again.
+    /// Time that an answer may take before it is asked for again.
     pub ack_timeout: Duration,
     /// How long it is tried before an append fails. Longer than the servers need to find a new leader.
     pub wait: Duration,
@@ -27,13 +27,13 @@ pub struct JetStreamOptions {
     pub batch_records_max: usize,
     /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits.
     pub queue_bytes_max: usize,
-    /// Whether the stream is made if it is not there.
+    /// True if the stream is made if it is not there.
     pub make: bool,
-    /// Whether anything is to be appended. Who only reads leaves the stream as it is.
+    /// True if anything is to be appended. Who only reads leaves the stream as it is.
     pub appends: bool,
     /// Where a small file is kept that names the stream: with it one that was deleted meanwhile is not made anew. None: it is.
     pub mark: Option<PathBuf>,
-    /// Whether servers are taken that are older than [`JetStreamLog::OLDEST`](super::JetStreamLog::OLDEST).
+    /// True if servers are taken that are older than [`JetStreamLog::OLDEST`](super::JetStreamLog::OLDEST).
     pub accept_old: bool,
     /// Who we are to the servers.
     pub credentials: Credentials,

@@ -24,12 +24,12 @@ use crate::log::LogError;
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_millis(300);
-/// How long an answer may take.
+/// Time that an answer may take.
 const WITHIN: Duration = Duration::from_secs(1);
 
 /// Between two tries whether servers that did not store a message store one now.
 const STORE_EVERY: Duration = Duration::from_secs(1);
-/// How long a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
+/// Time that a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
 /// than another.
 const LEAVE_EVERY: Duration = Duration::from_secs(3);
 /// A message that the leader has had for so long, and the follower was not given, is asked of the leader.

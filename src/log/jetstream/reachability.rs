@@ -12,9 +12,9 @@ pub(super) const AWAY_AFTER: Duration = Duration::from_millis(2_500);
 /// What is known of the servers.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// When a majority of the stream's replicas was heard of last.
+    /// Time at which a majority of the stream's replicas was heard of last.
     pub(super) at: Instant,
-    /// Why it was not, the last time.
+    /// Reason why it was not, the last time.
     pub(super) why: String,
     /// The stream takes no more.
     pub(super) full: Option<String>,
@@ -39,7 +39,7 @@ impl Reach {
         self.why = why;
     }
 
-    /// Why the stream takes nothing more.
+    /// Reason why the stream takes nothing more.
     pub(super) fn full(&self) -> Option<String> {
         self.full.clone()
     }
@@ -54,7 +54,7 @@ impl Reach {
     }
 }
 
-/// Whether what a leader tells is what most replicas have: one that is cut off from them may lack what was stored since.
+/// Returns true if what a leader tells is what most replicas have: one that is cut off from them may lack what was stored since.
 pub(super) fn hears_of_most(info: &Info) -> bool {
     info.cluster.as_ref().is_none_or(|cluster| heard_ago(cluster) < AWAY_AFTER)
 }

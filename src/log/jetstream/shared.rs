@@ -63,7 +63,7 @@ pub(super) struct Shared {
     pub(super) suspicion: Mutex<Suspicion>,
     /// The name of the follower's consumer.
     pub(super) following: Mutex<Option<String>>,
-    /// Why a message was not stored, if none was since: the servers are full, say. The log is away meanwhile.
+    /// Reason why a message was not stored, if none was since: the servers are full, say. The log is away meanwhile.
     pub(super) unstored: Mutex<Option<String>>,
     pub(super) poison: OnceLock<LogError>,
     pub(super) commits: AtomicU64,
@@ -173,7 +173,7 @@ impl Shared {
         (away_since + self.options.wait).max(now + self.options.ack_timeout.min(self.options.wait))
     }
 
-    /// Whether the log has been away for as long as anything is tried.
+    /// Returns true if the log has been away for as long as anything is tried.
     pub(super) fn is_deaf(&self) -> bool {
         self.reach().away_since().is_some_and(|since| since.elapsed() >= self.options.wait)
     }

@@ -64,7 +64,7 @@ pub(super) struct Suspicion {
     pub(super) owed: Option<u64>,
     /// The last row of another process that was heard of.
     pub(super) row: u64,
-    /// How often the stream was put back since the log was opened.
+    /// Number of times that the stream was put back since the log was opened.
     pub(super) times: u64,
 }
 

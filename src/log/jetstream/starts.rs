@@ -32,7 +32,7 @@ use super::start_state::{FirstMessage, KnownStarts, Start, Suspicion};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, Offset, Starts};
 
-/// How long the list of who follows may take: servers wait four seconds for what another one that is lost would tell.
+/// Time that the list of who follows may take: servers wait four seconds for what another one that is lost would tell.
 const LISTED_WITHIN: Duration = Duration::from_secs(6);
 /// How long it is looked whether somebody follows. A process that follows asks for messages all the time, but for moments between two
 /// requests; one whose consumer was lost with a NATS server makes another one within this time, and one that wrote a row and is
@@ -42,7 +42,7 @@ const LOOK_FOR: Duration = Duration::from_millis(1_500);
 /// just elected may need a moment to have all at hand.
 const SHORT_FOR: Duration = Duration::from_secs(5);
 
-/// Whether what the stream's leader has told since then counts.
+/// Returns true if what the stream's leader has told since then counts.
 fn is_told_for_long(info: &Info, since: Instant) -> bool {
     info.config.num_replicas <= 1 || since.elapsed() >= SHORT_FOR
 }
@@ -54,7 +54,7 @@ pub(super) const WRITER: &str = "captionwire follows and appends";
 /// What that of a process says that only reads.
 pub(super) const READER: &str = "captionwire reads";
 
-/// Why nothing is appended while a row is owed and there seems to be room for it.
+/// Reason why nothing is appended while a row is owed and there seems to be room for it.
 pub(super) const ROW_IS_OWED: &str = "what the stream was when it was opened is not noted in it yet";
 
 /// A row, as it stands in the stream.
@@ -264,17 +264,17 @@ impl Shared {
         }
     }
 
-    /// Whether the follower has to look whether the stream is what it was.
+    /// Returns true if the follower has to look whether the stream is what it was.
     pub(super) fn is_to_be_checked(&self) -> bool {
         self.is_suspected() || self.suspicion().row > self.starts().last_row || self.is_row_due()
     }
 
-    /// Whether a row is to be written for which there was no room.
+    /// Returns true if a row is to be written for which there was no room.
     pub(super) fn owes_row(&self) -> bool {
         self.suspicion().owed.is_some()
     }
 
-    /// Whether there is room, as far as is known, for the row that is owed.
+    /// Returns true if there is room, as far as is known, for the row that is owed.
     fn is_row_due(&self) -> bool {
         self.owes_row() && self.no_room().is_none()
     }
@@ -306,13 +306,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether nothing may be stored before it is known whether the stream was put back.
+    /// Returns true if nothing may be stored before it is known whether the stream was put back.
     pub(super) fn is_suspected(&self) -> bool {
         let suspicion = self.suspicion();
         suspicion.from.is_some() || suspicion.short_since.is_some() || suspicion.emptied_since.is_some()
     }
 
-    /// How often the stream was put back: what was queued before must not be stored after.
+    /// Number of times that the stream was put back: what was queued before must not be stored after.
     pub(super) fn times_put_back(&self) -> u64 {
         self.suspicion().times
     }

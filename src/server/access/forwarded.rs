@@ -12,8 +12,7 @@ use crate::config::Network;
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-const BAD_FOR: &str =
-    "the proxy's X-Forwarded-For is no valid address: configure it to send the address of its client";
+const BAD_FOR: &str = "the proxy's X-Forwarded-For is no valid address: configure it to send the address of its client";
 const BAD_PROTO: &str = "the proxy's X-Forwarded-Proto is neither http nor https";
 
 /// What a proxy says of a request.
@@ -21,7 +20,7 @@ const BAD_PROTO: &str = "the proxy's X-Forwarded-Proto is neither http nor https
 pub(crate) struct Forwarded {
     /// The client. The proxy itself where it names nobody.
     pub(crate) ip: IpAddr,
-    /// Whether the client speaks TLS; none where the proxy does not say.
+    /// True if the client speaks TLS; none where the proxy does not say.
     pub(crate) is_https: Option<bool>,
 }
 

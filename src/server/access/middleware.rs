@@ -97,9 +97,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         // What changes something is done to its end, also when the client hangs up in the midst of it.
         None => match control.context.tasks.spawn(next.run(request)).await {
             Ok(response) => response,
-            Err(_) => {
-                Problem::new(ProblemCode::Internal, "internal error: see the log of the server").into_response()
-            }
+            Err(_) => Problem::new(ProblemCode::Internal, "internal error: see the log of the server").into_response(),
         },
     };
     if response.status() == StatusCode::BAD_REQUEST && !is_problem(&response) {
@@ -166,7 +164,7 @@ fn host(request: &Request) -> Result<Option<Authority>, ()> {
     request.uri().authority().cloned().map_or(Ok(Some(in_header)), |of| plain(of).map(Some))
 }
 
-/// Whether the request asks for the server's health. Load balancers and orchestrators ask by address, or name no host at
+/// Returns true if the request asks for the server's health. Load balancers and orchestrators ask by address, or name no host at
 /// all; the answer holds nothing that a page of another site could use.
 fn is_health_check(request: &Request) -> bool {
     matches!(request.uri().path(), "/healthz" | "/readyz")
@@ -176,14 +174,14 @@ fn is_local(host: &Authority) -> bool {
     matches!(host.host(), "127.0.0.1" | "[::1]") || host.host().eq_ignore_ascii_case("localhost")
 }
 
-/// Whether `host` is the public one; the port that goes without saying may be said.
+/// Returns true if `host` is the public one; the port that goes without saying may be said.
 fn is_public(host: &Authority, (scheme, name): (&str, &str)) -> bool {
     let port = if scheme == "https" { ":443" } else { ":80" };
     let bare = |name: &str| name.strip_suffix(port).unwrap_or(name).to_ascii_lowercase();
     bare(host.as_str()) == bare(name)
 }
 
-/// Whether `origin` is this server as the client reaches it.
+/// Returns true if `origin` is this server as the client reaches it.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap, is_https: bool) -> bool {
     let scheme: &[u8] = if is_https { b"https://" } else { b"http://" };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);

@@ -66,7 +66,7 @@ impl ConnectionLimits {
 pub(crate) struct Peer {
     ip: IpAddr,
     is_https: bool,
-    /// Whether it is a trusted proxy, whose clients have seats of their own.
+    /// True if it is a trusted proxy, whose clients have seats of their own.
     is_proxy: bool,
     /// Among those of its address. One that lacks it is only told so.
     address: Option<Arc<AddressPermit>>,
@@ -186,7 +186,7 @@ impl Peer {
         Ok(Self { ip, is_https, address: limits.address_permit(ip), ..self.clone() })
     }
 
-    /// Whether it came here over https, to this server or to its proxy.
+    /// Returns true if it came here over https, to this server or to its proxy.
     pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
@@ -211,7 +211,7 @@ impl Peer {
         }
     }
 
-    /// Whether it may publish. Its connection then gives back its place among those that do not.
+    /// Returns true if it may publish. Its connection then gives back its place among those that do not.
     pub(crate) fn may_publish(&self) -> bool {
         self.connection.limits.idlers.remove(self.connection.number);
         let mut seats = self.connection.seated.lock();
@@ -219,7 +219,7 @@ impl Peer {
         self.address.is_some() && seats.any.is_some()
     }
 
-    /// Whether it may do anything but publish. A connection whose last request published takes a place again: clients and
+    /// Returns true if it may do anything but publish. A connection whose last request published takes a place again: clients and
     /// proxies keep connections for what comes next.
     pub(crate) fn may_read(&self) -> bool {
         let lacks_seat = {
@@ -233,7 +233,7 @@ impl Peer {
         self.address.is_some() && self.connection.seated.lock().reader.is_some()
     }
 
-    /// Whether its connection is above all limits.
+    /// Returns true if its connection is above all limits.
     pub(crate) fn is_refused(&self) -> bool {
         self.connection.seated.lock().any.is_none()
     }

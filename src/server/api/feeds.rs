@@ -273,7 +273,7 @@ enum DeskOp {
 struct DeskAnswer {
     op_id: Arc<str>,
     changed: bool,
-    /// Why a merge that is not there cannot be made.
+    /// Reason why a merge that is not there cannot be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -332,7 +332,7 @@ pub(crate) async fn desk(
     Ok(Json(DeskAnswer { op_id, changed, reason }).into_response())
 }
 
-/// Why `from` is not merged into `into` though it was asked for; `None` if it is.
+/// Reason why `from` is not merged into `into` though it was asked for; `None` if it is.
 fn why_not_merged(speakers: &[Speaker], from: &str, into: &str) -> Option<String> {
     if from == into {
         return Some(format!("{from:?} cannot be merged into itself"));

@@ -225,7 +225,7 @@ async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
     }
 }
 
-/// Whether a fold has come to where a cursor of it leads.
+/// Returns true if a fold has come to where a cursor of it leads.
 fn is_at(fold: &Transcript, cursor: &Cursor) -> bool {
     fold.place_of(&cursor.epoch, cursor.change).is_ok()
 }

@@ -20,7 +20,7 @@ use crate::transcript::{FeedState, FoldView, Op, Timestamp, Transcript, TurnStat
 
 /// How often feeds are looked at, at most and at least; in between it goes by the shortest wait of the configuration.
 const LOOK_EVERY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(1);
-/// How often the archive is looked through for what may go.
+/// Interval at which the archive is looked through for what may go.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// A time of day that goes on by so much more or less than time passes has jumped: no clock is set so far in a minute that
 /// is looked after.
@@ -95,7 +95,7 @@ struct Heard {
     seen: Instant,
 }
 
-/// How long a source has been silent.
+/// Time that a source has been silent.
 #[derive(Debug, Clone, Copy)]
 struct Silence {
     /// Without a line. The server's own clocks are none, so that they keep no feed open.
@@ -113,7 +113,7 @@ struct Upkeep {
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
     /// The last signs of a feed's source.
     heard: BTreeMap<LogId, Heard>,
-    /// When a feed that players ask for was last told that time goes by.
+    /// Time at which a feed that players ask for was last told that time goes by.
     ticks: BTreeMap<LogId, Instant>,
     /// Guesses of sessions that are gone, and since when they are seen.
     guesses: BTreeMap<LogId, HashMap<Guess, Instant>>,

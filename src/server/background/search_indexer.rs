@@ -77,7 +77,7 @@ struct Asked {
 }
 
 impl Progress {
-    /// Whether something is under way that may lead to another answer for a feed that is `wanted`.
+    /// Returns true if something is under way that may lead to another answer for a feed that is `wanted`.
     fn is_under_way(&self, asked: &Asked, wanted: impl Fn(&FeedId) -> bool) -> bool {
         let is_behind = |feed: &FeedId, head: &(u64, Offset)| self.reached.get(feed).is_none_or(|known| known < head);
         !self.is_begun
@@ -377,7 +377,7 @@ enum Task {
     Look,
 }
 
-/// Why the index could not be brought something.
+/// Reason why the index could not be brought something.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error(transparent)]
@@ -421,8 +421,8 @@ impl Page {
     }
 }
 
-/// Whether what the index has of a log is still what stands there: the archive may have been put back to an earlier day, or cut
-/// short, since it was read.
+/// Returns true if what the index has of a log is still what stands there: the archive may have been put back to an earlier
+/// day, or cut short, since it was read.
 fn still_holds(starts: &Starts, place: &Place) -> bool {
     starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
 }

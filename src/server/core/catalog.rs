@@ -26,7 +26,7 @@ pub(crate) struct Catalog {
     pub(crate) summaries: Summaries,
     /// The other nodes on the same log. `None` where the log is this server's own.
     pub(crate) cluster: Option<Arc<Cluster>>,
-    /// Why acknowledged records may not be on disk yet, where that is accepted.
+    /// Reason why acknowledged records may not be on disk yet, where that is accepted.
     pub(crate) unsynced: Option<String>,
     /// Background work that reads every feed.
     pub(crate) followers: Vec<Arc<dyn FeedFollower>>,

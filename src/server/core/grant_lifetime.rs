@@ -16,7 +16,7 @@ use crate::wire::CloseCode;
 /// Says that a token has expired, to whoever sent it.
 pub(crate) const EXPIRED: &str = "the token has expired";
 
-/// Why a grant is taken back.
+/// Reason why a grant is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Revocation {
     /// Its token, or the key that signed it, is no longer in the configuration.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Why a file of `[tls]` or `[auth.jwt]` cannot be used. Nothing of what it holds is said.
+/// Reason why a file of `[tls]` or `[auth.jwt]` cannot be used. Nothing of what it holds is said.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {

@@ -30,7 +30,7 @@ pub(crate) struct Summary {
     last_turn: Option<LastTurn>,
     #[serde(skip)]
     pub(crate) ended_at: Option<Timestamp>,
-    /// Whether lines wait for their final version, which may never come.
+    /// True if lines wait for their final version, which may never come.
     #[serde(skip)]
     has_interim: bool,
 }
@@ -106,7 +106,7 @@ impl Summaries {
 }
 
 impl Summary {
-    /// Whether more is to come: it has not ended, or something waits for its end.
+    /// Returns true if more is to come: it has not ended, or something waits for its end.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.state, FeedState::Live | FeedState::Paused) || self.has_interim
     }

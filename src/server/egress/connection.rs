@@ -35,7 +35,7 @@ pub(crate) struct Reader {
     _replay_seats: Option<ReplayPermits>,
 }
 
-/// Why following a feed came to its end, where the connection goes on.
+/// Reason why following a feed came to its end, where the connection goes on.
 pub(crate) enum Left {
     /// The reader has all there is, and is best told of what comes in a group.
     UpToDate,
@@ -192,7 +192,7 @@ pub(crate) fn said(frame: Frame) -> Option<Result<FromSubscriber, Refusal>> {
     }
 }
 
-/// Why a word is refused on a socket that has nothing to do with it.
+/// Reason why a word is refused on a socket that has nothing to do with it.
 pub(crate) fn not_here(said: &FromSubscriber) -> Refusal {
     let message = match said {
         FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {

@@ -78,7 +78,7 @@ struct Standing {
     since: u64,
     /// None once the reader has left.
     socket: Option<Socket>,
-    /// Whether the socket can be written to without asking anything of it.
+    /// True if the socket can be written to without asking anything of it.
     is_direct: bool,
     /// The group is done with the reader, which has to go on by itself.
     sent_back: Option<Result<Why, End>>,
@@ -94,7 +94,7 @@ pub(crate) struct Stood {
     pub(crate) why: Result<Why, End>,
 }
 
-/// Why a reader comes out of a group.
+/// Reason why a reader comes out of a group.
 #[derive(Debug)]
 pub(crate) enum Why {
     /// It said something.

@@ -84,7 +84,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Why nothing more can be sent, as soon as that is so. Cancel-safe.
+    /// Reason why nothing more can be sent, as soon as that is so. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> End {
         let revoked = async {
             match &mut self.ends {

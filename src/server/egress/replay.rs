@@ -71,7 +71,7 @@ pub(crate) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>
     }
 }
 
-/// When the next record is due.
+/// Time at which the next record is due.
 #[derive(Debug, Clone, Copy)]
 enum Due {
     At(Instant),
@@ -275,7 +275,7 @@ impl Player {
         };
     }
 
-    /// When a record happened; none for one that goes with the one before it.
+    /// Time at which a record happened; none for one that goes with the one before it.
     fn moment_of(&self, record: &Record) -> Option<i64> {
         match (self.by, &record.op) {
             (By::Arrival, _) => Some(record.received_at.0),
@@ -363,7 +363,7 @@ fn after(ms: f64, pace: Pace) -> Instant {
     Instant::now() + duration(ms, pace)
 }
 
-/// How long `ms` of the log's time take.
+/// Time that `ms` of the log's time take.
 fn duration(ms: f64, pace: Pace) -> Duration {
     match pace {
         // A gap of centuries is as good as one of years, which fits into any clock.

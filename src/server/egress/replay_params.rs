@@ -8,7 +8,7 @@ use crate::wire::subscribe::Pace;
 /// What time a replay goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
-    /// When the server took the records.
+    /// Time at which the server took the records.
     Arrival,
     /// Where the speech stands in the event.
     Media,

@@ -55,7 +55,7 @@ impl Outlet {
         }
     }
 
-    /// When something was last sent.
+    /// Time at which something was last sent.
     pub(crate) fn spoke(&mut self) -> Instant {
         match self {
             Self::Socket(socket) => socket.signs().spoke,

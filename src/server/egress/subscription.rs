@@ -53,7 +53,7 @@ pub(crate) struct Place {
     pub(crate) since: u64,
     /// The end of its backlog.
     pub(crate) target: u64,
-    /// When it was told that it has all of its backlog.
+    /// Time at which it was told that it has all of its backlog.
     pub(crate) live_at: Option<Instant>,
     /// Since when it is seen here that the feed has ended. The time of day of the node that ended it says nothing of that.
     pub(crate) ended_seen: Option<Instant>,
@@ -186,7 +186,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// When a reader of an ended feed is done; none while the feed goes on.
+    /// Time at which a reader of an ended feed is done; none while the feed goes on.
     pub(crate) fn lingers_until(&self, view: &View, place: &mut Place) -> Option<Instant> {
         if view.transcript().ended_at().is_none() {
             place.ended_seen = None;

@@ -34,7 +34,7 @@ impl ArrivalClock {
         (self.began, self.behind) = (Some(Reached { media_ms: offset_ms, at }), behind);
     }
 
-    /// Whether the publisher's `offset_ms` says where lines stand: then they are held to what its times are held to.
+    /// Returns true if the publisher's `offset_ms` says where lines stand: then they are held to what its times are held to.
     pub(super) fn goes_by_offset(&self) -> bool {
         self.began.is_some()
     }

@@ -14,7 +14,7 @@ use crate::transcript::MediaMs;
 /// another run of the software.
 pub(crate) const LATE_MS_MAX: MediaMs = 30_000;
 
-/// Whether a request that came `at` came so shortly ago that it may be sent again.
+/// Returns true if a request that came `at` came so shortly ago that it may be sent again.
 fn is_soon_after(at: Instant) -> bool {
     at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
 }
@@ -47,7 +47,7 @@ pub(crate) struct RetryPlace<'a> {
     pub(crate) session: &'a str,
     /// The number with which the run before began.
     pub(crate) first: u64,
-    /// Whether another node may have taken some.
+    /// True if another node may have taken some.
     pub(crate) is_shared: bool,
 }
 
@@ -75,7 +75,7 @@ impl Default for RetryMemory {
 #[derive(Debug)]
 struct KnownRetries {
     feeds: HashMap<LogId, FeedRetries>,
-    /// When retries of a whole feed were forgotten last: when the process began, or there were too many feeds.
+    /// Time at which retries of a whole feed were forgotten last: when the process began, or there were too many feeds.
     forgot_at: Option<Instant>,
 }
 

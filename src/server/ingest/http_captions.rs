@@ -64,7 +64,7 @@ struct Post {
     pipeline: IngestPipeline,
     /// What its sessions are called.
     base: Arc<str>,
-    /// Whether what is posted is kept as it came.
+    /// True if what is posted is kept as it came.
     is_kept: bool,
     lang: Option<Box<str>>,
     /// Added to all times.
@@ -266,7 +266,7 @@ impl Post {
         self.pipeline.warnings.drain(..).map(|warning| warning.message)
     }
 
-    /// Whether something that came at `at` came within the last seconds.
+    /// Returns true if something that came at `at` came within the last seconds.
     fn is_recent(&self, at: Timestamp) -> bool {
         self.service.context.clock_history.since(at, self.service.context.clock.now()) <= LATE_MS_MAX
     }

@@ -19,7 +19,7 @@ pub(crate) struct AppendBatch {
     /// How many of them are messages, and the number of the last.
     messages: usize,
     seq: u64,
-    /// When the first one came.
+    /// Time at which the first one came.
     since: Option<Instant>,
     /// From each message's arrival until it is acknowledged; only where somebody listens to that.
     spans: Vec<tracing::Span>,

@@ -91,21 +91,21 @@ pub(crate) struct IngestPipeline {
     conflicts_seen: u64,
     /// Lines, and their revisions, that the publisher was told were sent with two contents.
     conflicts_told: HashSet<(Arc<str>, u64)>,
-    /// Whether the publisher was warned of a line that is kept beside another session's.
+    /// True if the publisher was warned of a line that is kept beside another session's.
     is_beside_told: bool,
     /// Lines of other sessions whose replacement was foreseen, and told.
     foreseen: HashSet<Arc<str>>,
-    /// Whether it was told that it overwrites its own final lines.
+    /// True if it was told that it overwrites its own final lines.
     is_overwriting_told: bool,
     /// A final line without a time that it overwrote: of one alone it is not told.
     overwritten: Option<Arc<str>>,
-    /// Whether it was told of a revision that is too low.
+    /// True if it was told of a revision that is too low.
     is_stale_told: bool,
-    /// Whether the publisher was warned of words with times that cannot be meant.
+    /// True if the publisher was warned of words with times that cannot be meant.
     are_words_told: bool,
-    /// Whether it was told that times of lines are left out.
+    /// True if it was told that times of lines are left out.
     are_left_out_times_told: bool,
-    /// Whether it was told that another source is on air.
+    /// True if it was told that another source is on air.
     is_off_air_told: bool,
 }
 
@@ -134,7 +134,7 @@ impl From<IngestWarning> for ToPublisher {
     }
 }
 
-/// When a message came: those that one read brought came at one time.
+/// Time at which a message came: those that one read brought came at one time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageArrival {
     pub(crate) at: Timestamp,
@@ -155,7 +155,7 @@ pub(crate) struct Admitted {
     pub(crate) op: Option<Op>,
     /// What is refused: the whole message, or the line with this index.
     pub(crate) refusals: Vec<(Option<usize>, Refusal)>,
-    /// Whether an id in it names a line that another session changed last.
+    /// True if an id in it names a line that another session changed last.
     pub(crate) is_foreign: bool,
 }
 
@@ -187,7 +187,7 @@ pub(crate) struct Committed {
     pub(crate) conflicts: Vec<Record>,
 }
 
-/// Why a batch was not committed.
+/// Reason why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommitError {
     #[error(transparent)]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub(crate) struct ReadPace {
     /// What a message costs of the time; none without a limit.
     each: Option<Duration>,
-    /// When all that was read is paid for.
+    /// Time at which all that was read is paid for.
     paid_at: Instant,
 }
 

@@ -30,7 +30,7 @@ struct AnsweredNumbers {
     /// The greatest number that was taken, and the greatest that was answered: those between them were refused.
     taken: u64,
     answered: u64,
-    /// Whether its publisher was told of a gap.
+    /// True if its publisher was told of a gap.
     is_told: bool,
     noted: u64,
 }
@@ -48,8 +48,8 @@ impl SeqGaps {
         }
     }
 
-    /// Whether its publisher has to be told that a session, of which the log's last number is `last`, goes on with `first`; it is
-    /// told then. An archive that was put back lacks numbers that were taken: then it always is.
+    /// Returns true if its publisher has to be told that a session, of which the log's last number is `last`, goes on with
+    /// `first`; it is told then. An archive that was put back lacks numbers that were taken: then it always is.
     pub(super) fn is_untold(&self, place: SessionPlace, last: u64, first: u64) -> bool {
         let mut is_untold = true;
         self.note(place, |numbers| {

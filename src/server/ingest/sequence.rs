@@ -9,7 +9,7 @@ pub(crate) struct Sequence {
     /// The greatest number that was taken or refused.
     seq: u64,
     by: By,
-    /// Whether the next number that is given is the first of a session that its publisher named, and may go on with.
+    /// True if the next number that is given is the first of a session that its publisher named, and may go on with.
     is_watched: bool,
     /// The last number before the first that was given, and that one, if it is not the next.
     gap: Option<(u64, u64)>,

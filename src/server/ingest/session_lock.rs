@@ -16,7 +16,7 @@ use crate::server::ingest::identity::Publisher;
 use crate::server::ingest::publisher_lock::{Held, Place};
 use crate::transcript::Timestamp;
 
-/// Why a request does not write in its session.
+/// Reason why a request does not write in its session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestNotBegun {
     /// The feed cannot be read.

@@ -55,7 +55,7 @@ impl HighRevs {
         Ok(())
     }
 
-    /// Whether the revision of one more line can be remembered. `head` gives that of a line as far as the feed is folded.
+    /// Returns true if the revision of one more line can be remembered. `head` gives that of a line as far as the feed is folded.
     fn has_room(&mut self, id: &str, head: impl Fn(&str) -> Option<u64>) -> bool {
         if self.0.len() >= HIGH_REV_LINES_MAX && !self.0.contains_key(id) {
             self.0.retain(|id, rev| head(id).is_none_or(|head| head < *rev));

@@ -82,14 +82,14 @@ struct State {
     signs: Signs,
 }
 
-/// When the two sides last showed that they live.
+/// Time at which the two sides last showed that they live.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Signs {
-    /// When the server last sent something.
+    /// Time at which the server last sent something.
     pub(crate) spoke: Instant,
-    /// When the client did.
+    /// Time at which the client did.
     pub(crate) heard: Instant,
-    /// When the client was first asked for a sign of life that has not come.
+    /// Time at which the client was first asked for a sign of life that has not come.
     pinged: Option<Instant>,
 }
 
@@ -155,7 +155,7 @@ impl Socket {
         self.state.is_silent = is_silent;
     }
 
-    /// When the two sides last showed that they live.
+    /// Time at which the two sides last showed that they live.
     pub(crate) fn signs(&mut self) -> &mut Signs {
         &mut self.state.signs
     }
@@ -282,7 +282,7 @@ impl Socket {
         tokio::time::timeout(patience, finishing).await.unwrap_or(Err(End::Gone))
     }
 
-    /// Whether [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
+    /// Returns true if [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.is_some() && self.state.is_clear()
     }

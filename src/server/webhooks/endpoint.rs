@@ -16,7 +16,7 @@ use crate::server::core::catalog::Catalog;
 use crate::server::webhooks::signature::{Secrets, SecretsError};
 use crate::transcript::Timestamp;
 
-/// Why a feed is due.
+/// Reason why a feed is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It has changed.

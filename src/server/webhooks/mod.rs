@@ -45,7 +45,7 @@ use crate::transcript::{FeedState, FoldView};
 /// What could not be looked up is looked up again after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// Why what `[[webhooks]]` and `[[push]]` say cannot be done.
+/// Reason why what `[[webhooks]]` and `[[push]]` say cannot be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliveriesError {
@@ -57,7 +57,7 @@ pub enum DeliveriesError {
     Secrets {
         /// Which one.
         name: String,
-        /// Why not.
+        /// Reason why not.
         source: SecretsError,
     },
     /// How far deliveries are cannot be read.

@@ -20,7 +20,7 @@ use crate::server::webhooks::signature::message_id;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
 
-/// Why a feed is left before the target has everything of it.
+/// Reason why a feed is left before the target has everything of it.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// Something failed: come again later.

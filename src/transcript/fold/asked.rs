@@ -18,7 +18,7 @@ use crate::transcript::speaker::Speaker;
 use crate::transcript::time::{MediaMs, Timestamp};
 use crate::transcript::turn::{Turn, TurnState, WholeTurn};
 
-/// Why a cursor leads nowhere.
+/// Reason why a cursor leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Astray {
     /// It is of another life of the feed, another view or other rules, or was given during a start of the archive that is not
@@ -309,7 +309,7 @@ impl Transcript {
         self.opened.as_ref().map(|(epoch, ..)| epoch)
     }
 
-    /// When the feed was opened.
+    /// Time at which the feed was opened.
     #[must_use]
     pub fn opened_at(&self) -> Option<Timestamp> {
         self.opened.as_ref().map(|(_, at, _)| *at)
@@ -371,7 +371,7 @@ impl Transcript {
         self.epoch().map(|epoch| format!("{epoch}.{RULES}{view}"))
     }
 
-    /// How many changes a reader has seen who brings a cursor with this epoch and this number.
+    /// Number of changes a reader has seen who brings a cursor with this epoch and this number.
     ///
     /// # Errors
     /// [`Astray`]: it leads to nothing that is in this view.

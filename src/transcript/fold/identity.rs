@@ -364,8 +364,9 @@ impl LineSlot {
         history.position(mark, from)
     }
 
-    /// Whether what another session says can be the line's sentence, which is being said. A retraction has no sign of it. What
-    /// only one of the two says, and where each arrived, is no sign either: programs that start anew leave out the same.
+    /// Returns true if what another session says can be the line's sentence, which is being said. A retraction has no sign of
+    /// it. What only one of the two says, and where each arrived, is no sign either: programs that start anew leave out the
+    /// same.
     fn can_go_on_as(&self, said: &Said) -> bool {
         let Said::Content(head) = &self.head.said else { return false };
         let is_guess = head.status == Status::Interim;
@@ -415,8 +416,8 @@ impl Compared {
     }
 }
 
-/// Whether two texts can be one sentence that went on or was heard better: more than half of the words of the shorter one are
-/// the first of the other one too, or one of them holds all of the other.
+/// Returns true if two texts can be one sentence that went on or was heard better: more than half of the words of the shorter
+/// one are the first of the other one too, or one of them holds all of the other.
 fn begin_alike(a: &str, b: &str) -> bool {
     let compared = Compared::new(a, b);
     let shorter = compared.first.len().min(compared.second.len());
@@ -425,8 +426,8 @@ fn begin_alike(a: &str, b: &str) -> bool {
     is_telling && 2 * compared.common() > shorter || has_words || a == b
 }
 
-/// Whether a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short, but in a
-/// number, and unless it is the only one and has no parts.
+/// Returns true if a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short,
+/// but in a number, and unless it is the only one and has no parts.
 fn begins_with(text: &str, guess: &str) -> bool {
     let compared = Compared::new(text, guess);
     let (said, guessed) = (compared.common(), compared.second.len());
@@ -440,8 +441,8 @@ fn begins_with(text: &str, guess: &str) -> bool {
     !compared.by_letters && said + 1 == guessed && is_cut && (said > 0 || has_parts)
 }
 
-/// Whether a text says all words of a final one, and maybe more behind them. One word alone, or a few letters, may begin any
-/// sentence.
+/// Returns true if a text says all words of a final one, and maybe more behind them. One word alone, or a few letters, may
+/// begin any sentence.
 fn holds_sentence(text: &str, said: &str) -> bool {
     let compared = Compared::new(text, said);
     let count = compared.second.len();
@@ -453,13 +454,13 @@ fn is_general_punctuation(c: char) -> bool {
     ('\u{2000}'..='\u{206f}').contains(&c)
 }
 
-/// Whether a text is one word, and has letters of a script that writes no blanks between words.
+/// Returns true if a text is one word, and has letters of a script that writes no blanks between words.
 fn is_without_blanks(text: &str) -> bool {
     text.contains(|c: char| c.is_alphabetic() && is_of_unspaced_script(c)) && words(text).nth(1).is_none()
 }
 
-/// Whether a character is in a block of the scripts of East and South-East Asia that write no blanks between words. Hangul,
-/// Arabic, Hebrew and those of India do.
+/// Returns true if a character is in a block of the scripts of East and South-East Asia that write no blanks between words.
+/// Hangul, Arabic, Hebrew and those of India do.
 fn is_of_unspaced_script(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{fff}' // Thai, Lao, Tibetan

@@ -43,7 +43,7 @@ pub enum ReuseOutcome {
     NotTakenBack,
     /// The line was final and the session's own, and is another sentence in another place now.
     Overwritten {
-        /// Whether both gave their start; without, the places are where they arrived.
+        /// True if both gave their start; without, the places are where they arrived.
         is_timed: bool,
     },
     /// What came was never said of the line and is not shown: its revision is too low.

@@ -47,7 +47,7 @@ enum Item {
     Turn(Slot),
 }
 
-/// When an item was first and last changed; 0 is never.
+/// Time at which an item was first and last changed; 0 is never.
 #[derive(Debug, Clone, Copy, Default)]
 struct Told {
     first: u64,
@@ -136,7 +136,7 @@ impl Session {
 pub struct Reached {
     /// The media time.
     pub media_ms: MediaMs,
-    /// When it was taken.
+    /// Time at which it was taken.
     pub at: Timestamp,
 }
 
@@ -635,7 +635,7 @@ impl Transcript {
         true
     }
 
-    /// Whether this is the item's last change.
+    /// Returns true if this is the item's last change.
     fn counts_still(&self, (number, item): (u64, Item)) -> bool {
         let told = match item {
             Item::Feed => Some(self.feed_told),

@@ -32,7 +32,7 @@ pub enum ToPublisher {
         replaced_life: Option<u64>,
         /// The greatest id of the source by natural order; for people.
         last_id: Option<Arc<str>>,
-        /// Whether this source is on air.
+        /// True if this source is on air.
         on_air: bool,
         /// Who is.
         holder: Option<Arc<str>>,
@@ -60,7 +60,7 @@ pub enum ToPublisher {
         /// For one line of `lines`: which one, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<usize>,
-        /// Whether the same message may be taken later.
+        /// True if the same message may be taken later.
         retry: bool,
     },
     /// Something was taken, but people should look at it.
@@ -78,7 +78,7 @@ pub enum ToPublisher {
     },
     /// Who is on air has changed.
     Status {
-        /// Whether this source is.
+        /// True if this source is.
         on_air: bool,
         /// Who is.
         holder: Option<Arc<str>>,

@@ -34,7 +34,7 @@ pub struct Limits {
     pub unacked: usize,
 }
 
-/// Why a message, or one line of it, was not taken. The names are a contract.
+/// Reason why a message, or one line of it, was not taken. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NackCode {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::close::{CloseCode, is_temporary};
 use crate::wire::publish::NackCode;
 
-/// Why what a subscriber said was refused, or why a subscription among many is over. The names are a contract.
+/// Reason why what a subscriber said was refused, or why a subscription among many is over. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {

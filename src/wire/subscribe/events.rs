@@ -95,7 +95,7 @@ pub enum ToSubscriber {
     Replay {
         /// The feed.
         feed: FeedId,
-        /// Whether it rests.
+        /// True if it rests.
         paused: bool,
         /// How fast it is: a number, `"max"` or `"step"`.
         pace: Pace,

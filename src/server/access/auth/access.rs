@@ -12,7 +12,7 @@ use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
-/// Why somebody may not.
+/// Reason why somebody may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Denial {
     /// Who they are is not known.
@@ -117,14 +117,14 @@ impl Access {
         Self { granted: Arc::new(granted), address: None }
     }
 
-    /// Whether it includes `role` in `feed`.
+    /// Returns true if it includes `role` in `feed`.
     pub(crate) fn may(&self, role: Role, feed: &FeedId) -> bool {
         self.granted.who == Who::Everybody
             || self.granted.roles.contains(&role)
                 && self.granted.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
-    /// Whether a token gave it: what is answered is for its owner alone then.
+    /// Returns true if a token gave it: what is answered is for its owner alone then.
     pub(crate) fn is_by_token(&self) -> bool {
         self.granted.who == Who::Known
     }

@@ -70,17 +70,17 @@ impl Need {
     }
 }
 
-/// Whether `request` is for one of the sockets, whatever its headers claim.
+/// Returns true if `request` is for one of the sockets, whatever its headers claim.
 pub(crate) fn is_for_socket(request: &Request) -> bool {
     request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
 }
 
-/// Whether the route is a socket.
+/// Returns true if the route is a socket.
 fn is_socket(path: &str) -> bool {
     matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe" | "/v1/subscribe")
 }
 
-/// Whether the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.
+/// Returns true if the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.
 fn takes_token_in_url(path: &str) -> bool {
     const OTHERS: [&str; 8] = [
         "/v1/feeds/{feed}/events",
@@ -151,7 +151,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     }
 }
 
-/// Whether the route is for publishers: `connections_for_publishers` keeps places for these.
+/// Returns true if the route is for publishers: `connections_for_publishers` keeps places for these.
 pub(crate) fn is_for_publisher(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>();
     path.is_some_and(|path| matches!(Need::of(request.method(), path.as_str()), Need::InFeed(Role::Publish)))

@@ -49,7 +49,7 @@ struct Slot {
     door: Arc<tokio::sync::Mutex<()>>,
     /// That of the connection which holds the place, or is about to; none for a place that nobody is told to leave.
     claim: Option<Arc<Claim>>,
-    /// When the newest of them came.
+    /// Time at which the newest of them came.
     since: Option<Since>,
     /// Those who hold it or wait.
     here: usize,

@@ -326,7 +326,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Whether there is room for what a message leads to, and the publisher is not too fast. Neither for the log nor for
+    /// Returns true if there is room for what a message leads to, and the publisher is not too fast. Neither for the log nor for
     /// the feed's fold: readers are not to be left behind.
     pub(crate) fn may_read(&mut self) -> bool {
         let folded = self.bell.borrow().next;

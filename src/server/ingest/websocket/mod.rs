@@ -64,7 +64,7 @@ const MESSAGES_AT_ONCE: usize = 64;
 /// records share.
 const BYTES_AT_ONCE: usize = 64 * 1024;
 
-/// How long a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
+/// Time that a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a publisher to its end.

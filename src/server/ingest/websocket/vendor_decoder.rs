@@ -24,7 +24,7 @@ pub(crate) struct VendorAsked {
     pub(crate) offset_ms: Option<MediaMs>,
     pub(crate) lang: Option<Box<str>>,
     pub(crate) is_kept: bool,
-    /// Whether the client is answered.
+    /// True if the client is answered.
     pub(crate) is_answered: bool,
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn are_labels_anonymous(asked: &Asked, is_vendors: bool) -> Result<bo
 /// The decoder of a connection.
 pub(crate) struct VendorDecoder {
     pub(crate) dialect: Box<dyn Dialect>,
-    /// When the connection began.
+    /// Time at which the connection began.
     pub(crate) began: Instant,
     /// When what the vendor settled becomes final, unless it says something new before.
     pub(crate) due: Option<Instant>,
