@@ -51,22 +51,22 @@ fuzz seconds="60":
 
 # So many random changes to files for each reader, as plain tests: no other compiler is needed.
 fuzz-formats mutations="1000000":
-    CAPTIONWIRE_MUTATIONS={{mutations}} cargo test --locked --release --test corpora format -- --nocapture
+    CAPTIONWIRE_MUTATIONS={{mutations}} cargo test --locked --release --test it formats::corpora::format -- --nocapture
 
 # The server simulated with so many seeds, from the first one on. A failure names its seed; `just sim 1 17` shows what
 # happens with seed 17.
 sim seeds="300" first="0":
-    CAPTIONWIRE_SIM_SEEDS={{seeds}} CAPTIONWIRE_SIM_FIRST={{first}} RUSTFLAGS="--cfg tokio_unstable" cargo test --locked --release --test sim -- --nocapture
+    CAPTIONWIRE_SIM_SEEDS={{seeds}} CAPTIONWIRE_SIM_FIRST={{first}} RUSTFLAGS="--cfg tokio_unstable" cargo test --locked --release --test it model::sim:: -- --nocapture
 
 # `kill -9` under load, so many times.
 crash rounds="20" seed="24301":
-    CAPTIONWIRE_CRASH_ROUNDS={{rounds}} CAPTIONWIRE_CRASH_SEED={{seed}} cargo test --locked --test crash -- --nocapture
+    CAPTIONWIRE_CRASH_ROUNDS={{rounds}} CAPTIONWIRE_CRASH_SEED={{seed}} cargo test --locked --test it durability::crash:: -- --nocapture
 
 # A press conference while NATS servers and nodes are killed, stopped, cut off and started again, transcripts that are replaced
 # and deleted meanwhile, and one node under load: so many rounds of each, from this seed on. Needs nats-server.
 cluster rounds="50" seed="1":
-    CAPTIONWIRE_NODES_ROUNDS={{rounds}} CAPTIONWIRE_NODES_SEED={{seed}} cargo test --locked --test nodes nothing_is_lost -- --nocapture
-    CAPTIONWIRE_CLUSTER_ROUNDS={{rounds}} CAPTIONWIRE_CLUSTER_SEED={{seed}} cargo test --locked --test cluster -- --nocapture
+    CAPTIONWIRE_NODES_ROUNDS={{rounds}} CAPTIONWIRE_NODES_SEED={{seed}} cargo test --locked --test it cluster::nodes::nothing_is_lost -- --nocapture
+    CAPTIONWIRE_CLUSTER_ROUNDS={{rounds}} CAPTIONWIRE_CLUSTER_SEED={{seed}} cargo test --locked --test it cluster::two_nodes:: -- --nocapture
 
 # The mistakes that tests have to notice, all of them or those that are named; each is a build.
 mutants *names:

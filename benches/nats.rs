@@ -5,10 +5,7 @@
 //! acknowledgement, one line at a time, of a bare publish, of the engine, and of the real server over a WebSocket.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it prints figures, and ends where there are none")]
 
-#[allow(dead_code, unreachable_pub, reason = "of several users, each uses a part")]
-#[path = "../tests/support/nats.rs"]
-mod nats;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::collections::VecDeque;
@@ -19,7 +16,7 @@ use async_nats::jetstream::context::ContextBuilder;
 use bytes::Bytes;
 use captionwire::log::{JetStreamLog, JetStreamOptions, Log, LogId};
 use captionwire::position::FeedId;
-use support::{Server, line};
+use support::{Server, line, nats};
 
 const LINES: usize = 50_000;
 /// Publishes that are not acknowledged yet.

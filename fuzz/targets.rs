@@ -1,5 +1,5 @@
 //! What must hold of any bytes: the bodies of the fuzz targets, and of the plain tests over their corpora
-//! (`tests/corpora.rs`), so that both say the same.
+//! (`tests/it/formats/corpora.rs`), so that both say the same.
 
 use captionwire::format::{Document, FileKind, Format, FormatError, PROBLEMS_MAX, Reading};
 use captionwire::position::{FeedId, Offset};
@@ -7,7 +7,7 @@ use captionwire::transcript::{FoldView, Record, Timestamp, Transcript};
 use captionwire::wire::publish::{check_version, decode_line};
 use captionwire::wire::{FromPublisher, FromSubscriber, Limits, ToPublisher, ToSubscriber};
 
-#[path = "../tests/fold/book.rs"]
+#[path = "../tests/it/model/fold/book.rs"]
 #[allow(dead_code)]
 mod book;
 

@@ -5,7 +5,7 @@
 #
 # WSTEST is the command of autobahntestsuite 25.10.1 (PyPI; it needs CPython 2.7). The folder holds dataproxy.py, which
 # hides the server's own messages from the suite, spec_noecho.json, which names the cases, and check_autobahn.py, which
-# judges the result: wstest itself always exits 0. tests/conformance.rs has the same cases in our words, without any of it.
+# judges the result: wstest itself always exits 0. tests/it/protocol/conformance.rs has the same cases in our words, without any of it.
 set -eu
 cd "$(dirname "$0")/.."
 : "${WSTEST:?names the command wstest of autobahntestsuite}"

@@ -1,10 +1,10 @@
 # For the scripts beside it and .ci/run: one set of flags for all builds that tests need, so that nothing is built twice.
 
-# The chance within tokio, which the simulation sets (tests/sim.rs). It adds functions to tokio and changes none.
+# The chance within tokio, which the simulation sets (tests/it/model/sim/mod.rs). It adds functions to tokio and changes none.
 case " ${RUSTFLAGS:-} " in
     *" tokio_unstable "*) ;;
     *) RUSTFLAGS="--cfg tokio_unstable${RUSTFLAGS:+ $RUSTFLAGS}" ;;
 esac
 export RUSTFLAGS
-# And traces (tests/traces.rs).
+# And traces (tests/it/ops/traces.rs).
 CARGO_FLAGS="--locked --features opentelemetry"

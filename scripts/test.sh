@@ -100,7 +100,7 @@ cargo test $CARGO_FLAGS "$@"
 # What the log promises, on the older servers too.
 if [ $# -eq 0 ] && [ -n "$old_nats" ] && [ "$old_nats" != "$CAPTIONWIRE_TEST_NATS" ]; then
     # shellcheck disable=SC2086
-    CAPTIONWIRE_TEST_NATS="$old_nats" cargo test $CARGO_FLAGS --test log_contract --test nats -- jetstream nothing_is_stored a_server_that_is_alone
+    CAPTIONWIRE_TEST_NATS="$old_nats" cargo test $CARGO_FLAGS --test it -- log_contract::jetstream nothing_is_stored a_server_that_is_alone jetstream_is_switched
 fi
 [ $# -gt 0 ] || sh scripts/browser-hls.sh
 # Again, where it is read.

@@ -1,6 +1,6 @@
 //! What happened: one append-only log for each feed. A log holds bytes and knows nothing of captions.
 //!
-//! Every engine promises, and `tests/log_contract.rs` checks on each of them:
+//! Every engine promises, and `tests/it/durability/log_contract.rs` checks on each of them:
 //!
 //! 1. offsets of one life of a feed's log rise strictly, and none is ever used twice;
 //! 2. what an append has acknowledged survives a crash of the process and of the machine (the memory engine: of neither);

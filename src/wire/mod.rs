@@ -1,7 +1,7 @@
 //! What goes over the socket: messages, their limits, and the codes of refusals and closes (protocol version 1).
 //!
 //! Both ends use this room, so that server, client and tests cannot drift apart; `docs/asyncapi.yaml` is held to it by
-//! `tests/wire.rs`. Reading is total: any bytes give a message or a [`Refusal`] that names the place and the mend.
+//! `tests/it/protocol/wire.rs`. Reading is total: any bytes give a message or a [`Refusal`] that names the place and the mend.
 //! Nothing here knows a socket.
 
 pub mod close;

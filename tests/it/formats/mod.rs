@@ -1,0 +1,6 @@
+//! Files and vendors' formats.
+
+mod corpora;
+mod dialects;
+mod files;
+mod hls;

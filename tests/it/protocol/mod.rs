@@ -1,0 +1,17 @@
+//! What goes over sockets and HTTP.
+
+mod auth;
+mod client;
+mod conformance;
+mod crowd;
+mod events;
+mod http;
+mod many;
+mod posts;
+mod publish;
+mod raw;
+mod replay;
+mod subscribe;
+mod text;
+mod tls;
+mod wire;

@@ -1,0 +1,191 @@
+//! Replays by the real binary: the archived event again, at any pace, forth and back.
+
+use crate::support;
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use support::{Screen, Server, Socket, change, hearing, line, real};
+
+/// The turns of a feed, as its transcript has them.
+async fn whole(server: &Server, feed: &str) -> Screen {
+    let mut screen = Screen::default();
+    let mut socket = server.subscribe(&format!("{feed}/subscribe?until=head")).await;
+    assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
+    screen
+}
+
+/// Seeks and reads up to the answer.
+async fn seek(socket: &mut Socket, screen: &mut Screen, seek: Value) -> Value {
+    let mut message = seek;
+    message["type"] = json!("seek");
+    socket.send(message).await;
+    let mut is_reset = false;
+    loop {
+        let message = socket.next().await.expect("open");
+        screen.take(&message);
+        is_reset |= message["type"] == "reset" && message["reason"] == "seek";
+        if message["type"] == "replay" && is_reset {
+            return message;
+        }
+    }
+}
+
+async fn plays(text: &str, far_ms: i64) {
+    let server = Server::start();
+    server.import("event", text).await;
+    let whole = whole(&server, "event").await;
+    for pace in ["20", "1000", "max"] {
+        let mut socket = server.subscribe(&format!("event/subscribe?pace={pace}&max_gap_ms=2000")).await;
+        assert_eq!(socket.expect_next("hello").await["state"], "ended");
+        let mut screen = Screen::default();
+        let lines_before = |ms: i64| whole.lines.values().filter(|line| line["start_ms"].as_i64() < Some(ms)).count();
+        if pace != "max" {
+            socket.send(json!({"type": "pause"})).await;
+            let answer = loop {
+                let message = socket.next().await.expect("open");
+                screen.take(&message);
+                if message["type"] == "replay" {
+                    break message;
+                }
+            };
+            assert_eq!(answer["paused"], true);
+            // Forth, and back: each time the transcript as it stood there.
+            for place in [far_ms, 0, far_ms / 2, far_ms] {
+                let answer = seek(&mut socket, &mut screen, json!({"media_ms": place})).await;
+                assert_eq!(answer["paused"], true);
+                assert!(answer["media_ms"].as_i64() <= Some(place), "{answer}");
+                assert_eq!(screen.lines.len(), lines_before(place), "at {place}");
+            }
+            let cursor = screen.cursor.clone().expect("a cursor");
+            let there = screen.turns();
+            seek(&mut socket, &mut screen, json!({"media_ms": far_ms / 2})).await;
+            seek(&mut socket, &mut screen, json!({"cursor": cursor})).await;
+            assert_eq!((screen.turns(), screen.cursor.as_deref()), (there, Some(cursor.as_str())));
+            socket.send(json!({"type": "resume"})).await;
+            let pace: f64 = pace.parse().expect("a number");
+            let answer = socket.expect("replay").await;
+            assert_eq!((&answer["paused"], answer["pace"].as_f64()), (&json!(false), Some(pace)));
+            // On to the end, faster than anybody would wait.
+            socket.send(json!({"type": "pace", "pace": "max"})).await;
+        }
+        assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
+        assert_eq!((&screen.lines, screen.turns()), (&whole.lines, whole.turns()), "pace {pace}");
+        assert_eq!(screen.cursor, whole.cursor);
+    }
+}
+
+#[tokio::test]
+async fn an_imported_hearing_is_played_at_any_pace_with_seeks() {
+    plays(&hearing(), 3_700_000).await;
+}
+
+#[tokio::test]
+async fn an_imported_press_conference_is_played_at_any_pace_with_seeks() {
+    if let Some(text) = real("press-conference.rev.txt") {
+        plays(&text, 3_000_000).await;
+    }
+}
+
+#[tokio::test]
+async fn the_pace_is_kept() {
+    let server = Server::start();
+    server.import("event", "A: (00:01)\nOne.\n\nB: (00:21)\nTwo.\n\nA: (00:31)\nThree.\n").await;
+    // Twenty seconds and ten, a hundred times as fast: never earlier than that.
+    let begun = Instant::now();
+    let mut socket = server.subscribe("event/subscribe?pace=100&max_gap_ms=60000").await;
+    let mut screen = Screen::default();
+    let mut seen_at = Vec::new();
+    while seen_at.len() < 3 {
+        let message = socket.next().await.expect("open");
+        screen.take(&message);
+        while seen_at.len() < screen.lines.len() {
+            seen_at.push(begun.elapsed().as_millis());
+        }
+    }
+    assert!(seen_at[1] >= 200 && seen_at[2] >= 300, "{seen_at:?}");
+    // Longer gaps than max_gap_ms are shortened: the hour between these two does not pass.
+    server.import("pause", "A: (00:01)\nOne.\n\nB: (1:00:21)\nTwo.\n").await;
+    let mut socket = server.subscribe("pause/subscribe?pace=100").await;
+    assert_eq!(Screen::default().read_to_close(&mut socket).await.0, 1000);
+    let waited = begun.elapsed();
+    assert!(waited.as_secs() < 30, "{waited:?}");
+}
+
+#[tokio::test]
+async fn step_by_step() {
+    let server = Server::start();
+    server.import("event", "A: (00:01)\nOne.\n\nB: (00:21)\nTwo.\n\nA: (00:31)\nThree.\n").await;
+    let mut socket = server.subscribe("event/subscribe?pace=step").await;
+    socket.expect_next("hello").await;
+    let mut screen = Screen::default();
+    let mut heights = Vec::new();
+    // The log: opened, what is known of it, three lines, its end.
+    for _ in 0..5 {
+        socket.send(json!({"type": "step"})).await;
+        loop {
+            let message = socket.next().await.expect("open");
+            screen.take(&message);
+            if message["type"] == "replay" {
+                assert_eq!(message["pace"], "step");
+                break;
+            }
+        }
+        heights.push(screen.lines.len());
+    }
+    assert_eq!(heights, [0, 0, 1, 2, 3]);
+    socket.send(json!({"type": "step"})).await;
+    assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
+    assert_eq!(screen.state.as_deref(), Some("ended"));
+}
+
+#[tokio::test]
+async fn a_replay_of_a_live_feed_goes_on_live_and_can_go_back() {
+    let server = Server::start();
+    let mut publisher = server.publish("event/publish").await;
+    publisher.expect_next("welcome").await;
+    for number in 1..=3 {
+        publisher.send(line(&number.to_string(), number * 1_000, "A", "x")).await;
+    }
+    publisher.acked(3).await;
+    let mut socket = server.subscribe("event/subscribe?pace=max&pace_by=media").await;
+    let mut screen = Screen::default();
+    screen.read_to_live(&mut socket).await;
+    assert_eq!(screen.lines.len(), 3);
+    publisher.send(line("4", 4_000, "A", "x")).await;
+    screen.read_until(&mut socket, |screen| screen.lines.len() == 4).await;
+    socket.send(json!({"type": "pause"})).await;
+    assert_eq!(socket.expect("replay").await["paused"], false);
+    seek(&mut socket, &mut screen, json!({"media_ms": 2_000})).await;
+    assert_eq!(screen.lines.len(), 1);
+    screen.read_to_live(&mut socket).await;
+    assert_eq!(screen.lines.len(), 4);
+    // A replay that resumes from a cursor plays what is behind it.
+    let cursor = screen.cursor.clone().expect("a cursor");
+    publisher.send(line("5", 5_000, "A", "x")).await;
+    publisher.acked(5).await;
+    let mut later = server.subscribe(&format!("event/subscribe?pace=max&from={cursor}")).await;
+    later.expect_next("hello").await;
+    let next = later.expect_next("changes").await;
+    assert_eq!(next["lines"].as_array().map(Vec::len), Some(1), "{next}");
+    assert!(change(next["cursor"].as_str().expect("a cursor")) > change(&cursor));
+}
+
+#[tokio::test]
+async fn replays_are_limited() {
+    let server = Server::start_with("[limits]\nreplays_max = 2\nreplays_per_address_max = 1");
+    server.import("event", "A: (00:01)\nOne.\n").await;
+    let mut first = server.subscribe("event/subscribe?pace=step").await;
+    first.expect_next("hello").await;
+    assert_eq!(server.subscribe("event/subscribe?pace=step").await.closed().await.0, 4004);
+    // A reader that plays nothing again needs no seat.
+    assert_eq!(server.subscribe("event/subscribe?until=head").await.closed().await.0, 1000);
+    drop(first);
+    // As soon as the first is gone there is room.
+    loop {
+        let mut next = server.subscribe("event/subscribe?pace=step").await;
+        if next.next().await.is_ok() {
+            break;
+        }
+    }
+}
